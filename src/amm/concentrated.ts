@@ -1,0 +1,113 @@
+/** Concentrated-liquidity pools (Uniswap V3). Source: v3-core UniswapV3Pool.swap; whitepaper section 6. */
+import type { PoolIdentity, SwapResult } from './pool.ts'
+import { swapStepExactIn } from './sqrt-price-math.ts'
+import { MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK, sqrtRatioAtTick, tickAtSqrtRatio } from './tick-math.ts'
+
+/**
+ * An initialised tick, what is added to the liquidity when the price crosses it upwards, and the liquidity that refers to it.
+ * A tick with a net of zero still counts while its gross is not zero: the contract steps there, and each step rounds.
+ */
+export type Tick = readonly [tick: number, liquidityNet: bigint, liquidityGross: bigint]
+
+export interface ConcentratedPool extends PoolIdentity {
+  readonly kind: 'concentrated'
+  /** sqrt(token1 / token0) in Q64.96. */
+  readonly sqrtPriceX96: bigint
+  /** Liquidity in range now. */
+  readonly liquidity: bigint
+  readonly tick: number
+  readonly tickSpacing: number
+  /** Fee in parts per million: 3000 is 0.3 %. */
+  readonly feePips: number
+  /** All initialised ticks, ascending. Absent: known only between the two multiples of `tickSpacing` around `tick`. */
+  readonly ticks?: readonly Tick[]
+}
+
+/** The index of the last tick at or below `tick`, or -1. */
+export function lastTickIndexAtOrBelow(ticks: readonly Tick[], tick: number): number {
+  let low = 0
+  let high = ticks.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((ticks[middle] as Tick)[0] <= tick) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+/** The price range in which a pool without ticks is known: the tick-spacing interval around its tick. */
+export function knownRange(pool: ConcentratedPool): [lower: number, upper: number] {
+  const lower = Math.floor(pool.tick / pool.tickSpacing) * pool.tickSpacing
+  return [lower, lower + pool.tickSpacing]
+}
+
+/** See `swapExactIn`. A swap that the pool could fill only in part is refused. */
+export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, amountIn: bigint): SwapResult {
+  if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
+  if (amountIn >= 1n << 255n) return { ok: false, refusal: 'amount-too-large' }
+  const limit = zeroForOne ? MIN_SQRT_RATIO + 1n : MAX_SQRT_RATIO - 1n
+  if (zeroForOne ? pool.sqrtPriceX96 <= limit : pool.sqrtPriceX96 >= limit) return { ok: false, refusal: 'no-liquidity' }
+  const fee = BigInt(pool.feePips)
+  const ticks = pool.ticks
+  let { sqrtPriceX96, liquidity, tick } = pool
+  let remaining = amountIn
+  let amountOut = 0n
+  let index = ticks ? lastTickIndexAtOrBelow(ticks, tick) : 0
+  const range = knownRange(pool)
+  while (remaining > 0n && sqrtPriceX96 !== limit) {
+    const next = ticks ? ticks[zeroForOne ? index : index + 1] : undefined
+    let nextTick: number
+    if (ticks) {
+      nextTick = stepTarget(pool.tickSpacing, tick, next?.[0], zeroForOne)
+    } else {
+      nextTick = zeroForOne ? range[0] : range[1]
+      if (sqrtPriceX96 === sqrtRatioAtTick(nextTick)) return { ok: false, refusal: 'beyond-known-ticks' }
+    }
+    const tickPrice = sqrtRatioAtTick(nextTick)
+    const target = zeroForOne ? (tickPrice < limit ? limit : tickPrice) : tickPrice > limit ? limit : tickPrice
+    const step = swapStepExactIn(sqrtPriceX96, target, liquidity, remaining, fee)
+    remaining -= step.amountIn + step.feeAmount
+    amountOut += step.amountOut
+    sqrtPriceX96 = step.sqrtPriceNext
+    if (sqrtPriceX96 === tickPrice) {
+      if (next && next[0] === nextTick) {
+        liquidity += zeroForOne ? -next[1] : next[1]
+        index += zeroForOne ? -1 : 1
+      }
+      tick = zeroForOne ? nextTick - 1 : nextTick
+    } else {
+      tick = tickAtSqrtRatio(sqrtPriceX96)
+    }
+  }
+  if (remaining > 0n) return { ok: false, refusal: 'no-liquidity' }
+  if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
+  return { ok: true, swap: { amountOut, after: { ...pool, sqrtPriceX96, liquidity, tick } } }
+}
+
+/** The pool after liquidity was added (or, negative, removed) between two ticks. Source: UniswapV3Pool._modifyPosition. */
+export function changeLiquidity(pool: ConcentratedPool, tickLower: number, tickUpper: number, delta: bigint): ConcentratedPool {
+  const liquidity = pool.tick >= tickLower && pool.tick < tickUpper ? pool.liquidity + delta : pool.liquidity
+  if (!pool.ticks) return { ...pool, liquidity }
+  const ticks = new Map(pool.ticks.map((entry) => [entry[0], entry]))
+  for (const [tick, net] of [[tickLower, delta], [tickUpper, -delta]] as const) {
+    const [, oldNet, oldGross] = ticks.get(tick) ?? [tick, 0n, 0n]
+    const gross = oldGross + delta
+    if (gross === 0n) ticks.delete(tick)
+    else ticks.set(tick, [tick, oldNet + net, gross])
+  }
+  return { ...pool, liquidity, ticks: [...ticks.values()].sort((a, b) => a[0] - b[0]) }
+}
+
+/**
+ * Where one step of a swap ends: the next initialised tick, but no further than the edge of its 256-tick bitmap word.
+ * Source: v3-core TickBitmap.nextInitializedTickWithinOneWord; stepping the same way is what makes the rounding the same.
+ */
+function stepTarget(tickSpacing: number, tick: number, initialised: number | undefined, zeroForOne: boolean): number {
+  const compressed = Math.floor(tick / tickSpacing)
+  if (zeroForOne) {
+    const wordStart = Math.floor(compressed / 256) * 256 * tickSpacing
+    return Math.max(initialised ?? wordStart, wordStart, MIN_TICK)
+  }
+  const wordEnd = (Math.floor((compressed + 1) / 256) * 256 + 255) * tickSpacing
+  return Math.min(initialised ?? wordEnd, wordEnd, MAX_TICK)
+}

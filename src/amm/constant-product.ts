@@ -1,0 +1,32 @@
+/** Constant-product pools (Uniswap V2 and its forks): x * y = k with a fee on the input. Source: v2-core UniswapV2Pair.swap. */
+import type { PoolIdentity, SwapResult } from './pool.ts'
+
+export interface ConstantProductPool extends PoolIdentity {
+  readonly kind: 'constant-product'
+  /** Reserves as the pair stores them (uint112), in smallest units. */
+  readonly reserves: readonly [bigint, bigint]
+  /** Fee in hundredths of a percent: 30 is 0.3 %. */
+  readonly feeBps: number
+}
+
+const BPS = 10_000n
+const MAX_RESERVE = (1n << 112n) - 1n
+
+/** The most the pair pays for `amountIn`. Source: v2-periphery UniswapV2Library.getAmountOut. */
+export function constantProductOut(amountIn: bigint, reserveIn: bigint, reserveOut: bigint, feeBps: number): bigint {
+  const withFee = amountIn * (BPS - BigInt(feeBps))
+  return (withFee * reserveOut) / (reserveIn * BPS + withFee)
+}
+
+/** See `swapExactIn`. */
+export function swapConstantProduct(pool: ConstantProductPool, zeroForOne: boolean, amountIn: bigint): SwapResult {
+  if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
+  const [reserve0, reserve1] = pool.reserves
+  const [reserveIn, reserveOut] = zeroForOne ? [reserve0, reserve1] : [reserve1, reserve0]
+  if (reserveIn === 0n || reserveOut === 0n) return { ok: false, refusal: 'no-liquidity' }
+  if (reserveIn + amountIn > MAX_RESERVE) return { ok: false, refusal: 'amount-too-large' }
+  const amountOut = constantProductOut(amountIn, reserveIn, reserveOut, pool.feeBps)
+  if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
+  const reserves: [bigint, bigint] = zeroForOne ? [reserve0 + amountIn, reserve1 - amountOut] : [reserve0 - amountOut, reserve1 + amountIn]
+  return { ok: true, swap: { amountOut, after: { ...pool, reserves } } }
+}

@@ -1,0 +1,58 @@
+/** What the caller should do with a failure: never try again, try at once, or try later. */
+export type Retry = 'never' | 'now' | 'later'
+
+export interface ErrorDetails {
+  /** What the reader can do about it, in one sentence. */
+  hint?: string
+  /** Whether trying again can help. Default: `never`. */
+  retry?: Retry
+  cause?: unknown
+  /** Machine-readable facts (field paths, limits). Never secrets. */
+  data?: Record<string, unknown>
+}
+
+/** The one error class of the project. `code` is stable and part of the public contract; `message` is for people. */
+export class KintsugiError extends Error {
+  override readonly name = 'KintsugiError'
+  readonly code: string
+  readonly hint: string | undefined
+  readonly retry: Retry
+  readonly data: Record<string, unknown> | undefined
+
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.hint = details.hint
+    this.retry = details.retry ?? 'never'
+    this.data = details.data
+  }
+}
+
+/** The shape in which every interface (HTTP, MCP, command line) reports a failure. */
+export interface ErrorReport {
+  code: string
+  message: string
+  hint?: string
+  retry: Retry
+  data?: Record<string, unknown>
+}
+
+/** Turns anything thrown into a report; what is not ours becomes `internal` and keeps its message. */
+export function toErrorReport(thrown: unknown): ErrorReport {
+  if (thrown instanceof KintsugiError) {
+    return {
+      code: thrown.code,
+      message: thrown.message,
+      ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
+      retry: thrown.retry,
+      ...(thrown.data === undefined ? {} : { data: thrown.data }),
+    }
+  }
+  return { code: 'internal', message: messageOf(thrown), retry: 'later' }
+}
+
+/** The message of anything thrown. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(messageOf).join('; ')
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
