@@ -22,7 +22,7 @@ const output = JSON.parse(
         viaIR: true,
         evmVersion: 'cancun',
         metadata: { bytecodeHash: 'none', appendCBOR: false },
-        outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
+        outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
       },
     }),
   ),
@@ -34,11 +34,11 @@ if (errors.length > 0) {
 }
 mkdirSync(join(root, 'contracts/artifacts'), { recursive: true })
 let stale = 0
-for (const [source, contracts] of Object.entries(output.contracts as Record<string, Record<string, { abi: unknown[]; evm: { bytecode: { object: string } } }>>)) {
+for (const [source, contracts] of Object.entries(output.contracts as Record<string, Record<string, { abi: unknown[]; evm: Record<'bytecode' | 'deployedBytecode', { object: string }> }>>)) {
   for (const [name, contract] of Object.entries(contracts)) {
     if (contract.evm.bytecode.object === '') continue
     const path = join(root, 'contracts/artifacts', `${name}.json`)
-    const text = `${JSON.stringify({ contractName: name, source, compiler: solc.version(), abi: contract.abi, bytecode: `0x${contract.evm.bytecode.object}` }, null, 1)}\n`
+    const text = `${JSON.stringify({ contractName: name, source, compiler: solc.version(), abi: contract.abi, bytecode: `0x${contract.evm.bytecode.object}`, deployedBytecode: `0x${contract.evm.deployedBytecode.object}` }, null, 1)}\n`
     if (!check) writeFileSync(path, text)
     else if (readFileSync(path, 'utf8') !== text) {
       stale++

@@ -121,11 +121,15 @@ export function walkCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, amoun
   return { hops: cycle, amounts, grossProfit: amount - amountIn }
 }
 
-/** The cycle at its best size: closed form in floating point, then confirmed in exact integers; `undefined` where nothing pays. */
-export function sizeCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>): SizedCycle | undefined {
-  if (!(logRate(cycle, pools) > 0)) return undefined
-  const best = bestInput(cycle.map((hop) => pieceReader(pools.get(hop.pool) as Pool, hop.zeroForOne)))
+/**
+ * The cycle at its best size: closed form in floating point, then confirmed in exact integers; `undefined` where nothing pays.
+ * `costRate` is the loan's premium as a fraction, `most` the largest loan to be had.
+ */
+export function sizeCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, costRate = 0, most?: bigint): SizedCycle | undefined {
+  if (!(logRate(cycle, pools) > costRate)) return undefined
+  const best = bestInput(cycle.map((hop) => pieceReader(pools.get(hop.pool) as Pool, hop.zeroForOne)), costRate)
   if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
-  const sized = walkCycle(cycle, pools, BigInt(Math.floor(best.amountIn)))
+  const optimum = BigInt(Math.floor(best.amountIn))
+  const sized = walkCycle(cycle, pools, most !== undefined && optimum > most ? most : optimum)
   return sized && sized.grossProfit > 0n ? sized : undefined
 }

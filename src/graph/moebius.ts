@@ -79,8 +79,12 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
   }
 }
 
-/** The input of a route that earns most, in the start token's smallest unit, and the profit there; `undefined` where nothing pays. */
-export function bestInput(readers: readonly PieceReader[]): { amountIn: number; profit: number } | undefined {
+/**
+ * The input of a route that earns most, in the start token's smallest unit, and the profit there; `undefined` where nothing pays.
+ * `costRate` is what each unit of input costs beyond itself (a loan's premium as a fraction).
+ */
+export function bestInput(readers: readonly PieceReader[], costRate = 0): { amountIn: number; profit: number } | undefined {
+  const cost = 1 + costRate
   const at: number[] = readers.map(() => 0)
   let from = 0
   // Each turn either finds the maximum of the present pieces or moves one pool to its next piece; profit is concave, so this ends.
@@ -110,17 +114,17 @@ export function bestInput(readers: readonly PieceReader[]): { amountIn: number; 
     }
     const determinant = a * d - b * c
     if (!(determinant > 0)) return undefined
-    const optimum = (Math.sqrt(determinant) - d) / c
+    const optimum = (Math.sqrt(determinant / cost) - d) / c
     if (turn === 0 && !(optimum > 0)) return undefined
     if (optimum <= to || binding < 0) {
       const amountIn = Math.max(optimum, from)
-      const profit = (a * amountIn + b) / (c * amountIn + d) - amountIn
+      const profit = (a * amountIn + b) / (c * amountIn + d) - cost * amountIn
       return profit > 0 ? { amountIn, profit } : undefined
     }
     const next = (at[binding] as number) + 1
     if (!(readers[binding] as PieceReader).piece(next)) {
       const amountIn = to * (1 - 1e-9)
-      const profit = (a * amountIn + b) / (c * amountIn + d) - amountIn
+      const profit = (a * amountIn + b) / (c * amountIn + d) - cost * amountIn
       return profit > 0 ? { amountIn, profit } : undefined
     }
     at[binding] = next

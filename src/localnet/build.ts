@@ -59,6 +59,7 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
     manifest: {
       chainId: Number(await rpc<Hex>(url, 'eth_chainId')),
       genesis,
+      genesisBlock: Number(genesisBlock),
       network: plan.network,
       nativeSymbol: plan.nativeSymbol,
       wrappedNative: plan.wrappedNative,

@@ -18,8 +18,9 @@ export interface PoolDescriptor {
 
 export interface MarketManifest {
   readonly chainId: number
-  /** Hash of the first block: tells one local chain from the next. */
+  /** Hash and number of the first block: they tell one local chain from the next. */
   readonly genesis: `0x${string}`
+  readonly genesisBlock: number
   /** `local` chains may be traded on; anything else starts on paper. */
   readonly network: string
   readonly nativeSymbol: string

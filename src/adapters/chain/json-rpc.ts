@@ -1,0 +1,254 @@
+/** An EVM node over JSON-RPC: one WebSocket for calls and new heads where the URL has one, HTTP and polling elsewhere. */
+import type { Address } from '../../amm/index.ts'
+import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LogFilter, Receipt, Simulation } from '../../ports/chain.ts'
+import { backoffDelay } from '../../std/backoff.ts'
+import { KintsugiError, messageOf } from '../../std/errors.ts'
+
+interface RawBlock { number: Hex; hash: Hex; parentHash: Hex; timestamp: Hex; baseFeePerGas?: Hex }
+interface RawLog { address: Hex; topics: Hex[]; data: Hex; blockNumber: Hex; blockHash: Hex; transactionHash: Hex; transactionIndex: Hex; logIndex: Hex }
+interface RawReceipt { transactionHash: Hex; status: Hex; blockNumber: Hex; blockHash: Hex; transactionIndex: Hex; gasUsed: Hex; effectiveGasPrice: Hex; logs: RawLog[] }
+interface Answer { id?: number; method?: string; result?: unknown; error?: { code: number; message: string; data?: unknown }; params?: { result: RawBlock } }
+interface Pending { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }
+
+const RECONNECT = { firstMs: 100, mostMs: 2_000 }
+const POLL_MS = 1_000
+
+const hex = (value: bigint | number): Hex => `0x${value.toString(16)}`
+const tagOf = (tag: BlockTag) => (typeof tag === 'number' ? hex(tag) : tag)
+const headOf = (raw: RawBlock): Head => ({
+  number: Number(raw.number),
+  hash: raw.hash,
+  parentHash: raw.parentHash,
+  timestamp: Number(raw.timestamp),
+  baseFeePerGas: BigInt(raw.baseFeePerGas ?? 0),
+})
+const logOf = (raw: RawLog): Log => ({
+  address: raw.address.toLowerCase() as Address,
+  topics: raw.topics,
+  data: raw.data,
+  blockNumber: Number(raw.blockNumber),
+  blockHash: raw.blockHash,
+  transactionHash: raw.transactionHash,
+  transactionIndex: Number(raw.transactionIndex),
+  logIndex: Number(raw.logIndex),
+})
+
+export interface JsonRpcOptions {
+  /** ws://, wss://, http:// or https://. */
+  url: string
+  /** A call's deadline in ms. */
+  timeoutMs?: number
+}
+
+export class JsonRpcChain implements Chain {
+  readonly #url: string
+  readonly #http: string
+  readonly #socketWanted: boolean
+  readonly #timeoutMs: number
+  readonly #pending = new Map<number, Pending>()
+  readonly #headListeners = new Set<(head: Head) => void>()
+  readonly #linkListeners = new Set<(link: ChainLink) => void>()
+  #socket: WebSocket | undefined
+  #nextId = 1
+  #attempt = 0
+  #closed = false
+  #timer: NodeJS.Timeout | undefined
+  #lastHead = -1
+  #lastHash: Hex | undefined
+  link: ChainLink = 'disconnected'
+
+  constructor({ url, timeoutMs = 10_000 }: JsonRpcOptions) {
+    this.#url = url
+    this.#http = url.replace(/^ws/, 'http')
+    this.#socketWanted = /^wss?:/.test(url)
+    this.#timeoutMs = timeoutMs
+  }
+
+  async chainId(): Promise<number> {
+    return Number(await this.#request<Hex>('eth_chainId'))
+  }
+
+  async block(tag: BlockTag): Promise<Head> {
+    const raw = await this.#request<RawBlock | null>('eth_getBlockByNumber', tagOf(tag), false)
+    if (!raw) throw new KintsugiError('block-not-found', `the node has no block ${tag}`, { retry: 'later' })
+    return headOf(raw)
+  }
+
+  async logs({ fromBlock, toBlock, address, topics }: LogFilter): Promise<Log[]> {
+    const filter = { fromBlock: hex(fromBlock), toBlock: hex(toBlock), ...(address ? { address } : {}), ...(topics ? { topics } : {}) }
+    return (await this.#request<RawLog[]>('eth_getLogs', filter)).map(logOf)
+  }
+
+  async call({ gas, ...call }: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex> {
+    const overrides = code && Object.fromEntries(Object.entries(code).map(([account, bytes]) => [account, { code: bytes }]))
+    return this.#request<Hex>('eth_call', { ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }, tagOf(tag), ...(overrides ? [overrides] : []))
+  }
+
+  async simulate({ gas, ...call }: Call & { from: Address }): Promise<Simulation> {
+    const blocks = await this.#request<{ calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]>(
+      'eth_simulateV1',
+      { blockStateCalls: [{ calls: [{ ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }] }], traceTransfers: false, validation: false },
+      'pending',
+    )
+    const result = blocks[0]?.calls[0]
+    if (!result) throw new KintsugiError('rpc-failed', 'eth_simulateV1 returned nothing', { retry: 'later' })
+    return {
+      succeeded: result.status === '0x1',
+      gasUsed: BigInt(result.gasUsed),
+      logs: result.logs.map((log) => logOf({ ...log, transactionIndex: log.transactionIndex ?? '0x0', blockNumber: log.blockNumber ?? '0x0' })),
+      ...(result.error ? { error: result.error.message } : {}),
+    }
+  }
+
+  async balance(account: Address, tag: BlockTag): Promise<bigint> {
+    return BigInt(await this.#request<Hex>('eth_getBalance', account, tagOf(tag)))
+  }
+
+  async transactionCount(account: Address, tag: BlockTag): Promise<number> {
+    return Number(await this.#request<Hex>('eth_getTransactionCount', account, tagOf(tag)))
+  }
+
+  async send(raw: Hex): Promise<Hex> {
+    return this.#request<Hex>('eth_sendRawTransaction', raw)
+  }
+
+  async receipt(hash: Hex): Promise<Receipt | undefined> {
+    const raw = await this.#request<RawReceipt | null>('eth_getTransactionReceipt', hash)
+    if (!raw) return undefined
+    return {
+      transactionHash: raw.transactionHash,
+      succeeded: raw.status === '0x1',
+      blockNumber: Number(raw.blockNumber),
+      blockHash: raw.blockHash,
+      transactionIndex: Number(raw.transactionIndex),
+      gasUsed: BigInt(raw.gasUsed),
+      effectiveGasPrice: BigInt(raw.effectiveGasPrice),
+      logs: raw.logs.map(logOf),
+    }
+  }
+
+  watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void {
+    this.#headListeners.add(onHead)
+    if (onLink) this.#linkListeners.add(onLink)
+    if (this.#headListeners.size === 1 && this.#timer === undefined && !this.#socket) this.#connect()
+    return () => {
+      this.#headListeners.delete(onHead)
+      if (onLink) this.#linkListeners.delete(onLink)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#socket?.close()
+    this.#failPending('the connection was closed')
+  }
+
+  #connect(): void {
+    if (this.#closed) return
+    if (!this.#socketWanted) {
+      void this.#poll()
+      return
+    }
+    const socket = new WebSocket(this.#url)
+    this.#socket = socket
+    socket.addEventListener('open', () => {
+      this.#attempt = 0
+      this.#request('eth_subscribe', 'newHeads')
+        .then(() => this.block('latest'))
+        .then((head) => {
+          this.#setLink('connected')
+          this.#announce(head)
+        })
+        .catch(() => socket.close())
+    })
+    socket.addEventListener('message', (event) => this.#receive(JSON.parse(String(event.data))))
+    const lost = () => {
+      if (this.#socket !== socket) return
+      this.#socket = undefined
+      this.#setLink('disconnected')
+      this.#failPending('the connection to the node was lost')
+      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
+    }
+    socket.addEventListener('close', lost)
+    socket.addEventListener('error', lost)
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const head = await this.block('latest')
+      this.#setLink('connected')
+      if (head.hash !== this.#lastHash) this.#announce(head)
+    } catch {
+      this.#setLink('disconnected')
+    }
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#poll(), POLL_MS)
+  }
+
+  #announce(head: Head): void {
+    this.#lastHead = head.number
+    this.#lastHash = head.hash
+    for (const listener of this.#headListeners) listener(head)
+  }
+
+  #setLink(link: ChainLink): void {
+    if (this.link === link) return
+    this.link = link
+    for (const listener of this.#linkListeners) listener(link)
+  }
+
+  #receive(answer: Answer): void {
+    if (answer.method === 'eth_subscription' && answer.params) {
+      const head = headOf(answer.params.result)
+      if (head.number !== this.#lastHead || head.hash !== this.#lastHash) this.#announce(head)
+      return
+    }
+    const pending = this.#pending.get(answer.id ?? -1)
+    if (!pending) return
+    this.#pending.delete(answer.id as number)
+    clearTimeout(pending.timer)
+    if (answer.error) pending.reject(rpcError(answer.error))
+    else pending.resolve(answer.result)
+  }
+
+  #failPending(message: string): void {
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer)
+      pending.reject(unreachable(message))
+    }
+    this.#pending.clear()
+  }
+
+  async #request<T>(method: string, ...params: unknown[]): Promise<T> {
+    const id = this.#nextId++
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method, params })
+    const socket = this.#socket
+    if (socket?.readyState === WebSocket.OPEN) {
+      return new Promise<T>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          this.#pending.delete(id)
+          reject(unreachable(`${method} was not answered within ${this.#timeoutMs} ms`))
+        }, this.#timeoutMs)
+        this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer })
+        socket.send(body)
+      })
+    }
+    try {
+      const response = await fetch(this.#http, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(this.#timeoutMs) })
+      const answer = (await response.json()) as Answer
+      if (answer.error) throw rpcError(answer.error)
+      return answer.result as T
+    } catch (error) {
+      if (error instanceof KintsugiError) throw error
+      throw unreachable(messageOf(error), error)
+    }
+  }
+}
+
+function unreachable(message: string, cause?: unknown): KintsugiError {
+  return new KintsugiError('chain-unreachable', `the chain cannot be reached: ${message}`, { retry: 'later', cause, hint: 'is the node running? see `kintsugi status`' })
+}
+
+function rpcError(error: { code: number; message: string; data?: unknown }): KintsugiError {
+  return new KintsugiError('rpc-failed', error.message, { retry: 'never', data: { rpcCode: error.code, ...(error.data === undefined ? {} : { revert: error.data }) } })
+}

@@ -1,0 +1,145 @@
+/**
+ * The guard: every rule that can refuse a trade, in one place. A decision is a pure function of the opportunity, the
+ * policies in force and the state of the chain; each rule leaves its numbers behind, whether it passed or not.
+ */
+import type { LenderKind } from '../flash/index.ts'
+import { LOAN_GAS } from '../flash/index.ts'
+import type { Opportunity } from './opportunity.ts'
+
+/** What every policy carries. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
+export interface PolicyHead {
+  readonly version: number
+  readonly issuedBy: string
+  readonly expiresAt: number | null
+}
+
+export interface GasPolicy extends PolicyHead {
+  /** Share of the expected profit that is bid as priority fee, in hundredths of a percent. */
+  readonly bidShareBps: number
+  readonly minPriorityFee: bigint
+  /** The most a unit of gas may cost in all, in wei. */
+  readonly maxFeePerGas: bigint
+}
+
+export interface RiskPolicy extends PolicyHead {
+  readonly halted: boolean
+  /** Least net profit per trade, in native wei. */
+  readonly minNetProfit: bigint
+  /** Most gas one transaction may burn, in native wei. */
+  readonly maxGasCost: bigint
+  /** Most transactions in flight at once. */
+  readonly maxInFlight: number
+  /** The contract reverts below this share of the predicted profit, in hundredths of a percent. */
+  readonly leastShareBps: number
+  /** An opportunity older than this many blocks is refused. */
+  readonly maxAgeBlocks: number
+}
+
+export interface LenderPolicy extends PolicyHead {
+  readonly allowed: readonly LenderKind[]
+}
+
+export interface Policies {
+  readonly gas?: GasPolicy
+  readonly risk?: RiskPolicy
+  readonly lender?: LenderPolicy
+}
+
+export interface ChainState {
+  readonly now: number
+  readonly head: number
+  readonly baseFeePerGas: bigint
+  readonly operatorBalance: bigint
+  readonly inFlight: number
+  /** Pools that transactions in flight go through: their outcome would change ours. */
+  readonly busyPools: ReadonlySet<string>
+  /** Native wei per smallest unit of the profit token; undefined where no market prices it. */
+  readonly nativeRate: number | undefined
+}
+
+export interface Rule {
+  readonly rule: string
+  readonly ok: boolean
+  readonly got: string
+  readonly needed: string
+}
+
+export interface Bid {
+  readonly gasLimit: bigint
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
+  /** On-chain floor of the profit, in the profit token. */
+  readonly minProfit: bigint
+}
+
+export interface Decision {
+  readonly verdict: 'trade' | 'refuse'
+  readonly rules: readonly Rule[]
+  readonly bid: Bid | undefined
+  readonly numbers: { readonly grossNative: bigint; readonly gasEstimate: number; readonly gasCost: bigint; readonly netNative: bigint }
+  readonly policies: Readonly<Record<string, number | null>>
+}
+
+const BPS = 10_000n
+const BASE_GAS = 95_000
+const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000 } as const
+/** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
+const GAS_ROOM = 2
+
+/** What the route is expected to burn, before a simulation says it better. */
+export function estimateGas(opportunity: Pick<Opportunity, 'legs' | 'loan'>): number {
+  return BASE_GAS + LOAN_GAS[opportunity.loan.kind] + opportunity.legs.reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
+}
+
+/** Judges one opportunity. All rules are evaluated, so that a refusal names every reason and not only the first. */
+export function judge(opportunity: Opportunity, policies: Policies, state: ChainState): Decision {
+  const rules: Rule[] = []
+  const check = (rule: string, ok: boolean, got: string | number | bigint, needed: string | number | bigint) => {
+    rules.push({ rule, ok, got: String(got), needed: String(needed) })
+    return ok
+  }
+  const fresh = (name: keyof Policies) => {
+    const policy = policies[name]
+    const valid = policy !== undefined && (policy.expiresAt === null || policy.expiresAt > state.now)
+    check(`${name} policy in force`, valid, policy === undefined ? 'missing' : valid ? `version ${policy.version}` : 'expired', 'in force')
+    return valid ? policy : undefined
+  }
+  const [gas, risk, lender] = [fresh('gas') as GasPolicy | undefined, fresh('risk') as RiskPolicy | undefined, fresh('lender') as LenderPolicy | undefined]
+  const versions = { gas: gas?.version ?? null, risk: risk?.version ?? null, lender: lender?.version ?? null }
+  const gasEstimate = estimateGas(opportunity)
+  const priced = check('profit can be valued', state.nativeRate !== undefined && state.nativeRate > 0, state.nativeRate ?? 'no price', 'a price in the native token')
+  const grossNative = priced ? BigInt(Math.floor(Number(opportunity.profit) * (state.nativeRate as number))) : 0n
+  if (!gas || !risk || !lender) {
+    return { verdict: 'refuse', rules, bid: undefined, numbers: { grossNative, gasEstimate, gasCost: 0n, netNative: 0n }, policies: versions }
+  }
+  const wanted = (grossNative * BigInt(gas.bidShareBps)) / BPS / BigInt(gasEstimate)
+  const room = gas.maxFeePerGas - state.baseFeePerGas
+  const priority = min(max(wanted, gas.minPriorityFee), max(room, 0n))
+  const gasCost = BigInt(gasEstimate) * (state.baseFeePerGas + priority)
+  const netNative = grossNative - gasCost
+  check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running')
+  check('lender allowed', lender.allowed.includes(opportunity.loan.kind), opportunity.loan.kind, lender.allowed.join(', '))
+  check('opportunity is fresh', state.head - opportunity.block <= risk.maxAgeBlocks, `${state.head - opportunity.block} blocks old`, `at most ${risk.maxAgeBlocks}`)
+  check('transactions in flight', state.inFlight < risk.maxInFlight, state.inFlight, `fewer than ${risk.maxInFlight}`)
+  const busy = opportunity.legs.find((leg) => state.busyPools.has(leg.pool))
+  check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none')
+  check('base fee below the ceiling', room >= gas.minPriorityFee, state.baseFeePerGas, `at most ${gas.maxFeePerGas - gas.minPriorityFee}`)
+  check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)
+  check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
+  const gasLimit = BigInt(gasEstimate * GAS_ROOM)
+  // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
+  const maxFeePerGas = min(state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
+  check('operator can pay the gas', state.operatorBalance >= gasLimit * maxFeePerGas, state.operatorBalance, `at least ${gasLimit * maxFeePerGas}`)
+  const ok = rules.every((rule) => rule.ok)
+  const minProfit = max((opportunity.profit * BigInt(risk.leastShareBps)) / BPS, 1n)
+  return {
+    verdict: ok ? 'trade' : 'refuse',
+    rules,
+    bid: ok ? { gasLimit, maxFeePerGas, maxPriorityFeePerGas: min(priority, maxFeePerGas), minProfit } : undefined,
+    numbers: { grossNative, gasEstimate, gasCost, netNative },
+    policies: versions,
+  }
+}
+
+const min = (a: bigint, b: bigint) => (a < b ? a : b)
+const max = (a: bigint, b: bigint) => (a > b ? a : b)

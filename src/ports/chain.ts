@@ -1,0 +1,80 @@
+/** The chain, as the engine needs it. Quantities are decoded; everything else is as JSON-RPC has it. */
+import type { Address } from '../amm/index.ts'
+
+export type Hex = `0x${string}`
+export type BlockTag = number | 'latest' | 'pending' | 'finalized'
+
+export interface Head {
+  readonly number: number
+  readonly hash: Hex
+  readonly parentHash: Hex
+  /** Seconds since 1970. */
+  readonly timestamp: number
+  readonly baseFeePerGas: bigint
+}
+
+export interface Log {
+  readonly address: Address
+  readonly topics: readonly Hex[]
+  readonly data: Hex
+  readonly blockNumber: number
+  readonly blockHash: Hex
+  readonly transactionHash: Hex
+  readonly transactionIndex: number
+  readonly logIndex: number
+}
+
+export interface Receipt {
+  readonly transactionHash: Hex
+  readonly succeeded: boolean
+  readonly blockNumber: number
+  readonly blockHash: Hex
+  readonly transactionIndex: number
+  readonly gasUsed: bigint
+  readonly effectiveGasPrice: bigint
+  readonly logs: readonly Log[]
+}
+
+export interface Call {
+  readonly from?: Address
+  readonly to: Address
+  readonly data: Hex
+  readonly gas?: bigint
+}
+
+export interface LogFilter {
+  readonly fromBlock: number
+  readonly toBlock: number
+  readonly address?: Address | readonly Address[]
+  readonly topics?: readonly (Hex | null | readonly Hex[])[]
+}
+
+export interface Simulation {
+  readonly succeeded: boolean
+  readonly gasUsed: bigint
+  readonly logs: readonly Log[]
+  /** Why it would revert. */
+  readonly error?: string
+}
+
+export type ChainLink = 'connected' | 'disconnected'
+
+/** Errors: `chain-unreachable` (retry later), `rpc-failed` (the node refused; the message says why). */
+export interface Chain {
+  chainId(): Promise<number>
+  block(tag: BlockTag): Promise<Head>
+  logs(filter: LogFilter): Promise<Log[]>
+  /** `code` lends code to addresses for this call only. */
+  call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
+  /** Runs a transaction on top of the pending block. */
+  simulate(call: Call & { from: Address }): Promise<Simulation>
+  balance(account: Address, tag: BlockTag): Promise<bigint>
+  transactionCount(account: Address, tag: BlockTag): Promise<number>
+  send(raw: Hex): Promise<Hex>
+  receipt(hash: Hex): Promise<Receipt | undefined>
+  /** The last known state of the connection. */
+  readonly link: ChainLink
+  /** Calls `onHead` for each new block and `onLink` when the connection comes or goes. Returns how to stop. */
+  watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void
+  close(): void
+}

@@ -1,0 +1,60 @@
+/** A local chain for tests: real anvil, real contracts, ended by process id. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { anvilArguments } from '../../src/adapters/chain/anvil.ts'
+import { JsonRpcChain } from '../../src/adapters/chain/json-rpc.ts'
+import { foundryBinary } from '../../src/adapters/binaries.ts'
+import { type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
+import { embeddedMarket, type MarketPlan } from '../../src/localnet/market.ts'
+import { rpc } from '../../src/localnet/rpc.ts'
+import { seededRandom } from '../../src/std/random.ts'
+
+export interface TestChain {
+  url: string
+  chain: JsonRpcChain
+  market: BuiltMarket
+  process: ChildProcess
+  stop(): Promise<void>
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+export const OPERATOR = '0x00000000000000000000000000000000000000a1'
+export const TREASURY = '0x00000000000000000000000000000000000000a2'
+
+export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRandom(7)), accounts = { operator: OPERATOR, treasury: TREASURY } as const): Promise<TestChain> {
+  const port = await freePort()
+  const child = spawn(foundryBinary('anvil'), anvilArguments({ port, firstBlock: 1_000 }), { stdio: 'ignore' })
+  const url = `http://127.0.0.1:${port}`
+  const stop = async () => {
+    chain.close()
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  }
+  const chain = new JsonRpcChain({ url: `ws://127.0.0.1:${port}` })
+  try {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await rpc(url, 'eth_chainId')
+        break
+      } catch (error) {
+        if (attempt > 200) throw error
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    return { url, chain, market: await buildMarket(url, plan, accounts), process: child, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
