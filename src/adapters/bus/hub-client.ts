@@ -1,0 +1,122 @@
+/** The bus over the embedded hub; reconnects and subscribes again by itself. */
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import type { Bus, MessageInfo } from '../../ports/bus.ts'
+import { backoffDelay } from '../../std/backoff.ts'
+import { KintsugiError } from '../../std/errors.ts'
+import { decodeJson, encodeJson } from '../../std/json.ts'
+import type { HubMessage, HubRequest } from './hub.ts'
+
+type Handler = (message: never, info: MessageInfo) => void
+const RECONNECT = { firstMs: 20, mostMs: 1_000 }
+const CALL_TIMEOUT_MS = 5_000
+
+export class HubBus implements Bus {
+  readonly #path: string
+  readonly #handlers = new Map<string, Set<Handler>>()
+  readonly #lastSequence = new Map<string, number>()
+  readonly #calls = new Map<number, { resolve(value: string | null): void; reject(error: Error): void; timer: NodeJS.Timeout }>()
+  #socket: Socket | undefined
+  #attempt = 0
+  #closed = false
+  #nextId = 1
+  #timer: NodeJS.Timeout | undefined
+  connected = false
+
+  constructor(path: string) {
+    this.#path = path
+    this.#connect()
+  }
+
+  publish(channel: string, message: unknown): void {
+    this.#send({ op: 'publish', channel, data: encodeJson(message) })
+  }
+
+  subscribe<T>(channel: string, handler: (message: T, info: MessageInfo) => void): () => void {
+    const handlers = this.#handlers.get(channel) ?? new Set()
+    this.#handlers.set(channel, handlers)
+    handlers.add(handler as Handler)
+    if (handlers.size === 1) this.#send({ op: 'subscribe', channel })
+    return () => {
+      handlers.delete(handler as Handler)
+      if (handlers.size === 0) {
+        this.#handlers.delete(channel)
+        this.#send({ op: 'unsubscribe', channel })
+      }
+    }
+  }
+
+  async get<T>(key: string): Promise<T | undefined> {
+    const value = await this.#call((id) => ({ op: 'get', id, key }))
+    return value === null ? undefined : decodeJson<T>(value)
+  }
+
+  async set(key: string, value: unknown, ttlMs: number): Promise<void> {
+    await this.#call((id) => ({ op: 'set', id, key, value: encodeJson(value), ttlMs }))
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#socket?.destroy()
+  }
+
+  #connect(): void {
+    const socket = connect(this.#path)
+    this.#socket = socket
+    socket.on('connect', () => {
+      this.connected = true
+      this.#attempt = 0
+      for (const channel of this.#handlers.keys()) this.#send({ op: 'subscribe', channel })
+    })
+    socket.on('error', () => undefined)
+    createInterface({ input: socket }).on('line', (line) => this.#receive(JSON.parse(line) as HubMessage)).on('error', () => undefined)
+    socket.on('close', () => {
+      this.connected = false
+      for (const call of this.#calls.values()) {
+        clearTimeout(call.timer)
+        call.reject(unreachable('the connection was lost'))
+      }
+      this.#calls.clear()
+      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
+    })
+  }
+
+  #receive(message: HubMessage): void {
+    if (message.op === 'answer') {
+      const call = this.#calls.get(message.id)
+      this.#calls.delete(message.id)
+      clearTimeout(call?.timer)
+      call?.resolve(message.value)
+      return
+    }
+    const last = this.#lastSequence.get(message.channel)
+    this.#lastSequence.set(message.channel, message.sequence)
+    // A retained message that we already had, after a reconnection without a loss, is not delivered twice.
+    if (message.retained && last === message.sequence) return
+    const gap = last !== undefined && message.sequence !== last + 1
+    const data = decodeJson<never>(message.data)
+    for (const handler of this.#handlers.get(message.channel) ?? []) handler(data, { channel: message.channel, sequence: message.sequence, gap, retained: message.retained === true })
+  }
+
+  #send(request: HubRequest): void {
+    if (this.connected) this.#socket?.write(`${JSON.stringify(request)}\n`)
+  }
+
+  #call(build: (id: number) => HubRequest): Promise<string | null> {
+    if (!this.connected) return Promise.reject(unreachable('not connected'))
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#calls.delete(id)
+        reject(unreachable(`no answer within ${CALL_TIMEOUT_MS} ms`))
+      }, CALL_TIMEOUT_MS)
+      this.#calls.set(id, { resolve, reject, timer })
+      this.#send(build(id))
+    })
+  }
+}
+
+function unreachable(message: string): KintsugiError {
+  return new KintsugiError('bus-unreachable', `the message hub cannot be reached: ${message}`, { retry: 'later' })
+}

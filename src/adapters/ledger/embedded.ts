@@ -1,0 +1,115 @@
+/** Embedded PostgreSQL: prepares the data folder and says how to start the server. The supervisor owns the process. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { dirname, join, resolve } from 'node:path'
+import { KintsugiError } from '../../std/errors.ts'
+import { postgresFolder } from '../binaries.ts'
+
+const USER = 'kintsugi'
+const DATABASE = 'postgres'
+
+export interface EmbeddedPostgres {
+  command: string
+  args: string[]
+  env: NodeJS.ProcessEnv
+  /** PostgreSQL refuses to run as root: started by root, it runs as this user. */
+  uid: number | undefined
+  gid: number | undefined
+  connectionString: string
+}
+
+export interface EmbeddedPostgresOptions {
+  dataFolder: string
+  port: number
+}
+
+/** Creates the cluster on first use. Throws `database-setup-failed` with what initdb said, or `binary-missing`. */
+export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOptions): EmbeddedPostgres {
+  let programs = postgresFolder()
+  const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined
+  const passwordFile = join(dataFolder, 'postgres.password')
+  if (!existsSync(passwordFile)) writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
+  const password = readFileSync(passwordFile, 'utf8')
+  let cluster = join(dataFolder, 'postgres')
+  if (user && !reachable(dataFolder)) cluster = placeOutside(dataFolder)
+  if (user && !reachable(programs)) {
+    const copy = join(dirname(cluster), 'postgres-programs')
+    if (!existsSync(join(copy, 'bin/postgres'))) cpSync(programs, copy, { recursive: true, verbatimSymlinks: true })
+    programs = copy
+  }
+  hydrateLinks(programs)
+  const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', LD_LIBRARY_PATH: join(programs, 'lib'), TZ: 'UTC' }
+  if (!existsSync(join(cluster, 'PG_VERSION'))) {
+    rmSync(cluster, { recursive: true, force: true })
+    mkdirSync(cluster, { recursive: true, mode: 0o700 })
+    const passwordForInit = join(dirname(cluster), '.initdb-password')
+    writeFileSync(passwordForInit, password, { mode: 0o600 })
+    if (user) {
+      chownSync(cluster, user.uid, user.gid)
+      chownSync(passwordForInit, user.uid, user.gid)
+    }
+    const result = spawnSync(
+      join(programs, 'bin/initdb'),
+      ['-D', cluster, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordForInit}`, '-E', 'UTF8', '--locale=C', '--no-sync'],
+      { cwd: dirname(cluster), env, encoding: 'utf8', timeout: 60_000, ...(user ?? {}) },
+    )
+    rmSync(passwordForInit, { force: true })
+    if (result.status !== 0) {
+      throw new KintsugiError('database-setup-failed', `initdb failed: ${(result.stderr || result.error?.message || '').trim()}`, { hint: `see ${cluster}; or set DATABASE_URL to a server of yours` })
+    }
+  }
+  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', port: String(port), max_connections: '100', shared_buffers: '64MB', logging_collector: 'off', log_min_messages: 'warning' }
+  return {
+    command: join(programs, 'bin/postgres'),
+    args: ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    env,
+    uid: user?.uid,
+    gid: user?.gid,
+    connectionString: `postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`,
+  }
+}
+
+function unprivilegedUser(): { uid: number; gid: number } {
+  const lines = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')) : []
+  const entry = lines.find((line) => line[0] === 'postgres') ?? lines.find((line) => line[0] === 'nobody')
+  return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : { uid: 65_534, gid: 65_534 }
+}
+
+/** Whether other users can walk down to `path`; a folder of ours that is closed is opened for passing through. */
+function reachable(path: string): boolean {
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const { mode } = statSync(folder)
+    if ((mode & 0o001) === 0) {
+      if (folder !== resolve(path) || !folder.includes('.kintsugi')) return false
+      chmodSync(folder, mode | 0o011)
+    }
+    if (folder === dirname(folder)) return true
+  }
+}
+
+/** Under a closed home no other user can reach the data folder: the cluster stands elsewhere, and a link says where. */
+function placeOutside(dataFolder: string): string {
+  const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
+  const folder = join('/var/tmp', `kintsugi-${name}`)
+  mkdirSync(folder, { recursive: true, mode: 0o711 })
+  chmodSync(folder, 0o711)
+  const link = join(dataFolder, 'postgres')
+  if (!existsSync(link)) {
+    rmSync(link, { force: true })
+    symlinkSync(join(folder, 'cluster'), link)
+  }
+  return join(folder, 'cluster')
+}
+
+/** npm packages cannot hold symbolic links; the package lists them, and its install script may have been switched off. */
+function hydrateLinks(programs: string): void {
+  const list = join(programs, 'pg-symlinks.json')
+  if (!existsSync(list)) return
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+    const [from, to] = [source, target].map((path) => join(programs, path.replace(/^native\//, ''))) as [string, string]
+    if (existsSync(to) || !existsSync(from)) continue
+    mkdirSync(dirname(to), { recursive: true })
+    cpSync(from, to)
+  }
+}

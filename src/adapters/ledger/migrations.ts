@@ -1,0 +1,54 @@
+/** The ledger's schema, as a list of steps that only grows. Amounts are numeric(78,0): every uint256 fits. */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  readonly sql: string
+}
+
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    id: 1,
+    name: 'decisions, transactions, trades, prices, tasks, incidents',
+    sql: `
+      create table chains (
+        genesis text primary key, chain_id bigint not null, network text not null, first_block bigint not null, seen_at timestamptz not null
+      );
+      create table decisions (
+        id text primary key, genesis text not null, block bigint not null, token text not null, verdict text not null check (verdict in ('trade', 'refuse')),
+        refused_by text, record text not null, decided_at timestamptz not null
+      );
+      create index decisions_by_time on decisions (decided_at desc);
+      create table transactions (
+        genesis text not null, account text not null, nonce bigint not null, decision_id text references decisions (id),
+        status text not null check (status in ('open', 'final', 'lost')), created_at timestamptz not null,
+        primary key (genesis, account, nonce)
+      );
+      create index transactions_open on transactions (status) where status = 'open';
+      create table attempts (
+        hash text primary key, genesis text not null, account text not null, nonce bigint not null, raw text not null, intent text not null,
+        sent_at timestamptz not null, sent_at_block bigint not null,
+        foreign key (genesis, account, nonce) references transactions (genesis, account, nonce)
+      );
+      create index attempts_by_nonce on attempts (genesis, account, nonce);
+      create table trades (
+        hash text primary key, genesis text not null, nonce bigint not null, decision_id text references decisions (id), block bigint not null,
+        transaction_index int not null, outcome text not null check (outcome in ('as-predicted', 'state-moved', 'reverted', 'cancelled')),
+        token text not null, symbol text not null, decimals int not null, route text not null, legs jsonb not null, lender text not null,
+        amount_in numeric(78,0) not null, predicted_profit numeric(78,0) not null, realised_profit numeric(78,0) not null,
+        profit_value double precision not null, profit_native double precision not null,
+        gas_used numeric(78,0) not null, gas_price numeric(78,0) not null, gas_cost numeric(78,0) not null,
+        predicted_at_block bigint not null, booked_at timestamptz not null
+      );
+      create index trades_by_block on trades (block desc);
+      create table prices (symbol text not null, at timestamptz not null, price double precision not null, block bigint not null);
+      create index prices_by_symbol on prices (symbol, at desc);
+      create table tasks (
+        id text primary key, status text not null, priority int not null, record text not null, created_at timestamptz not null
+      );
+      create index tasks_by_time on tasks (created_at desc);
+      create table incidents (
+        id bigint generated always as identity primary key, service text not null, kind text not null, detail text not null,
+        at timestamptz not null, recovered_at timestamptz
+      );`,
+  },
+]

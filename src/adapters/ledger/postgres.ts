@@ -1,0 +1,278 @@
+/** The ledger on PostgreSQL. */
+import pg from 'pg'
+import type { Address } from '../../amm/index.ts'
+import type { Hex } from '../../ports/chain.ts'
+import type { DecisionRecord, Ledger, NewAttempt, PricePoint, Task, Trade, TradeTotals, TransactionRecord, TransactionStatus } from '../../ports/ledger.ts'
+import { KintsugiError, messageOf } from '../../std/errors.ts'
+import { decodeJson, encodeJson } from '../../std/json.ts'
+import { MIGRATIONS } from './migrations.ts'
+
+export interface PostgresLedgerOptions {
+  connectionString: string
+  /** Most connections of this process. */
+  poolSize: number
+  /** Rows per insert. */
+  batchSize: number
+  onError?(error: Error): void
+}
+
+/** Codes that mean "the server is not there or is going away", by class. Source: PostgreSQL, appendix A. */
+const UNREACHABLE = /^(08|57P|53)/
+
+type Row = Record<string, unknown>
+
+/** A key for `pg_advisory_xact_lock`: one process migrates, others wait. */
+const MIGRATION_LOCK = 4_207_001
+
+export class PostgresLedger implements Ledger {
+  readonly #pool: pg.Pool
+  readonly #batchSize: number
+
+  constructor({ connectionString, poolSize, batchSize, onError }: PostgresLedgerOptions) {
+    this.#batchSize = batchSize
+    this.#pool = new pg.Pool({ connectionString, max: poolSize, connectionTimeoutMillis: 5_000, idleTimeoutMillis: 30_000, application_name: 'kintsugi' })
+    this.#pool.on('error', (error) => onError?.(error))
+  }
+
+  /** Brings the schema up to date; safe to call from several processes at once. Returns the steps applied. */
+  async migrate(): Promise<number> {
+    return this.#transaction(async (client) => {
+      await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+      await client.query('create table if not exists migrations (id int primary key, name text not null, applied_at timestamptz not null default now())')
+      const { rows } = await client.query<{ id: number }>('select id from migrations')
+      const done = new Set(rows.map((row) => row.id))
+      const wanted = MIGRATIONS.filter((migration) => !done.has(migration.id))
+      for (const migration of wanted) {
+        await client.query(migration.sql)
+        await client.query('insert into migrations (id, name) values ($1, $2)', [migration.id, migration.name])
+      }
+      return wanted.length
+    })
+  }
+
+  async recordDecisions(records: readonly DecisionRecord[]): Promise<void> {
+    for (let at = 0; at < records.length; at += this.#batchSize) await this.#insertDecisions(this.#pool, records.slice(at, at + this.#batchSize))
+  }
+
+  async #insertDecisions(client: pg.Pool | pg.PoolClient, records: readonly DecisionRecord[]): Promise<void> {
+    if (records.length === 0) return
+    const values = records.flatMap((record) => [
+      record.id, record.genesis, record.opportunity.block, record.opportunity.token, record.decision.verdict,
+      record.decision.rules.find((rule) => !rule.ok)?.rule ?? null, encodeJson(record), new Date(record.decidedAt),
+    ])
+    await this.#query(`insert into decisions values ${placeholders(records.length, 8)} on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record`, values, client)
+  }
+
+  async decision(id: string): Promise<DecisionRecord | undefined> {
+    const [row] = await this.#query('select record from decisions where id = $1', [id])
+    return row && decodeJson(row.record as string)
+  }
+
+  async decisions({ limit, offset = 0, verdict, genesis }: { limit: number; offset?: number; verdict?: string; genesis?: Hex }): Promise<DecisionRecord[]> {
+    const rows = await this.#query(
+      'select record from decisions where ($3::text is null or verdict = $3) and ($4::text is null or genesis = $4) order by decided_at desc limit $1 offset $2',
+      [limit, offset, verdict ?? null, genesis ?? null],
+    )
+    return rows.map((row) => decodeJson(row.record as string))
+  }
+
+  async decisionCounts(sinceMs: number): Promise<{ verdict: string; rule: string | null; count: number }[]> {
+    const rows = await this.#query('select verdict, refused_by, count(*)::int as count from decisions where decided_at >= $1 group by 1, 2 order by 3 desc', [new Date(sinceMs)])
+    return rows.map((row) => ({ verdict: row.verdict as string, rule: row.refused_by as string | null, count: row.count as number }))
+  }
+
+  async recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void> {
+    await this.#transaction(async (client) => {
+      if (decision) await this.#insertDecisions(client, [decision])
+      await client.query(
+        `insert into transactions values ($1, $2, $3, $4, 'open', $5) on conflict (genesis, account, nonce) do nothing`,
+        [attempt.genesis, attempt.account, attempt.nonce, attempt.decisionId, new Date(attempt.sentAt)],
+      )
+      await client.query('insert into attempts values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hash) do nothing', [
+        attempt.hash, attempt.genesis, attempt.account, attempt.nonce, attempt.raw, encodeJson(attempt.intent), new Date(attempt.sentAt), attempt.sentAtBlock,
+      ])
+    })
+  }
+
+  async openTransactions(): Promise<TransactionRecord[]> {
+    const rows = await this.#query(
+      `select t.genesis, t.account, t.nonce, t.decision_id, t.status, a.hash, a.raw, a.intent, a.sent_at, a.sent_at_block
+       from transactions t join attempts a using (genesis, account, nonce) where t.status = 'open' order by t.nonce, a.sent_at`,
+      [],
+    )
+    const byNonce = new Map<string, { record: Omit<TransactionRecord, 'attempts'>; attempts: TransactionRecord['attempts'][number][] }>()
+    for (const row of rows) {
+      const key = `${row.genesis} ${row.account} ${row.nonce}`
+      const entry = byNonce.get(key) ?? {
+        record: { genesis: row.genesis as Hex, account: row.account as Address, nonce: Number(row.nonce), decisionId: row.decision_id as string | null, status: row.status as TransactionStatus },
+        attempts: [],
+      }
+      entry.attempts.push({ hash: row.hash as Hex, raw: row.raw as Hex, intent: decodeJson(row.intent as string), sentAt: (row.sent_at as Date).getTime(), sentAtBlock: Number(row.sent_at_block) })
+      byNonce.set(key, entry)
+    }
+    return [...byNonce.values()].map(({ record, attempts }) => ({ ...record, attempts }))
+  }
+
+  async highestNonce(genesis: Hex, account: Address): Promise<number | undefined> {
+    const [row] = await this.#query('select max(nonce) as nonce from transactions where genesis = $1 and account = $2', [genesis, account])
+    return row?.nonce == null ? undefined : Number(row.nonce)
+  }
+
+  async book(trade: Trade): Promise<boolean> {
+    return this.#transaction(async (client) => {
+      const inserted = await client.query(
+        `insert into trades values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) on conflict (hash) do nothing`,
+        [
+          trade.hash, trade.genesis, trade.nonce, trade.decisionId, trade.block, trade.transactionIndex, trade.outcome, trade.token, trade.symbol, trade.decimals,
+          trade.route, JSON.stringify(trade.legs), trade.lender, String(trade.amountIn), String(trade.predictedProfit), String(trade.realisedProfit),
+          trade.profitValue, trade.profitNative, String(trade.gasUsed), String(trade.gasPrice), String(trade.gasCost), trade.predictedAtBlock, new Date(trade.bookedAt),
+        ],
+      )
+      await client.query(`update transactions set status = 'final' where genesis = $1 and nonce = $2`, [trade.genesis, trade.nonce])
+      return inserted.rowCount === 1
+    })
+  }
+
+  async markLost(genesis: Hex): Promise<number> {
+    const rows = await this.#query(`update transactions set status = 'lost' where status = 'open' and genesis <> $1 returning nonce`, [genesis])
+    return rows.length
+  }
+
+  async trades({ limit, offset = 0, genesis, token }: { limit: number; offset?: number; genesis?: Hex; token?: Address }): Promise<Trade[]> {
+    const rows = await this.#query(
+      'select * from trades where ($3::text is null or genesis = $3) and ($4::text is null or token = $4) order by block desc, transaction_index desc limit $1 offset $2',
+      [limit, offset, genesis ?? null, token ?? null],
+    )
+    return rows.map(tradeOf)
+  }
+
+  async totals(genesis?: Hex): Promise<TradeTotals> {
+    const filter = '($1::text is null or genesis = $1)'
+    const [[sum], byToken, byOutcome] = await Promise.all([
+      this.#query(
+        `select count(*)::int as booked, count(*) filter (where realised_profit > 0)::int as profitable, coalesce(sum(gas_cost), 0)::text as gas,
+         coalesce(sum(profit_value), 0) as value, coalesce(sum(profit_native), 0) as native from trades where ${filter}`,
+        [genesis ?? null],
+      ),
+      this.#query(`select token, sum(realised_profit)::text as profit from trades where ${filter} group by token`, [genesis ?? null]),
+      this.#query(`select outcome, count(*)::int as count from trades where ${filter} group by outcome`, [genesis ?? null]),
+    ])
+    return {
+      tradesBooked: sum?.booked as number,
+      profitable: sum?.profitable as number,
+      profitBooked: Object.fromEntries(byToken.map((row) => [row.token, BigInt(row.profit as string)])),
+      gasBooked: BigInt(sum?.gas as string),
+      profitValue: sum?.value as number,
+      profitNative: sum?.native as number,
+      outcomes: Object.fromEntries(byOutcome.map((row) => [row.outcome, row.count])),
+    }
+  }
+
+  async highestBlock(): Promise<number> {
+    const [row] = await this.#query(
+      'select greatest((select max(block) from trades), (select max(block) from decisions), (select max(first_block) from chains), (select max(sent_at_block) from attempts), 0) as block',
+      [],
+    )
+    return Number(row?.block ?? 0)
+  }
+
+  async recordChain(chain: { genesis: Hex; chainId: number; network: string; firstBlock: number; seenAt: number }): Promise<void> {
+    await this.#query('insert into chains values ($1, $2, $3, $4, $5) on conflict do nothing', [chain.genesis, chain.chainId, chain.network, chain.firstBlock, new Date(chain.seenAt)])
+  }
+
+  async recordPrices(points: readonly PricePoint[]): Promise<void> {
+    for (let at = 0; at < points.length; at += this.#batchSize) {
+      const batch = points.slice(at, at + this.#batchSize)
+      await this.#query(`insert into prices (symbol, at, price, block) values ${placeholders(batch.length, 4)}`, batch.flatMap((point) => [point.symbol, new Date(point.at), point.price, point.block]))
+    }
+  }
+
+  async priceHistory({ symbol, since, limit }: { symbol: string; since: number; limit: number }): Promise<PricePoint[]> {
+    const rows = await this.#query('select * from prices where symbol = $1 and at >= $2 order by at desc limit $3', [symbol, new Date(since), limit])
+    return rows.map((row) => ({ symbol: row.symbol as string, price: row.price as number, block: Number(row.block), at: (row.at as Date).getTime() })).reverse()
+  }
+
+  async saveTask(task: Task): Promise<void> {
+    await this.#query('insert into tasks values ($1, $2, $3, $4, $5) on conflict (id) do update set status = excluded.status, record = excluded.record', [
+      task.id, task.status, task.priority, encodeJson(task), new Date(task.createdAt),
+    ])
+  }
+
+  async task(id: string): Promise<Task | undefined> {
+    const [row] = await this.#query('select record from tasks where id = $1', [id])
+    return row && decodeJson(row.record as string)
+  }
+
+  async tasks({ limit, offset = 0, status }: { limit: number; offset?: number; status?: string }): Promise<Task[]> {
+    const rows = await this.#query('select record from tasks where ($3::text is null or status = $3) order by created_at desc limit $1 offset $2', [limit, offset, status ?? null])
+    return rows.map((row) => decodeJson(row.record as string))
+  }
+
+  async recordIncident(incident: { service: string; kind: string; detail: string; at: number; recoveredAt?: number }): Promise<void> {
+    await this.#query('insert into incidents (service, kind, detail, at, recovered_at) values ($1, $2, $3, $4, $5)', [
+      incident.service, incident.kind, incident.detail, new Date(incident.at), incident.recoveredAt === undefined ? null : new Date(incident.recoveredAt),
+    ])
+  }
+
+  async ping(): Promise<void> {
+    await this.#query('select 1', [])
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  async #query(sql: string, values: unknown[], client: pg.Pool | pg.PoolClient = this.#pool): Promise<Row[]> {
+    try {
+      return (await client.query<Row>(sql, values)).rows
+    } catch (error) {
+      throw ledgerError(error)
+    }
+  }
+
+  async #transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    let client: pg.PoolClient
+    try {
+      client = await this.#pool.connect()
+    } catch (error) {
+      throw ledgerError(error)
+    }
+    let broken = false
+    try {
+      await client.query('begin')
+      const result = await work(client)
+      await client.query('commit')
+      return result
+    } catch (error) {
+      broken = await client.query('rollback').then(() => false, () => true)
+      throw ledgerError(error)
+    } finally {
+      client.release(broken)
+    }
+  }
+}
+
+function ledgerError(error: unknown): KintsugiError {
+  if (error instanceof KintsugiError) return error
+  const code = (error as { code?: string }).code
+  const refused = code === undefined || UNREACHABLE.test(code) || /^E[A-Z]+$/.test(code)
+  return refused
+    ? new KintsugiError('ledger-unreachable', `the ledger cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error, hint: 'is PostgreSQL running? see `kintsugi status`' })
+    : new KintsugiError('ledger-failed', `the ledger refused: ${messageOf(error)}`, { cause: error })
+}
+
+/** `($1, $2), ($3, $4)` for 2 rows of 2 columns. */
+function placeholders(rows: number, columns: number): string {
+  return Array.from({ length: rows }, (_, row) => `(${Array.from({ length: columns }, (_, column) => `$${row * columns + column + 1}`).join(', ')})`).join(', ')
+}
+
+function tradeOf(row: Row): Trade {
+  return {
+    genesis: row.genesis as Hex, hash: row.hash as Hex, nonce: Number(row.nonce), decisionId: row.decision_id as string | null, block: Number(row.block),
+    transactionIndex: row.transaction_index as number, outcome: row.outcome as Trade['outcome'], token: row.token as Address, symbol: row.symbol as string,
+    decimals: row.decimals as number, route: row.route as string, legs: row.legs as Trade['legs'], lender: row.lender as string, amountIn: BigInt(row.amount_in as string),
+    predictedProfit: BigInt(row.predicted_profit as string), realisedProfit: BigInt(row.realised_profit as string), profitValue: row.profit_value as number,
+    profitNative: row.profit_native as number, gasUsed: BigInt(row.gas_used as string), gasPrice: BigInt(row.gas_price as string), gasCost: BigInt(row.gas_cost as string),
+    predictedAtBlock: Number(row.predicted_at_block), bookedAt: (row.booked_at as Date).getTime(),
+  }
+}

@@ -1,0 +1,98 @@
+/** The signer as a child process, reached over a socket pair that it inherits: there is no path or port to open. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { createInterface } from 'node:readline'
+import type { Address } from '../../amm/index.ts'
+import type { Intent } from '../../intents/index.ts'
+import type { Signed, Signer } from '../../ports/signer.ts'
+import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
+import { decodeJson, encodeJson } from '../../std/json.ts'
+
+/** The descriptor of the socket in the signer, and of the key where one was handed over. */
+export const SIGNER_FD = 3
+export const KEY_FD = 4
+const TIMEOUT_MS = 10_000
+const RESTART_MS = 200
+
+type Answer = { id: number } & Partial<{ account: Address; raw: Signed['raw']; hash: Signed['hash']; error: ErrorReport }>
+
+export interface ProcessSignerOptions {
+  command: string
+  args: readonly string[]
+  env: NodeJS.ProcessEnv
+  /** A descriptor of ours that holds the key, passed on unread. */
+  keyFd?: number
+}
+
+export class ProcessSigner implements Signer {
+  readonly #options: ProcessSignerOptions
+  readonly #calls = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void; timer: NodeJS.Timeout }>()
+  #child: ChildProcess | undefined
+  #channel: Duplex | undefined
+  #nextId = 1
+  #closed = false
+
+  constructor(options: ProcessSignerOptions) {
+    this.#options = options
+    this.#start()
+  }
+
+  async account(): Promise<Address> {
+    return (await this.#call({ op: 'account' })).account as Address
+  }
+
+  async sign(intent: Intent): Promise<Signed> {
+    const { raw, hash } = await this.#call({ op: 'sign', intent })
+    return { raw, hash } as Signed
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#channel?.destroy()
+    this.#child?.kill('SIGTERM')
+  }
+
+  #start(): void {
+    const { command, args, env, keyFd } = this.#options
+    const child = spawn(command, args, { env, stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(keyFd === undefined ? [] : [keyFd])] })
+    this.#child = child
+    this.#channel = child.stdio[SIGNER_FD] as Duplex
+    this.#channel.on('error', () => undefined)
+    createInterface({ input: this.#channel }).on('line', (line) => {
+      const answer = decodeJson<Answer>(line)
+      const call = this.#calls.get(answer.id)
+      this.#calls.delete(answer.id)
+      clearTimeout(call?.timer)
+      if (answer.error) call?.reject(new KintsugiError(answer.error.code, answer.error.message, answer.error))
+      else call?.resolve(answer)
+    })
+    child.on('error', () => undefined)
+    child.on('exit', (code) => {
+      for (const call of this.#calls.values()) {
+        clearTimeout(call.timer)
+        call.reject(unreachable(`it ended with code ${code}`))
+      }
+      this.#calls.clear()
+      this.#channel = undefined
+      if (!this.#closed) setTimeout(() => this.#closed || this.#start(), RESTART_MS)
+    })
+  }
+
+  #call(request: Record<string, unknown>): Promise<Answer> {
+    const channel = this.#channel
+    if (!channel) return Promise.reject(unreachable('it is starting'))
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#calls.delete(id)
+        reject(unreachable(`no answer within ${TIMEOUT_MS} ms`))
+      }, TIMEOUT_MS)
+      this.#calls.set(id, { resolve, reject, timer })
+      channel.write(`${encodeJson({ id, ...request })}\n`)
+    })
+  }
+}
+
+function unreachable(message: string): KintsugiError {
+  return new KintsugiError('signer-unreachable', `the signer cannot be reached: ${message}`, { retry: 'later' })
+}

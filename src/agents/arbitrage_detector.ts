@@ -1,0 +1,51 @@
+/** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
+import { z } from 'zod'
+import { Detector, type Detection } from '../engine/detector.ts'
+import { detectionLog } from '../engine/detection-log.ts'
+import { tokenAt } from '../engine/tokens.ts'
+import { defineAgent, toolWith } from '../mcp/define.ts'
+import { messageOf } from '../std/errors.ts'
+
+const needs = ['market', 'chain', 'bus'] as const
+const tool = toolWith(needs)
+const log200 = detectionLog(200)
+
+export default defineAgent({
+  id: 'arbitrage_detector',
+  duty: 'Holds the live pool graph, updates it from each block, finds and sizes every profitable cycle',
+  needs,
+  tools: {
+    detection_statistics: tool({
+      description: 'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object({ block: z.int(), blocks: z.int(), totalCycles: z.int(), searchedCycles: z.int(), found: z.int(), medianMs: z.number().nullable(), p99Ms: z.number().nullable() }),
+      example: {},
+      run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
+    }),
+  },
+  start: async ({ market, chain, bus }, { now, log }) => {
+    const detector = new Detector({ market, chain, now })
+    await detector.refreshLenders()
+    let last: Detection | undefined
+    const stop = market.subscribe((change) => {
+      const detection = detector.detect(change)
+      last = detection
+      log200.add(detection)
+      // A block without opportunities is published too: silence would look the same as a dead detector.
+      bus.publish('opportunities', detection)
+      detector.refreshLenders().catch((error) => log.warn({ error: messageOf(error) }, 'lenders were not refreshed'))
+    })
+    return {
+      stop,
+      state: () => ({ block: market.head.number, observedAt: market.observedAt, cycles: detector.index.cycles.length, lastFound: last?.opportunities.length ?? 0, resyncing: market.failure ?? null }),
+      decisions: (limit) =>
+        log200.recent(limit).map((found) => ({
+          id: found.id,
+          at: now(),
+          summary: `block ${found.block}: ${found.legs.length} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
+          reasons: [`log rate above zero`, `best size ${found.amounts[0]}`, `cheapest lender ${found.loan.kind}`],
+        })),
+    }
+  },
+})

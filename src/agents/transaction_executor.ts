@@ -1,0 +1,88 @@
+/** Simulates, has it signed, sends, follows to finality, replaces and recovers. */
+import { z } from 'zod'
+import type { Detection } from '../engine/detector.ts'
+import { Executor } from '../engine/executor.ts'
+import { localPolicies } from '../engine/policies.ts'
+import { defineAgent, toolWith } from '../mcp/define.ts'
+import { messageOf } from '../std/errors.ts'
+
+const needs = ['market', 'chain', 'ledger', 'bus', 'signer'] as const
+const tool = toolWith(needs)
+let executor: Executor | undefined
+
+export default defineAgent({
+  id: 'transaction_executor',
+  duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
+  needs,
+  tools: {
+    execution_summary: tool({
+      description: 'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object({ inFlight: z.int(), tradesBooked: z.int(), gasBooked: z.string(), profitBooked: z.record(z.string(), z.string()), outcomes: z.record(z.string(), z.number()) }),
+      example: {},
+      run: async (_input, { ledger }) => {
+        const totals = await ledger.totals()
+        return {
+          inFlight: executor?.inFlight ?? 0,
+          tradesBooked: totals.tradesBooked,
+          gasBooked: String(totals.gasBooked),
+          profitBooked: Object.fromEntries(Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)])),
+          outcomes: Object.fromEntries(Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked])),
+        }
+      },
+    }),
+  },
+  start: async ({ market, chain, ledger, bus, signer }, { now, log, mode, lease }) => {
+    const latencies: number[] = []
+    const started = new Executor({
+      market, chain, ledger, signer, mode, lease, now,
+      policies: localPolicies,
+      events: {
+        onDecision: (record) => bus.publish('decisions', { id: record.id, block: record.opportunity.block, verdict: record.decision.verdict, refusedBy: record.decision.rules.find((rule) => !rule.ok)?.rule ?? null }),
+        onSent: (sent) => {
+          latencies.push(sent.latencyMs)
+          if (latencies.length > 500) latencies.shift()
+          bus.publish('sent', sent)
+        },
+        onTrade: (trade) => bus.publish('trades', trade),
+        onNote: (note) => log.warn({}, note),
+        onViolation: (detail) => {
+          log.error({}, detail)
+          ledger.recordIncident({ service: 'transaction_executor', kind: 'prediction-violated', detail, at: now() }).catch(() => undefined)
+        },
+      },
+    })
+    await started.start()
+    executor = started
+    const stopDetections = bus.subscribe<Detection>('opportunities', (detection) => {
+      started.onDetection(detection).catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
+    })
+    const stopHeads = chain.watch((head) => {
+      started.onHead(head).catch((error) => log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`))
+    })
+    return {
+      stop: () => {
+        stopDetections()
+        stopHeads()
+        signer.close()
+      },
+      drain: async (signal) => {
+        started.drain()
+        while (started.inFlight > 0 && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
+      },
+      state: () => {
+        const sorted = [...latencies].sort((a, b) => a - b)
+        return { mode, inFlight: started.inFlight, blockToSentMs: { median: sorted[sorted.length >> 1] ?? null, p99: sorted[Math.floor(sorted.length * 0.99)] ?? null, count: sorted.length }, chain: chain.link }
+      },
+      decisions: async (limit) =>
+        (await ledger.decisions({ limit })).map((record) => ({
+          id: record.id,
+          at: record.decidedAt,
+          summary: `${record.decision.verdict} at block ${record.opportunity.block}`,
+          reasons: record.decision.rules.filter((rule) => !rule.ok || record.decision.verdict === 'trade').map((rule) => `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`),
+          data: { numbers: record.decision.numbers, policies: record.decision.policies },
+        })),
+    }
+  },
+})

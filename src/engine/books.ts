@@ -1,0 +1,84 @@
+/** From a final receipt to a line in the books: what was earned, what it cost, and what kind of outcome it was. */
+import { parseAbi, toEventSelector } from 'viem'
+import type { Address } from '../amm/index.ts'
+import { classify } from '../arbitrage/index.ts'
+import type { ExecuteIntent } from '../intents/index.ts'
+import type { Chain, Hex, Log, Receipt } from '../ports/chain.ts'
+import type { DecisionRecord, Trade, TransactionRecord } from '../ports/ledger.ts'
+import type { MarketView } from '../ports/market.ts'
+
+const TRANSFER = toEventSelector(parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)'])[0])
+
+/** What `logs` move of `token` from one account to another, in smallest units. */
+export function transferred(logs: readonly Log[], token: Address, from: Address, to: Address): bigint {
+  const topic = (account: Address) => `0x${account.slice(2).padStart(64, '0')}`
+  return logs
+    .filter((log) => log.address === token && log.topics[0] === TRANSFER && log.topics[1] === topic(from) && log.topics[2] === topic(to))
+    .reduce((sum, log) => sum + BigInt(log.data), 0n)
+}
+
+export interface FinalTransaction {
+  readonly transaction: TransactionRecord
+  readonly receipt: Receipt
+  readonly decision: DecisionRecord | undefined
+}
+
+/** The entry for a final transaction. Reads the route's logs since the predicted state to class the outcome. */
+export async function tradeOf({ transaction, receipt, decision }: FinalTransaction, market: MarketView, chain: Chain, now: number): Promise<Trade> {
+  const attempt = transaction.attempts.find((candidate) => candidate.hash === receipt.transactionHash)
+  const gas = { gasUsed: receipt.gasUsed, gasPrice: receipt.effectiveGasPrice, gasCost: receipt.gasUsed * receipt.effectiveGasPrice }
+  const shared = {
+    genesis: transaction.genesis,
+    hash: receipt.transactionHash,
+    nonce: transaction.nonce,
+    decisionId: transaction.decisionId,
+    block: receipt.blockNumber,
+    transactionIndex: receipt.transactionIndex,
+    bookedAt: now,
+    ...gas,
+  }
+  const { manifest } = market
+  if (!decision || attempt?.intent.type !== 'execute') {
+    const native = manifest.tokens.find((token) => token.address === manifest.wrappedNative)
+    return {
+      ...shared, outcome: 'cancelled', token: manifest.wrappedNative, symbol: native?.symbol ?? '', decimals: native?.decimals ?? 18, route: '', legs: [], lender: '',
+      amountIn: 0n, predictedProfit: 0n, realisedProfit: 0n, profitValue: 0, profitNative: 0, predictedAtBlock: receipt.blockNumber,
+    }
+  }
+  const intent: ExecuteIntent = attempt.intent
+  const { opportunity } = decision
+  const pools = opportunity.legs.map((leg) => leg.pool)
+  const events = await chain.logs({ fromBlock: opportunity.block + 1, toBlock: receipt.blockNumber, address: pools })
+  const outcome = classify(
+    { succeeded: receipt.succeeded, predictedAt: opportunity.block, block: receipt.blockNumber, transactionIndex: receipt.transactionIndex },
+    events.map((log) => ({ pool: log.address, block: log.blockNumber, transactionIndex: log.transactionIndex })),
+  )
+  const execution = manifest.execution
+  const realised = execution ? transferred(receipt.logs, opportunity.token, intent.executor, execution.treasury) : 0n
+  const token = manifest.tokens.find((candidate) => candidate.address === opportunity.token)
+  const numeraire = manifest.tokens.find((candidate) => candidate.address === manifest.numeraire)
+  const prices = market.prices()
+  const value = Number(realised) * (prices.get(opportunity.token)?.rate ?? 0)
+  return {
+    ...shared,
+    outcome,
+    token: opportunity.token,
+    symbol: token?.symbol ?? opportunity.token,
+    decimals: token?.decimals ?? 18,
+    route: describeRoute(decision, (address) => manifest.tokens.find((candidate) => candidate.address === address)?.symbol ?? address.slice(0, 8)),
+    legs: opportunity.legs.map(({ pool, dex, tokenIn, tokenOut }) => ({ pool, dex, tokenIn, tokenOut })),
+    lender: opportunity.loan.kind,
+    amountIn: opportunity.amounts[0] as bigint,
+    predictedProfit: opportunity.profit,
+    realisedProfit: realised,
+    profitValue: value / 10 ** (numeraire?.decimals ?? 18),
+    profitNative: value / (prices.get(manifest.wrappedNative)?.rate ?? 1) / 1e18,
+    predictedAtBlock: opportunity.block,
+  }
+}
+
+/** `WETH → USDC (quickswap) → WETH (uniswap_v3)`. */
+export function describeRoute({ opportunity }: Pick<DecisionRecord, 'opportunity'>, symbolOf: (token: Address) => string): string {
+  return [symbolOf(opportunity.token), ...opportunity.legs.map((leg) => `${symbolOf(leg.tokenOut)} (${leg.dex})`)].join(' → ')
+}
+

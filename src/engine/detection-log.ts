@@ -1,0 +1,27 @@
+/** The last detections, and what they say together. */
+import type { Opportunity } from '../arbitrage/index.ts'
+import type { Detection } from './detector.ts'
+
+export function detectionLog(capacity: number) {
+  const kept: Detection[] = []
+  return {
+    add(detection: Detection): void {
+      kept.unshift(detection)
+      kept.length = Math.min(kept.length, capacity)
+    },
+    recent(limit: number): Opportunity[] {
+      return kept.flatMap((detection) => detection.opportunities).slice(0, limit)
+    },
+    statistics() {
+      const times = kept.map((detection) => detection.foundAt - detection.receivedAt).sort((a, b) => a - b)
+      return {
+        blocks: kept.length,
+        totalCycles: kept[0]?.totalCycles ?? 0,
+        searchedCycles: kept.reduce((sum, detection) => sum + detection.searchedCycles, 0),
+        found: kept.reduce((sum, detection) => sum + detection.opportunities.length + detection.more, 0),
+        medianMs: times[Math.floor(times.length / 2)] ?? null,
+        p99Ms: times[Math.floor(times.length * 0.99)] ?? null,
+      }
+    },
+  }
+}

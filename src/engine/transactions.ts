@@ -1,0 +1,169 @@
+/**
+ * Our transactions on one account: nonces without gaps, attempts persisted before they are sent, followed until final,
+ * sent again after a reorganisation, withdrawn where they are stuck.
+ */
+import type { Address } from '../amm/index.ts'
+import type { ExecuteIntent, Intent } from '../intents/index.ts'
+import type { Chain, Head, Hex, Receipt } from '../ports/chain.ts'
+import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../ports/ledger.ts'
+import type { Signer } from '../ports/signer.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
+
+/** Blocks after which a transaction that is not mined is withdrawn by a transfer to ourselves at its nonce. */
+const STUCK_AFTER_BLOCKS = 4
+/** Nodes replace a pending transaction only for a tip at least this much higher, in hundredths. */
+const REPLACEMENT_BUMP = 125n
+const TRANSFER_GAS = 21_000n
+
+interface Open {
+  record: TransactionRecord
+  decision: DecisionRecord | undefined
+  /** Pools of its route, busy until it is mined. */
+  pools: readonly Address[]
+  receipt: Receipt | undefined
+}
+
+export interface TransactionsOptions {
+  chain: Chain
+  ledger: Ledger
+  signer: Signer
+  genesis: Hex
+  chainId: number
+  account: Address
+  /** This executor's lease number. */
+  lease: number
+  now(): number
+  onFinal(final: { transaction: TransactionRecord; receipt: Receipt; decision: DecisionRecord | undefined }): Promise<void>
+  onNote(note: string): void
+}
+
+export class Transactions {
+  readonly #options: TransactionsOptions
+  readonly #open = new Map<number, Open>()
+  #nextNonce = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options
+  }
+
+  /** Takes up what an earlier process left: open attempts are followed again, and re-sent where the node lost them. */
+  async recover(): Promise<void> {
+    const { ledger, chain, genesis, account } = this.#options
+    await ledger.markLost(genesis)
+    const open = (await ledger.openTransactions()).filter((record) => record.genesis === genesis && record.account === account)
+    for (const record of open) {
+      const decision = record.decisionId === null ? undefined : await ledger.decision(record.decisionId)
+      this.#open.set(record.nonce, { record, decision, pools: decision?.opportunity.legs.map((leg) => leg.pool) ?? [], receipt: undefined })
+    }
+    const [mined, highest] = await Promise.all([chain.transactionCount(account, 'latest'), ledger.highestNonce(genesis, account)])
+    this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
+    await this.settle()
+    for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record)
+  }
+
+  /** Attempts that are not mined yet. */
+  get inFlight(): number {
+    return [...this.#open.values()].filter((open) => !open.receipt).length
+  }
+
+  /** Transactions that are not final yet. */
+  get unsettled(): number {
+    return this.#open.size
+  }
+
+  busyPools(): Set<string> {
+    return new Set([...this.#open.values()].filter((open) => !open.receipt).flatMap((open) => open.pools))
+  }
+
+  /** Signs, persists and sends. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind. */
+  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head): Promise<Hex> {
+    return this.#inTurn(async () => {
+      const nonce = this.#nextNonce
+      const intent = build(nonce)
+      const attempt = await this.#attempt(intent, decision.id, head)
+      await this.#options.ledger.recordAttempt(attempt, decision)
+      // From here on the nonce is ours to settle, whatever the node answers.
+      this.#nextNonce = nonce + 1
+      const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
+      this.#open.set(nonce, { record, decision, pools: decision.opportunity.legs.map((leg) => leg.pool), receipt: undefined })
+      await this.#send(attempt)
+      return attempt.hash
+    })
+  }
+
+  /** Looks up receipts of everything open; books what is final. Call at each new head. */
+  async settle(): Promise<void> {
+    const { chain } = this.#options
+    await Promise.all(
+      [...this.#open.values()].map(async (open) => {
+        const receipts = await Promise.all(open.record.attempts.map((attempt) => chain.receipt(attempt.hash)))
+        open.receipt = receipts.find((receipt) => receipt !== undefined)
+      }),
+    )
+  }
+
+  /** What follows once receipts are known, off the hot path: bookings, re-sending, withdrawing. */
+  async finish(head: Head): Promise<void> {
+    const { chain, onFinal, onNote } = this.#options
+    if (this.#open.size === 0) return
+    const finalized = await chain.block('finalized')
+    for (const [nonce, open] of [...this.#open].sort(([a], [b]) => a - b)) {
+      const { receipt, record } = open
+      if (receipt) {
+        if (receipt.blockNumber > finalized.number) continue
+        await onFinal({ transaction: record, receipt, decision: open.decision })
+        this.#open.delete(nonce)
+      } else {
+        const last = record.attempts.at(-1)
+        const age = head.number - (last?.sentAtBlock ?? head.number)
+        if (age >= STUCK_AFTER_BLOCKS) await this.#inTurn(() => this.#withdraw(open, head)).catch((error) => onNote(`withdrawing nonce ${nonce} failed: ${messageOf(error)}`))
+        else if (age >= 1) await this.#resend(record)
+      }
+    }
+  }
+
+  async #withdraw(open: Open, head: Head): Promise<void> {
+    const { ledger, onNote } = this.#options
+    const last = open.record.attempts.at(-1)
+    if (!last) return
+    const bump = (value: bigint) => (value * REPLACEMENT_BUMP) / 100n + 1n
+    const intent: Intent = {
+      type: 'cancel', chainId: last.intent.chainId, account: last.intent.account, nonce: open.record.nonce, lease: this.#options.lease, gasLimit: TRANSFER_GAS,
+      maxFeePerGas: bump(last.intent.maxFeePerGas > head.baseFeePerGas * 2n ? last.intent.maxFeePerGas : head.baseFeePerGas * 2n),
+      maxPriorityFeePerGas: bump(last.intent.maxPriorityFeePerGas),
+    }
+    const attempt = await this.#attempt(intent, open.record.decisionId, head)
+    await ledger.recordAttempt(attempt)
+    open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
+    onNote(`nonce ${open.record.nonce} was not mined for ${STUCK_AFTER_BLOCKS} blocks: withdrawn`)
+    await this.#send(attempt)
+  }
+
+  async #attempt(intent: Intent, decisionId: string | null, head: Head): Promise<NewAttempt> {
+    const { signer, genesis, account, now } = this.#options
+    const { raw, hash } = await signer.sign(intent)
+    return { genesis, account, nonce: intent.nonce, decisionId, hash, raw, intent, sentAt: now(), sentAtBlock: head.number }
+  }
+
+  async #resend(record: TransactionRecord): Promise<void> {
+    const attempt = record.attempts.at(-1)
+    if (attempt) await this.#send(attempt)
+  }
+
+  /** A node that refuses what it already has, or what is already mined, is no failure: the receipt will tell. */
+  async #send(attempt: { hash: Hex; raw: Hex }): Promise<void> {
+    try {
+      await this.#options.chain.send(attempt.raw)
+    } catch (error) {
+      if (!(error instanceof KintsugiError)) throw error
+      this.#options.onNote(`sending ${attempt.hash} was answered: ${error.message}`)
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+}

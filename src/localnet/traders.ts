@@ -1,0 +1,150 @@
+/** The people of the local market: traders whose order flow opens gaps, and a competitor who closes some of them. */
+import { encodeAbiParameters, encodeFunctionData, type Hex } from 'viem'
+import { type Address, type Pool, quoteExactIn, spotPrice, virtualReserves } from '../amm/index.ts'
+import { CycleIndex, sizeCycle } from '../graph/index.ts'
+import type { MarketChange, MarketView } from '../ports/market.ts'
+import { normal, pareto, type Random } from '../std/random.ts'
+import { own } from './artifacts.ts'
+import { rpcBatch, toHex } from './rpc.ts'
+
+const traderAbi = own('LocalTrader').abi
+const GWEI = 10n ** 9n
+const SWAP_GAS = 1_500_000
+
+/** Order sizes as shares of a pool's depth: heavy-tailed, as order flow is. */
+const SIZE = { scale: 0.0004, alpha: 1.15, most: 0.04 }
+/** How far traders let a pool stray from the fair price before most of them trade it back. */
+const PULL = 60
+/** Daily volatility of the fair prices, as a fraction. */
+const VOLATILITY = 0.04
+
+export interface CrowdOptions {
+  url: string
+  market: MarketView
+  trader: Address
+  random: Random
+  blockSeconds: number
+  /** Mean number of orders per block. */
+  ordersPerBlock: number
+  competitor: boolean
+  onError(error: unknown): void
+}
+
+const ACCOUNTS: readonly Address[] = Array.from({ length: 8 }, (_, index) => `0x${(0xc0ffee00 + index).toString(16).padStart(40, '0')}` as Address)
+const COMPETITOR: Address = '0x00000000000000000000000000000000000c0de1'
+
+export class Crowd {
+  readonly #options: CrowdOptions
+  readonly #fair = new Map<Address, number>()
+  readonly #index: CycleIndex
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #stop: (() => void) | undefined
+  orders = 0
+  competitorTrades = 0
+
+  constructor(options: CrowdOptions) {
+    this.#options = options
+    for (const [token, price] of options.market.prices()) this.#fair.set(token, price.rate)
+    this.#index = new CycleIndex([...options.market.pools.values()], { maxHops: 3, startTokens: options.market.manifest.startTokens })
+  }
+
+  async start(): Promise<void> {
+    const accounts = [...ACCOUNTS, COMPETITOR]
+    await rpcBatch(this.#options.url, accounts.flatMap((account) => [
+      { method: 'anvil_impersonateAccount', params: [account] },
+      { method: 'anvil_setBalance', params: [account, toHex(10n ** 24n)] },
+    ]))
+    this.#stop = this.#options.market.subscribe((change) => this.#onBlock(change))
+  }
+
+  stop(): void {
+    this.#stop?.()
+    for (const timer of this.#timers) clearTimeout(timer)
+  }
+
+  /** Fair prices now, in numeraire units per unit, both smallest. */
+  get fairPrices(): ReadonlyMap<Address, number> {
+    return this.#fair
+  }
+
+  #onBlock(change: MarketChange): void {
+    const { random, blockSeconds, ordersPerBlock, market, competitor } = this.#options
+    const step = VOLATILITY * Math.sqrt(blockSeconds / 86_400)
+    for (const [token, price] of this.#fair) if (token !== market.manifest.numeraire) this.#fair.set(token, price * Math.exp(step * normal(random)))
+    const pools = [...market.pools.values()]
+    const count = Math.min(20, Math.floor(-Math.log(1 - random()) * ordersPerBlock))
+    for (let i = 0; i < count; i++) {
+      const order = this.#order(pools[Math.floor(random() * pools.length)] as Pool)
+      const delay = random() * blockSeconds * 900
+      if (order) this.#later(delay, () => this.#send([order]))
+    }
+    if (competitor && random() < 0.5) this.#later(20 + random() * blockSeconds * 300, () => this.#compete(change))
+  }
+
+  #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {
+    const { random } = this.#options
+    const [fair0, fair1] = [this.#fair.get(pool.tokens[0]), this.#fair.get(pool.tokens[1])]
+    const price = spotPrice(pool)
+    if (!(price > 0)) return undefined
+    // Above one: token0 is dear here, so most orders sell it.
+    const dear = fair0 && fair1 ? price / (fair0 / fair1) : 1
+    const zeroForOne = random() < 1 / (1 + Math.exp(-PULL * Math.log(dear)))
+    const share = Math.min(SIZE.most, pareto(random, SIZE.scale, SIZE.alpha))
+    const amountIn = BigInt(Math.floor((virtualReserves(pool)[zeroForOne ? 0 : 1] as number) * share))
+    const quoted = quoteExactIn(pool, zeroForOne, amountIn)
+    if (quoted === undefined) return undefined
+    const data = encodeFunctionData({
+      abi: traderAbi,
+      functionName: 'swap',
+      args: [pool.address, pool.kind === 'concentrated', pool.kind === 'constant-product' ? pool.feeBps : 0, zeroForOne, pool.tokens[zeroForOne ? 0 : 1], amountIn, (quoted * 97n) / 100n],
+    })
+    this.orders++
+    return this.transaction(ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address, data, GWEI * BigInt(1 + Math.floor(random() * 30)))
+  }
+
+  /** A simple bot: of the cycles that the block touched it takes the best, from capital of its own, and bids a random share. */
+  #compete(change: MarketChange): void {
+    const { market, random } = this.#options
+    const prices = market.prices()
+    const native = prices.get(market.manifest.wrappedNative)?.rate ?? 1
+    const best = this.#index
+      .touching(change.changed)
+      .map((cycle) => sizeCycle(cycle, market.pools))
+      .filter((sized) => sized !== undefined)
+      .map((sized) => ({ sized, value: (Number(sized.grossProfit) * (prices.get((sized.hops[0] as (typeof sized.hops)[number]).tokenIn)?.rate ?? 0)) / native }))
+      .sort((a, b) => b.value - a.value)[0]
+    if (!best || best.value < 1e16) return
+    const swaps = best.sized.hops.map((hop): Hex => {
+      const pool = market.pools.get(hop.pool) as Pool
+      return encodeAbiParameters(
+        [{ type: 'address' }, { type: 'bool' }, { type: 'uint16' }, { type: 'bool' }, { type: 'address' }],
+        [hop.pool, pool.kind === 'concentrated', pool.kind === 'constant-product' ? pool.feeBps : 0, hop.zeroForOne, hop.tokenIn],
+      )
+    })
+    const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))
+    const data = encodeFunctionData({ abi: traderAbi, functionName: 'cycle', args: [swaps, best.sized.amounts[0], 1n] })
+    this.competitorTrades++
+    this.#send([this.transaction(COMPETITOR, data, tip > GWEI ? tip : GWEI)])
+  }
+
+  transaction(from: Address, data: Hex, tip: bigint) {
+    const maxFee = this.#options.market.head.baseFeePerGas * 3n + tip
+    return { from, to: this.#options.trader, data, gas: toHex(SWAP_GAS), maxFeePerGas: toHex(maxFee), maxPriorityFeePerGas: toHex(tip) }
+  }
+
+  #send(transactions: ReturnType<Crowd['transaction']>[]): void {
+    rpcBatch(this.#options.url, transactions.map((transaction) => ({ method: 'eth_sendTransaction', params: [transaction] }))).catch(this.#options.onError)
+  }
+
+  #later(delayMs: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      try {
+        work()
+      } catch (error) {
+        this.#options.onError(error)
+      }
+    }, delayMs)
+    this.#timers.add(timer)
+  }
+}

@@ -1,0 +1,59 @@
+/** Who may call: Host and Origin checks against rebinding, and the token. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
+import { KintsugiError } from '../std/errors.ts'
+import type { Tool } from './define.ts'
+
+export interface AccessPolicy {
+  /** SHA-256 of the token, so that the token itself is not kept around. */
+  readonly tokenHash: Buffer | undefined
+  /** AUTH=required: reads need the token too. */
+  readonly required: boolean
+  /** Whether the service listens beyond loopback: then everything needs the token but health and readiness. */
+  readonly beyondLoopback: boolean
+  /** Names by which the service may be addressed, without port. */
+  readonly hostnames: readonly string[]
+}
+
+export const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
+
+export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+/** Throws `forbidden-host` or `forbidden-origin`. */
+export function checkOrigin(policy: AccessPolicy, headers: Headers): void {
+  const host = validateHostHeader(headers.get('host'), [...policy.hostnames])
+  if (!host.ok) throw new KintsugiError('forbidden-host', `this Host is not served: ${host.message}`, { hint: `use one of ${policy.hostnames.join(', ')}` })
+  const origin = headers.get('origin')
+  if (origin === null) return
+  const result = validateOriginHeader(origin, [...policy.hostnames])
+  if (!result.ok) throw new KintsugiError('forbidden-origin', `requests from ${origin.slice(0, 100)} are not allowed: ${result.message}`)
+}
+
+/** Who the caller is: `operator` with the token, otherwise `anonymous`. Throws `bad-token` for a wrong one. */
+export function identify(policy: AccessPolicy, headers: Headers): 'operator' | 'anonymous' {
+  const header = headers.get('authorization')
+  if (header === null) return 'anonymous'
+  const token = /^Bearer ([^\s]+)$/i.exec(header)?.[1]
+  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return 'operator'
+  throw new KintsugiError('bad-token', 'the token is not valid here', { hint: 'send `Authorization: Bearer` with the content of the file `token` in the data folder' })
+}
+
+/** Throws `token-required` where a tool, or anything beyond health, needs one. */
+export function authorize(policy: AccessPolicy, caller: 'operator' | 'anonymous', tool?: Tool): void {
+  if (caller === 'operator') return
+  const needed = policy.required || policy.beyondLoopback || (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
+  if (!needed) return
+  const why = policy.required ? 'AUTH=required' : policy.beyondLoopback ? 'the service is reachable from outside' : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
+  throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: 'send `Authorization: Bearer` with the content of the file `token` in the data folder' })
+}
+
+const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 503 | 504>> = {
+  'bad-argument': 400, 'bad-json': 400, 'bad-request': 400, 'unknown-symbol': 404, 'unknown-tool': 404, 'unknown-service': 404, 'not-found': 404, 'token-required': 401, 'bad-token': 401,
+  'forbidden-host': 403, 'forbidden-origin': 403, 'too-large': 413, 'too-many-calls': 429, 'deadline-exceeded': 504,
+  'service-unreachable': 503, 'chain-unreachable': 503, 'ledger-unreachable': 503, 'bus-unreachable': 503, 'market-not-ready': 503, conflict: 409,
+}
+
+/** The HTTP status for an error code; 422 where the request was understood and could not be done, 500 for our own failures. */
+export function statusOf(code: string): 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503 | 504 {
+  return STATUS[code] ?? (code === 'internal' ? 500 : 422)
+}

@@ -1,0 +1,116 @@
+/** How a tool, a server and an agent are defined: words, schemas and a short function each. */
+import type { z } from 'zod'
+import type { PortName, Ports } from '../ports/ports.ts'
+
+/** `read` changes nothing; `write` changes state; `spend` can move value. */
+export type Effect = 'read' | 'write' | 'spend'
+
+export interface CallContext {
+  /** Aborted when the caller goes away or the deadline passes. */
+  readonly signal: AbortSignal
+  /** Who calls: `anonymous` on loopback, otherwise the token's name. */
+  readonly caller: string
+  /** ms since 1970. */
+  now(): number
+  /** Tells the caller how far long work is, where it listens. */
+  progress(done: number, total?: number, message?: string): void
+}
+
+/** A tool's context: the call, and only the ports that its server names. */
+export type Context<N extends PortName> = CallContext & Pick<Ports, N>
+
+export interface Tool<N extends PortName = PortName> {
+  readonly description: string
+  readonly effect: Effect
+  /** A read that shows private data, reaches outside or is expensive: it needs a token too. */
+  readonly guarded?: boolean
+  readonly input: z.ZodObject
+  readonly output: z.ZodObject
+  /** A call that works on a running system; the contract suite makes it. */
+  readonly example: Record<string, unknown>
+  run(input: never, context: Context<N>): Promise<Record<string, unknown>> | Record<string, unknown>
+}
+
+/** Makes the `tool` function for a server's needs: `run` then sees exactly those ports, typed. */
+export function toolWith<const N extends readonly PortName[]>(_needs: N) {
+  return <I extends z.ZodObject, O extends z.ZodObject>(definition: {
+    description: string
+    effect: Effect
+    guarded?: boolean
+    input: I
+    output: O
+    example: z.input<I>
+    run(input: z.output<I>, context: Context<N[number]>): Promise<z.input<O>> | z.input<O>
+  }): Tool<N[number]> => definition as unknown as Tool<N[number]>
+}
+
+/** Work that goes on besides calls; stopped with the service. */
+export interface Background {
+  stop(): void | Promise<void>
+}
+
+interface Service<N extends PortName> {
+  readonly id: string
+  readonly needs: readonly N[]
+  readonly tools: Readonly<Record<string, Tool<N>>>
+  /** Starts background work once the ports are there. */
+  start?(ports: Pick<Ports, N>, service: ServiceContext): Promise<Background> | Background
+}
+
+export interface ServiceContext {
+  now(): number
+  log: Log
+  /** The mode and policies come from here, never from the environment. */
+  readonly mode: 'local' | 'paper'
+  /** Rises with each start of the fleet's executor. */
+  readonly lease: number
+}
+
+export interface Log {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface ServerDefinition<N extends PortName = PortName> extends Service<N> {
+  readonly kind: 'server'
+}
+
+/** A decision of an agent, with its reasons. */
+export interface AgentDecision {
+  readonly id: string
+  readonly at: number
+  readonly summary: string
+  readonly reasons: readonly string[]
+  readonly data?: Record<string, unknown>
+}
+
+export interface RunningAgent extends Background {
+  /** The last decisions, newest first. */
+  decisions(limit: number): readonly AgentDecision[] | Promise<readonly AgentDecision[]>
+  /** What it does now, for `/health`. */
+  state(): Record<string, unknown>
+  /** A task for it; absent where the agent takes none. */
+  coordinate?(task: { description: string; arguments: Record<string, unknown> }): Promise<Record<string, unknown>>
+  /** Stops taking work and waits, within the signal, for what is under way. */
+  drain?(signal: AbortSignal): Promise<void>
+}
+
+export interface AgentDefinition<N extends PortName = PortName> extends Omit<Service<N>, 'start'> {
+  readonly kind: 'agent'
+  readonly duty: string
+  start(ports: Pick<Ports, N>, service: ServiceContext): Promise<RunningAgent>
+}
+
+export type ServiceDefinition<N extends PortName = PortName> = ServerDefinition<N> | AgentDefinition<N>
+
+/** Defines a server. Its port, title and category stand in the catalogue. */
+export function defineServer<const N extends PortName>(definition: Omit<ServerDefinition<N>, 'kind'>): ServerDefinition<N> {
+  return { kind: 'server', ...definition }
+}
+
+/** Defines an agent. Its port and title stand in the catalogue. */
+export function defineAgent<const N extends PortName>(definition: Omit<AgentDefinition<N>, 'kind'>): AgentDefinition<N> {
+  return { kind: 'agent', ...definition }
+}

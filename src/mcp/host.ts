@@ -1,0 +1,237 @@
+/** The one host: gives a definition its HTTP surface and its MCP endpoint. The only file that serves through the MCP SDK. */
+import { createMcpHandler, Server } from '@modelcontextprotocol/server'
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { PortName, Ports } from '../ports/ports.ts'
+import { KintsugiError, toErrorReport } from '../std/errors.ts'
+import { toPlain } from '../std/json.ts'
+import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from './access.ts'
+import type { Context, RunningAgent, ServiceDefinition, Tool } from './define.ts'
+import { listTool, parseArguments, type ToolListing } from './schema.ts'
+
+export interface HostOptions {
+  title: string
+  category: string
+  version: string
+  access: AccessPolicy
+  /** Calls that may run at once (MAX_CONCURRENT_OPERATIONS). */
+  maxConcurrent: number
+  /** Default deadline of a call in ms (REQUEST_TIMEOUT). */
+  timeoutMs: number
+  now(): number
+  /** The port it is reached at, for its card. */
+  port: number
+  /** Why it is not ready, or undefined. */
+  readiness(): Promise<string | undefined> | string | undefined
+  agent?: RunningAgent
+}
+
+export interface HostedService {
+  app: Hono
+  tools: readonly ToolListing[]
+  /** Runs a tool as a caller would. */
+  call(name: string, given: unknown, caller: 'operator' | 'anonymous', signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
+  inFlight(): number
+}
+
+const MOST_BODY_BYTES = 1024 * 1024
+
+/** Builds the service. `ports` must hold what the definition needs. */
+export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>, options: HostOptions): HostedService {
+  const { access, now } = options
+  const tools = new Map<string, Tool>(Object.entries(definition.tools))
+  const listings = [...tools].map(([name, tool]) => listTool(name, tool))
+  const metrics = serviceMetrics(definition.id)
+  const startedAt = now()
+  const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
+  let inFlight = 0
+
+  const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined) => {
+    const tool = tools.get(name)
+    if (!tool) {
+      throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
+    }
+    authorize(access, caller, tool)
+    if (inFlight >= options.maxConcurrent) {
+      throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, { retry: 'later', hint: 'try again in a moment, or raise MAX_CONCURRENT_OPERATIONS' })
+    }
+    const timeout = AbortSignal.timeout(options.timeoutMs)
+    const signal = outer ? AbortSignal.any([outer, timeout]) : timeout
+    const started = performance.now()
+    let outcome = 'ok'
+    inFlight++
+    try {
+      const input = parseArguments(name, tool, given)
+      const work = Promise.resolve(tool.run(input, { ...granted, signal, caller, now, progress }))
+      const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])
+      return toPlain(result) as Record<string, unknown>
+    } catch (error) {
+      outcome = toErrorReport(error).code
+      throw error
+    } finally {
+      inFlight--
+      metrics.calls.inc({ tool: name, outcome })
+      metrics.duration.observe({ tool: name }, (performance.now() - started) / 1_000)
+    }
+  }
+
+  const app = new Hono()
+  app.onError((error, c) => {
+    const report = toErrorReport(error)
+    if (report.code === 'token-required' || report.code === 'bad-token') c.header('WWW-Authenticate', 'Bearer realm="kintsugi"')
+    return c.json({ error: report }, statusOf(report.code))
+  })
+  app.notFound((c) => c.json({ error: { code: 'not-found', message: `no such address: ${c.req.path.slice(0, 200)}`, hint: 'see /capabilities', retry: 'never' } }, 404))
+  app.use(async (c, next) => {
+    checkOrigin(access, c.req.raw.headers)
+    await next()
+  })
+  app.use(bodyLimit({ maxSize: MOST_BODY_BYTES, onError: () => { throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`) } }))
+
+  const identity = { service: definition.id, kind: definition.kind, title: options.title, version: options.version }
+  app.get('/health', (c) => c.json({ status: 'ok', ...identity, uptimeSeconds: Math.round((now() - startedAt) / 1_000), ...(options.agent ? { state: toPlain(options.agent.state()) as object } : {}) }))
+  app.get('/ready', async (c) => {
+    const reason = await options.readiness()
+    return reason === undefined ? c.json({ ready: true, ...identity }) : c.json({ ready: false, reason, ...identity }, 503)
+  })
+  // Everything below needs the token where reads do.
+  app.use(async (c, next) => {
+    authorize(access, identify(access, c.req.raw.headers))
+    await next()
+  })
+  app.get('/metrics', async (c) => {
+    metrics.inFlight.set(inFlight)
+    metrics.uptime.set((now() - startedAt) / 1_000)
+    return c.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType })
+  })
+  app.get('/capabilities', (c) =>
+    c.json({
+      ...identity,
+      category: options.category,
+      port: options.port,
+      needs: definition.needs,
+      tools: listings.map(({ name, description, _meta }) => ({ name, description, effect: _meta['kintsugi/effect'] })),
+      protocols: { mcp: ['2026-07-28', '2025-11-25'], http: ['/health', '/ready', '/metrics', '/capabilities', '/tools', '/query', ...(options.agent ? ['/decisions', '/coordinate', '/.well-known/agent-card.json'] : [])] },
+      ...(definition.kind === 'agent' ? { duty: definition.duty } : {}),
+    }),
+  )
+  app.get('/tools', (c) => c.json({ tools: listings }))
+  app.post('/query', async (c) => {
+    const body = await readJson(c.req.raw)
+    const { type, ...given } = body
+    if (typeof type !== 'string') {
+      throw new KintsugiError('bad-argument', `type: expected the name of a tool as a string (got ${type === undefined ? 'nothing' : JSON.stringify(type).slice(0, 60)})`, {
+        hint: `one of ${[...tools.keys()].join(', ')}`,
+        data: { fields: [{ field: 'type', expected: 'the name of a tool', got: String(type) }] },
+      })
+    }
+    return c.json({ result: await call(type, given, identify(access, c.req.raw.headers), c.req.raw.signal) })
+  })
+  if (options.agent) agentRoutes(app, definition, options, options.agent)
+
+  const handler = createMcpHandler(
+    (request) => {
+      const server = new Server({ name: definition.id, version: options.version, title: options.title }, { capabilities: { tools: {} } })
+      server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
+      server.setRequestHandler('tools/call', async ({ params }, context) => {
+        const caller = request.requestInfo ? identify(access, request.requestInfo.headers) : 'anonymous'
+        const token = params._meta?.progressToken
+        const progress: Context<never>['progress'] = (done, total, message) => {
+          if (token === undefined) return
+          void context.mcpReq.notify({ method: 'notifications/progress', params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) } })
+        }
+        try {
+          const result = await call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress)
+          return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: result }
+        } catch (error) {
+          const report = toErrorReport(error)
+          return { content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }], _meta: { 'kintsugi/error': report as never }, isError: true }
+        }
+      })
+      return server
+    },
+    { maxRequestBodySize: MOST_BODY_BYTES },
+  )
+  app.all('/mcp', async (c) => {
+    await refuseUnauthorizedCall(c.req.raw, access, tools)
+    return handler.fetch(c.req.raw)
+  })
+
+  return { app, tools: listings, call, inFlight: () => inFlight }
+}
+
+/** A tool that needs a token and comes without one is refused with 401 before the protocol is entered. */
+async function refuseUnauthorizedCall(request: Request, access: AccessPolicy, tools: ReadonlyMap<string, Tool>): Promise<void> {
+  if (request.method !== 'POST') return
+  const caller = identify(access, request.headers)
+  if (caller === 'operator') return
+  const body = await request.clone().json().catch(() => undefined)
+  for (const message of Array.isArray(body) ? body : [body]) {
+    if (message?.method === 'tools/call') {
+      const tool = tools.get(String(message.params?.name))
+      if (tool) authorize(access, caller, tool)
+    }
+  }
+}
+
+function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {
+  app.get('/decisions', async (c) => {
+    const limit = Number(c.req.query('limit') ?? 20)
+    if (!Number.isInteger(limit) || limit < 1 || limit > 200) throw new KintsugiError('bad-argument', `limit: expected a whole number from 1 to 200 (got ${JSON.stringify(c.req.query('limit'))})`)
+    return c.json({ decisions: toPlain(await agent.decisions(limit)) })
+  })
+  app.post('/coordinate', async (c) => {
+    authorize({ ...options.access, required: true }, identify(options.access, c.req.raw.headers))
+    const body = await readJson(c.req.raw)
+    if (!agent.coordinate) throw new KintsugiError('not-supported', `${definition.id} takes no tasks`)
+    if (typeof body.description !== 'string' || body.description === '') throw new KintsugiError('bad-argument', 'description: expected what to do, as text (got nothing)')
+    return c.json({ result: toPlain(await agent.coordinate({ description: body.description, arguments: (body.arguments as Record<string, unknown>) ?? {} })) })
+  })
+  app.get('/.well-known/agent-card.json', (c) =>
+    c.json({
+      protocolVersion: '1.0',
+      name: options.title,
+      description: definition.kind === 'agent' ? definition.duty : '',
+      version: options.version,
+      supportedInterfaces: [{ url: `http://127.0.0.1:${options.port}/coordinate`, protocolBinding: 'HTTP+JSON', protocolVersion: '1.0' }],
+      capabilities: { streaming: false, pushNotifications: false },
+      defaultInputModes: ['application/json'],
+      defaultOutputModes: ['application/json'],
+      skills: Object.entries(definition.tools).map(([name, tool]) => ({ id: name, name: name.replaceAll('_', ' '), description: tool.description, tags: [tool.effect] })),
+    }),
+  )
+}
+
+async function readJson(request: Request): Promise<Record<string, unknown>> {
+  const text = await request.text()
+  try {
+    const value: unknown = JSON.parse(text)
+    if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
+  } catch {
+    throw new KintsugiError('bad-json', `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`, { hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}' })
+  }
+  throw new KintsugiError('bad-json', 'the body is JSON but not an object', { hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}' })
+}
+
+function aborted(signal: AbortSignal, timeout: AbortSignal, name: string, timeoutMs: number): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () =>
+      reject(timeout.aborted ? new KintsugiError('deadline-exceeded', `${name} did not finish within ${timeoutMs} ms`, { retry: 'later', hint: 'raise REQUEST_TIMEOUT, or ask for less' }) : new KintsugiError('cancelled', `${name} was cancelled by its caller`))
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}
+
+function serviceMetrics(service: string) {
+  const registry = new Registry()
+  registry.setDefaultLabels({ service })
+  const registers = [registry]
+  return {
+    registry,
+    calls: new Counter({ name: 'kintsugi_tool_calls_total', help: 'Tool calls by outcome', labelNames: ['tool', 'outcome'], registers }),
+    duration: new Histogram({ name: 'kintsugi_tool_duration_seconds', help: 'Duration of tool calls', labelNames: ['tool'], buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10], registers }),
+    inFlight: new Gauge({ name: 'kintsugi_calls_in_flight', help: 'Tool calls running now', registers }),
+    uptime: new Gauge({ name: 'kintsugi_uptime_seconds', help: 'Seconds since the service started', registers }),
+  }
+}

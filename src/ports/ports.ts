@@ -1,0 +1,28 @@
+/** Every port a service may need, by the name it is asked for in `needs`. */
+import type { LoanOffer } from '../flash/index.ts'
+import type { Address } from '../amm/index.ts'
+import type { Bus } from './bus.ts'
+import type { Chain } from './chain.ts'
+import type { FleetControl } from './fleet.ts'
+import type { Ledger } from './ledger.ts'
+import type { MarketView } from './market.ts'
+import type { MetricsSource } from './metrics.ts'
+import type { Signer } from './signer.ts'
+
+/** Loans to be had now. */
+export interface LoanMarket {
+  offers(token: Address): readonly LoanOffer[]
+}
+
+export interface Ports {
+  market: MarketView
+  loans: LoanMarket
+  chain: Chain
+  ledger: Ledger
+  bus: Bus
+  signer: Signer
+  fleet: FleetControl
+  metrics: MetricsSource
+}
+
+export type PortName = keyof Ports

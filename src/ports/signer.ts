@@ -1,0 +1,16 @@
+/** The signer, as the executor sees it: the only holder of keys. */
+import type { Address } from '../amm/index.ts'
+import type { Intent } from '../intents/index.ts'
+import type { Hex } from './chain.ts'
+
+export interface Signed {
+  readonly raw: Hex
+  readonly hash: Hex
+}
+
+/** Errors: `signer-refused` (never: the message names the rule), `signer-unreachable` (retry later). */
+export interface Signer {
+  account(): Promise<Address>
+  sign(intent: Intent): Promise<Signed>
+  close(): void
+}

@@ -1,0 +1,45 @@
+/** The signer's shell: requests in, signatures or refusals out. It sees typed intents only, never a raw hash. */
+import { keccak256 } from 'viem'
+import type { PrivateKeyAccount } from 'viem/accounts'
+import { encodeExecute, intent as intentSchema } from '../intents/index.ts'
+import type { Hex } from '../ports/chain.ts'
+import { type ErrorReport, KintsugiError, toErrorReport } from '../std/errors.ts'
+import type { SignerJournal } from './journal.ts'
+import { refusalOf, type SignerPolicy } from './policy.ts'
+
+export type SignerRequest = { id: number; op: 'account' } | { id: number; op: 'sign'; intent: unknown }
+export type SignerAnswer = { id: number; account: string } | { id: number; raw: Hex; hash: Hex } | { id: number; error: ErrorReport }
+
+export interface SignerParts {
+  account: PrivateKeyAccount
+  policy(): SignerPolicy
+  journal: SignerJournal
+  now(): number
+}
+
+/** Answers one request; failures become error answers, so that one bad request harms no other. */
+export async function answer(request: SignerRequest, parts: SignerParts): Promise<SignerAnswer> {
+  try {
+    if (request.op === 'account') return { id: request.id, account: parts.account.address.toLowerCase() }
+    const parsed = intentSchema.safeParse(request.intent)
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]
+      throw new KintsugiError('signer-refused', `not an intent: ${issue?.path.join('.')}: ${issue?.message}`)
+    }
+    const intent = parsed.data
+    const now = parts.now()
+    const refusal = refusalOf(intent, parts.policy(), parts.journal.state(now), now)
+    if (refusal) throw new KintsugiError('signer-refused', `the signer refused: ${refusal}`)
+    // Durable before the signature leaves: a crash may forget a signature, never what it may have spent.
+    parts.journal.append({ at: now, nonce: intent.nonce, wei: intent.gasLimit * intent.maxFeePerGas, lease: intent.lease })
+    const fees = { chainId: intent.chainId, nonce: intent.nonce, gas: intent.gasLimit, maxFeePerGas: intent.maxFeePerGas, maxPriorityFeePerGas: intent.maxPriorityFeePerGas }
+    const transaction =
+      intent.type === 'execute'
+        ? { type: 'eip1559' as const, ...fees, to: intent.executor, data: encodeExecute(intent), value: 0n }
+        : { type: 'eip1559' as const, ...fees, to: intent.account, data: '0x' as const, value: 0n }
+    const raw = await parts.account.signTransaction(transaction)
+    return { id: request.id, raw, hash: keccak256(raw) }
+  } catch (error) {
+    return { id: request.id, error: toErrorReport(error) }
+  }
+}
