@@ -1,1 +1,47 @@
-console.log("x")
+/** Builds dist: one bundle for all processes, code split so that each loads only what it hosts, and the dashboard's page. */
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+const stamp = join(dist, '.built')
+
+/** The newest change below a folder. */
+function newest(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce((latest, entry) => (entry.isFile() ? Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs) : latest), 0)
+}
+
+/** Whether the sources changed since the last build. */
+export function isStale(): boolean {
+  return !existsSync(stamp) || statSync(stamp).mtimeMs < Math.max(newest(join(root, 'src')), statSync(join(root, 'package.json')).mtimeMs)
+}
+
+export async function build(): Promise<void> {
+  const { build: bundle } = await import('esbuild')
+  const processes = ['keeper', 'cell', 'hub', 'localnet', 'signer']
+  // Chunks are named by their content: a fleet that runs on the last build keeps the ones it may still load.
+  mkdirSync(dist, { recursive: true })
+  await bundle({
+    entryPoints: { ...Object.fromEntries(processes.map((name) => [name, join(root, 'src/processes', `${name}.ts`)])), cli: join(root, 'src/cli/main.ts') },
+    outdir: dist,
+    bundle: true,
+    splitting: true,
+    minify: true,
+    keepNames: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    external: ['pg-native'],
+    chunkNames: 'chunks/[name]-[hash]',
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    logLevel: 'warning',
+  })
+  const { build: bundlePage } = await import('vite')
+  await bundlePage({ configFile: join(root, 'src/web/vite.config.ts'), logLevel: 'warn' })
+  writeFileSync(stamp, '')
+}
+
+if (import.meta.main) {
+  rmSync(dist, { recursive: true, force: true })
+  await build()
+}

@@ -114,3 +114,30 @@ export function defineServer<const N extends PortName>(definition: Omit<ServerDe
 export function defineAgent<const N extends PortName>(definition: Omit<AgentDefinition<N>, 'kind'>): AgentDefinition<N> {
   return { kind: 'agent', ...definition }
 }
+
+export interface MainContext extends ServiceContext {
+  readonly access: import('./access.ts').AccessPolicy
+  readonly token: string | undefined
+  readonly requestTimeoutMs: number
+  readonly plan: { readonly version: string; readonly dataFolder: string; readonly profile: string; readonly ports: Readonly<Record<string, number>>; readonly startedAt: number }
+  readiness(): Promise<string | undefined>
+}
+
+export interface RunningMain extends Background {
+  readonly app: { fetch(request: Request, env?: unknown): Response | Promise<Response> }
+  upgrade?(request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer): void
+}
+
+/** A main service: it has an interface of its own instead of tools. */
+export interface MainDefinition<N extends PortName = PortName> {
+  readonly kind: 'main'
+  readonly id: string
+  readonly needs: readonly N[]
+  start(ports: Pick<Ports, N>, context: MainContext): Promise<RunningMain>
+}
+
+export function defineMain<const N extends PortName>(definition: Omit<MainDefinition<N>, 'kind'>): MainDefinition<N> {
+  return { kind: 'main', ...definition }
+}
+
+export type AnyDefinition = ServiceDefinition | MainDefinition

@@ -8,7 +8,7 @@ import type { Signed, Signer } from '../../ports/signer.ts'
 import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 
-/** The descriptor of the socket in the signer, and of the key where one was handed over. */
+/** The descriptors of the socket in the signer, and of the key where one was handed over. */
 export const SIGNER_FD = 3
 export const KEY_FD = 4
 const TIMEOUT_MS = 10_000
@@ -54,7 +54,7 @@ export class ProcessSigner implements Signer {
 
   #start(): void {
     const { command, args, env, keyFd } = this.#options
-    const child = spawn(command, args, { env, stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(keyFd === undefined ? [] : [keyFd])] })
+    const child = spawn(command, args, { env: keyFd === undefined ? env : { ...env, KINTSUGI_KEY_FD: String(KEY_FD) }, stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(keyFd === undefined ? [] : [keyFd])] })
     this.#child = child
     this.#channel = child.stdio[SIGNER_FD] as Duplex
     this.#channel.on('error', () => undefined)

@@ -1,0 +1,91 @@
+/** Settings from the environment and `.env`, validated once, every problem reported at once. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { KintsugiError } from '../std/errors.ts'
+
+/** The name under which a key may come; its value is never read here. */
+export const KEY_VARIABLE = 'ARBITRAGE_PRIVATE_KEY'
+
+const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' }).transform((text) => text === 'true' || text === '1' || text === 'yes')
+const whole = (least: number, most: number) =>
+  z.string().regex(/^\d+$/, `expected a whole number from ${least} to ${most}`).transform(Number).refine((value) => value >= least && value <= most, `expected a whole number from ${least} to ${most}`)
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol.slice(0, -1)), `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`)
+
+const schema = z.object({
+  POLYGON_RPC_URL: url('http', 'https', 'ws', 'wss').optional(),
+  DATABASE_URL: url('postgres', 'postgresql').optional(),
+  REDIS_URL: url('redis', 'rediss').optional(),
+  AMQP_URL: url('amqp', 'amqps').optional(),
+  LOG_LEVEL: z
+    .string()
+    .transform((text) => text.toLowerCase().replace('warning', 'warn').replace('critical', 'fatal'))
+    .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { error: 'expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL' }))
+    .default('info'),
+  HEALTH_CHECK_INTERVAL: whole(1, 3_600).default(30),
+  AUTO_RESTART: flag.default(true),
+  MAX_CONCURRENT_OPERATIONS: whole(1, 10_000).default(10),
+  REQUEST_TIMEOUT: whole(1, 3_600).default(30),
+  BATCH_SIZE: whole(1, 10_000).default(100),
+  AUTH: z.enum(['open', 'required'], { error: 'expected open or required' }).default('open'),
+  BIND_HOST: z.string().regex(/^[0-9a-fA-F.:]+$/, 'expected a numeric IP address').default('127.0.0.1'),
+})
+
+export interface Settings {
+  polygonRpcUrl: string | undefined
+  databaseUrl: string | undefined
+  redisUrl: string | undefined
+  amqpUrl: string | undefined
+  logLevel: string
+  healthCheckIntervalMs: number
+  autoRestart: boolean
+  maxConcurrentOperations: number
+  requestTimeoutMs: number
+  batchSize: number
+  authRequired: boolean
+  bindHost: string
+}
+
+/** Only these names are taken from `.env`; the key's line is left to the signer. */
+export const SETTING_NAMES = Object.keys(schema.shape)
+
+/** `.env` as name and value, for the names asked for. Lines that are not `NAME=value` are passed over. */
+export function readDotEnv(path: string, names: readonly string[]): Record<string, string> {
+  if (!existsSync(path)) return {}
+  const wanted = new Set(names)
+  const values: Record<string, string> = {}
+  for (const line of readFileSync(path, 'utf8').split(/\r?\n/)) {
+    const match = /^\s*(?:export\s+)?([A-Z_][A-Z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
+    if (match?.[1] && wanted.has(match[1])) values[match[1]] = (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')
+  }
+  return values
+}
+
+/** Environment before `.env` before defaults. Throws `bad-settings` with one line per problem. */
+export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
+  const fromFile = readDotEnv(join(folder, '.env'), SETTING_NAMES)
+  const given = Object.fromEntries(SETTING_NAMES.map((name) => [name, env[name] || fromFile[name]]).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = schema.safeParse(given)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0])
+      return `${name}: ${issue.message} (got ${JSON.stringify(/URL$/.test(name) ? redactUrl(given[name] as string) : given[name])})`
+    })
+    throw new KintsugiError('bad-settings', `the environment has ${problems.length === 1 ? 'a value' : `${problems.length} values`} that cannot be used:\n  ${problems.join('\n  ')}`, {
+      hint: 'mend them in the environment or in .env; nothing was started',
+    })
+  }
+  const s = parsed.data
+  return {
+    polygonRpcUrl: s.POLYGON_RPC_URL, databaseUrl: s.DATABASE_URL, redisUrl: s.REDIS_URL, amqpUrl: s.AMQP_URL, logLevel: s.LOG_LEVEL, healthCheckIntervalMs: s.HEALTH_CHECK_INTERVAL * 1_000,
+    autoRestart: s.AUTO_RESTART, maxConcurrentOperations: s.MAX_CONCURRENT_OPERATIONS, requestTimeoutMs: s.REQUEST_TIMEOUT * 1_000, batchSize: s.BATCH_SIZE, authRequired: s.AUTH === 'required', bindHost: s.BIND_HOST,
+  }
+}
+
+/** A URL without what may be secret in it: user, password, query and the path of a keyed endpoint. */
+export function redactUrl(text: string): string {
+  if (!URL.canParse(text)) return text.replace(/:\/\/[^@/]*@/, '://…@').slice(0, 60)
+  const parsed = new URL(text)
+  return `${parsed.protocol}//${parsed.host}${parsed.pathname.length > 1 ? '/…' : ''}`
+}

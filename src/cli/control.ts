@@ -1,0 +1,113 @@
+/** The commands that ask or order a running fleet. */
+import { resolve } from 'node:path'
+import { askSupervisor } from '../adapters/fleet/control.ts'
+import { CATALOGUE, CATEGORIES } from '../fleet/catalogue.ts'
+import type { ServiceView, StatusView } from '../gateway/api/schema.ts'
+import type { FleetStatus, ServiceStatus } from '../ports/fleet.ts'
+import { SERVICE_NEEDS } from '../processes/services.gen.ts'
+import { socketPath } from '../processes/run-plan.ts'
+import { KintsugiError } from '../std/errors.ts'
+import { packageVersion } from '../std/package-root.ts'
+import { color, seconds, stateMark, table, units } from './format.ts'
+import { type DataOptions, request, runningPlan } from './run.ts'
+
+const STOP_TIMEOUT_MS = 12_000
+
+export async function down(options: DataOptions): Promise<void> {
+  const path = socketPath(resolve(options.data), 'control')
+  const started = Date.now()
+  const { pid } = await askSupervisor<{ pid: number }>(path, { op: 'down' })
+  while (alive(pid)) {
+    if (Date.now() - started > STOP_TIMEOUT_MS) throw new KintsugiError('stop-timeout', `the supervisor (process ${pid}) has not ended after ${seconds(STOP_TIMEOUT_MS)}`)
+    await new Promise((done) => setTimeout(done, 50))
+  }
+  const elapsed = Date.now() - started
+  console.log(options.json ? JSON.stringify({ stopped: true, elapsedMs: elapsed }) : `${color.green('✓')} everything is stopped (${seconds(elapsed)})`)
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export async function status(options: DataOptions): Promise<void> {
+  const plan = runningPlan(options)
+  const view = await request<StatusView>(plan, 'coordination_system', '/status')
+  if (options.json) {
+    console.log(JSON.stringify(view, null, 2))
+    return
+  }
+  const rows = (services: Record<string, ServiceView>) =>
+    Object.entries(services).map(([id, s]) => [`${stateMark(s.status)} ${id}`, s.status, s.port === null ? '' : `:${s.port}`, s.cell, s.pid === null ? '' : `pid ${s.pid}`, s.restarts ? `${s.restarts} restarts` : '', color.dim(s.detail ?? '')])
+  console.log(table([...rows(view.infrastructure), ...rows(view.main), ...rows(view.agents), ...rows(view.servers)]))
+  console.log(`\n${view.healthy ? color.green('healthy') : color.yellow('not all healthy')}, profile ${view.profile}, mode ${view.mode}${view.readyMs === null ? '' : `, ready after ${seconds(view.readyMs)}`}`)
+  if (view.chain) console.log(`chain ${view.chain.id} (${view.chain.network}) at block ${view.chain.block}, final ${view.chain.finalized}`)
+  const { metrics } = view
+  if (metrics) {
+    console.log(`trades booked ${metrics.tradesBooked}${outcomes(metrics.outcomeShares)}`)
+    for (const { symbol, decimals, amount } of metrics.profit) console.log(`  profit ${units(amount, decimals)} ${symbol}`)
+    console.log(`  worth ${metrics.profitValue.toFixed(4)} ${view.chain?.quoteSymbol ?? ''} or ${metrics.profitNative.toFixed(6)} ${view.chain?.nativeSymbol ?? ''}; gas ${units(metrics.gasBooked, 18)} ${view.chain?.nativeSymbol ?? ''}`)
+  }
+  for (const problem of view.problems) console.log(color.yellow(problem))
+}
+
+function outcomes(shares: Record<string, number>): string {
+  const parts = Object.entries(shares).map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`)
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`
+}
+
+export async function health(options: DataOptions): Promise<void> {
+  const state = await askSupervisor<FleetStatus>(socketPath(resolve(options.data), 'control'), { op: 'status' })
+  const unhealthy = state.services.filter((service) => service.status !== 'healthy')
+  if (options.json) console.log(JSON.stringify({ healthy: unhealthy.length === 0, services: state.services.length, unhealthy }))
+  else if (unhealthy.length === 0) console.log(`${color.green('✓')} all ${state.services.length} services are healthy`)
+  else console.log(table(unhealthy.map((service) => [`${stateMark(service.status)} ${service.id}`, service.status, service.detail ?? ''])))
+  if (unhealthy.length > 0) process.exitCode = 1
+}
+
+export function info(options: DataOptions): void {
+  const built = new Set(Object.keys(SERVICE_NEEDS))
+  const categories = Object.entries(CATEGORIES).map(([category, title]) => {
+    const entries = CATALOGUE.filter((entry) => entry.category === category)
+    return { category, title, total: entries.length, built: entries.filter((entry) => built.has(entry.id)).length }
+  })
+  if (options.json) {
+    console.log(JSON.stringify({ version: packageVersion(), node: process.version, dataFolder: resolve(options.data), categories, services: CATALOGUE.map((entry) => ({ ...entry, built: built.has(entry.id) })) }, null, 2))
+    return
+  }
+  console.log(`kintsugi ${packageVersion()}, Node ${process.version}, data in ${resolve(options.data)}\n`)
+  console.log(table(categories.map(({ title, total, built: done }) => [title, `${done} of ${total} built`])))
+  console.log(`\n${table(CATALOGUE.filter((entry) => built.has(entry.id)).map((entry) => [entry.id, `:${entry.port}`, color.dim(entry.duty)]))}`)
+}
+
+export async function restart(service: string, options: DataOptions): Promise<void> {
+  const path = socketPath(resolve(options.data), 'control')
+  const started = Date.now()
+  const before = await askSupervisor<ServiceStatus>(path, { op: 'restart', service })
+  for (;;) {
+    const found = (await askSupervisor<FleetStatus>(path, { op: 'status' })).services.find((candidate) => candidate.id === before.id)
+    if (found?.status === 'healthy') {
+      console.log(options.json ? JSON.stringify({ ...found, elapsedMs: Date.now() - started }) : `${color.green('✓')} ${found.id} is healthy again (${seconds(Date.now() - started)}, pid ${found.pid})`)
+      return
+    }
+    if (Date.now() - started > 30_000) throw new KintsugiError('restart-timeout', `${before.id} is ${found?.status ?? 'gone'} 30 s after the restart${found?.detail ? `: ${found.detail}` : ''}`, { hint: `npx kintsugi logs ${before.cell}` })
+    await new Promise((done) => setTimeout(done, 100))
+  }
+}
+
+export async function call(service: string, tool: string, given: string, options: DataOptions): Promise<void> {
+  const plan = runningPlan(options)
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(given)
+  } catch {
+    throw new KintsugiError('bad-json', `the arguments are not JSON: ${given.slice(0, 60)}`, { hint: `for example '{"symbol":"ETH"}'` })
+  }
+  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed)) throw new KintsugiError('bad-json', 'the arguments must be a JSON object', { hint: `for example '{"symbol":"ETH"}'` })
+  const { result } = await request<{ result: unknown }>(plan, service, '/query', { method: 'POST', body: JSON.stringify({ ...parsed, type: tool }) })
+  console.log(options.json ? JSON.stringify(result) : JSON.stringify(result, null, 2))
+}

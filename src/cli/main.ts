@@ -1,0 +1,82 @@
+/** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test`. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { PROFILES } from '../fleet/profiles.ts'
+import { KintsugiError, toErrorReport } from '../std/errors.ts'
+import { packageVersion } from '../std/package-root.ts'
+import { color } from './format.ts'
+
+const whole = (least: number, most: number) => (text: string) => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`)
+  return value
+}
+const json = () => new Option('--json', 'print data as JSON')
+const data = () => new Option('--data <dir>', 'the data folder').env('KINTSUGI_HOME').default('.kintsugi')
+
+const program = new Command('kintsugi')
+  .description('A self-healing fleet of MCP servers and agents for flash-loan arbitrage')
+  .version(packageVersion())
+  .showHelpAfterError('(add --help for what there is)')
+  .configureHelp({ showGlobalOptions: true })
+
+program
+  .command('up')
+  .description('start the fleet and show what it does, until Ctrl-C')
+  .addOption(new Option('--profile <name>', 'which services').choices([...PROFILES]).default('complete'))
+  .addOption(new Option('--isolation <kind>', 'share processes by duty, or one process each').choices(['cell', 'process']).default('cell'))
+  .option('--port-offset <n>', 'move every port by this much', whole(0, 40_000), 0)
+  .addOption(data())
+  .option('--fresh', 'begin with an empty data folder')
+  .option('--detach', 'return once everything is ready; stop it with `kintsugi down`')
+  .option('--market <file>', 'build the local market from a market-snapshot/1 file')
+  .option('--seed <n>', 'seed of the local market and its traders', whole(0, 4_294_967_295), 1)
+  .option('--block-seconds <n>', 'seconds between blocks of the local chain', whole(1, 60), 2)
+  .option('--orders <n>', 'mean number of orders of the local traders per block', whole(0, 20), 4)
+  .addOption(new Option('--traders <onoff>', 'local traders (default: on, off with --market)').choices(['on', 'off']))
+  .addOption(new Option('--competitor <onoff>', 'a competing bot on the local chain (default: on, off with --market)').choices(['on', 'off']))
+  .addOption(json())
+  .action(async (options) => (await import('./up.ts')).up(options))
+
+program.command('down').description('stop the fleet').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).down(options))
+program.command('status').description('every service, and what was earned').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).status(options))
+program.command('health').description('is everything well? exit code 0 only if so').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).health(options))
+program.command('info').description('the catalogue, the data folder, versions').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).info(options))
+program
+  .command('logs')
+  .description('the log of a service, or of everything')
+  .argument('[service]')
+  .option('-n, --lines <n>', 'this many last lines', whole(1, 100_000), 50)
+  .option('-f, --follow', 'go on as more is written')
+  .addOption(data())
+  .addOption(json())
+  .action(async (service, options) => (await import('./logs.ts')).logs(service, options))
+program.command('restart').description('restart the process of a service').argument('<service>').addOption(data()).addOption(json()).action(async (service, options) => (await import('./control.ts')).restart(service, options))
+program
+  .command('call')
+  .description('call a tool: kintsugi call mcp_price_feed_server price_query \'{"symbol":"ETH"}\'')
+  .argument('<service>')
+  .argument('<tool>')
+  .argument('[arguments]', 'a JSON object', '{}')
+  .addOption(data())
+  .addOption(json())
+  .action(async (service, tool, given, options) => (await import('./control.ts')).call(service, tool, given, options))
+program
+  .command('test')
+  .description('check the running system: every service, every example call, the books against the chain')
+  .option('--quick', 'health and readiness only')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./system-test.ts')).systemTest(options))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const report = toErrorReport(error)
+  if (process.argv.includes('--json')) console.error(JSON.stringify({ error: report }))
+  else {
+    console.error(`${color.red('error')} ${report.message}`)
+    if (report.hint) console.error(`${color.dim('hint')}  ${report.hint}`)
+    if (!(error instanceof KintsugiError) && process.env.KINTSUGI_DEBUG) console.error(error)
+  }
+  process.exitCode = 1
+}

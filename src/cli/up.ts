@@ -1,0 +1,193 @@
+/** `kintsugi up`: checks, starts the keeper, shows progress, then one line per trade. */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { askSupervisor } from '../adapters/fleet/control.ts'
+import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
+import { KEY_VARIABLE, readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
+import { cellsOf, type ProfileName, servicesOf } from '../fleet/profiles.ts'
+import { parseSnapshot } from '../graph/index.ts'
+import type { FleetStatus } from '../ports/fleet.ts'
+import type { Trade } from '../ports/ledger.ts'
+import { childEnvironment, processCommand } from '../processes/command.ts'
+import type { KeeperMessage } from '../processes/keeper.ts'
+import { openBus } from '../processes/environment.ts'
+import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
+import { SERVICE_NEEDS } from '../processes/services.gen.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
+import { packageVersion } from '../std/package-root.ts'
+import { color, seconds, units } from './format.ts'
+
+export interface UpOptions {
+  profile: ProfileName
+  isolation: 'cell' | 'process'
+  portOffset: number
+  data: string
+  fresh?: boolean
+  detach?: boolean
+  market?: string
+  seed: number
+  blockSeconds: number
+  orders: number
+  traders?: 'on' | 'off'
+  competitor?: 'on' | 'off'
+  json?: boolean
+}
+
+const CHAIN_PORT = 8545
+const DATABASE_PORT = 54_329
+
+export async function up(options: UpOptions): Promise<void> {
+  const dataFolder = resolve(options.data)
+  const running = await askSupervisor<FleetStatus>(socketPath(dataFolder, 'control'), { op: 'status' }, 2_000).catch(() => undefined)
+  if (running) {
+    const healthy = running.services.filter((service) => service.status === 'healthy').length
+    if (options.json) console.log(JSON.stringify({ alreadyRunning: true, startedAt: running.startedAt, healthy, services: running.services.length }))
+    else console.log(`A fleet already runs on ${dataFolder} (${healthy} of ${running.services.length} services healthy, since ${new Date(running.startedAt).toLocaleTimeString()}). Nothing was changed.\nSee it with \`npx kintsugi status\`, stop it with \`npx kintsugi down\`.`)
+    return
+  }
+  const settings = readSettings(process.env, process.cwd())
+  const plan = makePlan(options, settings, dataFolder)
+  checkParts(options, settings, plan)
+  if (options.fresh) wipe(dataFolder)
+  prepareFolder(plan)
+  await startKeeper(plan, options)
+}
+
+function makePlan(options: UpOptions, settings: Settings, dataFolder: string): RunPlan {
+  const services = servicesOf(options.profile, Object.keys(SERVICE_NEEDS))
+  const { databaseUrl, redisUrl, amqpUrl, polygonRpcUrl, ...plain } = settings
+  return {
+    version: packageVersion(), dataFolder, envFile: resolve('.env'), profile: options.profile, isolation: options.isolation, portOffset: options.portOffset, mode: polygonRpcUrl ? 'paper' : 'local', startedAt: Date.now(), lease: 0,
+    cells: cellsOf(services, options.isolation), ports: Object.fromEntries(services.map((entry) => [entry.id, entry.port + options.portOffset])),
+    chainPort: CHAIN_PORT + options.portOffset, databasePort: DATABASE_PORT + options.portOffset, settings: plain,
+    external: { database: databaseUrl !== undefined, redis: redisUrl !== undefined, amqp: amqpUrl !== undefined, chain: polygonRpcUrl !== undefined },
+    local: {
+      seed: options.seed, blockSeconds: options.blockSeconds, marketFile: options.market ? resolve(options.market) : null, ordersPerBlock: options.orders,
+      traders: (options.traders ?? (options.market ? 'off' : 'on')) === 'on', competitor: (options.competitor ?? (options.market ? 'off' : 'on')) === 'on',
+    },
+  }
+}
+
+/** What would fail later is said now. */
+function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void {
+  if (!plan.external.database) postgresFolder()
+  if (plan.mode === 'local') foundryBinary('anvil')
+  if (settings.amqpUrl) throw new KintsugiError('not-built', `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`, { hint: 'unset AMQP_URL: tasks then run on PostgreSQL' })
+  if (!options.market) return
+  if (!existsSync(options.market)) throw new KintsugiError('not-found', `--market: there is no file ${resolve(options.market)}`)
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(options.market, 'utf8'))
+  } catch (error) {
+    throw new KintsugiError('snapshot-invalid', `--market: ${options.market} is not JSON: ${messageOf(error)}`)
+  }
+  const { pools, tokens, leftOut } = parseSnapshot(json)
+  if (!options.json) console.log(`${color.dim('market')}  ${pools.length} pools and ${tokens.length} tokens from ${options.market}${Object.entries(leftOut).map(([reason, count]) => `; ${count} left out: ${reason}`).join('')}`)
+}
+
+/** Only what we made ourselves is removed, and only where it looks like a data folder of ours. */
+function wipe(dataFolder: string): void {
+  if (!existsSync(dataFolder)) return
+  if (!existsSync(files(dataFolder).token)) throw new KintsugiError('not-ours', `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`, { hint: 'empty it yourself, or name another with --data' })
+  rmSync(dataFolder, { recursive: true, force: true })
+}
+
+function prepareFolder(plan: RunPlan): void {
+  const paths = files(plan.dataFolder)
+  mkdirSync(plan.dataFolder, { recursive: true, mode: 0o711 })
+  mkdirSync(paths.logs, { recursive: true, mode: 0o700 })
+  if (!existsSync(paths.token)) writeFileSync(paths.token, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  const lease = (existsSync(paths.lease) ? Number(readFileSync(paths.lease, 'utf8')) : 0) + 1
+  writeFileSync(paths.lease, String(lease), { mode: 0o600 })
+  writeFileSync(paths.plan, JSON.stringify({ ...plan, lease }, null, 1), { mode: 0o600 })
+}
+
+/** The key, if the environment holds one, on a file that has no name any more: only its descriptor is handed on. */
+function keyDescriptor(): number | undefined {
+  const key = process.env[KEY_VARIABLE]
+  if (!key) return undefined
+  const path = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `.kintsugi-${randomBytes(8).toString('hex')}`)
+  const fd = openSync(path, 'wx+', 0o600)
+  unlinkSync(path)
+  writeSync(fd, key)
+  delete process.env[KEY_VARIABLE]
+  console.error(`${color.yellow('warning')} ${KEY_VARIABLE} is in the environment: only the signer reads it, but the shell that started this still has it`)
+  return fd
+}
+
+function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
+  const keyFd = keyDescriptor()
+  const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
+  const { command, args } = processCommand('keeper')
+  const env = childEnvironment({ KINTSUGI_DATA: plan.dataFolder, NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'), ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '4' }) })
+  const keeper = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...(keyFd === undefined ? [] : [keyFd])] })
+  closeSync(log)
+  const say = (text: string) => options.json || console.log(text)
+  say(`${color.bold('kintsugi')} ${plan.version}, profile ${plan.profile}, ${plan.cells.reduce((sum, cell) => sum + cell.services.length, 0)} services in ${plan.cells.length} processes, mode ${plan.mode}`)
+  return new Promise((resolveUp, reject) => {
+    let stopping = false
+    let closeBus: (() => void) | undefined
+    const stop = () => {
+      if (stopping) return
+      stopping = true
+      say(color.dim('\nstopping...'))
+      if (keeper.connected) keeper.send({ type: 'stop' })
+      else keeper.kill('SIGTERM')
+    }
+    if (!options.detach) {
+      process.on('SIGINT', stop)
+      process.on('SIGTERM', stop)
+      process.on('SIGHUP', stop)
+    }
+    const seen = new Set<string>()
+    keeper.on('message', (message: KeeperMessage) => {
+      if (options.json) console.log(JSON.stringify(message))
+      switch (message.type) {
+        case 'unit-up':
+          say(`  ${color.green('✓')} ${message.title.padEnd(24)} ${color.dim(`after ${seconds(message.afterMs)}`)}`)
+          break
+        case 'service':
+          if (message.service.status === 'healthy' && message.service.kind !== 'infrastructure' && !seen.has(message.service.id)) {
+            seen.add(message.service.id)
+            say(`  ${color.green('✓')} ${message.service.id.padEnd(24)} :${message.service.port} ${color.dim(`after ${seconds(Date.now() - plan.startedAt)}`)}`)
+          }
+          break
+        case 'incident':
+          if (!stopping) say(`${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}`)
+          break
+        case 'ready':
+          say(`\n${color.green('ready')} after ${seconds(message.afterMs)}: ${message.services} services\n  gateway    http://localhost:${plan.ports.coordination_system}   (MCP: /mcp)\n  dashboard  http://localhost:${plan.ports.dashboard}\n  token      ${files(plan.dataFolder).token}\n`)
+          if (options.detach) {
+            keeper.disconnect()
+            keeper.unref()
+            resolveUp()
+          } else closeBus ??= followTrades(plan, say)
+          break
+        case 'failed':
+          reject(new KintsugiError(message.error.code, message.error.message, message.error))
+      }
+    })
+    keeper.on('exit', (code, signal) => {
+      closeBus?.()
+      if (stopping || code === 0) {
+        say(`${color.green('✓')} everything is stopped`)
+        resolveUp()
+      } else reject(new KintsugiError('keeper-ended', `the keeper ended (${signal ?? `code ${code}`})`, { hint: `see ${join(files(plan.dataFolder).logs, 'keeper.log')}` }))
+    })
+  })
+}
+
+/** One line per trade, as it is booked. */
+function followTrades(plan: RunPlan, say: (text: string) => void): () => void {
+  const bus = openBus(plan)
+  bus.subscribe<Trade>('trades', (trade, { retained }) => {
+    if (retained && trade.bookedAt < plan.startedAt) return
+    const amount = (value: bigint) => `${units(value, trade.decimals)} ${trade.symbol}`
+    const mark = trade.outcome === 'reverted' || trade.outcome === 'cancelled' ? color.red(trade.outcome) : trade.outcome === 'as-predicted' ? color.green(trade.outcome) : color.yellow(trade.outcome)
+    say(`${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}  gas ${units(trade.gasCost, 18)}  ${mark}  ${color.dim(trade.hash)}`)
+  })
+  return () => bus.close()
+}

@@ -1,0 +1,112 @@
+/** The shapes of the REST and WebSocket API: what the dashboard and other programs may rely on. Amounts are decimal strings in smallest units. */
+
+export interface ServiceView {
+  status: string
+  title: string
+  category: string
+  port: number | null
+  pid: number | null
+  cell: string
+  restarts: number
+  /** ms since 1970. */
+  since: number | null
+  detail?: string
+}
+
+export interface TokenAmount {
+  token: string
+  symbol: string
+  decimals: number
+  amount: string
+}
+
+export interface MetricsView {
+  tradesBooked: number
+  profitable: number
+  /** By token address. */
+  profitBooked: Record<string, string>
+  profit: TokenAmount[]
+  /** In native wei, reverted and cancelled transactions included. */
+  gasBooked: string
+  /** Realised profit in the quote token and in the native token, in whole units. */
+  profitValue: number
+  profitNative: number
+  /** Counts by outcome: as-predicted, state-moved, reverted, cancelled. */
+  outcomes: Record<string, number>
+  /** Shares by outcome, 0 to 1. */
+  outcomeShares: Record<string, number>
+  /** The same for the chain that runs now. */
+  thisChain: { tradesBooked: number; profitBooked: Record<string, string>; gasBooked: string }
+}
+
+export interface StatusView {
+  profile: string
+  mode: string
+  version: string
+  startedAt: number
+  /** ms from start until everything was healthy; null before. */
+  readyMs: number | null
+  healthy: boolean
+  servers: Record<string, ServiceView>
+  agents: Record<string, ServiceView>
+  main: Record<string, ServiceView>
+  infrastructure: Record<string, ServiceView>
+  chain: { id: number; network: string; genesis: string; block: number; finalized: number; link: string; nativeSymbol: string; quoteSymbol: string } | null
+  accounts: { executor: string; operator: string; treasury: string } | null
+  metrics: MetricsView | null
+  /** What could not be read, and why. */
+  problems: string[]
+}
+
+export interface TradeView {
+  hash: string
+  block: number
+  transactionIndex: number
+  outcome: string
+  route: string
+  legs: { pool: string; dex: string; tokenIn: string; tokenOut: string }[]
+  lender: string
+  token: string
+  symbol: string
+  decimals: number
+  amountIn: string
+  predictedProfit: string
+  realisedProfit: string
+  profitValue: number
+  profitNative: number
+  gasUsed: string
+  gasPrice: string
+  gasCost: string
+  predictedAtBlock: number
+  decisionId: string | null
+  nonce: number
+  genesis: string
+  bookedAt: number
+}
+
+export interface OpportunityView {
+  id: string
+  block: number
+  verdict: string
+  refusedBy: string | null
+  reasons: { rule: string; ok: boolean; got: string; needed: string }[]
+  route: string
+  symbol: string
+  lender: string
+  amountIn: string
+  premium: string
+  profit: string
+  numbers: Record<string, string>
+  policies: Record<string, number | null>
+  simulation: { succeeded: boolean; gasUsed: string; profit: string; error?: string } | null
+  decidedAt: number
+}
+
+/** What `/events` sends, one JSON object per message. */
+export type EventView =
+  | { type: 'hello'; status: StatusView }
+  | { type: 'status'; status: StatusView }
+  | { type: 'trade'; trade: TradeView }
+  | { type: 'block'; block: number; time: number; opportunities: number; searchedCycles: number; searchMs: number }
+  | { type: 'decision'; id: string; block: number; verdict: string; refusedBy: string | null }
+  | { type: 'sent'; decisionId: string; hash: string; block: number; latencyMs: number }

@@ -1,0 +1,40 @@
+/** The dashboard: the page, and the same API beside it, so that the browser speaks to one origin. */
+import { existsSync, readFileSync } from 'node:fs'
+import { extname, join, normalize } from 'node:path'
+import { Hono } from 'hono'
+import { defineMain } from '../mcp/define.ts'
+import { KintsugiError } from '../std/errors.ts'
+import { packageRoot } from '../std/package-root.ts'
+import { apiRoutes, guardedApp } from './api/routes.ts'
+import { eventStream } from './events.ts'
+import { viewSources } from './sources.ts'
+
+const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' }
+const CONTENT_POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+export default defineMain({
+  id: 'dashboard',
+  needs: ['fleet', 'ledger', 'chain', 'bus'],
+  start: async (ports, context) => {
+    const sources = viewSources(ports, context)
+    const options = { id: 'dashboard', access: context.access, sources, readiness: context.readiness, now: context.now, startedAt: context.now() }
+    const app = guardedApp(options)
+    const api = new Hono()
+    apiRoutes(api, options)
+    app.route('/api', api)
+    const events = eventStream(ports.bus, sources, context.access)
+    const folder = join(packageRoot(), 'dist/web')
+    app.get('*', (c) => {
+      if (!existsSync(join(folder, 'index.html'))) throw new KintsugiError('not-built', 'the page is not built', { hint: 'run `npm run build`' })
+      const wanted = normalize(join(folder, c.req.path === '/' ? 'index.html' : c.req.path))
+      const path = wanted.startsWith(folder) && existsSync(wanted) && extname(wanted) !== '' ? wanted : join(folder, 'index.html')
+      return new Response(readFileSync(path), {
+        headers: {
+          'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-security-policy': CONTENT_POLICY, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
+          'cache-control': path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+        },
+      })
+    })
+    return { app, upgrade: events.upgrade, stop: events.stop }
+  },
+})

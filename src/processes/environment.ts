@@ -1,0 +1,167 @@
+/** What every process of a run starts from: the plan, the ports that its services need, and its log. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pino from 'pino'
+import { HubBus } from '../adapters/bus/hub-client.ts'
+import { RedisBus } from '../adapters/bus/redis.ts'
+import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
+import { fleetControl } from '../adapters/fleet/control.ts'
+import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import { metricsSource } from '../adapters/metrics/prometheus.ts'
+import { ProcessSigner } from '../adapters/signer/process-signer.ts'
+import { MarketReplica } from '../engine/market.ts'
+import { poolOffers, readProtocolLenders, type TokenLoanOffers } from '../engine/lenders.ts'
+import type { Log } from '../mcp/define.ts'
+import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../mcp/access.ts'
+import type { Bus } from '../ports/bus.ts'
+import type { MarketManifest } from '../ports/manifest.ts'
+import type { PortName, Ports } from '../ports/ports.ts'
+import { messageOf } from '../std/errors.ts'
+import { packageRoot } from '../std/package-root.ts'
+import { processCommand, signerEnvironment } from './command.ts'
+import { files, type RunPlan, readPlan, socketPath } from './run-plan.ts'
+
+export interface Environment {
+  readonly plan: RunPlan
+  readonly log: Log & { flush?(): void }
+  readonly access: AccessPolicy
+  readonly token: string | undefined
+}
+
+/** Reads the plan named by KINTSUGI_DATA. */
+export function processEnvironment(name: string): Environment {
+  const plan = readPlan(process.env.KINTSUGI_DATA as string)
+  const tokenFile = files(plan.dataFolder).token
+  const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : undefined
+  const beyondLoopback = !/^(127\.|::1$)/.test(plan.settings.bindHost)
+  return {
+    plan,
+    token,
+    log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, pino.destination({ fd: 1, sync: true })),
+    access: {
+      tokenHash: token === undefined ? undefined : hashToken(token),
+      required: plan.settings.authRequired,
+      beyondLoopback,
+      hostnames: beyondLoopback ? [...LOOPBACK_NAMES, plan.settings.bindHost, ...Object.keys(plan.ports)] : LOOPBACK_NAMES,
+    },
+  }
+}
+
+/** The ledger's address: the user's, or the embedded one's with the password from the data folder. */
+export function ledgerUrl(plan: RunPlan): string {
+  if (plan.external.database) return process.env.DATABASE_URL as string
+  return `postgres://kintsugi:${readFileSync(join(plan.dataFolder, 'postgres.password'), 'utf8')}@127.0.0.1:${plan.databasePort}/postgres`
+}
+
+export function chainUrl(plan: RunPlan): string {
+  return plan.external.chain ? (process.env.POLYGON_RPC_URL as string) : `ws://127.0.0.1:${plan.chainPort}`
+}
+
+export function openBus(plan: RunPlan): Bus {
+  return plan.external.redis ? new RedisBus(process.env.REDIS_URL as string) : new HubBus(socketPath(plan.dataFolder, 'hub'))
+}
+
+export function openLedger({ plan, log }: Environment, poolSize: number): PostgresLedger {
+  return new PostgresLedger({ connectionString: ledgerUrl(plan), poolSize, batchSize: plan.settings.batchSize, onError: (error) => log.warn({ error: error.message }, 'a ledger connection was lost') })
+}
+
+/** The ports of one process, each opened when first asked for and shared by its services. */
+export class PortSet {
+  readonly #environment: Environment
+  readonly #opened = new Map<PortName, Promise<unknown>>()
+  readonly #closers: (() => void | Promise<void>)[] = []
+  readonly #signal: AbortSignal
+  /** What keeps a port from being ready, by port. */
+  readonly waiting = new Map<PortName, string>()
+
+  constructor(environment: Environment, signal: AbortSignal) {
+    this.#environment = environment
+    this.#signal = signal
+  }
+
+  open<N extends PortName>(name: N): Promise<Ports[N]> {
+    let port = this.#opened.get(name)
+    if (!port) {
+      port = this.#open(name)
+      this.#opened.set(name, port)
+    }
+    return port as Promise<Ports[N]>
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.reverse()) await close()
+  }
+
+  async #open(name: PortName): Promise<unknown> {
+    const { plan, token, log } = this.#environment
+    const portOf = (service: string) => plan.ports[service]
+    switch (name) {
+      case 'chain': {
+        const chain = new JsonRpcChain({ url: chainUrl(plan), timeoutMs: plan.settings.requestTimeoutMs })
+        this.#closers.push(() => chain.close())
+        return chain
+      }
+      case 'ledger': {
+        const ledger = openLedger(this.#environment, 4)
+        this.#closers.push(() => ledger.close())
+        return ledger
+      }
+      case 'bus': {
+        const bus = openBus(plan)
+        this.#closers.push(() => bus.close())
+        return bus
+      }
+      case 'market':
+        return this.#market()
+      case 'loans':
+        return this.#loans()
+      case 'fleet':
+        return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, token })
+      case 'metrics':
+        return metricsSource(portOf, token)
+      case 'signer': {
+        const signer = new ProcessSigner({ ...processCommand('signer'), env: signerEnvironment(plan.dataFolder), ...(process.env.KINTSUGI_KEY_FD ? { keyFd: Number(process.env.KINTSUGI_KEY_FD) } : {}) })
+        this.#closers.push(() => signer.close())
+        log.debug({}, 'signer started')
+        return signer
+      }
+    }
+  }
+
+  /** The replica, as soon as there is a market to read: tried again until the chain and its manifest agree. */
+  async #market(): Promise<MarketReplica> {
+    const { plan } = this.#environment
+    const chain = await this.open('chain')
+    const readerCode = JSON.parse(readFileSync(join(packageRoot(), 'contracts/artifacts/MarketReader.json'), 'utf8')).deployedBytecode
+    for (;;) {
+      this.#signal.throwIfAborted()
+      try {
+        const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
+        const replica = new MarketReplica({ chain, manifest, readerCode, batchSize: plan.settings.batchSize, now: Date.now })
+        await replica.start()
+        this.waiting.delete('market')
+        this.#closers.push(() => replica.stop())
+        return replica
+      } catch (error) {
+        this.waiting.set('market', `the market cannot be read yet: ${messageOf(error)}`)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  }
+
+  async #loans(): Promise<Ports['loans']> {
+    const [market, chain] = await Promise.all([this.open('market'), this.open('chain')])
+    const tokens = market.manifest.tokens.map((token) => token.address)
+    let lenders: TokenLoanOffers = await readProtocolLenders(chain, market.manifest, tokens, market.head.number)
+    const stop = market.subscribe(() => {
+      readProtocolLenders(chain, market.manifest, tokens, market.head.number).then(
+        (fresh) => {
+          lenders = fresh
+        },
+        () => undefined,
+      )
+    })
+    this.#closers.push(stop)
+    return { offers: (token) => [...(lenders.byToken.get(token) ?? []), ...poolOffers(token, market.pools.values())] }
+  }
+}

@@ -1,0 +1,170 @@
+/** The embedded chain: keeps anvil running, builds the market on each new chain, and lets the crowd trade. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { foundryBinary } from '../adapters/binaries.ts'
+import { anvilArguments } from '../adapters/chain/anvil.ts'
+import { parseSnapshot } from '../graph/index.ts'
+import { Crowd } from '../localnet/traders.ts'
+import { buildMarket } from '../localnet/build.ts'
+import { embeddedMarket, type MarketPlan, snapshotMarket } from '../localnet/market.ts'
+import { updateOracle } from '../localnet/oracle.ts'
+import { rpc } from '../localnet/rpc.ts'
+import type { Address } from '../amm/index.ts'
+import type { Hex } from '../ports/chain.ts'
+import type { MarketManifest } from '../ports/manifest.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
+import { seededRandom } from '../std/random.ts'
+import { type FromChild, HEARTBEAT_MS } from '../supervisor/protocol.ts'
+import { openLedger, PortSet, processEnvironment } from './environment.ts'
+import { files } from './run-plan.ts'
+
+const environment = processEnvironment('localnet')
+const { plan, log } = environment
+const send = (message: FromChild) => process.connected && process.send?.(message)
+const url = `http://127.0.0.1:${plan.chainPort}`
+const paths = files(plan.dataFolder)
+/** Numbers left free between two chains, so that one block number never means two blocks. */
+const BLOCK_GAP = 1_000
+let anvil: ChildProcess | undefined
+let anvilPid: number | undefined
+let crowd: Crowd | undefined
+let ports: PortSet | undefined
+let stopping = false
+let state = 'starting'
+
+interface BuiltRecord { manifest: MarketManifest; trader: Address; priceSource: Address }
+const builtPath = `${paths.manifest}.local`
+
+/** Writes through a temporary file, so that a reader sees the old content or the new one. */
+function writeWhole(path: string, value: unknown): void {
+  writeFileSync(`${path}.new`, JSON.stringify(value, null, 1), { mode: 0o644 })
+  renameSync(`${path}.new`, path)
+}
+
+function marketPlan(): MarketPlan {
+  if (plan.local.marketFile === null) return embeddedMarket(seededRandom(plan.local.seed))
+  return snapshotMarket(parseSnapshot(JSON.parse(readFileSync(plan.local.marketFile, 'utf8'))))
+}
+
+async function answers(): Promise<boolean> {
+  return rpc(url, 'eth_chainId').then(() => true, () => false)
+}
+
+/** A chain that outlived this process is taken up again; its market stands. */
+async function adopt(): Promise<BuiltRecord | undefined> {
+  if (!existsSync(paths.chainPid) || !existsSync(builtPath) || !(await answers())) return undefined
+  const built = JSON.parse(readFileSync(builtPath, 'utf8')) as BuiltRecord
+  const block = await rpc<{ hash: Hex } | null>(url, 'eth_getBlockByNumber', `0x${built.manifest.genesisBlock.toString(16)}`, false).catch(() => null)
+  if (block?.hash !== built.manifest.genesis) return undefined
+  anvilPid = Number(readFileSync(paths.chainPid, 'utf8'))
+  log.info({ pid: anvilPid }, 'the chain was still running and is taken up again')
+  watchAdopted(anvilPid)
+  return built
+}
+
+/** Not our child, so its end has to be looked for. */
+function watchAdopted(pid: number): void {
+  const timer = setInterval(() => {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      clearInterval(timer)
+      if (!stopping) chainLost('the chain ended')
+    }
+  }, 100)
+}
+
+async function startChain(): Promise<BuiltRecord> {
+  killLeftover()
+  state = 'starting the chain'
+  const ledger = openLedger(environment, 1)
+  const highest = await ledger.highestBlock()
+  const firstBlock = highest === 0 ? 1 : highest + BLOCK_GAP
+  const child = spawn(foundryBinary('anvil'), anvilArguments({ port: plan.chainPort, firstBlock }), { stdio: ['ignore', 'ignore', 'inherit'] })
+  anvil = child
+  anvilPid = child.pid
+  writeFileSync(paths.chainPid, String(child.pid))
+  child.on('exit', (code, signal) => {
+    if (!stopping && anvil === child) chainLost(`the chain ended (${signal ?? code})`)
+  })
+  for (let attempt = 0; !(await answers()); attempt++) {
+    if (attempt > 500 || child.exitCode !== null) throw new KintsugiError('chain-unreachable', 'anvil did not come up', { retry: 'later' })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  state = 'building the market'
+  const accounts = JSON.parse(readFileSync(paths.accounts, 'utf8'))
+  const built = await buildMarket(url, marketPlan(), accounts)
+  await rpc(url, 'evm_mine')
+  await ledger.recordChain({ genesis: built.manifest.genesis, chainId: built.manifest.chainId, network: built.manifest.network, firstBlock, seenAt: Date.now() })
+  await ledger.close()
+  await rpc(url, 'evm_setIntervalMining', plan.local.blockSeconds)
+  writeWhole(builtPath, built)
+  writeWhole(paths.manifest, built.manifest)
+  log.info({ pools: built.manifest.pools.length, tokens: built.manifest.tokens.length }, 'the market is built')
+  return built
+}
+
+/** A chain of an earlier run that nobody takes up is ended, if it is really ours. */
+function killLeftover(): void {
+  if (!existsSync(paths.chainPid)) return
+  const pid = Number(readFileSync(paths.chainPid, 'utf8'))
+  rmSync(paths.chainPid, { force: true })
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    if (command[0]?.endsWith('anvil') && command.includes(String(plan.chainPort))) process.kill(pid, 'SIGKILL')
+  } catch {
+    // Gone already, or a platform that does not tell.
+  }
+}
+
+async function run(): Promise<void> {
+  const built = (await adopt()) ?? (await startChain())
+  send({ type: 'chain', pid: anvilPid ?? null, genesis: built.manifest.genesis })
+  ports = new PortSet(environment, new AbortController().signal)
+  const market = await ports.open('market')
+  crowd = new Crowd({
+    url, market, trader: built.trader, random: seededRandom(plan.local.seed ^ 0x5eed ^ market.head.number), blockSeconds: plan.local.blockSeconds,
+    ordersPerBlock: plan.local.traders ? plan.local.ordersPerBlock : 0, competitor: plan.local.competitor, onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused'),
+  })
+  if (plan.local.traders || plan.local.competitor) await crowd.start()
+  const people = crowd
+  if (plan.local.traders && plan.local.marketFile === null) market.subscribe(() => void updateOracle(url, built.priceSource, market, people.fairPrices).catch(() => undefined))
+  state = 'ready'
+}
+
+/** Ends with an error: the supervisor starts us again, which is the shortest way to a clean new chain. */
+function chainLost(reason: string): void {
+  log.error({}, reason)
+  state = reason
+  send({ type: 'chain', pid: null, genesis: null })
+  send({ type: 'failed', message: reason })
+  setTimeout(() => process.exit(1), 10)
+}
+
+const beat = () => send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id: 'localnet', ready: state === 'ready', ...(state === 'ready' ? {} : { reason: state }) }] })
+setInterval(beat, HEARTBEAT_MS)
+setInterval(() => state !== 'ready' || beat(), 200).unref()
+
+const stop = () => {
+  if (stopping) return
+  stopping = true
+  crowd?.stop()
+  if (anvilPid !== undefined) {
+    try {
+      process.kill(anvilPid, 'SIGKILL')
+    } catch {
+      // Gone already.
+    }
+  }
+  rmSync(paths.chainPid, { force: true })
+  process.exit(0)
+}
+process.on('message', (message: { type: string }) => message.type === 'stop' && stop())
+process.on('SIGTERM', stop)
+process.on('SIGINT', () => undefined)
+process.on('disconnect', stop)
+run().then(beat, (error) => {
+  log.error({ error: messageOf(error) }, 'the local chain could not be set up')
+  send({ type: 'failed', message: messageOf(error) })
+  setTimeout(() => process.exit(1), 10)
+})

@@ -1,0 +1,53 @@
+/** The signer's process: reads requests from the socket it inherited, and from nowhere else. */
+import { readFileSync, readSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
+import { readDotEnv, KEY_VARIABLE } from '../adapters/settings.ts'
+import type { MarketManifest } from '../ports/manifest.ts'
+import { SignerJournal } from '../signer/journal.ts'
+import { localKeys } from '../signer/keys.ts'
+import { answer, type SignerRequest } from '../signer/signer.ts'
+import { decodeJson, encodeJson } from '../std/json.ts'
+import { files, readPlan } from './run-plan.ts'
+
+const ETHER = 10n ** 18n
+/** The caps of the embedded chain; nothing else is signed for by this version. */
+const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
+
+const dataFolder = process.env.KINTSUGI_DATA as string
+const { operator, treasury } = localKeys(dataFolder, givenKey())
+if (process.argv.includes('--accounts')) {
+  process.stdout.write(`${JSON.stringify({ operator: operator.address.toLowerCase(), treasury })}\n`)
+  process.exit(0)
+}
+const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
+const parts = {
+  account: operator,
+  journal,
+  now: Date.now,
+  policy: () => {
+    const manifest = JSON.parse(readFileSync(files(dataFolder).manifest, 'utf8')) as MarketManifest
+    if (!manifest.execution) throw new Error('the market has no executor contract: nothing may be signed')
+    return { ...LOCAL_CAPS, chainId: manifest.chainId, account: manifest.execution.operator, executor: manifest.execution.executor }
+  },
+}
+const socket = new Socket({ fd: SIGNER_FD, readable: true, writable: true })
+socket.on('error', () => process.exit(1))
+socket.on('close', () => process.exit(0))
+createInterface({ input: socket }).on('line', (line) => {
+  void answer(decodeJson<SignerRequest>(line), parts).then((reply) => socket.write(`${encodeJson(reply)}\n`))
+})
+process.on('SIGTERM', () => process.exit(0))
+process.on('SIGINT', () => undefined)
+
+/** A key handed over by descriptor, or the line in `.env` that only this process reads. */
+function givenKey(): string | undefined {
+  if (process.env.KINTSUGI_KEY_FD) {
+    const buffer = Buffer.alloc(128)
+    const text = buffer.toString('utf8', 0, readSync(Number(process.env.KINTSUGI_KEY_FD), buffer, 0, buffer.length, 0))
+    buffer.fill(0)
+    return text
+  }
+  return readDotEnv(readPlan(dataFolder).envFile, [KEY_VARIABLE])[KEY_VARIABLE]
+}
