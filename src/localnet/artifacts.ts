@@ -1,19 +1,23 @@
 /** The real bytecode, from the npm packages that publish it, and our own from contracts/artifacts. */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Abi, Hex } from 'viem'
 import { KintsugiError } from '../std/errors.ts'
-import { packageRoot } from '../std/package-root.ts'
+import { packageFolder, packageRoot } from '../std/package-root.ts'
 
 export interface Artifact {
   abi: Abi
   bytecode: Hex
 }
 
-const require = createRequire(join(packageRoot(), 'package.json'))
 const read = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
+/** A file of an installed package. */
+function fileOf(name: string, path: string): string {
+  const folder = packageFolder(name)
+  if (!folder) throw new KintsugiError('binary-missing', `the package ${name} is not installed`, { hint: 'run `npm ci`' })
+  return join(folder, path)
+}
 const hex = (text: string): Hex => (text.startsWith('0x') ? (text as Hex) : `0x${text}`)
 
 /** Links library addresses into bytecode with Hardhat's link references. */
@@ -32,30 +36,30 @@ function link(bytecode: string, references: Record<string, Record<string, { star
 export const own = (name: 'KintsugiExecutor' | 'LocalToken' | 'LocalTrader' | 'MarketReader'): Artifact & { deployedBytecode: Hex } => read(join(packageRoot(), 'contracts/artifacts', `${name}.json`))
 
 export function uniswapV2(name: 'UniswapV2Factory' | 'UniswapV2Pair'): Artifact {
-  const artifact = read(require.resolve(`@uniswap/v2-core/build/${name}.json`))
+  const artifact = read(fileOf('@uniswap/v2-core', `build/${name}.json`))
   return { abi: artifact.abi, bytecode: hex(artifact.evm.bytecode.object) }
 }
 
-export const uniswapV3 = (name: 'UniswapV3Factory' | 'UniswapV3Pool'): Artifact => read(require.resolve(`@uniswap/v3-core/artifacts/contracts/${name}.sol/${name}.json`))
+export const uniswapV3 = (name: 'UniswapV3Factory' | 'UniswapV3Pool'): Artifact => read(fileOf('@uniswap/v3-core', `artifacts/contracts/${name}.sol/${name}.json`))
 
 /** An Aave artifact by its path below `contracts/`, linked. */
 export function aave(path: string, libraries: Record<string, string> = {}): Artifact {
   const name = path.split('/').at(-1) as string
-  const artifact = read(require.resolve(`@aave/core-v3/artifacts/contracts/${path}.sol/${name}.json`))
+  const artifact = read(fileOf('@aave/core-v3', `artifacts/contracts/${path}.sol/${name}.json`))
   return { abi: artifact.abi, bytecode: link(artifact.bytecode, artifact.linkReferences, libraries) }
 }
 
 export function balancer(task: string, name: string): Artifact {
-  const folder = join(dirname(require.resolve('@balancer-labs/v2-deployments/package.json')), 'dist/tasks', task)
+  const folder = fileOf('@balancer-labs/v2-deployments', join('dist/tasks', task))
   return { abi: read(join(folder, 'abi', `${name}.json`)), bytecode: hex(read(join(folder, 'bytecode', `${name}.json`)).creationCode) }
 }
 
 export function weth9(): Artifact & { deployedBytecode: Hex } {
-  return read(require.resolve('canonical-weth/build/contracts/WETH9.json'))
+  return read(fileOf('canonical-weth', 'build/contracts/WETH9.json'))
 }
 
 /** viem carries Multicall3's creation code but does not export it. */
 export async function multicall3(): Promise<Hex> {
-  const path = join(dirname(require.resolve('viem')), '../_esm/constants/contracts.js')
+  const path = fileOf('viem', '_esm/constants/contracts.js')
   return (await import(pathToFileURL(path).href)).multicall3Bytecode
 }

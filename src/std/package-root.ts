@@ -16,3 +16,12 @@ export function packageRoot(): string {
 export function packageVersion(): string {
   return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version
 }
+
+/** The folder of an installed package, found as Node finds it but without regard to what its `exports` allow; undefined where it is not installed. */
+export function packageFolder(name: string): string | undefined {
+  for (let folder = packageRoot(); ; folder = dirname(folder)) {
+    const path = join(folder, 'node_modules', name)
+    if (existsSync(join(path, 'package.json'))) return path
+    if (dirname(folder) === folder) return undefined
+  }
+}
