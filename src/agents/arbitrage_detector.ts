@@ -4,6 +4,7 @@ import { Detector, type Detection } from '../engine/detector.ts'
 import { detectionLog } from '../engine/detection-log.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
+import type { MarketChange } from '../ports/market.ts'
 import { messageOf } from '../std/errors.ts'
 
 const needs = ['market', 'chain', 'bus'] as const
@@ -28,14 +29,17 @@ export default defineAgent({
     const detector = new Detector({ market, chain, now })
     await detector.refreshLenders()
     let last: Detection | undefined
-    const stop = market.subscribe((change) => {
+    const onChange = (change: MarketChange) => {
       const detection = detector.detect(change)
       last = detection
       log200.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
       detector.refreshLenders().catch((error) => log.warn({ error: messageOf(error) }, 'lenders were not refreshed'))
-    })
+    }
+    const stop = market.subscribe(onChange)
+    // What pays already was there before we came: the first look is at everything.
+    onChange({ head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: now() })
     return {
       stop,
       state: () => ({ block: market.head.number, observedAt: market.observedAt, cycles: detector.index.cycles.length, lastFound: last?.opportunities.length ?? 0, resyncing: market.failure ?? null }),

@@ -69,7 +69,8 @@ export default defineAgent({
       },
       drain: async (signal) => {
         started.drain()
-        while (started.inFlight > 0 && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
+        // On a chain that is gone nothing becomes final any more.
+        while (started.inFlight > 0 && market.failure === undefined && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
       },
       state: () => {
         const sorted = [...latencies].sort((a, b) => a - b)

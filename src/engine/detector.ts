@@ -27,7 +27,7 @@ export interface Detection {
 }
 
 /** Up to this many pools the index holds cycles of four hops, beyond it of three. */
-const POOLS_FOR_FOUR_HOPS = 60
+const POOLS_FOR_FOUR_HOPS = 300
 const MOST_PUBLISHED = 12
 
 export interface DetectorOptions {

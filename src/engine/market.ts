@@ -67,6 +67,13 @@ export class MarketReplica implements MarketView {
     this.#stop?.()
   }
 
+  /** Asks the chain for its head now and catches up where there is a newer one: afterwards `observedAt` is later than this call. */
+  async confirm(): Promise<void> {
+    const head = await this.#options.chain.block('latest')
+    this.#work = this.#work.then(() => this.#follow(head))
+    await this.#work
+  }
+
   get pools(): ReadonlyMap<Address, Pool> {
     return this.#pools
   }

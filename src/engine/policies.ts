@@ -8,8 +8,8 @@ const ETHER = 10n ** 18n
 export function localPolicies(): Required<Policies> {
   const head = { version: 1, issuedBy: 'configuration', expiresAt: null }
   return {
-    gas: { ...head, bidShareBps: 2_000, minPriorityFee: GWEI, maxFeePerGas: 200_000n * GWEI },
-    risk: { ...head, halted: false, minNetProfit: ETHER / 1_000n, maxGasCost: 50n * ETHER, maxInFlight: 6, leastShareBps: 1_000, maxAgeBlocks: 1 },
+    gas: { ...head, bidShareBps: 2_000, minPriorityFee: GWEI / 100n, maxFeePerGas: 200_000n * GWEI },
+    risk: { ...head, halted: false, minNetProfit: 1n, maxGasCost: 50n * ETHER, maxInFlight: 6, leastShareBps: 1_000, maxAgeBlocks: 1 },
     lender: { ...head, allowed: ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] },
   }
 }

@@ -1,6 +1,7 @@
 /** A cell: hosts some services, each on its own inherited socket. Before it is told which, it is a warm spare. */
 import { createServer, type Server } from 'node:http'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
 import type { AgentDefinition, Background, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
@@ -46,7 +47,9 @@ async function hostService(id: string, fd: number): Promise<void> {
     return undefined
   }
   // The socket answers from the start: health at once, everything else once the ports are there.
-  let fetchHandler: (request: Request, env: never) => Response | Promise<Response> = (request) => notYet(request, id)
+  const hosting = Promise.withResolvers<(request: Request, env: never) => Response | Promise<Response>>()
+  hosting.promise.catch(() => undefined)
+  let fetchHandler: (request: Request, env: never) => Response | Promise<Response> = (request, env) => notYet(request, env, id, hosting.promise)
   let upgrade: ((request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer) => void) | undefined
   const server = createAdaptorServer({ fetch: (request, env) => fetchHandler(request, env as never) }) as Server
   server.on('upgrade', (request, socket, head) => (upgrade ? upgrade(request, socket, head) : socket.destroy()))
@@ -78,15 +81,20 @@ async function hostService(id: string, fd: number): Promise<void> {
     background = await (definition as ServerDefinition).start?.(opened, context)
     fetchHandler = host(definition, opened, { ...shared, readiness }).app.fetch as typeof fetchHandler
   }
+  await ports.confirmMarket()
   failure = undefined
+  hosting.resolve(fetchHandler)
 }
 
-/** Until a service has its ports: it lives, it is not ready, and a call is told to come again. */
-function notYet(request: Request, id: string): Response | Promise<Response> {
+/** Until a service has its ports: it lives, it is not ready, and a call waits, within its deadline, for it to be. */
+async function notYet(request: Request, env: never, id: string, hosting: Promise<(request: Request, env: never) => Response | Promise<Response>>): Promise<Response> {
   const { pathname } = new URL(request.url)
+  const reason = [...ports.waiting.values()].join('; ') || 'starting'
   if (pathname === '/health') return Response.json({ status: 'ok', service: id, starting: true })
-  if (pathname === '/ready') return Response.json({ ready: false, reason: [...ports.waiting.values()].join('; ') || 'starting', service: id }, { status: 503 })
-  return Response.json({ error: { code: 'service-unreachable', message: `${id} is starting`, retry: 'later' } }, { status: 503, headers: { 'retry-after': '1' } })
+  if (pathname === '/ready') return Response.json({ ready: false, reason, service: id }, { status: 503 })
+  const handler = await Promise.race([hosting, sleep(plan.settings.requestTimeoutMs, undefined, { ref: false })])
+  if (handler) return handler(request, env)
+  return Response.json({ error: { code: 'service-unreachable', message: `${id} is starting: ${reason}`, retry: 'later' } }, { status: 503, headers: { 'retry-after': '1' } })
 }
 
 /** Serves 503 with the reason in place of services that are set aside. */
@@ -164,3 +172,13 @@ process.on('SIGINT', () => undefined)
 setInterval(() => void heartbeat(), HEARTBEAT_MS)
 setInterval(() => void heartbeat(true), 50)
 send({ type: 'loaded' })
+void warmUp()
+
+/** A spare gets ready beforehand: the services' code is loaded and the market followed, so that taking over is quick. */
+async function warmUp(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  if (hosted.length > 0 || stopped) return
+  for (const cell of plan.cells) for (const id of cell.services) await loadService(id)
+  if (hosted.length > 0 || stopped) return
+  await Promise.all([ports.open('market'), ports.open('loans'), ports.open('ledger'), ports.open('bus')]).catch(() => undefined)
+}

@@ -71,6 +71,7 @@ export class PortSet {
   readonly #opened = new Map<PortName, Promise<unknown>>()
   readonly #closers: (() => void | Promise<void>)[] = []
   readonly #signal: AbortSignal
+  #replica: MarketReplica | undefined
   /** What keeps a port from being ready, by port. */
   readonly waiting = new Map<PortName, string>()
 
@@ -86,6 +87,11 @@ export class PortSet {
       this.#opened.set(name, port)
     }
     return port as Promise<Ports[N]>
+  }
+
+  /** Brings a replica that a spare has held for a while up to this moment. */
+  async confirmMarket(): Promise<void> {
+    if (this.#replica) await this.#replica.confirm()
   }
 
   async close(): Promise<void> {
@@ -139,6 +145,7 @@ export class PortSet {
         const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
         const replica = new MarketReplica({ chain, manifest, readerCode, batchSize: plan.settings.batchSize, now: Date.now })
         await replica.start()
+        this.#replica = replica
         this.waiting.delete('market')
         this.#closers.push(() => replica.stop())
         return replica

@@ -155,7 +155,7 @@ export class Supervisor {
     const child = unit.child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    unit.state = { status: 'stopping', failures: [], restart: false, killAt: Number.POSITIVE_INFINITY }
+    unit.state = { status: 'stopping', failures: [], quick: 0, restart: false, killAt: Number.POSITIVE_INFINITY }
     this.#terminate(unit)
     const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
     await ended
@@ -285,6 +285,8 @@ export class Supervisor {
 
   /** A new chain is a new market: what holds a replica of the old one is started anew, on purpose. */
   #replaceChainUsers(): void {
+    // A spare follows the old market: it is of no use any more.
+    for (const spare of this.#spares) spare.child.kill('SIGKILL')
     for (const unit of this.#units.values()) if (unit.plan.onNewChain) this.#apply(unit, { type: 'restart' })
   }
 
