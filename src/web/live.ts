@@ -1,0 +1,70 @@
+/** The page's data: read once over REST, then kept current by the event stream; a gap is closed by reading again. */
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+import type { EventView, OpportunityView, StatusView, TradeView } from '../gateway/api/schema.ts'
+
+const MOST_TRADES = 500
+const RECONNECT_MS = 1_000
+
+export type Block = Extract<EventView, { type: 'block' }>
+export type Connection = 'live' | 'connecting' | 'lost'
+
+async function read<T>(path: string): Promise<T> {
+  const response = await fetch(`/api${path}`)
+  const body = await response.json()
+  if (!response.ok) throw new Error(body.error?.message ?? `status ${response.status}`)
+  return body as T
+}
+
+export const useStatus = () => useQuery({ queryKey: ['status'], queryFn: () => read<StatusView>('/status'), refetchInterval: 10_000 })
+export const useTrades = () => useQuery({ queryKey: ['trades'], queryFn: async () => (await read<{ trades: TradeView[] }>(`/trades?limit=${MOST_TRADES}`)).trades })
+export const useOpportunities = () =>
+  useQuery({ queryKey: ['opportunities'], queryFn: async () => (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities, refetchInterval: 3_000 })
+
+/** Follows `/events` and returns how the connection stands and the last blocks. */
+export function useEvents(): { connection: Connection; blocks: readonly Block[] } {
+  const client = useQueryClient()
+  const [connection, setConnection] = useState<Connection>('connecting')
+  const [blocks, setBlocks] = useState<readonly Block[]>([])
+  useEffect(() => {
+    let socket: WebSocket | undefined
+    let timer: number | undefined
+    let closed = false
+    const connect = () => {
+      socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/events`)
+      socket.onopen = () => {
+        setConnection('live')
+        // What was missed while away is read anew.
+        void client.invalidateQueries({ queryKey: ['trades'] })
+      }
+      socket.onmessage = ({ data }) => {
+        const event = JSON.parse(data) as EventView
+        if (event.type === 'hello' || event.type === 'status') client.setQueryData(['status'], event.status)
+        else if (event.type === 'trade') client.setQueryData<TradeView[]>(['trades'], (trades = []) => (trades.some((trade) => trade.hash === event.trade.hash) ? trades : [event.trade, ...trades].slice(0, MOST_TRADES)))
+        else if (event.type === 'block') setBlocks((before) => [...before.filter((block) => block.block !== event.block), event].slice(-60))
+      }
+      socket.onclose = () => {
+        if (closed) return
+        setConnection('lost')
+        timer = window.setTimeout(connect, RECONNECT_MS)
+      }
+    }
+    connect()
+    return () => {
+      closed = true
+      window.clearTimeout(timer)
+      socket?.close()
+    }
+  }, [client])
+  return { connection, blocks }
+}
+
+/** The time, once a second, for what is shown as an age. */
+export function useNow(): number {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    const timer = window.setInterval(() => setNow(Date.now()), 1_000)
+    return () => window.clearInterval(timer)
+  }, [])
+  return now
+}
