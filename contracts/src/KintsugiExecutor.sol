@@ -152,10 +152,10 @@ contract KintsugiExecutor {
         planInFlight = 0;
         uint256 amount = uint128(bytes16(plan[41:57]));
         bool paid = loanAtFirstPair && !_isConcentrated(plan, HEAD);
-        for (uint256 at = HEAD; at < plan.length; at += LEG) {
-            bool forward = at + LEG < plan.length && !_isConcentrated(plan, at + LEG);
-            address to = forward ? _pool(plan, at + LEG) : address(this);
-            amount = _isConcentrated(plan, at) ? _swapConcentrated(plan, at, amount, to) : _swapConstantProduct(plan, at, amount, to, paid);
+        for (uint256 leg = HEAD; leg < plan.length; leg += LEG) {
+            bool forward = leg + LEG < plan.length && !_isConcentrated(plan, leg + LEG);
+            address to = forward ? _pool(plan, leg + LEG) : address(this);
+            amount = _isConcentrated(plan, leg) ? _swapConcentrated(plan, leg, amount, to) : _swapConstantProduct(plan, leg, amount, to, paid);
             paid = forward;
         }
         uint256 needed = owed + uint128(bytes16(plan[57:73]));
@@ -163,41 +163,41 @@ contract KintsugiExecutor {
         if (amount > owed) _transfer(address(bytes20(plan[21:41])), treasury, amount - owed);
     }
 
-    function _swapConstantProduct(bytes calldata plan, uint256 at, uint256 amount, address to, bool paid) private returns (uint256 out) {
-        address pool = _pool(plan, at);
-        bool zeroForOne = uint8(plan[at]) & 2 != 0;
+    function _swapConstantProduct(bytes calldata plan, uint256 leg, uint256 amount, address to, bool paid) private returns (uint256 out) {
+        address pool = _pool(plan, leg);
+        bool zeroForOne = uint8(plan[leg]) & 2 != 0;
         (uint256 reserveIn, uint256 reserveOut,) = IV2Pair(pool).getReserves();
         if (!zeroForOne) (reserveIn, reserveOut) = (reserveOut, reserveIn);
         // Reserves have 112 bits, amounts 128, the fee 14: no product here exceeds 254 bits.
         unchecked {
-            uint256 withFee = amount * (10_000 - uint256(uint16(bytes2(plan[at + 1:at + 3]))));
+            uint256 withFee = amount * (10_000 - uint256(uint16(bytes2(plan[leg + 1:leg + 3]))));
             out = withFee * reserveOut / (reserveIn * 10_000 + withFee);
         }
-        if (!paid) _transfer(_tokenIn(plan, at), pool, amount);
+        if (!paid) _transfer(_tokenIn(plan, leg), pool, amount);
         IV2Pair(pool).swap(zeroForOne ? 0 : out, zeroForOne ? out : 0, to, "");
     }
 
-    function _swapConcentrated(bytes calldata plan, uint256 at, uint256 amount, address to) private returns (uint256) {
-        address pool = _pool(plan, at);
-        bool zeroForOne = uint8(plan[at]) & 2 != 0;
+    function _swapConcentrated(bytes calldata plan, uint256 leg, uint256 amount, address to) private returns (uint256) {
+        address pool = _pool(plan, leg);
+        bool zeroForOne = uint8(plan[leg]) & 2 != 0;
         swapInFlight = pool;
         (int256 delta0, int256 delta1) =
-            IV3Pool(pool).swap(to, zeroForOne, int256(amount), zeroForOne ? MIN_PRICE : MAX_PRICE, plan[at + 23:at + 43]);
+            IV3Pool(pool).swap(to, zeroForOne, int256(amount), zeroForOne ? MIN_PRICE : MAX_PRICE, plan[leg + 23:leg + 43]);
         (int256 taken, int256 given) = zeroForOne ? (delta0, delta1) : (delta1, delta0);
         if (uint256(taken) != amount) revert PartialFill(pool, amount, uint256(taken));
         return uint256(-given);
     }
 
-    function _isConcentrated(bytes calldata plan, uint256 at) private pure returns (bool) {
-        return uint8(plan[at]) & 1 != 0;
+    function _isConcentrated(bytes calldata plan, uint256 leg) private pure returns (bool) {
+        return uint8(plan[leg]) & 1 != 0;
     }
 
-    function _pool(bytes calldata plan, uint256 at) private pure returns (address) {
-        return address(bytes20(plan[at + 3:at + 23]));
+    function _pool(bytes calldata plan, uint256 leg) private pure returns (address) {
+        return address(bytes20(plan[leg + 3:leg + 23]));
     }
 
-    function _tokenIn(bytes calldata plan, uint256 at) private pure returns (address) {
-        return address(bytes20(plan[at + 23:at + 43]));
+    function _tokenIn(bytes calldata plan, uint256 leg) private pure returns (address) {
+        return address(bytes20(plan[leg + 23:leg + 43]));
     }
 
     function _transfer(address token, address to, uint256 amount) private {

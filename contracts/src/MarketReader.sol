@@ -50,15 +50,15 @@ contract MarketReader {
             for (; bits != 0; bits &= bits - 1) count++;
         }
         (ticks, nets, grosses) = (new int24[](count), new int128[](count), new uint128[](count));
-        uint256 at;
+        uint256 index;
         for (uint256 w; w < words; w++) {
             if (bitmap[w] == 0) continue;
             for (uint256 bit; bit < 256; bit++) {
                 if (bitmap[w] & (1 << bit) == 0) continue;
                 int24 tick = int24((int256(first) + int256(w)) * 256 + int256(bit)) * spacing;
-                ticks[at] = tick;
-                (grosses[at], nets[at],,,,,,) = IReadablePool(pool).ticks(tick);
-                at++;
+                ticks[index] = tick;
+                (grosses[index], nets[index],,,,,,) = IReadablePool(pool).ticks(tick);
+                index++;
             }
         }
     }
