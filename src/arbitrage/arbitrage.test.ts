@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import { classify, type ChainState, judge, type Opportunity, type Policies, priceTokens, withBestLoan } from './index.ts'
+import type { ConstantProductPool } from '../amm/index.ts'
+import { enumerateCycles } from '../graph/index.ts'
+
+const E18 = 10n ** 18n
+const opportunity: Opportunity = {
+  id: 'opp_1', block: 10, blockHash: '0xb', token: '0xt',
+  legs: [
+    { pool: '0x1', kind: 'constant-product', dex: 'a', zeroForOne: true, tokenIn: '0xt', tokenOut: '0xu', feeBps: 30 },
+    { pool: '0x2', kind: 'concentrated', dex: 'b', zeroForOne: false, tokenIn: '0xu', tokenOut: '0xt', feeBps: 0 },
+  ],
+  amounts: [100n * E18, 50n * E18, 110n * E18], loan: { kind: 'balancer-v2', lender: '0xv', token: '0xt', available: E18 * 1000n, rate: 0n, isToken0: false }, premium: 0n, profit: 10n * E18,
+}
+const head = { version: 3, issuedBy: 'test', expiresAt: null }
+const policies: Required<Policies> = {
+  gas: { ...head, bidShareBps: 1_000, minPriorityFee: 10n ** 9n, maxFeePerGas: 10n ** 14n },
+  risk: { ...head, halted: false, minNetProfit: E18, maxGasCost: 5n * E18, maxInFlight: 2, leastShareBps: 5_000, maxAgeBlocks: 1 },
+  lender: { ...head, allowed: ['balancer-v2'] },
+}
+const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Set(), nativeRate: 1 }
+const failing = (o: Opportunity, p: Policies, s: ChainState) => judge(o, p, s).rules.filter((rule) => !rule.ok).map((rule) => rule.rule)
+
+describe('the guard', () => {
+  test('a good opportunity is traded, with a bid that is a share of the profit', () => {
+    const decision = judge(opportunity, policies, state)
+    expect(decision.verdict).toBe('trade')
+    expect(decision.policies).toEqual({ gas: 3, risk: 3, lender: 3 })
+    expect(decision.bid?.minProfit).toBe(5n * E18)
+    // A tenth of the profit, spread over the gas it is expected to burn.
+    expect(decision.bid?.maxPriorityFeePerGas).toBe(E18 / BigInt(decision.numbers.gasEstimate))
+    expect(decision.numbers.netNative).toBe(10n * E18 - decision.numbers.gasCost)
+  })
+
+  test.each([
+    ['gas policy in force', opportunity, { risk: policies.risk, lender: policies.lender }, state],
+    ['risk policy in force', opportunity, { ...policies, risk: { ...policies.risk, expiresAt: 1_000 } }, state],
+    ['lender policy in force', opportunity, { gas: policies.gas, risk: policies.risk }, state],
+    ['trading not halted', opportunity, { ...policies, risk: { ...policies.risk, halted: true } }, state],
+    ['lender allowed', opportunity, { ...policies, lender: { ...policies.lender, allowed: ['aave-v3'] as const } }, state],
+    ['opportunity is fresh', opportunity, policies, { ...state, head: 12 }],
+    ['transactions in flight', opportunity, policies, { ...state, inFlight: 2 }],
+    ['no pool is already in flight', opportunity, policies, { ...state, busyPools: new Set(['0x2']) }],
+    ['base fee below the ceiling', opportunity, policies, { ...state, baseFeePerGas: 10n ** 14n }],
+    ['net profit', { ...opportunity, profit: E18 / 2n }, policies, state],
+    ['gas within its cap', opportunity, { ...policies, risk: { ...policies.risk, maxGasCost: 1n } }, state],
+    ['operator can pay the gas', opportunity, policies, { ...state, operatorBalance: 1n }],
+    ['profit can be valued', opportunity, policies, { ...state, nativeRate: undefined }],
+  ])('refuses by: %s', (rule, o, p, s) => {
+    expect(judge(o, p, s).verdict).toBe('refuse')
+    expect(judge(o, p, s).bid).toBeUndefined()
+    expect(failing(o, p, s)).toContain(rule)
+  })
+
+  test('limits hold to the unit', () => {
+    const { numbers } = judge(opportunity, policies, state)
+    const exact = { ...policies, risk: { ...policies.risk, minNetProfit: numbers.netNative, maxGasCost: numbers.gasCost } }
+    expect(judge(opportunity, exact, state).verdict).toBe('trade')
+    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, minNetProfit: numbers.netNative + 1n } }, state)).toEqual(['net profit'])
+    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, maxGasCost: numbers.gasCost - 1n } }, state)).toEqual(['gas within its cap'])
+  })
+})
+
+describe('outcomes', () => {
+  const trade = { succeeded: true, predictedAt: 10, block: 12, transactionIndex: 3 }
+  test.each([
+    ['as-predicted', trade, []],
+    ['as-predicted', trade, [{ pool: '0x1', block: 10, transactionIndex: 9 }, { pool: '0x1', block: 12, transactionIndex: 3 }, { pool: '0x1', block: 12, transactionIndex: 4 }]],
+    ['state-moved', trade, [{ pool: '0x1', block: 11, transactionIndex: 9 }]],
+    ['state-moved', trade, [{ pool: '0x1', block: 12, transactionIndex: 2 }]],
+    ['reverted', { ...trade, succeeded: false }, []],
+  ] as const)('%s', (outcome, mined, events) => {
+    expect(classify(mined, events)).toBe(outcome)
+  })
+})
+
+describe('loans and prices', () => {
+  const pool = (address: `0x${string}`, tokens: readonly [`0x${string}`, `0x${string}`], x: bigint, y: bigint): ConstantProductPool => ({ kind: 'constant-product', address, dex: 'd', tokens, reserves: [x, y], feeBps: 30 })
+  const market = [pool('0x1', ['0xa', '0xb'], 1_000n * E18, 2_000_000n * E18), pool('0x2', ['0xa', '0xb'], 1_000n * E18, 2_200_000n * E18)]
+  const pools = new Map(market.map((item) => [item.address, item]))
+
+  test('the best loan is the one that leaves most, even where it lends less', () => {
+    const cycle = enumerateCycles(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) => withBestLoan(candidate, pools, [{ kind: 'balancer-v2', lender: '0xv', token: '0xb', available: 10n ** 30n, rate: 0n, isToken0: false }]))
+    const at = (available: bigint) => withBestLoan(cycle as never, pools, [
+      { kind: 'aave-v3', lender: '0xaave', token: '0xb', available: 10n ** 30n, rate: 5n, isToken0: false },
+      { kind: 'balancer-v2', lender: '0xv', token: '0xb', available, rate: 0n, isToken0: false },
+    ])
+    expect(at(10n ** 30n)?.loan.kind).toBe('balancer-v2')
+    // With only a trifle to lend for free, paying for the whole size earns more.
+    expect(at(E18)?.loan.kind).toBe('aave-v3')
+    const paid = at(E18)
+    expect(paid?.profit).toBe((paid?.sized.grossProfit ?? 0n) - (paid?.premium ?? 0n))
+  })
+
+  test('the price is the depth-weighted median, and tokens without a way to the numeraire have none', () => {
+    const prices = priceTokens(new Map([...pools, ['0x3', pool('0x3', ['0xx', '0xy'], 5n, 5n)]]), '0xb')
+    expect(prices.get('0xa')?.pools).toBe(2)
+    expect([2_000, 2_200]).toContain(Math.round(prices.get('0xa')?.rate ?? 0))
+    expect(prices.get('0xx')).toBeUndefined()
+  })
+})

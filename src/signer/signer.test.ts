@@ -1,0 +1,92 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseTransaction, recoverTransactionAddress } from 'viem'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { Intent } from '../intents/index.ts'
+import { SignerJournal } from './journal.ts'
+import { localKeys, parseKey } from './keys.ts'
+import { refusalOf, type SignerPolicy } from './policy.ts'
+import { answer } from './signer.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'kintsugi-signer-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const { operator, treasury } = localKeys(folder)
+const account = operator.address.toLowerCase() as `0x${string}`
+const NOW = 1_000_000_000
+const policy: SignerPolicy = { chainId: 31_337, account, executor: `0x${'e'.repeat(40)}`, maxGasCost: 1_000n, maxGasCostPerWindow: 1_500n, windowMs: 60_000, maxDeadlineAhead: 60 }
+const fresh = { lease: 5, spent: [] }
+const address = (digit: string) => `0x${digit.repeat(40)}` as `0x${string}`
+const execute: Intent = {
+  type: 'execute', chainId: 31_337, account, nonce: 3, gasLimit: 100n, maxFeePerGas: 10n, maxPriorityFeePerGas: 1n, lease: 5, executor: policy.executor, lender: { kind: 'aave-v3', address: address('a'), isToken0: false },
+  token: address('b'), amount: 5n, minProfit: 1n, deadline: NOW / 1_000 + 30,
+  legs: [{ kind: 'constant-product', pool: address('c'), tokenIn: address('b'), zeroForOne: true, feeBps: 30 }, { kind: 'concentrated', pool: address('d'), tokenIn: address('f'), zeroForOne: false, feeBps: 0 }],
+}
+
+describe('policy', () => {
+  test('what keeps to the limits is signed, to the unit', () => {
+    expect(refusalOf(execute, policy, fresh, NOW)).toBeUndefined()
+    expect(refusalOf({ ...execute, gasLimit: 101n }, policy, fresh, NOW)).toMatch(/cap per transaction/)
+    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 500n }] }, NOW)).toBeUndefined()
+    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 501n }] }, NOW)).toMatch(/within the window/)
+    // Outside the window, or replaced at the same nonce, it does not count twice.
+    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 60_000, nonce: 2, wei: 501n }] }, NOW)).toBeUndefined()
+    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 3, wei: 1_000n }, { at: NOW - 1, nonce: 2, wei: 500n }] }, NOW)).toBeUndefined()
+  })
+
+  test.each([
+    ['another chain', { chainId: 1 }, /chain 1/], ['another account', { account: address('9') }, /this signer holds/], ['another contract', { executor: address('9') }, /only 0xe/],
+    ['an old lease', { lease: 4 }, /newer executor/], ['no profit', { minProfit: 0n }, /minProfit/], ['a deadline in the past', { deadline: NOW / 1_000 }, /passed/],
+    ['a deadline far ahead', { deadline: NOW / 1_000 + 61 }, /at most 60/], ['a tip above the fee', { maxPriorityFeePerGas: 11n }, /above maxFeePerGas/],
+  ])('refuses %s', (_, change, why) => {
+    expect(refusalOf({ ...execute, ...change } as Intent, policy, fresh, NOW)).toMatch(why)
+  })
+})
+
+describe('journal', () => {
+  test('what was signed for survives, a torn tail is cut', () => {
+    const path = join(folder, 'journal')
+    const first = new SignerJournal(path, 60_000, NOW)
+    first.append({ at: NOW, nonce: 1, wei: 700n, lease: 9 })
+    first.append({ at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 })
+    appendFileSync(path, '{"at":5,"non')
+    const second = new SignerJournal(path, 60_000, NOW)
+    expect(second.state(NOW)).toEqual({ lease: 9, spent: [{ at: NOW, nonce: 1, wei: 700n, lease: 9 }, { at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 }] })
+    second.append({ at: NOW, nonce: 3, wei: 1n, lease: 9 })
+    expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(4)
+    expect(second.state(NOW + 60_001).spent).toEqual([])
+    expect(second.state(NOW + 60_001).lease).toBe(9)
+  })
+})
+
+describe('answers', () => {
+  const parts = () => ({ account: operator, policy: () => policy, journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW), now: () => NOW })
+
+  test('a signature is by the account, over the contract call and nothing else', async () => {
+    const reply = await answer({ id: 1, op: 'sign', intent: execute }, parts())
+    if (!('raw' in reply)) throw new Error(JSON.stringify(reply))
+    expect((await recoverTransactionAddress({ serializedTransaction: reply.raw as never })).toLowerCase()).toBe(account)
+    expect(parseTransaction(reply.raw)).toMatchObject({ to: policy.executor, nonce: 3, chainId: 31_337, gas: 100n })
+  })
+
+  test('a refusal leaves nothing in the journal', async () => {
+    const own = parts()
+    const reply = await answer({ id: 2, op: 'sign', intent: { ...execute, chainId: 1 } }, own)
+    expect(reply).toMatchObject({ error: { code: 'signer-refused' } })
+    expect(await answer({ id: 3, op: 'sign', intent: { hash: '0x00' } }, own)).toMatchObject({ error: { code: 'signer-refused' } })
+    expect(own.journal.state(NOW).spent).toEqual([])
+  })
+
+  test('a broken key is never repeated in the message', () => {
+    const secret = `${'ab'.repeat(31)}zz`
+    expect(() => parseKey(secret, 'ARBITRAGE_PRIVATE_KEY')).toThrow(/ARBITRAGE_PRIVATE_KEY: not a private key/)
+    try {
+      parseKey(secret, 'X')
+    } catch (error) {
+      expect(JSON.stringify(error) + String(error)).not.toContain('abab')
+    }
+    expect(() => parseKey('0'.repeat(64), 'X')).toThrow(/not a private key/)
+    expect(localKeys(folder).operator.address).toBe(operator.address)
+    expect(treasury).not.toBe(account)
+  })
+})

@@ -1,0 +1,36 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { backoffDelay } from './backoff.ts'
+import { KintsugiError, messageOf, toErrorReport } from './errors.ts'
+import { decodeJson, encodeJson, toPlain } from './json.ts'
+import { pareto, seededRandom } from './random.ts'
+
+test('bigints survive our JSON, and are decimal strings outside', () => {
+  fc.assert(fc.property(fc.bigInt(), fc.string(), (value, text) => {
+    const given = { value, list: [value, 1, null], text: `s${text}` }
+    expect(decodeJson(encodeJson(given))).toEqual(given)
+  }))
+  expect(toPlain({ a: 12n, b: [3n], c: 'x' })).toEqual({ a: '12', b: ['3'], c: 'x' })
+})
+
+test('backoff: at once, then doubling with at most a fifth of jitter, never above the most', () => {
+  const backoff = { firstMs: 100, mostMs: 1_000 }
+  expect([0, 1, 2, 3, 4, 9].map((attempt) => backoffDelay(attempt, backoff, () => 0))).toEqual([0, 100, 200, 400, 800, 1_000])
+  expect(backoffDelay(2, backoff, () => 1)).toBe(160)
+})
+
+test('reports keep what the caller needs', () => {
+  expect(toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } }))).toEqual({ code: 'some-code', message: 'what', hint: 'do', retry: 'now', data: { a: 1 } })
+  expect(toErrorReport('thrown text')).toEqual({ code: 'internal', message: 'thrown text', retry: 'later' })
+  expect(messageOf(new AggregateError([new Error('a'), new Error('b')]))).toBe('a; b')
+})
+
+test('the same seed gives the same numbers; the tail is heavy', () => {
+  const [first, second] = [seededRandom(42), seededRandom(42)]
+  expect(Array.from({ length: 5 }, first)).toEqual(Array.from({ length: 5 }, second))
+  const random = seededRandom(1)
+  const draws = Array.from({ length: 20_000 }, () => pareto(random, 1, 1.2))
+  expect(Math.min(...draws)).toBeGreaterThanOrEqual(1)
+  // P(X > 10) is 10^-1.2, about 6.3 %.
+  expect(draws.filter((value) => value > 10).length / draws.length).toBeCloseTo(10 ** -1.2, 2)
+})
