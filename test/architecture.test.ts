@@ -1,0 +1,132 @@
+/** The plan of the house, as one literal, and what holds in every file of it. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Folder to layer: a file may import its own folder and any lower layer. `pure` folders touch no clock, randomness, environment, network or files. */
+const LAYERS: Readonly<Record<string, { layer: number; pure?: true }>> = {
+  std: { layer: 0 },
+  amm: { layer: 1, pure: true },
+  graph: { layer: 2, pure: true },
+  flash: { layer: 2, pure: true },
+  arbitrage: { layer: 3, pure: true },
+  intents: { layer: 3, pure: true },
+  fleet: { layer: 3, pure: true },
+  ports: { layer: 4 },
+  mcp: { layer: 5 },
+  engine: { layer: 5 },
+  adapters: { layer: 6 },
+  servers: { layer: 6 },
+  agents: { layer: 6 },
+  localnet: { layer: 7 },
+  supervisor: { layer: 7 },
+  gateway: { layer: 7 },
+  signer: { layer: 7 },
+  processes: { layer: 8 },
+  cli: { layer: 9 },
+  web: { layer: 9 },
+}
+/** Imports against the layers that are meant, each with its reason. */
+const MEANT: Readonly<Record<string, string>> = {
+  'src/engine/price-history.ts -> src/mcp/define.ts': 'background work speaks the kit\'s Background and Log',
+}
+const MOST_LINES = 500
+/** The only files that may import the MCP SDK outside the kit. */
+const SDK = /^@modelcontextprotocol\//
+const SDK_ALLOWED = ['src/mcp/', 'src/gateway/tools.ts']
+
+const files = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+  .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+const product = files.filter((file) => !/\.test\.tsx?$/.test(file) && !file.endsWith('.gen.ts') && !file.endsWith('vite.config.ts'))
+
+interface Import {
+  from: string
+  to: string
+  typeOnly: boolean
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)(\s+type)?\s+(?:[\w$*{}\s,]+?\sfrom\s*)?['"]([^'"]+)['"]|(typeof\s+)?import\(\s*['"]([^'"]+)['"]\s*\)(\.[A-Z])?/g)
+  return [...statements].map((match) => {
+    const specifier = (match[2] ?? match[4]) as string
+    return { from: file, to: specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier, typeOnly: match[1] !== undefined || match[5] !== undefined }
+  })
+}
+const folderOf = (file: string) => file.split('/')[1] as string
+
+test('every folder has its place', () => {
+  expect([...new Set(files.map(folderOf))].filter((folder) => !(folder in LAYERS))).toEqual([])
+})
+
+test('imports point downward', () => {
+  const wrong: string[] = []
+  for (const file of product) {
+    for (const { to, typeOnly } of importsOf(file)) {
+      if (!to.startsWith('src/')) continue
+      const [from, target] = [folderOf(file), folderOf(to)]
+      if (from === target || (LAYERS[target]?.layer ?? 0) < (LAYERS[from]?.layer ?? 0)) continue
+      if (`${file} -> ${to}` in MEANT) continue
+      wrong.push(`${file} -> ${to}${typeOnly ? ' (type)' : ''}`)
+    }
+  }
+  expect(wrong).toEqual([])
+})
+
+test('the page imports nothing of ours but the types of the API', () => {
+  const wrong = product.filter((file) => file.startsWith('src/web/')).flatMap(importsOf).filter(({ to }) => to.startsWith('src/') && !to.startsWith('src/web/') && to !== 'src/gateway/api/schema.ts')
+  expect(wrong).toEqual([])
+})
+
+test('no import cycles at run time', () => {
+  const edges = new Map(product.map((file) => [file, importsOf(file).filter((found) => !found.typeOnly && !isTypesOnly(found)).map((found) => found.to)]))
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const visit = (file: string, path: string[]) => {
+    if (path.includes(file)) {
+      cycles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+      return
+    }
+    if (done.has(file)) return
+    for (const next of edges.get(file) ?? []) if (edges.has(next)) visit(next, [...path, file])
+    done.add(file)
+  }
+  for (const file of edges.keys()) visit(file, [])
+  expect(cycles).toEqual([])
+})
+
+/** `import { type A, type B } from` leaves nothing behind at run time once types are stripped, but for the module itself; it counts as a type import here. */
+function isTypesOnly({ from, to }: Import): boolean {
+  const text = readFileSync(join(root, from), 'utf8')
+  return [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*['"]([^'"]+)['"]/g)]
+    .filter((match) => relative(root, resolve(root, dirname(from), match[2] as string)) === to)
+    .every((match) => (match[1] as string).split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')))
+}
+
+test('pure folders are pure', () => {
+  const impure = /\bDate\.now\b|\bnew Date\(|\bMath\.random\b|\bprocess\.\w|\bfetch\(|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|from 'node:/
+  const wrong = product.filter((file) => LAYERS[folderOf(file)]?.pure && impure.test(readFileSync(join(root, file), 'utf8')))
+  expect(wrong).toEqual([])
+})
+
+test('src/amm depends on nothing', () => {
+  expect(product.filter((file) => file.startsWith('src/amm/')).flatMap(importsOf).filter(({ to }) => !to.startsWith('src/amm/'))).toEqual([])
+})
+
+test('the MCP SDK is used by the kit and the gateway alone', () => {
+  expect(product.filter((file) => !SDK_ALLOWED.some((allowed) => file.startsWith(allowed))).flatMap(importsOf).filter(({ to }) => SDK.test(to))).toEqual([])
+})
+
+test('files stay readable', () => {
+  const long = files.filter((file) => !file.endsWith('.gen.ts')).map((file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length] as const).filter(([, lines]) => lines > MOST_LINES)
+  expect(long).toEqual([])
+  expect(files.filter((file) => /(^|\/)(utils|helpers|common|services|manager)(\/|\.ts$)/.test(file))).toEqual([])
+})
+
+test('keys stay with the signer', () => {
+  const wrong = product.filter((file) => !file.startsWith('src/signer/') && importsOf(file).some(({ to }) => to === 'viem/accounts'))
+  expect(wrong).toEqual([])
+})
