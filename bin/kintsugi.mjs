@@ -21,7 +21,9 @@ if (major > 22 || (major === 22 && minor >= 18)) {
 } else {
   const node = newerNode()
   if (!node) {
-    console.error(`kintsugi needs Node 22.18 or later; this is ${process.version}, and the package node-${process.platform}-${process.arch} that would bring one is not installed.\nRun \`npm ci\` with optional dependencies, or install a newer Node.`)
+    console.error(
+      `kintsugi needs Node 22.18 or later; this is ${process.version}, and the package node-${process.platform}-${process.arch} that would bring one is not installed.\nRun \`npm ci\` with optional dependencies, or install a newer Node.`,
+    )
     process.exit(1)
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })

@@ -8,7 +8,10 @@ const stamp = join(dist, '.built')
 
 /** The newest change below a folder. */
 function newest(folder: string): number {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce((latest, entry) => (entry.isFile() ? Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs) : latest), 0)
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
+    (latest, entry) => (entry.isFile() ? Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs) : latest),
+    0,
+  )
 }
 
 /** Whether the sources changed since the last build. */

@@ -9,9 +9,7 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
 const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string; version(): string }
-const sources = Object.fromEntries(
-  readdirSync(join(root, 'contracts/src')).map((file) => [`src/${file}`, { content: readFileSync(join(root, 'contracts/src', file), 'utf8') }]),
-)
+const sources = Object.fromEntries(readdirSync(join(root, 'contracts/src')).map((file) => [`src/${file}`, { content: readFileSync(join(root, 'contracts/src', file), 'utf8') }]))
 const output = JSON.parse(
   solc.compile(
     JSON.stringify({
@@ -34,7 +32,9 @@ if (errors.length > 0) {
 }
 mkdirSync(join(root, 'contracts/artifacts'), { recursive: true })
 let stale = 0
-for (const [source, contracts] of Object.entries(output.contracts as Record<string, Record<string, { abi: unknown[]; evm: Record<'bytecode' | 'deployedBytecode', { object: string }> }>>)) {
+for (const [source, contracts] of Object.entries(
+  output.contracts as Record<string, Record<string, { abi: unknown[]; evm: Record<'bytecode' | 'deployedBytecode', { object: string }> }>>,
+)) {
   for (const [name, contract] of Object.entries(contracts)) {
     if (contract.evm.bytecode.object === '') continue
     const path = join(root, 'contracts/artifacts', `${name}.json`)

@@ -30,7 +30,7 @@ const LAYERS: Readonly<Record<string, { layer: number; pure?: true }>> = {
 }
 /** Imports against the layers that are meant, each with its reason. */
 const MEANT: Readonly<Record<string, string>> = {
-  'src/engine/price-history.ts -> src/mcp/define.ts': 'background work speaks the kit\'s Background and Log',
+  'src/engine/price-history.ts -> src/mcp/define.ts': "background work speaks the kit's Background and Log",
 }
 const MOST_LINES = 500
 /** The only files that may import the MCP SDK outside the kit. */
@@ -53,7 +53,11 @@ function importsOf(file: string): Import[] {
   const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)(\s+type)?\s+(?:[\w$*{}\s,]+?\sfrom\s*)?['"]([^'"]+)['"]|(typeof\s+)?import\(\s*['"]([^'"]+)['"]\s*\)(\.[A-Z])?/g)
   return [...statements].map((match) => {
     const specifier = (match[2] ?? match[4]) as string
-    return { from: file, to: specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier, typeOnly: match[1] !== undefined || match[5] !== undefined }
+    return {
+      from: file,
+      to: specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier,
+      typeOnly: match[1] !== undefined || match[5] !== undefined,
+    }
   })
 }
 const folderOf = (file: string) => file.split('/')[1] as string
@@ -77,12 +81,22 @@ test('imports point downward', () => {
 })
 
 test('the page imports nothing of ours but the types of the API', () => {
-  const wrong = product.filter((file) => file.startsWith('src/web/')).flatMap(importsOf).filter(({ to }) => to.startsWith('src/') && !to.startsWith('src/web/') && to !== 'src/gateway/api/schema.ts')
+  const wrong = product
+    .filter((file) => file.startsWith('src/web/'))
+    .flatMap(importsOf)
+    .filter(({ to }) => to.startsWith('src/') && !to.startsWith('src/web/') && to !== 'src/gateway/api/schema.ts')
   expect(wrong).toEqual([])
 })
 
 test('no import cycles at run time', () => {
-  const edges = new Map(product.map((file) => [file, importsOf(file).filter((found) => !found.typeOnly && !isTypesOnly(found)).map((found) => found.to)]))
+  const edges = new Map(
+    product.map((file) => [
+      file,
+      importsOf(file)
+        .filter((found) => !found.typeOnly && !isTypesOnly(found))
+        .map((found) => found.to),
+    ]),
+  )
   const done = new Set<string>()
   const cycles: string[] = []
   const visit = (file: string, path: string[]) => {
@@ -113,15 +127,28 @@ test('pure folders are pure', () => {
 })
 
 test('src/amm depends on nothing', () => {
-  expect(product.filter((file) => file.startsWith('src/amm/')).flatMap(importsOf).filter(({ to }) => !to.startsWith('src/amm/'))).toEqual([])
+  expect(
+    product
+      .filter((file) => file.startsWith('src/amm/'))
+      .flatMap(importsOf)
+      .filter(({ to }) => !to.startsWith('src/amm/')),
+  ).toEqual([])
 })
 
 test('the MCP SDK is used by the kit and the gateway alone', () => {
-  expect(product.filter((file) => !SDK_ALLOWED.some((allowed) => file.startsWith(allowed))).flatMap(importsOf).filter(({ to }) => SDK.test(to))).toEqual([])
+  expect(
+    product
+      .filter((file) => !SDK_ALLOWED.some((allowed) => file.startsWith(allowed)))
+      .flatMap(importsOf)
+      .filter(({ to }) => SDK.test(to)),
+  ).toEqual([])
 })
 
 test('files stay readable', () => {
-  const long = files.filter((file) => !file.endsWith('.gen.ts')).map((file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length] as const).filter(([, lines]) => lines > MOST_LINES)
+  const long = files
+    .filter((file) => !file.endsWith('.gen.ts'))
+    .map((file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length] as const)
+    .filter(([, lines]) => lines > MOST_LINES)
   expect(long).toEqual([])
   expect(files.filter((file) => /(^|\/)(utils|helpers|common|services|manager)(\/|\.ts$)/.test(file))).toEqual([])
 })

@@ -30,7 +30,8 @@ function swapCall(pool: Pool, zeroForOne: boolean, amountIn: bigint): Hex {
 
 /** Spread evenly over the orders of magnitude from one unit to ten times what the pool holds. */
 function randomAmount(pool: Pool, zeroForOne: boolean, random: () => number): bigint {
-  const most = pool.kind === 'constant-product' ? pool.reserves[zeroForOne ? 0 : 1] : zeroForOne ? (pool.liquidity << 96n) / pool.sqrtPriceX96 : (pool.liquidity * pool.sqrtPriceX96) >> 96n
+  const most =
+    pool.kind === 'constant-product' ? pool.reserves[zeroForOne ? 0 : 1] : zeroForOne ? (pool.liquidity << 96n) / pool.sqrtPriceX96 : (pool.liquidity * pool.sqrtPriceX96) >> 96n
   return BigInt(Math.floor(Math.exp(random() * Math.log(Number(most) * 10)))) + 1n
 }
 
@@ -48,7 +49,12 @@ for (const kind of ['constant-product', 'concentrated'] as const) {
         const zeroForOne = random() < 0.5
         return { pool, zeroForOne, amountIn: randomAmount(pool, zeroForOne, random) }
       })
-      const body = trials.map(({ pool, zeroForOne, amountIn }, id) => ({ jsonrpc: '2.0', id, method: 'eth_call', params: [{ to: local.market.trader, data: swapCall(pool, zeroForOne, amountIn) }, toHex(block.number)] }))
+      const body = trials.map(({ pool, zeroForOne, amountIn }, id) => ({
+        jsonrpc: '2.0',
+        id,
+        method: 'eth_call',
+        params: [{ to: local.market.trader, data: swapCall(pool, zeroForOne, amountIn) }, toHex(block.number)],
+      }))
       const response = await fetch(local.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
       const answers = (await response.json()) as { id: number; result?: Hex; error?: { message: string } }[]
       for (const answer of answers) {

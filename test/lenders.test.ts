@@ -26,7 +26,8 @@ beforeAll(async () => {
 afterAll(() => local?.stop())
 
 const symbol = (name: string) => local.market.manifest.tokens.find((token) => token.symbol === name)?.address as Address
-const read = async (to: Address, functionName: 'balanceOf' | 'allowance', args: readonly Address[]) => BigInt(await local.chain.call({ to, data: encodeFunctionData({ abi: erc20, functionName, args: args as never }) }, 'latest'))
+const read = async (to: Address, functionName: 'balanceOf' | 'allowance', args: readonly Address[]) =>
+  BigInt(await local.chain.call({ to, data: encodeFunctionData({ abi: erc20, functionName, args: args as never }) }, 'latest'))
 
 async function mined(): Promise<void> {
   await rpc(local.url, 'evm_mine')
@@ -36,7 +37,9 @@ async function mined(): Promise<void> {
 
 /** Someone buys a lot in one pool, and a gap opens. */
 async function openGap(share: bigint): Promise<void> {
-  const pool = [...replica.pools.values()].find((candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap' && candidate.tokens.includes(symbol('WETH')) && candidate.tokens.includes(symbol('USDC')))
+  const pool = [...replica.pools.values()].find(
+    (candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap' && candidate.tokens.includes(symbol('WETH')) && candidate.tokens.includes(symbol('USDC')),
+  )
   if (pool?.kind !== 'constant-product') throw new Error('no such pool')
   const zeroForOne = replica.head.number % 2 === 0
   const args = [pool.address, false, pool.feeBps, zeroForOne, pool.tokens[zeroForOne ? 0 : 1], pool.reserves[zeroForOne ? 0 : 1] / share, 0n]
@@ -64,7 +67,11 @@ for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as con
     const token = (cycle[0] as (typeof cycle)[number]).tokenIn
     const execution = manifest.execution as NonNullable<typeof manifest.execution>
     const data = encodeExecute({
-      lender: { kind, address: best.loan.lender, isToken0: best.loan.isToken0 }, token, amount: best.sized.amounts[0] as bigint, minProfit: 1n, deadline: 4_000_000_000,
+      lender: { kind, address: best.loan.lender, isToken0: best.loan.isToken0 },
+      token,
+      amount: best.sized.amounts[0] as bigint,
+      minProfit: 1n,
+      deadline: 4_000_000_000,
       legs: legsOf(cycle, replica.pools).map((leg) => ({ kind: leg.kind, pool: leg.pool, tokenIn: leg.tokenIn, zeroForOne: leg.zeroForOne, feeBps: leg.feeBps })),
     })
     const simulated = await local.chain.simulate({ from: OPERATOR, to: execution.executor, data })
@@ -84,8 +91,11 @@ for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as con
   })
 }
 
-test("a loan larger than the lender has fails on chain as it does in the rules", async () => {
+test('a loan larger than the lender has fails on chain as it does in the rules', async () => {
   const { manifest } = local.market
   const protocol = await readProtocolLenders(local.chain, manifest, [symbol('USDC')], replica.head.number)
-  expect(protocol.byToken.get(symbol('USDC'))?.map((offer) => [offer.kind, offer.rate])).toEqual([['aave-v3', 5n], ['balancer-v2', 0n]])
+  expect(protocol.byToken.get(symbol('USDC'))?.map((offer) => [offer.kind, offer.rate])).toEqual([
+    ['aave-v3', 5n],
+    ['balancer-v2', 0n],
+  ])
 })

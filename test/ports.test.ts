@@ -23,7 +23,9 @@ const DATABASE_URL = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:
 const listens = (url: string) =>
   new Promise<boolean>((resolve) => {
     const { hostname, port } = new URL(url)
-    const socket = connect(Number(port), hostname).on('connect', () => resolve(true)).on('error', () => resolve(false))
+    const socket = connect(Number(port), hostname)
+      .on('connect', () => resolve(true))
+      .on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
   })
 const [redisRuns, databaseRuns] = await Promise.all([listens(REDIS_URL), listens(DATABASE_URL)])
@@ -116,17 +118,64 @@ describe.runIf(redisRuns)('the bus on Redis', () => {
 const genesis = `0x${'1'.repeat(64)}` as const
 const hash = (digit: string) => `0x${digit.repeat(64)}` as `0x${string}`
 const decision = (id: string, verdict: 'trade' | 'refuse'): DecisionRecord => ({
-  id, genesis, decidedAt: 1_700_000_000_000,
-  opportunity: { id, block: 5, blockHash: hash('b'), token: '0xt', legs: [], amounts: [10n ** 30n, 1n], loan: { kind: 'aave-v3', lender: '0xl', token: '0xt', available: 5n, rate: 5n, isToken0: false }, premium: 1n, profit: 2n },
-  decision: { verdict, rules: [{ rule: 'net profit', ok: verdict === 'trade', got: '1', needed: '2' }], bid: undefined, numbers: { grossNative: 1n, gasEstimate: 5, gasCost: 3n, netNative: -2n }, policies: { gas: 1 } },
+  id,
+  genesis,
+  decidedAt: 1_700_000_000_000,
+  opportunity: {
+    id,
+    block: 5,
+    blockHash: hash('b'),
+    token: '0xt',
+    legs: [],
+    amounts: [10n ** 30n, 1n],
+    loan: { kind: 'aave-v3', lender: '0xl', token: '0xt', available: 5n, rate: 5n, isToken0: false },
+    premium: 1n,
+    profit: 2n,
+  },
+  decision: {
+    verdict,
+    rules: [{ rule: 'net profit', ok: verdict === 'trade', got: '1', needed: '2' }],
+    bid: undefined,
+    numbers: { grossNative: 1n, gasEstimate: 5, gasCost: 3n, netNative: -2n },
+    policies: { gas: 1 },
+  },
 })
 const attempt = (nonce: number, digit: string): NewAttempt => ({
-  genesis, account: '0xacc', nonce, decisionId: 'opp_a', hash: hash(digit), raw: '0xraw', sentAt: 1_700_000_000_000, sentAtBlock: 6,
+  genesis,
+  account: '0xacc',
+  nonce,
+  decisionId: 'opp_a',
+  hash: hash(digit),
+  raw: '0xraw',
+  sentAt: 1_700_000_000_000,
+  sentAtBlock: 6,
   intent: { type: 'cancel', chainId: 1, account: '0xacc', nonce, gasLimit: 1n, maxFeePerGas: 10n ** 20n, maxPriorityFeePerGas: 1n, lease: 1 },
 })
 const trade = (digit: string, change: Partial<Trade> = {}): Trade => ({
-  genesis, hash: hash(digit), nonce: 1, decisionId: 'opp_a', block: 7, transactionIndex: 0, outcome: 'as-predicted', token: '0xt', symbol: 'T', decimals: 18, route: 'T', legs: [{ pool: '0xp', dex: 'd', tokenIn: '0xt', tokenOut: '0xu' }],
-  lender: 'aave-v3', amountIn: 1n, predictedProfit: (1n << 255n) + 7n, realisedProfit: (1n << 255n) + 7n, profitValue: 1.5, profitNative: 0.5, gasUsed: 2n, gasPrice: 3n, gasCost: 6n, predictedAtBlock: 6, bookedAt: 1_700_000_000_000, ...change,
+  genesis,
+  hash: hash(digit),
+  nonce: 1,
+  decisionId: 'opp_a',
+  block: 7,
+  transactionIndex: 0,
+  outcome: 'as-predicted',
+  token: '0xt',
+  symbol: 'T',
+  decimals: 18,
+  route: 'T',
+  legs: [{ pool: '0xp', dex: 'd', tokenIn: '0xt', tokenOut: '0xu' }],
+  lender: 'aave-v3',
+  amountIn: 1n,
+  predictedProfit: (1n << 255n) + 7n,
+  realisedProfit: (1n << 255n) + 7n,
+  profitValue: 1.5,
+  profitNative: 0.5,
+  gasUsed: 2n,
+  gasPrice: 3n,
+  gasCost: 6n,
+  predictedAtBlock: 6,
+  bookedAt: 1_700_000_000_000,
+  ...change,
 })
 
 function ledgerContract(ledger: () => Ledger) {
@@ -143,7 +192,10 @@ function ledgerContract(ledger: () => Ledger) {
     await ledger().recordAttempt(attempt(1, '3'))
     await ledger().recordAttempt(attempt(2, '4'))
     const open = await ledger().openTransactions()
-    expect(open.map((record) => [record.nonce, record.attempts.length])).toEqual([[1, 2], [2, 1]])
+    expect(open.map((record) => [record.nonce, record.attempts.length])).toEqual([
+      [1, 2],
+      [2, 1],
+    ])
     expect(open[0]?.attempts[0]).toMatchObject({ raw: '0xraw', intent: attempt(1, '2').intent })
     expect(await ledger().highestNonce(genesis, '0xacc')).toBe(2)
     expect(await ledger().highestNonce(genesis, '0xother')).toBeUndefined()
@@ -185,9 +237,22 @@ describe('the ledger on embedded PostgreSQL', () => {
   let ledger: PostgresLedger
   beforeAll(async () => {
     const postgres = prepareEmbeddedPostgres({ dataFolder: folder, port: await freePort() })
-    server = spawn(postgres.command, postgres.args, { env: postgres.env, stdio: 'ignore', ...(postgres.uid === undefined ? {} : { uid: postgres.uid, gid: postgres.gid as number }) })
+    server = spawn(postgres.command, postgres.args, {
+      env: postgres.env,
+      stdio: 'ignore',
+      ...(postgres.uid === undefined ? {} : { uid: postgres.uid, gid: postgres.gid as number }),
+    })
     ledger = new PostgresLedger({ connectionString: postgres.connectionString, poolSize: 2, batchSize: 2 })
-    for (let attempt = 0; attempt < 400 && !(await ledger.ping().then(() => true, () => false)); attempt++) await new Promise((resolve) => setTimeout(resolve, 50))
+    for (
+      let attempt = 0;
+      attempt < 400 &&
+      !(await ledger.ping().then(
+        () => true,
+        () => false,
+      ));
+      attempt++
+    )
+      await new Promise((resolve) => setTimeout(resolve, 50))
     expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, 1])
   })
   afterAll(async () => {

@@ -9,14 +9,42 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('defaults, where nothing is set', () => {
   expect(readSettings({}, folder)).toEqual({
-    polygonRpcUrl: undefined, databaseUrl: undefined, redisUrl: undefined, amqpUrl: undefined, logLevel: 'info', healthCheckIntervalMs: 30_000, autoRestart: true,
-    maxConcurrentOperations: 10, requestTimeoutMs: 30_000, batchSize: 100, authRequired: false, bindHost: '127.0.0.1',
+    polygonRpcUrl: undefined,
+    databaseUrl: undefined,
+    redisUrl: undefined,
+    amqpUrl: undefined,
+    logLevel: 'info',
+    healthCheckIntervalMs: 30_000,
+    autoRestart: true,
+    maxConcurrentOperations: 10,
+    requestTimeoutMs: 30_000,
+    batchSize: 100,
+    authRequired: false,
+    bindHost: '127.0.0.1',
   })
 })
 
 test("the seed's names and meanings", () => {
-  const env = { LOG_LEVEL: 'WARNING', HEALTH_CHECK_INTERVAL: '5', AUTO_RESTART: 'false', MAX_CONCURRENT_OPERATIONS: '3', REQUEST_TIMEOUT: '7', BATCH_SIZE: '10', AUTH: 'required', POLYGON_RPC_URL: 'https://polygon.example/key' }
-  expect(readSettings(env, folder)).toMatchObject({ logLevel: 'warn', healthCheckIntervalMs: 5_000, autoRestart: false, maxConcurrentOperations: 3, requestTimeoutMs: 7_000, batchSize: 10, authRequired: true, polygonRpcUrl: 'https://polygon.example/key' })
+  const env = {
+    LOG_LEVEL: 'WARNING',
+    HEALTH_CHECK_INTERVAL: '5',
+    AUTO_RESTART: 'false',
+    MAX_CONCURRENT_OPERATIONS: '3',
+    REQUEST_TIMEOUT: '7',
+    BATCH_SIZE: '10',
+    AUTH: 'required',
+    POLYGON_RPC_URL: 'https://polygon.example/key',
+  }
+  expect(readSettings(env, folder)).toMatchObject({
+    logLevel: 'warn',
+    healthCheckIntervalMs: 5_000,
+    autoRestart: false,
+    maxConcurrentOperations: 3,
+    requestTimeoutMs: 7_000,
+    batchSize: 10,
+    authRequired: true,
+    polygonRpcUrl: 'https://polygon.example/key',
+  })
 })
 
 test('every problem is reported at once, secrets in URLs are not', () => {
@@ -25,7 +53,14 @@ test('every problem is reported at once, secrets in URLs are not', () => {
     expect.unreachable()
   } catch (error) {
     const { message } = error as Error
-    for (const part of ['4 values', 'BATCH_SIZE: expected a whole number from 1 to 10000 (got "many")', 'LOG_LEVEL: expected TRACE', 'DATABASE_URL: expected a URL that begins with postgres', 'REQUEST_TIMEOUT']) expect(message).toContain(part)
+    for (const part of [
+      '4 values',
+      'BATCH_SIZE: expected a whole number from 1 to 10000 (got "many")',
+      'LOG_LEVEL: expected TRACE',
+      'DATABASE_URL: expected a URL that begins with postgres',
+      'REQUEST_TIMEOUT',
+    ])
+      expect(message).toContain(part)
     expect(message).not.toContain('hunter2')
   }
   expect(redactUrl('https://user:secret@host/v2/APIKEY?x=1')).toBe('https://host/…')

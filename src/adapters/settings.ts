@@ -9,9 +9,18 @@ export const KEY_VARIABLE = 'ARBITRAGE_PRIVATE_KEY'
 
 const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' }).transform((text) => text === 'true' || text === '1' || text === 'yes')
 const whole = (least: number, most: number) =>
-  z.string().regex(/^\d+$/, `expected a whole number from ${least} to ${most}`).transform(Number).refine((value) => value >= least && value <= most, `expected a whole number from ${least} to ${most}`)
+  z
+    .string()
+    .regex(/^\d+$/, `expected a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `expected a whole number from ${least} to ${most}`)
 const url = (...protocols: string[]) =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol.slice(0, -1)), `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`)
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol.slice(0, -1)),
+      `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`,
+    )
 
 const schema = z.object({
   POLYGON_RPC_URL: url('http', 'https', 'ws', 'wss').optional(),
@@ -29,7 +38,10 @@ const schema = z.object({
   REQUEST_TIMEOUT: whole(1, 3_600).default(30),
   BATCH_SIZE: whole(1, 10_000).default(100),
   AUTH: z.enum(['open', 'required'], { error: 'expected open or required' }).default('open'),
-  BIND_HOST: z.string().regex(/^[0-9a-fA-F.:]+$/, 'expected a numeric IP address').default('127.0.0.1'),
+  BIND_HOST: z
+    .string()
+    .regex(/^[0-9a-fA-F.:]+$/, 'expected a numeric IP address')
+    .default('127.0.0.1'),
 })
 
 export interface Settings {
@@ -72,14 +84,28 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
       const name = String(issue.path[0])
       return `${name}: ${issue.message} (got ${JSON.stringify(/URL$/.test(name) ? redactUrl(given[name] as string) : given[name])})`
     })
-    throw new KintsugiError('bad-settings', `the environment has ${problems.length === 1 ? 'a value' : `${problems.length} values`} that cannot be used:\n  ${problems.join('\n  ')}`, {
-      hint: 'mend them in the environment or in .env; nothing was started',
-    })
+    throw new KintsugiError(
+      'bad-settings',
+      `the environment has ${problems.length === 1 ? 'a value' : `${problems.length} values`} that cannot be used:\n  ${problems.join('\n  ')}`,
+      {
+        hint: 'mend them in the environment or in .env; nothing was started',
+      },
+    )
   }
   const s = parsed.data
   return {
-    polygonRpcUrl: s.POLYGON_RPC_URL, databaseUrl: s.DATABASE_URL, redisUrl: s.REDIS_URL, amqpUrl: s.AMQP_URL, logLevel: s.LOG_LEVEL, healthCheckIntervalMs: s.HEALTH_CHECK_INTERVAL * 1_000,
-    autoRestart: s.AUTO_RESTART, maxConcurrentOperations: s.MAX_CONCURRENT_OPERATIONS, requestTimeoutMs: s.REQUEST_TIMEOUT * 1_000, batchSize: s.BATCH_SIZE, authRequired: s.AUTH === 'required', bindHost: s.BIND_HOST,
+    polygonRpcUrl: s.POLYGON_RPC_URL,
+    databaseUrl: s.DATABASE_URL,
+    redisUrl: s.REDIS_URL,
+    amqpUrl: s.AMQP_URL,
+    logLevel: s.LOG_LEVEL,
+    healthCheckIntervalMs: s.HEALTH_CHECK_INTERVAL * 1_000,
+    autoRestart: s.AUTO_RESTART,
+    maxConcurrentOperations: s.MAX_CONCURRENT_OPERATIONS,
+    requestTimeoutMs: s.REQUEST_TIMEOUT * 1_000,
+    batchSize: s.BATCH_SIZE,
+    authRequired: s.AUTH === 'required',
+    bindHost: s.BIND_HOST,
   }
 }
 

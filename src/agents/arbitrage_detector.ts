@@ -20,7 +20,15 @@ export default defineAgent({
       description: 'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
       effect: 'read',
       input: z.object({}),
-      output: z.object({ block: z.int(), blocks: z.int(), totalCycles: z.int(), searchedCycles: z.int(), found: z.int(), medianMs: z.number().nullable(), p99Ms: z.number().nullable() }),
+      output: z.object({
+        block: z.int(),
+        blocks: z.int(),
+        totalCycles: z.int(),
+        searchedCycles: z.int(),
+        found: z.int(),
+        medianMs: z.number().nullable(),
+        p99Ms: z.number().nullable(),
+      }),
       example: {},
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
@@ -42,7 +50,13 @@ export default defineAgent({
     onChange({ head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: now() })
     return {
       stop,
-      state: () => ({ block: market.head.number, observedAt: market.observedAt, cycles: detector.index.cycles.length, lastFound: last?.opportunities.length ?? 0, resyncing: market.failure ?? null }),
+      state: () => ({
+        block: market.head.number,
+        observedAt: market.observedAt,
+        cycles: detector.index.cycles.length,
+        lastFound: last?.opportunities.length ?? 0,
+        resyncing: market.failure ?? null,
+      }),
       decisions: (limit) =>
         log200.recent(limit).map((found) => ({
           id: found.id,

@@ -19,7 +19,13 @@ export default defineAgent({
       description: 'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
       effect: 'read',
       input: z.object({}),
-      output: z.object({ inFlight: z.int(), tradesBooked: z.int(), gasBooked: z.string(), profitBooked: z.record(z.string(), z.string()), outcomes: z.record(z.string(), z.number()) }),
+      output: z.object({
+        inFlight: z.int(),
+        tradesBooked: z.int(),
+        gasBooked: z.string(),
+        profitBooked: z.record(z.string(), z.string()),
+        outcomes: z.record(z.string(), z.number()),
+      }),
       example: {},
       run: async (_input, { ledger }) => {
         const totals = await ledger.totals()
@@ -36,10 +42,22 @@ export default defineAgent({
   start: async ({ market, chain, ledger, bus, signer }, { now, log, mode, lease }) => {
     const latencies: number[] = []
     const started = new Executor({
-      market, chain, ledger, signer, mode, lease, now,
+      market,
+      chain,
+      ledger,
+      signer,
+      mode,
+      lease,
+      now,
       policies: localPolicies,
       events: {
-        onDecision: (record) => bus.publish('decisions', { id: record.id, block: record.opportunity.block, verdict: record.decision.verdict, refusedBy: record.decision.rules.find((rule) => !rule.ok)?.rule ?? null }),
+        onDecision: (record) =>
+          bus.publish('decisions', {
+            id: record.id,
+            block: record.opportunity.block,
+            verdict: record.decision.verdict,
+            refusedBy: record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+          }),
         onSent: (sent) => {
           latencies.push(sent.latencyMs)
           if (latencies.length > 500) latencies.shift()
@@ -74,14 +92,21 @@ export default defineAgent({
       },
       state: () => {
         const sorted = [...latencies].sort((a, b) => a - b)
-        return { mode, inFlight: started.inFlight, blockToSentMs: { median: sorted[sorted.length >> 1] ?? null, p99: sorted[Math.floor(sorted.length * 0.99)] ?? null, count: sorted.length }, chain: chain.link }
+        return {
+          mode,
+          inFlight: started.inFlight,
+          blockToSentMs: { median: sorted[sorted.length >> 1] ?? null, p99: sorted[Math.floor(sorted.length * 0.99)] ?? null, count: sorted.length },
+          chain: chain.link,
+        }
       },
       decisions: async (limit) =>
         (await ledger.decisions({ limit })).map((record) => ({
           id: record.id,
           at: record.decidedAt,
           summary: `${record.decision.verdict} at block ${record.opportunity.block}`,
-          reasons: record.decision.rules.filter((rule) => !rule.ok || record.decision.verdict === 'trade').map((rule) => `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`),
+          reasons: record.decision.rules
+            .filter((rule) => !rule.ok || record.decision.verdict === 'trade')
+            .map((rule) => `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`),
           data: { numbers: record.decision.numbers, policies: record.decision.policies },
         })),
     }

@@ -1,19 +1,49 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { amount0Delta, amount1Delta, changeLiquidity, type ConcentratedPool, type ConstantProductPool, constantProductOut, knownRange, MAX_TICK, MIN_TICK, type Pool, quoteExactIn, sqrt, sqrtRatioAtTick, spotPrice, swapExactIn, tickAtSqrtRatio } from './index.ts'
+import {
+  amount0Delta,
+  amount1Delta,
+  changeLiquidity,
+  type ConcentratedPool,
+  type ConstantProductPool,
+  constantProductOut,
+  knownRange,
+  MAX_TICK,
+  MIN_TICK,
+  type Pool,
+  quoteExactIn,
+  sqrt,
+  sqrtRatioAtTick,
+  spotPrice,
+  swapExactIn,
+  tickAtSqrtRatio,
+} from './index.ts'
 
 const A = '0x000000000000000000000000000000000000000a'
 const B = '0x000000000000000000000000000000000000000b'
 const pair = (x: bigint, y: bigint, feeBps = 30): ConstantProductPool => ({ kind: 'constant-product', address: A, dex: 'test', tokens: [A, B], reserves: [x, y], feeBps })
 const range = (ticks?: ConcentratedPool['ticks']): ConcentratedPool => ({
-  kind: 'concentrated', address: B, dex: 'test', tokens: [A, B], sqrtPriceX96: 1n << 96n, liquidity: 10n ** 21n, tick: 0, tickSpacing: 60, feePips: 3000, ...(ticks ? { ticks } : {}),
+  kind: 'concentrated',
+  address: B,
+  dex: 'test',
+  tokens: [A, B],
+  sqrtPriceX96: 1n << 96n,
+  liquidity: 10n ** 21n,
+  tick: 0,
+  tickSpacing: 60,
+  feePips: 3000,
+  ...(ticks ? { ticks } : {}),
 })
 
 describe('tick math', () => {
   // Expectations from the contract's own test vectors (v3-core TickMath.spec), not from this code.
   test.each([
-    [MIN_TICK, 4295128739n], [MAX_TICK, 1461446703485210103287273052203988822378723970342n], [0, 79228162514264337593543950336n],
-    [50, 79426470787362580746886972461n], [-50, 79030349367926598376800521322n], [250_000, 21246587762933397357449903968194344n],
+    [MIN_TICK, 4295128739n],
+    [MAX_TICK, 1461446703485210103287273052203988822378723970342n],
+    [0, 79228162514264337593543950336n],
+    [50, 79426470787362580746886972461n],
+    [-50, 79030349367926598376800521322n],
+    [250_000, 21246587762933397357449903968194344n],
   ])('ratio at tick %i', (tick, ratio) => {
     expect(sqrtRatioAtTick(tick)).toBe(ratio)
   })
@@ -55,15 +85,20 @@ describe('constant product', () => {
   })
 
   test.each([
-    ['nothing in', pair(100n, 100n), 0n, 'zero-amount'], ['an empty pool', pair(0n, 100n), 5n, 'no-liquidity'],
-    ['more than a uint112', pair(100n, 100n), 1n << 112n, 'amount-too-large'], ['too little for one unit out', pair(10n ** 20n, 10n), 1n, 'zero-output'],
+    ['nothing in', pair(100n, 100n), 0n, 'zero-amount'],
+    ['an empty pool', pair(0n, 100n), 5n, 'no-liquidity'],
+    ['more than a uint112', pair(100n, 100n), 1n << 112n, 'amount-too-large'],
+    ['too little for one unit out', pair(10n ** 20n, 10n), 1n, 'zero-output'],
   ] as const)('refuses %s', (_, pool, amountIn, refusal) => {
     expect(swapExactIn(pool, true, amountIn)).toEqual({ ok: false, refusal })
   })
 })
 
 describe('concentrated', () => {
-  const full: Pool = range([[-887220, 10n ** 21n, 10n ** 21n], [887220, -(10n ** 21n), 10n ** 21n]])
+  const full: Pool = range([
+    [-887220, 10n ** 21n, 10n ** 21n],
+    [887220, -(10n ** 21n), 10n ** 21n],
+  ])
 
   test('a round trip never gains, price moves the right way', () => {
     fc.assert(
@@ -89,7 +124,10 @@ describe('concentrated', () => {
   })
 
   test('what the pool could fill only in part is refused', () => {
-    const thin = range([[-60, 10n ** 21n, 10n ** 21n], [60, -(10n ** 21n), 10n ** 21n]])
+    const thin = range([
+      [-60, 10n ** 21n, 10n ** 21n],
+      [60, -(10n ** 21n), 10n ** 21n],
+    ])
     expect(swapExactIn(thin, true, 10n ** 30n)).toEqual({ ok: false, refusal: 'no-liquidity' })
   })
 
@@ -110,8 +148,10 @@ describe('concentrated', () => {
 })
 
 test('integer square root', () => {
-  fc.assert(fc.property(fc.bigInt(0n, 1n << 250n), (value) => {
-    const root = sqrt(value)
-    expect(root * root <= value && (root + 1n) * (root + 1n) > value).toBe(true)
-  }))
+  fc.assert(
+    fc.property(fc.bigInt(0n, 1n << 250n), (value) => {
+      const root = sqrt(value)
+      expect(root * root <= value && (root + 1n) * (root + 1n) > value).toBe(true)
+    }),
+  )
 })

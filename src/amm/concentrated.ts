@@ -89,7 +89,10 @@ export function changeLiquidity(pool: ConcentratedPool, tickLower: number, tickU
   const liquidity = pool.tick >= tickLower && pool.tick < tickUpper ? pool.liquidity + delta : pool.liquidity
   if (!pool.ticks) return { ...pool, liquidity }
   const ticks = new Map(pool.ticks.map((entry) => [entry[0], entry]))
-  for (const [tick, net] of [[tickLower, delta], [tickUpper, -delta]] as const) {
+  for (const [tick, net] of [
+    [tickLower, delta],
+    [tickUpper, -delta],
+  ] as const) {
     const [, oldNet, oldGross] = ticks.get(tick) ?? [tick, 0n, 0n]
     const gross = oldGross + delta
     if (gross === 0n) ticks.delete(tick)

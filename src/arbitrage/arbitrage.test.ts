@@ -5,12 +5,18 @@ import { enumerateCycles } from '../graph/index.ts'
 
 const E18 = 10n ** 18n
 const opportunity: Opportunity = {
-  id: 'opp_1', block: 10, blockHash: '0xb', token: '0xt',
+  id: 'opp_1',
+  block: 10,
+  blockHash: '0xb',
+  token: '0xt',
   legs: [
     { pool: '0x1', kind: 'constant-product', dex: 'a', zeroForOne: true, tokenIn: '0xt', tokenOut: '0xu', feeBps: 30 },
     { pool: '0x2', kind: 'concentrated', dex: 'b', zeroForOne: false, tokenIn: '0xu', tokenOut: '0xt', feeBps: 0 },
   ],
-  amounts: [100n * E18, 50n * E18, 110n * E18], loan: { kind: 'balancer-v2', lender: '0xv', token: '0xt', available: E18 * 1000n, rate: 0n, isToken0: false }, premium: 0n, profit: 10n * E18,
+  amounts: [100n * E18, 50n * E18, 110n * E18],
+  loan: { kind: 'balancer-v2', lender: '0xv', token: '0xt', available: E18 * 1000n, rate: 0n, isToken0: false },
+  premium: 0n,
+  profit: 10n * E18,
 }
 const head = { version: 3, issuedBy: 'test', expiresAt: null }
 const policies: Required<Policies> = {
@@ -19,7 +25,10 @@ const policies: Required<Policies> = {
   lender: { ...head, allowed: ['balancer-v2'] },
 }
 const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Set(), nativeRate: 1 }
-const failing = (o: Opportunity, p: Policies, s: ChainState) => judge(o, p, s).rules.filter((rule) => !rule.ok).map((rule) => rule.rule)
+const failing = (o: Opportunity, p: Policies, s: ChainState) =>
+  judge(o, p, s)
+    .rules.filter((rule) => !rule.ok)
+    .map((rule) => rule.rule)
 
 describe('the guard', () => {
   test('a good opportunity is traded, with a bid that is a share of the profit', () => {
@@ -65,7 +74,15 @@ describe('outcomes', () => {
   const trade = { succeeded: true, predictedAt: 10, block: 12, transactionIndex: 3 }
   test.each([
     ['as-predicted', trade, []],
-    ['as-predicted', trade, [{ pool: '0x1', block: 10, transactionIndex: 9 }, { pool: '0x1', block: 12, transactionIndex: 3 }, { pool: '0x1', block: 12, transactionIndex: 4 }]],
+    [
+      'as-predicted',
+      trade,
+      [
+        { pool: '0x1', block: 10, transactionIndex: 9 },
+        { pool: '0x1', block: 12, transactionIndex: 3 },
+        { pool: '0x1', block: 12, transactionIndex: 4 },
+      ],
+    ],
     ['state-moved', trade, [{ pool: '0x1', block: 11, transactionIndex: 9 }]],
     ['state-moved', trade, [{ pool: '0x1', block: 12, transactionIndex: 2 }]],
     ['reverted', { ...trade, succeeded: false }, []],
@@ -75,16 +92,26 @@ describe('outcomes', () => {
 })
 
 describe('loans and prices', () => {
-  const pool = (address: `0x${string}`, tokens: readonly [`0x${string}`, `0x${string}`], x: bigint, y: bigint): ConstantProductPool => ({ kind: 'constant-product', address, dex: 'd', tokens, reserves: [x, y], feeBps: 30 })
+  const pool = (address: `0x${string}`, tokens: readonly [`0x${string}`, `0x${string}`], x: bigint, y: bigint): ConstantProductPool => ({
+    kind: 'constant-product',
+    address,
+    dex: 'd',
+    tokens,
+    reserves: [x, y],
+    feeBps: 30,
+  })
   const market = [pool('0x1', ['0xa', '0xb'], 1_000n * E18, 2_000_000n * E18), pool('0x2', ['0xa', '0xb'], 1_000n * E18, 2_200_000n * E18)]
   const pools = new Map(market.map((item) => [item.address, item]))
 
   test('the best loan is the one that leaves most, even where it lends less', () => {
-    const cycle = enumerateCycles(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) => withBestLoan(candidate, pools, [{ kind: 'balancer-v2', lender: '0xv', token: '0xb', available: 10n ** 30n, rate: 0n, isToken0: false }]))
-    const at = (available: bigint) => withBestLoan(cycle as never, pools, [
-      { kind: 'aave-v3', lender: '0xaave', token: '0xb', available: 10n ** 30n, rate: 5n, isToken0: false },
-      { kind: 'balancer-v2', lender: '0xv', token: '0xb', available, rate: 0n, isToken0: false },
-    ])
+    const cycle = enumerateCycles(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) =>
+      withBestLoan(candidate, pools, [{ kind: 'balancer-v2', lender: '0xv', token: '0xb', available: 10n ** 30n, rate: 0n, isToken0: false }]),
+    )
+    const at = (available: bigint) =>
+      withBestLoan(cycle as never, pools, [
+        { kind: 'aave-v3', lender: '0xaave', token: '0xb', available: 10n ** 30n, rate: 5n, isToken0: false },
+        { kind: 'balancer-v2', lender: '0xv', token: '0xb', available, rate: 0n, isToken0: false },
+      ])
     expect(at(10n ** 30n)?.loan.kind).toBe('balancer-v2')
     // With only a trifle to lend for free, paying for the whole size earns more.
     expect(at(E18)?.loan.kind).toBe('aave-v3')

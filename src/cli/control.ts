@@ -42,15 +42,27 @@ export async function status(options: DataOptions): Promise<void> {
     return
   }
   const rows = (services: Record<string, ServiceView>) =>
-    Object.entries(services).map(([id, s]) => [`${stateMark(s.status)} ${id}`, s.status, s.port === null ? '' : `:${s.port}`, s.cell, s.pid === null ? '' : `pid ${s.pid}`, s.restarts ? `${s.restarts} restarts` : '', color.dim(s.detail ?? '')])
+    Object.entries(services).map(([id, s]) => [
+      `${stateMark(s.status)} ${id}`,
+      s.status,
+      s.port === null ? '' : `:${s.port}`,
+      s.cell,
+      s.pid === null ? '' : `pid ${s.pid}`,
+      s.restarts ? `${s.restarts} restarts` : '',
+      color.dim(s.detail ?? ''),
+    ])
   console.log(table([...rows(view.infrastructure), ...rows(view.main), ...rows(view.agents), ...rows(view.servers)]))
-  console.log(`\n${view.healthy ? color.green('healthy') : color.yellow('not all healthy')}, profile ${view.profile}, mode ${view.mode}${view.readyMs === null ? '' : `, ready after ${seconds(view.readyMs)}`}`)
+  console.log(
+    `\n${view.healthy ? color.green('healthy') : color.yellow('not all healthy')}, profile ${view.profile}, mode ${view.mode}${view.readyMs === null ? '' : `, ready after ${seconds(view.readyMs)}`}`,
+  )
   if (view.chain) console.log(`chain ${view.chain.id} (${view.chain.network}) at block ${view.chain.block}, final ${view.chain.finalized}`)
   const { metrics } = view
   if (metrics) {
     console.log(`trades booked ${metrics.tradesBooked}${outcomes(metrics.outcomeShares)}`)
     for (const { symbol, decimals, amount } of metrics.profit) console.log(`  profit ${units(amount, decimals)} ${symbol}`)
-    console.log(`  worth ${metrics.profitValue.toFixed(4)} ${view.chain?.quoteSymbol ?? ''} or ${metrics.profitNative.toFixed(6)} ${view.chain?.nativeSymbol ?? ''}; gas ${units(metrics.gasBooked, 18)} ${view.chain?.nativeSymbol ?? ''}`)
+    console.log(
+      `  worth ${metrics.profitValue.toFixed(4)} ${view.chain?.quoteSymbol ?? ''} or ${metrics.profitNative.toFixed(6)} ${view.chain?.nativeSymbol ?? ''}; gas ${units(metrics.gasBooked, 18)} ${view.chain?.nativeSymbol ?? ''}`,
+    )
   }
   for (const problem of view.problems) console.log(color.yellow(problem))
 }
@@ -76,7 +88,19 @@ export function info(options: DataOptions): void {
     return { category, title, total: entries.length, built: entries.filter((entry) => built.has(entry.id)).length }
   })
   if (options.json) {
-    console.log(JSON.stringify({ version: packageVersion(), node: process.version, dataFolder: resolve(options.data), categories, services: CATALOGUE.map((entry) => ({ ...entry, built: built.has(entry.id) })) }, null, 2))
+    console.log(
+      JSON.stringify(
+        {
+          version: packageVersion(),
+          node: process.version,
+          dataFolder: resolve(options.data),
+          categories,
+          services: CATALOGUE.map((entry) => ({ ...entry, built: built.has(entry.id) })),
+        },
+        null,
+        2,
+      ),
+    )
     return
   }
   console.log(`kintsugi ${packageVersion()}, Node ${process.version}, data in ${resolve(options.data)}\n`)
@@ -91,10 +115,17 @@ export async function restart(service: string, options: DataOptions): Promise<vo
   for (;;) {
     const found = (await askSupervisor<FleetStatus>(path, { op: 'status' })).services.find((candidate) => candidate.id === before.id)
     if (found?.status === 'healthy') {
-      console.log(options.json ? JSON.stringify({ ...found, elapsedMs: Date.now() - started }) : `${color.green('✓')} ${found.id} is healthy again (${seconds(Date.now() - started)}, pid ${found.pid})`)
+      console.log(
+        options.json
+          ? JSON.stringify({ ...found, elapsedMs: Date.now() - started })
+          : `${color.green('✓')} ${found.id} is healthy again (${seconds(Date.now() - started)}, pid ${found.pid})`,
+      )
       return
     }
-    if (Date.now() - started > 30_000) throw new KintsugiError('restart-timeout', `${before.id} is ${found?.status ?? 'gone'} 30 s after the restart${found?.detail ? `: ${found.detail}` : ''}`, { hint: `npx kintsugi logs ${before.cell}` })
+    if (Date.now() - started > 30_000)
+      throw new KintsugiError('restart-timeout', `${before.id} is ${found?.status ?? 'gone'} 30 s after the restart${found?.detail ? `: ${found.detail}` : ''}`, {
+        hint: `npx kintsugi logs ${before.cell}`,
+      })
     await new Promise((done) => setTimeout(done, 100))
   }
 }
@@ -107,7 +138,8 @@ export async function call(service: string, tool: string, given: string, options
   } catch {
     throw new KintsugiError('bad-json', `the arguments are not JSON: ${given.slice(0, 60)}`, { hint: `for example '{"symbol":"ETH"}'` })
   }
-  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed)) throw new KintsugiError('bad-json', 'the arguments must be a JSON object', { hint: `for example '{"symbol":"ETH"}'` })
+  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
+    throw new KintsugiError('bad-json', 'the arguments must be a JSON object', { hint: `for example '{"symbol":"ETH"}'` })
   const { result } = await request<{ result: unknown }>(plan, service, '/query', { method: 'POST', body: JSON.stringify({ ...parsed, type: tool }) })
   console.log(options.json ? JSON.stringify(result) : JSON.stringify(result, null, 2))
 }

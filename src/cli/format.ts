@@ -22,7 +22,14 @@ export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 10_0
 export function table(rows: readonly (readonly string[])[]): string {
   const plain = (text: string) => text.replace(/\x1b\[[0-9;]*m/g, '')
   const widths = rows.reduce<number[]>((all, row) => row.map((cell, index) => Math.max(all[index] ?? 0, plain(cell).length)), [])
-  return rows.map((row) => row.map((cell, index) => cell + ' '.repeat(Math.max(0, (widths[index] as number) - plain(cell).length))).join('  ').trimEnd()).join('\n')
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => cell + ' '.repeat(Math.max(0, (widths[index] as number) - plain(cell).length)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 export function stateMark(status: string): string {

@@ -12,9 +12,13 @@ const LEVELS: Readonly<Record<number, string>> = { 10: 'trace', 20: 'debug', 30:
 export function logs(service: string | undefined, options: DataOptions & { lines: number; follow?: boolean }): void {
   const folder = files(resolve(options.data)).logs
   const all = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.log')) : []
-  const cell = service && existsSync(files(resolve(options.data)).plan) ? readPlan(resolve(options.data)).cells.find((candidate) => candidate.services.includes(service))?.id : undefined
+  const cell =
+    service && existsSync(files(resolve(options.data)).plan) ? readPlan(resolve(options.data)).cells.find((candidate) => candidate.services.includes(service))?.id : undefined
   const wanted = service === undefined ? all : all.filter((name) => name === `${service}.log` || name === `${cell}.log`)
-  if (wanted.length === 0) throw new KintsugiError('not-found', service ? `there is no log of ${service}` : `there are no logs in ${folder}`, { hint: `logs there are: ${all.map((name) => basename(name, '.log')).join(', ') || 'none'}` })
+  if (wanted.length === 0)
+    throw new KintsugiError('not-found', service ? `there is no log of ${service}` : `there are no logs in ${folder}`, {
+      hint: `logs there are: ${all.map((name) => basename(name, '.log')).join(', ') || 'none'}`,
+    })
   const lines = wanted.flatMap((name) => tail(join(folder, name)).map((line) => ({ name: basename(name, '.log'), line, time: timeOf(line) })))
   lines.sort((a, b) => a.time - b.time)
   for (const { name, line } of lines.slice(-options.lines)) show(name, line, options.json === true)
@@ -33,7 +37,9 @@ export function logs(service: string | undefined, options: DataOptions & { lines
 
 function tail(path: string): string[] {
   const { size } = statSync(path)
-  return read(path, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES)).split('\n').filter((line) => line !== '')
+  return read(path, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES))
+    .split('\n')
+    .filter((line) => line !== '')
 }
 
 function read(path: string, from: number, length: number): string {

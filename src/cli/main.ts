@@ -24,7 +24,7 @@ program
   .description('start the fleet and show what it does, until Ctrl-C')
   .addOption(new Option('--profile <name>', 'which services').choices([...PROFILES]).default('complete'))
   .addOption(new Option('--isolation <kind>', 'share processes by duty, or one process each').choices(['cell', 'process']).default('cell'))
-  .option('--port-offset <n>', 'move every port by this much', whole(0, 40_000), 0)
+  .option('--port-offset <n>', 'move every port by this much', whole(0, 56_000), 0)
   .addOption(data())
   .option('--fresh', 'begin with an empty data folder')
   .option('--detach', 'return once everything is ready; stop it with `kintsugi down`')
@@ -37,10 +37,30 @@ program
   .addOption(json())
   .action(async (options) => (await import('./up.ts')).up(options))
 
-program.command('down').description('stop the fleet').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).down(options))
-program.command('status').description('every service, and what was earned').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).status(options))
-program.command('health').description('is everything well? exit code 0 only if so').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).health(options))
-program.command('info').description('the catalogue, the data folder, versions').addOption(data()).addOption(json()).action(async (options) => (await import('./control.ts')).info(options))
+program
+  .command('down')
+  .description('stop the fleet')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./control.ts')).down(options))
+program
+  .command('status')
+  .description('every service, and what was earned')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./control.ts')).status(options))
+program
+  .command('health')
+  .description('is everything well? exit code 0 only if so')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./control.ts')).health(options))
+program
+  .command('info')
+  .description('the catalogue, the data folder, versions')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./control.ts')).info(options))
 program
   .command('logs')
   .description('the log of a service, or of everything')
@@ -50,7 +70,13 @@ program
   .addOption(data())
   .addOption(json())
   .action(async (service, options) => (await import('./logs.ts')).logs(service, options))
-program.command('restart').description('restart the process of a service').argument('<service>').addOption(data()).addOption(json()).action(async (service, options) => (await import('./control.ts')).restart(service, options))
+program
+  .command('restart')
+  .description('restart the process of a service')
+  .argument('<service>')
+  .addOption(data())
+  .addOption(json())
+  .action(async (service, options) => (await import('./control.ts')).restart(service, options))
 program
   .command('call')
   .description('call a tool: kintsugi call mcp_price_feed_server price_query \'{"symbol":"ETH"}\'')

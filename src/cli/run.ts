@@ -24,11 +24,16 @@ export function readToken(plan: RunPlan): string | undefined {
 /** A request to a service on its own port, with the token. Throws what it answers, or `service-unreachable`. */
 export async function request<T>(plan: RunPlan, service: string, path: string, init: RequestInit = {}): Promise<T> {
   const port = plan.ports[service]
-  if (port === undefined) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} in this fleet`, { hint: `known: ${Object.keys(plan.ports).join(', ')}` })
+  if (port === undefined)
+    throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} in this fleet`, { hint: `known: ${Object.keys(plan.ports).join(', ')}` })
   const token = readToken(plan)
   let response: Response
   try {
-    response = await fetch(`http://127.0.0.1:${port}${path}`, { ...init, signal: AbortSignal.timeout(plan.settings.requestTimeoutMs + 1_000), headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) } })
+    response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      ...init,
+      signal: AbortSignal.timeout(plan.settings.requestTimeoutMs + 1_000),
+      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    })
   } catch (error) {
     throw new KintsugiError('service-unreachable', `${service} on port ${port} does not answer: ${messageOf(error)}`, { retry: 'later', hint: 'see `npx kintsugi status`' })
   }

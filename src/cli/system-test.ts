@@ -64,7 +64,8 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
   const failed = checks.filter((check) => !check.ok)
   if (options.json) console.log(JSON.stringify({ passed: checks.length - failed.length, failed: failed.length, checks }, null, 2))
   else {
-    for (const check of checks) console.log(`${check.ok ? color.green('✓') : color.red('✗')} ${check.service}: ${check.check} ${color.dim(`${check.ms} ms`)}${check.detail ? `  ${check.detail}` : ''}`)
+    for (const check of checks)
+      console.log(`${check.ok ? color.green('✓') : color.red('✗')} ${check.service}: ${check.check} ${color.dim(`${check.ms} ms`)}${check.detail ? `  ${check.detail}` : ''}`)
     console.log(`\n${checks.length - failed.length} passed, ${failed.length} failed`)
   }
   if (failed.length > 0) process.exitCode = 1

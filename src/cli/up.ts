@@ -37,7 +37,7 @@ export interface UpOptions {
 }
 
 const CHAIN_PORT = 8545
-const DATABASE_PORT = 54_329
+const DATABASE_PORT = 8_432
 
 export async function up(options: UpOptions): Promise<void> {
   const dataFolder = resolve(options.data)
@@ -45,7 +45,10 @@ export async function up(options: UpOptions): Promise<void> {
   if (running) {
     const healthy = running.services.filter((service) => service.status === 'healthy').length
     if (options.json) console.log(JSON.stringify({ alreadyRunning: true, startedAt: running.startedAt, healthy, services: running.services.length }))
-    else console.log(`A fleet already runs on ${dataFolder} (${healthy} of ${running.services.length} services healthy, since ${new Date(running.startedAt).toLocaleTimeString()}). Nothing was changed.\nSee it with \`npx kintsugi status\`, stop it with \`npx kintsugi down\`.`)
+    else
+      console.log(
+        `A fleet already runs on ${dataFolder} (${healthy} of ${running.services.length} services healthy, since ${new Date(running.startedAt).toLocaleTimeString()}). Nothing was changed.\nSee it with \`npx kintsugi status\`, stop it with \`npx kintsugi down\`.`,
+      )
     return
   }
   const settings = readSettings(process.env, process.cwd())
@@ -60,13 +63,28 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
   const services = servicesOf(options.profile, Object.keys(SERVICE_NEEDS))
   const { databaseUrl, redisUrl, amqpUrl, polygonRpcUrl, ...plain } = settings
   return {
-    version: packageVersion(), dataFolder, envFile: resolve('.env'), profile: options.profile, isolation: options.isolation, portOffset: options.portOffset, mode: polygonRpcUrl ? 'paper' : 'local', startedAt: Date.now(), lease: 0,
-    cells: cellsOf(services, options.isolation), ports: Object.fromEntries(services.map((entry) => [entry.id, entry.port + options.portOffset])),
-    chainPort: CHAIN_PORT + options.portOffset, databasePort: DATABASE_PORT + options.portOffset, settings: plain,
+    version: packageVersion(),
+    dataFolder,
+    envFile: resolve('.env'),
+    profile: options.profile,
+    isolation: options.isolation,
+    portOffset: options.portOffset,
+    mode: polygonRpcUrl ? 'paper' : 'local',
+    startedAt: Date.now(),
+    lease: 0,
+    cells: cellsOf(services, options.isolation),
+    ports: Object.fromEntries(services.map((entry) => [entry.id, entry.port + options.portOffset])),
+    chainPort: CHAIN_PORT + options.portOffset,
+    databasePort: DATABASE_PORT + options.portOffset,
+    settings: plain,
     external: { database: databaseUrl !== undefined, redis: redisUrl !== undefined, amqp: amqpUrl !== undefined, chain: polygonRpcUrl !== undefined },
     local: {
-      seed: options.seed, blockSeconds: options.blockSeconds, marketFile: options.market ? resolve(options.market) : null, ordersPerBlock: options.orders,
-      traders: (options.traders ?? (options.market ? 'off' : 'on')) === 'on', competitor: (options.competitor ?? (options.market ? 'off' : 'on')) === 'on',
+      seed: options.seed,
+      blockSeconds: options.blockSeconds,
+      marketFile: options.market ? resolve(options.market) : null,
+      ordersPerBlock: options.orders,
+      traders: (options.traders ?? (options.market ? 'off' : 'on')) === 'on',
+      competitor: (options.competitor ?? (options.market ? 'off' : 'on')) === 'on',
     },
   }
 }
@@ -75,7 +93,10 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
 function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void {
   if (!plan.external.database) postgresFolder()
   if (plan.mode === 'local') foundryBinary('anvil')
-  if (settings.amqpUrl) throw new KintsugiError('not-built', `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`, { hint: 'unset AMQP_URL: tasks then run on PostgreSQL' })
+  if (settings.amqpUrl)
+    throw new KintsugiError('not-built', `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`, {
+      hint: 'unset AMQP_URL: tasks then run on PostgreSQL',
+    })
   if (!options.market) return
   if (!existsSync(options.market)) throw new KintsugiError('not-found', `--market: there is no file ${resolve(options.market)}`)
   let json: unknown
@@ -85,13 +106,21 @@ function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void
     throw new KintsugiError('snapshot-invalid', `--market: ${options.market} is not JSON: ${messageOf(error)}`)
   }
   const { pools, tokens, leftOut } = parseSnapshot(json)
-  if (!options.json) console.log(`${color.dim('market')}  ${pools.length} pools and ${tokens.length} tokens from ${options.market}${Object.entries(leftOut).map(([reason, count]) => `; ${count} left out: ${reason}`).join('')}`)
+  if (!options.json)
+    console.log(
+      `${color.dim('market')}  ${pools.length} pools and ${tokens.length} tokens from ${options.market}${Object.entries(leftOut)
+        .map(([reason, count]) => `; ${count} left out: ${reason}`)
+        .join('')}`,
+    )
 }
 
 /** Only what we made ourselves is removed, and only where it looks like a data folder of ours. */
 function wipe(dataFolder: string): void {
   if (!existsSync(dataFolder)) return
-  if (!existsSync(files(dataFolder).token)) throw new KintsugiError('not-ours', `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`, { hint: 'empty it yourself, or name another with --data' })
+  if (!existsSync(files(dataFolder).token))
+    throw new KintsugiError('not-ours', `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`, {
+      hint: 'empty it yourself, or name another with --data',
+    })
   rmSync(dataFolder, { recursive: true, force: true })
 }
 
@@ -122,11 +151,18 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
   const keyFd = keyDescriptor()
   const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
   const { command, args } = processCommand('keeper')
-  const env = childEnvironment({ KINTSUGI_DATA: plan.dataFolder, NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'), ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '4' }) })
+  const env = childEnvironment({
+    KINTSUGI_DATA: plan.dataFolder,
+    NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'),
+    ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}),
+    ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '4' }),
+  })
   const keeper = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...(keyFd === undefined ? [] : [keyFd])] })
   closeSync(log)
   const say = (text: string) => options.json || console.log(text)
-  say(`${color.bold('kintsugi')} ${plan.version}, profile ${plan.profile}, ${plan.cells.reduce((sum, cell) => sum + cell.services.length, 0)} services in ${plan.cells.length} processes, mode ${plan.mode}`)
+  say(
+    `${color.bold('kintsugi')} ${plan.version}, profile ${plan.profile}, ${plan.cells.reduce((sum, cell) => sum + cell.services.length, 0)} services in ${plan.cells.length} processes, mode ${plan.mode}`,
+  )
   return new Promise((resolveUp, reject) => {
     let stopping = false
     let closeBus: (() => void) | undefined
@@ -159,7 +195,9 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
           if (!stopping) say(`${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}`)
           break
         case 'ready':
-          say(`\n${color.green('ready')} after ${seconds(message.afterMs)}: ${message.services} services\n  gateway    http://localhost:${plan.ports.coordination_system}   (MCP: /mcp)\n  dashboard  http://localhost:${plan.ports.dashboard}\n  token      ${files(plan.dataFolder).token}\n`)
+          say(
+            `\n${color.green('ready')} after ${seconds(message.afterMs)}: ${message.services} services\n  gateway    http://localhost:${plan.ports.coordination_system}   (MCP: /mcp)\n  dashboard  http://localhost:${plan.ports.dashboard}\n  token      ${files(plan.dataFolder).token}\n`,
+          )
           if (options.detach) {
             keeper.disconnect()
             keeper.unref()
@@ -186,8 +224,15 @@ function followTrades(plan: RunPlan, say: (text: string) => void): () => void {
   bus.subscribe<Trade>('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
     const amount = (value: bigint) => `${units(value, trade.decimals)} ${trade.symbol}`
-    const mark = trade.outcome === 'reverted' || trade.outcome === 'cancelled' ? color.red(trade.outcome) : trade.outcome === 'as-predicted' ? color.green(trade.outcome) : color.yellow(trade.outcome)
-    say(`${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}  gas ${units(trade.gasCost, 18)}  ${mark}  ${color.dim(trade.hash)}`)
+    const mark =
+      trade.outcome === 'reverted' || trade.outcome === 'cancelled'
+        ? color.red(trade.outcome)
+        : trade.outcome === 'as-predicted'
+          ? color.green(trade.outcome)
+          : color.yellow(trade.outcome)
+    say(
+      `${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}  gas ${units(trade.gasCost, 18)}  ${mark}  ${color.dim(trade.hash)}`,
+    )
   })
   return () => bus.close()
 }

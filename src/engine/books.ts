@@ -41,8 +41,20 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
   if (!decision || attempt?.intent.type !== 'execute') {
     const native = manifest.tokens.find((token) => token.address === manifest.wrappedNative)
     return {
-      ...shared, outcome: 'cancelled', token: manifest.wrappedNative, symbol: native?.symbol ?? '', decimals: native?.decimals ?? 18, route: '', legs: [], lender: '',
-      amountIn: 0n, predictedProfit: 0n, realisedProfit: 0n, profitValue: 0, profitNative: 0, predictedAtBlock: receipt.blockNumber,
+      ...shared,
+      outcome: 'cancelled',
+      token: manifest.wrappedNative,
+      symbol: native?.symbol ?? '',
+      decimals: native?.decimals ?? 18,
+      route: '',
+      legs: [],
+      lender: '',
+      amountIn: 0n,
+      predictedProfit: 0n,
+      realisedProfit: 0n,
+      profitValue: 0,
+      profitNative: 0,
+      predictedAtBlock: receipt.blockNumber,
     }
   }
   const intent: ExecuteIntent = attempt.intent
@@ -81,4 +93,3 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
 export function describeRoute({ opportunity }: Pick<DecisionRecord, 'opportunity'>, symbolOf: (token: Address) => string): string {
   return [symbolOf(opportunity.token), ...opportunity.legs.map((leg) => `${symbolOf(leg.tokenOut)} (${leg.dex})`)].join(' → ')
 }
-

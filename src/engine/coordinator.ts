@@ -48,13 +48,22 @@ export class Coordinator {
       task.steps.map(async (step, index) => {
         const tools = await this.#options.fleet.tools(step.service)
         const tool = tools.find((candidate) => candidate.name === step.tool)
-        if (!tool) throw new KintsugiError('bad-argument', `steps.${index}.tool: ${step.service} has no tool ${JSON.stringify(step.tool)}`, { hint: `its tools: ${tools.map((candidate) => candidate.name).join(', ')}` })
+        if (!tool)
+          throw new KintsugiError('bad-argument', `steps.${index}.tool: ${step.service} has no tool ${JSON.stringify(step.tool)}`, {
+            hint: `its tools: ${tools.map((candidate) => candidate.name).join(', ')}`,
+          })
         if (tool.effect === 'spend') throw new KintsugiError('bad-argument', `steps.${index}.tool: ${step.tool} moves value; tasks may only read and write`)
       }),
     )
     const { now } = this.#options
     const created: Task = {
-      id: task.id, description: task.description, priority: task.priority, status: 'queued', createdAt: now(), finishedAt: null, deadline: now() + task.timeoutMs,
+      id: task.id,
+      description: task.description,
+      priority: task.priority,
+      status: 'queued',
+      createdAt: now(),
+      finishedAt: null,
+      deadline: now() + task.timeoutMs,
       steps: task.steps.map((step, index): TaskStep => ({ id: `${index + 1}`, ...step, status: 'waiting', attempts: 0 })),
     }
     await this.#options.ledger.saveTask(created)
@@ -69,7 +78,12 @@ export class Coordinator {
     if (task.status !== 'queued' && task.status !== 'running') return task
     this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id)
     this.#running.get(id)?.abort(new KintsugiError('cancelled', 'the task was cancelled'))
-    const cancelled: Task = { ...task, status: 'cancelled', finishedAt: this.#options.now(), steps: task.steps.map((step) => (step.status === 'waiting' || step.status === 'running' ? { ...step, status: 'skipped' } : step)) }
+    const cancelled: Task = {
+      ...task,
+      status: 'cancelled',
+      finishedAt: this.#options.now(),
+      steps: task.steps.map((step) => (step.status === 'waiting' || step.status === 'running' ? { ...step, status: 'skipped' } : step)),
+    }
     await this.#options.ledger.saveTask(cancelled)
     return cancelled
   }
@@ -129,7 +143,14 @@ export class Coordinator {
       } catch (error) {
         const { code, message, retry } = toErrorReport(error)
         if (signal.aborted || retry === 'never' || attempt >= attemptsAllowed) {
-          return { ...step, status: 'failed', attempts: attempt, error: signal.aborted ? { code: 'deadline-exceeded', message: 'the deadline passed or the task was cancelled' } : { code, message }, startedAt, finishedAt: now() }
+          return {
+            ...step,
+            status: 'failed',
+            attempts: attempt,
+            error: signal.aborted ? { code: 'deadline-exceeded', message: 'the deadline passed or the task was cancelled' } : { code, message },
+            startedAt,
+            finishedAt: now(),
+          }
         }
         await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt, RETRY, Math.random)))
       }

@@ -55,7 +55,12 @@ export class Detector {
   /** Reads what Aave and Balancer offer; the exchanges' own pools are read from the replica as they are needed. */
   async refreshLenders(): Promise<void> {
     const { chain, market } = this.#options
-    this.#lenders = await readProtocolLenders(chain, market.manifest, market.manifest.tokens.slice(0, 500).map((token) => token.address), market.head.number)
+    this.#lenders = await readProtocolLenders(
+      chain,
+      market.manifest,
+      market.manifest.tokens.slice(0, 500).map((token) => token.address),
+      market.head.number,
+    )
   }
 
   /** Every offer for `token` now. */
@@ -113,5 +118,9 @@ export class Detector {
 
 /** Short, and the same for the same cycle at the same block. */
 function opportunityId(blockHash: Hex, cycle: Cycle): string {
-  return `opp_${createHash('sha256').update(blockHash).update(cycle.map((hop) => hop.pool + (hop.zeroForOne ? '0' : '1')).join()).digest('hex').slice(0, 20)}`
+  return `opp_${createHash('sha256')
+    .update(blockHash)
+    .update(cycle.map((hop) => hop.pool + (hop.zeroForOne ? '0' : '1')).join())
+    .digest('hex')
+    .slice(0, 20)}`
 }

@@ -58,7 +58,15 @@ export class Executor {
       const account = await signer.account()
       if (account !== manifest.execution.operator) throw new Error(`the signer holds ${account}, the contract's operator is ${manifest.execution.operator}`)
       this.#transactions = new Transactions({
-        chain, ledger, signer, genesis: manifest.genesis, chainId: manifest.chainId, account, lease, now, onNote: events.onNote,
+        chain,
+        ledger,
+        signer,
+        genesis: manifest.genesis,
+        chainId: manifest.chainId,
+        account,
+        lease,
+        now,
+        onNote: events.onNote,
         onFinal: async (final) => this.#book(await tradeOf(final, market, chain, now())),
       })
       await this.#transactions.recover()
@@ -98,7 +106,13 @@ export class Executor {
     let inFlight = this.#transactions?.inFlight ?? 0
     for (const opportunity of detection.opportunities) {
       const state: ChainState = {
-        now: now(), head: head.number, baseFeePerGas: head.baseFeePerGas, operatorBalance: this.#balance, inFlight, busyPools: busy, nativeRate: this.#nativeRate(opportunity.token),
+        now: now(),
+        head: head.number,
+        baseFeePerGas: head.baseFeePerGas,
+        operatorBalance: this.#balance,
+        inFlight,
+        busyPools: busy,
+        nativeRate: this.#nativeRate(opportunity.token),
       }
       const decision = judge(opportunity, this.#options.policies(), state)
       const record: DecisionRecord = { id: opportunity.id, genesis: market.manifest.genesis, opportunity, decision, decidedAt: state.now }
@@ -121,8 +135,16 @@ export class Executor {
     const bid = record.decision.bid
     if (!execution || !transactions || !bid) return
     const build = (nonce: number): ExecuteIntent => ({
-      type: 'execute', chainId: market.manifest.chainId, account: execution.operator, nonce, gasLimit: bid.gasLimit, maxFeePerGas: bid.maxFeePerGas,
-      maxPriorityFeePerGas: bid.maxPriorityFeePerGas, lease: this.#options.lease, executor: execution.executor, ...planOf(record.opportunity, bid.minProfit, head.timestamp + DEADLINE_SECONDS),
+      type: 'execute',
+      chainId: market.manifest.chainId,
+      account: execution.operator,
+      nonce,
+      gasLimit: bid.gasLimit,
+      maxFeePerGas: bid.maxFeePerGas,
+      maxPriorityFeePerGas: bid.maxPriorityFeePerGas,
+      lease: this.#options.lease,
+      executor: execution.executor,
+      ...planOf(record.opportunity, bid.minProfit, head.timestamp + DEADLINE_SECONDS),
     })
     let judged = record
     try {

@@ -62,10 +62,16 @@ export async function readProtocolLenders(chain: Chain, manifest: MarketManifest
       const lending = tokens.flatMap((token, index) => {
         const data = reserves[index]
         const reserve = data && decodeFunctionResult({ abi: aaveAbi, functionName: 'getReserveData', data })
-        const usable = reserve && BigInt(reserve.aToken) !== 0n && bit(reserve.configuration, ACTIVE) && !bit(reserve.configuration, PAUSED) && bit(reserve.configuration, FLASH_ENABLED)
+        const usable =
+          reserve && BigInt(reserve.aToken) !== 0n && bit(reserve.configuration, ACTIVE) && !bit(reserve.configuration, PAUSED) && bit(reserve.configuration, FLASH_ENABLED)
         return usable ? [{ token, aToken: reserve.aToken.toLowerCase() as Address }] : []
       })
-      const balances = await multicall(chain, at, lending.map(({ token, aToken }) => balanceOf(token, aToken)), block)
+      const balances = await multicall(
+        chain,
+        at,
+        lending.map(({ token, aToken }) => balanceOf(token, aToken)),
+        block,
+      )
       lending.forEach(({ token }, index) => {
         add({ kind: 'aave-v3', lender: aave.pool, token, available: BigInt(balances[index] ?? 0), rate, isToken0: false })
       })

@@ -57,9 +57,11 @@ export class MarketReplica implements MarketView {
   async start(): Promise<void> {
     await this.#resync(await this.#options.chain.block('latest'))
     this.#stop = this.#options.chain.watch((head) => {
-      this.#work = this.#work.then(() => this.#follow(head)).catch((error: Error) => {
-        this.#failure = error.message
-      })
+      this.#work = this.#work
+        .then(() => this.#follow(head))
+        .catch((error: Error) => {
+          this.#failure = error.message
+        })
     })
   }
 

@@ -129,7 +129,12 @@ export class Transactions {
     if (!last) return
     const bump = (value: bigint) => (value * REPLACEMENT_BUMP) / 100n + 1n
     const intent: Intent = {
-      type: 'cancel', chainId: last.intent.chainId, account: last.intent.account, nonce: open.record.nonce, lease: this.#options.lease, gasLimit: TRANSFER_GAS,
+      type: 'cancel',
+      chainId: last.intent.chainId,
+      account: last.intent.account,
+      nonce: open.record.nonce,
+      lease: this.#options.lease,
+      gasLimit: TRANSFER_GAS,
       maxFeePerGas: bump(last.intent.maxFeePerGas > head.baseFeePerGas * 2n ? last.intent.maxFeePerGas : head.baseFeePerGas * 2n),
       maxPriorityFeePerGas: bump(last.intent.maxPriorityFeePerGas),
     }

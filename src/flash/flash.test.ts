@@ -2,15 +2,27 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { impossible, type LoanOffer, premium, rankOffers } from './index.ts'
 
-const offer = (kind: LoanOffer['kind'], rate: bigint, available = 10n ** 30n, lender: `0x${string}` = `0x${kind}`): LoanOffer => ({ kind, lender, token: '0xt', available, rate, isToken0: true })
+const offer = (kind: LoanOffer['kind'], rate: bigint, available = 10n ** 30n, lender: `0x${string}` = `0x${kind}`): LoanOffer => ({
+  kind,
+  lender,
+  token: '0xt',
+  available,
+  rate,
+  isToken0: true,
+})
 const free = { pools: [], usesBalancer: false }
 
 test.each([
   // Aave rounds half up: 0.05 % of 1000 is 0.5, which is 1; of 999 it is 0.4995, which is 0.
-  ['aave-v3', 5n, 1_000n, 1n], ['aave-v3', 5n, 999n, 0n], ['aave-v3', 9n, 10_000n, 9n],
-  ['balancer-v2', 0n, 10n ** 24n, 0n], ['balancer-v2', 10n ** 14n, 1n, 1n],
-  ['uniswap-v3', 500n, 1_999n, 1n], ['uniswap-v3', 500n, 2_001n, 2n],
-  ['uniswap-v2', 30n, 997n, 3n], ['uniswap-v2', 30n, 1n, 1n],
+  ['aave-v3', 5n, 1_000n, 1n],
+  ['aave-v3', 5n, 999n, 0n],
+  ['aave-v3', 9n, 10_000n, 9n],
+  ['balancer-v2', 0n, 10n ** 24n, 0n],
+  ['balancer-v2', 10n ** 14n, 1n, 1n],
+  ['uniswap-v3', 500n, 1_999n, 1n],
+  ['uniswap-v3', 500n, 2_001n, 2n],
+  ['uniswap-v2', 30n, 997n, 3n],
+  ['uniswap-v2', 30n, 1n, 1n],
 ] as const)('%s at %s lends %s for %s', (kind, rate, amount, expected) => {
   expect(premium({ kind, rate }, amount)).toBe(expected)
 })

@@ -14,7 +14,17 @@ describe('the catalogue', () => {
   })
 
   test('pins: ports that users have in their configurations', () => {
-    const pinned = { mcp_price_feed_server: 8091, mcp_server_trainer: 8047, mcp_arbitrage_server: 8073, 'check-mcp-status': 8055, check_mcp_status: 8056, self_healing_agent: 8300, flash_loan_optimizer: 9001, coordination_system: 8000, dashboard: 8080 }
+    const pinned = {
+      mcp_price_feed_server: 8091,
+      mcp_server_trainer: 8047,
+      mcp_arbitrage_server: 8073,
+      'check-mcp-status': 8055,
+      check_mcp_status: 8056,
+      self_healing_agent: 8300,
+      flash_loan_optimizer: 9001,
+      coordination_system: 8000,
+      dashboard: 8080,
+    }
     for (const [id, port] of Object.entries(pinned)) expect(catalogueEntry(id).port).toBe(port)
     expect(() => catalogueEntry('nobody')).toThrow(RangeError)
     expect(titleOf('mcp_price_feed_server')).toBe('MCP price feed server')
@@ -52,7 +62,10 @@ describe('the healing reducer', () => {
   const exited: UnitEvent = { type: 'exited', detail: 'killed' }
 
   test('a unit that ran and was killed is started at once, again and again', () => {
-    const events: [number, UnitEvent][] = [[0, { type: 'start' }], [10, { type: 'up' }]]
+    const events: [number, UnitEvent][] = [
+      [0, { type: 'start' }],
+      [10, { type: 'up' }],
+    ]
     for (let i = 1; i <= 5; i++) events.push([i * 3_000, exited], [i * 3_000 + 10, { type: 'up' }])
     const { state, effects } = run(events)
     expect(state.status).toBe('running')
@@ -80,27 +93,54 @@ describe('the healing reducer', () => {
   })
 
   test('AUTO_RESTART off: reported, not restarted', () => {
-    const { state, effects } = run([[0, { type: 'start' }], [1, { type: 'up' }], [5_000, exited], [9_000, { type: 'tick' }]], { ...HEALING, autoRestart: false })
+    const { state, effects } = run(
+      [
+        [0, { type: 'start' }],
+        [1, { type: 'up' }],
+        [5_000, exited],
+        [9_000, { type: 'tick' }],
+      ],
+      { ...HEALING, autoRestart: false },
+    )
     expect(state).toMatchObject({ status: 'stopped', detail: expect.stringContaining('AUTO_RESTART') })
     expect(effects).toEqual([[0, 'spawn']])
   })
 
   test('a hung unit is killed, one that will not stop too', () => {
-    expect(run([[0, { type: 'start' }], [1, { type: 'up' }], [9, { type: 'hung' }]]).effects.at(-1)).toEqual([9, 'kill'])
-    const stopping = run([[0, { type: 'start' }], [1, { type: 'up' }], [10, { type: 'stop' }], [10 + HEALING.graceMs, { type: 'tick' }], [20_000, exited]])
+    expect(
+      run([
+        [0, { type: 'start' }],
+        [1, { type: 'up' }],
+        [9, { type: 'hung' }],
+      ]).effects.at(-1),
+    ).toEqual([9, 'kill'])
+    const stopping = run([
+      [0, { type: 'start' }],
+      [1, { type: 'up' }],
+      [10, { type: 'stop' }],
+      [10 + HEALING.graceMs, { type: 'tick' }],
+      [20_000, exited],
+    ])
     expect(stopping.effects.map(([, type]) => type)).toEqual(['spawn', 'terminate', 'kill'])
     expect(stopping.state.status).toBe('stopped')
   })
 
   test('a planned restart comes back and is no failure', () => {
-    const { state, effects } = run([[0, { type: 'start' }], [1, { type: 'up' }], [10, { type: 'restart' }], [20, exited]])
+    const { state, effects } = run([
+      [0, { type: 'start' }],
+      [1, { type: 'up' }],
+      [10, { type: 'restart' }],
+      [20, exited],
+    ])
     expect(effects.map(([, type]) => type)).toEqual(['spawn', 'terminate', 'spawn'])
     expect(state.failures).toEqual([])
   })
 
   test('whatever happens: at most one process at a time, no start storm, and calm brings it back', () => {
     const event = fc.oneof(
-      { weight: 4, arbitrary: fc.constant<UnitEvent>({ type: 'tick' }) }, { weight: 3, arbitrary: fc.constant<UnitEvent>(exited) }, { weight: 3, arbitrary: fc.constant<UnitEvent>({ type: 'up' }) },
+      { weight: 4, arbitrary: fc.constant<UnitEvent>({ type: 'tick' }) },
+      { weight: 3, arbitrary: fc.constant<UnitEvent>(exited) },
+      { weight: 3, arbitrary: fc.constant<UnitEvent>({ type: 'up' }) },
       fc.constantFrom<UnitEvent>({ type: 'start' }, { type: 'hung' }, { type: 'restart' }),
     )
     fc.assert(

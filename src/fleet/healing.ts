@@ -47,7 +47,16 @@ export interface HealingPolicy {
   readonly stableMs: number
 }
 
-export const HEALING: HealingPolicy = { autoRestart: true, backoff: { firstMs: 100, mostMs: 30_000 }, most: 10, windowMs: 60_000, quarantineMs: 30_000, graceMs: 6_000, startMs: 60_000, stableMs: 2_000 }
+export const HEALING: HealingPolicy = {
+  autoRestart: true,
+  backoff: { firstMs: 100, mostMs: 30_000 },
+  most: 10,
+  windowMs: 60_000,
+  quarantineMs: 30_000,
+  graceMs: 6_000,
+  startMs: 60_000,
+  stableMs: 2_000,
+}
 
 export interface Step {
   readonly state: UnitState
@@ -74,10 +83,12 @@ export function nextUnit(state: UnitState, event: UnitEvent, now: number, policy
       if (state.status !== 'starting' && state.status !== 'running') return stay
       return failed(state, event.detail, now, policy, random)
     case 'restart':
-      if (state.status === 'running' || state.status === 'starting') return { state: { status: 'stopping', ...historyOf(state), restart: true, killAt: now + policy.graceMs }, effects: [{ type: 'terminate' }] }
+      if (state.status === 'running' || state.status === 'starting')
+        return { state: { status: 'stopping', ...historyOf(state), restart: true, killAt: now + policy.graceMs }, effects: [{ type: 'terminate' }] }
       return state.status === 'stopping' ? { state: { ...state, restart: true }, effects: [] } : spawn(FRESH, now)
     case 'stop':
-      if (state.status === 'running' || state.status === 'starting') return { state: { status: 'stopping', ...historyOf(state), restart: false, killAt: now + policy.graceMs }, effects: [{ type: 'terminate' }] }
+      if (state.status === 'running' || state.status === 'starting')
+        return { state: { status: 'stopping', ...historyOf(state), restart: false, killAt: now + policy.graceMs }, effects: [{ type: 'terminate' }] }
       return state.status === 'stopping' ? { state: { ...state, restart: false }, effects: [] } : { state: { status: 'stopped', ...FRESH }, effects: [] }
     case 'tick':
       if ((state.status === 'backing-off' || state.status === 'quarantined') && now >= state.until) return spawn(state, now)

@@ -16,15 +16,37 @@ export default defineMain({
     const sources = viewSources(ports, context)
     const options = { id: 'coordination_system', access: context.access, sources, readiness: context.readiness, now: context.now, startedAt: context.now() }
     const app = guardedApp(options)
-    app.use(bodyLimit({ maxSize: MOST_BODY_BYTES, onError: () => { throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`) } }))
+    app.use(
+      bodyLimit({
+        maxSize: MOST_BODY_BYTES,
+        onError: () => {
+          throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`)
+        },
+      }),
+    )
     apiRoutes(app, options)
-    const gateway = toolGateway({ fleet: ports.fleet, access: context.access, token: context.token, ports: context.plan.ports, version: context.plan.version, timeoutMs: context.requestTimeoutMs, now: context.now })
+    const gateway = toolGateway({
+      fleet: ports.fleet,
+      access: context.access,
+      token: context.token,
+      ports: context.plan.ports,
+      version: context.plan.version,
+      timeoutMs: context.requestTimeoutMs,
+      now: context.now,
+    })
     app.all('/mcp', (c) => gateway.handle(c.req.raw))
     app.get('/tools', async (c) => {
       const { tools, missing } = await gateway.list()
       return c.json({ tools: tools.map(({ service: _, plainName: __, ...tool }) => tool), missing })
     })
-    app.get('/capabilities', (c) => c.json({ service: 'coordination_system', kind: 'main', version: context.plan.version, http: ['/health', '/ready', '/status', '/servers', '/agents', '/trades', '/opportunities', '/opportunities/{id}', '/restart/{service}', '/events', '/tools', '/mcp'] }))
+    app.get('/capabilities', (c) =>
+      c.json({
+        service: 'coordination_system',
+        kind: 'main',
+        version: context.plan.version,
+        http: ['/health', '/ready', '/status', '/servers', '/agents', '/trades', '/opportunities', '/opportunities/{id}', '/restart/{service}', '/events', '/tools', '/mcp'],
+      }),
+    )
     app.get('/', (c) => c.redirect('/status'))
     const events = eventStream(ports.bus, sources, context.access)
     return { app, upgrade: events.upgrade, stop: events.stop }

@@ -31,7 +31,14 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
   const stops = [
     bus.subscribe<Trade>('trades', (trade, { retained }) => retained || broadcast({ type: 'trade', trade: tradeView(trade) })),
     bus.subscribe<Detection>('opportunities', (found) =>
-      broadcast({ type: 'block', block: found.block, time: found.blockTime, opportunities: found.opportunities.length + found.more, searchedCycles: found.searchedCycles, searchMs: found.foundAt - found.receivedAt }),
+      broadcast({
+        type: 'block',
+        block: found.block,
+        time: found.blockTime,
+        opportunities: found.opportunities.length + found.more,
+        searchedCycles: found.searchedCycles,
+        searchMs: found.foundAt - found.receivedAt,
+      }),
     ),
     bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>('decisions', (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision })),
     bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),
@@ -39,11 +46,14 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
   let last = ''
   const timer = setInterval(() => {
     if (server.clients.size === 0) return
-    statusView(sources).then((status) => {
-      const text = JSON.stringify(status)
-      if (text !== last) broadcast({ type: 'status', status })
-      last = text
-    }, () => undefined)
+    statusView(sources).then(
+      (status) => {
+        const text = JSON.stringify(status)
+        if (text !== last) broadcast({ type: 'status', status })
+        last = text
+      },
+      () => undefined,
+    )
   }, STATUS_EVERY_MS)
   return {
     upgrade(request, socket, head) {
@@ -62,7 +72,10 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
       }
       server.handleUpgrade(request, socket, head, (client: WebSocket) => {
         client.on('error', () => client.terminate())
-        statusView(sources).then((status) => client.send(JSON.stringify({ type: 'hello', status } satisfies EventView)), () => undefined)
+        statusView(sources).then(
+          (status) => client.send(JSON.stringify({ type: 'hello', status } satisfies EventView)),
+          () => undefined,
+        )
       })
     },
     stop() {

@@ -70,8 +70,10 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
     // The caller's token is never passed on: the gateway has checked it, and speaks with its own where one is needed.
     const request = () =>
       fetch(`http://127.0.0.1:${ports[tool.service]}/query`, {
-        method: 'POST', headers: { 'content-type': 'application/json', ...(caller === 'operator' || access.required || access.beyondLoopback ? own : {}) },
-        body: JSON.stringify({ ...given, type: tool.plainName }), signal: deadline,
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(caller === 'operator' || access.required || access.beyondLoopback ? own : {}) },
+        body: JSON.stringify({ ...given, type: tool.plainName }),
+        signal: deadline,
       })
     let response: Response
     try {
@@ -82,7 +84,9 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
       })
     } catch (error) {
       throw new KintsugiError('service-unreachable', `${tool.service} did not answer: ${messageOf(error)}`, {
-        retry: 'later', cause: error, ...(tool._meta['kintsugi/effect'] === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
+        retry: 'later',
+        cause: error,
+        ...(tool._meta['kintsugi/effect'] === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
       })
     }
     const body = (await response.json()) as { result?: Record<string, unknown>; error?: ReturnType<typeof toErrorReport> }
@@ -91,10 +95,18 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
   }
 
   const handler = createMcpHandler((request) => {
-    const server = new Server({ name: 'kintsugi', version: options.version, title: 'Kintsugi' }, { capabilities: { tools: {} }, instructions: 'Tools are named server__tool. Reads are free; tools with the effect "write" or "spend" need the token.' })
+    const server = new Server(
+      { name: 'kintsugi', version: options.version, title: 'Kintsugi' },
+      { capabilities: { tools: {} }, instructions: 'Tools are named server__tool. Reads are free; tools with the effect "write" or "spend" need the token.' },
+    )
     server.setRequestHandler('tools/list', async () => {
       const { tools, missing } = await list()
-      return { tools: tools.map(({ service: _, plainName: __, ...tool }) => tool) as never, ttlMs: LIST_TTL_MS, cacheScope: 'public' as never, ...(missing.length > 0 ? { _meta: { 'kintsugi/missing': missing } } : {}) }
+      return {
+        tools: tools.map(({ service: _, plainName: __, ...tool }) => tool) as never,
+        ttlMs: LIST_TTL_MS,
+        cacheScope: 'public' as never,
+        ...(missing.length > 0 ? { _meta: { 'kintsugi/missing': missing } } : {}),
+      }
     })
     server.setRequestHandler('tools/call', async ({ params }, context) => {
       try {
@@ -103,7 +115,11 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
         return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: result }
       } catch (error) {
         const report = toErrorReport(error)
-        return { content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }], _meta: { 'kintsugi/error': report as never }, isError: true }
+        return {
+          content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }],
+          _meta: { 'kintsugi/error': report as never },
+          isError: true,
+        }
       }
     })
     return server
@@ -114,7 +130,10 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
     async handle(request) {
       const caller = identify(access, request.headers)
       if (request.method === 'POST' && caller === 'anonymous') {
-        const body = await request.clone().json().catch(() => undefined)
+        const body = await request
+          .clone()
+          .json()
+          .catch(() => undefined)
         for (const message of Array.isArray(body) ? body : [body]) {
           if (message?.method !== 'tools/call') continue
           const tool = (await list()).tools.find((candidate) => candidate.name === message.params?.name)

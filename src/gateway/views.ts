@@ -49,8 +49,14 @@ export async function statusView({ fleet, ledger, chain, manifest, version }: Vi
     infrastructure: of('infrastructure'),
     chain: market
       ? {
-          id: market.chainId, network: market.network, genesis: market.genesis, block: head?.number ?? 0, finalized: finalized?.number ?? 0, link: head ? 'connected' : 'disconnected',
-          nativeSymbol: market.nativeSymbol, quoteSymbol: tokenAt(market, market.numeraire).symbol,
+          id: market.chainId,
+          network: market.network,
+          genesis: market.genesis,
+          block: head?.number ?? 0,
+          finalized: finalized?.number ?? 0,
+          link: head ? 'connected' : 'disconnected',
+          nativeSymbol: market.nativeSymbol,
+          quoteSymbol: tokenAt(market, market.numeraire).symbol,
         }
       : null,
     accounts: market?.execution ?? null,

@@ -127,7 +127,10 @@ export function walkCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, amoun
  */
 export function sizeCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, costRate = 0, most?: bigint): SizedCycle | undefined {
   if (!(logRate(cycle, pools) > costRate)) return undefined
-  const best = bestInput(cycle.map((hop) => pieceReader(pools.get(hop.pool) as Pool, hop.zeroForOne)), costRate)
+  const best = bestInput(
+    cycle.map((hop) => pieceReader(pools.get(hop.pool) as Pool, hop.zeroForOne)),
+    costRate,
+  )
   if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
   const optimum = BigInt(Math.floor(best.amountIn))
   const sized = walkCycle(cycle, pools, most !== undefined && optimum > most ? most : optimum)

@@ -23,8 +23,19 @@ function randomMarket(random: Random, tokens: number, count: number): Pool[] {
     const centre = Math.round(tick / 60) * 60
     const inner = [centre - 120, centre + 120] as const
     return {
-      kind: 'concentrated', ...identity, sqrtPriceX96, liquidity: liquidity * 3n, tick, tickSpacing: 60, feePips: 3000,
-      ticks: [[centre - 6_000, liquidity, liquidity], [inner[0], liquidity * 2n, liquidity * 2n], [inner[1], -liquidity * 2n, liquidity * 2n], [centre + 6_000, -liquidity, liquidity]],
+      kind: 'concentrated',
+      ...identity,
+      sqrtPriceX96,
+      liquidity: liquidity * 3n,
+      tick,
+      tickSpacing: 60,
+      feePips: 3000,
+      ticks: [
+        [centre - 6_000, liquidity, liquidity],
+        [inner[0], liquidity * 2n, liquidity * 2n],
+        [inner[1], -liquidity * 2n, liquidity * 2n],
+        [centre + 6_000, -liquidity, liquidity],
+      ],
     } satisfies ConcentratedPool
   })
 }
@@ -106,7 +117,9 @@ describe('sizing', () => {
   })
 
   test('a price for the input makes the best input smaller', () => {
-    const readers = [pieceReader({ kind: 'constant-product', address: token(1), dex: 't', tokens: [token(1), token(2)], reserves: [10n ** 18n, 12n * 10n ** 17n], feeBps: 30 }, true)]
+    const readers = [
+      pieceReader({ kind: 'constant-product', address: token(1), dex: 't', tokens: [token(1), token(2)], reserves: [10n ** 18n, 12n * 10n ** 17n], feeBps: 30 }, true),
+    ]
     const [free, dear] = [bestInput(readers), bestInput(readers, 0.05)]
     expect(free?.amountIn).toBeGreaterThan(dear?.amountIn ?? Number.POSITIVE_INFINITY)
     expect(bestInput(readers, 0.5)).toBeUndefined()
@@ -130,7 +143,8 @@ describe('sizing', () => {
   test('the logarithm of the rate says whether anything can be earned', () => {
     const pools = randomMarket(seededRandom(2), 4, 9)
     const state = new Map(pools.map((pool) => [pool.address, pool]))
-    for (const cycle of enumerateCycles(pools, { maxHops: 3 })) if (logRate(cycle, state) < 0) expect(walkCycle(cycle, state, 10n ** 9n)?.grossProfit ?? -1n).toBeLessThanOrEqual(0n)
+    for (const cycle of enumerateCycles(pools, { maxHops: 3 }))
+      if (logRate(cycle, state) < 0) expect(walkCycle(cycle, state, 10n ** 9n)?.grossProfit ?? -1n).toBeLessThanOrEqual(0n)
   })
 })
 
@@ -147,12 +161,31 @@ describe('the upper bound', () => {
       expect(bound.value * (1 + 1e-9), `seed ${seed}`).toBeGreaterThanOrEqual(best)
     }
     const one: Pool[] = [{ kind: 'constant-product', address: token(9), dex: 't', tokens: [token(1), token(2)], reserves: [10n ** 18n, 10n ** 18n], feeBps: 30 }]
-    expect(upperBound(one, token(1), new Map([[token(1), 1], [token(2), 1.3]]), 300).value).toBeLessThan(1e9)
+    expect(
+      upperBound(
+        one,
+        token(1),
+        new Map([
+          [token(1), 1],
+          [token(2), 1.3],
+        ]),
+        300,
+      ).value,
+    ).toBeLessThan(1e9)
   })
 })
 
 describe('snapshots', () => {
-  const good = { schema: 'market-snapshot/1', chainId: 1, block: 1, tokens: [{ address: token(1), symbol: 'A', decimals: 18 }, { address: token(2), symbol: 'B', decimals: 6 }], pools: [{ kind: 'constant-product', dex: 'x', address: token(9), tokens: [token(1), token(2)], reserves: ['5', '7'], feeBps: 30 }] }
+  const good = {
+    schema: 'market-snapshot/1',
+    chainId: 1,
+    block: 1,
+    tokens: [
+      { address: token(1), symbol: 'A', decimals: 18 },
+      { address: token(2), symbol: 'B', decimals: 6 },
+    ],
+    pools: [{ kind: 'constant-product', dex: 'x', address: token(9), tokens: [token(1), token(2)], reserves: ['5', '7'], feeBps: 30 }],
+  }
 
   test('amounts are read exactly, what is not traded is counted', () => {
     const weighted = { kind: 'weighted', dex: 'b', address: token(8), tokens: [token(1), token(2)], balances: ['1', '1'], weights: ['5', '5'], swapFee: '1' }

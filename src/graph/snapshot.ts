@@ -11,10 +11,7 @@ const integer = z
   .string()
   .regex(/^-?\d+$/, 'expected an integer as a decimal string')
   .transform(BigInt)
-const unsigned = z
-  .string()
-  .regex(/^\d+$/, 'expected a non-negative integer as a decimal string')
-  .transform(BigInt)
+const unsigned = z.string().regex(/^\d+$/, 'expected a non-negative integer as a decimal string').transform(BigInt)
 
 const identity = { address, dex: z.string().min(1), block: z.number().int().optional() }
 const pair = z.tuple([address, address])
@@ -33,7 +30,15 @@ const poolSchema = z.discriminatedUnion('kind', [
     ticks: z.array(z.tuple([z.number().int(), integer])).optional(),
   }),
   z.object({ kind: z.literal('weighted'), ...identity, tokens: z.array(address).min(2), balances: z.array(unsigned), weights: z.array(unsigned), swapFee: unsigned }),
-  z.object({ kind: z.literal('stable'), ...identity, tokens: z.array(address).min(2), balances: z.array(unsigned), scalingFactors: z.array(unsigned), amp: unsigned, swapFee: unsigned }),
+  z.object({
+    kind: z.literal('stable'),
+    ...identity,
+    tokens: z.array(address).min(2),
+    balances: z.array(unsigned),
+    scalingFactors: z.array(unsigned),
+    amp: unsigned,
+    swapFee: unsigned,
+  }),
 ])
 
 const snapshotSchema = z.object({

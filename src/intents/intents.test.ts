@@ -5,8 +5,20 @@ import { encodeExecute, encodePlan, intent } from './index.ts'
 
 const address = (digit: string) => `0x${digit.repeat(40)}` as `0x${string}`
 const execute = {
-  type: 'execute' as const, chainId: 31_337, account: address('1'), nonce: 7, gasLimit: 500_000n, maxFeePerGas: 10n, maxPriorityFeePerGas: 2n, lease: 1, executor: address('2'),
-  lender: { kind: 'uniswap-v3' as const, address: address('3'), isToken0: true }, token: address('4'), amount: 255n, minProfit: 16n, deadline: 1_000,
+  type: 'execute' as const,
+  chainId: 31_337,
+  account: address('1'),
+  nonce: 7,
+  gasLimit: 500_000n,
+  maxFeePerGas: 10n,
+  maxPriorityFeePerGas: 2n,
+  lease: 1,
+  executor: address('2'),
+  lender: { kind: 'uniswap-v3' as const, address: address('3'), isToken0: true },
+  token: address('4'),
+  amount: 255n,
+  minProfit: 16n,
+  deadline: 1_000,
   legs: [
     { kind: 'constant-product' as const, pool: address('5'), tokenIn: address('4'), zeroForOne: true, feeBps: 30 },
     { kind: 'concentrated' as const, pool: address('6'), tokenIn: address('7'), zeroForOne: false, feeBps: 0 },
@@ -16,14 +28,20 @@ const execute = {
 test('the plan is packed as the contract reads it', () => {
   // Written out by hand from the layout in KintsugiExecutor.sol.
   expect(encodePlan(execute)).toBe(
-    `0x83${'3'.repeat(40)}${'4'.repeat(40)}${'0'.repeat(30)}ff${'0'.repeat(30)}10${'0'.repeat(13)}3e8` + `02001e${'5'.repeat(40)}${'4'.repeat(40)}` + `010000${'6'.repeat(40)}${'7'.repeat(40)}`,
+    `0x83${'3'.repeat(40)}${'4'.repeat(40)}${'0'.repeat(30)}ff${'0'.repeat(30)}10${'0'.repeat(13)}3e8` +
+      `02001e${'5'.repeat(40)}${'4'.repeat(40)}` +
+      `010000${'6'.repeat(40)}${'7'.repeat(40)}`,
   )
   expect(decodeFunctionData({ abi: EXECUTE_ABI, data: encodeExecute(execute) }).args).toEqual([encodePlan(execute)])
 })
 
 test.each([
-  ['an amount of more than 128 bits', { amount: 1n << 128n }], ['one leg', { legs: execute.legs.slice(0, 1) }], ['six legs', { legs: Array(6).fill(execute.legs[0]) }],
-  ['another lender', { lender: { ...execute.lender, kind: 'dydx' } }], ['a short address', { executor: '0x12' }], ['a raw hash', { type: 'hash' }],
+  ['an amount of more than 128 bits', { amount: 1n << 128n }],
+  ['one leg', { legs: execute.legs.slice(0, 1) }],
+  ['six legs', { legs: Array(6).fill(execute.legs[0]) }],
+  ['another lender', { lender: { ...execute.lender, kind: 'dydx' } }],
+  ['a short address', { executor: '0x12' }],
+  ['a raw hash', { type: 'hash' }],
 ])('%s is no intent', (_, change) => {
   expect(intent.safeParse({ ...execute, ...change }).success).toBe(false)
   expect(intent.safeParse(execute).success).toBe(true)

@@ -2,7 +2,10 @@
 import { z } from 'zod'
 import type { Address } from '../amm/index.ts'
 
-const address = z.string().regex(/^0x[0-9a-f]{40}$/).transform((text) => text as Address)
+const address = z
+  .string()
+  .regex(/^0x[0-9a-f]{40}$/)
+  .transform((text) => text as Address)
 const amount = z.bigint().nonnegative()
 const uint128 = amount.max((1n << 128n) - 1n)
 

@@ -63,16 +63,39 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
   const variableDebt = deployer.deploy('VariableDebtToken', aave('protocol/tokenization/VariableDebtToken'), [pool])
   const percent = RAY / 100n
   const rates = deployer.deploy('DefaultReserveInterestRateStrategy', artifacts.rates, [
-    provider, 80n * percent, 0n, 4n * percent, 75n * percent, 2n * percent, 75n * percent, 2n * percent, 5n * percent, 20n * percent,
+    provider,
+    80n * percent,
+    0n,
+    4n * percent,
+    75n * percent,
+    2n * percent,
+    75n * percent,
+    2n * percent,
+    5n * percent,
+    20n * percent,
   ])
   const onConfigurator = (name: string, ...args: unknown[]) => deployer.call(configurator, artifacts.configurator.abi as Abi, name, args)
   const listed = plan.snapshot.tokens.filter((token) => LISTED.includes(token.symbol))
-  onConfigurator('initReserves', listed.map(({ address, symbol, decimals }) => ({
-    aTokenImpl: aToken, stableDebtTokenImpl: stableDebt, variableDebtTokenImpl: variableDebt, underlyingAssetDecimals: decimals,
-    interestRateStrategyAddress: rates, underlyingAsset: address, treasury: me, incentivesController: zeroAddress,
-    aTokenName: `Aave ${symbol}`, aTokenSymbol: `a${symbol}`, variableDebtTokenName: `Aave Variable Debt ${symbol}`, variableDebtTokenSymbol: `variableDebt${symbol}`,
-    stableDebtTokenName: `Aave Stable Debt ${symbol}`, stableDebtTokenSymbol: `stableDebt${symbol}`, params: '0x',
-  })))
+  onConfigurator(
+    'initReserves',
+    listed.map(({ address, symbol, decimals }) => ({
+      aTokenImpl: aToken,
+      stableDebtTokenImpl: stableDebt,
+      variableDebtTokenImpl: variableDebt,
+      underlyingAssetDecimals: decimals,
+      interestRateStrategyAddress: rates,
+      underlyingAsset: address,
+      treasury: me,
+      incentivesController: zeroAddress,
+      aTokenName: `Aave ${symbol}`,
+      aTokenSymbol: `a${symbol}`,
+      variableDebtTokenName: `Aave Variable Debt ${symbol}`,
+      variableDebtTokenSymbol: `variableDebt${symbol}`,
+      stableDebtTokenName: `Aave Stable Debt ${symbol}`,
+      stableDebtTokenSymbol: `stableDebt${symbol}`,
+      params: '0x',
+    })),
+  )
   onConfigurator('updateFlashloanPremiumTotal', PREMIUM_BPS)
   for (const token of listed) {
     const dollars = plan.dollars.get(token.address) ?? 1_000
@@ -86,7 +109,18 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
   return { pool, oracle, priceSource }
 }
 
-const ERC20_ABI: Abi = [{ type: 'function', name: 'approve', inputs: [{ type: 'address', name: 'spender' }, { type: 'uint256', name: 'value' }], outputs: [], stateMutability: 'nonpayable' }]
+const ERC20_ABI: Abi = [
+  {
+    type: 'function',
+    name: 'approve',
+    inputs: [
+      { type: 'address', name: 'spender' },
+      { type: 'uint256', name: 'value' },
+    ],
+    outputs: [],
+    stateMutability: 'nonpayable',
+  },
+]
 
 function created(by: Address, nonce: bigint): Address {
   return getContractAddress({ from: by, nonce }).toLowerCase() as Address

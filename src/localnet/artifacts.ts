@@ -33,7 +33,8 @@ function link(bytecode: string, references: Record<string, Record<string, { star
   return hex(code)
 }
 
-export const own = (name: 'KintsugiExecutor' | 'LocalToken' | 'LocalTrader' | 'MarketReader'): Artifact & { deployedBytecode: Hex } => read(join(packageRoot(), 'contracts/artifacts', `${name}.json`))
+export const own = (name: 'KintsugiExecutor' | 'LocalToken' | 'LocalTrader' | 'MarketReader'): Artifact & { deployedBytecode: Hex } =>
+  read(join(packageRoot(), 'contracts/artifacts', `${name}.json`))
 
 export function uniswapV2(name: 'UniswapV2Factory' | 'UniswapV2Pair'): Artifact {
   const artifact = read(fileOf('@uniswap/v2-core', `build/${name}.json`))

@@ -38,6 +38,11 @@ export function buildBalancer(deployer: Deployer, plan: MarketPlan, fund: Fund):
   })
   // Join kind 0 is INIT.
   const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, amounts])
-  deployer.call(vault, vaultArtifact.abi as Abi, 'joinPool', [poolId, me, me, { assets: tokens.map((token) => token.address), maxAmountsIn: amounts, userData, fromInternalBalance: false }])
+  deployer.call(vault, vaultArtifact.abi as Abi, 'joinPool', [
+    poolId,
+    me,
+    me,
+    { assets: tokens.map((token) => token.address), maxAmountsIn: amounts, userData, fromInternalBalance: false },
+  ])
   return vault
 }

@@ -54,7 +54,14 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
   const { tokens } = plan.snapshot
   const degree = new Map<Address, number>()
   for (const pool of pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
-  const startTokens = [plan.wrappedNative, plan.numeraire, ...tokens.map((token) => token.address).sort((a, b) => (degree.get(b) ?? 0) - (degree.get(a) ?? 0)).slice(0, 8)]
+  const startTokens = [
+    plan.wrappedNative,
+    plan.numeraire,
+    ...tokens
+      .map((token) => token.address)
+      .sort((a, b) => (degree.get(b) ?? 0) - (degree.get(a) ?? 0))
+      .slice(0, 8),
+  ]
   return {
     manifest: {
       chainId: Number(await rpc<Hex>(url, 'eth_chainId')),

@@ -50,9 +50,15 @@ export class Deployer {
     this.#queue = []
     for (let at = 0; at < queue.length; at += CHUNK) {
       const chunk = queue.slice(at, at + CHUNK)
-      const hashes = (await rpcBatch(this.#url, chunk.map((entry) => entry.call))) as Hex[]
+      const hashes = (await rpcBatch(
+        this.#url,
+        chunk.map((entry) => entry.call),
+      )) as Hex[]
       await rpc(this.#url, 'evm_mine')
-      const receipts = (await rpcBatch(this.#url, hashes.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] })))) as ({ status: Hex } | null)[]
+      const receipts = (await rpcBatch(
+        this.#url,
+        hashes.map((hash) => ({ method: 'eth_getTransactionReceipt', params: [hash] })),
+      )) as ({ status: Hex } | null)[]
       receipts.forEach((receipt, index) => {
         if (receipt?.status !== '0x1') {
           throw new KintsugiError('deployment-failed', `the local chain refused: ${chunk[index]?.label} (${receipt ? 'reverted' : 'not mined'})`)

@@ -56,7 +56,7 @@ const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, fee
   ['uniswap_v3', 'WMATIC/USDT', 500_000, 10_000],
 ]
 
-export const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10_000: 200 }
+export const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10000: 200 }
 
 /** Ranges around the price as fractions, and each one's share of the pool's depth, as liquidity providers spread it. */
 const RANGES: readonly (readonly [width: number, share: number])[] = [
@@ -100,7 +100,10 @@ function concentrated(identity: Pick<Pool, 'address' | 'dex' | 'tokens'>, [x, y]
     const centre = Math.round(tick / tickSpacing) * tickSpacing
     const amount = (depth * BigInt(Math.round(share * 1_000))) / 1_000n
     liquidity += amount
-    for (const [at, net] of [[centre - span, amount], [centre + span, -amount]] as const) {
+    for (const [at, net] of [
+      [centre - span, amount],
+      [centre + span, -amount],
+    ] as const) {
       const [, oldNet, oldGross] = ticks.get(at) ?? [at, 0n, 0n]
       ticks.set(at, [at, oldNet + net, oldGross + amount])
     }

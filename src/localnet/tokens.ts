@@ -20,7 +20,10 @@ export async function placeTokens(url: string, deployer: Deployer, plan: MarketP
   const model = deployer.deploy('LocalToken', token, ['', '', 18])
   const wrapped = deployer.deploy('WETH9', weth9())
   await deployer.flush()
-  const [tokenCode, wrappedCode] = (await rpcBatch(url, [model, wrapped].map((at) => ({ method: 'eth_getCode', params: [at, 'latest'] })))) as [Hex, Hex]
+  const [tokenCode, wrappedCode] = (await rpcBatch(
+    url,
+    [model, wrapped].map((at) => ({ method: 'eth_getCode', params: [at, 'latest'] })),
+  )) as [Hex, Hex]
   const calls: RpcCall[] = []
   for (const { address, symbol, decimals } of plan.snapshot.tokens) {
     const native = address === plan.wrappedNative

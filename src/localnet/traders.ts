@@ -50,10 +50,13 @@ export class Crowd {
 
   async start(): Promise<void> {
     const accounts = [...ACCOUNTS, COMPETITOR]
-    await rpcBatch(this.#options.url, accounts.flatMap((account) => [
-      { method: 'anvil_impersonateAccount', params: [account] },
-      { method: 'anvil_setBalance', params: [account, toHex(10n ** 24n)] },
-    ]))
+    await rpcBatch(
+      this.#options.url,
+      accounts.flatMap((account) => [
+        { method: 'anvil_impersonateAccount', params: [account] },
+        { method: 'anvil_setBalance', params: [account, toHex(10n ** 24n)] },
+      ]),
+    )
     this.#stop = this.#options.market.subscribe((change) => this.#onBlock(change))
   }
 
@@ -96,7 +99,15 @@ export class Crowd {
     const data = encodeFunctionData({
       abi: traderAbi,
       functionName: 'swap',
-      args: [pool.address, pool.kind === 'concentrated', pool.kind === 'constant-product' ? pool.feeBps : 0, zeroForOne, pool.tokens[zeroForOne ? 0 : 1], amountIn, (quoted * 97n) / 100n],
+      args: [
+        pool.address,
+        pool.kind === 'concentrated',
+        pool.kind === 'constant-product' ? pool.feeBps : 0,
+        zeroForOne,
+        pool.tokens[zeroForOne ? 0 : 1],
+        amountIn,
+        (quoted * 97n) / 100n,
+      ],
     })
     this.orders++
     return this.transaction(ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address, data, GWEI * BigInt(1 + Math.floor(random() * 30)))
@@ -133,7 +144,10 @@ export class Crowd {
   }
 
   #send(transactions: ReturnType<Crowd['transaction']>[]): void {
-    rpcBatch(this.#options.url, transactions.map((transaction) => ({ method: 'eth_sendTransaction', params: [transaction] }))).catch(this.#options.onError)
+    rpcBatch(
+      this.#options.url,
+      transactions.map((transaction) => ({ method: 'eth_sendTransaction', params: [transaction] })),
+    ).catch(this.#options.onError)
   }
 
   #later(delayMs: number, work: () => void): void {

@@ -43,14 +43,35 @@ export function authorize(policy: AccessPolicy, caller: 'operator' | 'anonymous'
   if (caller === 'operator') return
   const needed = policy.required || policy.beyondLoopback || (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
   if (!needed) return
-  const why = policy.required ? 'AUTH=required' : policy.beyondLoopback ? 'the service is reachable from outside' : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
+  const why = policy.required
+    ? 'AUTH=required'
+    : policy.beyondLoopback
+      ? 'the service is reachable from outside'
+      : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
   throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: 'send `Authorization: Bearer` with the content of the file `token` in the data folder' })
 }
 
 const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 503 | 504>> = {
-  'bad-argument': 400, 'bad-json': 400, 'bad-request': 400, 'unknown-symbol': 404, 'unknown-tool': 404, 'unknown-service': 404, 'not-found': 404, 'token-required': 401, 'bad-token': 401,
-  'forbidden-host': 403, 'forbidden-origin': 403, 'too-large': 413, 'too-many-calls': 429, 'deadline-exceeded': 504,
-  'service-unreachable': 503, 'chain-unreachable': 503, 'ledger-unreachable': 503, 'bus-unreachable': 503, 'market-not-ready': 503, conflict: 409,
+  'bad-argument': 400,
+  'bad-json': 400,
+  'bad-request': 400,
+  'unknown-symbol': 404,
+  'unknown-tool': 404,
+  'unknown-service': 404,
+  'not-found': 404,
+  'token-required': 401,
+  'bad-token': 401,
+  'forbidden-host': 403,
+  'forbidden-origin': 403,
+  'too-large': 413,
+  'too-many-calls': 429,
+  'deadline-exceeded': 504,
+  'service-unreachable': 503,
+  'chain-unreachable': 503,
+  'ledger-unreachable': 503,
+  'bus-unreachable': 503,
+  'market-not-ready': 503,
+  conflict: 409,
 }
 
 /** The HTTP status for an error code; 422 where the request was understood and could not be done, 500 for our own failures. */

@@ -54,7 +54,10 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     }
     authorize(access, caller, tool)
     if (inFlight >= options.maxConcurrent) {
-      throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, { retry: 'later', hint: 'try again in a moment, or raise MAX_CONCURRENT_OPERATIONS' })
+      throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, {
+        retry: 'later',
+        hint: 'try again in a moment, or raise MAX_CONCURRENT_OPERATIONS',
+      })
     }
     const timeout = AbortSignal.timeout(options.timeoutMs)
     const signal = outer ? AbortSignal.any([outer, timeout]) : timeout
@@ -87,10 +90,19 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     checkOrigin(access, c.req.raw.headers)
     await next()
   })
-  app.use(bodyLimit({ maxSize: MOST_BODY_BYTES, onError: () => { throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`) } }))
+  app.use(
+    bodyLimit({
+      maxSize: MOST_BODY_BYTES,
+      onError: () => {
+        throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`)
+      },
+    }),
+  )
 
   const identity = { service: definition.id, kind: definition.kind, title: options.title, version: options.version }
-  app.get('/health', (c) => c.json({ status: 'ok', ...identity, uptimeSeconds: Math.round((now() - startedAt) / 1_000), ...(options.agent ? { state: toPlain(options.agent.state()) as object } : {}) }))
+  app.get('/health', (c) =>
+    c.json({ status: 'ok', ...identity, uptimeSeconds: Math.round((now() - startedAt) / 1_000), ...(options.agent ? { state: toPlain(options.agent.state()) as object } : {}) }),
+  )
   app.get('/ready', async (c) => {
     const reason = await options.readiness()
     return reason === undefined ? c.json({ ready: true, ...identity }) : c.json({ ready: false, reason, ...identity }, 503)
@@ -112,7 +124,10 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       port: options.port,
       needs: definition.needs,
       tools: listings.map(({ name, description, _meta }) => ({ name, description, effect: _meta['kintsugi/effect'] })),
-      protocols: { mcp: ['2026-07-28', '2025-11-25'], http: ['/health', '/ready', '/metrics', '/capabilities', '/tools', '/query', ...(options.agent ? ['/decisions', '/coordinate', '/.well-known/agent-card.json'] : [])] },
+      protocols: {
+        mcp: ['2026-07-28', '2025-11-25'],
+        http: ['/health', '/ready', '/metrics', '/capabilities', '/tools', '/query', ...(options.agent ? ['/decisions', '/coordinate', '/.well-known/agent-card.json'] : [])],
+      },
       ...(definition.kind === 'agent' ? { duty: definition.duty } : {}),
     }),
   )
@@ -139,14 +154,21 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         const token = params._meta?.progressToken
         const progress: Context<never>['progress'] = (done, total, message) => {
           if (token === undefined) return
-          void context.mcpReq.notify({ method: 'notifications/progress', params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) } })
+          void context.mcpReq.notify({
+            method: 'notifications/progress',
+            params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) },
+          })
         }
         try {
           const result = await call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress)
           return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: result }
         } catch (error) {
           const report = toErrorReport(error)
-          return { content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }], _meta: { 'kintsugi/error': report as never }, isError: true }
+          return {
+            content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }],
+            _meta: { 'kintsugi/error': report as never },
+            isError: true,
+          }
         }
       })
       return server
@@ -166,7 +188,10 @@ async function refuseUnauthorizedCall(request: Request, access: AccessPolicy, to
   if (request.method !== 'POST') return
   const caller = identify(access, request.headers)
   if (caller === 'operator') return
-  const body = await request.clone().json().catch(() => undefined)
+  const body = await request
+    .clone()
+    .json()
+    .catch(() => undefined)
   for (const message of Array.isArray(body) ? body : [body]) {
     if (message?.method === 'tools/call') {
       const tool = tools.get(String(message.params?.name))
@@ -178,7 +203,8 @@ async function refuseUnauthorizedCall(request: Request, access: AccessPolicy, to
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {
   app.get('/decisions', async (c) => {
     const limit = Number(c.req.query('limit') ?? 20)
-    if (!Number.isInteger(limit) || limit < 1 || limit > 200) throw new KintsugiError('bad-argument', `limit: expected a whole number from 1 to 200 (got ${JSON.stringify(c.req.query('limit'))})`)
+    if (!Number.isInteger(limit) || limit < 1 || limit > 200)
+      throw new KintsugiError('bad-argument', `limit: expected a whole number from 1 to 200 (got ${JSON.stringify(c.req.query('limit'))})`)
     return c.json({ decisions: toPlain(await agent.decisions(limit)) })
   })
   app.post('/coordinate', async (c) => {
@@ -209,7 +235,9 @@ async function readJson(request: Request): Promise<Record<string, unknown>> {
     const value: unknown = JSON.parse(text)
     if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
   } catch {
-    throw new KintsugiError('bad-json', `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`, { hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}' })
+    throw new KintsugiError('bad-json', `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`, {
+      hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}',
+    })
   }
   throw new KintsugiError('bad-json', 'the body is JSON but not an object', { hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}' })
 }
@@ -217,7 +245,11 @@ async function readJson(request: Request): Promise<Record<string, unknown>> {
 function aborted(signal: AbortSignal, timeout: AbortSignal, name: string, timeoutMs: number): Promise<never> {
   return new Promise((_, reject) => {
     const stop = () =>
-      reject(timeout.aborted ? new KintsugiError('deadline-exceeded', `${name} did not finish within ${timeoutMs} ms`, { retry: 'later', hint: 'raise REQUEST_TIMEOUT, or ask for less' }) : new KintsugiError('cancelled', `${name} was cancelled by its caller`))
+      reject(
+        timeout.aborted
+          ? new KintsugiError('deadline-exceeded', `${name} did not finish within ${timeoutMs} ms`, { retry: 'later', hint: 'raise REQUEST_TIMEOUT, or ask for less' })
+          : new KintsugiError('cancelled', `${name} was cancelled by its caller`),
+      )
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
   })
@@ -230,7 +262,13 @@ function serviceMetrics(service: string) {
   return {
     registry,
     calls: new Counter({ name: 'kintsugi_tool_calls_total', help: 'Tool calls by outcome', labelNames: ['tool', 'outcome'], registers }),
-    duration: new Histogram({ name: 'kintsugi_tool_duration_seconds', help: 'Duration of tool calls', labelNames: ['tool'], buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10], registers }),
+    duration: new Histogram({
+      name: 'kintsugi_tool_duration_seconds',
+      help: 'Duration of tool calls',
+      labelNames: ['tool'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    }),
     inFlight: new Gauge({ name: 'kintsugi_calls_in_flight', help: 'Tool calls running now', registers }),
     uptime: new Gauge({ name: 'kintsugi_uptime_seconds', help: 'Seconds since the service started', registers }),
   }

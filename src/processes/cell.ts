@@ -37,7 +37,16 @@ async function hostService(id: string, fd: number): Promise<void> {
   let agent: RunningAgent | undefined
   let background: Background | undefined
   const port = plan.ports[id] as number
-  const shared = { title: titleOf(id), category: entry.category, version: plan.version, access: environment.access, maxConcurrent: plan.settings.maxConcurrentOperations, timeoutMs: plan.settings.requestTimeoutMs, now: Date.now, port }
+  const shared = {
+    title: titleOf(id),
+    category: entry.category,
+    version: plan.version,
+    access: environment.access,
+    maxConcurrent: plan.settings.maxConcurrentOperations,
+    timeoutMs: plan.settings.requestTimeoutMs,
+    now: Date.now,
+    port,
+  }
   const readiness = async (): Promise<string | undefined> => {
     if (failure !== undefined) {
       const waiting = [...ports.waiting.values()]
@@ -70,7 +79,14 @@ async function hostService(id: string, fd: number): Promise<void> {
   const opened = Object.fromEntries(await Promise.all(definition.needs.map(async (need) => [need, await ports.open(need)] as const))) as unknown as Pick<Ports, PortName>
   const context: ServiceContext = { now: Date.now, log, mode: plan.mode, lease: plan.lease }
   if (definition.kind === 'main') {
-    const main = await definition.start(opened, { ...context, access: environment.access, plan, token: environment.token, readiness, requestTimeoutMs: plan.settings.requestTimeoutMs })
+    const main = await definition.start(opened, {
+      ...context,
+      access: environment.access,
+      plan,
+      token: environment.token,
+      readiness,
+      requestTimeoutMs: plan.settings.requestTimeoutMs,
+    })
     fetchHandler = main.app.fetch as typeof fetchHandler
     upgrade = main.upgrade
     background = main
@@ -102,7 +118,11 @@ async function standIn(services: { id: string; fd: number }[], reason: string): 
   for (const { id, fd } of services) {
     const server = createServer((_request, response) => {
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '30' })
-      response.end(JSON.stringify({ error: { code: 'service-unreachable', message: `${id} is set aside: ${reason}`, retry: 'later', hint: `npx kintsugi restart ${id}, or see npx kintsugi logs ${id}` } }))
+      response.end(
+        JSON.stringify({
+          error: { code: 'service-unreachable', message: `${id} is set aside: ${reason}`, retry: 'later', hint: `npx kintsugi restart ${id}, or see npx kintsugi logs ${id}` },
+        }),
+      )
     })
     hosted.push({ id, server, readiness: () => reason, stop: async () => undefined })
     await new Promise<void>((resolve) => {

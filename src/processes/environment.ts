@@ -62,7 +62,12 @@ export function openBus(plan: RunPlan): Bus {
 }
 
 export function openLedger({ plan, log }: Environment, poolSize: number): PostgresLedger {
-  return new PostgresLedger({ connectionString: ledgerUrl(plan), poolSize, batchSize: plan.settings.batchSize, onError: (error) => log.warn({ error: error.message }, 'a ledger connection was lost') })
+  return new PostgresLedger({
+    connectionString: ledgerUrl(plan),
+    poolSize,
+    batchSize: plan.settings.batchSize,
+    onError: (error) => log.warn({ error: error.message }, 'a ledger connection was lost'),
+  })
 }
 
 /** The ports of one process, each opened when first asked for and shared by its services. */
@@ -126,7 +131,11 @@ export class PortSet {
       case 'metrics':
         return metricsSource(portOf, token)
       case 'signer': {
-        const signer = new ProcessSigner({ ...processCommand('signer'), env: signerEnvironment(plan.dataFolder), ...(process.env.KINTSUGI_KEY_FD ? { keyFd: Number(process.env.KINTSUGI_KEY_FD) } : {}) })
+        const signer = new ProcessSigner({
+          ...processCommand('signer'),
+          env: signerEnvironment(plan.dataFolder),
+          ...(process.env.KINTSUGI_KEY_FD ? { keyFd: Number(process.env.KINTSUGI_KEY_FD) } : {}),
+        })
         this.#closers.push(() => signer.close())
         log.debug({}, 'signer started')
         return signer

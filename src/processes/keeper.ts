@@ -42,8 +42,16 @@ function recordIncident(incident: Extract<SupervisorEvent, { type: 'incident' }>
 
 function makeAccounts(): void {
   const { command, args } = processCommand('signer')
-  const result = spawnSync(command, [...args, '--accounts'], { env: { ...signerEnvironment(dataFolder), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '3' }) }, stdio: ['ignore', 'pipe', 'pipe', ...(keyFd === undefined ? [] : [keyFd])], encoding: 'utf8', timeout: 20_000 })
-  if (result.status !== 0) throw new KintsugiError('key-invalid', (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string, { hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder' })
+  const result = spawnSync(command, [...args, '--accounts'], {
+    env: { ...signerEnvironment(dataFolder), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '3' }) },
+    stdio: ['ignore', 'pipe', 'pipe', ...(keyFd === undefined ? [] : [keyFd])],
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  if (result.status !== 0)
+    throw new KintsugiError('key-invalid', (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string, {
+      hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder',
+    })
   writeFileSync(paths.accounts, result.stdout, { mode: 0o644 })
 }
 
@@ -57,7 +65,17 @@ function units(): UnitPlan[] {
   if (!plan.external.database) {
     const postgres = prepareEmbeddedPostgres({ dataFolder, port: plan.databasePort })
     result.push({
-      ...infrastructure, id: 'database', title: 'Embedded PostgreSQL', command: postgres.command, args: postgres.args, env: postgres.env, uid: postgres.uid, gid: postgres.gid, port: plan.databasePort, after: [], stopSignal: 'SIGINT',
+      ...infrastructure,
+      id: 'database',
+      title: 'Embedded PostgreSQL',
+      command: postgres.command,
+      args: postgres.args,
+      env: postgres.env,
+      uid: postgres.uid,
+      gid: postgres.gid,
+      port: plan.databasePort,
+      after: [],
+      stopSignal: 'SIGINT',
       probe: async () => {
         const probe = openLedger()
         await probe.ping()
@@ -66,7 +84,8 @@ function units(): UnitPlan[] {
     })
   }
   if (!plan.external.redis) result.push({ ...infrastructure, id: 'hub', title: 'Message hub', ...processCommand('hub'), env, port: null, after: [] })
-  if (plan.mode === 'local') result.push({ ...infrastructure, id: 'localnet', title: 'Local market', ...processCommand('localnet'), env, port: plan.chainPort, after: ['database'] })
+  if (plan.mode === 'local')
+    result.push({ ...infrastructure, id: 'localnet', title: 'Local market', ...processCommand('localnet'), env, port: plan.chainPort, after: ['database'] })
   return [...result, ...plan.cells.map((cell) => cellUnit(cell))]
 }
 
@@ -74,7 +93,15 @@ function cellUnit(cell: CellPlan): UnitPlan {
   const needs = cell.services.flatMap((id) => SERVICE_NEEDS[id] ?? [])
   const signs = needs.includes('signer')
   return {
-    id: cell.id, kind: 'cell', title: cell.id, ...processCommand('cell'), env, services: cell.services, port: null, after: ['database', 'hub'], stopSignal: 'SIGTERM',
+    id: cell.id,
+    kind: 'cell',
+    title: cell.id,
+    ...processCommand('cell'),
+    env,
+    services: cell.services,
+    port: null,
+    after: ['database', 'hub'],
+    stopSignal: 'SIGTERM',
     onNewChain: needs.includes('market') || needs.includes('chain'),
     // The cell that signs hands on the key's descriptor, which no spare may hold.
     fromSpare: !(signs && keyFd !== undefined),
@@ -89,10 +116,21 @@ async function main(): Promise<void> {
   if (signing) makeAccounts()
   const supervisor = new Supervisor({
     plan: { profile: plan.profile, mode: plan.mode, startedAt: plan.startedAt, ports: plan.ports, bindHost: plan.settings.bindHost },
-    units: units(), spare: { ...processCommand('cell'), env }, spares: plan.isolation === 'process' ? 2 : 1, logFolder: paths.logs,
-    healing: { ...HEALING, autoRestart: plan.settings.autoRestart }, pollMs: plan.settings.healthCheckIntervalMs, now: Date.now, random: Math.random, onEvent: tell,
+    units: units(),
+    spare: { ...processCommand('cell'), env },
+    spares: plan.isolation === 'process' ? 2 : 1,
+    logFolder: paths.logs,
+    healing: { ...HEALING, autoRestart: plan.settings.autoRestart },
+    pollMs: plan.settings.healthCheckIntervalMs,
+    now: Date.now,
+    random: Math.random,
+    onEvent: tell,
   })
-  supervisor.bind()
+  supervisor.bind([
+    ...(plan.external.database ? [] : [{ port: plan.databasePort, name: 'embedded PostgreSQL' }]),
+    // A chain that outlived its keeper is taken up again.
+    ...(plan.mode !== 'local' || existsSync(paths.chainPid) ? [] : [{ port: plan.chainPort, name: 'embedded chain' }]),
+  ])
   const control = socketPath(dataFolder, 'control')
   if (process.platform !== 'win32') rmSync(control, { force: true })
   let stopping: Promise<void> | undefined
@@ -127,12 +165,17 @@ async function main(): Promise<void> {
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
     socket.on('close', () => listeners.delete(socket))
-    createInterface({ input: socket }).on('error', () => undefined).on('line', (line) => {
-      const reply = (value: ControlAnswer) => socket.writable && socket.write(`${JSON.stringify(value)}\n`)
-      Promise.resolve()
-        .then(() => answer(JSON.parse(line) as ControlRequest, socket))
-        .then((result) => reply({ ok: true, result }), (error) => reply({ ok: false, error: toErrorReport(error) }))
-    })
+    createInterface({ input: socket })
+      .on('error', () => undefined)
+      .on('line', (line) => {
+        const reply = (value: ControlAnswer) => socket.writable && socket.write(`${JSON.stringify(value)}\n`)
+        Promise.resolve()
+          .then(() => answer(JSON.parse(line) as ControlRequest, socket))
+          .then(
+            (result) => reply({ ok: true, result }),
+            (error) => reply({ ok: false, error: toErrorReport(error) }),
+          )
+      })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -32,7 +32,11 @@ let ports: PortSet | undefined
 let stopping = false
 let state = 'starting'
 
-interface BuiltRecord { manifest: MarketManifest; trader: Address; priceSource: Address }
+interface BuiltRecord {
+  manifest: MarketManifest
+  trader: Address
+  priceSource: Address
+}
 const builtPath = `${paths.manifest}.local`
 
 /** Writes through a temporary file, so that a reader sees the old content or the new one. */
@@ -47,7 +51,10 @@ function marketPlan(): MarketPlan {
 }
 
 async function answers(): Promise<boolean> {
-  return rpc(url, 'eth_chainId').then(() => true, () => false)
+  return rpc(url, 'eth_chainId').then(
+    () => true,
+    () => false,
+  )
 }
 
 /** A chain that outlived this process is taken up again; its market stands. */
@@ -123,8 +130,14 @@ async function run(): Promise<void> {
   ports = new PortSet(environment, new AbortController().signal)
   const market = await ports.open('market')
   crowd = new Crowd({
-    url, market, trader: built.trader, random: seededRandom(plan.local.seed ^ 0x5eed ^ market.head.number), blockSeconds: plan.local.blockSeconds,
-    ordersPerBlock: plan.local.traders ? plan.local.ordersPerBlock : 0, competitor: plan.local.competitor, onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused'),
+    url,
+    market,
+    trader: built.trader,
+    random: seededRandom(plan.local.seed ^ 0x5eed ^ market.head.number),
+    blockSeconds: plan.local.blockSeconds,
+    ordersPerBlock: plan.local.traders ? plan.local.ordersPerBlock : 0,
+    competitor: plan.local.competitor,
+    onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused'),
   })
   if (plan.local.traders || plan.local.competitor) await crowd.start()
   const people = crowd

@@ -26,7 +26,14 @@ export interface RunPlan {
   readonly settings: Omit<Settings, 'databaseUrl' | 'redisUrl' | 'amqpUrl' | 'polygonRpcUrl'>
   /** Whether each is given by the environment; the values themselves stay there. */
   readonly external: { readonly database: boolean; readonly redis: boolean; readonly amqp: boolean; readonly chain: boolean }
-  readonly local: { readonly seed: number; readonly blockSeconds: number; readonly marketFile: string | null; readonly traders: boolean; readonly competitor: boolean; readonly ordersPerBlock: number }
+  readonly local: {
+    readonly seed: number
+    readonly blockSeconds: number
+    readonly marketFile: string | null
+    readonly traders: boolean
+    readonly competitor: boolean
+    readonly ordersPerBlock: number
+  }
 }
 
 export const files = (dataFolder: string) => ({

@@ -8,6 +8,7 @@ import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
 import { localKeys } from '../signer/keys.ts'
 import { answer, type SignerRequest } from '../signer/signer.ts'
+import { messageOf } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
 import { files, readPlan } from './run-plan.ts'
 
@@ -16,7 +17,7 @@ const ETHER = 10n ** 18n
 const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
 
 const dataFolder = process.env.KINTSUGI_DATA as string
-const { operator, treasury } = localKeys(dataFolder, givenKey())
+const { operator, treasury } = openKeys()
 if (process.argv.includes('--accounts')) {
   process.stdout.write(`${JSON.stringify({ operator: operator.address.toLowerCase(), treasury })}\n`)
   process.exit(0)
@@ -40,6 +41,16 @@ createInterface({ input: socket }).on('line', (line) => {
 })
 process.on('SIGTERM', () => process.exit(0))
 process.on('SIGINT', () => undefined)
+
+/** Without its key the signer says why, in one line and without the key, and ends. */
+function openKeys(): ReturnType<typeof localKeys> {
+  try {
+    return localKeys(dataFolder, givenKey())
+  } catch (error) {
+    console.error(messageOf(error))
+    process.exit(1)
+  }
+}
 
 /** A key handed over by descriptor, or the line in `.env` that only this process reads. */
 function givenKey(): string | undefined {

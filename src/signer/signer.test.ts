@@ -18,9 +18,24 @@ const policy: SignerPolicy = { chainId: 31_337, account, executor: `0x${'e'.repe
 const fresh = { lease: 5, spent: [] }
 const address = (digit: string) => `0x${digit.repeat(40)}` as `0x${string}`
 const execute: Intent = {
-  type: 'execute', chainId: 31_337, account, nonce: 3, gasLimit: 100n, maxFeePerGas: 10n, maxPriorityFeePerGas: 1n, lease: 5, executor: policy.executor, lender: { kind: 'aave-v3', address: address('a'), isToken0: false },
-  token: address('b'), amount: 5n, minProfit: 1n, deadline: NOW / 1_000 + 30,
-  legs: [{ kind: 'constant-product', pool: address('c'), tokenIn: address('b'), zeroForOne: true, feeBps: 30 }, { kind: 'concentrated', pool: address('d'), tokenIn: address('f'), zeroForOne: false, feeBps: 0 }],
+  type: 'execute',
+  chainId: 31_337,
+  account,
+  nonce: 3,
+  gasLimit: 100n,
+  maxFeePerGas: 10n,
+  maxPriorityFeePerGas: 1n,
+  lease: 5,
+  executor: policy.executor,
+  lender: { kind: 'aave-v3', address: address('a'), isToken0: false },
+  token: address('b'),
+  amount: 5n,
+  minProfit: 1n,
+  deadline: NOW / 1_000 + 30,
+  legs: [
+    { kind: 'constant-product', pool: address('c'), tokenIn: address('b'), zeroForOne: true, feeBps: 30 },
+    { kind: 'concentrated', pool: address('d'), tokenIn: address('f'), zeroForOne: false, feeBps: 0 },
+  ],
 }
 
 describe('policy', () => {
@@ -31,13 +46,31 @@ describe('policy', () => {
     expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 501n }] }, NOW)).toMatch(/within the window/)
     // Outside the window, or replaced at the same nonce, it does not count twice.
     expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 60_000, nonce: 2, wei: 501n }] }, NOW)).toBeUndefined()
-    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 3, wei: 1_000n }, { at: NOW - 1, nonce: 2, wei: 500n }] }, NOW)).toBeUndefined()
+    expect(
+      refusalOf(
+        execute,
+        policy,
+        {
+          lease: 5,
+          spent: [
+            { at: NOW - 1, nonce: 3, wei: 1_000n },
+            { at: NOW - 1, nonce: 2, wei: 500n },
+          ],
+        },
+        NOW,
+      ),
+    ).toBeUndefined()
   })
 
   test.each([
-    ['another chain', { chainId: 1 }, /chain 1/], ['another account', { account: address('9') }, /this signer holds/], ['another contract', { executor: address('9') }, /only 0xe/],
-    ['an old lease', { lease: 4 }, /newer executor/], ['no profit', { minProfit: 0n }, /minProfit/], ['a deadline in the past', { deadline: NOW / 1_000 }, /passed/],
-    ['a deadline far ahead', { deadline: NOW / 1_000 + 61 }, /at most 60/], ['a tip above the fee', { maxPriorityFeePerGas: 11n }, /above maxFeePerGas/],
+    ['another chain', { chainId: 1 }, /chain 1/],
+    ['another account', { account: address('9') }, /this signer holds/],
+    ['another contract', { executor: address('9') }, /only 0xe/],
+    ['an old lease', { lease: 4 }, /newer executor/],
+    ['no profit', { minProfit: 0n }, /minProfit/],
+    ['a deadline in the past', { deadline: NOW / 1_000 }, /passed/],
+    ['a deadline far ahead', { deadline: NOW / 1_000 + 61 }, /at most 60/],
+    ['a tip above the fee', { maxPriorityFeePerGas: 11n }, /above maxFeePerGas/],
   ])('refuses %s', (_, change, why) => {
     expect(refusalOf({ ...execute, ...change } as Intent, policy, fresh, NOW)).toMatch(why)
   })
@@ -51,7 +84,13 @@ describe('journal', () => {
     first.append({ at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 })
     appendFileSync(path, '{"at":5,"non')
     const second = new SignerJournal(path, 60_000, NOW)
-    expect(second.state(NOW)).toEqual({ lease: 9, spent: [{ at: NOW, nonce: 1, wei: 700n, lease: 9 }, { at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 }] })
+    expect(second.state(NOW)).toEqual({
+      lease: 9,
+      spent: [
+        { at: NOW, nonce: 1, wei: 700n, lease: 9 },
+        { at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 },
+      ],
+    })
     second.append({ at: NOW, nonce: 3, wei: 1n, lease: 9 })
     expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(4)
     expect(second.state(NOW + 60_001).spent).toEqual([])

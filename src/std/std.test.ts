@@ -6,10 +6,12 @@ import { decodeJson, encodeJson, toPlain } from './json.ts'
 import { pareto, seededRandom } from './random.ts'
 
 test('bigints survive our JSON, and are decimal strings outside', () => {
-  fc.assert(fc.property(fc.bigInt(), fc.string(), (value, text) => {
-    const given = { value, list: [value, 1, null], text: `s${text}` }
-    expect(decodeJson(encodeJson(given))).toEqual(given)
-  }))
+  fc.assert(
+    fc.property(fc.bigInt(), fc.string(), (value, text) => {
+      const given = { value, list: [value, 1, null], text: `s${text}` }
+      expect(decodeJson(encodeJson(given))).toEqual(given)
+    }),
+  )
   expect(toPlain({ a: 12n, b: [3n], c: 'x' })).toEqual({ a: '12', b: ['3'], c: 'x' })
 })
 
@@ -20,7 +22,13 @@ test('backoff: at once, then doubling with at most a fifth of jitter, never abov
 })
 
 test('reports keep what the caller needs', () => {
-  expect(toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } }))).toEqual({ code: 'some-code', message: 'what', hint: 'do', retry: 'now', data: { a: 1 } })
+  expect(toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } }))).toEqual({
+    code: 'some-code',
+    message: 'what',
+    hint: 'do',
+    retry: 'now',
+    data: { a: 1 },
+  })
   expect(toErrorReport('thrown text')).toEqual({ code: 'internal', message: 'thrown text', retry: 'later' })
   expect(messageOf(new AggregateError([new Error('a'), new Error('b')]))).toBe('a; b')
 })

@@ -71,9 +71,12 @@ interface Unit {
   inner: number | null
   stoppedOnPurpose: boolean
   standIn: ChildProcess | undefined
+  /** Polls in a row that a service left unanswered. */
+  unanswered: Map<string, number>
 }
 
 const TICK_MS = 50
+const POLL_TIMEOUT_MS = 2_000
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -82,6 +85,7 @@ export class Supervisor {
   readonly #socketOrder: string[] = []
   #spares: { child: ChildProcess; loaded: boolean }[] = []
   #timer: NodeJS.Timeout | undefined
+  #pollTimer: NodeJS.Timeout | undefined
   #lastTick = 0
   #readyMs: number | null = null
   #genesis: string | null = null
@@ -91,13 +95,30 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options
     for (const plan of options.units) {
-      this.#units.set(plan.id, { plan, state: initialUnit, child: undefined, restarts: 0, lastBeat: 0, health: new Map(), everReady: new Set(), inner: null, stoppedOnPurpose: false, standIn: undefined })
+      this.#units.set(plan.id, {
+        plan,
+        state: initialUnit,
+        child: undefined,
+        restarts: 0,
+        lastBeat: 0,
+        health: new Map(),
+        everReady: new Set(),
+        inner: null,
+        stoppedOnPurpose: false,
+        standIn: undefined,
+        unanswered: new Map(),
+      })
     }
   }
 
-  /** Binds every port. Throws `port-taken` naming all that are. */
-  bind(): void {
+  /** Binds every port, and looks whether those that others will bind are free. Throws `port-taken` naming all that are not. */
+  bind(wanted: readonly { port: number; name: string }[]): void {
     const taken: string[] = []
+    const refused = (error: unknown, port: number, name: string) => {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+      taken.push(`${port} (${name})${code === 'EACCES' ? ', which this user may not open' : ''}`)
+    }
     const BoundSocket = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
     for (const service of [...this.#units.values()].flatMap((unit) => unit.plan.services)) {
       const port = this.#options.plan.ports[service] as number
@@ -105,9 +126,14 @@ export class Supervisor {
         this.#sockets.set(service, new BoundSocket({ host: this.#options.plan.bindHost, port }))
         this.#socketOrder.push(service)
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-        taken.push(`${port} (${service})${code === 'EACCES' ? ', which this user may not open' : ''}`)
+        refused(error, port, service)
+      }
+    }
+    for (const { port, name } of wanted) {
+      try {
+        new BoundSocket({ host: '127.0.0.1', port }).close()
+      } catch (error) {
+        refused(error, port, name)
       }
     }
     if (taken.length === 0) return
@@ -120,17 +146,58 @@ export class Supervisor {
   start(): void {
     this.#lastTick = this.#options.now()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#pollTimer = setInterval(() => void this.#poll(), this.#options.pollMs)
     this.#tick()
   }
 
+  /** The last resort: asks every service on its port. One that beats its heart but has not answered twice is replaced. */
+  async #poll(): Promise<void> {
+    await Promise.all(
+      [...this.#units.values()].flatMap((unit) =>
+        unit.plan.services.map(async (service) => {
+          const child = unit.child
+          if (unit.state.status !== 'running' || !child) return
+          const url = `http://${this.#options.plan.bindHost.includes(':') ? `[${this.#options.plan.bindHost}]` : this.#options.plan.bindHost}:${this.#options.plan.ports[service]}/health`
+          const answered = await fetch(url, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).then(
+            (response) => response.ok,
+            () => false,
+          )
+          if (answered || unit.child !== child) {
+            unit.unanswered.delete(service)
+            return
+          }
+          const times = (unit.unanswered.get(service) ?? 0) + 1
+          unit.unanswered.set(service, times)
+          if (times < 2) return
+          unit.unanswered.delete(service)
+          this.#incident(unit, 'unanswered', `${service} did not answer /health twice`)
+          this.#apply(unit, { type: 'hung' })
+        }),
+      ),
+    )
+  }
+
   status(): FleetStatus {
-    return { profile: this.#options.plan.profile, mode: this.#options.plan.mode, startedAt: this.#options.plan.startedAt, readyMs: this.#readyMs, services: [...this.#units.values()].flatMap((unit) => this.#statusOf(unit)) }
+    return {
+      profile: this.#options.plan.profile,
+      mode: this.#options.plan.mode,
+      startedAt: this.#options.plan.startedAt,
+      readyMs: this.#readyMs,
+      services: [...this.#units.values()].flatMap((unit) => this.#statusOf(unit)),
+    }
   }
 
   /** Restarts the process of a service, through a spare where one may take over. Throws `unknown-service`. */
   restart(service: string): ServiceStatus {
-    const unit = [...this.#units.values()].find((candidate) => candidate.plan.id === service || candidate.plan.services.includes(service) || (service === 'chain' && candidate.plan.id === 'localnet'))
-    if (!unit) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, { hint: `known: ${this.status().services.map((item) => item.id).join(', ')}` })
+    const unit = [...this.#units.values()].find(
+      (candidate) => candidate.plan.id === service || candidate.plan.services.includes(service) || (service === 'chain' && candidate.plan.id === 'localnet'),
+    )
+    if (!unit)
+      throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, {
+        hint: `known: ${this.status()
+          .services.map((item) => item.id)
+          .join(', ')}`,
+      })
     unit.restarts++
     this.#apply(unit, { type: 'restart' })
     const statuses = this.#statusOf(unit)
@@ -141,9 +208,13 @@ export class Supervisor {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
     clearInterval(this.#timer)
+    clearInterval(this.#pollTimer)
     const deadline = this.#options.now() + deadlineMs
     for (const spare of this.#spares) spare.child.kill('SIGKILL')
-    const waves = [[...this.#units.values()].filter((unit) => unit.plan.kind === 'cell'), ...['localnet', 'hub', 'database'].map((id) => [...this.#units.values()].filter((unit) => unit.plan.id === id))]
+    const waves = [
+      [...this.#units.values()].filter((unit) => unit.plan.kind === 'cell'),
+      ...['localnet', 'hub', 'database'].map((id) => [...this.#units.values()].filter((unit) => unit.plan.id === id)),
+    ]
     for (const [index, wave] of waves.entries()) {
       await Promise.all(wave.map((unit) => this.#end(unit, Math.max(500, (deadline - this.#options.now()) * (index === 0 ? 0.75 : 0.5)))))
     }
@@ -349,7 +420,16 @@ export class Supervisor {
       const health = unit.health.get(plan.id)
       const status = this.#stateOf(unit, plan.probe ? true : health?.ready === true, plan.id)
       const detail = unitDetail ?? health?.reason
-      const own: ServiceStatus = { id: plan.id, kind: 'infrastructure', title: plan.title, category: 'infrastructure', status, port: plan.port, ...shared, ...(detail ? { detail } : {}) }
+      const own: ServiceStatus = {
+        id: plan.id,
+        kind: 'infrastructure',
+        title: plan.title,
+        category: 'infrastructure',
+        status,
+        port: plan.port,
+        ...shared,
+        ...(detail ? { detail } : {}),
+      }
       if (plan.id !== 'localnet') return [own]
       return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: unit.inner, status: unit.inner === null ? 'starting' : status }]
     }
@@ -357,7 +437,16 @@ export class Supervisor {
       const entry = catalogueEntry(id)
       const health = unit.health.get(id)
       const detail = unitDetail ?? health?.reason
-      return { id, kind: entry.kind, title: titleOf(id), category: entry.category, status: this.#stateOf(unit, health?.ready === true, id), port: this.#options.plan.ports[id] ?? null, ...shared, ...(detail ? { detail } : {}) }
+      return {
+        id,
+        kind: entry.kind,
+        title: titleOf(id),
+        category: entry.category,
+        status: this.#stateOf(unit, health?.ready === true, id),
+        port: this.#options.plan.ports[id] ?? null,
+        ...shared,
+        ...(detail ? { detail } : {}),
+      }
     })
   }
 

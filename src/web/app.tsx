@@ -22,11 +22,15 @@ export function App() {
         {status.error && <p className="banner bad">The system does not answer: {status.error.message}</p>}
         {connection === 'lost' && <p className="banner warn">The connection is lost; what you see may be old. Trying again…</p>}
         {status.data?.problems.map((problem) => (
-          <p className="banner warn" key={problem}>{problem}</p>
+          <p className="banner warn" key={problem}>
+            {problem}
+          </p>
         ))}
         <Tiles status={status.data} blocks={blocks} />
         <section className="card">
-          <h2>Profit booked <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small></h2>
+          <h2>
+            Profit booked <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small>
+          </h2>
           <ProfitChart trades={trades.data ?? []} quote={status.data?.chain?.quoteSymbol ?? ''} dark={dark} />
         </section>
         <Services status={status.data} now={now} />
@@ -49,7 +53,9 @@ function Header({ status, connection, dark, onToggle }: { status: StatusView | u
         <i />
         {status ? (connection === 'lost' ? 'connection lost' : status.healthy ? 'all healthy' : 'needs attention') : 'loading'}
       </span>
-      <button type="button" onClick={onToggle} aria-label={dark ? 'Use the light colours' : 'Use the dark colours'}>{dark ? '☀' : '☾'}</button>
+      <button type="button" onClick={onToggle} aria-label={dark ? 'Use the light colours' : 'Use the dark colours'}>
+        {dark ? '☀' : '☾'}
+      </button>
     </header>
   )
 }
@@ -61,11 +67,24 @@ function Tiles({ status, blocks }: { status: StatusView | undefined; blocks: rea
   const shares = metrics?.outcomeShares ?? {}
   return (
     <div className="tiles">
-      <Tile label="Profit booked" value={metrics ? `${compact(metrics.profitValue)} ${chain?.quoteSymbol ?? ''}` : '—'} note={metrics ? `${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}` : ''} gold />
+      <Tile
+        label="Profit booked"
+        value={metrics ? `${compact(metrics.profitValue)} ${chain?.quoteSymbol ?? ''}` : '—'}
+        note={metrics ? `${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}` : ''}
+        gold
+      />
       <Tile label="Trades" value={metrics ? String(metrics.tradesBooked) : '—'} note={metrics ? `${metrics.profitable} earned` : ''} />
-      <Tile label="As predicted" value={metrics?.tradesBooked ? percent(shares['as-predicted'] ?? 0) : '—'} note={`moved ${percent(shares['state-moved'] ?? 0)} · reverted ${percent(shares.reverted ?? 0)}`} />
+      <Tile
+        label="As predicted"
+        value={metrics?.tradesBooked ? percent(shares['as-predicted'] ?? 0) : '—'}
+        note={`moved ${percent(shares['state-moved'] ?? 0)} · reverted ${percent(shares.reverted ?? 0)}`}
+      />
       <Tile label="Gas burned" value={metrics ? `${amount(metrics.gasBooked, 18)} ${chain?.nativeSymbol ?? ''}` : '—'} note="failures included" />
-      <Tile label="Block" value={last ? String(last.block) : chain ? String(chain.block) : '—'} note={chain ? `final ${chain.finalized} · ${last ? `${last.opportunities} found in ${last.searchMs} ms` : chain.network}` : ''} />
+      <Tile
+        label="Block"
+        value={last ? String(last.block) : chain ? String(chain.block) : '—'}
+        note={chain ? `final ${chain.finalized} · ${last ? `${last.opportunities} found in ${last.searchMs} ms` : chain.network}` : ''}
+      />
     </div>
   )
 }

@@ -30,7 +30,10 @@ export function ProfitChart({ trades, quote, dark }: { trades: readonly TradeVie
         cursor: { y: false, points: { size: 6 } },
         legend: { show: false },
         scales: { x: { time: true } },
-        axes: [{ ...axis, size: 38 }, { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) }],
+        axes: [
+          { ...axis, size: 38 },
+          { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) },
+        ],
         series: [{}, { label: quote, stroke: '#d89b2b', width: 2, fill: dark ? 'rgba(216,155,43,.12)' : 'rgba(216,155,43,.16)', points: { show: false } }],
       },
       data,

@@ -5,7 +5,9 @@ import { compact } from './format.ts'
 export function Decisions({ records }: { records: readonly OpportunityView[] | undefined }) {
   return (
     <section className="card">
-      <h2>Decisions <small>every opportunity, with the numbers for and against</small></h2>
+      <h2>
+        Decisions <small>every opportunity, with the numbers for and against</small>
+      </h2>
       {!records?.length ? (
         <p className="empty">No opportunity has been judged yet.</p>
       ) : (
@@ -22,14 +24,21 @@ export function Decisions({ records }: { records: readonly OpportunityView[] | u
                 <tbody>
                   {record.reasons.map((reason) => (
                     <tr key={reason.rule} className={reason.ok ? '' : 'failed'}>
-                      <td>{reason.ok ? '✓' : '✗'} {reason.rule}</td>
+                      <td>
+                        {reason.ok ? '✓' : '✗'} {reason.rule}
+                      </td>
                       <td>{reason.got}</td>
                       <td>{reason.needed}</td>
                     </tr>
                   ))}
                 </tbody>
               </table>
-              <p className="empty">{record.id} · lender {record.lender} · policies {Object.entries(record.policies).map(([name, version]) => `${name} v${version ?? '–'}`).join(', ')}</p>
+              <p className="empty">
+                {record.id} · lender {record.lender} · policies{' '}
+                {Object.entries(record.policies)
+                  .map(([name, version]) => `${name} v${version ?? '–'}`)
+                  .join(', ')}
+              </p>
             </details>
           ))}
         </div>

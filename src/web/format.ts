@@ -12,7 +12,10 @@ export function compact(value: number, digits = 4): string {
   if (size >= 1_000) return value.toLocaleString('en', { maximumFractionDigits: size >= 100_000 ? 0 : 2 })
   if (size >= 100) return value.toLocaleString('en', { maximumFractionDigits: 2 })
   if (size >= 1) return value.toLocaleString('en', { maximumFractionDigits: digits })
-  return value.toPrecision(3).replace(/\.?0+$/, '').replace(/e(.*)$/, ' × 10^$1')
+  return value
+    .toPrecision(3)
+    .replace(/\.?0+$/, '')
+    .replace(/e(.*)$/, ' × 10^$1')
 }
 
 export const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.01 ? 2 : 1)} %`

@@ -19,7 +19,11 @@ async function read<T>(path: string): Promise<T> {
 export const useStatus = () => useQuery({ queryKey: ['status'], queryFn: () => read<StatusView>('/status'), refetchInterval: 10_000 })
 export const useTrades = () => useQuery({ queryKey: ['trades'], queryFn: async () => (await read<{ trades: TradeView[] }>(`/trades?limit=${MOST_TRADES}`)).trades })
 export const useOpportunities = () =>
-  useQuery({ queryKey: ['opportunities'], queryFn: async () => (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities, refetchInterval: 3_000 })
+  useQuery({
+    queryKey: ['opportunities'],
+    queryFn: async () => (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities,
+    refetchInterval: 3_000,
+  })
 
 /** Follows `/events` and returns how the connection stands and the last blocks. */
 export function useEvents(): { connection: Connection; blocks: readonly Block[] } {
@@ -40,7 +44,10 @@ export function useEvents(): { connection: Connection; blocks: readonly Block[] 
       socket.onmessage = ({ data }) => {
         const event = JSON.parse(data) as EventView
         if (event.type === 'hello' || event.type === 'status') client.setQueryData(['status'], event.status)
-        else if (event.type === 'trade') client.setQueryData<TradeView[]>(['trades'], (trades = []) => (trades.some((trade) => trade.hash === event.trade.hash) ? trades : [event.trade, ...trades].slice(0, MOST_TRADES)))
+        else if (event.type === 'trade')
+          client.setQueryData<TradeView[]>(['trades'], (trades = []) =>
+            trades.some((trade) => trade.hash === event.trade.hash) ? trades : [event.trade, ...trades].slice(0, MOST_TRADES),
+          )
         else if (event.type === 'block') setBlocks((before) => [...before.filter((block) => block.block !== event.block), event].slice(-60))
       }
       socket.onclose = () => {

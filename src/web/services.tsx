@@ -17,8 +17,13 @@ export function Services({ status, now }: { status: StatusView | undefined; now:
   return (
     <section className="card">
       <h2>
-        Services <small>{all.length - unhealthy} of {all.length} healthy</small>
-        <button type="button" className="toggle" aria-pressed={onlyUnhealthy} onClick={() => setOnlyUnhealthy(!onlyUnhealthy)}>only unhealthy</button>
+        Services{' '}
+        <small>
+          {all.length - unhealthy} of {all.length} healthy
+        </small>
+        <button type="button" className="toggle" aria-pressed={onlyUnhealthy} onClick={() => setOnlyUnhealthy(!onlyUnhealthy)}>
+          only unhealthy
+        </button>
       </h2>
       {onlyUnhealthy && unhealthy === 0 && <p className="empty">Nothing is unhealthy.</p>}
       <div className="groups">

@@ -70,7 +70,9 @@ export class HubBus implements Bus {
       for (const channel of this.#handlers.keys()) this.#send({ op: 'subscribe', channel })
     })
     socket.on('error', () => undefined)
-    createInterface({ input: socket }).on('line', (line) => this.#receive(JSON.parse(line) as HubMessage)).on('error', () => undefined)
+    createInterface({ input: socket })
+      .on('line', (line) => this.#receive(JSON.parse(line) as HubMessage))
+      .on('error', () => undefined)
     socket.on('close', () => {
       this.connected = false
       for (const call of this.#calls.values()) {
@@ -96,7 +98,8 @@ export class HubBus implements Bus {
     if (message.retained && last === message.sequence) return
     const gap = last !== undefined && message.sequence !== last + 1
     const data = decodeJson<never>(message.data)
-    for (const handler of this.#handlers.get(message.channel) ?? []) handler(data, { channel: message.channel, sequence: message.sequence, gap, retained: message.retained === true })
+    for (const handler of this.#handlers.get(message.channel) ?? [])
+      handler(data, { channel: message.channel, sequence: message.sequence, gap, retained: message.retained === true })
   }
 
   #send(request: HubRequest): void {

@@ -10,9 +10,7 @@ export type HubRequest =
   | { op: 'get'; id: number; key: string }
   | { op: 'set'; id: number; key: string; value: string; ttlMs: number }
 
-export type HubMessage =
-  | { op: 'message'; channel: string; sequence: number; data: string; retained?: true }
-  | { op: 'answer'; id: number; value: string | null }
+export type HubMessage = { op: 'message'; channel: string; sequence: number; data: string; retained?: true } | { op: 'answer'; id: number; value: string | null }
 
 /** A slow reader is cut off rather than let grow without bound. */
 const MOST_BUFFERED = 16 * 1024 * 1024

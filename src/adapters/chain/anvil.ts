@@ -10,7 +10,24 @@ export interface AnvilOptions {
 /** Command-line arguments for anvil: loopback only, finality two blocks behind, no accounts with known keys. */
 export function anvilArguments({ port, firstBlock }: AnvilOptions): string[] {
   return [
-    '--host', '127.0.0.1', '--port', String(port), '--chain-id', String(LOCAL_CHAIN_ID), '--number', String(firstBlock),
-    '--slots-in-an-epoch', '1', '--accounts', '0', '--quiet', '--no-request-size-limit', '--disable-code-size-limit', '--order', 'fees', '--gas-limit', '30000000',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--chain-id',
+    String(LOCAL_CHAIN_ID),
+    '--number',
+    String(firstBlock),
+    '--slots-in-an-epoch',
+    '1',
+    '--accounts',
+    '0',
+    '--quiet',
+    '--no-request-size-limit',
+    '--disable-code-size-limit',
+    '--order',
+    'fees',
+    '--gas-limit',
+    '30000000',
   ]
 }

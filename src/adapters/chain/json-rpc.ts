@@ -4,11 +4,45 @@ import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LogFilter, Recei
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
-interface RawBlock { number: Hex; hash: Hex; parentHash: Hex; timestamp: Hex; baseFeePerGas?: Hex }
-interface RawLog { address: Hex; topics: Hex[]; data: Hex; blockNumber: Hex; blockHash: Hex; transactionHash: Hex; transactionIndex: Hex; logIndex: Hex }
-interface RawReceipt { transactionHash: Hex; status: Hex; blockNumber: Hex; blockHash: Hex; transactionIndex: Hex; gasUsed: Hex; effectiveGasPrice: Hex; logs: RawLog[] }
-interface Answer { id?: number; method?: string; result?: unknown; error?: { code: number; message: string; data?: unknown }; params?: { result: RawBlock } }
-interface Pending { resolve(value: unknown): void; reject(error: Error): void; timer: NodeJS.Timeout }
+interface RawBlock {
+  number: Hex
+  hash: Hex
+  parentHash: Hex
+  timestamp: Hex
+  baseFeePerGas?: Hex
+}
+interface RawLog {
+  address: Hex
+  topics: Hex[]
+  data: Hex
+  blockNumber: Hex
+  blockHash: Hex
+  transactionHash: Hex
+  transactionIndex: Hex
+  logIndex: Hex
+}
+interface RawReceipt {
+  transactionHash: Hex
+  status: Hex
+  blockNumber: Hex
+  blockHash: Hex
+  transactionIndex: Hex
+  gasUsed: Hex
+  effectiveGasPrice: Hex
+  logs: RawLog[]
+}
+interface Answer {
+  id?: number
+  method?: string
+  result?: unknown
+  error?: { code: number; message: string; data?: unknown }
+  params?: { result: RawBlock }
+}
+interface Pending {
+  resolve(value: unknown): void
+  reject(error: Error): void
+  timer: NodeJS.Timeout
+}
 
 const RECONNECT = { firstMs: 100, mostMs: 2_000 }
 const POLL_MS = 1_000

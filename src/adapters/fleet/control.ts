@@ -47,7 +47,10 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     if (port === undefined) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`)
     let response: Response
     try {
-      response = await fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) } })
+      response = await fetch(`http://127.0.0.1:${port}${path}`, {
+        ...init,
+        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+      })
     } catch (error) {
       if (init.signal?.aborted) throw new KintsugiError('cancelled', `the call of ${service} was cancelled`)
       throw new KintsugiError('service-unreachable', `${service} cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })

@@ -39,6 +39,7 @@ export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOp
     programs = copy
   }
   hydrateLinks(programs)
+  endLeftover(cluster)
   const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', LD_LIBRARY_PATH: join(programs, 'lib'), TZ: 'UTC' }
   if (!existsSync(join(cluster, 'PG_VERSION'))) {
     rmSync(cluster, { recursive: true, force: true })
@@ -56,10 +57,20 @@ export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOp
     )
     rmSync(passwordForInit, { force: true })
     if (result.status !== 0) {
-      throw new KintsugiError('database-setup-failed', `initdb failed: ${(result.stderr || result.error?.message || '').trim()}`, { hint: `see ${cluster}; or set DATABASE_URL to a server of yours` })
+      throw new KintsugiError('database-setup-failed', `initdb failed: ${(result.stderr || result.error?.message || '').trim()}`, {
+        hint: `see ${cluster}; or set DATABASE_URL to a server of yours`,
+      })
     }
   }
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', port: String(port), max_connections: '100', shared_buffers: '64MB', logging_collector: 'off', log_min_messages: 'warning' }
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    port: String(port),
+    max_connections: '100',
+    shared_buffers: '64MB',
+    logging_collector: 'off',
+    log_min_messages: 'warning',
+  }
   return {
     command: join(programs, 'bin/postgres'),
     args: ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
@@ -71,7 +82,11 @@ export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOp
 }
 
 function unprivilegedUser(): { uid: number; gid: number } {
-  const lines = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')) : []
+  const lines = existsSync('/etc/passwd')
+    ? readFileSync('/etc/passwd', 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'))
+    : []
   const entry = lines.find((line) => line[0] === 'postgres') ?? lines.find((line) => line[0] === 'nobody')
   return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : { uid: 65_534, gid: 65_534 }
 }
@@ -111,5 +126,21 @@ function hydrateLinks(programs: string): void {
     if (existsSync(to) || !existsSync(from)) continue
     mkdirSync(dirname(to), { recursive: true })
     cpSync(from, to)
+  }
+}
+
+/** A server that outlived its supervisor is ended in good order before another is started on its data. */
+function endLeftover(cluster: string): void {
+  const lock = join(cluster, 'postmaster.pid')
+  if (!existsSync(lock)) return
+  const pid = Number(readFileSync(lock, 'utf8').split('\n')[0])
+  for (let attempt = 0; attempt < 100; attempt++) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(cluster)) return
+      if (attempt === 0) process.kill(pid, 'SIGINT')
+    } catch {
+      return
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
   }
 }

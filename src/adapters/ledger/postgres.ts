@@ -57,10 +57,20 @@ export class PostgresLedger implements Ledger {
   async #insertDecisions(client: pg.Pool | pg.PoolClient, records: readonly DecisionRecord[]): Promise<void> {
     if (records.length === 0) return
     const values = records.flatMap((record) => [
-      record.id, record.genesis, record.opportunity.block, record.opportunity.token, record.decision.verdict,
-      record.decision.rules.find((rule) => !rule.ok)?.rule ?? null, encodeJson(record), new Date(record.decidedAt),
+      record.id,
+      record.genesis,
+      record.opportunity.block,
+      record.opportunity.token,
+      record.decision.verdict,
+      record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+      encodeJson(record),
+      new Date(record.decidedAt),
     ])
-    await this.#query(`insert into decisions values ${placeholders(records.length, 8)} on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record`, values, client)
+    await this.#query(
+      `insert into decisions values ${placeholders(records.length, 8)} on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record`,
+      values,
+      client,
+    )
   }
 
   async decision(id: string): Promise<DecisionRecord | undefined> {
@@ -84,12 +94,22 @@ export class PostgresLedger implements Ledger {
   async recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void> {
     await this.#transaction(async (client) => {
       if (decision) await this.#insertDecisions(client, [decision])
-      await client.query(
-        `insert into transactions values ($1, $2, $3, $4, 'open', $5) on conflict (genesis, account, nonce) do nothing`,
-        [attempt.genesis, attempt.account, attempt.nonce, attempt.decisionId, new Date(attempt.sentAt)],
-      )
+      await client.query(`insert into transactions values ($1, $2, $3, $4, 'open', $5) on conflict (genesis, account, nonce) do nothing`, [
+        attempt.genesis,
+        attempt.account,
+        attempt.nonce,
+        attempt.decisionId,
+        new Date(attempt.sentAt),
+      ])
       await client.query('insert into attempts values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hash) do nothing', [
-        attempt.hash, attempt.genesis, attempt.account, attempt.nonce, attempt.raw, encodeJson(attempt.intent), new Date(attempt.sentAt), attempt.sentAtBlock,
+        attempt.hash,
+        attempt.genesis,
+        attempt.account,
+        attempt.nonce,
+        attempt.raw,
+        encodeJson(attempt.intent),
+        new Date(attempt.sentAt),
+        attempt.sentAtBlock,
       ])
     })
   }
@@ -104,10 +124,22 @@ export class PostgresLedger implements Ledger {
     for (const row of rows) {
       const key = `${row.genesis} ${row.account} ${row.nonce}`
       const entry = byNonce.get(key) ?? {
-        record: { genesis: row.genesis as Hex, account: row.account as Address, nonce: Number(row.nonce), decisionId: row.decision_id as string | null, status: row.status as TransactionStatus },
+        record: {
+          genesis: row.genesis as Hex,
+          account: row.account as Address,
+          nonce: Number(row.nonce),
+          decisionId: row.decision_id as string | null,
+          status: row.status as TransactionStatus,
+        },
         attempts: [],
       }
-      entry.attempts.push({ hash: row.hash as Hex, raw: row.raw as Hex, intent: decodeJson(row.intent as string), sentAt: (row.sent_at as Date).getTime(), sentAtBlock: Number(row.sent_at_block) })
+      entry.attempts.push({
+        hash: row.hash as Hex,
+        raw: row.raw as Hex,
+        intent: decodeJson(row.intent as string),
+        sentAt: (row.sent_at as Date).getTime(),
+        sentAtBlock: Number(row.sent_at_block),
+      })
       byNonce.set(key, entry)
     }
     return [...byNonce.values()].map(({ record, attempts }) => ({ ...record, attempts }))
@@ -123,9 +155,29 @@ export class PostgresLedger implements Ledger {
       const inserted = await client.query(
         `insert into trades values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) on conflict (hash) do nothing`,
         [
-          trade.hash, trade.genesis, trade.nonce, trade.decisionId, trade.block, trade.transactionIndex, trade.outcome, trade.token, trade.symbol, trade.decimals,
-          trade.route, JSON.stringify(trade.legs), trade.lender, String(trade.amountIn), String(trade.predictedProfit), String(trade.realisedProfit),
-          trade.profitValue, trade.profitNative, String(trade.gasUsed), String(trade.gasPrice), String(trade.gasCost), trade.predictedAtBlock, new Date(trade.bookedAt),
+          trade.hash,
+          trade.genesis,
+          trade.nonce,
+          trade.decisionId,
+          trade.block,
+          trade.transactionIndex,
+          trade.outcome,
+          trade.token,
+          trade.symbol,
+          trade.decimals,
+          trade.route,
+          JSON.stringify(trade.legs),
+          trade.lender,
+          String(trade.amountIn),
+          String(trade.predictedProfit),
+          String(trade.realisedProfit),
+          trade.profitValue,
+          trade.profitNative,
+          String(trade.gasUsed),
+          String(trade.gasPrice),
+          String(trade.gasCost),
+          trade.predictedAtBlock,
+          new Date(trade.bookedAt),
         ],
       )
       await client.query(`update transactions set status = 'final' where genesis = $1 and nonce = $2`, [trade.genesis, trade.nonce])
@@ -177,13 +229,22 @@ export class PostgresLedger implements Ledger {
   }
 
   async recordChain(chain: { genesis: Hex; chainId: number; network: string; firstBlock: number; seenAt: number }): Promise<void> {
-    await this.#query('insert into chains values ($1, $2, $3, $4, $5) on conflict do nothing', [chain.genesis, chain.chainId, chain.network, chain.firstBlock, new Date(chain.seenAt)])
+    await this.#query('insert into chains values ($1, $2, $3, $4, $5) on conflict do nothing', [
+      chain.genesis,
+      chain.chainId,
+      chain.network,
+      chain.firstBlock,
+      new Date(chain.seenAt),
+    ])
   }
 
   async recordPrices(points: readonly PricePoint[]): Promise<void> {
     for (let at = 0; at < points.length; at += this.#batchSize) {
       const batch = points.slice(at, at + this.#batchSize)
-      await this.#query(`insert into prices (symbol, at, price, block) values ${placeholders(batch.length, 4)}`, batch.flatMap((point) => [point.symbol, new Date(point.at), point.price, point.block]))
+      await this.#query(
+        `insert into prices (symbol, at, price, block) values ${placeholders(batch.length, 4)}`,
+        batch.flatMap((point) => [point.symbol, new Date(point.at), point.price, point.block]),
+      )
     }
   }
 
@@ -194,7 +255,11 @@ export class PostgresLedger implements Ledger {
 
   async saveTask(task: Task): Promise<void> {
     await this.#query('insert into tasks values ($1, $2, $3, $4, $5) on conflict (id) do update set status = excluded.status, record = excluded.record', [
-      task.id, task.status, task.priority, encodeJson(task), new Date(task.createdAt),
+      task.id,
+      task.status,
+      task.priority,
+      encodeJson(task),
+      new Date(task.createdAt),
     ])
   }
 
@@ -210,7 +275,11 @@ export class PostgresLedger implements Ledger {
 
   async recordIncident(incident: { service: string; kind: string; detail: string; at: number; recoveredAt?: number }): Promise<void> {
     await this.#query('insert into incidents (service, kind, detail, at, recovered_at) values ($1, $2, $3, $4, $5)', [
-      incident.service, incident.kind, incident.detail, new Date(incident.at), incident.recoveredAt === undefined ? null : new Date(incident.recoveredAt),
+      incident.service,
+      incident.kind,
+      incident.detail,
+      new Date(incident.at),
+      incident.recoveredAt === undefined ? null : new Date(incident.recoveredAt),
     ])
   }
 
@@ -244,7 +313,10 @@ export class PostgresLedger implements Ledger {
       await client.query('commit')
       return result
     } catch (error) {
-      broken = await client.query('rollback').then(() => false, () => true)
+      broken = await client.query('rollback').then(
+        () => false,
+        () => true,
+      )
       throw ledgerError(error)
     } finally {
       client.release(broken)
@@ -257,7 +329,11 @@ function ledgerError(error: unknown): KintsugiError {
   const code = (error as { code?: string }).code
   const refused = code === undefined || UNREACHABLE.test(code) || /^E[A-Z]+$/.test(code)
   return refused
-    ? new KintsugiError('ledger-unreachable', `the ledger cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error, hint: 'is PostgreSQL running? see `kintsugi status`' })
+    ? new KintsugiError('ledger-unreachable', `the ledger cannot be reached: ${messageOf(error)}`, {
+        retry: 'later',
+        cause: error,
+        hint: 'is PostgreSQL running? see `kintsugi status`',
+      })
     : new KintsugiError('ledger-failed', `the ledger refused: ${messageOf(error)}`, { cause: error })
 }
 
@@ -268,11 +344,28 @@ function placeholders(rows: number, columns: number): string {
 
 function tradeOf(row: Row): Trade {
   return {
-    genesis: row.genesis as Hex, hash: row.hash as Hex, nonce: Number(row.nonce), decisionId: row.decision_id as string | null, block: Number(row.block),
-    transactionIndex: row.transaction_index as number, outcome: row.outcome as Trade['outcome'], token: row.token as Address, symbol: row.symbol as string,
-    decimals: row.decimals as number, route: row.route as string, legs: row.legs as Trade['legs'], lender: row.lender as string, amountIn: BigInt(row.amount_in as string),
-    predictedProfit: BigInt(row.predicted_profit as string), realisedProfit: BigInt(row.realised_profit as string), profitValue: row.profit_value as number,
-    profitNative: row.profit_native as number, gasUsed: BigInt(row.gas_used as string), gasPrice: BigInt(row.gas_price as string), gasCost: BigInt(row.gas_cost as string),
-    predictedAtBlock: Number(row.predicted_at_block), bookedAt: (row.booked_at as Date).getTime(),
+    genesis: row.genesis as Hex,
+    hash: row.hash as Hex,
+    nonce: Number(row.nonce),
+    decisionId: row.decision_id as string | null,
+    block: Number(row.block),
+    transactionIndex: row.transaction_index as number,
+    outcome: row.outcome as Trade['outcome'],
+    token: row.token as Address,
+    symbol: row.symbol as string,
+    decimals: row.decimals as number,
+    route: row.route as string,
+    legs: row.legs as Trade['legs'],
+    lender: row.lender as string,
+    amountIn: BigInt(row.amount_in as string),
+    predictedProfit: BigInt(row.predicted_profit as string),
+    realisedProfit: BigInt(row.realised_profit as string),
+    profitValue: row.profit_value as number,
+    profitNative: row.profit_native as number,
+    gasUsed: BigInt(row.gas_used as string),
+    gasPrice: BigInt(row.gas_price as string),
+    gasCost: BigInt(row.gas_cost as string),
+    predictedAtBlock: Number(row.predicted_at_block),
+    bookedAt: (row.booked_at as Date).getTime(),
   }
 }

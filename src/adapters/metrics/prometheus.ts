@@ -21,7 +21,13 @@ export function metricsSource(portOf: (service: string) => number | undefined, t
         throw new KintsugiError('service-unreachable', `${service} did not give its metrics: ${messageOf(error)}`, { retry: 'later', cause: error })
       }
     },
-    host: () => ({ cpuCount: availableParallelism(), loadAverage: loadavg() as [number, number, number], memoryTotal: totalmem(), memoryAvailable: freemem(), uptimeSeconds: uptime() }),
+    host: () => ({
+      cpuCount: availableParallelism(),
+      loadAverage: loadavg() as [number, number, number],
+      memoryTotal: totalmem(),
+      memoryAvailable: freemem(),
+      uptimeSeconds: uptime(),
+    }),
     process(pid) {
       try {
         // Fields after the name, which may hold spaces: utime is the 14th of all, stime the 15th, rss the 24th.
@@ -43,7 +49,9 @@ export function parsePrometheus(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
     const match = line.startsWith('#') ? null : LINE.exec(line)
     if (!match) return []
-    const labels = Object.fromEntries([...(match[2] ?? '').matchAll(LABEL)].map(([, name, value]) => [name as string, (value as string).replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))]))
+    const labels = Object.fromEntries(
+      [...(match[2] ?? '').matchAll(LABEL)].map(([, name, value]) => [name as string, (value as string).replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))]),
+    )
     const value = Number(match[3])
     return Number.isFinite(value) ? [{ name: match[1] as string, labels, value }] : []
   })

@@ -54,7 +54,10 @@ export class ProcessSigner implements Signer {
 
   #start(): void {
     const { command, args, env, keyFd } = this.#options
-    const child = spawn(command, args, { env: keyFd === undefined ? env : { ...env, KINTSUGI_KEY_FD: String(KEY_FD) }, stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(keyFd === undefined ? [] : [keyFd])] })
+    const child = spawn(command, args, {
+      env: keyFd === undefined ? env : { ...env, KINTSUGI_KEY_FD: String(KEY_FD) },
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(keyFd === undefined ? [] : [keyFd])],
+    })
     this.#child = child
     this.#channel = child.stdio[SIGNER_FD] as Duplex
     this.#channel.on('error', () => undefined)

@@ -47,13 +47,22 @@ export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
   app.get('/agents', async (c) => c.json({ agents: (await statusView(sources)).agents }))
   app.get('/trades', async (c) => {
     const genesis = c.req.query('chain') === 'current' ? manifest()?.genesis : undefined
-    const trades = await ledger.trades({ limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100), offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0), ...(genesis ? { genesis } : {}) })
+    const trades = await ledger.trades({
+      limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100),
+      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
+      ...(genesis ? { genesis } : {}),
+    })
     return c.json({ trades: trades.map(tradeView) })
   })
   app.get('/opportunities', async (c) => {
     const verdict = c.req.query('verdict')
-    if (verdict !== undefined && verdict !== 'trade' && verdict !== 'refuse') throw new KintsugiError('bad-argument', `verdict: expected trade or refuse (got ${JSON.stringify(verdict)})`)
-    const records = await ledger.decisions({ limit: whole(c.req.query('limit'), 'limit', 1, 1_000, 50), offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0), ...(verdict ? { verdict } : {}) })
+    if (verdict !== undefined && verdict !== 'trade' && verdict !== 'refuse')
+      throw new KintsugiError('bad-argument', `verdict: expected trade or refuse (got ${JSON.stringify(verdict)})`)
+    const records = await ledger.decisions({
+      limit: whole(c.req.query('limit'), 'limit', 1, 1_000, 50),
+      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
+      ...(verdict ? { verdict } : {}),
+    })
     return c.json({ opportunities: records.map((record) => opportunityView(record, manifest())) })
   })
   app.get('/opportunities/:id', async (c) => {
@@ -70,6 +79,7 @@ export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
 function whole(text: string | undefined, name: string, least: number, most: number, usual: number): number {
   if (text === undefined) return usual
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < least || value > most) throw new KintsugiError('bad-argument', `${name}: expected a whole number from ${least} to ${most} (got ${JSON.stringify(text.slice(0, 40))})`)
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new KintsugiError('bad-argument', `${name}: expected a whole number from ${least} to ${most} (got ${JSON.stringify(text.slice(0, 40))})`)
   return value
 }

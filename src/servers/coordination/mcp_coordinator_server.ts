@@ -13,9 +13,26 @@ const CONCURRENT_TASKS = 8
 let coordinator: Coordinator | undefined
 
 const taskView = z.object({
-  id: z.string(), description: z.string(), status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']), priority: z.int(), createdAt: z.int(), finishedAt: z.int().nullable(), deadline: z.int(),
+  id: z.string(),
+  description: z.string(),
+  status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
+  priority: z.int(),
+  createdAt: z.int(),
+  finishedAt: z.int().nullable(),
+  deadline: z.int(),
   progress: z.object({ done: z.int(), failed: z.int(), total: z.int() }),
-  steps: z.array(z.object({ id: z.string(), service: z.string(), tool: z.string(), status: z.string(), attempts: z.int(), result: z.unknown().optional(), error: z.object({ code: z.string(), message: z.string() }).optional(), durationMs: z.int().nullable() })),
+  steps: z.array(
+    z.object({
+      id: z.string(),
+      service: z.string(),
+      tool: z.string(),
+      status: z.string(),
+      attempts: z.int(),
+      result: z.unknown().optional(),
+      error: z.object({ code: z.string(), message: z.string() }).optional(),
+      durationMs: z.int().nullable(),
+    }),
+  ),
 })
 
 function view(task: Task): z.input<typeof taskView> {
@@ -24,7 +41,14 @@ function view(task: Task): z.input<typeof taskView> {
     ...task,
     progress: { done: count('done'), failed: count('failed'), total: task.steps.length },
     steps: task.steps.map(({ id, service, tool: name, status, attempts, result, error, startedAt, finishedAt }) => ({
-      id, service, tool: name, status, attempts, ...(result === undefined ? {} : { result }), ...(error ? { error: { ...error } } : {}), durationMs: startedAt !== undefined && finishedAt !== undefined ? finishedAt - startedAt : null,
+      id,
+      service,
+      tool: name,
+      status,
+      attempts,
+      ...(result === undefined ? {} : { result }),
+      ...(error ? { error: { ...error } } : {}),
+      durationMs: startedAt !== undefined && finishedAt !== undefined ? finishedAt - startedAt : null,
     })),
   }
 }
@@ -40,24 +64,41 @@ export default defineServer({
   id: 'mcp_coordinator_server',
   needs,
   start: async ({ fleet, ledger }, { log, now }) => {
-    const started = new Coordinator({ fleet, ledger, now, maxConcurrent: CONCURRENT_TASKS, onError: (error) => log.error({ error: messageOf(error) }, 'a task failed unexpectedly') })
+    const started = new Coordinator({
+      fleet,
+      ledger,
+      now,
+      maxConcurrent: CONCURRENT_TASKS,
+      onError: (error) => log.error({ error: messageOf(error) }, 'a task failed unexpectedly'),
+    })
     coordinator = started
     await started.resume()
     return { stop: () => started.stop() }
   },
   tools: {
     coordinate: tool({
-      description: 'Runs a job made of steps, each a call of a tool of some service, side by side, with retries for reads and one deadline over all; returns its id at once, or the joined result where wait is set. Steps may read and write, never spend.',
+      description:
+        'Runs a job made of steps, each a call of a tool of some service, side by side, with retries for reads and one deadline over all; returns its id at once, or the joined result where wait is set. Steps may read and write, never spend.',
       effect: 'write',
       input: z.object({
         description: z.string().min(1).max(500).describe('what the job is for'),
-        steps: z.array(z.object({ service: z.string().min(1).max(100), tool: z.string().min(1).max(100), arguments: z.record(z.string(), z.unknown()).default({}) })).min(1).max(50),
+        steps: z
+          .array(z.object({ service: z.string().min(1).max(100), tool: z.string().min(1).max(100), arguments: z.record(z.string(), z.unknown()).default({}) }))
+          .min(1)
+          .max(50),
         priority: z.int().min(0).max(9).default(5).describe('9 is most urgent'),
         timeoutSeconds: z.int().min(1).max(3_600).default(60),
         wait: z.boolean().default(false).describe('answer only when the job has ended'),
       }),
       output: taskView,
-      example: { description: 'price and load', steps: [{ service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'ETH' } }, { service: 'mcp_monitoring_server', tool: 'host_resources' }], wait: true },
+      example: {
+        description: 'price and load',
+        steps: [
+          { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'ETH' } },
+          { service: 'mcp_monitoring_server', tool: 'host_resources' },
+        ],
+        wait: true,
+      },
       run: async ({ description, steps, priority, timeoutSeconds, wait }, { ledger, signal, progress }) => {
         let task = await running().submit({ id: `task_${randomUUID()}`, description, priority, timeoutMs: timeoutSeconds * 1_000, steps })
         while (wait && (task.status === 'queued' || task.status === 'running')) {

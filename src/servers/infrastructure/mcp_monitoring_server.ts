@@ -12,7 +12,9 @@ const sample = z.object({ service: z.string(), name: z.string(), labels: z.recor
 
 /** Services that answer on a port of their own now. */
 async function running(fleet: FleetControl): Promise<ServiceStatus[]> {
-  return (await fleet.status()).services.filter((service) => service.port !== null && service.kind !== 'infrastructure' && (service.status === 'healthy' || service.status === 'degraded'))
+  return (await fleet.status()).services.filter(
+    (service) => service.port !== null && service.kind !== 'infrastructure' && (service.status === 'healthy' || service.status === 'degraded'),
+  )
 }
 
 async function scrapeAll(fleet: FleetControl, metrics: MetricsSource): Promise<{ samples: (Sample & { service: string })[]; failed: { service: string; reason: string }[] }> {
@@ -33,10 +35,22 @@ export default defineServer({
   needs,
   tools: {
     query_metrics: tool({
-      description: 'Samples of a metric over all running services, from a live scrape. Give a metric name, and labels to select by; sum adds the selected samples up per service. For PromQL run Prometheus against the /metrics addresses.',
+      description:
+        'Samples of a metric over all running services, from a live scrape. Give a metric name, and labels to select by; sum adds the selected samples up per service. For PromQL run Prometheus against the /metrics addresses.',
       effect: 'read',
-      input: z.object({ metric: z.string().min(1).max(200).describe('a metric name, for example kintsugi_tool_calls_total'), labels: z.record(z.string(), z.string()).default({}), sum: z.boolean().default(false), limit: limit(2_000, 200) }),
-      output: z.object({ observedAt: z.int(), samples: z.array(sample), total: z.int(), failed: z.array(z.object({ service: z.string(), reason: z.string() })), known: z.array(z.string()).describe('metric names there are, where nothing matched') }),
+      input: z.object({
+        metric: z.string().min(1).max(200).describe('a metric name, for example kintsugi_tool_calls_total'),
+        labels: z.record(z.string(), z.string()).default({}),
+        sum: z.boolean().default(false),
+        limit: limit(2_000, 200),
+      }),
+      output: z.object({
+        observedAt: z.int(),
+        samples: z.array(sample),
+        total: z.int(),
+        failed: z.array(z.object({ service: z.string(), reason: z.string() })),
+        known: z.array(z.string()).describe('metric names there are, where nothing matched'),
+      }),
       example: { metric: 'kintsugi_uptime_seconds' },
       run: async ({ metric, labels, sum, limit: most }, { fleet, metrics, now }) => {
         const { samples, failed } = await scrapeAll(fleet, metrics)
@@ -44,14 +58,26 @@ export default defineServer({
         const totals = new Map<string, number>()
         for (const item of selected) totals.set(item.service, (totals.get(item.service) ?? 0) + item.value)
         const shown = sum ? [...totals].map(([service, value]) => ({ service, name: metric, labels, value })) : selected
-        return { observedAt: now(), samples: shown.slice(0, most), total: shown.length, failed, known: shown.length > 0 ? [] : [...new Set(samples.map((item) => item.name))].sort() }
+        return {
+          observedAt: now(),
+          samples: shown.slice(0, most),
+          total: shown.length,
+          failed,
+          known: shown.length > 0 ? [] : [...new Set(samples.map((item) => item.name))].sort(),
+        }
       },
     }),
     service_metrics: tool({
       description: 'All metrics of one service now, with its state, process and memory.',
       effect: 'read',
       input: z.object({ service: z.string().min(1).max(100).describe('an id such as mcp_price_feed_server') }),
-      output: z.object({ service: z.string(), status: z.string(), observedAt: z.int(), process: z.object({ pid: z.int(), cpuSeconds: z.number(), residentBytes: z.int() }).nullable(), samples: z.array(sample) }),
+      output: z.object({
+        service: z.string(),
+        status: z.string(),
+        observedAt: z.int(),
+        process: z.object({ pid: z.int(), cpuSeconds: z.number(), residentBytes: z.int() }).nullable(),
+        samples: z.array(sample),
+      }),
       example: { service: 'mcp_monitoring_server' },
       run: async ({ service }, { fleet, metrics, now }) => {
         const { services } = await fleet.status()
@@ -66,7 +92,10 @@ export default defineServer({
       description: 'The processes of the fleet ordered by memory or processor time, with the services that each hosts: what uses the machine.',
       effect: 'read',
       input: z.object({ by: z.enum(['memory', 'cpu']).default('memory'), limit: limit(100, 10) }),
-      output: z.object({ observedAt: z.int(), processes: z.array(z.object({ pid: z.int(), cell: z.string(), services: z.array(z.string()), residentBytes: z.int(), cpuSeconds: z.number() })) }),
+      output: z.object({
+        observedAt: z.int(),
+        processes: z.array(z.object({ pid: z.int(), cell: z.string(), services: z.array(z.string()), residentBytes: z.int(), cpuSeconds: z.number() })),
+      }),
       example: { by: 'memory', limit: 5 },
       run: async ({ by, limit: most }, { fleet, metrics, now }) => {
         const cells = new Map<number, { pid: number; cell: string; services: string[] }>()
@@ -88,7 +117,14 @@ export default defineServer({
       description: 'The machine: processors, load, memory in all and available, uptime.',
       effect: 'read',
       input: z.object({}),
-      output: z.object({ observedAt: z.int(), cpuCount: z.int(), loadAverage: z.array(z.number()), memoryTotal: z.int().describe('bytes'), memoryAvailable: z.int().describe('bytes'), uptimeSeconds: z.number() }),
+      output: z.object({
+        observedAt: z.int(),
+        cpuCount: z.int(),
+        loadAverage: z.array(z.number()),
+        memoryTotal: z.int().describe('bytes'),
+        memoryAvailable: z.int().describe('bytes'),
+        uptimeSeconds: z.number(),
+      }),
       example: {},
       run: (_input, { metrics, now }) => {
         const host = metrics.host()

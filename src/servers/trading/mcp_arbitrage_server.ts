@@ -12,15 +12,22 @@ import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { detectionLog } from '../../engine/detection-log.ts'
 
-
 const needs = ['market', 'loans', 'bus', 'ledger'] as const
 const tool = toolWith(needs)
 const detections = detectionLog(200)
 
 const leg = z.object({ pool: address(), dex: z.string(), kind: z.string(), tokenIn: z.string(), tokenOut: z.string() })
 const opportunity = z.object({
-  id: z.string(), block: z.int(), token: z.string().describe('symbol of the token borrowed and earned'), route: z.array(leg), amountIn: amount(), amounts: z.array(amount()).describe('into each leg, and last what comes out'),
-  lender: z.string(), premium: amount(), profit: amount().describe('after the premium, before gas'), value: z.number().describe('the profit in quote units'),
+  id: z.string(),
+  block: z.int(),
+  token: z.string().describe('symbol of the token borrowed and earned'),
+  route: z.array(leg),
+  amountIn: amount(),
+  amounts: z.array(amount()).describe('into each leg, and last what comes out'),
+  lender: z.string(),
+  premium: amount(),
+  profit: amount().describe('after the premium, before gas'),
+  value: z.number().describe('the profit in quote units'),
 })
 
 function show(found: Opportunity, market: MarketView): z.input<typeof opportunity> {
@@ -29,7 +36,13 @@ function show(found: Opportunity, market: MarketView): z.input<typeof opportunit
     id: found.id,
     block: found.block,
     token: tokenAt(manifest, found.token).symbol,
-    route: found.legs.map((item) => ({ pool: item.pool, dex: item.dex, kind: item.kind, tokenIn: tokenAt(manifest, item.tokenIn).symbol, tokenOut: tokenAt(manifest, item.tokenOut).symbol })),
+    route: found.legs.map((item) => ({
+      pool: item.pool,
+      dex: item.dex,
+      kind: item.kind,
+      tokenIn: tokenAt(manifest, item.tokenIn).symbol,
+      tokenOut: tokenAt(manifest, item.tokenOut).symbol,
+    })),
     amountIn: String(found.amounts[0]),
     amounts: found.amounts.map(String),
     lender: found.loan.kind,
@@ -45,9 +58,14 @@ export default defineServer({
   start: ({ bus }) => ({ stop: bus.subscribe<Detection>('opportunities', (detection) => detections.add(detection)) }),
   tools: {
     find_opportunities: tool({
-      description: 'Opportunities that pay right now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, best first. Searches anew; for what the detector saw in recent blocks use scan_statistics.',
+      description:
+        'Opportunities that pay right now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, best first. Searches anew; for what the detector saw in recent blocks use scan_statistics.',
       effect: 'read',
-      input: z.object({ maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'), minValue: z.number().min(0).default(0).describe('least profit, in quote units'), limit: limit(100, 20) }),
+      input: z.object({
+        maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'),
+        minValue: z.number().min(0).default(0).describe('least profit, in quote units'),
+        limit: limit(100, 20),
+      }),
       output: z.object({ block: z.int(), observedAt: z.int(), searchedCycles: z.int(), elapsedMs: z.number(), opportunities: z.array(opportunity) }),
       example: { maxHops: 3, limit: 5 },
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
@@ -59,50 +77,96 @@ export default defineServer({
           const token = (cycle[0] as (typeof cycle)[number]).tokenIn
           const best = withBestLoan(cycle, market.pools, loans.offers(token))
           if (!best) return []
-          return [show({ id: 'now', block: market.head.number, blockHash: market.head.hash, token, legs: legsOf(cycle, market.pools), amounts: best.sized.amounts, loan: best.loan, premium: best.premium, profit: best.profit }, market)]
+          return [
+            show(
+              {
+                id: 'now',
+                block: market.head.number,
+                blockHash: market.head.hash,
+                token,
+                legs: legsOf(cycle, market.pools),
+                amounts: best.sized.amounts,
+                loan: best.loan,
+                premium: best.premium,
+                profit: best.profit,
+              },
+              market,
+            ),
+          ]
         })
         return {
           block: market.head.number,
           observedAt: market.observedAt,
           searchedCycles: index.cycles.length,
           elapsedMs: performance.now() - started,
-          opportunities: found.filter((item) => item.value >= minValue).sort((a, b) => b.value - a.value).slice(0, most),
+          opportunities: found
+            .filter((item) => item.value >= minValue)
+            .sort((a, b) => b.value - a.value)
+            .slice(0, most),
         }
       },
     }),
     find_cycles: tool({
-      description: 'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
+      description:
+        'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
       effect: 'read',
       input: z.object({ token: symbolOrAddress(), maxHops: z.int().min(2).max(4).default(3), limit: limit(200, 20) }),
       output: z.object({
-        block: z.int(), totalCycles: z.int(),
-        cycles: z.array(z.object({ route: z.array(leg), edge: z.number().describe('logarithm of the marginal rate after fees; above 0 it pays'), amountIn: amount().nullable(), grossProfit: signedAmount().nullable() })),
+        block: z.int(),
+        totalCycles: z.int(),
+        cycles: z.array(
+          z.object({
+            route: z.array(leg),
+            edge: z.number().describe('logarithm of the marginal rate after fees; above 0 it pays'),
+            amountIn: amount().nullable(),
+            grossProfit: signedAmount().nullable(),
+          }),
+        ),
       }),
       example: { token: 'WETH', limit: 3 },
       run: ({ token, maxHops, limit: most }, { market }) => {
         const start = findToken(market.manifest, token)
         const index = new CycleIndex([...market.pools.values()], { maxHops, startTokens: [start.address] })
         const own = index.cycles.filter((cycle) => cycle[0]?.tokenIn === start.address)
-        const ranked = own.map((cycle) => ({ cycle, edge: logRate(cycle, market.pools) })).filter((item) => Number.isFinite(item.edge)).sort((a, b) => b.edge - a.edge)
+        const ranked = own
+          .map((cycle) => ({ cycle, edge: logRate(cycle, market.pools) }))
+          .filter((item) => Number.isFinite(item.edge))
+          .sort((a, b) => b.edge - a.edge)
         return {
           block: market.head.number,
           totalCycles: own.length,
           cycles: ranked.slice(0, most).map(({ cycle, edge }) => {
             const sized = sizeCycle(cycle, market.pools)
-            const route = legsOf(cycle, market.pools).map((item) => ({ pool: item.pool, dex: item.dex, kind: item.kind, tokenIn: tokenAt(market.manifest, item.tokenIn).symbol, tokenOut: tokenAt(market.manifest, item.tokenOut).symbol }))
+            const route = legsOf(cycle, market.pools).map((item) => ({
+              pool: item.pool,
+              dex: item.dex,
+              kind: item.kind,
+              tokenIn: tokenAt(market.manifest, item.tokenIn).symbol,
+              tokenOut: tokenAt(market.manifest, item.tokenOut).symbol,
+            }))
             return { route, edge, amountIn: sized ? String(sized.amounts[0]) : null, grossProfit: sized ? String(sized.grossProfit) : null }
           }),
         }
       },
     }),
     explain_opportunity: tool({
-      description: 'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
+      description:
+        'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
       effect: 'read',
       input: z.object({ id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities') }),
       output: z.object({
-        id: z.string(), block: z.int(), verdict: z.string(), summary: z.string(), opportunity,
-        size: z.object({ chosen: amount(), profit: amount(), profitAtHalf: signedAmount(), profitAtDouble: signedAmount().nullable() }).nullable().describe('profits at other sizes, on the pools as they are now; null where they no longer trade it'),
-        rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })), numbers: z.record(z.string(), z.string()), policies: z.record(z.string(), z.int().nullable()),
+        id: z.string(),
+        block: z.int(),
+        verdict: z.string(),
+        summary: z.string(),
+        opportunity,
+        size: z
+          .object({ chosen: amount(), profit: amount(), profitAtHalf: signedAmount(), profitAtDouble: signedAmount().nullable() })
+          .nullable()
+          .describe('profits at other sizes, on the pools as they are now; null where they no longer trade it'),
+        rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })),
+        numbers: z.record(z.string(), z.string()),
+        policies: z.record(z.string(), z.int().nullable()),
       }),
       example: { id: 'opp_00000000000000000000' },
       run: async ({ id }, { market, ledger }) => {
@@ -117,9 +181,15 @@ export default defineServer({
           id,
           block: found.block,
           verdict: decision.verdict,
-          summary: failed.length === 0 ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.` : `Refused: ${failed.map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`).join('; ')}.`,
+          summary:
+            failed.length === 0
+              ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.`
+              : `Refused: ${failed.map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`).join('; ')}.`,
           opportunity: show(found, market),
-          size: half === undefined ? null : { chosen: String(chosen), profit: String(found.profit), profitAtHalf: String(half), profitAtDouble: double === undefined ? null : String(double) },
+          size:
+            half === undefined
+              ? null
+              : { chosen: String(chosen), profit: String(found.profit), profitAtHalf: String(half), profitAtDouble: double === undefined ? null : String(double) },
           rules: [...decision.rules],
           numbers: Object.fromEntries(Object.entries(decision.numbers).map(([name, value]) => [name, String(value)])),
           policies: { ...decision.policies },
@@ -127,12 +197,19 @@ export default defineServer({
       },
     }),
     market_upper_bound: tool({
-      description: 'The most that could be earned from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual. The prices that prove the bound come with it. Use it to see what share single cycles capture.',
+      description:
+        'The most that could be earned from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual. The prices that prove the bound come with it. Use it to see what share single cycles capture.',
       effect: 'read',
       input: z.object({ maxIterations: z.int().min(10).max(2_000).default(400) }),
       output: z.object({
-        block: z.int(), quote: z.string(), upperBound: z.number().describe('quote units, before gas; no trade over these pools earns more'), bestSingleCycle: z.number(), capturedShare: z.number().nullable(),
-        iterations: z.int(), elapsedMs: z.number(), prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
+        block: z.int(),
+        quote: z.string(),
+        upperBound: z.number().describe('quote units, before gas; no trade over these pools earns more'),
+        bestSingleCycle: z.number(),
+        capturedShare: z.number().nullable(),
+        iterations: z.int(),
+        elapsedMs: z.number(),
+        prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
       }),
       example: {},
       run: ({ maxIterations }, { market, loans }) => {
@@ -159,10 +236,19 @@ export default defineServer({
       },
     }),
     scan_statistics: tool({
-      description: 'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids.',
+      description:
+        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids.',
       effect: 'read',
       input: z.object({ limit: limit(100, 10) }),
-      output: z.object({ blocks: z.int(), totalCycles: z.int(), searchedCycles: z.int(), found: z.int(), medianMs: z.number().nullable(), p99Ms: z.number().nullable(), recent: z.array(opportunity) }),
+      output: z.object({
+        blocks: z.int(),
+        totalCycles: z.int(),
+        searchedCycles: z.int(),
+        found: z.int(),
+        medianMs: z.number().nullable(),
+        p99Ms: z.number().nullable(),
+        recent: z.array(opportunity),
+      }),
       example: { limit: 3 },
       run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map((found) => show(found, market)) }),
     }),

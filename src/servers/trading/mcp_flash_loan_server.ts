@@ -18,15 +18,29 @@ const DESCRIPTION = {
 } as const
 const kind = z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'])
 const quote = z.object({
-  kind, lender: address(), token: z.string(), amount: amount(), premium: amount(), premiumPercent: z.number(), repay: amount().describe('amount plus premium'),
-  available: amount(), extraGas: z.int().describe('gas beyond the cheapest lender'),
+  kind,
+  lender: address(),
+  token: z.string(),
+  amount: amount(),
+  premium: amount(),
+  premiumPercent: z.number(),
+  repay: amount().describe('amount plus premium'),
+  available: amount(),
+  extraGas: z.int().describe('gas beyond the cheapest lender'),
 })
 
 function quoteOf(market: MarketView, offer: LoanOffer, size: bigint): z.input<typeof quote> {
   const cost = premium(offer, size)
   return {
-    kind: offer.kind, lender: offer.lender, token: tokenAt(market.manifest, offer.token).symbol, amount: String(size), premium: String(cost),
-    premiumPercent: size === 0n ? 0 : (Number(cost) / Number(size)) * 100, repay: String(size + cost), available: String(offer.available), extraGas: LOAN_GAS[offer.kind],
+    kind: offer.kind,
+    lender: offer.lender,
+    token: tokenAt(market.manifest, offer.token).symbol,
+    amount: String(size),
+    premium: String(cost),
+    premiumPercent: size === 0n ? 0 : (Number(cost) / Number(size)) * 100,
+    repay: String(size + cost),
+    available: String(offer.available),
+    extraGas: LOAN_GAS[offer.kind],
   }
 }
 
@@ -50,7 +64,12 @@ export default defineServer({
           observedAt: market.observedAt,
           providers: kind.options.map((name) => {
             const own = offers.filter((offer) => offer.kind === name)
-            return { kind: name, description: DESCRIPTION[name], lenders: new Set(own.map((offer) => offer.lender)).size, tokens: [...new Set(own.map((offer) => tokenAt(market.manifest, offer.token).symbol))] }
+            return {
+              kind: name,
+              description: DESCRIPTION[name],
+              lenders: new Set(own.map((offer) => offer.lender)).size,
+              tokens: [...new Set(own.map((offer) => tokenAt(market.manifest, offer.token).symbol))],
+            }
           }),
         }
       },
@@ -80,7 +99,9 @@ export default defineServer({
         const size = BigInt(text)
         return {
           block: market.head.number,
-          quotes: rankOffers(offers, FREE_ROUTE, size).slice(0, most).map((offer) => quoteOf(market, offer, size)),
+          quotes: rankOffers(offers, FREE_ROUTE, size)
+            .slice(0, most)
+            .map((offer) => quoteOf(market, offer, size)),
           unable: offers.flatMap((offer) => {
             const reason = impossible(offer, FREE_ROUTE, size)
             return reason === undefined ? [] : [{ kind: offer.kind, lender: offer.lender, reason }]
@@ -89,9 +110,14 @@ export default defineServer({
       },
     }),
     plan_loan: tool({
-      description: 'A loan for a given route: the cheapest lender that may be combined with it, and for every other why not (a pool that lends is locked, a Balancer loan cannot have a Balancer leg). Refuses where none can.',
+      description:
+        'A loan for a given route: the cheapest lender that may be combined with it, and for every other why not (a pool that lends is locked, a Balancer loan cannot have a Balancer leg). Refuses where none can.',
       effect: 'read',
-      input: z.object({ ...loan, pools: z.array(address()).min(1).max(5).describe('the pools that the route trades through, in order'), usesBalancer: z.boolean().default(false).describe('whether a leg trades on the Balancer vault') }),
+      input: z.object({
+        ...loan,
+        pools: z.array(address()).min(1).max(5).describe('the pools that the route trades through, in order'),
+        usesBalancer: z.boolean().default(false).describe('whether a leg trades on the Balancer vault'),
+      }),
       output: z.object({ block: z.int(), loan: quote, alternatives: z.array(quote), excluded: z.array(z.object({ kind, lender: address(), reason: z.string() })) }),
       example: { token: 'USDC', amount: '1000000000', pools: ['0x0000000000000000000000000000000000000001'], usesBalancer: true },
       run: ({ token, amount: text, pools, usesBalancer }, { market, loans }) => {
@@ -117,5 +143,8 @@ export default defineServer({
 
 function noLoan(symbol: string, size: string, offers: readonly LoanOffer[], route = FREE_ROUTE as Parameters<typeof impossible>[1]): KintsugiError {
   const most = offers.filter((offer) => impossible(offer, route, 1n) === undefined).reduce((found, offer) => (offer.available > found ? offer.available : found), 0n)
-  return new KintsugiError('no-loan', `no lender can lend ${size} of ${symbol} for this route`, { hint: most > 0n ? `the most to be had is ${most}` : 'no lender may be combined with it', data: { most: String(most) } })
+  return new KintsugiError('no-loan', `no lender can lend ${size} of ${symbol} for this route`, {
+    hint: most > 0n ? `the most to be had is ${most}` : 'no lender may be combined with it',
+    data: { most: String(most) },
+  })
 }

@@ -55,7 +55,8 @@ function priceOf(market: MarketView, symbol: string, now: number): z.input<typeo
 async function oraclePrice(chain: Chain, market: MarketView, token: `0x${string}`): Promise<number | undefined> {
   const oracle = market.manifest.aave?.oracle
   if (!oracle) return undefined
-  const read = async (data: `0x${string}`, functionName: 'getAssetPrice' | 'BASE_CURRENCY_UNIT') => decodeFunctionResult({ abi: oracleAbi, functionName, data: await chain.call({ to: oracle, data }, 'latest') })
+  const read = async (data: `0x${string}`, functionName: 'getAssetPrice' | 'BASE_CURRENCY_UNIT') =>
+    decodeFunctionResult({ abi: oracleAbi, functionName, data: await chain.call({ to: oracle, data }, 'latest') })
   const [value, unit] = await Promise.all([
     read(encodeFunctionData({ abi: oracleAbi, functionName: 'getAssetPrice', args: [token] }), 'getAssetPrice'),
     read(encodeFunctionData({ abi: oracleAbi, functionName: 'BASE_CURRENCY_UNIT' }), 'BASE_CURRENCY_UNIT'),
@@ -69,7 +70,8 @@ export default defineServer({
   start: ({ market, ledger }, { log, now }) => recordPricesEachBlock(market, ledger, now, log),
   tools: {
     price_query: tool({
-      description: 'The price of one token now: the depth-weighted median over all pools that trade it, with confidence and age. Use it whenever a single trustworthy price is wanted; for each pool by itself use real_time_price_mcp_server.',
+      description:
+        'The price of one token now: the depth-weighted median over all pools that trade it, with confidence and age. Use it whenever a single trustworthy price is wanted; for each pool by itself use real_time_price_mcp_server.',
       effect: 'read',
       input: z.object({ symbol: symbolOrAddress() }),
       output: price,
@@ -80,7 +82,12 @@ export default defineServer({
       description: 'Past prices of one token as this system saw them, oldest first, one point per block with a change, from the ledger.',
       effect: 'read',
       input: z.object({ symbol: symbolOrAddress(), minutes: z.int().min(1).max(43_200).default(60).describe('how far back, in minutes'), limit: limit(5_000, 500) }),
-      output: z.object({ symbol: z.string(), quote: z.string(), points: z.array(z.object({ at: z.int(), block: z.int(), price: z.number() })), change: z.number().nullable().describe('last against first, as a fraction') }),
+      output: z.object({
+        symbol: z.string(),
+        quote: z.string(),
+        points: z.array(z.object({ at: z.int(), block: z.int(), price: z.number() })),
+        change: z.number().nullable().describe('last against first, as a fraction'),
+      }),
       example: { symbol: 'WETH', minutes: 5 },
       run: async ({ symbol, minutes, limit: most }, { market, ledger, now }) => {
         const token = findToken(market.manifest, symbol)
@@ -113,12 +120,23 @@ export default defineServer({
       },
     }),
     validate_price_feed: tool({
-      description: 'Checks one price: how far each pool lies from the median, how far the median lies from the oracle, and how old it is; says whether it may be relied on and why not.',
+      description:
+        'Checks one price: how far each pool lies from the median, how far the median lies from the oracle, and how old it is; says whether it may be relied on and why not.',
       effect: 'read',
-      input: z.object({ symbol: symbolOrAddress(), maxDeviation: z.number().positive().max(1).default(0.05).describe('largest accepted distance from the oracle, as a fraction'), maxAgeMs: z.int().positive().default(10_000) }),
+      input: z.object({
+        symbol: symbolOrAddress(),
+        maxDeviation: z.number().positive().max(1).default(0.05).describe('largest accepted distance from the oracle, as a fraction'),
+        maxAgeMs: z.int().positive().default(10_000),
+      }),
       output: z.object({
-        symbol: z.string(), valid: z.boolean(), reasons: z.array(z.string()), price: z.number(), oraclePrice: z.number().nullable().describe('dollars per whole token; null where no oracle has it'),
-        oracleDeviation: z.number().nullable(), ageMs: z.int(), sources: z.array(z.object({ pool: address(), dex: z.string(), price: z.number(), depth: z.number(), deviation: z.number() })),
+        symbol: z.string(),
+        valid: z.boolean(),
+        reasons: z.array(z.string()),
+        price: z.number(),
+        oraclePrice: z.number().nullable().describe('dollars per whole token; null where no oracle has it'),
+        oracleDeviation: z.number().nullable(),
+        ageMs: z.int(),
+        sources: z.array(z.object({ pool: address(), dex: z.string(), price: z.number(), depth: z.number(), deviation: z.number() })),
       }),
       example: { symbol: 'WBTC' },
       run: async ({ symbol, maxDeviation, maxAgeMs }, { market, chain, now }) => {
@@ -129,7 +147,8 @@ export default defineServer({
         const oracleDeviation = inQuote === undefined ? null : current.price / inQuote - 1
         const reasons: string[] = []
         if (current.ageMs > maxAgeMs) reasons.push(`the state is ${current.ageMs} ms old, more than ${maxAgeMs}`)
-        if (oracleDeviation !== null && Math.abs(oracleDeviation) > maxDeviation) reasons.push(`the median is ${(oracleDeviation * 100).toFixed(2)} % from the oracle, more than ${maxDeviation * 100} %`)
+        if (oracleDeviation !== null && Math.abs(oracleDeviation) > maxDeviation)
+          reasons.push(`the median is ${(oracleDeviation * 100).toFixed(2)} % from the oracle, more than ${maxDeviation * 100} %`)
         if (market.failure) reasons.push(market.failure)
         if (current.confidence < 0.3) reasons.push(`confidence is only ${current.confidence.toFixed(2)}`)
         const sources = quotesOf(token.address, market.pools.values(), market.prices()).map((quote) => {

@@ -1,0 +1,411 @@
+/** The whole system as a user starts it: it trades, explains, refuses, heals, stops, and remembers. */
+import { readFileSync, statSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { encodeFunctionData, parseAbi } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
+import type { Address } from '../src/amm/index.ts'
+import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
+import { connectMcp } from '../src/mcp/client.ts'
+import type { ToolListing } from '../src/mcp/schema.ts'
+import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
+
+const fleet = new Fleet(21_000, ['--block-seconds', '1'])
+const all = (status: StatusView) => ({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
+const healthy = async () => Object.values(all(await fleet.status())).every((service) => service.status === 'healthy')
+
+beforeAll(async () => void (await fleet.start()))
+afterAll(() => fleet.dispose())
+
+describe('trading', () => {
+  test('the first profit is booked within 30 s, and one line says so', async () => {
+    await fleet.until('a profitable trade', async () => (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n))
+    await fleet.until(
+      'a line per trade',
+      async () => /block \d+ .+→.+ (aave-v3|balancer-v2|uniswap-v3|uniswap-v2) .*predicted .*realised .*gas .*0x[0-9a-f]{64}/.test(fleet.output()),
+      5_000,
+    )
+  })
+
+  test('the books equal the chain: treasury per token, and the operator for gas, between two final blocks', async () => {
+    const chain = new JsonRpcChain({ url: fleet.url(8545, '') })
+    const status = await fleet.status()
+    const accounts = status.accounts as NonNullable<StatusView['accounts']>
+    const balanceOf = parseAbi(['function balanceOf(address) view returns (uint256)'])
+    const tokens = [...new Set((await fleet.trades()).map((trade) => trade.token))] as Address[]
+    const balances = async (block: number) => ({
+      native: await chain.balance(accounts.operator as Address, block),
+      tokens: await Promise.all(
+        tokens.map(async (token) =>
+          BigInt(await chain.call({ to: token, data: encodeFunctionData({ abi: balanceOf, functionName: 'balanceOf', args: [accounts.treasury as Address] }) }, block)),
+        ),
+      ),
+    })
+    const from = (await chain.block('finalized')).number - 3
+    await fleet.until('more final blocks', async () => (await chain.block('finalized')).number >= from + 12)
+    const to = from + 8
+    // Booking follows finality by a moment.
+    await fleet.until('bookings up to there', async () => ((await fleet.trades())[0]?.block ?? 0) > to)
+    const [before, after] = [await balances(from), await balances(to)]
+    const booked = (await fleet.trades()).filter((trade) => trade.block > from && trade.block <= to)
+    expect(booked.length).toBeGreaterThan(0)
+    tokens.forEach((token, index) => {
+      const profit = booked.filter((trade) => trade.token === token).reduce((sum, trade) => sum + BigInt(trade.realisedProfit), 0n)
+      expect((after.tokens[index] as bigint) - (before.tokens[index] as bigint)).toBe(profit)
+    })
+    expect(before.native - after.native).toBe(booked.reduce((sum, trade) => sum + BigInt(trade.gasCost), 0n))
+    chain.close()
+  })
+
+  test('where nothing moved, realised is what was predicted, always; the shares are shown', async () => {
+    const trades = await fleet.trades()
+    const asPredicted = trades.filter((trade) => trade.outcome === 'as-predicted')
+    expect(asPredicted.length).toBeGreaterThan(0)
+    for (const trade of asPredicted) expect(trade.realisedProfit).toBe(trade.predictedProfit)
+    for (const trade of trades) expect(['as-predicted', 'state-moved', 'reverted']).toContain(trade.outcome)
+    const { metrics } = await fleet.status()
+    expect(Object.values(metrics?.outcomeShares ?? {}).reduce((sum, share) => sum + share, 0)).toBeCloseTo(1)
+  })
+
+  test('each opportunity has its reasons, numbers and policy versions', async () => {
+    const { opportunities } = await fleet.get<{
+      opportunities: { id: string; verdict: string; refusedBy: string | null; reasons: { ok: boolean }[]; policies: Record<string, number> }[]
+    }>(8000, '/opportunities?limit=200')
+    expect(opportunities.length).toBeGreaterThan(0)
+    for (const found of opportunities) {
+      expect(found.policies).toEqual({ gas: 1, risk: 1, lender: 1 })
+      expect(found.reasons.length).toBeGreaterThan(8)
+      expect(found.verdict === 'trade').toBe(found.reasons.every((reason) => reason.ok))
+    }
+    const traded = opportunities.find((found) => found.verdict === 'trade')
+    const answer = await (await fleet.query(8073, { type: 'explain_opportunity', id: traded?.id })).json()
+    expect(answer.result).toMatchObject({ id: traded?.id, verdict: 'trade', summary: expect.stringContaining('net of gas') })
+  })
+})
+
+describe('bad input', () => {
+  test.each([
+    ['a missing symbol', { type: 'price_query' }, 400, 'bad-argument', /symbol/],
+    ['an unknown symbol', { type: 'price_query', symbol: 'NOPE' }, 404, 'unknown-symbol', /NOPE/],
+    ['no JSON', 'symbol=ETH', 400, 'bad-json', /not JSON/],
+    ['10 MB', 'x'.repeat(10_000_000), 413, 'too-large', /larger than/],
+    ['an extra field', { type: 'price_query', symbol: 'ETH', colour: 'red' }, 400, 'bad-argument', /colour/],
+    ['an unknown tool', { type: 'sell_all' }, 404, 'unknown-tool', /sell_all/],
+    ['no tool', {}, 400, 'bad-argument', /type/],
+  ] as const)('%s is refused clearly', async (_, body, status, code, message) => {
+    const response = await fleet.query(8091, body)
+    const { error } = (await response.json()) as { error: { code: string; message: string } }
+    expect([response.status, error.code]).toEqual([status, code])
+    expect(error.message).toMatch(message)
+    expect((await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).status).toBe(200)
+  })
+
+  test('the price is live, by curl and by the command line', async () => {
+    const { result } = (await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()) as { result: { price: number; ageMs: number } }
+    expect(result.price).toBeGreaterThan(2_000)
+    expect(result.ageMs).toBeLessThan(3_000)
+    const { code, stdout } = await kintsugi(['call', 'mcp_price_feed_server', 'price_query', '{"symbol":"ETH"}', '--data', fleet.data, '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout).price).toBeGreaterThan(2_000)
+    const wrong = await kintsugi(['call', 'mcp_price_feed_server', 'price_query', '{"symbol":"NOPE"}', '--data', fleet.data])
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('no token is called "NOPE"')])
+  })
+})
+
+describe('every service', () => {
+  test('answers health, ready, metrics, capabilities and tools; each example runs; a bad input names the field', async () => {
+    const status = await fleet.status()
+    for (const [id, service] of Object.entries({ ...status.servers, ...status.agents })) {
+      const port = (service.port as number) - fleet.offset
+      for (const path of ['/health', '/ready', '/capabilities']) expect((await fetch(fleet.url(port, path))).status, `${id} ${path}`).toBe(200)
+      expect(await (await fetch(fleet.url(port, '/metrics'))).text()).toContain('kintsugi_uptime_seconds')
+      const { tools } = await fleet.get<{ tools: ToolListing[] }>(port, '/tools')
+      expect(tools.length).toBeGreaterThan(0)
+      for (const tool of tools) {
+        expect(tool.description.length, `${id} ${tool.name}`).toBeGreaterThan(30)
+        expect(tool.inputSchema.type).toBe('object')
+        const needsToken = tool._meta['kintsugi/effect'] !== 'read' || tool._meta['kintsugi/guarded']
+        const bearer = { authorization: `Bearer ${fleet.token}` }
+        const example = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name }, bearer)
+        const body = (await example.json()) as { result?: unknown; error?: { code: string } }
+        expect(body.result !== undefined || ['not-found', 'no-loan'].includes(body.error?.code ?? ''), `${id} ${tool.name}: ${JSON.stringify(body.error)}`).toBe(true)
+        const bad = (await (await fleet.query(port, { type: tool.name, nonsense: 1 }, bearer)).json()) as { error: { code: string; message: string } }
+        expect([bad.error.code, bad.error.message], `${id} ${tool.name}`).toEqual(['bad-argument', expect.stringContaining('nonsense')])
+        const anonymous = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name })
+        if (needsToken) expect(anonymous.status, `${id} ${tool.name}`).toBe(401)
+        const wrong = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name }, { authorization: 'Bearer wrong' })
+        expect(wrong.status).toBe(401)
+      }
+    }
+  })
+
+  test('foreign Host and Origin headers get 403, ours get through', async () => {
+    const status = await fleet.status()
+    const raw = (port: number, headers: string[]) =>
+      new Promise<number>((resolve, reject) => {
+        const socket = connect(port, '127.0.0.1', () => socket.write(`GET /health HTTP/1.1\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n`))
+        let text = ''
+        socket
+          .on('data', (chunk) => (text += chunk))
+          .on('close', () => resolve(Number(text.split(' ')[1] ?? 0)))
+          .on('error', reject)
+      })
+    for (const service of Object.values({ ...status.servers, ...status.agents, ...status.main })) {
+      const port = service.port as number
+      for (const host of ['localhost', `127.0.0.1:${port}`, '[::1]', `LOCALHOST:${port}`]) expect(await raw(port, [`Host: ${host}`]), `Host ${host}`).toBe(200)
+      for (const host of ['evil.com', '127.0.0.1.evil.com', `evil.com:${port}`, 'localhost.evil.com', '']) {
+        const code = await raw(port, host === '' ? ['X-No: host'] : [`Host: ${host}`])
+        expect(code >= 400 && code < 500, `Host ${host || '(none)'} gave ${code}`).toBe(true)
+      }
+      for (const origin of ['http://evil.com', 'null', 'http://127.0.0.1.evil.com', 'https://localhost.evil.com'])
+        expect(await raw(port, ['Host: localhost', `Origin: ${origin}`]), `Origin ${origin}`).toBe(403)
+      expect(await raw(port, ['Host: localhost', `Origin: http://localhost:${port}`])).toBe(200)
+    }
+  })
+
+  test('both revisions of MCP are served, at a service and at the gateway', async () => {
+    for (const [port, tool] of [
+      [8091, 'price_query'],
+      [8000, 'mcp_price_feed_server__price_query'],
+    ] as const) {
+      const modern = await connectMcp({ url: fleet.url(port, '/mcp') })
+      expect(modern.protocolVersion).toBe('2026-07-28')
+      expect((await modern.listTools()).map((listed) => listed.name)).toContain(tool)
+      expect((await modern.callTool(tool, { symbol: 'ETH' })).price).toBeGreaterThan(2_000)
+      await expect(modern.callTool(tool, { symbol: 'NOPE' })).rejects.toMatchObject({ code: 'unknown-symbol' })
+      await modern.close()
+      const legacy = async (method: string, params: object) => {
+        const response = await fetch(fleet.url(port, '/mcp'), {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25' },
+          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+        })
+        const text = await response.text()
+        return JSON.parse(text.startsWith('{') ? text : (/data: (.*)/.exec(text)?.[1] ?? '{}'))
+      }
+      expect((await legacy('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } })).result.protocolVersion).toBe('2025-11-25')
+      expect((await legacy('tools/call', { name: tool, arguments: { symbol: 'ETH' } })).result.structuredContent.price).toBeGreaterThan(2_000)
+    }
+  })
+
+  test('a write needs the token at the gateway too, and never gets through without', async () => {
+    const call = (headers: Record<string, string>) =>
+      fetch(fleet.url(8000, '/mcp'), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', ...headers },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } } }),
+      })
+    expect((await call({})).status).toBe(401)
+    expect((await call({ authorization: 'Bearer nonsense' })).status).toBe(401)
+    expect((await call({ authorization: `Bearer ${fleet.token}` })).status).toBe(200)
+    expect((await fetch(fleet.url(8000, '/restart/dashboard'), { method: 'POST' })).status).toBe(401)
+    expect(statSync(join(fleet.data, 'token')).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe('coordination', () => {
+  test('a job over two services is run and joined; a wrong tool is refused by name', async () => {
+    const bearer = { authorization: `Bearer ${fleet.token}` }
+    const steps = [
+      { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'ETH' } },
+      { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'NOPE' } },
+      { service: 'mcp_monitoring_server', tool: 'host_resources' },
+    ]
+    const { result } = (await (await fleet.query(8077, { type: 'coordinate', description: 'a test', steps, wait: true }, bearer)).json()) as {
+      result: { status: string; steps: { status: string; attempts: number; error?: { code: string } }[] }
+    }
+    expect(result.status).toBe('failed')
+    expect(result.steps.map((step) => [step.status, step.error?.code])).toEqual([
+      ['done', undefined],
+      ['failed', 'unknown-symbol'],
+      ['done', undefined],
+    ])
+    const refused = (await (await fleet.query(8077, { type: 'coordinate', description: 'x', steps: [{ service: 'mcp_price_feed_server', tool: 'nope' }] }, bearer)).json()) as {
+      error: { message: string }
+    }
+    expect(refused.error.message).toMatch(/steps\.0\.tool/)
+  })
+
+  test('events tell of blocks and trades as they happen', async () => {
+    const seen = new Set<string>()
+    const socket = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'))
+    socket.on('message', (data) => seen.add((JSON.parse(String(data)) as EventView).type))
+    await fleet.until('hello, blocks and trades', async () => ['hello', 'block', 'trade'].every((type) => seen.has(type)))
+    socket.close()
+    const foreign = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'), { origin: 'http://evil.com' })
+    expect(await new Promise((resolve) => foreign.on('error', (error) => resolve(error.message)))).toMatch(/403/)
+  })
+})
+
+describe('trouble', () => {
+  const freshCall = async (since: number) => {
+    const response = await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, { connection: 'close' })
+    return response.status === 200 && ((await response.json()) as { result: { observedAt: number } }).result.observedAt > since
+  }
+
+  test('a second start says so and changes nothing', async () => {
+    const before = await fleet.status()
+    const { code, stdout } = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)])
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/already runs.*Nothing was changed/s)])
+    expect((await fleet.status()).startedAt).toBe(before.startedAt)
+  })
+
+  test('a killed cell is back within a second, on newer data, and connections wait instead of being refused', async () => {
+    for (const service of ['mcp_price_feed_server', 'mcp_monitoring_server', 'mcp_coordinator_server']) {
+      const status = await fleet.status()
+      const { pid, port, restarts } = status.servers[service] as { pid: number; port: number; restarts: number }
+      process.kill(pid, 'SIGKILL')
+      const killed = Date.now()
+      const refused: unknown[] = []
+      const took = await fleet.until(`${service} again`, async () => {
+        const ready = await fetch(`http://127.0.0.1:${port}/ready`, { headers: { connection: 'close' } }).catch((error) => {
+          if (String(error.cause?.code) === 'ECONNREFUSED') refused.push(error)
+          throw error
+        })
+        if (!ready.ok) return false
+        return service === 'mcp_price_feed_server' ? freshCall(killed) : true
+      })
+      expect(refused).toEqual([])
+      expect(took).toBeLessThan(1_000)
+      await fleet.until('everything healthy', healthy)
+      expect((await fleet.status()).servers[service]?.restarts).toBe(restarts + 1)
+    }
+  })
+
+  test('the executor killed in the midst of trading: nothing twice, no gap, trading goes on', async () => {
+    for (let round = 0; round < 2; round++) {
+      const { pid } = (await fleet.status()).agents.transaction_executor as { pid: number }
+      process.kill(pid, 'SIGKILL')
+      await fleet.until('everything healthy', healthy)
+      const booked = (await fleet.trades()).length
+      await fleet.until('more trades', async () => (await fleet.trades()).length > booked + 1)
+    }
+    const trades = await fleet.trades()
+    const nonces = trades.map((trade) => trade.nonce).sort((a, b) => a - b)
+    expect(nonces).toEqual(nonces.map((_, index) => (nonces[0] as number) + index))
+    expect(new Set(trades.map((trade) => trade.hash)).size).toBe(trades.length)
+  })
+
+  test('the gateway, the detector and the hub, killed: all come back', async () => {
+    for (const [group, service] of [
+      ['main', 'coordination_system'],
+      ['agents', 'arbitrage_detector'],
+      ['infrastructure', 'hub'],
+    ] as const) {
+      process.kill((await fleet.status())[group][service]?.pid as number, 'SIGKILL')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await fleet.until(`${service} and everything else`, healthy)
+      const booked = (await fleet.trades()).length
+      await fleet.until(`trades after ${service}`, async () => (await fleet.trades()).length > booked)
+    }
+  })
+
+  test('a killed database loses no booked trade, and trading resumes', async () => {
+    const before = await fleet.trades()
+    process.kill((await fleet.status()).infrastructure.database?.pid as number, 'SIGKILL')
+    await fleet.until('the ledger again', async () => (await fleet.status()).metrics !== null && healthy())
+    const after = await fleet.trades()
+    for (const trade of before) expect(after).toContainEqual(trade)
+    await fleet.until('more trades', async () => (await fleet.trades()).length > after.length)
+  })
+
+  test('a hung cell is noticed, killed and replaced', async () => {
+    const { pid } = (await fleet.status()).servers.mcp_price_feed_server as { pid: number }
+    process.kill(pid, 'SIGSTOP')
+    const stopped = Date.now()
+    await fleet.until('an answer', () => freshCall(stopped), 10_000)
+    expect((await fleet.status()).servers.mcp_price_feed_server?.pid).not.toBe(pid)
+  })
+
+  test('without the chain trading stops with a clear state, and resumes when it is back', async () => {
+    await fleet.until('everything healthy', healthy)
+    const before = await fleet.trades()
+    const genesis = (await fleet.status()).chain?.genesis
+    process.kill((await fleet.status()).infrastructure.chain?.pid as number, 'SIGKILL')
+    let clear = ''
+    await fleet.until('a clear state', async () => {
+      const degraded = Object.values(all(await fleet.status())).find((service) => /chain/.test(service.detail ?? ''))
+      clear = degraded?.detail ?? ''
+      return degraded !== undefined
+    })
+    expect(clear).toMatch(/the chain/)
+    await fleet.until('a new chain', async () => (await healthy()) && (await fleet.status()).chain?.genesis !== genesis)
+    await fleet.until('trades on it', async () => (await fleet.trades()).some((trade) => trade.genesis !== genesis))
+    const after = await fleet.trades()
+    for (const trade of before) expect(after).toContainEqual(trade)
+    // Numbers never repeat: the new chain starts above everything in the ledger.
+    expect(Math.min(...after.filter((trade) => trade.genesis !== genesis).map((trade) => trade.block))).toBeGreaterThan(Math.max(...before.map((trade) => trade.block)))
+  })
+})
+
+describe('the end', () => {
+  let booked: TradeView[]
+
+  test('kintsugi test passes on the running system', async () => {
+    const { code, stdout } = await kintsugi(['test', '--data', fleet.data])
+    expect(stdout).toMatch(/\d+ passed, 0 failed/)
+    expect(code).toBe(0)
+  })
+
+  test('the key is in no log, no environment and no command line but the signer’s own file', async () => {
+    const key = readFileSync(join(fleet.data, 'keys/operator.key'), 'utf8').trim().slice(2)
+    const processes = processesOf(fleet.data)
+    expect(processes.length).toBeGreaterThan(5)
+    for (const line of processes) {
+      const pid = line.split(' ')[0]
+      expect(line).not.toContain(key)
+      expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain(key)
+    }
+    for (const name of ['keeper', 'transaction_executor', 'spare', 'localnet', 'agents', 'trading']) expect(fleet.log(name)).not.toContain(key)
+    expect(JSON.stringify(await fleet.status())).not.toContain(key)
+  })
+
+  test('Ctrl-C stops everything within 10 s, and leaves no process', async () => {
+    booked = await fleet.trades()
+    const took = await fleet.stop('SIGINT')
+    expect(fleet.child?.exitCode).toBe(0)
+    expect(took).toBeLessThan(10_000)
+    expect(processesOf(fleet.data)).toEqual([])
+    const status = await kintsugi(['status', '--data', fleet.data])
+    expect([status.code, status.stderr]).toEqual([1, expect.stringContaining('no fleet is running')])
+  })
+
+  test('started again it remembers, `down` stops it from elsewhere, --fresh forgets', async () => {
+    await fleet.start()
+    const trades = await fleet.trades()
+    for (const trade of booked) expect(trades).toContainEqual(trade)
+    const down = await kintsugi(['down', '--data', fleet.data, '--json'])
+    expect(down.code).toBe(0)
+    expect(JSON.parse(down.stdout).elapsedMs).toBeLessThan(10_000)
+    expect(processesOf(fleet.data)).toEqual([])
+    const again = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset), '--fresh', '--detach'])
+    expect(again.code).toBe(0)
+    expect((await fleet.status()).metrics?.tradesBooked).toBeLessThan(booked.length)
+    expect((await kintsugi(['down', '--data', fleet.data])).code).toBe(0)
+    expect(processesOf(fleet.data)).toEqual([])
+  })
+
+  test('a taken port is named, with what to do; nothing is left running', async () => {
+    const blocker = createServer().listen(8091 + fleet.offset, '127.0.0.1')
+    await new Promise((resolve) => blocker.once('listening', resolve))
+    const { code, stderr } = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(new RegExp(`${8091 + fleet.offset} \\(mcp_price_feed_server\\)`))
+    expect(stderr).toMatch(/--port-offset/)
+    blocker.close()
+    expect(processesOf(fleet.data)).toEqual([])
+  })
+
+  test('bad settings are all reported before anything starts; a missing binary says how to name one', async () => {
+    const bad = await kintsugi(['up', '--data', fleet.data], { BATCH_SIZE: '-1', LOG_LEVEL: 'loud' })
+    expect([bad.code, bad.stderr]).toEqual([1, expect.stringMatching(/2 values.*LOG_LEVEL.*BATCH_SIZE/s)])
+    const missing = await kintsugi(['up', '--data', fleet.data], { KINTSUGI_ANVIL: '/nowhere/anvil' })
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/KINTSUGI_ANVIL names \/nowhere\/anvil/)])
+    const key = 'ab'.repeat(31)
+    const wrongKey = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)], { ARBITRAGE_PRIVATE_KEY: key })
+    expect([wrongKey.code, wrongKey.stderr]).toEqual([1, expect.stringContaining('not a private key')])
+    expect(wrongKey.stderr + wrongKey.stdout).not.toContain(key)
+  })
+})

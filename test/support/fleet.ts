@@ -1,0 +1,145 @@
+/** A whole fleet for a test, started as a user starts it: the command line, a data folder of its own, ports moved out of the way. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { StatusView, TradeView } from '../../src/gateway/api/schema.ts'
+
+const root = join(import.meta.dirname, '../..')
+const cli = join(root, 'bin/kintsugi.mjs')
+
+export interface Outcome {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs the command line to its end. */
+export async function kintsugi(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [cli, ...args], {
+    env: { ...process.env, NO_COLOR: '1', KINTSUGI_HOME: undefined, ...env } as NodeJS.ProcessEnv,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr] = [collect(child, 'stdout'), collect(child, 'stderr')]
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout: stdout(), stderr: stderr() }
+}
+
+function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string {
+  let text = ''
+  child[stream]?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  return () => text
+}
+
+export class Fleet {
+  readonly data: string
+  readonly offset: number
+  child: ChildProcess | undefined
+  output: () => string = () => ''
+  readonly #args: readonly string[]
+  readonly #env: NodeJS.ProcessEnv
+
+  constructor(offset: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+    this.data = mkdtempSync(join(tmpdir(), 'kintsugi-fleet-'))
+    this.offset = offset
+    this.#args = args
+    this.#env = env
+  }
+
+  /** Starts it in the foreground and waits until everything is ready. */
+  async start(timeoutMs = 40_000): Promise<this> {
+    const child = spawn(process.execPath, [cli, 'up', '--data', this.data, '--port-offset', String(this.offset), ...this.#args], {
+      env: { ...process.env, NO_COLOR: '1', DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '', ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.child = child
+    const [stdout, stderr] = [collect(child, 'stdout'), collect(child, 'stderr')]
+    this.output = () => stdout() + stderr()
+    const deadline = Date.now() + timeoutMs
+    while (!stdout().includes('ready after')) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the fleet did not come up:\n${this.output()}\n${this.log('keeper')}${this.log('localnet')}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    return this
+  }
+
+  log(name: string): string {
+    try {
+      return readFileSync(join(this.data, 'logs', `${name}.log`), 'utf8')
+    } catch {
+      return ''
+    }
+  }
+
+  get token(): string {
+    return readFileSync(join(this.data, 'token'), 'utf8')
+  }
+
+  url(port: number, path: string): string {
+    return `http://127.0.0.1:${port + this.offset}${path}`
+  }
+
+  async get<T>(port: number, path: string): Promise<T> {
+    return (await fetch(this.url(port, path))).json() as Promise<T>
+  }
+
+  status(): Promise<StatusView> {
+    return this.get(8000, '/status')
+  }
+
+  async trades(): Promise<TradeView[]> {
+    return (await this.get<{ trades: TradeView[] }>(8000, '/trades?limit=10000')).trades
+  }
+
+  query(port: number, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(this.url(port, '/query'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+  }
+
+  /** Waits for a condition on the running system. */
+  async until(what: string, check: () => Promise<boolean>, timeoutMs = 30_000): Promise<number> {
+    const started = Date.now()
+    for (;;) {
+      if (await check().catch(() => false)) return Date.now() - started
+      if (Date.now() - started > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms\n${this.output().slice(-2_000)}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
+  /** Ctrl-C. Returns how long it took. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number> {
+    const child = this.child
+    if (!child || child.exitCode !== null) return 0
+    const started = Date.now()
+    child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
+    await once(child, 'exit')
+    clearTimeout(timer)
+    return Date.now() - started
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop()
+    rmSync(this.data, { recursive: true, force: true })
+  }
+}
+
+/** Processes whose environment or command line names the data folder: what a stopped fleet must not leave. */
+export function processesOf(data: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        return command.includes(data) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`KINTSUGI_DATA=${data}`) ? [`${pid} ${command}`] : []
+      } catch {
+        return []
+      }
+    })
+}
