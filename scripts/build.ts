@@ -39,8 +39,10 @@ export async function build(): Promise<void> {
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
     logLevel: 'warning',
   })
+  // Whoever builds (a test, say), the page is the one for production.
+  process.env.NODE_ENV = 'production'
   const { build: bundlePage } = await import('vite')
-  await bundlePage({ configFile: join(root, 'src/web/vite.config.ts'), logLevel: 'warn' })
+  await bundlePage({ configFile: join(root, 'src/web/vite.config.ts'), mode: 'production', logLevel: 'warn' })
   writeFileSync(stamp, '')
 }
 

@@ -60,7 +60,7 @@ export interface Settings {
 }
 
 /** Only these names are taken from `.env`; the key's line is left to the signer. */
-export const SETTING_NAMES = Object.keys(schema.shape)
+const SETTING_NAMES = Object.keys(schema.shape)
 
 /** `.env` as name and value, for the names asked for. Lines that are not `NAME=value` are passed over. */
 export function readDotEnv(path: string, names: readonly string[]): Record<string, string> {

@@ -1,7 +1,6 @@
 /** Integer arithmetic as Solidity does it: `bigint` division truncates, which for non-negative values is floor. */
 
 export const Q96 = 1n << 96n
-export const MAX_UINT128 = (1n << 128n) - 1n
 export const MAX_UINT256 = (1n << 256n) - 1n
 
 /** `a * b / denominator`, rounded down. Source: Uniswap v3-core FullMath.mulDiv (without its 256-bit overflow, which callers bound). */

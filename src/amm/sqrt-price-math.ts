@@ -17,7 +17,7 @@ export function amount1Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, ro
 }
 
 /** The price after `amountIn` (net of fee) of the input token, always rounded in the pool's favour. */
-export function nextSqrtPriceFromInput(sqrtPrice: bigint, liquidity: bigint, amountIn: bigint, zeroForOne: boolean): bigint {
+function nextSqrtPriceFromInput(sqrtPrice: bigint, liquidity: bigint, amountIn: bigint, zeroForOne: boolean): bigint {
   if (!zeroForOne) return sqrtPrice + mulDiv(amountIn, Q96, liquidity)
   if (amountIn === 0n) return sqrtPrice
   const numerator = liquidity << 96n

@@ -87,7 +87,7 @@ const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000 } as const
 const GAS_ROOM = 2
 
 /** What the route is expected to burn, before a simulation says it better. */
-export function estimateGas(opportunity: Pick<Opportunity, 'legs' | 'loan'>): number {
+function estimateGas(opportunity: Pick<Opportunity, 'legs' | 'loan'>): number {
   return BASE_GAS + LOAN_GAS[opportunity.loan.kind] + opportunity.legs.reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
 }
 

@@ -40,7 +40,7 @@ export function quotesOf(token: Address, pools: Iterable<Pool>, known: ReadonlyM
 }
 
 /** The depth-weighted median of quotes; `undefined` for none. */
-export function medianPrice(quotes: readonly PoolQuote[]): TokenPrice | undefined {
+function medianPrice(quotes: readonly PoolQuote[]): TokenPrice | undefined {
   const sorted = [...quotes].filter((quote) => quote.depth > 0).sort((a, b) => a.rate - b.rate)
   const depth = sorted.reduce((sum, quote) => sum + quote.depth, 0)
   let passed = 0

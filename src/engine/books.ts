@@ -3,7 +3,7 @@ import { parseAbi, toEventSelector } from 'viem'
 import type { Address } from '../amm/index.ts'
 import { classify } from '../arbitrage/index.ts'
 import type { ExecuteIntent } from '../intents/index.ts'
-import type { Chain, Hex, Log, Receipt } from '../ports/chain.ts'
+import type { Chain, Log, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Trade, TransactionRecord } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
 

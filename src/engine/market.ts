@@ -217,7 +217,7 @@ function decodePool(descriptor: PoolDescriptor, state: Hex): Pool | undefined {
 }
 
 /** The pool after one of its events; `undefined` for an event that changes nothing we hold. */
-export function applyLog(pool: Pool, log: Log): Pool | undefined {
+function applyLog(pool: Pool, log: Log): Pool | undefined {
   const word = (index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)
   const signed = (value: bigint, bits: number) => Number(BigInt.asIntN(bits, value))
   const topic = log.topics[0]

@@ -1,2 +1,2 @@
 export { encodeExecute, encodePlan } from './encode.ts'
-export { type CancelIntent, cancelIntent, type ExecuteIntent, executeIntent, type Intent, intent } from './intents.ts'
+export { type ExecuteIntent, type Intent, intent } from './intents.ts'

@@ -21,7 +21,7 @@ const fees = {
   lease: z.number().int().nonnegative(),
 }
 
-export const executeIntent = z.object({
+const executeIntent = z.object({
   type: z.literal('execute'),
   ...fees,
   executor: address,
@@ -38,9 +38,8 @@ export const executeIntent = z.object({
 })
 
 /** Fills a nonce with a transfer of nothing to ourselves: how a stuck transaction is withdrawn. */
-export const cancelIntent = z.object({ type: z.literal('cancel'), ...fees })
+const cancelIntent = z.object({ type: z.literal('cancel'), ...fees })
 
 export const intent = z.discriminatedUnion('type', [executeIntent, cancelIntent])
 export type ExecuteIntent = z.infer<typeof executeIntent>
-export type CancelIntent = z.infer<typeof cancelIntent>
 export type Intent = z.infer<typeof intent>

@@ -56,7 +56,7 @@ const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, fee
   ['uniswap_v3', 'WMATIC/USDT', 500_000, 10_000],
 ]
 
-export const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10000: 200 }
+const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10000: 200 }
 
 /** Ranges around the price as fractions, and each one's share of the pool's depth, as liquidity providers spread it. */
 const RANGES: readonly (readonly [width: number, share: number])[] = [

@@ -7,7 +7,7 @@ import { packageRoot } from '../std/package-root.ts'
 export type ProcessName = 'keeper' | 'cell' | 'hub' | 'localnet' | 'signer'
 
 /** The file of a process. */
-export function processFile(name: ProcessName): string {
+function processFile(name: ProcessName): string {
   const root = packageRoot()
   const bundled = join(root, 'dist', `${name}.js`)
   return existsSync(bundled) ? bundled : join(root, 'src/processes', `${name}.ts`)

@@ -53,7 +53,7 @@ export function ledgerUrl(plan: RunPlan): string {
   return `postgres://kintsugi:${readFileSync(join(plan.dataFolder, 'postgres.password'), 'utf8')}@127.0.0.1:${plan.databasePort}/postgres`
 }
 
-export function chainUrl(plan: RunPlan): string {
+function chainUrl(plan: RunPlan): string {
   return plan.external.chain ? (process.env.POLYGON_RPC_URL as string) : `ws://127.0.0.1:${plan.chainPort}`
 }
 

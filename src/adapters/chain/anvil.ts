@@ -1,5 +1,5 @@
 /** How the embedded chain is started. */
-export const LOCAL_CHAIN_ID = 31_337
+const LOCAL_CHAIN_ID = 31_337
 
 export interface AnvilOptions {
   port: number

@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../../std/json.ts'
 
 /** The descriptors of the socket in the signer, and of the key where one was handed over. */
 export const SIGNER_FD = 3
-export const KEY_FD = 4
+const KEY_FD = 4
 const TIMEOUT_MS = 10_000
 const RESTART_MS = 200
 

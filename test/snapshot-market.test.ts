@@ -1,0 +1,38 @@
+/** A market built from a snapshot of the real one: the arbitrage that was in it is found, executed and booked. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Fleet, kintsugi } from './support/fleet.ts'
+
+const file = join(import.meta.dirname, '../../shared/data/mainnet-18806161.json')
+const there = existsSync(file)
+if (!there) console.log(`skipped: the market of a snapshot, since ${file} is not there`)
+
+describe.runIf(there)('mainnet at block 18806161', () => {
+  const fleet = new Fleet(25_000, ['--market', file, '--block-seconds', '1'])
+  beforeAll(async () => void (await fleet.start()))
+  afterAll(() => fleet.dispose())
+
+  test('what could be earned there is earned, and said in ETH', async () => {
+    // The best cycle of those pools, computed apart from the engine: 315373333039184 wei over SEXY.
+    await fleet.until('the best cycle booked', async () => (await fleet.trades()).some((trade) => trade.realisedProfit === '315373333039184'), 50_000)
+    await fleet.until('four trades', async () => (await fleet.trades()).length >= 4, 50_000)
+    for (const trade of await fleet.trades()) {
+      expect(trade.outcome).toBe('as-predicted')
+      expect(trade.realisedProfit).toBe(trade.predictedProfit)
+    }
+    const { stdout } = await kintsugi(['status', '--data', fleet.data])
+    expect(stdout).toMatch(/worth .* WETH or 0\.000[5-9]\d+ ETH; gas/)
+    const status = await fleet.status()
+    expect(status.chain).toMatchObject({ network: 'snapshot', nativeSymbol: 'ETH' })
+    const profit = BigInt(Object.values(status.metrics?.profitBooked ?? {})[0] ?? 0)
+    expect(profit).toBeGreaterThan(BigInt(status.metrics?.gasBooked ?? 0))
+  }, 110_000)
+
+  test('a file that is not a snapshot is refused with the field', async () => {
+    const { code, stderr } = await kintsugi(['up', '--data', `${fleet.data}-other`, '--market', join(import.meta.dirname, '../package.json')])
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/not a market-snapshot\/1: schema/)])
+    const missing = await kintsugi(['up', '--data', `${fleet.data}-other`, '--market', '/nowhere.json'])
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/there is no file \/nowhere\.json/)])
+  })
+})
