@@ -16,7 +16,7 @@ function newest(folder: string): number {
 
 /** Whether the sources changed since the last build. */
 export function isStale(): boolean {
-  return !existsSync(stamp) || statSync(stamp).mtimeMs < Math.max(newest(join(root, 'src')), statSync(join(root, 'package.json')).mtimeMs)
+  return !existsSync(stamp) || statSync(stamp).mtimeMs < Math.max(newest(join(root, 'src')), newest(join(root, 'scripts')), statSync(join(root, 'package.json')).mtimeMs)
 }
 
 export async function build(): Promise<void> {
