@@ -13,6 +13,8 @@ import { Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
+/** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
+const PAPER_BALANCE = 10n ** 24n
 
 export interface ExecutorEvents {
   onDecision(record: DecisionRecord): void
@@ -109,7 +111,7 @@ export class Executor {
         now: now(),
         head: head.number,
         baseFeePerGas: head.baseFeePerGas,
-        operatorBalance: this.#balance,
+        operatorBalance: this.#transactions ? this.#balance : PAPER_BALANCE,
         inFlight,
         busyPools: busy,
         nativeRate: this.#nativeRate(opportunity.token),

@@ -30,7 +30,8 @@ export interface TokenLoanOffers {
   readonly byToken: ReadonlyMap<Address, readonly LoanOffer[]>
 }
 
-async function multicall(chain: Chain, at: Address, calls: readonly { to: Address; data: Hex }[], block: number): Promise<(Hex | undefined)[]> {
+/** Many calls as one, at one block; undefined for each that failed. */
+export async function multicall(chain: Chain, at: Address, calls: readonly { to: Address; data: Hex }[], block: number): Promise<(Hex | undefined)[]> {
   if (calls.length === 0) return []
   const data = encodeFunctionData({ abi: multicallAbi, functionName: 'aggregate3', args: [calls.map((call) => ({ target: call.to, allowFailure: true, callData: call.data }))] })
   const results = decodeFunctionResult({ abi: multicallAbi, functionName: 'aggregate3', data: await chain.call({ to: at, data }, block) })

@@ -16,7 +16,7 @@ import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../mcp/access.ts'
 import type { Bus } from '../ports/bus.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
-import { messageOf } from '../std/errors.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
 import { processCommand, signerEnvironment } from './command.ts'
 import { files, type RunPlan, readPlan, socketPath } from './run-plan.ts'
@@ -131,6 +131,7 @@ export class PortSet {
       case 'metrics':
         return metricsSource(portOf, token)
       case 'signer': {
+        if (plan.mode === 'paper') return noSigner
         const signer = new ProcessSigner({
           ...processCommand('signer'),
           env: signerEnvironment(plan.dataFolder),
@@ -181,3 +182,7 @@ export class PortSet {
     return { offers: (token) => [...(lenders.byToken.get(token) ?? []), ...poolOffers(token, market.pools.values())] }
   }
 }
+
+/** On paper nothing is signed, so no process holds a key. */
+const refuse = () => Promise.reject(new KintsugiError('signer-refused', 'nothing is signed in paper mode'))
+const noSigner: Ports['signer'] = { account: refuse, sign: refuse, close: () => undefined }

@@ -86,6 +86,7 @@ function units(): UnitPlan[] {
   if (!plan.external.redis) result.push({ ...infrastructure, id: 'hub', title: 'Message hub', ...processCommand('hub'), env, port: null, after: [] })
   if (plan.mode === 'local')
     result.push({ ...infrastructure, id: 'localnet', title: 'Local market', ...processCommand('localnet'), env, port: plan.chainPort, after: ['database'] })
+  else result.push({ ...infrastructure, id: 'discovery', title: 'Market discovery', ...processCommand('discovery'), env, port: null, after: [] })
   return [...result, ...plan.cells.map((cell) => cellUnit(cell))]
 }
 

@@ -213,7 +213,7 @@ export class Supervisor {
     for (const spare of this.#spares) spare.child.kill('SIGKILL')
     const waves = [
       [...this.#units.values()].filter((unit) => unit.plan.kind === 'cell'),
-      ...['localnet', 'hub', 'database'].map((id) => [...this.#units.values()].filter((unit) => unit.plan.id === id)),
+      ...['localnet', 'discovery', 'hub', 'database'].map((id) => [...this.#units.values()].filter((unit) => unit.plan.id === id)),
     ]
     for (const [index, wave] of waves.entries()) {
       await Promise.all(wave.map((unit) => this.#end(unit, Math.max(500, (deadline - this.#options.now()) * (index === 0 ? 0.75 : 0.5)))))

@@ -5,6 +5,8 @@ import type { TradeView } from '../gateway/api/schema.ts'
 import { compact } from './format.ts'
 
 const HEIGHT = 180
+/** Profit is booked in steps, and the curve says so. */
+const stepped = uPlot.paths.stepped?.({ align: 1 }) ?? null
 
 export function ProfitChart({ trades, quote, dark }: { trades: readonly TradeView[]; quote: string; dark: boolean }) {
   const holder = useRef<HTMLDivElement>(null)
@@ -29,12 +31,22 @@ export function ProfitChart({ trades, quote, dark }: { trades: readonly TradeVie
         padding: [8, 8, 0, 0],
         cursor: { y: false, points: { size: 6 } },
         legend: { show: false },
-        scales: { x: { time: true } },
+        scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.05] } },
         axes: [
           { ...axis, size: 38 },
           { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) },
         ],
-        series: [{}, { label: quote, stroke: '#d89b2b', width: 2, fill: dark ? 'rgba(216,155,43,.12)' : 'rgba(216,155,43,.16)', points: { show: false } }],
+        series: [
+          {},
+          {
+            label: quote,
+            stroke: '#d89b2b',
+            width: 2,
+            fill: dark ? 'rgba(216,155,43,.12)' : 'rgba(216,155,43,.16)',
+            points: { show: false },
+            ...(stepped ? { paths: stepped } : {}),
+          },
+        ],
       },
       data,
       element,

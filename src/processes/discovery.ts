@@ -1,0 +1,39 @@
+/** Finds the market of a real chain and writes it down for the others; tries again until it can. */
+import { renameSync, writeFileSync } from 'node:fs'
+import { discoverMarket } from '../engine/discovery.ts'
+import { backoffDelay } from '../std/backoff.ts'
+import { messageOf } from '../std/errors.ts'
+import { type FromChild, HEARTBEAT_MS } from '../supervisor/protocol.ts'
+import { PortSet, processEnvironment } from './environment.ts'
+import { files } from './run-plan.ts'
+
+const environment = processEnvironment('discovery')
+const { plan, log } = environment
+const send = (message: FromChild) => process.connected && process.send?.(message)
+let state = 'asking the chain for its pools'
+const RETRY = { firstMs: 500, mostMs: 15_000 }
+
+const beat = () => send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id: 'discovery', ready: state === 'ready', ...(state === 'ready' ? {} : { reason: state }) }] })
+setInterval(beat, HEARTBEAT_MS)
+const stop = () => process.exit(0)
+process.on('message', (message: { type: string }) => message.type === 'stop' && stop())
+process.on('SIGTERM', stop)
+process.on('SIGINT', () => undefined)
+process.on('disconnect', stop)
+
+const chain = await new PortSet(environment, new AbortController().signal).open('chain')
+for (let attempt = 1; state !== 'ready'; attempt++) {
+  try {
+    const manifest = await discoverMarket(chain, plan.settings.batchSize)
+    const { manifest: path } = files(plan.dataFolder)
+    writeFileSync(`${path}.new`, JSON.stringify(manifest, null, 1))
+    renameSync(`${path}.new`, path)
+    log.info({ network: manifest.network, pools: manifest.pools.length }, 'the market is known')
+    state = 'ready'
+  } catch (error) {
+    state = messageOf(error)
+    log.warn({ error: state }, 'the market cannot be found yet')
+    await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt, RETRY, Math.random)))
+  }
+  beat()
+}
