@@ -1,0 +1,120 @@
+/**
+ * Start, memory and recovery of the whole fleet, on real processes.
+ * node bench/fleet.ts [kills per cell, default 10] [stops, default 3]
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import type { StatusView } from '../src/gateway/api/schema.ts'
+import { Fleet } from '../test/support/fleet.ts'
+
+const [kills = 10, stops = 3] = process.argv.slice(2).map(Number)
+const fleet = new Fleet(33_000)
+const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+const ms = (value: number) => `${value.toFixed(0)} ms`
+const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
+
+/** Proportional set size of every process of the fleet, in MB: shared pages counted once. */
+function memory(): { megabytes: number; processes: number } {
+  let kilobytes = 0
+  let processes = 0
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const ours = readFileSync(`/proc/${pid}/environ`, 'utf8').includes(fleet.data) || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(fleet.data) || parentIsOurs(pid)
+      if (!ours) continue
+      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
+      processes++
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  return { megabytes: Math.round(kilobytes / 1024), processes }
+}
+
+/** PostgreSQL's own children rewrite their command line and have no environment of ours. */
+function parentIsOurs(pid: string): boolean {
+  const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return parent !== undefined && parent !== '0' && readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes(`${fleet.data}/postgres`)
+}
+
+/** A call that proves that a service works on state read after `since`. */
+const CALLS: Readonly<Record<string, (since: number) => Promise<boolean>>> = {
+  trading: async (since) => (await answer(8091, { type: 'price_query', symbol: 'ETH' }))?.observedAt > since,
+  infrastructure: async (since) => (await answer(8088, { type: 'host_resources' }))?.observedAt > since,
+  coordination: async () => Array.isArray((await answer(8077, { type: 'list_tasks', limit: 1 }))?.tasks),
+  agents: async (since) => (await fleet.get<{ state: { observedAt: number } }>(9003, '/health')).state?.observedAt > since,
+  transaction_executor: async () => (await answer(9004, { type: 'execution_summary' }))?.tradesBooked >= 0,
+  coordination_system: async () => (await fleet.get<StatusView>(8000, '/status')).metrics !== null,
+  dashboard: async () => (await fleet.get<StatusView>(8080, '/api/status')).metrics !== null,
+}
+// biome-ignore lint/suspicious/noExplicitAny: the shapes differ by tool
+async function answer(port: number, body: unknown): Promise<any> {
+  const response = await fleet.query(port, body, { connection: 'close' })
+  return ((await response.json()) as { result?: unknown }).result
+}
+
+async function recover(cell: string, signal: 'SIGKILL' | 'SIGSTOP'): Promise<number> {
+  const all = (status: StatusView) => Object.values({ ...status.servers, ...status.agents, ...status.main })
+  const services = all(await fleet.get<StatusView>(8080, '/api/status').catch(() => fleet.status())).filter((service) => service.cell === cell)
+  process.kill(services[0]?.pid as number, signal)
+  const since = Date.now()
+  const started = performance.now()
+  for (;;) {
+    const ready = await Promise.all(
+      services.map((service) =>
+        fetch(`http://127.0.0.1:${service.port}/ready`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(200) }).then(
+          (response) => response.ok,
+          () => false,
+        ),
+      ),
+    )
+    if (ready.every(Boolean) && (await CALLS[cell]?.(since).catch(() => false))) return performance.now() - started
+    if (performance.now() - started > 20_000) throw new Error(`${cell} did not come back`)
+    await sleep(2)
+  }
+}
+
+try {
+  const begun = performance.now()
+  await fleet.start()
+  const ready = performance.now() - begun
+  await sleep(1_000)
+  const atStart = memory()
+  await fleet.until('profit booked', async () => (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n))
+  const profit = performance.now() - begun
+  console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${(await fleet.status()).profile} profile\n`)
+  console.log('| what | figure |\n|---|---|')
+  console.log(`| from the command to everything healthy | ${ms(ready)} (of which start phase ${ms((await fleet.status()).readyMs ?? 0)}) |`)
+  console.log(`| from the command to the first profit booked at finality | ${ms(profit)} |`)
+  console.log(`| memory (PSS) after the start, warm spare included | ${atStart.megabytes} MB in ${atStart.processes} processes |`)
+  for (const cell of Object.keys(CALLS)) {
+    const times: number[] = []
+    for (let i = 0; i < kills; i++) {
+      await sleep(2_600)
+      times.push(await recover(cell, 'SIGKILL'))
+    }
+    console.log(
+      `| killed: ${cell} ready and answering on newer data, median / p95 / worst of ${kills} | ${ms(quantile(times, 0.5))} / ${ms(quantile(times, 0.95))} / ${ms(Math.max(...times))} |`,
+    )
+  }
+  const hung: number[] = []
+  for (let i = 0; i < stops; i++) {
+    await sleep(3_000)
+    hung.push(await recover('trading', 'SIGSTOP'))
+  }
+  console.log(`| hung (SIGSTOP): trading noticed, killed and answering, median / worst of ${stops} | ${ms(quantile(hung, 0.5))} / ${ms(Math.max(...hung))} |`)
+  const after = memory()
+  console.log(`| memory (PSS) after all that | ${after.megabytes} MB in ${after.processes} processes |`)
+  const { state } = await fleet.get<{ state: { blockToSentMs: { median: number; p99: number; count: number } } }>(9004, '/health')
+  console.log(
+    `| block seen to transaction sent, median / p99 of ${state.blockToSentMs.count} since its last start | ${state.blockToSentMs.median} ms / ${state.blockToSentMs.p99} ms |`,
+  )
+  const { metrics } = await fleet.status()
+  console.log(
+    `| trades by outcome, ${metrics?.tradesBooked} in all | ${Object.entries(metrics?.outcomeShares ?? {})
+      .map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`)
+      .join(', ')} |`,
+  )
+  console.log(`| Ctrl-C until no process is left | ${ms(await fleet.stop())} |`)
+} finally {
+  await fleet.dispose()
+}
