@@ -3,7 +3,7 @@ import pc from 'picocolors'
 
 export const color = pc
 
-/** `1234567` with 6 decimals is `1.234567`; long tails are cut to `digits` significant decimals. */
+/** `1234567890` with 6 decimals is `1,234.56789`; long tails are cut to `digits` decimals. */
 export function units(amount: bigint | string, decimals: number, digits = 6): string {
   const value = BigInt(amount)
   const negative = value < 0n
@@ -13,7 +13,7 @@ export function units(amount: bigint | string, decimals: number, digits = 6): st
   // Small numbers keep their first significant digits, large ones a fixed few decimals.
   const leading = /^0*/.exec(fraction)?.[0].length ?? 0
   const kept = fraction.slice(0, whole === '0' ? Math.min(decimals, leading + 4) : digits).replace(/0+$/, '')
-  return `${negative ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ' ')}${kept === '' ? '' : `.${kept}`}`
+  return `${negative ? '-' : ''}${whole.replace(/\B(?=(\d{3})+$)/g, ',')}${kept === '' ? '' : `.${kept}`}`
 }
 
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`

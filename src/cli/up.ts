@@ -16,7 +16,9 @@ import type { KeeperMessage } from '../processes/keeper.ts'
 import { openBus } from '../processes/environment.ts'
 import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
+import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
+import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
 import { color, seconds, units } from './format.ts'
 
@@ -202,7 +204,7 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
             keeper.disconnect()
             keeper.unref()
             resolveUp()
-          } else closeBus ??= followTrades(plan, say)
+          } else closeBus ??= followTrades(plan, options.json === true)
           break
         case 'failed':
           reject(new KintsugiError(message.error.code, message.error.message, message.error))
@@ -219,19 +221,25 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
 }
 
 /** One line per trade, as it is booked. */
-function followTrades(plan: RunPlan, say: (text: string) => void): () => void {
+function followTrades(plan: RunPlan, json: boolean): () => void {
   const bus = openBus(plan)
   bus.subscribe<Trade>('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
+    if (json) {
+      console.log(JSON.stringify({ type: 'trade', trade: toPlain(trade) }))
+      return
+    }
+    const { nativeSymbol } = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
     const amount = (value: bigint) => `${units(value, trade.decimals)} ${trade.symbol}`
+    const worth = trade.symbol === `W${nativeSymbol}` || trade.realisedProfit === 0n ? '' : ` (${Number(trade.profitNative.toPrecision(4))} ${nativeSymbol})`
     const mark =
       trade.outcome === 'reverted' || trade.outcome === 'cancelled'
         ? color.red(trade.outcome)
         : trade.outcome === 'as-predicted'
           ? color.green(trade.outcome)
           : color.yellow(trade.outcome)
-    say(
-      `${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}  gas ${units(trade.gasCost, 18)}  ${mark}  ${color.dim(trade.hash)}`,
+    console.log(
+      `${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}${worth}  gas ${units(trade.gasCost, 18)} ${nativeSymbol}  ${mark}  ${color.dim(trade.hash)}`,
     )
   })
   return () => bus.close()

@@ -1,0 +1,206 @@
+/** One account's transactions on a real chain: nothing twice, no gap, whatever the node forgets. */
+import { keccak256 } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { Transactions } from '../src/engine/transactions.ts'
+import { encodeExecute, type ExecuteIntent, type Intent } from '../src/intents/index.ts'
+import { rpc, toHex } from '../src/localnet/rpc.ts'
+import type { Head, Hex, Receipt } from '../src/ports/chain.ts'
+import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../src/ports/ledger.ts'
+import type { Signer } from '../src/ports/signer.ts'
+import { startTestChain, type TestChain } from './support/local-chain.ts'
+
+const account = privateKeyToAccount(keccak256('0x01'))
+const address = account.address.toLowerCase() as `0x${string}`
+let local: TestChain
+
+beforeAll(async () => {
+  local = await startTestChain()
+  await rpc(local.url, 'anvil_setBalance', address, toHex(10n ** 21n))
+})
+afterAll(() => local?.stop())
+
+const signer: Signer = {
+  account: async () => address,
+  close: () => undefined,
+  sign: async (intent: Intent) => {
+    const fees = {
+      chainId: intent.chainId,
+      nonce: intent.nonce,
+      gas: intent.gasLimit,
+      maxFeePerGas: intent.maxFeePerGas,
+      maxPriorityFeePerGas: intent.maxPriorityFeePerGas,
+      type: 'eip1559' as const,
+    }
+    const raw = await account.signTransaction(intent.type === 'execute' ? { ...fees, to: intent.executor, data: encodeExecute(intent) } : { ...fees, to: address })
+    return { raw, hash: keccak256(raw) }
+  },
+}
+
+/** What a ledger must do here, in memory; `failOnSend` stands for a process that died right after writing. */
+function memoryLedger() {
+  const records = new Map<number, { record: TransactionRecord; attempts: NewAttempt[] }>()
+  const ledger = {
+    markLost: async () => 0,
+    decision: async () => undefined,
+    openTransactions: async () => [...records.values()].filter(({ record }) => record.status === 'open').map(({ record, attempts }) => ({ ...record, attempts })),
+    highestNonce: async () => (records.size === 0 ? undefined : Math.max(...records.keys())),
+    recordAttempt: async (attempt: NewAttempt) => {
+      const entry = records.get(attempt.nonce) ?? {
+        record: { genesis: attempt.genesis, account: attempt.account, nonce: attempt.nonce, decisionId: null, status: 'open', attempts: [] } as TransactionRecord,
+        attempts: [],
+      }
+      records.set(attempt.nonce, { ...entry, attempts: [...entry.attempts, attempt] })
+    },
+  }
+  return {
+    ledger: ledger as unknown as Ledger,
+    records,
+    settle: (nonce: number) => records.set(nonce, { ...(records.get(nonce) as never), record: { ...records.get(nonce)?.record, status: 'final' } as TransactionRecord }),
+  }
+}
+
+const decision = { id: 'opp_1', opportunity: { legs: [{ pool: '0xp' }] } } as unknown as DecisionRecord
+let store: ReturnType<typeof memoryLedger>
+let booked: Receipt[]
+beforeEach(() => {
+  store = memoryLedger()
+  booked = []
+})
+
+function make() {
+  const { manifest } = local.market
+  return new Transactions({
+    chain: local.chain,
+    ledger: store.ledger,
+    signer,
+    genesis: manifest.genesis,
+    chainId: manifest.chainId,
+    account: address,
+    lease: 1,
+    now: Date.now,
+    onNote: () => undefined,
+    onFinal: async ({ transaction, receipt }) => {
+      booked.push(receipt)
+      store.settle(transaction.nonce)
+    },
+  })
+}
+
+/** A plan that reverts on chain (nobody is its operator): what is tested is its way there. */
+const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
+  type: 'execute',
+  chainId: local.market.manifest.chainId,
+  account: address,
+  nonce,
+  gasLimit: 100_000n,
+  maxFeePerGas: 10n ** 11n + tip,
+  maxPriorityFeePerGas: tip,
+  lease: 1,
+  executor: local.market.manifest.execution?.executor as `0x${string}`,
+  lender: { kind: 'aave-v3', address: `0x${'a'.repeat(40)}`, isToken0: false },
+  token: `0x${'b'.repeat(40)}`,
+  amount: 1n,
+  minProfit: 1n,
+  deadline: 4_000_000_000,
+  legs: [0, 1].map(() => ({ kind: 'constant-product' as const, pool: `0x${'c'.repeat(40)}` as const, tokenIn: `0x${'b'.repeat(40)}` as const, zeroForOne: true, feeBps: 30 })),
+})
+
+async function mine(transactions: Transactions, blocks = 1): Promise<Head> {
+  let head = await local.chain.block('latest')
+  for (let i = 0; i < blocks; i++) {
+    await rpc(local.url, 'evm_mine')
+    head = await local.chain.block('latest')
+    await transactions.settle()
+    await transactions.finish(head)
+  }
+  return head
+}
+
+const head = () => local.chain.block('latest')
+const nonceOnChain = () => local.chain.transactionCount(address, 'latest')
+
+test('sent, mined, booked once it is final and not before', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const hash = await transactions.submit(intent, decision, await head())
+  expect([...transactions.busyPools()]).toEqual(['0xp'])
+  await mine(transactions, 1)
+  expect([transactions.inFlight, transactions.unsettled, booked.length]).toEqual([0, 1, 0])
+  expect(transactions.busyPools().size).toBe(0)
+  await mine(transactions, 3)
+  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(transactions.unsettled).toBe(0)
+})
+
+test('several at once have nonces without a gap', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const first = await nonceOnChain()
+  await Promise.all(Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head())))
+  expect([...store.records.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
+  await mine(transactions, 4)
+  expect(booked).toHaveLength(6)
+})
+
+test('a transaction that the node dropped is sent again', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const hash = await transactions.submit(intent, decision, await head())
+  await rpc(local.url, 'anvil_dropTransaction', hash)
+  await mine(transactions, 5)
+  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+})
+
+test('one that is not mined is withdrawn at its nonce, and the next ones go on', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const nonce = await nonceOnChain()
+  // So little that no block takes it.
+  const cheap = await transactions.submit((at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }), decision, await head())
+  await transactions.submit(intent, decision, await head())
+  await mine(transactions, 9)
+  expect(store.records.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['execute', 'cancel'])
+  expect(booked.map((receipt) => receipt.transactionHash)).not.toContain(cheap)
+  expect(booked).toHaveLength(2)
+  expect(await nonceOnChain()).toBe(nonce + 2)
+})
+
+test('a reorganisation takes it out: it is sent again and booked once', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const hash = await transactions.submit(intent, decision, await head())
+  await mine(transactions, 1)
+  expect(transactions.inFlight).toBe(0)
+  await rpc(local.url, 'anvil_reorg', 1, [])
+  await transactions.settle()
+  expect(await local.chain.receipt(hash)).toBeUndefined()
+  expect(transactions.inFlight).toBe(1)
+  await mine(transactions, 5)
+  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+})
+
+test('a process that died between writing and sending: its successor sends, nothing is doubled', async () => {
+  const dying = make()
+  await dying.recover()
+  const nonce = await nonceOnChain()
+  const original = local.chain.send.bind(local.chain)
+  const sent: Hex[] = []
+  local.chain.send = async () => {
+    throw new Error('the process died here')
+  }
+  await expect(dying.submit(intent, decision, await head())).rejects.toThrow('died here')
+  local.chain.send = async (raw) => {
+    sent.push(raw)
+    return original(raw)
+  }
+  const successor = make()
+  await successor.recover()
+  expect(sent).toHaveLength(1)
+  const next = await successor.submit(intent, decision, await head())
+  await mine(successor, 4)
+  local.chain.send = original
+  expect(booked.map((receipt) => receipt.transactionHash)).toContain(next)
+  expect(booked).toHaveLength(2)
+  expect(await nonceOnChain()).toBe(nonce + 2)
+})
