@@ -53,11 +53,11 @@ function memoryLedger() {
       records.set(attempt.nonce, { ...entry, attempts: [...entry.attempts, attempt] })
     },
   }
-  return {
-    ledger: ledger as unknown as Ledger,
-    records,
-    settle: (nonce: number) => records.set(nonce, { ...(records.get(nonce) as never), record: { ...records.get(nonce)?.record, status: 'final' } as TransactionRecord }),
+  const settle = (nonce: number) => {
+    const entry = records.get(nonce)
+    if (entry) records.set(nonce, { ...entry, record: { ...entry.record, status: 'final' } })
   }
+  return { ledger: ledger as unknown as Ledger, records, settle }
 }
 
 const decision = { id: 'opp_1', opportunity: { legs: [{ pool: '0xp' }] } } as unknown as DecisionRecord

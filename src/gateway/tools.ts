@@ -146,5 +146,5 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
 }
 
 function authorizeListed(access: AccessPolicy, caller: 'operator' | 'anonymous', tool: ToolListing): void {
-  authorize(access, caller, { effect: tool._meta['kintsugi/effect'], guarded: tool._meta['kintsugi/guarded'] } as never)
+  authorize(access, caller, { effect: tool._meta['kintsugi/effect'], guarded: tool._meta['kintsugi/guarded'] })
 }

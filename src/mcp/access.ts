@@ -39,7 +39,7 @@ export function identify(policy: AccessPolicy, headers: Headers): 'operator' | '
 }
 
 /** Throws `token-required` where a tool, or anything beyond health, needs one. */
-export function authorize(policy: AccessPolicy, caller: 'operator' | 'anonymous', tool?: Tool): void {
+export function authorize(policy: AccessPolicy, caller: 'operator' | 'anonymous', tool?: Pick<Tool, 'effect' | 'guarded'>): void {
   if (caller === 'operator') return
   const needed = policy.required || policy.beyondLoopback || (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
   if (!needed) return

@@ -1,7 +1,7 @@
 /** Tool schemas as JSON Schema, and what validation failures say. */
 import { z } from 'zod'
 import { KintsugiError } from '../std/errors.ts'
-import type { Tool } from './define.ts'
+import type { Effect, Tool } from './define.ts'
 
 export interface ToolListing {
   name: string
@@ -10,7 +10,7 @@ export interface ToolListing {
   inputSchema: Record<string, unknown>
   outputSchema: Record<string, unknown>
   annotations: { readOnlyHint: boolean; destructiveHint: boolean; idempotentHint: boolean; openWorldHint: boolean }
-  _meta: { 'kintsugi/effect': string; 'kintsugi/guarded': boolean; 'kintsugi/example': Record<string, unknown> }
+  _meta: { 'kintsugi/effect': Effect; 'kintsugi/guarded': boolean; 'kintsugi/example': Record<string, unknown> }
 }
 
 const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
