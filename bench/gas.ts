@@ -7,13 +7,12 @@ import { createRequire } from 'node:module'
 import { type Abi, encodeDeployData, encodeFunctionData, type Hex } from 'viem'
 import type { Address } from '../src/amm/index.ts'
 import { poolOffers, readProtocolLenders } from '../src/engine/lenders.ts'
-import { MarketReplica } from '../src/engine/market.ts'
 import { rankOffers } from '../src/flash/index.ts'
 import { CycleIndex, sizeCycle } from '../src/graph/index.ts'
 import { encodeExecute } from '../src/intents/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
-import { OPERATOR, startTestChain } from '../test/support/local-chain.ts'
+import { followMarket, OPERATOR, startTestChain } from '../test/support/local-chain.ts'
 
 const file = process.argv[2]
 if (!file) throw new Error('name the plain contract: node bench/gas.ts PLAIN.sol')
@@ -26,8 +25,7 @@ if (!plain) throw new Error(`${file} has no contract`)
 const local = await startTestChain()
 const { url, chain, market } = local
 try {
-  const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
-  await replica.start()
+  const replica = await followMarket(local)
   await rpc(url, 'anvil_impersonateAccount', OPERATOR)
   const mine = async () => rpc(url, 'evm_mine')
   const send = async (transaction: object) => {

@@ -2,11 +2,11 @@
 import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Pool, swapExactIn } from '../src/amm/index.ts'
-import { MarketReplica } from '../src/engine/market.ts'
+import type { MarketReplica } from '../src/engine/market.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import { seededRandom } from '../src/std/random.ts'
-import { startTestChain, type TestChain } from './support/local-chain.ts'
+import { followMarket, startTestChain, type TestChain } from './support/local-chain.ts'
 
 const SWAPS = Number(process.env.EXACTNESS_SWAPS ?? 10_000)
 const traderAbi = own('LocalTrader').abi
@@ -15,8 +15,7 @@ let replica: MarketReplica
 
 beforeAll(async () => {
   local = await startTestChain()
-  replica = new MarketReplica({ chain: local.chain, manifest: local.market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
-  await replica.start()
+  replica = await followMarket(local)
 })
 afterAll(() => local?.stop())
 

@@ -5,13 +5,13 @@ import type { Address } from '../src/amm/index.ts'
 import { legsOf, withBestLoan } from '../src/arbitrage/index.ts'
 import { transferred } from '../src/engine/books.ts'
 import { poolOffers, readProtocolLenders } from '../src/engine/lenders.ts'
-import { MarketReplica } from '../src/engine/market.ts'
+import type { MarketReplica } from '../src/engine/market.ts'
 import { CycleIndex } from '../src/graph/index.ts'
 import { encodeExecute } from '../src/intents/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import type { Hex } from '../src/ports/chain.ts'
-import { OPERATOR, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
+import { followMarket, OPERATOR, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
 
 const erc20 = parseAbi(['function balanceOf(address) view returns (uint256)', 'function allowance(address,address) view returns (uint256)'])
 let local: TestChain
@@ -19,8 +19,7 @@ let replica: MarketReplica
 
 beforeAll(async () => {
   local = await startTestChain()
-  replica = new MarketReplica({ chain: local.chain, manifest: local.market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
-  await replica.start()
+  replica = await followMarket(local)
   await rpc(local.url, 'anvil_impersonateAccount', OPERATOR)
 })
 afterAll(() => local?.stop())

@@ -1,7 +1,7 @@
 /** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
 import { z } from 'zod'
 import { Detector, type Detection } from '../engine/detector.ts'
-import { detectionLog } from '../engine/detection-log.ts'
+import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import type { MarketChange } from '../ports/market.ts'
@@ -22,12 +22,7 @@ export default defineAgent({
       input: z.object({}),
       output: z.object({
         block: z.int(),
-        blocks: z.int(),
-        totalCycles: z.int(),
-        searchedCycles: z.int(),
-        found: z.int(),
-        medianMs: z.number().nullable(),
-        p99Ms: z.number().nullable(),
+        ...detectionStatistics,
       }),
       example: {},
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),

@@ -1,9 +1,9 @@
 /** `kintsugi up`: checks, starts the keeper, shows progress, then one line per trade. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { askSupervisor } from '../adapters/fleet/control.ts'
 import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
 import { KEY_VARIABLE, readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
@@ -123,6 +123,9 @@ function wipe(dataFolder: string): void {
     throw new KintsugiError('not-ours', `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`, {
       hint: 'empty it yourself, or name another with --data',
     })
+  // Under a closed home the database stands elsewhere, behind a link.
+  const cluster = join(dataFolder, 'postgres')
+  if (existsSync(cluster) && lstatSync(cluster).isSymbolicLink()) rmSync(dirname(realpathSync(cluster)), { recursive: true, force: true })
   rmSync(dataFolder, { recursive: true, force: true })
 }
 

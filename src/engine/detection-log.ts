@@ -1,6 +1,17 @@
 /** The last detections, and what they say together. */
+import { z } from 'zod'
 import type { Opportunity } from '../arbitrage/index.ts'
 import type { Detection } from './detector.ts'
+
+/** What `statistics` returns, as tools describe it. */
+export const detectionStatistics = {
+  blocks: z.int(),
+  totalCycles: z.int(),
+  searchedCycles: z.int(),
+  found: z.int(),
+  medianMs: z.number().nullable().describe('from block received to result, in ms'),
+  p99Ms: z.number().nullable(),
+}
 
 export function detectionLog(capacity: number) {
   const kept: Detection[] = []

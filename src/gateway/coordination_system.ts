@@ -1,29 +1,17 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
-import { bodyLimit } from 'hono/body-limit'
 import { defineMain } from '../mcp/define.ts'
-import { KintsugiError } from '../std/errors.ts'
-import { apiRoutes, guardedApp } from './api/routes.ts'
+import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
-import { viewSources } from './sources.ts'
+import { mainApp, viewSources } from './sources.ts'
 import { toolGateway } from './tools.ts'
-
-const MOST_BODY_BYTES = 1024 * 1024
 
 export default defineMain({
   id: 'coordination_system',
   needs: ['fleet', 'ledger', 'chain', 'bus'],
   start: async (ports, context) => {
     const sources = viewSources(ports, context)
-    const options = { id: 'coordination_system', access: context.access, sources, readiness: context.readiness, now: context.now, startedAt: context.now() }
-    const app = guardedApp(options)
-    app.use(
-      bodyLimit({
-        maxSize: MOST_BODY_BYTES,
-        onError: () => {
-          throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`)
-        },
-      }),
-    )
+    const options = { access: context.access, sources }
+    const app = mainApp('coordination_system', context)
     apiRoutes(app, options)
     const gateway = toolGateway({
       fleet: ports.fleet,

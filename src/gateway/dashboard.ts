@@ -5,9 +5,9 @@ import { Hono } from 'hono'
 import { defineMain } from '../mcp/define.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
-import { apiRoutes, guardedApp } from './api/routes.ts'
+import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
-import { viewSources } from './sources.ts'
+import { mainApp, viewSources } from './sources.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -24,8 +24,8 @@ export default defineMain({
   needs: ['fleet', 'ledger', 'chain', 'bus'],
   start: async (ports, context) => {
     const sources = viewSources(ports, context)
-    const options = { id: 'dashboard', access: context.access, sources, readiness: context.readiness, now: context.now, startedAt: context.now() }
-    const app = guardedApp(options)
+    const options = { access: context.access, sources }
+    const app = mainApp('dashboard', context)
     const api = new Hono()
     apiRoutes(api, options)
     app.route('/api', api)

@@ -2,8 +2,9 @@
 import { createMcpHandler, Server } from '@modelcontextprotocol/server'
 import { type AccessPolicy, authorize, identify } from '../mcp/access.ts'
 import type { ToolListing } from '../mcp/schema.ts'
+import { refuseUnauthorizedCall, toolOutcome } from '../mcp/surface.ts'
 import type { FleetControl } from '../ports/fleet.ts'
-import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
+import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface ToolGatewayOptions {
   fleet: FleetControl
@@ -65,7 +66,7 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
         hint: `tools are named server__tool${missing.length > 0 ? `; not answering now: ${missing.map((item) => item.service).join(', ')}` : ''}`,
       })
     }
-    authorizeListed(access, caller, tool)
+    authorize(access, caller, neededFor(tool))
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)])
     // The caller's token is never passed on: the gateway has checked it, and speaks with its own where one is needed.
     const request = () =>
@@ -89,7 +90,7 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
         ...(tool._meta['kintsugi/effect'] === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
       })
     }
-    const body = (await response.json()) as { result?: Record<string, unknown>; error?: ReturnType<typeof toErrorReport> }
+    const body = (await response.json()) as { result?: Record<string, unknown>; error?: ErrorReport }
     if (body.error) throw new KintsugiError(body.error.code, body.error.message, body.error)
     return body.result ?? {}
   }
@@ -109,18 +110,8 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
       }
     })
     server.setRequestHandler('tools/call', async ({ params }, context) => {
-      try {
-        const caller = request.requestInfo ? identify(access, request.requestInfo.headers) : 'anonymous'
-        const result = await call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal)
-        return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: result }
-      } catch (error) {
-        const report = toErrorReport(error)
-        return {
-          content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }],
-          _meta: { 'kintsugi/error': report as never },
-          isError: true,
-        }
-      }
+      const caller = request.requestInfo ? identify(access, request.requestInfo.headers) : 'anonymous'
+      return toolOutcome(() => call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal))
     })
     return server
   })
@@ -128,23 +119,13 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
   return {
     list,
     async handle(request) {
-      const caller = identify(access, request.headers)
-      if (request.method === 'POST' && caller === 'anonymous') {
-        const body = await request
-          .clone()
-          .json()
-          .catch(() => undefined)
-        for (const message of Array.isArray(body) ? body : [body]) {
-          if (message?.method !== 'tools/call') continue
-          const tool = (await list()).tools.find((candidate) => candidate.name === message.params?.name)
-          if (tool) authorizeListed(access, caller, tool)
-        }
-      }
+      await refuseUnauthorizedCall(request, access, async (name) => {
+        const tool = (await list()).tools.find((candidate) => candidate.name === name)
+        return tool && neededFor(tool)
+      })
       return handler.fetch(request)
     },
   }
 }
 
-function authorizeListed(access: AccessPolicy, caller: 'operator' | 'anonymous', tool: ToolListing): void {
-  authorize(access, caller, { effect: tool._meta['kintsugi/effect'], guarded: tool._meta['kintsugi/guarded'] })
-}
+const neededFor = (tool: ToolListing) => ({ effect: tool._meta['kintsugi/effect'], guarded: tool._meta['kintsugi/guarded'] })

@@ -1,14 +1,14 @@
 /** The one host: gives a definition its HTTP surface and its MCP endpoint. The only file that serves through the MCP SDK. */
 import { createMcpHandler, Server } from '@modelcontextprotocol/server'
-import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import type { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
-import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from './access.ts'
+import { type AccessPolicy, authorize, identify } from './access.ts'
 import type { Context, RunningAgent, ServiceDefinition, Tool } from './define.ts'
 import { listTool, parseArguments, type ToolListing } from './schema.ts'
+import { guardedApp, MOST_BODY_BYTES, refuseUnauthorizedCall, toolOutcome } from './surface.ts'
 
 export interface HostOptions {
   title: string
@@ -34,8 +34,6 @@ export interface HostedService {
   call(name: string, given: unknown, caller: 'operator' | 'anonymous', signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
   inFlight(): number
 }
-
-const MOST_BODY_BYTES = 1024 * 1024
 
 /** Builds the service. `ports` must hold what the definition needs. */
 export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>, options: HostOptions): HostedService {
@@ -79,38 +77,13 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     }
   }
 
-  const app = new Hono()
-  app.onError((error, c) => {
-    const report = toErrorReport(error)
-    if (report.code === 'token-required' || report.code === 'bad-token') c.header('WWW-Authenticate', 'Bearer realm="kintsugi"')
-    return c.json({ error: report }, statusOf(report.code))
-  })
-  app.notFound((c) => c.json({ error: { code: 'not-found', message: `no such address: ${c.req.path.slice(0, 200)}`, hint: 'see /capabilities', retry: 'never' } }, 404))
-  app.use(async (c, next) => {
-    checkOrigin(access, c.req.raw.headers)
-    await next()
-  })
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: () => {
-        throw new KintsugiError('too-large', `the body is larger than ${MOST_BODY_BYTES} bytes`)
-      },
-    }),
-  )
-
   const identity = { service: definition.id, kind: definition.kind, title: options.title, version: options.version }
-  app.get('/health', (c) =>
-    c.json({ status: 'ok', ...identity, uptimeSeconds: Math.round((now() - startedAt) / 1_000), ...(options.agent ? { state: toPlain(options.agent.state()) as object } : {}) }),
-  )
-  app.get('/ready', async (c) => {
-    const reason = await options.readiness()
-    return reason === undefined ? c.json({ ready: true, ...identity }) : c.json({ ready: false, reason, ...identity }, 503)
-  })
-  // Everything below needs the token where reads do.
-  app.use(async (c, next) => {
-    authorize(access, identify(access, c.req.raw.headers))
-    await next()
+  const app = guardedApp({
+    access,
+    identity,
+    readiness: options.readiness,
+    hint: 'see /capabilities',
+    health: () => ({ uptimeSeconds: Math.round((now() - startedAt) / 1_000), ...(options.agent ? { state: toPlain(options.agent.state()) } : {}) }),
   })
   app.get('/metrics', async (c) => {
     metrics.inFlight.set(inFlight)
@@ -159,45 +132,18 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
             params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) },
           })
         }
-        try {
-          const result = await call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress)
-          return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: result }
-        } catch (error) {
-          const report = toErrorReport(error)
-          return {
-            content: [{ type: 'text', text: `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}` }],
-            _meta: { 'kintsugi/error': report as never },
-            isError: true,
-          }
-        }
+        return toolOutcome(() => call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress))
       })
       return server
     },
     { maxRequestBodySize: MOST_BODY_BYTES },
   )
   app.all('/mcp', async (c) => {
-    await refuseUnauthorizedCall(c.req.raw, access, tools)
+    await refuseUnauthorizedCall(c.req.raw, access, (name) => tools.get(name))
     return handler.fetch(c.req.raw)
   })
 
   return { app, tools: listings, call, inFlight: () => inFlight }
-}
-
-/** A tool that needs a token and comes without one is refused with 401 before the protocol is entered. */
-async function refuseUnauthorizedCall(request: Request, access: AccessPolicy, tools: ReadonlyMap<string, Tool>): Promise<void> {
-  if (request.method !== 'POST') return
-  const caller = identify(access, request.headers)
-  if (caller === 'operator') return
-  const body = await request
-    .clone()
-    .json()
-    .catch(() => undefined)
-  for (const message of Array.isArray(body) ? body : [body]) {
-    if (message?.method === 'tools/call') {
-      const tool = tools.get(String(message.params?.name))
-      if (tool) authorize(access, caller, tool)
-    }
-  }
 }
 
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {

@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
 import { anvilArguments } from '../../src/adapters/chain/anvil.ts'
 import { JsonRpcChain } from '../../src/adapters/chain/json-rpc.ts'
 import { foundryBinary } from '../../src/adapters/binaries.ts'
+import { MarketReplica } from '../../src/engine/market.ts'
+import { own } from '../../src/localnet/artifacts.ts'
 import { type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
 import { embeddedMarket, type MarketPlan } from '../../src/localnet/market.ts'
 import { rpc } from '../../src/localnet/rpc.ts'
@@ -57,4 +59,11 @@ export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRan
     await stop()
     throw error
   }
+}
+
+/** A market replica that follows the test's chain. */
+export async function followMarket({ chain, market }: TestChain): Promise<MarketReplica> {
+  const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
+  await replica.start()
+  return replica
 }

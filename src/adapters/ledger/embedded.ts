@@ -32,8 +32,8 @@ export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOp
   if (!existsSync(passwordFile)) writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
   const password = readFileSync(passwordFile, 'utf8')
   let cluster = join(dataFolder, 'postgres')
-  if (user && !reachable(dataFolder)) cluster = placeOutside(dataFolder)
-  if (user && !reachable(programs)) {
+  if (user && !reachable(dataFolder, true)) cluster = placeOutside(dataFolder)
+  if (user && !reachable(programs, false)) {
     const copy = join(dirname(cluster), 'postgres-programs')
     if (!existsSync(join(copy, 'bin/postgres'))) cpSync(programs, copy, { recursive: true, verbatimSymlinks: true })
     programs = copy
@@ -91,13 +91,13 @@ function unprivilegedUser(): { uid: number; gid: number } {
   return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : { uid: 65_534, gid: 65_534 }
 }
 
-/** Whether other users can walk down to `path`; a folder of ours that is closed is opened for passing through. */
-function reachable(path: string): boolean {
+/** Whether other users can walk down to `path`. Our own folder, where it is closed, is opened for passing through: what is secret in it has modes of its own. */
+function reachable(path: string, isOurs: boolean): boolean {
   for (let folder = resolve(path); ; folder = dirname(folder)) {
     const { mode } = statSync(folder)
     if ((mode & 0o001) === 0) {
-      if (folder !== resolve(path) || !folder.includes('.kintsugi')) return false
-      chmodSync(folder, mode | 0o011)
+      if (folder !== resolve(path) || !isOurs) return false
+      chmodSync(folder, mode | 0o001)
     }
     if (folder === dirname(folder)) return true
   }
@@ -108,6 +108,8 @@ function placeOutside(dataFolder: string): string {
   const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
   const folder = join('/var/tmp', `kintsugi-${name}`)
   mkdirSync(folder, { recursive: true, mode: 0o711 })
+  if (statSync(folder).uid !== process.getuid?.())
+    throw new KintsugiError('database-setup-failed', `${folder} belongs to someone else`, { hint: 'name another data folder with --data' })
   chmodSync(folder, 0o711)
   const link = join(dataFolder, 'postgres')
   if (!existsSync(link)) {

@@ -1,42 +1,13 @@
 /** The REST API, the same on the coordination system and behind the dashboard. */
-import { Hono } from 'hono'
-import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../../mcp/access.ts'
-import { KintsugiError, toErrorReport } from '../../std/errors.ts'
+import type { Hono } from 'hono'
+import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
+import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
 import { opportunityView, statusView, tradeView, type ViewSources } from '../views.ts'
 
 export interface ApiOptions {
-  id: string
   access: AccessPolicy
   sources: ViewSources
-  readiness(): Promise<string | undefined>
-  now(): number
-  startedAt: number
-}
-
-/** An app with the checks that every address gets, health and readiness, and nothing else yet. */
-export function guardedApp({ id, access, readiness, now, startedAt, sources }: ApiOptions): Hono {
-  const app = new Hono()
-  app.onError((error, c) => {
-    const report = toErrorReport(error)
-    if (report.code === 'token-required' || report.code === 'bad-token') c.header('WWW-Authenticate', 'Bearer realm="kintsugi"')
-    return c.json({ error: report }, statusOf(report.code))
-  })
-  app.notFound((c) => c.json({ error: { code: 'not-found', message: `no such address: ${c.req.path.slice(0, 200)}`, hint: 'see docs/api.md', retry: 'never' } }, 404))
-  app.use(async (c, next) => {
-    checkOrigin(access, c.req.raw.headers)
-    await next()
-  })
-  app.get('/health', (c) => c.json({ status: 'ok', service: id, kind: 'main', version: sources.version, uptimeSeconds: Math.round((now() - startedAt) / 1_000) }))
-  app.get('/ready', async (c) => {
-    const reason = await readiness()
-    return reason === undefined ? c.json({ ready: true, service: id }) : c.json({ ready: false, reason, service: id }, 503)
-  })
-  app.use(async (c, next) => {
-    authorize(access, identify(access, c.req.raw.headers))
-    await next()
-  })
-  return app
 }
 
 /** Adds what can be read, and the restart. */

@@ -10,7 +10,7 @@ import { defineServer, toolWith } from '../../mcp/define.ts'
 import { address, amount, limit, signedAmount, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { detectionLog } from '../../engine/detection-log.ts'
+import { detectionLog, detectionStatistics } from '../../engine/detection-log.ts'
 
 const needs = ['market', 'loans', 'bus', 'ledger'] as const
 const tool = toolWith(needs)
@@ -241,12 +241,7 @@ export default defineServer({
       effect: 'read',
       input: z.object({ limit: limit(100, 10) }),
       output: z.object({
-        blocks: z.int(),
-        totalCycles: z.int(),
-        searchedCycles: z.int(),
-        found: z.int(),
-        medianMs: z.number().nullable(),
-        p99Ms: z.number().nullable(),
+        ...detectionStatistics,
         recent: z.array(opportunity),
       }),
       example: { limit: 3 },
