@@ -3,13 +3,13 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import net from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const [major, minor] = process.versions.node.split('.').map(Number)
-
-if (major > 22 || (major === 22 && minor >= 18)) {
+// Sockets that outlive the processes that answer on them need Node 24 (net.BoundSocket).
+if ('BoundSocket' in net) {
   // In a checkout, a start with newer sources builds first; an installed package comes built.
   const script = join(root, 'scripts/build.ts')
   const bundled = join(root, 'dist/cli.js')
@@ -22,7 +22,7 @@ if (major > 22 || (major === 22 && minor >= 18)) {
   const node = newerNode()
   if (!node) {
     console.error(
-      `kintsugi needs Node 22.18 or later; this is ${process.version}, and the package node-${process.platform}-${process.arch} that would bring one is not installed.\nRun \`npm ci\` with optional dependencies, or install a newer Node.`,
+      `kintsugi needs a current Node 24; this is ${process.version}, and the package node-${process.platform}-${process.arch} that would bring one is not installed.\nRun \`npm ci\` with optional dependencies, or install a newer Node.`,
     )
     process.exit(1)
   }

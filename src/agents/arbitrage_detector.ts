@@ -5,9 +5,8 @@ import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import type { MarketChange } from '../ports/market.ts'
-import { messageOf } from '../std/errors.ts'
 
-const needs = ['market', 'chain', 'bus'] as const
+const needs = ['market', 'loans', 'bus'] as const
 const tool = toolWith(needs)
 const log200 = detectionLog(200)
 
@@ -28,9 +27,8 @@ export default defineAgent({
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
   },
-  start: async ({ market, chain, bus }, { now, log }) => {
-    const detector = new Detector({ market, chain, now })
-    await detector.refreshLenders()
+  start: async ({ market, loans, bus }, { now }) => {
+    const detector = new Detector({ market, loans, now })
     let last: Detection | undefined
     const onChange = (change: MarketChange) => {
       const detection = detector.detect(change)
@@ -38,7 +36,6 @@ export default defineAgent({
       log200.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
-      detector.refreshLenders().catch((error) => log.warn({ error: messageOf(error) }, 'lenders were not refreshed'))
     }
     const stop = market.subscribe(onChange)
     // What pays already was there before we came: the first look is at everything.

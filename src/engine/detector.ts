@@ -4,9 +4,9 @@ import type { Address } from '../amm/index.ts'
 import { legsOf, type Opportunity, withBestLoan } from '../arbitrage/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
 import { type Cycle, CycleIndex, logRate } from '../graph/index.ts'
-import type { Chain, Hex } from '../ports/chain.ts'
+import type { Hex } from '../ports/chain.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
-import { poolOffers, readProtocolLenders, type TokenLoanOffers } from './lenders.ts'
+import type { LoanMarket } from '../ports/ports.ts'
 
 /** What one block's search found: published on the bus as `opportunities`. */
 export interface Detection {
@@ -32,7 +32,7 @@ const MOST_PUBLISHED = 12
 
 export interface DetectorOptions {
   market: MarketView
-  chain: Chain
+  loans: LoanMarket
   now(): number
   /** Overrides the longest cycle. */
   maxHops?: number
@@ -43,7 +43,6 @@ export class Detector {
   readonly index: CycleIndex
   /** Cycles that paid when last looked at: they still do until a pool of theirs changes, so they stay candidates. */
   #paying = new Set<Cycle>()
-  #lenders: TokenLoanOffers = { block: 0, byToken: new Map() }
 
   constructor(options: DetectorOptions) {
     this.#options = options
@@ -52,27 +51,11 @@ export class Detector {
     this.index = new CycleIndex(pools, { maxHops, startTokens: options.market.manifest.startTokens })
   }
 
-  /** Reads what Aave and Balancer offer; the exchanges' own pools are read from the replica as they are needed. */
-  async refreshLenders(): Promise<void> {
-    const { chain, market } = this.#options
-    this.#lenders = await readProtocolLenders(
-      chain,
-      market.manifest,
-      market.manifest.tokens.slice(0, 500).map((token) => token.address),
-      market.head.number,
-    )
-  }
-
-  /** Every offer for `token` now. */
-  offers(token: Address): LoanOffer[] {
-    return [...(this.#lenders.byToken.get(token) ?? []), ...poolOffers(token, this.#options.market.pools.values())]
-  }
-
   detect(change: MarketChange): Detection {
-    const { market, now } = this.#options
+    const { market, loans, now } = this.#options
     const { pools } = market
     const candidates = new Set<Cycle>([...this.index.touching(change.changed), ...this.#paying])
-    const offersOf = new Map<Address, LoanOffer[]>()
+    const offersOf = new Map<Address, readonly LoanOffer[]>()
     const paying = new Set<Cycle>()
     const found: { opportunity: Opportunity; value: number }[] = []
     const prices = market.prices()
@@ -81,7 +64,7 @@ export class Detector {
       if (!(logRate(cycle, pools) > 0)) continue
       const token = (cycle[0] as Cycle[number]).tokenIn
       let offers = offersOf.get(token)
-      if (!offers) offersOf.set(token, (offers = this.offers(token)))
+      if (!offers) offersOf.set(token, (offers = loans.offers(token)))
       const best = withBestLoan(cycle, pools, offers)
       if (!best) continue
       paying.add(cycle)

@@ -10,7 +10,7 @@ import { PostgresLedger } from '../adapters/ledger/postgres.ts'
 import { metricsSource } from '../adapters/metrics/prometheus.ts'
 import { ProcessSigner } from '../adapters/signer/process-signer.ts'
 import { MarketReplica } from '../engine/market.ts'
-import { poolOffers, readProtocolLenders, type TokenLoanOffers } from '../engine/lenders.ts'
+import { LoanBook } from '../engine/loan-book.ts'
 import type { Log } from '../mcp/define.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../mcp/access.ts'
 import type { Bus } from '../ports/bus.ts'
@@ -168,18 +168,10 @@ export class PortSet {
 
   async #loans(): Promise<Ports['loans']> {
     const [market, chain] = await Promise.all([this.open('market'), this.open('chain')])
-    const tokens = market.manifest.tokens.map((token) => token.address)
-    let lenders: TokenLoanOffers = await readProtocolLenders(chain, market.manifest, tokens, market.head.number)
-    const stop = market.subscribe(() => {
-      readProtocolLenders(chain, market.manifest, tokens, market.head.number).then(
-        (fresh) => {
-          lenders = fresh
-        },
-        () => undefined,
-      )
-    })
-    this.#closers.push(stop)
-    return { offers: (token) => [...(lenders.byToken.get(token) ?? []), ...poolOffers(token, market.pools.values())] }
+    const book = new LoanBook(chain, market)
+    await book.start()
+    this.#closers.push(() => book.stop())
+    return book
   }
 }
 

@@ -9,7 +9,7 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'mcp_price_feed_server': ['market', 'ledger', 'chain'],
   'mcp_monitoring_server': ['fleet', 'metrics'],
   'mcp_coordinator_server': ['fleet', 'ledger'],
-  'arbitrage_detector': ['market', 'chain', 'bus'],
+  'arbitrage_detector': ['market', 'loans', 'bus'],
   'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer'],
   'coordination_system': ['fleet', 'ledger', 'chain', 'bus'],
   'dashboard': ['fleet', 'ledger', 'chain', 'bus'],
