@@ -53,8 +53,10 @@ export function ledgerUrl(plan: RunPlan): string {
   return `postgres://kintsugi:${readFileSync(join(plan.dataFolder, 'postgres.password'), 'utf8')}@127.0.0.1:${plan.databasePort}/postgres`
 }
 
-function chainUrl(plan: RunPlan): string {
-  return plan.external.chain ? (process.env.POLYGON_RPC_URL as string) : `ws://127.0.0.1:${plan.chainPort}`
+function openChain(plan: RunPlan): JsonRpcChain {
+  const timeoutMs = plan.settings.requestTimeoutMs
+  if (plan.external.chain) return new JsonRpcChain({ url: process.env.POLYGON_RPC_URL as string, timeoutMs })
+  return new JsonRpcChain({ url: `ws://127.0.0.1:${plan.chainPort}`, httpUrl: `http://127.0.0.1:${plan.chainPort}`, timeoutMs })
 }
 
 export function openBus(plan: RunPlan): Bus {
@@ -108,7 +110,7 @@ export class PortSet {
     const portOf = (service: string) => plan.ports[service]
     switch (name) {
       case 'chain': {
-        const chain = new JsonRpcChain({ url: chainUrl(plan), timeoutMs: plan.settings.requestTimeoutMs })
+        const chain = openChain(plan)
         this.#closers.push(() => chain.close())
         return chain
       }
