@@ -1,8 +1,9 @@
 /** What the environment does: real PostgreSQL and Redis, a key, required tokens, a real chain on paper. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { encodeAbiParameters, type Hex, keccak256, pad } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -32,13 +33,11 @@ if (!servers) console.log('skipped: the fleet on real PostgreSQL and Redis, sinc
 
 describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
   const schema = `kintsugi_fleet_${process.pid}_${Date.now()}`
-  const fleet = new Fleet(27_000, ['--block-seconds', '1'], {
-    DATABASE_URL: `${DATABASE_URL}?options=-c%20search_path%3D${schema}`,
-    REDIS_URL,
-    AUTH: 'required',
-    LOG_LEVEL: 'ERROR',
-    AUTO_RESTART: 'false',
-  })
+  // The settings come from a `.env` in the folder it is started in.
+  const fleet = new Fleet(27_000, ['--block-seconds', '1'])
+  const url = `${DATABASE_URL}?options=-c%20search_path%3D${schema}`
+  writeFileSync(join(fleet.data, '.env'), `DATABASE_URL=${url}\nREDIS_URL=${REDIS_URL}\nAUTH=required\nLOG_LEVEL=ERROR\nAUTO_RESTART=false\n`)
+  fleet.cwd = fleet.data
   afterAll(async () => {
     await fleet.dispose()
     const { default: pg } = await import('pg')

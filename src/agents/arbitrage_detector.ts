@@ -50,9 +50,9 @@ export default defineAgent({
         resyncing: market.failure ?? null,
       }),
       decisions: (limit) =>
-        log200.recent(limit).map((found) => ({
+        log200.recent(limit).map(({ opportunity: found, foundAt }) => ({
           id: found.id,
-          at: now(),
+          at: foundAt,
           summary: `block ${found.block}: ${found.legs.length} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
           reasons: [`log rate above zero`, `best size ${found.amounts[0]}`, `cheapest lender ${found.loan.kind}`],
         })),

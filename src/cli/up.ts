@@ -58,7 +58,7 @@ export async function up(options: UpOptions): Promise<void> {
   checkParts(options, settings, plan)
   if (options.fresh) wipe(dataFolder)
   prepareFolder(plan)
-  await startKeeper(plan, options)
+  await startKeeper(plan, options, settings)
 }
 
 function makePlan(options: UpOptions, settings: Settings, dataFolder: string): RunPlan {
@@ -152,11 +152,18 @@ function keyDescriptor(): number | undefined {
   return fd
 }
 
-function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
+/** Addresses of services of the user's may hold passwords: they travel in the environment, wherever they came from, and never in a file. */
+function addresses({ databaseUrl, redisUrl, polygonRpcUrl }: Settings): Record<string, string> {
+  const given = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, POLYGON_RPC_URL: polygonRpcUrl }
+  return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+function startKeeper(plan: RunPlan, options: UpOptions, settings: Settings): Promise<void> {
   const keyFd = keyDescriptor()
   const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
   const { command, args } = processCommand('keeper')
   const env = childEnvironment({
+    ...addresses(settings),
     KINTSUGI_DATA: plan.dataFolder,
     NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'),
     ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}),
@@ -207,7 +214,7 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
             keeper.disconnect()
             keeper.unref()
             resolveUp()
-          } else closeBus ??= followTrades(plan, options.json === true)
+          } else closeBus ??= followTrades(plan, settings, options.json === true)
           break
         case 'failed':
           reject(new KintsugiError(message.error.code, message.error.message, message.error))
@@ -224,8 +231,8 @@ function startKeeper(plan: RunPlan, options: UpOptions): Promise<void> {
 }
 
 /** One line per trade, as it is booked. */
-function followTrades(plan: RunPlan, json: boolean): () => void {
-  const bus = openBus(plan)
+function followTrades(plan: RunPlan, settings: Settings, json: boolean): () => void {
+  const bus = openBus(plan, settings.redisUrl)
   bus.subscribe<Trade>('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
     if (json) {

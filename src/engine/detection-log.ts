@@ -20,8 +20,8 @@ export function detectionLog(capacity: number) {
       kept.unshift(detection)
       kept.length = Math.min(kept.length, capacity)
     },
-    recent(limit: number): Opportunity[] {
-      return kept.flatMap((detection) => detection.opportunities).slice(0, limit)
+    recent(limit: number): { opportunity: Opportunity; foundAt: number }[] {
+      return kept.flatMap(({ opportunities, foundAt }) => opportunities.map((opportunity) => ({ opportunity, foundAt }))).slice(0, limit)
     },
     statistics() {
       const times = kept.map((detection) => detection.foundAt - detection.receivedAt).sort((a, b) => a - b)

@@ -59,8 +59,8 @@ function openChain(plan: RunPlan): JsonRpcChain {
   return new JsonRpcChain({ url: `ws://127.0.0.1:${plan.chainPort}`, httpUrl: `http://127.0.0.1:${plan.chainPort}`, timeoutMs })
 }
 
-export function openBus(plan: RunPlan): Bus {
-  return plan.external.redis ? new RedisBus(process.env.REDIS_URL as string) : new HubBus(socketPath(plan.dataFolder, 'hub'))
+export function openBus(plan: RunPlan, redisUrl = process.env.REDIS_URL): Bus {
+  return plan.external.redis ? new RedisBus(redisUrl as string) : new HubBus(socketPath(plan.dataFolder, 'hub'))
 }
 
 export function openLedger({ plan, log }: Environment, poolSize: number): PostgresLedger {

@@ -37,6 +37,8 @@ function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string
 export class Fleet {
   readonly data: string
   readonly offset: number
+  /** The folder it is started in: where `.env` is looked for. */
+  cwd = root
   child: ChildProcess | undefined
   output: () => string = () => ''
   readonly #args: readonly string[]
@@ -52,6 +54,7 @@ export class Fleet {
   /** Starts it in the foreground and waits until everything is ready. */
   async start(timeoutMs = 40_000): Promise<this> {
     const child = spawn(process.execPath, [cli, 'up', '--data', this.data, '--port-offset', String(this.offset), ...this.#args], {
+      cwd: this.cwd,
       env: { ...process.env, NO_COLOR: '1', DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '', ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

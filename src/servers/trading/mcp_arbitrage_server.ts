@@ -245,7 +245,7 @@ export default defineServer({
         recent: z.array(opportunity),
       }),
       example: { limit: 3 },
-      run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map((found) => show(found, market)) }),
+      run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map(({ opportunity: found }) => show(found, market)) }),
     }),
   },
 })
