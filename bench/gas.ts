@@ -8,9 +8,10 @@ import { type Abi, encodeDeployData, encodeFunctionData, type Hex } from 'viem'
 import type { Address } from '../src/amm/index.ts'
 import { poolOffers, readProtocolLenders } from '../src/engine/lenders.ts'
 import { rankOffers } from '../src/flash/index.ts'
-import { CycleIndex, sizeCycle } from '../src/graph/index.ts'
+import { cyclesOf, sizeCycle } from '../src/graph/index.ts'
 import { encodeExecute } from '../src/intents/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
+import { localSwap } from '../src/localnet/traders.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import { followMarket, OPERATOR, startTestChain } from '../test/support/local-chain.ts'
 
@@ -37,13 +38,17 @@ try {
   // One large trade opens a gap between the two constant-product exchanges.
   const pair = [...replica.pools.values()].find((pool) => pool.kind === 'constant-product' && pool.dex === 'quickswap')
   if (pair?.kind !== 'constant-product') throw new Error('no pair')
-  const swap = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [pair.address, false, 30, true, pair.tokens[0], pair.reserves[0] / 10n, 0n] })
+  const swap = encodeFunctionData({
+    abi: own('LocalTrader').abi,
+    functionName: 'swap',
+    args: [localSwap(pair, { pool: pair.address, tokenIn: pair.tokens[0], tokenOut: pair.tokens[1] }), pair.reserves[0] / 10n, 0n],
+  })
   await send({ from: '0x00000000000000000000000000000000000b0001', to: market.trader, data: swap })
   await replica.confirm()
-  const cycle = new CycleIndex(
+  const cycle = cyclesOf(
     [...replica.pools.values()].filter((pool) => pool.kind === 'constant-product'),
     { maxHops: 2, startTokens: market.manifest.startTokens },
-  ).cycles.find((candidate) => sizeCycle(candidate, replica.pools))
+  ).find((candidate) => sizeCycle(candidate, replica.pools))
   if (!cycle) throw new Error('no gap')
   const token = (cycle[0] as (typeof cycle)[number]).tokenIn
   const size = (sizeCycle(cycle, replica.pools)?.amounts[0] ?? 0n) / 2n
@@ -86,7 +91,7 @@ try {
       amount,
       minProfit: 1n,
       deadline: 4_000_000_000,
-      legs: cycle.map((hop) => ({ kind: 'constant-product' as const, pool: hop.pool, tokenIn: hop.tokenIn, zeroForOne: hop.zeroForOne, feeBps: 30 })),
+      cycles: [{ amountIn: amount, legs: cycle.map((hop) => ({ venue: 'pair' as const, pool: hop.pool, tokenIn: hop.tokenIn, feeBps: 30 })) }],
     })
     const ours = await run({ from: OPERATOR, to: execution.executor, data })
     console.log(`| ${kind} | ${theirs} | ${ours} | ${(100 * (1 - ours / theirs)).toFixed(1)} % |`)

@@ -1,4 +1,5 @@
 /** One contract per port, against every backend: the embedded ones and the real ones. */
+import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, unlinkSync } from 'node:fs'
@@ -126,8 +127,8 @@ const decision = (id: string, verdict: 'trade' | 'refuse'): DecisionRecord => ({
     block: 5,
     blockHash: hash('b'),
     token: '0xt',
-    legs: [],
-    amounts: [10n ** 30n, 1n],
+    cycles: [{ legs: [], amounts: [10n ** 30n, 1n] }],
+    borrowed: 10n ** 30n,
     loan: { kind: 'aave-v3', lender: '0xl', token: '0xt', available: 5n, rate: 5n, isToken0: false },
     premium: 1n,
     profit: 2n,
@@ -253,7 +254,7 @@ describe('the ledger on embedded PostgreSQL', () => {
       attempt++
     )
       await new Promise((resolve) => setTimeout(resolve, 50))
-    expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, 1])
+    expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, MIGRATIONS.length])
   })
   afterAll(async () => {
     await ledger.close()

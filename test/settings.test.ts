@@ -165,7 +165,7 @@ describe('POLYGON_RPC_URL', () => {
 /** Puts factories that know the pools at Polygon's addresses: the real code, with the mappings filled in. */
 async function placeFactories(
   url: string,
-  pools: readonly { kind: string; dex: string; address: `0x${string}`; tokens: readonly [`0x${string}`, `0x${string}`]; feePips?: number }[],
+  pools: readonly { kind: string; dex: string; address: `0x${string}`; tokens: readonly `0x${string}`[]; feePips?: number }[],
 ): Promise<void> {
   const deploy = async (bytecode: Hex) => {
     const hash = await rpc<Hex>(url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', data: bytecode, gas: '0x1c9c380' })
@@ -181,8 +181,9 @@ async function placeFactories(
   for (const { factory } of polygon.pairFactories) calls.push({ method: 'anvil_setCode', params: [factory, pairCode] })
   for (const { factory } of polygon.poolFactories) calls.push({ method: 'anvil_setCode', params: [factory, poolCode] })
   for (const pool of pools) {
-    const [a, b] = pool.tokens
+    const [a, b] = pool.tokens as [Hex, Hex]
     const pair = polygon.pairFactories.find(({ dex }) => dex === pool.dex)
+    if (!pair && pool.dex !== 'uniswap_v3') continue
     const at = pair ? slot(b, slot(a, number(2))) : slot(number(pool.feePips as number), slot(b, slot(a, number(5))))
     calls.push({ method: 'anvil_setStorageAt', params: [pair?.factory ?? polygon.poolFactories[0]?.factory, at, pad(pool.address)] })
   }

@@ -60,7 +60,7 @@ function memoryLedger() {
   return { ledger: ledger as unknown as Ledger, records, settle }
 }
 
-const decision = { id: 'opp_1', opportunity: { legs: [{ pool: '0xp' }] } } as unknown as DecisionRecord
+const decision = { id: 'opp_1', opportunity: { cycles: [{ legs: [{ pool: '0xp' }] }] } } as unknown as DecisionRecord
 let store: ReturnType<typeof memoryLedger>
 let booked: Receipt[]
 beforeEach(() => {
@@ -103,7 +103,7 @@ const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
   amount: 1n,
   minProfit: 1n,
   deadline: 4_000_000_000,
-  legs: [0, 1].map(() => ({ kind: 'constant-product' as const, pool: `0x${'c'.repeat(40)}` as const, tokenIn: `0x${'b'.repeat(40)}` as const, zeroForOne: true, feeBps: 30 })),
+  cycles: [{ amountIn: 1n, legs: [0, 1].map(() => ({ venue: 'pair' as const, pool: `0x${'c'.repeat(40)}` as const, tokenIn: `0x${'b'.repeat(40)}` as const, feeBps: 30 })) }],
 })
 
 async function mine(transactions: Transactions, blocks = 1): Promise<Head> {

@@ -1,59 +1,41 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IBalancerVault, IV2Pair, IV3Pool, Venues} from "./Venues.sol";
+
 interface IAavePool {
     function flashLoanSimple(address receiver, address asset, uint256 amount, bytes calldata params, uint16 referral) external;
 }
 
-interface IBalancerVault {
-    function flashLoan(address recipient, address[] calldata tokens, uint256[] calldata amounts, bytes calldata data) external;
-}
-
-interface IV2Pair {
-    function getReserves() external view returns (uint112, uint112, uint32);
-    function swap(uint256 amount0Out, uint256 amount1Out, address to, bytes calldata data) external;
-}
-
-interface IV3Pool {
-    function flash(address recipient, uint256 amount0, uint256 amount1, bytes calldata data) external;
-    function swap(address recipient, bool zeroForOne, int256 amountSpecified, uint160 sqrtPriceLimitX96, bytes calldata data)
-        external
-        returns (int256, int256);
-}
-
-/// @title Executes one flash-loan arbitrage, atomically, or reverts
+/// @title Executes one arbitrage of one or more cycles, atomically, or reverts
 /// @notice A plan is packed bytes, so that it costs little calldata:
-///   1  lender kind (1 Aave V3, 2 Balancer V2, 3 Uniswap V3 flash, 4 Uniswap V2 flash swap); bit 7: the token is the pool's token0
+///   1  lender kind (1 Aave V3, 2 Balancer V2, 3 Uniswap V3 flash, 4 Uniswap V2 flash swap, 5 our treasury's own capital); bit 7: the token is the pool's token0
 ///  20  lender    20  token of loan and profit    16  amount    16  least profit    8  deadline (seconds since 1970)
-///  then per leg: 1 flags (bit 0: concentrated, bit 1: zero for one)   2 fee in basis points (constant product only)   20 pool   20 token in
-/// @dev State lives in transient storage only: the hash of the plan in flight, and the pool whose swap callback is awaited.
+///  then per cycle: 1 number of legs    16 amount in
+///  and per leg of it: 1 venue (see Venues)   2 fee in basis points (pairs only)   20 pool   20 token in
+/// @dev State lives in transient storage only: the hash of the plan in flight, and the venue whose callback is awaited.
 ///  Between calls the contract holds nothing and has approved nothing.
-contract KintsugiExecutor {
+contract KintsugiExecutor is Venues {
     error NotOwner();
     error NotOperator();
     error Expired(uint256 deadline);
     error MalformedPlan();
     error Reentered();
-    error UnexpectedCallback(address sender);
-    error PartialFill(address pool, uint256 offered, uint256 taken);
     error Unprofitable(uint256 got, uint256 needed);
-    error TransferFailed(address token);
 
     event OperatorChanged(address indexed operator);
 
     uint256 private constant HEAD = 81;
+    uint256 private constant CYCLE = 17;
     uint256 private constant LEG = 43;
-    uint160 private constant MIN_PRICE = 4295128740;
-    uint160 private constant MAX_PRICE = 1461446703485210103287273052203988822378723970341;
 
     bytes32 transient planInFlight;
-    address transient swapInFlight;
 
     address public immutable owner;
     address public immutable treasury;
     address public operator;
 
-    constructor(address owner_, address operator_, address treasury_) {
+    constructor(address owner_, address operator_, address treasury_, address vault_, address poolManager_) Venues(vault_, poolManager_) {
         require(owner_ != address(0) && operator_ != address(0) && treasury_ != address(0));
         owner = owner_;
         operator = operator_;
@@ -61,30 +43,37 @@ contract KintsugiExecutor {
         emit OperatorChanged(operator_);
     }
 
-    /// @notice Borrows, runs the legs, repays, and pays the profit to the treasury; reverts where the profit is below the plan's least.
+    /// @notice Borrows, runs the cycles, repays, and pays the profit to the treasury; reverts where the profit is below the plan's least.
     function execute(bytes calldata plan) external {
         if (msg.sender != operator) revert NotOperator();
         if (planInFlight != 0) revert Reentered();
-        if (plan.length < HEAD + 2 * LEG || (plan.length - HEAD) % LEG != 0) revert MalformedPlan();
+        if (plan.length < HEAD + CYCLE + 2 * LEG) revert MalformedPlan();
         if (block.timestamp > uint64(bytes8(plan[73:81]))) revert Expired(uint64(bytes8(plan[73:81])));
         planInFlight = keccak256(plan);
         uint8 kind = uint8(plan[0]) & 0x7f;
         bool isToken0 = uint8(plan[0]) & 0x80 != 0;
         address lender = address(bytes20(plan[1:21]));
+        address token = address(bytes20(plan[21:41]));
         uint256 amount = uint128(bytes16(plan[41:57]));
         if (kind == 1) {
-            IAavePool(lender).flashLoanSimple(address(this), address(bytes20(plan[21:41])), amount, plan, 0);
+            IAavePool(lender).flashLoanSimple(address(this), token, amount, plan, 0);
         } else if (kind == 2) {
             address[] memory tokens = new address[](1);
             uint256[] memory amounts = new uint256[](1);
-            (tokens[0], amounts[0]) = (address(bytes20(plan[21:41])), amount);
+            (tokens[0], amounts[0]) = (token, amount);
             IBalancerVault(lender).flashLoan(address(this), tokens, amounts, plan);
         } else if (kind == 3) {
             // The pool may send the loan anywhere: straight to the first pair saves a transfer.
-            address to = _isConcentrated(plan, HEAD) ? address(this) : _pool(plan, HEAD);
+            address to = _loanGoesToFirstPair(plan) ? _pool(plan, HEAD + CYCLE) : address(this);
             IV3Pool(lender).flash(to, isToken0 ? amount : 0, isToken0 ? 0 : amount, plan);
         } else if (kind == 4) {
             IV2Pair(lender).swap(isToken0 ? amount : 0, isToken0 ? 0 : amount, address(this), plan);
+        } else if (kind == 5) {
+            if (lender != treasury) revert MalformedPlan();
+            planInFlight = 0;
+            _call(token, abi.encodeWithSignature("transferFrom(address,address,uint256)", lender, address(this), amount));
+            _settle(plan, amount, false);
+            _transfer(token, lender, amount);
         } else {
             revert MalformedPlan();
         }
@@ -110,7 +99,7 @@ contract KintsugiExecutor {
     /// @notice Uniswap V3 flash.
     function uniswapV3FlashCallback(uint256 fee0, uint256 fee1, bytes calldata plan) external {
         uint256 owed = uint128(bytes16(plan[41:57])) + fee0 + fee1;
-        _run(plan, 3, owed, true);
+        _run(plan, 3, owed, _loanGoesToFirstPair(plan));
         _transfer(address(bytes20(plan[21:41])), msg.sender, owed);
     }
 
@@ -120,13 +109,6 @@ contract KintsugiExecutor {
         uint256 owed = (uint256(uint128(bytes16(plan[41:57]))) * 1000 + 996) / 997;
         _run(plan, 4, owed, false);
         _transfer(address(bytes20(plan[21:41])), msg.sender, owed);
-    }
-
-    /// @notice A concentrated pool asks for the input of the swap we are making there, and only then.
-    function uniswapV3SwapCallback(int256 delta0, int256 delta1, bytes calldata data) external {
-        if (msg.sender != swapInFlight) revert UnexpectedCallback(msg.sender);
-        swapInFlight = address(0);
-        _transfer(address(bytes20(data[0:20])), msg.sender, uint256(delta0 > 0 ? delta0 : delta1));
     }
 
     function setOperator(address operator_) external {
@@ -144,52 +126,52 @@ contract KintsugiExecutor {
         _transfer(token, treasury, abi.decode(data, (uint256)));
     }
 
-    /// Checks that the callback is the one awaited, runs the legs, asserts the profit and pays it out.
-    function _run(bytes calldata plan, uint8 kind, uint256 owed, bool loanAtFirstPair) private {
+    /// Checks that the callback is the one awaited, then settles.
+    function _run(bytes calldata plan, uint8 kind, uint256 owed, bool paid) private {
         if (keccak256(plan) != planInFlight || uint8(plan[0]) & 0x7f != kind || msg.sender != address(bytes20(plan[1:21]))) {
             revert UnexpectedCallback(msg.sender);
         }
         planInFlight = 0;
-        uint256 amount = uint128(bytes16(plan[41:57]));
-        bool paid = loanAtFirstPair && !_isConcentrated(plan, HEAD);
-        for (uint256 leg = HEAD; leg < plan.length; leg += LEG) {
-            bool forward = leg + LEG < plan.length && !_isConcentrated(plan, leg + LEG);
-            address to = forward ? _pool(plan, leg + LEG) : address(this);
-            amount = _isConcentrated(plan, leg) ? _swapConcentrated(plan, leg, amount, to) : _swapConstantProduct(plan, leg, amount, to, paid);
-            paid = forward;
+        _settle(plan, owed, paid);
+    }
+
+    /// Runs the cycles one after another on the loan, asserts the profit and pays it out. `paid`: the first pair has the loan already.
+    function _settle(bytes calldata plan, uint256 owed, bool paid) private {
+        address token = address(bytes20(plan[21:41]));
+        uint256 balance = uint128(bytes16(plan[41:57]));
+        uint256 at = HEAD;
+        while (at < plan.length) {
+            uint256 end = at + CYCLE + uint256(uint8(plan[at])) * LEG;
+            if (end == at + CYCLE || end > plan.length) revert MalformedPlan();
+            uint256 amount = uint128(bytes16(plan[at + 1:at + CYCLE]));
+            at += CYCLE;
+            balance -= amount;
+            for (; at < end; at += LEG) {
+                bool last = at + LEG == end;
+                // A pair can be paid by the leg before it.
+                bool forward = !last && plan[at + LEG] == 0;
+                amount = _swap(
+                    uint8(plan[at]),
+                    _pool(plan, at),
+                    uint16(bytes2(plan[at + 1:at + 3])),
+                    _tokenIn(plan, at),
+                    last ? token : _tokenIn(plan, at + LEG),
+                    amount,
+                    forward ? _pool(plan, at + LEG) : address(this),
+                    paid
+                );
+                paid = forward;
+            }
+            balance += amount;
         }
         uint256 needed = owed + uint128(bytes16(plan[57:73]));
-        if (amount < needed) revert Unprofitable(amount, needed);
-        if (amount > owed) _transfer(address(bytes20(plan[21:41])), treasury, amount - owed);
+        if (balance < needed) revert Unprofitable(balance, needed);
+        if (balance > owed) _transfer(token, treasury, balance - owed);
     }
 
-    function _swapConstantProduct(bytes calldata plan, uint256 leg, uint256 amount, address to, bool paid) private returns (uint256 out) {
-        address pool = _pool(plan, leg);
-        bool zeroForOne = uint8(plan[leg]) & 2 != 0;
-        (uint256 reserveIn, uint256 reserveOut,) = IV2Pair(pool).getReserves();
-        if (!zeroForOne) (reserveIn, reserveOut) = (reserveOut, reserveIn);
-        // Reserves have 112 bits, amounts 128, the fee 14: no product here exceeds 254 bits.
-        unchecked {
-            uint256 withFee = amount * (10_000 - uint256(uint16(bytes2(plan[leg + 1:leg + 3]))));
-            out = withFee * reserveOut / (reserveIn * 10_000 + withFee);
-        }
-        if (!paid) _transfer(_tokenIn(plan, leg), pool, amount);
-        IV2Pair(pool).swap(zeroForOne ? 0 : out, zeroForOne ? out : 0, to, "");
-    }
-
-    function _swapConcentrated(bytes calldata plan, uint256 leg, uint256 amount, address to) private returns (uint256) {
-        address pool = _pool(plan, leg);
-        bool zeroForOne = uint8(plan[leg]) & 2 != 0;
-        swapInFlight = pool;
-        (int256 delta0, int256 delta1) =
-            IV3Pool(pool).swap(to, zeroForOne, int256(amount), zeroForOne ? MIN_PRICE : MAX_PRICE, plan[leg + 23:leg + 43]);
-        (int256 taken, int256 given) = zeroForOne ? (delta0, delta1) : (delta1, delta0);
-        if (uint256(taken) != amount) revert PartialFill(pool, amount, uint256(taken));
-        return uint256(-given);
-    }
-
-    function _isConcentrated(bytes calldata plan, uint256 leg) private pure returns (bool) {
-        return uint8(plan[leg]) & 1 != 0;
+    /// Whether there is one cycle, it takes the whole loan, and it begins at a pair.
+    function _loanGoesToFirstPair(bytes calldata plan) private pure returns (bool) {
+        return plan[HEAD + CYCLE] == 0 && plan.length == HEAD + CYCLE + uint256(uint8(plan[HEAD])) * LEG && bytes16(plan[41:57]) == bytes16(plan[HEAD + 1:HEAD + CYCLE]);
     }
 
     function _pool(bytes calldata plan, uint256 leg) private pure returns (address) {
@@ -198,15 +180,5 @@ contract KintsugiExecutor {
 
     function _tokenIn(bytes calldata plan, uint256 leg) private pure returns (address) {
         return address(bytes20(plan[leg + 23:leg + 43]));
-    }
-
-    function _transfer(address token, address to, uint256 amount) private {
-        _call(token, abi.encodeWithSignature("transfer(address,uint256)", to, amount));
-    }
-
-    /// Accepts tokens that return nothing, as USDT does; refuses a false and an address without code.
-    function _call(address token, bytes memory data) private {
-        (bool ok, bytes memory result) = token.call(data);
-        if (!ok || (result.length == 0 ? token.code.length == 0 : !abi.decode(result, (bool)))) revert TransferFailed(token);
     }
 }

@@ -1,75 +1,138 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-interface IToken {
-    function transfer(address to, uint256 value) external returns (bool);
-    function transferFrom(address from, address to, uint256 value) external returns (bool);
-}
-
-interface IConstantProduct {
-    function getReserves() external view returns (uint112, uint112, uint32);
-    function swap(uint256 amount0Out, uint256 amount1Out, address to, bytes calldata data) external;
-}
+import {IPoolManager, PoolKey, Venues} from "./Venues.sol";
 
 interface IConcentrated {
     function token0() external view returns (address);
     function token1() external view returns (address);
     function mint(address recipient, int24 lower, int24 upper, uint128 amount, bytes calldata data) external returns (uint256, uint256);
-    function swap(address recipient, bool zeroForOne, int256 amount, uint160 limit, bytes calldata data) external returns (int256, int256);
+}
+
+interface IAlgebra {
+    function mint(address payer, address recipient, int24 lower, int24 upper, uint128 amount, bytes calldata data) external returns (uint256, uint256, uint128);
+}
+
+struct ModifyLiquidityParams {
+    int24 tickLower;
+    int24 tickUpper;
+    int256 liquidityDelta;
+    bytes32 salt;
+}
+
+interface ILiquidityManager {
+    function modifyLiquidity(PoolKey calldata key, ModifyLiquidityParams calldata params, bytes calldata hookData) external returns (int256, int256);
 }
 
 /// @title What the local chain's market maker and traders call: adds liquidity, swaps
 /// @dev Holds tokens of the local chain only, and pays whichever pool it is trading with. Never deployed elsewhere.
-contract LocalTrader {
+contract LocalTrader is Venues {
+    /// One swap, as `Venues` makes it.
+    struct Swap {
+        uint8 venue;
+        address pool;
+        uint16 feeBps;
+        address tokenIn;
+        address tokenOut;
+    }
+
     address private immutable owner = msg.sender;
     address private counterparty;
 
+    constructor(address vault_, address poolManager_) Venues(vault_, poolManager_) {}
+
+    /// Uniswap V3.
     function addLiquidity(address pool, int24 lower, int24 upper, uint128 liquidity) external {
-        require(msg.sender == owner, "only the owner");
-        counterparty = pool;
+        _open(pool);
         IConcentrated(pool).mint(address(this), lower, upper, liquidity, "");
         counterparty = address(0);
     }
 
+    /// Algebra.
+    function addAlgebraLiquidity(address pool, int24 lower, int24 upper, uint128 liquidity) external {
+        _open(pool);
+        IAlgebra(pool).mint(address(this), address(this), lower, upper, liquidity, "");
+        counterparty = address(0);
+    }
+
+    /// Uniswap V4, through a router of its own: liquidity is changed from inside the manager's lock.
+    function addManagedLiquidity(PoolKey calldata key, int24 lower, int24 upper, int256 liquidity) external {
+        _open(poolManager);
+        LiquidityRouter router = new LiquidityRouter(poolManager);
+        IERC20(key.currency0).transfer(address(router), IERC20(key.currency0).balanceOf(address(this)));
+        IERC20(key.currency1).transfer(address(router), IERC20(key.currency1).balanceOf(address(this)));
+        router.add(key, ModifyLiquidityParams(lower, upper, liquidity, 0));
+        counterparty = address(0);
+    }
+
     /// Swaps `amountIn`, or reverts where less than `minOut` would come out. Anyone may: what it costs is the local market's.
-    function swap(address pool, bool concentrated, uint16 feeBps, bool zeroForOne, address tokenIn, uint256 amountIn, uint256 minOut) external returns (uint256 out) {
-        if (concentrated) {
-            counterparty = pool;
-            (int256 d0, int256 d1) = IConcentrated(pool).swap(
-                address(this), zeroForOne, int256(amountIn), zeroForOne ? 4295128740 : 1461446703485210103287273052203988822378723970341, ""
-            );
-            counterparty = address(0);
-            require((zeroForOne ? d0 : d1) == int256(amountIn), "partial fill");
-            out = uint256(-(zeroForOne ? d1 : d0));
-        } else {
-            (uint256 reserveIn, uint256 reserveOut,) = IConstantProduct(pool).getReserves();
-            if (!zeroForOne) (reserveIn, reserveOut) = (reserveOut, reserveIn);
-            uint256 withFee = amountIn * (10_000 - feeBps);
-            out = withFee * reserveOut / (reserveIn * 10_000 + withFee);
-            IToken(tokenIn).transfer(pool, amountIn);
-            IConstantProduct(pool).swap(zeroForOne ? 0 : out, zeroForOne ? out : 0, address(this), "");
-        }
+    function swap(Swap calldata one, uint256 amountIn, uint256 minOut) external returns (uint256 out) {
+        out = _swap(one.venue, one.pool, one.feeBps, one.tokenIn, one.tokenOut, amountIn, address(this), false);
         require(out >= minOut, "too little received");
     }
 
     /// A whole cycle in one transaction, as the competitor makes it; reverts where it does not earn `minProfit`.
-    function cycle(bytes[] calldata swaps, uint256 amountIn, uint256 minProfit) external {
+    function cycle(Swap[] calldata swaps, uint256 amountIn, uint256 minProfit) external {
         uint256 amount = amountIn;
         for (uint256 i; i < swaps.length; i++) {
-            (address pool, bool concentrated, uint16 feeBps, bool zeroForOne, address tokenIn) = abi.decode(swaps[i], (address, bool, uint16, bool, address));
-            amount = this.swap(pool, concentrated, feeBps, zeroForOne, tokenIn, amount, 0);
+            amount = _swap(swaps[i].venue, swaps[i].pool, swaps[i].feeBps, swaps[i].tokenIn, swaps[i].tokenOut, amount, address(this), false);
         }
         require(amount >= amountIn + minProfit, "no profit");
     }
 
     function uniswapV3MintCallback(uint256 owed0, uint256 owed1, bytes calldata) external {
-        require(msg.sender == counterparty, "not the pool");
-        if (owed0 > 0) IToken(IConcentrated(msg.sender).token0()).transfer(msg.sender, owed0);
-        if (owed1 > 0) IToken(IConcentrated(msg.sender).token1()).transfer(msg.sender, owed1);
+        _payMint(owed0, owed1);
     }
 
-    function uniswapV3SwapCallback(int256 d0, int256 d1, bytes calldata) external {
+    function algebraMintCallback(uint256 owed0, uint256 owed1, bytes calldata) external {
+        _payMint(owed0, owed1);
+    }
+
+    function _payMint(uint256 owed0, uint256 owed1) private {
         require(msg.sender == counterparty, "not the pool");
-        IToken(d0 > 0 ? IConcentrated(msg.sender).token0() : IConcentrated(msg.sender).token1()).transfer(msg.sender, uint256(d0 > 0 ? d0 : d1));
+        if (owed0 > 0) _transfer(IConcentrated(msg.sender).token0(), msg.sender, owed0);
+        if (owed1 > 0) _transfer(IConcentrated(msg.sender).token1(), msg.sender, owed1);
+    }
+
+    function _open(address pool) private {
+        require(msg.sender == owner, "only the owner");
+        counterparty = pool;
+    }
+}
+
+interface IERC20 {
+    function transfer(address to, uint256 value) external returns (bool);
+    function balanceOf(address account) external view returns (uint256);
+}
+
+/// @title Adds liquidity to one Uniswap V4 pool, once
+/// @dev It gives back what it did not need.
+contract LiquidityRouter {
+    address private immutable manager;
+
+    constructor(address manager_) {
+        manager = manager_;
+    }
+
+    function add(PoolKey calldata key, ModifyLiquidityParams calldata params) external {
+        IPoolManager(manager).unlock(abi.encode(key, params));
+        IERC20(key.currency0).transfer(msg.sender, IERC20(key.currency0).balanceOf(address(this)));
+        IERC20(key.currency1).transfer(msg.sender, IERC20(key.currency1).balanceOf(address(this)));
+    }
+
+    function unlockCallback(bytes calldata data) external returns (bytes memory) {
+        require(msg.sender == manager, "not the manager");
+        (PoolKey memory key, ModifyLiquidityParams memory params) = abi.decode(data, (PoolKey, ModifyLiquidityParams));
+        (int256 delta,) = ILiquidityManager(manager).modifyLiquidity(key, params, "");
+        _pay(key.currency0, -(delta >> 128));
+        _pay(key.currency1, -int256(int128(delta)));
+        return "";
+    }
+
+    function _pay(address token, int256 owed) private {
+        if (owed <= 0) return;
+        IPoolManager(manager).sync(token);
+        require(IERC20(token).transfer(manager, uint256(owed)));
+        IPoolManager(manager).settle();
     }
 }

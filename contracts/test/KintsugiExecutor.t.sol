@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {KintsugiExecutor} from "../src/KintsugiExecutor.sol";
 import {LocalToken} from "../src/LocalToken.sol";
 import {LocalTrader} from "../src/LocalTrader.sol";
+import {Venues} from "../src/Venues.sol";
 
 interface Vm {
     function readFile(string calldata path) external view returns (string memory);
@@ -15,6 +16,8 @@ interface Vm {
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
     function warp(uint256 timestamp) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 id) external returns (bool);
     function assume(bool condition) external pure;
 }
 
@@ -149,10 +152,10 @@ contract KintsugiExecutorTest {
     address private third;
 
     function setUp() public {
-        executor = new KintsugiExecutor(OWNER, OPERATOR, TREASURY);
-        trader = new LocalTrader();
-        aave = new AaveLike();
         vault = new BalancerLike();
+        executor = new KintsugiExecutor(OWNER, OPERATOR, TREASURY, address(vault), address(0));
+        trader = new LocalTrader(address(vault), address(0));
+        aave = new AaveLike();
         (a, b, c) = (new LocalToken("A", "A", 18), new LocalToken("B", "B", 18), new LocalToken("C", "C", 18));
         string memory json = vm.readFile("node_modules/@uniswap/v2-core/build/UniswapV2Factory.json");
         bytes memory v2 = bytes.concat(vm.parseBytes(string.concat("0x", vm.parseJsonString(json, ".evm.bytecode.object"))), abi.encode(address(this)));
@@ -191,16 +194,75 @@ contract KintsugiExecutorTest {
         _earns(4, lenderPair);
     }
 
+    function testTwoCyclesShareOneLoan() public {
+        // The second cycle needs the loan again, and what the first left in the pools decides its result.
+        bytes memory two = _twoLegs();
+        bytes memory plan = bytes.concat(_plan(_head(2, address(vault), b, 10_000 * ONE, 1), two), bytes1(uint8(2)), bytes16(uint128(9_000 * ONE)), two);
+        uint256 before = _treasury(b);
+        uint256 start = vm.snapshotState();
+        _execute(_plan(_head(2, address(vault), b, 10_000 * ONE, 1), two));
+        uint256 first = _treasury(b) - before;
+        _execute(_plan(_head(2, address(vault), b, 9_000 * ONE, 1), two));
+        uint256 both = _treasury(b) - before;
+        require(vm.revertToState(start));
+        _execute(plan);
+        require(_treasury(b) - before == both && both > first, "not the same as one after another");
+    }
+
+    function testACycleCannotSpendMoreThanThereIs() public {
+        bytes memory two = _twoLegs();
+        vm.prank(OPERATOR);
+        vm.expectRevert();
+        executor.execute(bytes.concat(_plan(_head(2, address(vault), b, ONE, 1), two), bytes1(uint8(2)), bytes16(uint128(10_000 * ONE)), two));
+    }
+
+    function testOwnCapitalComesBackWithTheProfit() public {
+        b.mint(TREASURY, 20_000 * ONE);
+        bytes memory plan = _plan(_head(5, TREASURY, b, 20_000 * ONE, 1), _twoLegs());
+        // Without the treasury's permission nothing moves.
+        vm.prank(OPERATOR);
+        vm.expectRevert(abi.encodeWithSelector(Venues.TransferFailed.selector, address(b)));
+        executor.execute(plan);
+        vm.prank(TREASURY);
+        b.approve(address(executor), 20_000 * ONE);
+        uint256 before = _treasury(b);
+        _execute(plan);
+        require(_treasury(b) > before && b.balanceOf(address(executor)) == 0, "not all came back");
+        // Nobody else's money, whatever they have allowed.
+        _refuses(_plan(_head(5, address(aave), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
+    }
+
+    function testOwnCapitalIsNotLost() public {
+        b.mint(TREASURY, 20_000 * ONE);
+        vm.prank(TREASURY);
+        b.approve(address(executor), 20_000 * ONE);
+        uint256 before = _treasury(b);
+        vm.prank(OPERATOR);
+        vm.expectRevert();
+        executor.execute(_plan(_head(5, TREASURY, b, 1_000 * ONE, 1), bytes.concat(_leg(false, dear, b, a, 30), _leg(false, cheap, a, b, 30))));
+        require(_treasury(b) == before, "lost");
+    }
+
+    function testOnlyTheVenueAwaitedMayCallBack() public {
+        vm.expectRevert(abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(this)));
+        executor.unlockCallback("");
+        vm.expectRevert(abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(this)));
+        executor.algebraSwapCallback(1, 0, abi.encodePacked(address(b)));
+    }
+
+    function testAnUnknownVenueIsRefused() public {
+        bytes memory leg = abi.encodePacked(uint8(9), uint16(30), cheap, address(b));
+        vm.prank(OPERATOR);
+        vm.expectRevert(abi.encodeWithSelector(Venues.UnknownVenue.selector, 9));
+        executor.execute(_plan(_head(2, address(vault), b, ONE, 1), bytes.concat(leg, _leg(false, dear, a, b, 30))));
+    }
+
     function testFiveLegsOverBothKinds() public {
-        bytes memory plan = bytes.concat(
-            _head(2, address(vault), b, 10_000 * ONE, 1), _leg(true, deep, b, c, 0), _leg(false, lenderPair, c, b, 30), _leg(false, cheap, b, a, 30), _leg(false, dear, a, b, 30)
-        );
+        bytes memory plan = _plan(_head(2, address(vault), b, 10_000 * ONE, 1), bytes.concat(_leg(true, deep, b, c, 0), _leg(false, lenderPair, c, b, 30), _leg(false, cheap, b, a, 30), _leg(false, dear, a, b, 30)));
         uint256 spread = _treasury(b);
         _execute(plan);
         require(_treasury(b) > spread, "no profit");
-        bytes memory five = bytes.concat(
-            _head(2, address(vault), b, 2_000 * ONE, 1), _leg(false, cheap, b, a, 30), _leg(false, bridge, a, c, 30), _leg(true, deep, c, b, 0), _leg(false, lenderPair, b, c, 30), _leg(false, third, c, b, 30)
-        );
+        bytes memory five = _plan(_head(2, address(vault), b, 2_000 * ONE, 1), bytes.concat(_leg(false, cheap, b, a, 30), _leg(false, bridge, a, c, 30), _leg(true, deep, c, b, 0), _leg(false, lenderPair, b, c, 30), _leg(false, third, c, b, 30)));
         spread = _treasury(b);
         _execute(five);
         require(_treasury(b) > spread, "no profit over five legs");
@@ -208,7 +270,7 @@ contract KintsugiExecutorTest {
     }
 
     function testARouteThatEndsInAnotherTokenReverts() public {
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _leg(false, cheap, b, a, 30), _leg(false, bridge, a, c, 30));
+        bytes memory plan = _plan(_head(2, address(vault), b, 1_000 * ONE, 1), bytes.concat(_leg(false, cheap, b, a, 30), _leg(false, bridge, a, c, 30)));
         vm.prank(OPERATOR);
         vm.expectRevert();
         executor.execute(plan);
@@ -217,7 +279,7 @@ contract KintsugiExecutorTest {
 
     function testFuzzProfitIsNeverBelowTheLeast(uint96 amount, uint96 least) public {
         vm.assume(amount > 1e12 && amount < 900_000 * ONE);
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, amount, least), _twoLegs());
+        bytes memory plan = _plan(_head(2, address(vault), b, amount, least), _twoLegs());
         uint256 before = _treasury(b);
         uint256 lent = b.balanceOf(address(vault));
         vm.prank(OPERATOR);
@@ -233,7 +295,7 @@ contract KintsugiExecutorTest {
     // ---- what it refuses
 
     function testOnlyTheOperator() public {
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, ONE, 1), _twoLegs());
+        bytes memory plan = _plan(_head(2, address(vault), b, ONE, 1), _twoLegs());
         vm.expectRevert(KintsugiExecutor.NotOperator.selector);
         executor.execute(plan);
         vm.prank(OWNER);
@@ -242,11 +304,11 @@ contract KintsugiExecutorTest {
     }
 
     function testUnprofitableRevertsWithTheNumbers() public {
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, uint128(1_000_000 * ONE)), _twoLegs());
+        bytes memory plan = _plan(_head(2, address(vault), b, 1_000 * ONE, uint128(1_000_000 * ONE)), _twoLegs());
         vm.prank(OPERATOR);
         vm.expectRevert();
         executor.execute(plan);
-        bytes memory backwards = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _leg(false, dear, b, a, 30), _leg(false, cheap, a, b, 30));
+        bytes memory backwards = _plan(_head(2, address(vault), b, 1_000 * ONE, 1), bytes.concat(_leg(false, dear, b, a, 30), _leg(false, cheap, a, b, 30)));
         vm.prank(OPERATOR);
         vm.expectRevert();
         executor.execute(backwards);
@@ -255,25 +317,25 @@ contract KintsugiExecutorTest {
 
     function testPastTheDeadline() public {
         vm.warp(1_000);
-        bytes memory plan = bytes.concat(_headUntil(2, address(vault), b, ONE, 1, 999), _twoLegs());
+        bytes memory plan = _plan(_headUntil(2, address(vault), b, ONE, 1, 999), _twoLegs());
         vm.prank(OPERATOR);
         vm.expectRevert(abi.encodeWithSelector(KintsugiExecutor.Expired.selector, 999));
         executor.execute(plan);
     }
 
     function testMalformedPlans() public {
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, ONE, 1), _twoLegs());
+        bytes memory plan = _plan(_head(2, address(vault), b, ONE, 1), _twoLegs());
         _refuses("", KintsugiExecutor.MalformedPlan.selector);
         _refuses(bytes.concat(plan, hex"00"), KintsugiExecutor.MalformedPlan.selector);
-        _refuses(bytes.concat(_head(2, address(vault), b, ONE, 1), _leg(false, cheap, b, a, 30)), KintsugiExecutor.MalformedPlan.selector);
-        _refuses(bytes.concat(_head(9, address(vault), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
+        _refuses(_plan(_head(2, address(vault), b, ONE, 1), _leg(false, cheap, b, a, 30)), KintsugiExecutor.MalformedPlan.selector);
+        _refuses(_plan(_head(9, address(vault), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
         aave.setSilent();
-        _refuses(bytes.concat(_head(1, address(aave), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
+        _refuses(_plan(_head(1, address(aave), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
     }
 
     function testCallbacksFromOutsiders() public {
-        bytes memory plan = bytes.concat(_head(1, address(this), b, ONE, 1), _twoLegs());
-        bytes memory refusal = abi.encodeWithSelector(KintsugiExecutor.UnexpectedCallback.selector, address(this));
+        bytes memory plan = _plan(_head(1, address(this), b, ONE, 1), _twoLegs());
+        bytes memory refusal = abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(this));
         vm.expectRevert(refusal);
         executor.executeOperation(address(b), 1, 0, address(executor), plan);
         vm.expectRevert(refusal);
@@ -288,24 +350,24 @@ contract KintsugiExecutorTest {
 
     function testForeignInitiators() public {
         aave.setLie(address(this));
-        bytes memory plan = bytes.concat(_head(1, address(aave), b, 1_000 * ONE, 1), _twoLegs());
+        bytes memory plan = _plan(_head(1, address(aave), b, 1_000 * ONE, 1), _twoLegs());
         vm.prank(OPERATOR);
-        vm.expectRevert(abi.encodeWithSelector(KintsugiExecutor.UnexpectedCallback.selector, address(aave)));
+        vm.expectRevert(abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(aave)));
         executor.execute(plan);
         // A real pair, but somebody else's flash swap towards us.
-        bytes memory ours = bytes.concat(_head(4, lenderPair, b, 1_000 * ONE, 1), _twoLegs());
+        bytes memory ours = _plan(_head(4, lenderPair, b, 1_000 * ONE, 1), _twoLegs());
         vm.expectRevert();
         IV2Swap(lenderPair).swap(address(b) < address(c) ? 1_000 * ONE : 0, address(b) < address(c) ? 0 : 1_000 * ONE, address(executor), ours);
         // A real lender that calls when no plan is in flight.
-        vm.expectRevert(abi.encodeWithSelector(KintsugiExecutor.UnexpectedCallback.selector, address(aave)));
+        vm.expectRevert(abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(aave)));
         aave.callBack(executor, address(b), ours);
     }
 
     function testReentrance() public {
         ReenteringPair bad = new ReenteringPair(executor);
-        bytes memory inner = bytes.concat(_head(2, address(vault), b, ONE, 1), _twoLegs());
+        bytes memory inner = _plan(_head(2, address(vault), b, ONE, 1), _twoLegs());
         bad.setPlan(inner);
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _leg(false, address(bad), b, a, 30), _leg(false, dear, a, b, 30));
+        bytes memory plan = _plan(_head(2, address(vault), b, 1_000 * ONE, 1), bytes.concat(_leg(false, address(bad), b, a, 30), _leg(false, dear, a, b, 30)));
         vm.prank(OPERATOR);
         vm.expectRevert(KintsugiExecutor.NotOperator.selector);
         executor.execute(plan);
@@ -314,7 +376,7 @@ contract KintsugiExecutorTest {
     function testTaxedTokenReverts() public {
         TaxedToken taxed = new TaxedToken();
         (address first, address second) = (_fakePair(address(taxed), address(b), 1_000 * ONE, 2_000_000 * ONE), dear);
-        bytes memory plan = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _leg(false, first, b, LocalToken(address(taxed)), 30), _leg(false, second, LocalToken(address(taxed)), b, 30));
+        bytes memory plan = _plan(_head(2, address(vault), b, 1_000 * ONE, 1), bytes.concat(_leg(false, first, b, LocalToken(address(taxed)), 30), _leg(false, second, LocalToken(address(taxed)), b, 30)));
         vm.prank(OPERATOR);
         vm.expectRevert();
         executor.execute(plan);
@@ -340,16 +402,16 @@ contract KintsugiExecutorTest {
         executor.sweep(address(b));
         require(_treasury(b) == before + 7, "not swept");
         vm.prank(OWNER);
-        vm.expectRevert(abi.encodeWithSelector(KintsugiExecutor.TransferFailed.selector, address(0xdead)));
+        vm.expectRevert(abi.encodeWithSelector(Venues.TransferFailed.selector, address(0xdead)));
         executor.sweep(address(0xdead));
         vm.prank(OWNER);
         executor.setOperator(address(this));
-        executor.execute(bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _twoLegs()));
+        executor.execute(_plan(_head(2, address(vault), b, 1_000 * ONE, 1), _twoLegs()));
     }
 
     function testDonatedTokensAreNotTakenForProfit() public {
         b.mint(address(executor), 1_000_000 * ONE);
-        bytes memory backwards = bytes.concat(_head(2, address(vault), b, 1_000 * ONE, 1), _leg(false, dear, b, a, 30), _leg(false, cheap, a, b, 30));
+        bytes memory backwards = _plan(_head(2, address(vault), b, 1_000 * ONE, 1), bytes.concat(_leg(false, dear, b, a, 30), _leg(false, cheap, a, b, 30)));
         vm.prank(OPERATOR);
         vm.expectRevert();
         executor.execute(backwards);
@@ -359,7 +421,7 @@ contract KintsugiExecutorTest {
 
     function _earns(uint8 kind, address lender) private {
         uint256 before = _treasury(b);
-        _execute(bytes.concat(_head(kind, lender, b, 20_000 * ONE, 1), _twoLegs()));
+        _execute(_plan(_head(kind, lender, b, 20_000 * ONE, 1), _twoLegs()));
         require(_treasury(b) > before, "no profit");
         _empty();
         require(b.allowance(address(executor), lender) == 0, "something is left approved");
@@ -384,6 +446,15 @@ contract KintsugiExecutorTest {
         return token.balanceOf(TREASURY);
     }
 
+    /// One cycle that takes the whole loan.
+    function _plan(bytes memory head, bytes memory legs) private pure returns (bytes memory) {
+        bytes16 amount;
+        assembly {
+            amount := mload(add(head, 73))
+        }
+        return bytes.concat(head, bytes1(uint8(legs.length / 43)), amount, legs);
+    }
+
     function _twoLegs() private view returns (bytes memory) {
         return bytes.concat(_leg(false, cheap, b, a, 30), _leg(false, dear, a, b, 30));
     }
@@ -398,9 +469,8 @@ contract KintsugiExecutorTest {
         return abi.encodePacked(kind, lender, address(token), uint128(amount), uint128(least), deadline);
     }
 
-    function _leg(bool concentrated, address pool, LocalToken from, LocalToken to, uint16 feeBps) private pure returns (bytes memory) {
-        uint8 flags = (concentrated ? 1 : 0) | (address(from) < address(to) ? 2 : 0);
-        return abi.encodePacked(flags, feeBps, pool, address(from));
+    function _leg(bool concentrated, address pool, LocalToken from, LocalToken, uint16 feeBps) private pure returns (bytes memory) {
+        return abi.encodePacked(uint8(concentrated ? 1 : 0), feeBps, pool, address(from));
     }
 
     function _pair(bytes memory factoryCode, LocalToken x, LocalToken y, uint256 amountX, uint256 amountY) private returns (address pair) {

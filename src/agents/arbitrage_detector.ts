@@ -45,7 +45,7 @@ export default defineAgent({
       state: () => ({
         block: market.head.number,
         observedAt: market.observedAt,
-        cycles: detector.index.cycles.length,
+        cycles: detector.cycles,
         lastFound: last?.opportunities.length ?? 0,
         resyncing: market.failure ?? null,
       }),
@@ -53,8 +53,8 @@ export default defineAgent({
         log200.recent(limit).map(({ opportunity: found, foundAt }) => ({
           id: found.id,
           at: foundAt,
-          summary: `block ${found.block}: ${found.legs.length} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
-          reasons: [`log rate above zero`, `best size ${found.amounts[0]}`, `cheapest lender ${found.loan.kind}`],
+          summary: `block ${found.block}: ${found.cycles.map((cycle) => cycle.legs.length).join(' + ')} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
+          reasons: [`log rate above zero`, `best size ${found.borrowed}`, `cheapest lender ${found.loan.kind}`],
         })),
     }
   },

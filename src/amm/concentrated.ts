@@ -1,5 +1,8 @@
-/** Concentrated-liquidity pools (Uniswap V3). Source: v3-core UniswapV3Pool.swap; whitepaper section 6. */
-import type { PoolIdentity, SwapResult } from './pool.ts'
+/**
+ * Concentrated-liquidity pools. Sources: v3-core UniswapV3Pool.swap (whitepaper section 6); v4-core Pool.swap;
+ * Algebra Integral SwapCalculation._calculateSwap. They share the mathematics and differ in how they step.
+ */
+import type { Address, PoolIdentity, SwapResult } from './pool.ts'
 import { swapStepExactIn } from './sqrt-price-math.ts'
 import { MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK, sqrtRatioAtTick, tickAtSqrtRatio } from './tick-math.ts'
 
@@ -9,8 +12,13 @@ import { MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK, sqrtRatioAtTick, ti
  */
 export type Tick = readonly [tick: number, liquidityNet: bigint, liquidityGross: bigint]
 
+export type Engine = 'uniswap-v3' | 'uniswap-v4' | 'algebra'
+
 export interface ConcentratedPool extends PoolIdentity {
   readonly kind: 'concentrated'
+  readonly tokens: readonly [Address, Address]
+  /** Whose contract it is: V3 and V4 stop at the edges of bitmap words, Algebra follows a linked list of ticks. Absent: `uniswap-v3`. */
+  readonly engine?: Engine
   /** sqrt(token1 / token0) in Q64.96. */
   readonly sqrtPriceX96: bigint
   /** Liquidity in range now. */
@@ -19,6 +27,8 @@ export interface ConcentratedPool extends PoolIdentity {
   readonly tickSpacing: number
   /** Fee in parts per million: 3000 is 0.3 %. */
   readonly feePips: number
+  /** V4 only: the fee in the pool's key, which names it; what is taken may differ by the protocol's share. */
+  readonly keyFeePips?: number
   /** All initialised ticks, ascending. Absent: known only between the two multiples of `tickSpacing` around `tick`. */
   readonly ticks?: readonly Tick[]
 }
@@ -58,14 +68,14 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
     const next = ticks ? ticks[zeroForOne ? index : index + 1] : undefined
     let nextTick: number
     if (ticks) {
-      nextTick = stepTarget(pool.tickSpacing, tick, next?.[0], zeroForOne)
+      nextTick = pool.engine === 'algebra' ? (next?.[0] ?? (zeroForOne ? MIN_TICK : MAX_TICK)) : stepTarget(pool.tickSpacing, tick, next?.[0], zeroForOne)
     } else {
       nextTick = zeroForOne ? range[0] : range[1]
       if (sqrtPriceX96 === sqrtRatioAtTick(nextTick)) return { ok: false, refusal: 'beyond-known-ticks' }
     }
     const tickPrice = sqrtRatioAtTick(nextTick)
     const target = zeroForOne ? (tickPrice < limit ? limit : tickPrice) : tickPrice > limit ? limit : tickPrice
-    const step = swapStepExactIn(sqrtPriceX96, target, liquidity, remaining, fee)
+    const step = swapStepExactIn(sqrtPriceX96, target, liquidity, remaining, fee, pool.engine === 'uniswap-v4')
     remaining -= step.amountIn + step.feeAmount
     amountOut += step.amountOut
     sqrtPriceX96 = step.sqrtPriceNext

@@ -1,8 +1,9 @@
 /** Constant-product pools (Uniswap V2 and its forks): x * y = k with a fee on the input. Source: v2-core UniswapV2Pair.swap. */
-import type { PoolIdentity, SwapResult } from './pool.ts'
+import type { Address, PoolIdentity, SwapResult } from './pool.ts'
 
 export interface ConstantProductPool extends PoolIdentity {
   readonly kind: 'constant-product'
+  readonly tokens: readonly [Address, Address]
   /** Reserves as the pair stores them (uint112), in smallest units. */
   readonly reserves: readonly [bigint, bigint]
   /** Fee in hundredths of a percent: 30 is 0.3 %. */

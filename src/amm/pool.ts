@@ -1,23 +1,27 @@
 /** The one view of a liquidity pool that the rest of the system has: plain data, and functions over it. */
 import { type ConcentratedPool, swapConcentrated } from './concentrated.ts'
 import { type ConstantProductPool, swapConstantProduct } from './constant-product.ts'
+import { type StablePool, swapStable } from './stable.ts'
+import { swapWeighted, type WeightedPool } from './weighted.ts'
 
 /** A contract or account address in lower case with 0x. */
 export type Address = `0x${string}`
 
-/** What all kinds of pool have. Amounts are in the tokens' smallest units; `tokens[0] < tokens[1]` as on chain. */
+/** What all kinds of pool have. Amounts are in the tokens' smallest units; tokens ascend, as on chain. */
 export interface PoolIdentity {
+  /** The pool's contract; for a Uniswap V4 pool, which has none, the first 20 bytes of its id. */
   readonly address: Address
   /** The exchange it belongs to, for people: `quickswap`, `uniswap_v3`, ... */
   readonly dex: string
-  readonly tokens: readonly [Address, Address]
+  /** Two, or up to eight in weighted and stable pools. */
+  readonly tokens: readonly Address[]
 }
 
-export type Pool = ConstantProductPool | ConcentratedPool
+export type Pool = ConstantProductPool | ConcentratedPool | WeightedPool | StablePool
 export type PoolKind = Pool['kind']
 
 /** Why a pool will not make a swap; the contract would revert or fill it in part. */
-export type Refusal = 'zero-amount' | 'no-liquidity' | 'amount-too-large' | 'zero-output' | 'beyond-known-ticks'
+export type Refusal = 'zero-amount' | 'no-liquidity' | 'amount-too-large' | 'zero-output' | 'beyond-known-ticks' | 'unknown-token'
 
 export interface Swap {
   readonly amountOut: bigint
@@ -27,32 +31,32 @@ export interface Swap {
 
 export type SwapResult = { readonly ok: true; readonly swap: Swap } | { readonly ok: false; readonly refusal: Refusal }
 
-/** Exact-input swap of `amountIn` of token `tokens[0]` (zeroForOne) or `tokens[1]`, to the unit as the contract makes it. */
-export function swapExactIn(pool: Pool, zeroForOne: boolean, amountIn: bigint): SwapResult {
-  return pool.kind === 'constant-product' ? swapConstantProduct(pool, zeroForOne, amountIn) : swapConcentrated(pool, zeroForOne, amountIn)
+/** Exact-input swap of `amountIn` of `tokenIn` into `tokenOut`, to the unit as the contract makes it. */
+export function swapExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, amountIn: bigint): SwapResult {
+  if (tokenIn === tokenOut || !pool.tokens.includes(tokenIn) || !pool.tokens.includes(tokenOut)) return { ok: false, refusal: 'unknown-token' }
+  switch (pool.kind) {
+    case 'constant-product':
+      return swapConstantProduct(pool, tokenIn === pool.tokens[0], amountIn)
+    case 'concentrated':
+      return swapConcentrated(pool, tokenIn === pool.tokens[0], amountIn)
+    case 'weighted':
+      return swapWeighted(pool, tokenIn, tokenOut, amountIn)
+    case 'stable':
+      return swapStable(pool, tokenIn, tokenOut, amountIn)
+  }
 }
 
 /** The amount out of `swapExactIn`, or `undefined` where the pool refuses. */
-export function quoteExactIn(pool: Pool, zeroForOne: boolean, amountIn: bigint): bigint | undefined {
-  const result = swapExactIn(pool, zeroForOne, amountIn)
+export function quoteExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, amountIn: bigint): bigint | undefined {
+  const result = swapExactIn(pool, tokenIn, tokenOut, amountIn)
   return result.ok ? result.swap.amountOut : undefined
 }
 
 /** The pool's fee as a fraction of the amount in (0.003 for 0.3 %). */
 export function feeFraction(pool: Pool): number {
-  return pool.kind === 'constant-product' ? pool.feeBps / 10_000 : pool.feePips / 1_000_000
+  if (pool.kind === 'constant-product') return pool.feeBps / 10_000
+  return pool.kind === 'concentrated' ? pool.feePips / 1_000_000 : Number(pool.swapFee) / 1e18
 }
 
-/** Virtual reserves at the current price, for ranking and display only: `[token0, token1]` in smallest units. */
-export function virtualReserves(pool: Pool): [number, number] {
-  if (pool.kind === 'constant-product') return [Number(pool.reserves[0]), Number(pool.reserves[1])]
-  const root = Number(pool.sqrtPriceX96) / 2 ** 96
-  const liquidity = Number(pool.liquidity)
-  return [liquidity / root, liquidity * root]
-}
-
-/** Marginal price of token0 in token1, both in smallest units and before fee; 0 for an empty pool. */
-export function spotPrice(pool: Pool): number {
-  if (pool.kind === 'concentrated') return (Number(pool.sqrtPriceX96) / 2 ** 96) ** 2
-  return pool.reserves[0] === 0n ? 0 : Number(pool.reserves[1]) / Number(pool.reserves[0])
-}
+/** Whether what the pool holds is kept by Balancer's vault. */
+export const inVault = (pool: { readonly kind: PoolKind }): boolean => pool.kind === 'weighted' || pool.kind === 'stable'

@@ -34,8 +34,11 @@ export interface SwapStep {
   feeAmount: bigint
 }
 
-/** One exact-input step towards `target` within constant `liquidity`. Source: SwapMath.computeSwapStep. */
-export function swapStepExactIn(sqrtPrice: bigint, target: bigint, liquidity: bigint, remaining: bigint, feePips: bigint): SwapStep {
+/**
+ * One exact-input step towards `target` within constant `liquidity`. Source: SwapMath.computeSwapStep. Where the input
+ * ends just on the target, `keepsRemainder` (V4) takes what is left as fee; V3 carries it on into the next step.
+ */
+export function swapStepExactIn(sqrtPrice: bigint, target: bigint, liquidity: bigint, remaining: bigint, feePips: bigint, keepsRemainder = false): SwapStep {
   const zeroForOne = sqrtPrice >= target
   const remainingLessFee = mulDiv(remaining, PIPS - feePips, PIPS)
   const toTarget = zeroForOne ? amount0Delta(target, sqrtPrice, liquidity, true) : amount1Delta(sqrtPrice, target, liquidity, true)
@@ -44,6 +47,6 @@ export function swapStepExactIn(sqrtPrice: bigint, target: bigint, liquidity: bi
   const full = sqrtPriceNext === target
   const amountIn = full && reached ? toTarget : zeroForOne ? amount0Delta(sqrtPriceNext, sqrtPrice, liquidity, true) : amount1Delta(sqrtPrice, sqrtPriceNext, liquidity, true)
   const amountOut = zeroForOne ? amount1Delta(sqrtPriceNext, sqrtPrice, liquidity, false) : amount0Delta(sqrtPrice, sqrtPriceNext, liquidity, false)
-  const feeAmount = full ? mulDivRoundingUp(amountIn, feePips, PIPS - feePips) : remaining - amountIn
+  const feeAmount = full && (reached || !keepsRemainder) ? mulDivRoundingUp(amountIn, feePips, PIPS - feePips) : remaining - amountIn
   return { sqrtPriceNext, amountIn, amountOut, feeAmount }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { classify, type ChainState, judge, type Opportunity, type Policies, priceTokens, withBestLoan } from './index.ts'
 import type { ConstantProductPool } from '../amm/index.ts'
-import { enumerateCycles } from '../graph/index.ts'
+import { cyclesOf } from '../graph/index.ts'
 
 const E18 = 10n ** 18n
 const opportunity: Opportunity = {
@@ -9,11 +9,16 @@ const opportunity: Opportunity = {
   block: 10,
   blockHash: '0xb',
   token: '0xt',
-  legs: [
-    { pool: '0x1', kind: 'constant-product', dex: 'a', zeroForOne: true, tokenIn: '0xt', tokenOut: '0xu', feeBps: 30 },
-    { pool: '0x2', kind: 'concentrated', dex: 'b', zeroForOne: false, tokenIn: '0xu', tokenOut: '0xt', feeBps: 0 },
+  cycles: [
+    {
+      legs: [
+        { pool: '0x1', kind: 'constant-product', dex: 'a', tokenIn: '0xt', tokenOut: '0xu', feeBps: 30, venue: 'pair', target: '0x1' },
+        { pool: '0x2', kind: 'concentrated', dex: 'b', tokenIn: '0xu', tokenOut: '0xt', feeBps: 0, venue: 'concentrated', target: '0x2' },
+      ],
+      amounts: [100n * E18, 50n * E18, 110n * E18],
+    },
   ],
-  amounts: [100n * E18, 50n * E18, 110n * E18],
+  borrowed: 100n * E18,
   loan: { kind: 'balancer-v2', lender: '0xv', token: '0xt', available: E18 * 1000n, rate: 0n, isToken0: false },
   premium: 0n,
   profit: 10n * E18,
@@ -104,7 +109,7 @@ describe('loans and prices', () => {
   const pools = new Map(market.map((item) => [item.address, item]))
 
   test('the best loan is the one that leaves most, even where it lends less', () => {
-    const cycle = enumerateCycles(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) =>
+    const cycle = cyclesOf(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) =>
       withBestLoan(candidate, pools, [{ kind: 'balancer-v2', lender: '0xv', token: '0xb', available: 10n ** 30n, rate: 0n, isToken0: false }]),
     )
     const at = (available: bigint) =>
@@ -116,7 +121,7 @@ describe('loans and prices', () => {
     // With only a trifle to lend for free, paying for the whole size earns more.
     expect(at(E18)?.loan.kind).toBe('aave-v3')
     const paid = at(E18)
-    expect(paid?.profit).toBe((paid?.sized.grossProfit ?? 0n) - (paid?.premium ?? 0n))
+    expect(paid?.profit).toBe((paid?.cycles[0]?.grossProfit ?? 0n) - (paid?.premium ?? 0n))
   })
 
   test('the price is the depth-weighted median, and tokens without a way to the numeraire have none', () => {

@@ -4,7 +4,8 @@
  */
 import type { LenderKind } from '../flash/index.ts'
 import { LOAN_GAS } from '../flash/index.ts'
-import type { Opportunity } from './opportunity.ts'
+import type { Cycle, PoolLookup } from '../graph/index.ts'
+import { legsIn, type Opportunity } from './opportunity.ts'
 
 /** What every policy carries. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
 export interface PolicyHead {
@@ -82,13 +83,16 @@ export interface Decision {
 
 const BPS = 10_000n
 const BASE_GAS = 95_000
-const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000 } as const
+const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000, weighted: 105_000, stable: 115_000 } as const
 /** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
 const GAS_ROOM = 2
 
+/** The gas of the swaps alone, without the loan and the transaction around them. */
+export const gasOfHops = (hops: Cycle, pools: PoolLookup): number => hops.reduce((sum, hop) => sum + LEG_GAS[pools.get(hop.pool)?.kind ?? 'concentrated'], 0)
+
 /** What the route is expected to burn, before a simulation says it better. */
-function estimateGas(opportunity: Pick<Opportunity, 'legs' | 'loan'>): number {
-  return BASE_GAS + LOAN_GAS[opportunity.loan.kind] + opportunity.legs.reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
+export function estimateGas(opportunity: Pick<Opportunity, 'cycles' | 'loan'>): number {
+  return BASE_GAS + LOAN_GAS[opportunity.loan.kind] + legsIn(opportunity).reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
 }
 
 /** Judges one opportunity. All rules are evaluated, so that a refusal names every reason and not only the first. */
@@ -121,7 +125,7 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('lender allowed', lender.allowed.includes(opportunity.loan.kind), opportunity.loan.kind, lender.allowed.join(', '))
   check('opportunity is fresh', state.head - opportunity.block <= risk.maxAgeBlocks, `${state.head - opportunity.block} blocks old`, `at most ${risk.maxAgeBlocks}`)
   check('transactions in flight', state.inFlight < risk.maxInFlight, state.inFlight, `fewer than ${risk.maxInFlight}`)
-  const busy = opportunity.legs.find((leg) => state.busyPools.has(leg.pool))
+  const busy = legsIn(opportunity).find((leg) => state.busyPools.has(leg.pool))
   check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none')
   check('base fee below the ceiling', room >= gas.minPriorityFee, state.baseFeePerGas, `at most ${gas.maxFeePerGas - gas.minPriorityFee}`)
   check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)

@@ -1,4 +1,18 @@
-export { type Bid, type ChainState, type Decision, type GasPolicy, judge, type LenderPolicy, type Policies, type RiskPolicy, type Rule } from './guard.ts'
-export { type Leg, legsOf, type Opportunity, withBestLoan } from './opportunity.ts'
+export { type Bid, type ChainState, type Decision, estimateGas, type GasPolicy, gasOfHops, judge, type LenderPolicy, type Policies, type RiskPolicy, type Rule } from './guard.ts'
+export {
+  type Financed,
+  finance,
+  intentCycles,
+  type Leg,
+  legsIn,
+  legsOf,
+  type Opportunity,
+  type PlannedCycle,
+  placeOf,
+  planned,
+  type Venue,
+  venuesOf,
+  withBestLoan,
+} from './opportunity.ts'
 export { classify, type Outcome, type PoolEvent } from './outcome.ts'
 export { type PoolQuote, priceTokens, quotesOf, type TokenPrice } from './prices.ts'

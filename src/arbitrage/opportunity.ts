@@ -1,17 +1,29 @@
-/** An opportunity: a cycle at its best size with the loan that makes it earn most, at the state of one block. */
+/** An opportunity: one or more cycles at their best sizes with the loan that makes them earn most, at the state of one block. */
 import type { Address, Pool } from '../amm/index.ts'
-import { type LoanOffer, premium, premiumFraction, rankOffers } from '../flash/index.ts'
-import { type Cycle, type SizedCycle, sizeCycle } from '../graph/index.ts'
+import { inVault } from '../amm/index.ts'
+import { impossible, type LoanOffer, premium, premiumFraction, type RouteVenues, rankOffers } from '../flash/index.ts'
+import { type Cycle, type PoolLookup, type SizedCycle, sizeCycle } from '../graph/index.ts'
+
+/** How the contract trades with a pool: see contracts/src/Venues.sol. */
+export type Venue = 'pair' | 'concentrated' | 'vault' | 'managed'
 
 export interface Leg {
   readonly pool: Address
   readonly kind: Pool['kind']
   readonly dex: string
-  readonly zeroForOne: boolean
   readonly tokenIn: Address
   readonly tokenOut: Address
-  /** Constant product: the fee the contract computes with, in basis points; 0 for concentrated pools. */
+  /** How the contract makes the swap, and what names the pool there. */
+  readonly venue: Venue
+  readonly target: Address
+  /** Constant product: the fee the contract computes with, in basis points; 0 for other pools. */
   readonly feeBps: number
+}
+
+/** One cycle of a plan. `amounts`: into each leg, and last what comes out. */
+export interface PlannedCycle {
+  readonly legs: readonly Leg[]
+  readonly amounts: readonly bigint[]
 }
 
 export interface Opportunity {
@@ -20,43 +32,94 @@ export interface Opportunity {
   readonly block: number
   readonly blockHash: `0x${string}`
   readonly token: Address
-  readonly legs: readonly Leg[]
-  /** The amount into each leg, and last what comes out; `amounts[0]` is the loan. */
-  readonly amounts: readonly bigint[]
+  /** Run one after another in one transaction; each starts and ends at `token`. */
+  readonly cycles: readonly PlannedCycle[]
   readonly loan: LoanOffer
+  /** What is borrowed: the most that any cycle needs on top of what those before it earned. */
+  readonly borrowed: bigint
   readonly premium: bigint
-  /** What the treasury gets if nothing moves: amount out less loan and premium. */
+  /** What the treasury gets if nothing moves: what the cycles earn less the premium. */
   readonly profit: bigint
 }
 
+/** All legs, in the order in which they run. */
+export const legsIn = (opportunity: Pick<Opportunity, 'cycles'>): Leg[] => opportunity.cycles.flatMap((cycle) => cycle.legs)
+
+/** A plan with the loan for it. */
+export type Financed = Pick<Opportunity, 'loan' | 'borrowed' | 'premium' | 'profit'> & { readonly cycles: readonly SizedCycle[] }
+
 /** A loan as cheap as the cheapest that fits, with the cycle sized for it; `undefined` where no loan makes it pay. */
-export function withBestLoan(
-  cycle: Cycle,
-  pools: ReadonlyMap<Address, Pool>,
-  offers: readonly LoanOffer[],
-): { sized: SizedCycle; loan: LoanOffer; premium: bigint; profit: bigint } | undefined {
-  const free = sizeCycle(cycle, pools)
-  if (!free) return undefined
-  const route = { pools: cycle.map((hop) => hop.pool), usesBalancer: false }
+export function withBestLoan(cycle: Cycle, pools: PoolLookup, offers: readonly LoanOffer[]): Financed | undefined {
+  if (!sizeCycle(cycle, pools)) return undefined
   // Rank at amount 1, so that a lender too small for the free optimum still competes at its own size.
-  const ranked = rankOffers(offers, route, 1n)
-  let best: { sized: SizedCycle; loan: LoanOffer; premium: bigint; profit: bigint } | undefined
-  for (const loan of ranked) {
+  let best: Financed | undefined
+  for (const loan of rankOffers(offers, venuesOf([cycle], pools), 1n)) {
     const sized = sizeCycle(cycle, pools, premiumFraction(loan), loan.available)
     if (!sized) continue
-    const cost = premium(loan, sized.amounts[0] as bigint)
+    const borrowed = sized.amounts[0] as bigint
+    const cost = premium(loan, borrowed)
     const profit = sized.grossProfit - cost
-    if (profit > 0n && (!best || profit > best.profit)) best = { sized, loan, premium: cost, profit }
+    if (profit > 0n && (!best || profit > best.profit)) best = { cycles: [sized], loan, borrowed, premium: cost, profit }
     // Offers are in order of price: a lender with enough for the whole optimum cannot be beaten by a dearer one.
-    if (best && (best.sized.amounts[0] as bigint) < loan.available) break
+    if (best && best.borrowed < loan.available) break
   }
   return best
 }
 
+/** The cheapest loan for a plan as it is, or `undefined` where none fits or the premium takes the profit. */
+export function finance(cycles: readonly SizedCycle[], pools: PoolLookup, offers: readonly LoanOffer[]): Financed | undefined {
+  let [earned, borrowed] = [0n, 0n]
+  for (const sized of cycles) {
+    const needed = (sized.amounts[0] as bigint) - earned
+    if (needed > borrowed) borrowed = needed
+    earned += sized.grossProfit
+  }
+  const venues = venuesOf(
+    cycles.map((sized) => sized.hops),
+    pools,
+  )
+  const loan = rankOffers(offers, venues, borrowed).find((offer) => impossible(offer, venues, borrowed) === undefined)
+  if (!loan) return undefined
+  const cost = premium(loan, borrowed)
+  return earned > cost ? { cycles, loan, borrowed, premium: cost, profit: earned - cost } : undefined
+}
+
+/** Where cycles trade, for the rules on lenders. */
+export function venuesOf(cycles: readonly Cycle[], pools: PoolLookup): RouteVenues {
+  const used = cycles.flatMap((cycle) => cycle.map((hop) => hop.pool))
+  return {
+    pools: used,
+    usesBalancer: used.some((address) => {
+      const pool = pools.get(address)
+      return pool !== undefined && inVault(pool)
+    }),
+  }
+}
+
 /** The legs of a cycle as the contract needs them. */
-export function legsOf(cycle: Cycle, pools: ReadonlyMap<Address, Pool>): Leg[] {
+export function legsOf(cycle: Cycle, pools: PoolLookup): Leg[] {
   return cycle.map((hop) => {
     const pool = pools.get(hop.pool) as Pool
-    return { ...hop, kind: pool.kind, dex: pool.dex, feeBps: pool.kind === 'constant-product' ? pool.feeBps : 0 }
+    const feeBps = pool.kind === 'constant-product' ? pool.feeBps : 0
+    return { ...hop, kind: pool.kind, dex: pool.dex, feeBps, ...placeOf(pool) }
   })
 }
+
+/** How the contract reaches a pool. */
+export function placeOf(pool: Pool): Pick<Leg, 'venue' | 'target'> {
+  if (pool.kind === 'constant-product') return { venue: 'pair', target: pool.address }
+  if (pool.kind !== 'concentrated') return { venue: 'vault', target: pool.address }
+  if (pool.engine !== 'uniswap-v4') return { venue: 'concentrated', target: pool.address }
+  const key = (BigInt(pool.keyFeePips ?? pool.feePips) << 24n) | BigInt(pool.tickSpacing)
+  return { venue: 'managed', target: `0x${key.toString(16).padStart(40, '0')}` }
+}
+
+/** Cycles as an opportunity lists them. */
+export const planned = (cycles: readonly SizedCycle[], pools: PoolLookup): PlannedCycle[] => cycles.map((sized) => ({ legs: legsOf(sized.hops, pools), amounts: sized.amounts }))
+
+/** The legs as the signed intent names them. */
+export const intentCycles = (opportunity: Pick<Opportunity, 'cycles'>) =>
+  opportunity.cycles.map((cycle) => ({
+    amountIn: cycle.amounts[0] as bigint,
+    legs: cycle.legs.map(({ venue, target, tokenIn, feeBps }) => ({ venue, pool: target, tokenIn, feeBps })),
+  }))

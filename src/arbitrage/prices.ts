@@ -24,17 +24,14 @@ export interface PoolQuote {
 export function quotesOf(token: Address, pools: Iterable<Pool>, known: ReadonlyMap<Address, { rate: number }>): PoolQuote[] {
   const quotes: PoolQuote[] = []
   for (const pool of pools) {
-    const side = pool.tokens.indexOf(token)
-    if (side < 0) continue
-    const other = known.get(pool.tokens[1 - side] as Address)
-    const price = spotPrice(pool)
-    if (!other || !(price > 0)) continue
-    quotes.push({
-      pool: pool.address,
-      dex: pool.dex,
-      rate: (side === 0 ? price : 1 / price) * other.rate,
-      depth: (virtualReserves(pool)[1 - side] as number) * other.rate,
-    })
+    if (!pool.tokens.includes(token)) continue
+    for (const side of pool.tokens) {
+      const other = side === token ? undefined : known.get(side)
+      if (!other) continue
+      const price = spotPrice(pool, token, side)
+      if (!(price > 0)) continue
+      quotes.push({ pool: pool.address, dex: pool.dex, rate: price * other.rate, depth: virtualReserves(pool, token, side)[1] * other.rate })
+    }
   }
   return quotes
 }

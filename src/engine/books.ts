@@ -1,20 +1,24 @@
 /** From a final receipt to a line in the books: what was earned, what it cost, and what kind of outcome it was. */
 import { parseAbi, toEventSelector } from 'viem'
 import type { Address } from '../amm/index.ts'
-import { classify } from '../arbitrage/index.ts'
+import { classify, legsIn } from '../arbitrage/index.ts'
 import type { ExecuteIntent } from '../intents/index.ts'
 import type { Chain, Log, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Trade, TransactionRecord } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
+import { PoolRegistry } from './pool-events.ts'
 
 const TRANSFER = toEventSelector(parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)'])[0])
 
 /** What `logs` move of `token` from one account to another, in smallest units. */
 export function transferred(logs: readonly Log[], token: Address, from: Address, to: Address): bigint {
   const topic = (account: Address) => `0x${account.slice(2).padStart(64, '0')}`
-  return logs
-    .filter((log) => log.address === token && log.topics[0] === TRANSFER && log.topics[1] === topic(from) && log.topics[2] === topic(to))
-    .reduce((sum, log) => sum + BigInt(log.data), 0n)
+  const sent = (a: Address, b: Address) =>
+    logs
+      .filter((log) => log.address === token && log.topics[0] === TRANSFER && log.topics[1] === topic(a) && log.topics[2] === topic(b))
+      .reduce((sum, log) => sum + BigInt(log.data), 0n)
+  // What came back of our own capital is no profit.
+  return sent(from, to) - sent(to, from)
 }
 
 export interface FinalTransaction {
@@ -59,11 +63,13 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
   }
   const intent: ExecuteIntent = attempt.intent
   const { opportunity } = decision
-  const pools = opportunity.legs.map((leg) => leg.pool)
-  const events = await chain.logs({ fromBlock: opportunity.block + 1, toBlock: receipt.blockNumber, address: pools })
+  const pools = legsIn(opportunity).map((leg) => leg.pool)
+  const registry = new PoolRegistry(manifest)
+  const address = registry.emittersOf(pools, (pool) => market.descriptor(pool))
+  const events = (await chain.logs({ fromBlock: opportunity.block + 1, toBlock: receipt.blockNumber, address })).filter((log) => pools.includes(registry.poolOf(log)))
   const outcome = classify(
     { succeeded: receipt.succeeded, predictedAt: opportunity.block, block: receipt.blockNumber, transactionIndex: receipt.transactionIndex },
-    events.map((log) => ({ pool: log.address, block: log.blockNumber, transactionIndex: log.transactionIndex })),
+    events.map((log) => ({ pool: registry.poolOf(log), block: log.blockNumber, transactionIndex: log.transactionIndex })),
   )
   const execution = manifest.execution
   const realised = execution ? transferred(receipt.logs, opportunity.token, intent.executor, execution.treasury) : 0n
@@ -78,9 +84,9 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
     symbol: token?.symbol ?? opportunity.token,
     decimals: token?.decimals ?? 18,
     route: describeRoute(decision, (address) => manifest.tokens.find((candidate) => candidate.address === address)?.symbol ?? address.slice(0, 8)),
-    legs: opportunity.legs.map(({ pool, dex, tokenIn, tokenOut }) => ({ pool, dex, tokenIn, tokenOut })),
+    legs: legsIn(opportunity).map(({ pool, dex, tokenIn, tokenOut }) => ({ pool, dex, tokenIn, tokenOut })),
     lender: opportunity.loan.kind,
-    amountIn: opportunity.amounts[0] as bigint,
+    amountIn: opportunity.borrowed,
     predictedProfit: opportunity.profit,
     realisedProfit: realised,
     profitValue: value / 10 ** (numeraire?.decimals ?? 18),
@@ -91,5 +97,5 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
 
 /** `WETH → USDC (quickswap) → WETH (uniswap_v3)`. */
 export function describeRoute({ opportunity }: Pick<DecisionRecord, 'opportunity'>, symbolOf: (token: Address) => string): string {
-  return [symbolOf(opportunity.token), ...opportunity.legs.map((leg) => `${symbolOf(leg.tokenOut)} (${leg.dex})`)].join(' → ')
+  return opportunity.cycles.map(({ legs }) => [symbolOf(opportunity.token), ...legs.map((leg) => `${symbolOf(leg.tokenOut)} (${leg.dex})`)].join(' → ')).join(' + ')
 }

@@ -1,9 +1,9 @@
-/** Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan. */
+/** Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan, joined where one transaction earns more. */
 import { createHash } from 'node:crypto'
 import type { Address } from '../amm/index.ts'
-import { legsOf, type Opportunity, withBestLoan } from '../arbitrage/index.ts'
+import { type Financed, finance, gasOfHops, type Opportunity, planned, withBestLoan } from '../arbitrage/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
-import { type Cycle, CycleIndex, logRate } from '../graph/index.ts'
+import { MarketSearch, planCycles, type SizedCycle, upperBound } from '../graph/index.ts'
 import type { Hex } from '../ports/chain.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import type { LoanMarket } from '../ports/ports.ts'
@@ -22,13 +22,28 @@ export interface Detection {
   readonly totalCycles: number
   /** Best first by value in the native token. */
   readonly opportunities: readonly Opportunity[]
-  /** Opportunities found beyond those listed. */
+  /** Cycles that pay beyond those listed. */
   readonly more: number
 }
 
-/** Up to this many pools the index holds cycles of four hops, beyond it of three. */
-const POOLS_FOR_FOUR_HOPS = 300
+/** The most that the market of one block held, and what a plan of cycles takes of it; values in native wei, before premiums. */
+export interface Optimum {
+  readonly block: number
+  /** No trade over these pools earns more. */
+  readonly upperBound: number
+  /** What the plan earns before gas, and after the gas of its legs. */
+  readonly planned: number
+  readonly plannedNet: number
+  readonly cycles: number
+  readonly best: number
+}
+
+/** Up to this many cycles the index holds four hops, beyond it three. */
+const MOST_CYCLES = 3_000_000
 const MOST_PUBLISHED = 12
+/** Candidates that are sized for a loan: some share their pools, some do not pay after rounding. */
+const MOST_FINANCED = 24
+const MOST_CYCLES_JOINED = 6
 
 export interface DetectorOptions {
   market: MarketView
@@ -40,49 +55,26 @@ export interface DetectorOptions {
 
 export class Detector {
   readonly #options: DetectorOptions
-  readonly index: CycleIndex
-  /** Cycles that paid when last looked at: they still do until a pool of theirs changes, so they stay candidates. */
-  #paying = new Set<Cycle>()
+  readonly search: MarketSearch
+  #startPrices: ReadonlyMap<Address, number> | undefined
 
   constructor(options: DetectorOptions) {
     this.#options = options
-    const pools = [...options.market.pools.values()]
-    const maxHops = options.maxHops ?? (pools.length <= POOLS_FOR_FOUR_HOPS ? 4 : 3)
-    this.index = new CycleIndex(pools, { maxHops, startTokens: options.market.manifest.startTokens })
+    const { pools, manifest } = options.market
+    const searchOf = (maxHops: number) => new MarketSearch(pools.values(), { maxHops, startTokens: manifest.startTokens, maxCycles: MOST_CYCLES })
+    const deep = searchOf(options.maxHops ?? 4)
+    this.search = deep.index.complete || options.maxHops !== undefined ? deep : searchOf(3)
+  }
+
+  get cycles(): number {
+    return this.search.index.count
   }
 
   detect(change: MarketChange): Detection {
-    const { market, loans, now } = this.#options
-    const { pools } = market
-    const candidates = new Set<Cycle>([...this.index.touching(change.changed), ...this.#paying])
-    const offersOf = new Map<Address, readonly LoanOffer[]>()
-    const paying = new Set<Cycle>()
-    const found: { opportunity: Opportunity; value: number }[] = []
-    const prices = market.prices()
-    const native = prices.get(market.manifest.wrappedNative)?.rate ?? 1
-    for (const cycle of candidates) {
-      if (!(logRate(cycle, pools) > 0)) continue
-      const token = (cycle[0] as Cycle[number]).tokenIn
-      let offers = offersOf.get(token)
-      if (!offers) offersOf.set(token, (offers = loans.offers(token)))
-      const best = withBestLoan(cycle, pools, offers)
-      if (!best) continue
-      paying.add(cycle)
-      const opportunity: Opportunity = {
-        id: opportunityId(change.head.hash, cycle),
-        block: change.head.number,
-        blockHash: change.head.hash,
-        token,
-        legs: legsOf(cycle, pools),
-        amounts: best.sized.amounts,
-        loan: best.loan,
-        premium: best.premium,
-        profit: best.profit,
-      }
-      found.push({ opportunity, value: (Number(best.profit) * (prices.get(token)?.rate ?? 0)) / native })
-    }
-    this.#paying = paying
-    found.sort((a, b) => b.value - a.value)
+    const { market, now } = this.#options
+    this.#takeOver(change)
+    const { searchedCycles, paying } = this.search.search(change.changed)
+    const found = this.#finance(change)
     return {
       genesis: market.manifest.genesis,
       block: change.head.number,
@@ -91,19 +83,105 @@ export class Detector {
       receivedAt: change.receivedAt,
       foundAt: now(),
       changedPools: change.changed.size,
-      searchedCycles: candidates.size,
-      totalCycles: this.index.cycles.length,
-      opportunities: found.slice(0, MOST_PUBLISHED).map((entry) => entry.opportunity),
-      more: Math.max(0, found.length - MOST_PUBLISHED),
+      searchedCycles,
+      totalCycles: this.cycles,
+      opportunities: found.slice(0, MOST_PUBLISHED).map(({ financed }) => this.#opportunity(change, financed)),
+      more: Math.max(0, paying - MOST_PUBLISHED),
+    }
+  }
+
+  /** The optimum of the present state. Takes longer than a search: not for the time between block and trade. */
+  optimum(change: MarketChange): Optimum {
+    const { market } = this.#options
+    const { wrappedNative } = market.manifest
+    const bound = upperBound(this.search.graph, wrappedNative, this.#startPrices ? { start: this.#startPrices } : {})
+    this.#startPrices = bound.prices
+    const gasPrice = Number(change.head.baseFeePerGas)
+    const worth = (hops: SizedCycle['hops']) => gasOfHops(hops, this.search.pools) * gasPrice
+    const plan = planCycles(this.search, { maxCycles: 64, worth })
+    const values = plan.map((sized) => Number(sized.grossProfit) * this.search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn))
+    const total = values.reduce((sum, value) => sum + value, 0)
+    return {
+      block: change.head.number,
+      upperBound: bound.value,
+      planned: total,
+      plannedNet: total - plan.reduce((sum, sized) => sum + worth(sized.hops), 0),
+      cycles: plan.length,
+      best: Math.max(0, ...values),
+    }
+  }
+
+  #takeOver(change: MarketChange): void {
+    const { market } = this.#options
+    for (const address of change.changed) {
+      const pool = market.pools.get(address)
+      if (pool) this.search.update(pool)
+      else this.search.remove(address)
+    }
+    const prices = market.prices()
+    const native = prices.get(market.manifest.wrappedNative)?.rate ?? 1
+    this.search.setValues({ get: (token) => (prices.get(token)?.rate ?? 0) / native })
+  }
+
+  /** The best candidates with their loans, those that share pools with a better one joined to it where that earns more. */
+  #finance(change: MarketChange): { financed: Financed; value: number }[] {
+    const { loans } = this.#options
+    const { pools } = this.search
+    const offersOf = new Map<Address, readonly LoanOffer[]>()
+    const gasPrice = Number(change.head.baseFeePerGas)
+    const found: { financed: Financed; value: number }[] = []
+    for (const candidate of this.search.top(MOST_FINANCED)) {
+      const cycle = this.search.cycle(candidate.index)
+      const token = cycle[0]?.tokenIn
+      if (token === undefined) continue
+      let offers = offersOf.get(token)
+      if (!offers) offersOf.set(token, (offers = loans.offers(token)))
+      const financed = withBestLoan(cycle, pools, offers)
+      if (financed) found.push({ financed, value: Number(financed.profit) * this.search.valueOf(token) - gasOfHops(cycle, pools) * gasPrice })
+    }
+    found.sort((a, b) => b.value - a.value)
+    const best = found[0]
+    const others = best && found.slice(1).some(({ financed }) => sharesPool(financed, best.financed))
+    if (best && others) {
+      const joined = this.#join(best.financed, offersOf, gasPrice)
+      if (joined && joined.value > best.value) found[0] = joined
+    }
+    return found
+  }
+
+  /** One transaction that takes more than its best cycle: further cycles on what the first leaves, each worth its gas. */
+  #join(first: Financed, offersOf: ReadonlyMap<Address, readonly LoanOffer[]>, gasPrice: number): { financed: Financed; value: number } | undefined {
+    const { search } = this
+    const startToken = first.loan.token
+    const worth = (hops: SizedCycle['hops']) => gasOfHops(hops, search.pools) * gasPrice
+    const plan = planCycles(search, { maxCycles: MOST_CYCLES_JOINED, worth, startToken, most: first.loan.available }, first.cycles[0])
+    if (plan.length < 2) return undefined
+    const financed = finance(plan, search.pools, offersOf.get(startToken) ?? [])
+    if (!financed) return undefined
+    const gas = plan.reduce((sum, sized) => sum + worth(sized.hops), 0)
+    return { financed, value: Number(financed.profit) * search.valueOf(startToken) - gas }
+  }
+
+  #opportunity(change: MarketChange, { cycles, ...loan }: Financed): Opportunity {
+    return {
+      id: opportunityId(change.head.hash, cycles),
+      block: change.head.number,
+      blockHash: change.head.hash,
+      token: loan.loan.token,
+      cycles: planned(cycles, this.search.pools),
+      ...loan,
     }
   }
 }
 
-/** Short, and the same for the same cycle at the same block. */
-function opportunityId(blockHash: Hex, cycle: Cycle): string {
-  return `opp_${createHash('sha256')
-    .update(blockHash)
-    .update(cycle.map((hop) => hop.pool + (hop.zeroForOne ? '0' : '1')).join())
-    .digest('hex')
-    .slice(0, 20)}`
+function sharesPool(a: Financed, b: Financed): boolean {
+  const pools = new Set(b.cycles.flatMap((sized) => sized.hops.map((hop) => hop.pool)))
+  return a.cycles.some((sized) => sized.hops.some((hop) => pools.has(hop.pool)))
+}
+
+/** Short, and the same for the same cycles at the same block. */
+function opportunityId(blockHash: Hex, cycles: readonly SizedCycle[]): string {
+  const hash = createHash('sha256').update(blockHash)
+  for (const { hops } of cycles) hash.update(hops.map((hop) => hop.pool + hop.tokenIn).join())
+  return `opp_${hash.digest('hex').slice(0, 20)}`
 }

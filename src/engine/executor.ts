@@ -1,7 +1,7 @@
 /** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, follows it to the books. */
 import { encodeExecute, type ExecuteIntent } from '../intents/index.ts'
 import type { Address } from '../amm/index.ts'
-import { type ChainState, type Decision, judge, type Opportunity, type Policies } from '../arbitrage/index.ts'
+import { type ChainState, type Decision, intentCycles, judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
 import type { Chain, Head, Hex } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -122,7 +122,7 @@ export class Executor {
         refused.push(this.#transactions || decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local'))
         continue
       }
-      for (const leg of opportunity.legs) busy.add(leg.pool)
+      for (const leg of legsIn(opportunity)) busy.add(leg.pool)
       inFlight++
       trades.push(this.#trade(record, head, detection))
     }
@@ -213,14 +213,14 @@ export class Executor {
   }
 }
 
-function planOf(opportunity: Opportunity, minProfit: bigint, deadline: number): Pick<ExecuteIntent, 'lender' | 'token' | 'amount' | 'minProfit' | 'deadline' | 'legs'> {
+function planOf(opportunity: Opportunity, minProfit: bigint, deadline: number): Pick<ExecuteIntent, 'lender' | 'token' | 'amount' | 'minProfit' | 'deadline' | 'cycles'> {
   return {
     lender: { kind: opportunity.loan.kind, address: opportunity.loan.lender, isToken0: opportunity.loan.isToken0 },
     token: opportunity.token,
-    amount: opportunity.amounts[0] as bigint,
+    amount: opportunity.borrowed,
     minProfit,
     deadline,
-    legs: opportunity.legs.map(({ kind, pool, tokenIn, zeroForOne, feeBps }) => ({ kind, pool, tokenIn, zeroForOne, feeBps })),
+    cycles: intentCycles(opportunity),
   }
 }
 

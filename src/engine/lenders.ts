@@ -10,7 +10,7 @@ const multicallAbi = parseAbi([
   'struct Result { bool success; bytes returnData; }',
   'function aggregate3(Call[] calls) payable returns (Result[] results)',
 ])
-const erc20Abi = parseAbi(['function balanceOf(address) view returns (uint256)'])
+const erc20Abi = parseAbi(['function balanceOf(address) view returns (uint256)', 'function allowance(address owner, address spender) view returns (uint256)'])
 const aaveAbi = parseAbi([
   'function FLASHLOAN_PREMIUM_TOTAL() view returns (uint128)',
   'struct Reserve { uint256 configuration; uint128 a; uint128 b; uint128 c; uint128 d; uint128 e; uint40 f; uint16 id; address aToken; address s; address v; address r; uint128 g; uint128 h; uint128 i; }',
@@ -99,6 +99,22 @@ export async function readProtocolLenders(chain: Chain, manifest: MarketManifest
   return { block, byToken }
 }
 
+/** What our treasury holds and has allowed the contract to use: capital of our own, which costs no premium. */
+export async function readOwnCapital(chain: Chain, { execution, multicall: at }: MarketManifest, tokens: readonly Address[], block: number): Promise<LoanOffer[]> {
+  if (!execution) return []
+  const { treasury, executor } = execution
+  const calls = tokens.flatMap((token) => [
+    { to: token, data: encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [treasury] }) },
+    { to: token, data: encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [treasury, executor] }) },
+  ])
+  const answers = await multicall(chain, at, calls, block)
+  return tokens.flatMap((token, index): LoanOffer[] => {
+    const [held, allowed] = [BigInt(answers[2 * index] ?? 0), BigInt(answers[2 * index + 1] ?? 0)]
+    const available = held < allowed ? held : allowed
+    return available > 0n ? [{ kind: 'own-capital', lender: treasury, token, available, rate: 0n, isToken0: false }] : []
+  })
+}
+
 /** What the exchanges' own pools would lend of `token`: flash swaps of pairs, flash loans of concentrated pools. */
 export function poolOffers(token: Address, pools: Iterable<Pool>): LoanOffer[] {
   const offers: LoanOffer[] = []
@@ -108,8 +124,8 @@ export function poolOffers(token: Address, pools: Iterable<Pool>): LoanOffer[] {
     const isToken0 = side === 0
     if (pool.kind === 'constant-product') {
       // The pair must keep at least one unit, and the flash-swap fee is the fixed 0.3 % of the original pair.
-      if (pool.feeBps === 30) offers.push({ kind: 'uniswap-v2', lender: pool.address, token, available: (pool.reserves[side] as bigint) - 1n, rate: 30n, isToken0 })
-    } else {
+      if (pool.feeBps === 30) offers.push({ kind: 'uniswap-v2', lender: pool.address, token, available: pool.reserves[isToken0 ? 0 : 1] - 1n, rate: 30n, isToken0 })
+    } else if (pool.kind === 'concentrated' && (pool.engine ?? 'uniswap-v3') === 'uniswap-v3') {
       // A pool holds at least what its active range has at the price; more lies in other ranges, less is never lent.
       const available = activeReserve(pool, isToken0)
       if (available > 0n) offers.push({ kind: 'uniswap-v3', lender: pool.address, token, available, rate: BigInt(pool.feePips), isToken0 })

@@ -4,7 +4,7 @@ import type { LoanOffer } from '../flash/index.ts'
 import type { Chain } from '../ports/chain.ts'
 import type { MarketView } from '../ports/market.ts'
 import type { LoanMarket } from '../ports/ports.ts'
-import { poolOffers, readProtocolLenders, type TokenLoanOffers } from './lenders.ts'
+import { poolOffers, readOwnCapital, readProtocolLenders, type TokenLoanOffers } from './lenders.ts'
 
 /** The read waits until the block's own work is done: what lenders have changes slowly, and the contract has the last word. */
 const QUIET_MS = 400
@@ -16,6 +16,7 @@ export class LoanBook implements LoanMarket {
   readonly #market: MarketView
   readonly #tokens: readonly Address[]
   #lenders: TokenLoanOffers = { block: 0, byToken: new Map() }
+  #capital: readonly LoanOffer[] = []
   #timer: NodeJS.Timeout | undefined
   #stop: (() => void) | undefined
 
@@ -41,10 +42,16 @@ export class LoanBook implements LoanMarket {
   }
 
   offers(token: Address): readonly LoanOffer[] {
-    return [...(this.#lenders.byToken.get(token) ?? []), ...poolOffers(token, this.#market.pools.values())]
+    return [...this.#capital.filter((offer) => offer.token === token), ...(this.#lenders.byToken.get(token) ?? []), ...poolOffers(token, this.#market.pools.values())]
   }
 
   async #read(): Promise<void> {
-    this.#lenders = await readProtocolLenders(this.#chain, this.#market.manifest, this.#tokens, this.#market.head.number)
+    const { manifest, head } = this.#market
+    const [lenders, capital] = await Promise.all([
+      readProtocolLenders(this.#chain, manifest, this.#tokens, head.number),
+      readOwnCapital(this.#chain, manifest, this.#tokens, head.number),
+    ])
+    this.#capital = capital
+    this.#lenders = lenders
   }
 }

@@ -1,22 +1,20 @@
 /** The market replica: every pool's exact state at the head, from one snapshot and the logs of each block since. */
-import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi, toEventSelector } from 'viem'
-import { type Address, type ConcentratedPool, type ConstantProductPool, changeLiquidity, type Pool } from '../amm/index.ts'
+import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
+import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
 import { priceTokens, type TokenPrice } from '../arbitrage/index.ts'
 import type { Chain, Head, Hex, Log } from '../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
-
-const TOPIC = {
-  sync: toEventSelector('Sync(uint112,uint112)'),
-  swap: toEventSelector('Swap(address,address,int256,int256,uint160,uint128,int24)'),
-  mint: toEventSelector('Mint(address,address,int24,int24,uint128,uint256,uint256)'),
-  burn: toEventSelector('Burn(address,int24,int24,uint128,uint256,uint256)'),
-} as const
-const EVENTS: readonly Hex[] = Object.values(TOPIC)
+import { afterEvent, POOL_EVENTS, PoolRegistry } from './pool-events.ts'
 
 const READER: Address = '0x00000000000000000000000000000000000f1e1d'
-const readerAbi = parseAbi(['function read(address[] pools, int24[] spacings) view returns (bytes[] state)'])
+const readerAbi = parseAbi(['struct Query { uint8 kind; address at; bytes32 id; int24 tickSpacing; }', 'function read(Query[] queries) view returns (bytes[] state)'])
+/** The reader's names for the kinds of pool. */
+const READER_KIND = { pair: 0, concentrated: 1, algebra: 2, weighted: 3, stable: 4, managed: 5 } as const
+const NO_ID: Hex = `0x${'0'.repeat(64)}`
+/** Blocks whose changes can be undone when the chain reorganises. */
+const UNDO_DEPTH = 64
 const READ_GAS = 2_000_000_000n
 /** Bitmap words that one call may read: bounds the node's work. */
 const WORDS_PER_CALL = 4_000
@@ -38,6 +36,10 @@ export class MarketReplica implements MarketView {
   readonly #options: MarketReplicaOptions
   readonly #listeners = new Set<(change: MarketChange) => void>()
   readonly #descriptors: ReadonlyMap<Address, PoolDescriptor>
+  readonly #registry: PoolRegistry
+  readonly #decimals: ReadonlyMap<Address, number>
+  /** The last blocks, with the pools as they were before each. */
+  #past: { readonly head: Head; readonly undo: ReadonlyMap<Address, Pool> }[] = []
   #pools = new Map<Address, Pool>()
   #head: Head | undefined
   #observedAt = 0
@@ -46,11 +48,15 @@ export class MarketReplica implements MarketView {
   #work: Promise<void> = Promise.resolve()
   #failure: string | undefined
   resyncs = 0
+  /** Blocks undone because the chain reorganised. */
+  rolledBack = 0
 
   constructor(options: MarketReplicaOptions) {
     this.#options = options
     this.manifest = options.manifest
     this.#descriptors = new Map(options.manifest.pools.map((pool) => [pool.address, pool]))
+    this.#registry = new PoolRegistry(options.manifest)
+    this.#decimals = new Map(options.manifest.tokens.map((token) => [token.address, token.decimals]))
   }
 
   /** Reads the market and follows it from there. Throws `chain-unreachable` or `chain-replaced`. */
@@ -109,17 +115,40 @@ export class MarketReplica implements MarketView {
       this.#observedAt = this.#options.now()
       return
     }
-    const follows = last !== undefined && head.parentHash === last.hash
-    if (follows || (last && head.number > last.number && head.number - last.number <= LARGEST_GAP && (await this.#stillCanonical(last)))) {
-      const logs = await this.#options.chain.logs({ fromBlock: (last as Head).number + 1, toBlock: head.number, topics: [EVENTS] })
-      this.#advance(head, this.#apply(logs), logs)
-    } else {
-      await this.#resync(head)
-    }
+    const undone = last && (await this.#rollBack(head))
+    const base = this.#head
+    if (!undone || !base || head.number - base.number > LARGEST_GAP) return this.#resync(head)
+    const logs = await this.#options.chain.logs({ fromBlock: base.number + 1, toBlock: head.number, topics: [POOL_EVENTS] })
+    const undo = new Map<Address, Pool>()
+    const changed = this.#apply(logs, undo)
+    this.#past.push({ head, undo })
+    if (this.#past.length > UNDO_DEPTH) this.#past.shift()
+    for (const pool of undone) changed.add(pool)
+    this.#advance(head, changed, logs)
   }
 
-  async #stillCanonical(head: Head): Promise<boolean> {
-    return (await this.#options.chain.block(head.number)).hash === head.hash
+  /**
+   * Undoes the blocks that `head` does not descend from, pool by pool, and returns the pools put back; `undefined`
+   * where the common ancestor is further back than what can be undone.
+   */
+  async #rollBack(head: Head): Promise<Set<Address> | undefined> {
+    const undone = new Set<Address>()
+    if (head.parentHash === this.#head?.hash) return undone
+    while (this.#head) {
+      const held = this.#head
+      // A block above the new head is gone; one at or below it stays if the chain still has it.
+      if (held.number < head.number && (await this.#options.chain.block(held.number)).hash === held.hash) return undone
+      const last = this.#past.pop()
+      const before = this.#past.at(-1)?.head
+      if (!last || !before) return undefined
+      for (const [address, pool] of last.undo) {
+        this.#pools.set(address, pool)
+        undone.add(address)
+      }
+      this.#head = before
+      this.rolledBack++
+    }
+    return undefined
   }
 
   #advance(head: Head, changed: ReadonlySet<Address>, logs: readonly Log[]): void {
@@ -132,14 +161,16 @@ export class MarketReplica implements MarketView {
   }
 
   /** Applies logs in order and returns the pools they changed. */
-  #apply(logs: readonly Log[]): Set<Address> {
+  #apply(logs: readonly Log[], undo: Map<Address, Pool>): Set<Address> {
     const changed = new Set<Address>()
     for (const log of logs) {
-      const pool = this.#pools.get(log.address)
-      const next = pool && applyLog(pool, log)
+      const address = this.#registry.poolOf(log)
+      const pool = this.#pools.get(address)
+      const next = pool && afterEvent(pool, log)
       if (!next) continue
-      this.#pools.set(log.address, next)
-      changed.add(log.address)
+      if (!changed.has(address)) undo.set(address, pool)
+      this.#pools.set(address, next)
+      changed.add(address)
     }
     return changed
   }
@@ -153,16 +184,17 @@ export class MarketReplica implements MarketView {
     const fresh = new Map<Address, Pool>()
     await Promise.all(
       batches(manifest.pools, batchSize).map(async (batch) => {
-        const data = encodeFunctionData({ abi: readerAbi as Abi, functionName: 'read', args: [batch.map((pool) => pool.address), batch.map((pool) => pool.tickSpacing ?? 0)] })
+        const data = encodeFunctionData({ abi: readerAbi as Abi, functionName: 'read', args: [batch.map((pool) => queryOf(pool, manifest))] })
         const result = await chain.call({ to: READER, data, gas: READ_GAS }, head.number, { [READER]: readerCode })
         const states = decodeFunctionResult({ abi: readerAbi, functionName: 'read', data: result })
         batch.forEach((descriptor, index) => {
-          const pool = decodePool(descriptor, states[index] as Hex)
+          const pool = decodePool(descriptor, states[index] as Hex, this.#decimals)
           if (pool) fresh.set(descriptor.address, pool)
         })
       }),
     )
     this.#pools = fresh
+    this.#past = [{ head, undo: new Map() }]
     this.#prices = undefined
     this.resyncs++
     this.#advance(head, new Set(fresh.keys()), [])
@@ -178,7 +210,7 @@ function batches(pools: readonly PoolDescriptor[], batchSize: number): PoolDescr
   const result: PoolDescriptor[][] = []
   let words = 0
   for (const pool of pools) {
-    const cost = pool.tickSpacing ? Math.ceil(1_774_544 / pool.tickSpacing / 256) : 1
+    const cost = pool.tickSpacing && pool.engine !== 'algebra' ? Math.ceil(1_774_544 / pool.tickSpacing / 256) : 1
     const last = result.at(-1)
     if (last && last.length < batchSize && words + cost <= WORDS_PER_CALL) {
       last.push(pool)
@@ -191,40 +223,50 @@ function batches(pools: readonly PoolDescriptor[], batchSize: number): PoolDescr
   return result
 }
 
+const VAULT_STATE = [{ type: 'uint256[]' }, { type: 'uint256[]' }, { type: 'uint256' }, { type: 'uint256' }, { type: 'uint256[]' }] as const
 const PAIR_STATE = [{ type: 'uint112' }, { type: 'uint112' }] as const
-const POOL_STATE = [{ type: 'uint160' }, { type: 'int24' }, { type: 'uint128' }, { type: 'int24[]' }, { type: 'int128[]' }, { type: 'uint128[]' }] as const
+const POOL_STATE = [{ type: 'uint160' }, { type: 'int24' }, { type: 'uint128' }, { type: 'uint24' }, { type: 'int24[]' }, { type: 'int128[]' }, { type: 'uint128[]' }] as const
 
-function decodePool(descriptor: PoolDescriptor, state: Hex): Pool | undefined {
+function queryOf(pool: PoolDescriptor, manifest: MarketManifest) {
+  const [at, id, tickSpacing] = [pool.address, pool.id ?? NO_ID, pool.tickSpacing ?? 0]
+  if (pool.kind === 'constant-product') return { kind: READER_KIND.pair, at, id, tickSpacing }
+  if (pool.kind !== 'concentrated') return { kind: READER_KIND[pool.kind], at, id, tickSpacing }
+  if (pool.engine === 'uniswap-v4') return { kind: READER_KIND.managed, at: manifest.uniswapV4?.manager ?? at, id, tickSpacing }
+  return { kind: pool.engine === 'algebra' ? READER_KIND.algebra : READER_KIND.concentrated, at, id, tickSpacing }
+}
+
+function decodePool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMap<Address, number>): Pool | undefined {
   if (state === '0x') return undefined
   const { address, dex, tokens } = descriptor
   if (descriptor.kind === 'constant-product') {
     const [reserve0, reserve1] = decodeAbiParameters(PAIR_STATE, state)
-    return { kind: 'constant-product', address, dex, tokens, reserves: [reserve0, reserve1], feeBps: descriptor.feeBps ?? 30 } satisfies ConstantProductPool
+    return { kind: 'constant-product', address, dex, tokens: tokens as ConstantProductPool['tokens'], reserves: [reserve0, reserve1], feeBps: descriptor.feeBps ?? 30 }
   }
-  const [sqrtPriceX96, tick, liquidity, ticks, nets, grosses] = decodeAbiParameters(POOL_STATE, state)
+  if (descriptor.kind !== 'concentrated') return decodeVaultPool(descriptor, state, decimals)
+  const [sqrtPriceX96, tick, liquidity, fee, ticks, nets, grosses] = decodeAbiParameters(POOL_STATE, state)
+  const { engine, tickSpacing, feePips } = descriptor
   return {
     kind: 'concentrated',
     address,
     dex,
-    tokens,
+    tokens: tokens as ConcentratedPool['tokens'],
+    ...(engine ? { engine } : {}),
     sqrtPriceX96,
     liquidity,
     tick,
-    tickSpacing: descriptor.tickSpacing as number,
-    feePips: descriptor.feePips as number,
+    tickSpacing: tickSpacing ?? 1,
+    // Algebra's fee moves, and is read; V4's key names the fee of pools without hooks.
+    feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee,
+    ...(engine === 'uniswap-v4' ? { keyFeePips: feePips as number } : {}),
     ticks: ticks.map((at, index) => [at, nets[index] as bigint, grosses[index] as bigint] as const),
   } satisfies ConcentratedPool
 }
 
-/** The pool after one of its events; `undefined` for an event that changes nothing we hold. */
-function applyLog(pool: Pool, log: Log): Pool | undefined {
-  const word = (index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)
-  const signed = (value: bigint, bits: number) => Number(BigInt.asIntN(bits, value))
-  const topic = log.topics[0]
-  if (pool.kind === 'constant-product') return topic === TOPIC.sync ? { ...pool, reserves: [word(0), word(1)] } : undefined
-  if (topic === TOPIC.swap) return { ...pool, sqrtPriceX96: word(2), liquidity: word(3), tick: signed(word(4), 24) }
-  if (topic !== TOPIC.mint && topic !== TOPIC.burn) return undefined
-  const [lower, upper] = [signed(BigInt(log.topics[2] as Hex), 24), signed(BigInt(log.topics[3] as Hex), 24)]
-  const amount = topic === TOPIC.mint ? word(1) : -word(0)
-  return amount === 0n ? undefined : changeLiquidity(pool, lower, upper, amount)
+function decodeVaultPool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMap<Address, number>): WeightedPool | StablePool {
+  const { address, dex, tokens } = descriptor
+  const [balances, weights, swapFee, amp, factors] = decodeAbiParameters(VAULT_STATE, state)
+  const scalingFactors = factors.length === tokens.length ? factors : tokens.map((token) => 10n ** BigInt(36 - (decimals.get(token) ?? 18)))
+  const shared = { address, dex, tokens, balances, swapFee, scalingFactors }
+  if (descriptor.kind === 'stable') return { kind: 'stable', ...shared, amp, ...(descriptor.invariantRounding ? { invariantRounding: descriptor.invariantRounding } : {}) }
+  return { kind: 'weighted', ...shared, weights, ...(descriptor.powShortcuts ? { powShortcuts: true } : {}) }
 }

@@ -10,6 +10,6 @@ export function localPolicies(): Required<Policies> {
   return {
     gas: { ...head, bidShareBps: 2_000, minPriorityFee: GWEI / 100n, maxFeePerGas: 200_000n * GWEI },
     risk: { ...head, halted: false, minNetProfit: 1n, maxGasCost: 50n * ETHER, maxInFlight: 6, leastShareBps: 1_000, maxAgeBlocks: 1 },
-    lender: { ...head, allowed: ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] },
+    lender: { ...head, allowed: ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital'] },
   }
 }

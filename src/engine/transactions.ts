@@ -3,6 +3,7 @@
  * sent again after a reorganisation, withdrawn where they are stuck.
  */
 import type { Address } from '../amm/index.ts'
+import { legsIn } from '../arbitrage/index.ts'
 import type { ExecuteIntent, Intent } from '../intents/index.ts'
 import type { Chain, Head, Hex, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../ports/ledger.ts'
@@ -54,7 +55,7 @@ export class Transactions {
     const open = (await ledger.openTransactions()).filter((record) => record.genesis === genesis && record.account === account)
     for (const record of open) {
       const decision = record.decisionId === null ? undefined : await ledger.decision(record.decisionId)
-      this.#open.set(record.nonce, { record, decision, pools: decision?.opportunity.legs.map((leg) => leg.pool) ?? [], receipt: undefined })
+      this.#open.set(record.nonce, { record, decision, pools: decision ? legsIn(decision.opportunity).map((leg) => leg.pool) : [], receipt: undefined })
     }
     const [mined, highest] = await Promise.all([chain.transactionCount(account, 'latest'), ledger.highestNonce(genesis, account)])
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
@@ -86,7 +87,7 @@ export class Transactions {
       // From here on the nonce is ours to settle, whatever the node answers.
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
-      this.#open.set(nonce, { record, decision, pools: decision.opportunity.legs.map((leg) => leg.pool), receipt: undefined })
+      this.#open.set(nonce, { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined })
       await this.#send(attempt)
       return attempt.hash
     })

@@ -1,23 +1,23 @@
-/** The four lenders of a flash loan: what each charges, what it has, and with which routes it can be combined. */
+/** The lenders of a flash loan, and our own capital: what each charges, what it has, and with which routes it can be combined. */
 import { type Address, mulDivRoundingUp } from '../amm/index.ts'
 
-export type LenderKind = 'aave-v3' | 'balancer-v2' | 'uniswap-v3' | 'uniswap-v2'
+export type LenderKind = 'aave-v3' | 'balancer-v2' | 'uniswap-v3' | 'uniswap-v2' | 'own-capital'
 
 /** What one lender offers in one token, as read from the chain. Amounts in the token's smallest unit. */
 export interface LoanOffer {
   readonly kind: LenderKind
-  /** The contract to borrow from: Aave's pool, Balancer's vault, or an exchange's pool. */
+  /** The contract to borrow from: Aave's pool, Balancer's vault, an exchange's pool, or our treasury. */
   readonly lender: Address
   readonly token: Address
   readonly available: bigint
-  /** The price in the lender's own unit: Aave basis points, Balancer 1e18ths, Uniswap V3 parts per million; unused for V2. */
+  /** The price in the lender's own unit: Aave basis points, Balancer 1e18ths, Uniswap V3 parts per million; unused for V2 and own capital. */
   readonly rate: bigint
   /** For an exchange's pool: whether the token is its token0. */
   readonly isToken0: boolean
 }
 
 /** Gas that borrowing itself costs, beyond the cheapest lender. Measured with the same route; see docs/benchmarks.md. */
-export const LOAN_GAS: Readonly<Record<LenderKind, number>> = { 'balancer-v2': 0, 'uniswap-v2': 2_500, 'uniswap-v3': 14_000, 'aave-v3': 77_000 }
+export const LOAN_GAS: Readonly<Record<LenderKind, number>> = { 'own-capital': -45_000, 'balancer-v2': 0, 'uniswap-v2': 2_500, 'uniswap-v3': 14_000, 'aave-v3': 77_000 }
 
 const ONE = 10n ** 18n
 
@@ -36,6 +36,8 @@ export function premium(offer: Pick<LoanOffer, 'kind' | 'rate'>, amount: bigint)
       return mulDivRoundingUp(amount, offer.rate, 1_000_000n)
     case 'uniswap-v2':
       return mulDivRoundingUp(amount, 1_000n, 997n) - amount
+    case 'own-capital':
+      return 0n
   }
 }
 
@@ -50,6 +52,8 @@ export function premiumFraction(offer: Pick<LoanOffer, 'kind' | 'rate'>): number
       return Number(offer.rate) / 1e6
     case 'uniswap-v2':
       return 1_000 / 997 - 1
+    case 'own-capital':
+      return 0
   }
 }
 

@@ -98,7 +98,7 @@ export function opportunityView(record: DecisionRecord, manifest: MarketManifest
     route: describeRoute(record, symbolOf),
     symbol: symbolOf(opportunity.token),
     lender: opportunity.loan.kind,
-    amountIn: opportunity.amounts[0],
+    amountIn: opportunity.borrowed,
     premium: opportunity.premium,
     profit: opportunity.profit,
     numbers: Object.fromEntries(Object.entries(decision.numbers).map(([name, value]) => [name, String(value)])),

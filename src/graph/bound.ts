@@ -1,137 +1,394 @@
 /**
  * The most that all pools together can pay out in one token: the optimal arbitrage problem, by its dual.
  * Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal Routing Through Constant Function
- * Market Makers" (2023). For any token prices, the sum of what each pool would lose to a trader at those prices bounds
- * the joint optimum from above; the least such sum is the optimum.
+ * Market Makers" (2023). At any token prices, the sum of what each pool would lose to a trader at those prices bounds
+ * the joint optimum from above; the least such sum is the optimum. A pool of more than two tokens counts each pair by
+ * itself, which can only raise the bound.
  */
 import type { Address, Pool } from '../amm/index.ts'
-import { bestInput, type PieceReader, pieceReader } from './moebius.ts'
+import { bestInputOfCurves, hopCurve } from './curves.ts'
+import { MarketGraph, NOTHING } from './market-graph.ts'
+import { bestInput, pieceReader } from './moebius.ts'
 
 export interface UpperBound {
   /** In the numeraire's smallest unit, before gas. */
   readonly value: number
-  /** The prices that prove it: numeraire per unit, both smallest. */
+  /** The prices that prove it: numeraire per unit, both smallest. Tokens that no pool connects to the numeraire have none. */
   readonly prices: ReadonlyMap<Address, number>
+  /** What each edge trades at these prices. */
+  readonly flows: readonly EdgeFlow[]
   readonly iterations: number
+  /** Whether the flows at these prices balance but for 1 % of the value; where not, the value still is a bound, only not the least. */
+  readonly converged: boolean
 }
 
-interface Edge {
-  readonly token0: number
-  readonly token1: number
-  readonly sell0: PieceReader
-  readonly sell1: PieceReader
+/** A trade along an edge of the graph, in smallest units. */
+export interface EdgeFlow {
+  readonly edge: number
+  readonly amountIn: number
+  readonly amountOut: number
 }
 
+export interface BoundOptions {
+  /** Prices to start from, numeraire per unit: the last block's, where there are some. */
+  start?: { get(token: Address): number | undefined }
+  maxIterations?: number
+  /** Stops when the next step promises less than this share of the value. */
+  tolerance?: number
+}
+
+/** Largest sum of unbalanced flows, as a share of the value, that counts as converged. */
+const RESIDUAL = 0.01
 /** Steps that L-BFGS remembers. */
-const MEMORY = 8
-const TOLERANCE = 1e-9
+const MEMORY = 10
+/** Largest move of a price in one step, as a logarithm. */
+const MOST_MOVE = 0.1
 
-/** Minimises the dual from `start` prices; only tokens with a start price take part, and only pools between two of them. */
-export function upperBound(pools: Iterable<Pool>, numeraire: Address, start: ReadonlyMap<Address, number>, maxIterations: number): UpperBound {
-  const tokens = [...start.keys()].filter((token) => token !== numeraire)
-  const index = new Map<Address, number>([[numeraire, -1], ...tokens.map((token, i) => [token, i] as const)])
-  const edges: Edge[] = []
-  for (const pool of pools) {
-    const [token0, token1] = [index.get(pool.tokens[0]), index.get(pool.tokens[1])]
-    if (token0 === undefined || token1 === undefined) continue
-    edges.push({ token0, token1, sell0: pieceReader(pool, true), sell1: pieceReader(pool, false) })
+/** Bounds what the pools can pay out in `numeraire`. */
+export function upperBound(pools: Iterable<Pool> | MarketGraph, numeraire: Address, options: BoundOptions = {}): UpperBound {
+  const graph = pools instanceof MarketGraph ? pools : new MarketGraph(pools)
+  const root = graph.token(numeraire)
+  const start = startPrices(graph, root, options.start)
+  const problem = new Dual(graph, root, start)
+  const quick = minimise(problem, start, options.maxIterations ?? 200, options.tolerance ?? 1e-6)
+  const { x, value, iterations, residual } = quick.residual > RESIDUAL * quick.value ? refine(problem, quick, options.maxIterations ?? 200) : quick
+  const converged = residual <= RESIDUAL * value
+  const prices = new Map<Address, number>()
+  graph.tokens.forEach((token, index) => {
+    if (Number.isFinite(x[index] as number)) prices.set(token, Math.exp(x[index] as number))
+  })
+  return { value, prices, flows: problem.flows(x), iterations, converged }
+}
+
+/** Logarithms of prices along the deepest connections from the numeraire outwards; not a number where nothing connects. */
+function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['start']): Float64Array {
+  const logs = new Float64Array(graph.tokens.length).fill(Number.NaN)
+  logs[root] = 0
+  const depth = new Float64Array(graph.tokens.length)
+  let frontier = [root]
+  while (frontier.length > 0) {
+    const next = new Set<number>()
+    for (const token of frontier) {
+      const edges = graph.leaving[token]
+      for (let i = 0; edges && i < edges.length; i++) {
+        const edge = edges.at(i)
+        const target = graph.to[edge] as number
+        if (graph.logRate[edge] === Number.NEGATIVE_INFINITY || (!Number.isNaN(logs[target] as number) && !next.has(target))) continue
+        const known = given?.get(graph.tokens[target] as Address)
+        const worth = (graph.d[edge] as number) * Math.exp(logs[token] as number)
+        if (next.has(target) && worth <= (depth[target] as number)) continue
+        next.add(target)
+        depth[target] = worth
+        // One unit in gives c d / a units out before the fee.
+        logs[target] =
+          known !== undefined && known > 0
+            ? Math.log(known)
+            : (logs[token] as number) - Math.log((graph.a[edge] as number) / ((graph.c[edge] as number) * (graph.d[edge] as number)))
+      }
+    }
+    frontier = [...next]
   }
-  const n = tokens.length
-  const evaluate = (logs: Float64Array, gradient: Float64Array): number => {
+  return logs
+}
+
+/** The dual function of log prices, its gradient, and a diagonal that scales it. */
+class Dual {
+  readonly size: number
+  readonly #graph: MarketGraph
+  readonly #root: number
+  readonly #edges: Int32Array
+  readonly #slow = new Map<number, (cost: number) => { amountIn: number; profit: number } | undefined>()
+  readonly #prices: Float64Array
+  /** Per edge in use: how its sales, in value, react to the logarithm of its prices' ratio. Written by `evaluate`. */
+  readonly bends: Float64Array
+
+  constructor(graph: MarketGraph, root: number, start: Float64Array) {
+    this.size = graph.tokens.length
+    this.#graph = graph
+    this.#root = root
+    this.#prices = new Float64Array(this.size)
+    const edges: number[] = []
+    for (let edge = 0; edge < graph.edges; edge++) {
+      if (graph.logRate[edge] === Number.NEGATIVE_INFINITY || Number.isNaN(start[graph.from[edge] as number] as number)) continue
+      edges.push(edge)
+      if (graph.beyond[edge] === NOTHING) continue
+      const pool = graph.pools[graph.poolOf[edge] as number] as Pool
+      const [tokenIn, tokenOut] = [graph.tokens[graph.from[edge] as number] as Address, graph.tokens[graph.to[edge] as number] as Address]
+      if (pool.kind === 'constant-product' || pool.kind === 'concentrated') {
+        const readers = [pieceReader(pool, tokenIn === pool.tokens[0])]
+        this.#slow.set(edge, (cost) => bestInput(readers, cost))
+      } else {
+        const curves = [hopCurve(pool, tokenIn, tokenOut)]
+        const guess = graph.d[edge] as number
+        this.#slow.set(edge, (cost) => bestInputOfCurves(curves, cost, guess / 100))
+      }
+    }
+    this.#edges = Int32Array.from(edges)
+    this.bends = new Float64Array(edges.length)
+  }
+
+  /** What the inverse of the second derivative is about: the value of the depth around each token, inverted. */
+  scale(logs: Float64Array): Float64Array {
+    const { from, d, c } = this.#graph
+    const scale = new Float64Array(this.size)
+    for (const edge of this.#edges) {
+      const token = from[edge] as number
+      scale[token] = (scale[token] as number) + ((d[edge] as number) / (c[edge] as number)) * Math.exp(logs[token] as number) * 0.5
+    }
+    for (let i = 0; i < this.size; i++) scale[i] = (scale[i] as number) > 0 && i !== this.#root ? 1 / (scale[i] as number) : 0
+    return scale
+  }
+
+  /** The trades at given prices. */
+  flows(logs: Float64Array): EdgeFlow[] {
+    const flows: EdgeFlow[] = []
+    this.evaluate(logs, new Float64Array(this.size), (edge, amountIn, amountOut) => flows.push({ edge, amountIn, amountOut }))
+    return flows
+  }
+
+  evaluate(logs: Float64Array, gradient: Float64Array, onTrade?: (edge: number, amountIn: number, amountOut: number) => void): number {
+    const { from, to, logRate, a, c, d, limit, beyond } = this.#graph
+    const prices = this.#prices
+    for (let i = 0; i < this.size; i++) prices[i] = Math.exp(logs[i] as number)
     gradient.fill(0)
     let value = 0
-    const price = (token: number) => (token < 0 ? 1 : Math.exp(logs[token] as number))
-    const flow = (token: number, amount: number) => {
-      if (token >= 0) gradient[token] = (gradient[token] as number) + amount
-    }
-    for (const edge of edges) {
-      const [price0, price1] = [price(edge.token0), price(edge.token1)]
-      const sell0 = bestInput([edge.sell0], price0 / price1 - 1)
-      if (sell0) {
-        value += sell0.profit * price1
-        flow(edge.token0, -sell0.amountIn * price0)
-        flow(edge.token1, sell0.profit * price1 + sell0.amountIn * price0)
+    const edges = this.#edges
+    const bends = this.bends
+    for (let i = 0; i < edges.length; i++) {
+      const edge = edges[i] as number
+      const tokenIn = from[edge] as number
+      const tokenOut = to[edge] as number
+      const gap = (logRate[edge] as number) - (logs[tokenIn] as number) + (logs[tokenOut] as number)
+      if (!(gap > 0)) {
+        bends[i] = 0
         continue
       }
-      const sell1 = bestInput([edge.sell1], price1 / price0 - 1)
-      if (!sell1) continue
-      value += sell1.profit * price0
-      flow(edge.token1, -sell1.amountIn * price1)
-      flow(edge.token0, sell1.profit * price0 + sell1.amountIn * price1)
+      const [priceIn, priceOut] = [prices[tokenIn] as number, prices[tokenOut] as number]
+      let paid: number
+      let earned: number
+      // At these prices the edge sells until its marginal rate has fallen to the prices' ratio.
+      let amountIn = ((d[edge] as number) * Math.expm1(gap / 2)) / (c[edge] as number)
+      const most = limit[edge] as number
+      if (amountIn > most && beyond[edge] !== NOTHING) {
+        const slow = this.#slow.get(edge)?.(priceIn / priceOut)
+        bends[i] = (priceIn * (amountIn + (d[edge] as number) / (c[edge] as number))) / 2
+        if (!slow) continue
+        paid = slow.amountIn * priceIn
+        earned = slow.profit * priceOut + paid
+      } else {
+        bends[i] = amountIn > most ? 0 : (priceIn * (amountIn + (d[edge] as number) / (c[edge] as number))) / 2
+        if (amountIn > most) amountIn = most
+        paid = amountIn * priceIn
+        earned = (((a[edge] as number) * amountIn) / ((c[edge] as number) * amountIn + (d[edge] as number))) * priceOut
+      }
+      value += earned - paid
+      onTrade?.(edge, paid / priceIn, earned / priceOut)
+      gradient[tokenIn] = (gradient[tokenIn] as number) - paid
+      gradient[tokenOut] = (gradient[tokenOut] as number) + earned
     }
+    gradient[this.#root] = 0
     return value
   }
 
-  let x = Float64Array.from(tokens, (token) => Math.log(start.get(token) as number))
+  /** Writes the product of the bends' Laplacian (plus `ridge` on the diagonal) and `vector` to `out`. */
+  multiply(bends: Float64Array, ridge: Float64Array, vector: Float64Array, out: Float64Array): void {
+    const { from, to } = this.#graph
+    for (let i = 0; i < this.size; i++) out[i] = (ridge[i] as number) * (vector[i] as number)
+    for (let i = 0; i < bends.length; i++) {
+      const bend = bends[i] as number
+      if (bend === 0) continue
+      const edge = this.#edges[i] as number
+      const [u, v] = [from[edge] as number, to[edge] as number]
+      const flow = bend * ((vector[u] as number) - (vector[v] as number))
+      out[u] = (out[u] as number) + flow
+      out[v] = (out[v] as number) - flow
+    }
+    out[this.#root] = 0
+  }
+
+  /** Adds the bends to the diagonal. */
+  addDiagonal(bends: Float64Array, diagonal: Float64Array): void {
+    const { from, to } = this.#graph
+    for (let i = 0; i < bends.length; i++) {
+      const edge = this.#edges[i] as number
+      diagonal[from[edge] as number] = (diagonal[from[edge] as number] as number) + (bends[i] as number)
+      diagonal[to[edge] as number] = (diagonal[to[edge] as number] as number) + (bends[i] as number)
+    }
+  }
+}
+
+interface Minimum {
+  x: Float64Array
+  value: number
+  iterations: number
+  /** Sum of the values of unbalanced flows. */
+  residual: number
+}
+
+const sumOfMagnitudes = (vector: Float64Array) => vector.reduce((sum, entry) => sum + Math.abs(entry), 0)
+
+/**
+ * Newton's method, its system solved by conjugate gradients: deep pools with narrow ranges make the dual almost kinked,
+ * where L-BFGS stops short. An edge that a rejected step woke up counts in the next direction as well.
+ */
+function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
+  const n = dual.size
+  let { x, value } = from
   let gradient = new Float64Array(n)
-  let value = evaluate(x, gradient)
-  const history: { s: Float64Array; y: Float64Array; rho: number }[] = []
+  value = dual.evaluate(x, gradient)
+  let bends = dual.bends.slice()
+  const scale = dual.scale(x)
+  const softness = Float64Array.from(scale, (entry) => (entry > 0 ? 1e-7 / entry : 0))
+  let best = sumOfMagnitudes(gradient)
+  let iterations = 0
+  let failures = 0
+  for (; iterations < maxIterations && best > RESIDUAL * 0.01 * value && failures < 40; iterations++) {
+    const direction = solve(dual, bends, softness, gradient)
+    let largest = 0
+    for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(direction[i] as number))
+    const slope = -dot(direction, gradient)
+    if (!(slope < 0)) break
+    let step = Math.min(1, MOST_MOVE / largest)
+    const trial = new Float64Array(n)
+    const trialGradient = new Float64Array(n)
+    let accepted = false
+    for (let halving = 0; halving < 12; halving++, step /= 4) {
+      for (let i = 0; i < n; i++) trial[i] = (x[i] as number) - step * (direction[i] as number)
+      const trialValue = dual.evaluate(trial, trialGradient)
+      if (trialValue <= value + 1e-4 * step * slope) {
+        const gain = value - trialValue
+        x = trial
+        gradient = trialGradient
+        bends = dual.bends.slice()
+        best = sumOfMagnitudes(gradient)
+        accepted = gain > 1e-12 * value
+        value = trialValue
+        break
+      }
+      if (halving < 2) for (let i = 0; i < bends.length; i++) bends[i] = Math.max(bends[i] as number, dual.bends[i] as number)
+    }
+    failures = accepted ? 0 : failures + 1
+    if (!accepted) for (let i = 0; i < n; i++) softness[i] = (softness[i] as number) * 4
+    else for (let i = 0; i < n; i++) softness[i] = Math.max((softness[i] as number) / 4, (scale[i] as number) > 0 ? 1e-9 / (scale[i] as number) : 0)
+  }
+  return { x, value, iterations: from.iterations + iterations, residual: best }
+}
+
+/** Conjugate gradients with the diagonal as preconditioner. */
+function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Float64Array): Float64Array {
+  const n = dual.size
+  const diagonal = ridge.slice()
+  dual.addDiagonal(bends, diagonal)
+  const x = new Float64Array(n)
+  const r = right.slice()
+  const z = new Float64Array(n)
+  const precondition = () => {
+    for (let i = 0; i < n; i++) z[i] = (diagonal[i] as number) > 0 ? (r[i] as number) / (diagonal[i] as number) : 0
+  }
+  precondition()
+  const p = z.slice()
+  const q = new Float64Array(n)
+  let rz = dot(r, z)
+  const goal = rz * 1e-8
+  for (let round = 0; round < 300 && rz > goal; round++) {
+    dual.multiply(bends, ridge, p, q)
+    const alpha = rz / dot(p, q)
+    if (!Number.isFinite(alpha)) break
+    add(x, alpha, p)
+    add(r, -alpha, q)
+    precondition()
+    const next = dot(r, z)
+    for (let i = 0; i < n; i++) p[i] = (z[i] as number) + (next / rz) * (p[i] as number)
+    rz = next
+  }
+  return x
+}
+
+/** L-BFGS (Nocedal and Wright, algorithm 7.5) with a diagonal start and Armijo's rule; tokens without a price stay as they are. */
+function minimise(dual: Dual, start: Float64Array, maxIterations: number, tolerance: number): Minimum {
+  const n = dual.size
+  let x = start.slice()
+  let gradient = new Float64Array(n)
+  let value = dual.evaluate(x, gradient)
+  const diagonal = dual.scale(x)
+  let [nextX, nextGradient] = [new Float64Array(n), new Float64Array(n)]
+  const s = Array.from({ length: MEMORY }, () => new Float64Array(n))
+  const y = Array.from({ length: MEMORY }, () => new Float64Array(n))
+  const rho = new Float64Array(MEMORY)
+  const alpha = new Float64Array(MEMORY)
+  let stored = 0
+  let quiet = 0
+  const direction = new Float64Array(n)
   let iterations = 0
   for (; iterations < maxIterations; iterations++) {
-    const direction = descentDirection(gradient, history)
-    let slope = dot(direction, gradient)
-    if (!(slope < 0)) {
-      history.length = 0
-      for (let i = 0; i < n; i++) direction[i] = -(gradient[i] as number)
-      slope = -dot(gradient, gradient)
+    direction.set(gradient)
+    const oldest = Math.max(0, stored - MEMORY)
+    for (let k = stored - 1; k >= oldest; k--) {
+      const at = k % MEMORY
+      alpha[at] = (rho[at] as number) * dot(s[at] as Float64Array, direction)
+      add(direction, -(alpha[at] as number), y[at] as Float64Array)
     }
-    if (-slope < TOLERANCE * Math.max(1, value)) break
-    // Prices move by at most a few percent per step: far from the start the dual is steep.
-    let step = Math.min(1, 0.05 / Math.max(...direction.map(Math.abs)))
-    let next = x
-    let nextGradient = gradient
+    let gamma = 1
+    if (stored > 0) {
+      const last = (stored - 1) % MEMORY
+      gamma = 1 / ((rho[last] as number) * weighted(y[last] as Float64Array, diagonal))
+    }
+    for (let i = 0; i < n; i++) direction[i] = (direction[i] as number) * (diagonal[i] as number) * gamma
+    for (let k = oldest; k < stored; k++) {
+      const at = k % MEMORY
+      add(direction, (alpha[at] as number) - (rho[at] as number) * dot(y[at] as Float64Array, direction), s[at] as Float64Array)
+    }
+    let slope = -dot(direction, gradient)
+    if (!(slope < 0)) {
+      stored = 0
+      for (let i = 0; i < n; i++) direction[i] = (gradient[i] as number) * (diagonal[i] as number)
+      slope = -dot(direction, gradient)
+    }
+    if (!(-slope > tolerance * value)) return { x, value, iterations, residual: sumOfMagnitudes(gradient) }
+    let largest = 0
+    for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(direction[i] as number))
+    let step = Math.min(1, MOST_MOVE / largest)
     let nextValue = value
     let accepted = false
     for (let halving = 0; halving < 30; halving++, step /= 2) {
-      next = x.map((at, i) => at + step * (direction[i] as number))
-      nextGradient = new Float64Array(n)
-      nextValue = evaluate(next, nextGradient)
-      if (nextValue <= value + 1e-4 * step * slope) {
-        accepted = true
-        break
-      }
+      for (let i = 0; i < n; i++) nextX[i] = (x[i] as number) - step * (direction[i] as number)
+      nextValue = dual.evaluate(nextX, nextGradient)
+      accepted = nextValue <= value + 1e-4 * step * slope
+      if (accepted) break
     }
-    if (!accepted) break
-    const s = next.map((at, i) => at - (x[i] as number))
-    const y = nextGradient.map((at, i) => at - (gradient[i] as number))
-    const curvature = dot(s, y)
-    if (curvature > 1e-18) history.push({ s, y, rho: 1 / curvature })
-    if (history.length > MEMORY) history.shift()
-    const gain = value - nextValue
-    x = next
-    gradient = nextGradient
+    if (!accepted) return { x, value, iterations, residual: sumOfMagnitudes(gradient) }
+    const at = stored % MEMORY
+    const [si, yi] = [s[at] as Float64Array, y[at] as Float64Array]
+    for (let i = 0; i < n; i++) {
+      si[i] = Number.isNaN(x[i] as number) ? 0 : (nextX[i] as number) - (x[i] as number)
+      yi[i] = (nextGradient[i] as number) - (gradient[i] as number)
+    }
+    const curvature = dot(si, yi)
+    if (curvature > 0) {
+      rho[at] = 1 / curvature
+      stored++
+    }
+    quiet = value - nextValue < tolerance * nextValue ? quiet + 1 : 0
+    ;[x, nextX] = [nextX, x]
+    ;[gradient, nextGradient] = [nextGradient, gradient]
     value = nextValue
-    if (gain < TOLERANCE * Math.max(1, value) && iterations > 5) break
+    if (quiet >= 3) return { x, value, iterations: iterations + 1, residual: sumOfMagnitudes(gradient) }
   }
-  const prices = new Map<Address, number>([[numeraire, 1]])
-  tokens.forEach((token, i) => {
-    prices.set(token, Math.exp(x[i] as number))
-  })
-  return { value, prices, iterations }
-}
-
-/** The two-loop recursion of L-BFGS (Nocedal and Wright, algorithm 7.4). */
-function descentDirection(gradient: Float64Array, history: readonly { s: Float64Array; y: Float64Array; rho: number }[]): Float64Array {
-  const q = Float64Array.from(gradient)
-  const alphas: number[] = []
-  for (let k = history.length - 1; k >= 0; k--) {
-    const { s, y, rho } = history[k] as (typeof history)[number]
-    const alpha = rho * dot(s, q)
-    alphas[k] = alpha
-    for (let i = 0; i < q.length; i++) q[i] = (q[i] as number) - alpha * (y[i] as number)
-  }
-  const last = history.at(-1)
-  const scale = last ? dot(last.s, last.y) / dot(last.y, last.y) : 1 / Math.max(1e-12, Math.sqrt(dot(q, q)))
-  for (let i = 0; i < q.length; i++) q[i] = (q[i] as number) * scale
-  history.forEach(({ s, y, rho }, k) => {
-    const beta = rho * dot(y, q)
-    for (let i = 0; i < q.length; i++) q[i] = (q[i] as number) + (s[i] as number) * ((alphas[k] as number) - beta)
-  })
-  return q.map((value) => -value)
+  return { x, value, iterations, residual: sumOfMagnitudes(gradient) }
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)
   return sum
+}
+
+function weighted(a: Float64Array, weights: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) ** 2 * (weights[i] as number)
+  return sum
+}
+
+function add(target: Float64Array, factor: number, source: Float64Array): void {
+  for (let i = 0; i < target.length; i++) target[i] = (target[i] as number) + factor * (source[i] as number)
 }

@@ -1,10 +1,9 @@
-/** The pool graph and its cycles: tokens are vertices, pools are edges, a cycle is a route back to its start. */
-import { type Address, feeFraction, type Pool, quoteExactIn, spotPrice } from '../amm/index.ts'
-import { bestInput, pieceReader } from './moebius.ts'
+/** All directed cycles of the pool graph, found once, kept up to date as pools come and go, looked up by pool. */
+import type { Address, Pool } from '../amm/index.ts'
+import { grown, Int32List, MarketGraph } from './market-graph.ts'
 
 export interface Hop {
   readonly pool: Address
-  readonly zeroForOne: boolean
   readonly tokenIn: Address
   readonly tokenOut: Address
 }
@@ -12,127 +11,175 @@ export interface Hop {
 /** A directed cycle of two or more different pools; `hops[0].tokenIn` is the start, and the token of the profit. */
 export type Cycle = readonly Hop[]
 
-/** A cycle with its best input, confirmed in exact integers. Amounts in the start token's smallest unit. */
-export interface SizedCycle {
-  readonly hops: Cycle
-  /** The amount into each hop, and last the amount out: `amounts[0]` is the input. */
-  readonly amounts: readonly bigint[]
-  /** `amounts.at(-1) - amounts[0]`, before premium and gas. */
-  readonly grossProfit: bigint
-}
-
 export interface CycleIndexOptions {
   /** Longest cycle, in pools. */
   maxHops: number
   /** Tokens in which profit is wanted, best first; cycles through none of them start at their best-connected token. */
   startTokens?: readonly Address[]
+  /** Whether cycles through none of the start tokens are left out. */
+  onlyStartTokens?: boolean
+  /** Most cycles held; beyond it the index is not complete, and says so. */
+  maxCycles?: number
 }
 
-/** All directed simple cycles of a set of pools, found once, looked up by the pools that changed. */
-export class CycleIndex {
-  readonly cycles: readonly Cycle[]
-  readonly #byPool = new Map<Address, number[]>()
+const DEFAULT_MAX_CYCLES = 6_000_000
 
-  constructor(pools: readonly Pool[], options: CycleIndexOptions) {
-    this.cycles = enumerateCycles(pools, options)
-    this.cycles.forEach((cycle, index) => {
-      for (const hop of cycle) {
-        const list = this.#byPool.get(hop.pool)
-        if (list) list.push(index)
-        else this.#byPool.set(hop.pool, [index])
+/**
+ * Every directed cycle of at most `maxHops` different pools that visits no token twice, each once, rotated to its start
+ * token. Nothing else is pruned: a route that visits a token twice is two cycles, which the index holds by themselves.
+ */
+export class CycleIndex {
+  readonly #graph: MarketGraph
+  readonly #options: CycleIndexOptions
+  readonly maxHops: number
+  /** Cycles held; those of removed pools count until they are compacted away, and no rate passes them. */
+  count = 0
+  /** Whether `maxCycles` was enough. */
+  complete = true
+  /** Edges of cycle i: from i * maxHops on, ended by -1 where it is shorter. */
+  edges = new Int32Array(0)
+  readonly #ofPool: Int32List[] = []
+  readonly #rank: number[] = []
+  #stamps = new Int32Array(0)
+  #stamp = 0
+
+  constructor(graph: MarketGraph, options: CycleIndexOptions) {
+    this.#graph = graph
+    this.#options = options
+    this.maxHops = options.maxHops
+    this.#rankTokens()
+    const order = graph.tokens.map((_, token) => token).sort((a, b) => (this.#rank[a] as number) - (this.#rank[b] as number))
+    const starts = options.onlyStartTokens ? order.filter((token) => options.startTokens?.includes(graph.tokens[token] as Address)) : order
+    for (const token of starts) this.#walkFrom(token)
+  }
+
+  /** Adds the cycles of a pool that is new in the graph. */
+  add(address: Address): void {
+    const pool = this.#graph.poolIndex.get(address)
+    if (pool === undefined) return
+    const first = this.#graph.firstEdge[pool] as number
+    for (let token = this.#rank.length; token < this.#graph.tokens.length; token++) this.#rank.push(token + 1_000_000)
+    for (let edge = first; edge < first + (this.#graph.edgesOfPool[pool] as number); edge++) this.#walkThrough(edge, pool)
+  }
+
+  /** The cycles that touch any of `changed`, each once, as indices. */
+  touching(changed: Iterable<Address>): number[] {
+    this.#stamps = grown(this.#stamps, this.count)
+    const stamp = ++this.#stamp
+    const found: number[] = []
+    for (const address of changed) {
+      const pool = this.#graph.poolIndex.get(address)
+      const list = pool === undefined ? undefined : this.#ofPool[pool]
+      if (!list) continue
+      for (let i = 0; i < list.length; i++) {
+        const cycle = list.at(i)
+        if (this.#stamps[cycle] === stamp) continue
+        this.#stamps[cycle] = stamp
+        found.push(cycle)
       }
+    }
+    return found
+  }
+
+  /** A cycle in words. */
+  cycle(index: number): Cycle {
+    const hops: Hop[] = []
+    const { from, to, poolOf, tokens, pools } = this.#graph
+    for (let i = 0; i < this.maxHops; i++) {
+      const edge = this.edges[index * this.maxHops + i] as number
+      if (edge < 0) break
+      const pool = pools[poolOf[edge] as number]
+      if (!pool) return []
+      hops.push({ pool: pool.address, tokenIn: tokens[from[edge] as number] as Address, tokenOut: tokens[to[edge] as number] as Address })
+    }
+    return hops
+  }
+
+  /** Tokens in order of preference: a cycle is found from its first token, and never passes one that comes before it. */
+  #rankTokens(): void {
+    const { tokens, leaving } = this.#graph
+    const preferred = new Map((this.#options.startTokens ?? []).map((token, index) => [token, index]))
+    const order = tokens
+      .map((_, token) => token)
+      .sort((a, b) => {
+        const [rankA, rankB] = [preferred.get(tokens[a] as Address) ?? Number.MAX_SAFE_INTEGER, preferred.get(tokens[b] as Address) ?? Number.MAX_SAFE_INTEGER]
+        if (rankA !== rankB) return rankA - rankB
+        return (leaving[b] as Int32List).length - (leaving[a] as Int32List).length || ((tokens[a] as Address) < (tokens[b] as Address) ? -1 : 1)
+      })
+    order.forEach((token, rank) => {
+      this.#rank[token] = rank
     })
   }
 
-  /** The cycles that touch any of `changed`, each once. */
-  touching(changed: Iterable<Address>): Cycle[] {
-    const found = new Set<number>()
-    for (const pool of changed) for (const index of this.#byPool.get(pool) ?? []) found.add(index)
-    return [...found].map((index) => this.cycles[index] as Cycle)
-  }
-}
-
-/** Every directed cycle of at most `maxHops` pools that visits no token twice; each once, rotated to its start token. */
-export function enumerateCycles(pools: readonly Pool[], { maxHops, startTokens = [] }: CycleIndexOptions): Cycle[] {
-  const edges = new Map<Address, Hop[]>()
-  for (const pool of pools) {
-    for (const zeroForOne of [true, false]) {
-      const [tokenIn, tokenOut] = zeroForOne ? pool.tokens : [pool.tokens[1], pool.tokens[0]]
-      const list = edges.get(tokenIn)
-      const hop: Hop = { pool: pool.address, zeroForOne, tokenIn, tokenOut }
-      if (list) list.push(hop)
-      else edges.set(tokenIn, [hop])
-    }
-  }
-  // Tokens in order of preference: a cycle is found from its first token, and never passes one that comes before it.
-  const preferred = new Map(startTokens.map((token, index) => [token, index]))
-  const order = [...edges.keys()].sort((a, b) => {
-    const [rankA, rankB] = [preferred.get(a) ?? Number.POSITIVE_INFINITY, preferred.get(b) ?? Number.POSITIVE_INFINITY]
-    if (rankA !== rankB) return rankA - rankB
-    return (edges.get(b)?.length ?? 0) - (edges.get(a)?.length ?? 0) || (a < b ? -1 : 1)
-  })
-  const rank = new Map(order.map((token, index) => [token, index]))
-  const cycles: Cycle[] = []
-  const path: Hop[] = []
-  const visited = new Set<Address>()
-  const extend = (start: Address, token: Address) => {
-    for (const hop of edges.get(token) ?? []) {
-      if (path.some((earlier) => earlier.pool === hop.pool)) continue
-      if (hop.tokenOut === start) {
-        if (path.length > 0) cycles.push([...path, hop])
-        continue
+  #walkFrom(start: number): void {
+    const { from, to, poolOf, leaving } = this.#graph
+    const path: number[] = []
+    const extend = (token: number) => {
+      const edges = leaving[token] as Int32List
+      next: for (let i = 0; i < edges.length; i++) {
+        const edge = edges.at(i)
+        const target = to[edge] as number
+        if ((this.#rank[target] as number) < (this.#rank[start] as number)) continue
+        if (target !== start && path.length + 1 >= this.maxHops) continue
+        for (const earlier of path) if (poolOf[earlier] === poolOf[edge] || (target !== start && from[earlier] === target)) continue next
+        path.push(edge)
+        if (target !== start) extend(target)
+        else if (path.length > 1) this.#store(path)
+        path.pop()
       }
-      if (path.length + 1 >= maxHops || visited.has(hop.tokenOut) || (rank.get(hop.tokenOut) as number) < (rank.get(start) as number)) continue
-      path.push(hop)
-      visited.add(hop.tokenOut)
-      extend(start, hop.tokenOut)
-      visited.delete(hop.tokenOut)
-      path.pop()
     }
+    extend(start)
   }
-  for (const start of order) extend(start, start)
-  return cycles
+
+  /** Stores the cycles that pass `first`, whose pool is the newest in the graph. */
+  #walkThrough(first: number, newest: number): void {
+    const { from, to, poolOf, leaving, tokens } = this.#graph
+    const origin = from[first] as number
+    const path = [first]
+    const extend = (token: number) => {
+      const edges = leaving[token] as Int32List
+      next: for (let i = 0; i < edges.length; i++) {
+        const edge = edges.at(i)
+        const target = to[edge] as number
+        if (poolOf[edge] === newest || (target !== origin && path.length + 1 >= this.maxHops)) continue
+        for (const earlier of path) if (poolOf[earlier] === poolOf[edge] || (target !== origin && from[earlier] === target)) continue next
+        path.push(edge)
+        if (target !== origin) extend(target)
+        else this.#storeRotated(path, tokens)
+        path.pop()
+      }
+    }
+    extend(to[first] as number)
+  }
+
+  #storeRotated(path: readonly number[], tokens: readonly Address[]): void {
+    let at = 0
+    const rankOf = (index: number) => this.#rank[this.#graph.from[path[index] as number] as number] as number
+    for (let i = 1; i < path.length; i++) if (rankOf(i) < rankOf(at)) at = i
+    const start = tokens[this.#graph.from[path[at] as number] as number] as Address
+    if (this.#options.onlyStartTokens && !this.#options.startTokens?.includes(start)) return
+    this.#store([...path.slice(at), ...path.slice(0, at)])
+  }
+
+  #store(path: readonly number[]): void {
+    if (this.count >= (this.#options.maxCycles ?? DEFAULT_MAX_CYCLES)) {
+      this.complete = false
+      return
+    }
+    this.edges = grown(this.edges, (this.count + 1) * this.maxHops)
+    for (let i = 0; i < this.maxHops; i++) this.edges[this.count * this.maxHops + i] = path[i] ?? -1
+    for (const edge of path) {
+      const pool = this.#graph.poolOf[edge] as number
+      let list = this.#ofPool[pool]
+      if (!list) this.#ofPool[pool] = list = new Int32List()
+      list.push(this.count)
+    }
+    this.count++
+  }
 }
 
-/** Sum of the logarithms of the marginal rates after fees; only above zero can a cycle earn. */
-export function logRate(cycle: Cycle, pools: ReadonlyMap<Address, Pool>): number {
-  let sum = 0
-  for (const hop of cycle) {
-    const pool = pools.get(hop.pool)
-    if (!pool) return Number.NEGATIVE_INFINITY
-    const price = spotPrice(pool)
-    if (!(price > 0)) return Number.NEGATIVE_INFINITY
-    sum += Math.log1p(-feeFraction(pool)) + (hop.zeroForOne ? Math.log(price) : -Math.log(price))
-  }
-  return sum
-}
-
-/** The exact amounts along a cycle for `amountIn`, or `undefined` where a pool refuses. */
-export function walkCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, amountIn: bigint): SizedCycle | undefined {
-  const amounts = [amountIn]
-  let amount = amountIn
-  for (const hop of cycle) {
-    const pool = pools.get(hop.pool)
-    const out = pool && quoteExactIn(pool, hop.zeroForOne, amount)
-    if (out === undefined) return undefined
-    amounts.push(out)
-    amount = out
-  }
-  return { hops: cycle, amounts, grossProfit: amount - amountIn }
-}
-
-/**
- * The cycle at its best size: closed form in floating point, then confirmed in exact integers; `undefined` where nothing pays.
- * `costRate` is the loan's premium as a fraction, `most` the largest loan to be had.
- */
-export function sizeCycle(cycle: Cycle, pools: ReadonlyMap<Address, Pool>, costRate = 0, most?: bigint): SizedCycle | undefined {
-  if (!(logRate(cycle, pools) > costRate)) return undefined
-  const best = bestInput(
-    cycle.map((hop) => pieceReader(pools.get(hop.pool) as Pool, hop.zeroForOne)),
-    costRate,
-  )
-  if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
-  const optimum = BigInt(Math.floor(best.amountIn))
-  const sized = walkCycle(cycle, pools, most !== undefined && optimum > most ? most : optimum)
-  return sized && sized.grossProfit > 0n ? sized : undefined
+/** The cycles of some pools, in words: for a single look. */
+export function cyclesOf(pools: Iterable<Pool>, options: CycleIndexOptions): Cycle[] {
+  const index = new CycleIndex(new MarketGraph(pools), options)
+  return Array.from({ length: index.count }, (_, cycle) => index.cycle(cycle))
 }

@@ -2,7 +2,7 @@
  * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, sends x to
  * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is greatest where f'(x) = 1.
  */
-import { type ConcentratedPool, knownRange, lastTickIndexAtOrBelow, type Pool, sqrtRatioAtTick } from '../amm/index.ts'
+import { type ConcentratedPool, type ConstantProductPool, knownRange, lastTickIndexAtOrBelow, sqrtRatioAtTick } from '../amm/index.ts'
 
 /** x -> (a x + b) / (c x + d), valid for inputs in [from, to], amounts in smallest units as floats. */
 export interface Piece {
@@ -19,7 +19,7 @@ export interface PieceReader {
   piece(index: number): Piece | undefined
 }
 
-export function pieceReader(pool: Pool, zeroForOne: boolean): PieceReader {
+export function pieceReader(pool: ConstantProductPool | ConcentratedPool, zeroForOne: boolean): PieceReader {
   if (pool.kind === 'concentrated') return concentratedPieces(pool, zeroForOne)
   const [reserveIn, reserveOut] = zeroForOne ? pool.reserves : [pool.reserves[1], pool.reserves[0]]
   const keep = 1 - pool.feeBps / 10_000
@@ -81,10 +81,9 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
 
 /**
  * The input of a route that earns most, in the start token's smallest unit, and the profit there; `undefined` where nothing pays.
- * `costRate` is what each unit of input costs beyond itself (a loan's premium as a fraction).
+ * `cost` is what each unit of input costs, in units of the output: one, and a loan's premium as a fraction on top.
  */
-export function bestInput(readers: readonly PieceReader[], costRate = 0): { amountIn: number; profit: number } | undefined {
-  const cost = 1 + costRate
+export function bestInput(readers: readonly PieceReader[], cost = 1): { amountIn: number; profit: number } | undefined {
   const at: number[] = readers.map(() => 0)
   let from = 0
   // Each turn either finds the maximum of the present pieces or moves one pool to its next piece; profit is concave, so this ends.

@@ -1,6 +1,6 @@
 /** The format `market-snapshot/1`: a market as data. All amounts are integers as decimal strings, in smallest units. */
 import { z } from 'zod'
-import type { Address, ConcentratedPool, ConstantProductPool, Pool } from '../amm/index.ts'
+import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
 import { KintsugiError } from '../std/errors.ts'
 
 const address = z
@@ -28,6 +28,7 @@ const poolSchema = z.discriminatedUnion('kind', [
     tickSpacing: z.number().int().positive(),
     feePips: z.number().int().min(0).max(999_999),
     ticks: z.array(z.tuple([z.number().int(), integer])).optional(),
+    engine: z.enum(['uniswap-v3', 'uniswap-v4', 'algebra']).optional(),
   }),
   z.object({ kind: z.literal('weighted'), ...identity, tokens: z.array(address).min(2), balances: z.array(unsigned), weights: z.array(unsigned), swapFee: unsigned }),
   z.object({
@@ -72,25 +73,57 @@ export function parseSnapshot(json: unknown): MarketSnapshot {
     const issues = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
     throw new KintsugiError('snapshot-invalid', `not a market-snapshot/1: ${issues.join('; ')}`, { hint: 'see the format in docs/market-snapshot.md' })
   }
-  const known = new Set(parsed.data.tokens.map((token) => token.address))
   const pools: Pool[] = []
   const leftOut: Record<string, number> = {}
-  const leave = (reason: string) => {
-    leftOut[reason] = (leftOut[reason] ?? 0) + 1
-  }
+  const decimals = new Map(parsed.data.tokens.map((token) => [token.address, token.decimals]))
   for (const raw of parsed.data.pools) {
-    if (raw.kind === 'weighted' || raw.kind === 'stable') leave(`kind ${raw.kind} is not traded yet`)
-    else if (!raw.tokens.every((token) => known.has(token))) leave('a token of the pool is not listed')
-    else if (raw.tokens[0] >= raw.tokens[1]) leave('tokens are not in ascending order')
-    else if (raw.kind === 'constant-product') {
-      if (raw.reserves[0] === 0n || raw.reserves[1] === 0n) leave('empty pool')
-      else pools.push({ kind: raw.kind, address: raw.address, dex: raw.dex, tokens: raw.tokens, reserves: raw.reserves, feeBps: raw.feeBps } satisfies ConstantProductPool)
-    } else if (raw.liquidity === 0n) leave('empty pool')
-    else {
-      const { kind, address, dex, tokens, sqrtPriceX96, liquidity, tick, tickSpacing, feePips } = raw
-      const ticks = raw.ticks?.map(([at, net]) => [at, net, net < 0n ? -net : net] as const)
-      pools.push({ kind, address, dex, tokens, sqrtPriceX96, liquidity, tick, tickSpacing, feePips, ...(ticks ? { ticks } : {}) } satisfies ConcentratedPool)
-    }
+    const pool = poolOf(raw, decimals)
+    if (typeof pool === 'string') leftOut[pool] = (leftOut[pool] ?? 0) + 1
+    else pools.push(pool)
   }
   return { chainId: parsed.data.chainId, block: parsed.data.block, tokens: parsed.data.tokens, pools, leftOut }
+}
+
+/** The pool, or why it is left out. */
+function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, number>): Pool | string {
+  if (!raw.tokens.every((token) => decimals.has(token))) return 'a token of the pool is not listed'
+  if (raw.tokens.some((token, index) => index > 0 && (raw.tokens[index - 1] as Address) >= token)) return 'tokens are not in ascending order'
+  const { address, dex } = raw
+  switch (raw.kind) {
+    case 'constant-product':
+      if (raw.reserves[0] === 0n || raw.reserves[1] === 0n) return 'empty pool'
+      return { kind: raw.kind, address, dex, tokens: raw.tokens, reserves: raw.reserves, feeBps: raw.feeBps } satisfies ConstantProductPool
+    case 'concentrated': {
+      if (raw.liquidity === 0n || raw.sqrtPriceX96 === 0n) return 'empty pool'
+      const { kind, tokens, sqrtPriceX96, liquidity, tick, tickSpacing, feePips, engine } = raw
+      const ticks = raw.ticks?.map(([at, net]) => [at, net, net < 0n ? -net : net] as const)
+      return {
+        kind,
+        address,
+        dex,
+        tokens,
+        sqrtPriceX96,
+        liquidity,
+        tick,
+        tickSpacing,
+        feePips,
+        ...(ticks ? { ticks } : {}),
+        ...(engine ? { engine } : {}),
+      } satisfies ConcentratedPool
+    }
+    case 'weighted': {
+      if (raw.balances.length !== raw.tokens.length || raw.weights.length !== raw.tokens.length) return 'balances or weights do not match the tokens'
+      if (raw.balances.some((balance) => balance === 0n) || raw.weights.some((weight) => weight === 0n)) return 'empty pool'
+      const scales = raw.tokens.map((token) => decimals.get(token) as number)
+      if (scales.some((places) => places > 18)) return 'a token of more than 18 decimals, which the vault does not take'
+      const scalingFactors = scales.map((places) => 10n ** BigInt(36 - places))
+      return { kind: raw.kind, address, dex, tokens: raw.tokens, balances: raw.balances, weights: raw.weights, swapFee: raw.swapFee, scalingFactors } satisfies WeightedPool
+    }
+    case 'stable': {
+      if (raw.balances.length !== raw.tokens.length || raw.scalingFactors.length !== raw.tokens.length) return 'balances or scaling factors do not match the tokens'
+      if (raw.balances.some((balance) => balance === 0n)) return 'empty pool'
+      const { kind, tokens, balances, scalingFactors, amp, swapFee } = raw
+      return { kind, address, dex, tokens, balances, scalingFactors, amp, swapFee } satisfies StablePool
+    }
+  }
 }

@@ -19,9 +19,14 @@ const execute = {
   amount: 255n,
   minProfit: 16n,
   deadline: 1_000,
-  legs: [
-    { kind: 'constant-product' as const, pool: address('5'), tokenIn: address('4'), zeroForOne: true, feeBps: 30 },
-    { kind: 'concentrated' as const, pool: address('6'), tokenIn: address('7'), zeroForOne: false, feeBps: 0 },
+  cycles: [
+    {
+      amountIn: 254n,
+      legs: [
+        { venue: 'pair' as const, pool: address('5'), tokenIn: address('4'), feeBps: 30 },
+        { venue: 'managed' as const, pool: address('6'), tokenIn: address('7'), feeBps: 0 },
+      ],
+    },
   ],
 }
 
@@ -29,16 +34,19 @@ test('the plan is packed as the contract reads it', () => {
   // Written out by hand from the layout in KintsugiExecutor.sol.
   expect(encodePlan(execute)).toBe(
     `0x83${'3'.repeat(40)}${'4'.repeat(40)}${'0'.repeat(30)}ff${'0'.repeat(30)}10${'0'.repeat(13)}3e8` +
-      `02001e${'5'.repeat(40)}${'4'.repeat(40)}` +
-      `010000${'6'.repeat(40)}${'7'.repeat(40)}`,
+      `02${'0'.repeat(30)}fe` +
+      `00001e${'5'.repeat(40)}${'4'.repeat(40)}` +
+      `030000${'6'.repeat(40)}${'7'.repeat(40)}`,
   )
   expect(decodeFunctionData({ abi: EXECUTE_ABI, data: encodeExecute(execute) }).args).toEqual([encodePlan(execute)])
 })
 
 test.each([
   ['an amount of more than 128 bits', { amount: 1n << 128n }],
-  ['one leg', { legs: execute.legs.slice(0, 1) }],
-  ['six legs', { legs: Array(6).fill(execute.legs[0]) }],
+  ['one leg', { cycles: [{ amountIn: 1n, legs: execute.cycles[0]?.legs.slice(0, 1) }] }],
+  ['seven legs', { cycles: [{ amountIn: 1n, legs: Array(7).fill(execute.cycles[0]?.legs[0]) }] }],
+  ['no cycle', { cycles: [] }],
+  ['another venue', { cycles: [{ amountIn: 1n, legs: Array(2).fill({ ...execute.cycles[0]?.legs[0], venue: 'curve' }) }] }],
   ['another lender', { lender: { ...execute.lender, kind: 'dydx' } }],
   ['a short address', { executor: '0x12' }],
   ['a raw hash', { type: 'hash' }],

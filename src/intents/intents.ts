@@ -25,16 +25,34 @@ const executeIntent = z.object({
   type: z.literal('execute'),
   ...fees,
   executor: address,
-  lender: z.object({ kind: z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2']), address, isToken0: z.boolean() }),
+  lender: z.object({ kind: z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital']), address, isToken0: z.boolean() }),
   token: address,
   amount: uint128,
   minProfit: uint128,
   /** Seconds since 1970. */
   deadline: z.number().int().positive(),
-  legs: z
-    .array(z.object({ kind: z.enum(['constant-product', 'concentrated']), pool: address, tokenIn: address, zeroForOne: z.boolean(), feeBps: z.number().int().min(0).max(9_999) }))
-    .min(2)
-    .max(5),
+  /** Run one after another on the loan. */
+  cycles: z
+    .array(
+      z.object({
+        amountIn: uint128,
+        legs: z
+          .array(
+            z.object({
+              /** How the contract trades there: see contracts/src/Venues.sol. */
+              venue: z.enum(['pair', 'concentrated', 'vault', 'managed']),
+              /** The pool; for a managed one fee and tick spacing, three bytes each, at the end of 20. */
+              pool: address,
+              tokenIn: address,
+              feeBps: z.number().int().min(0).max(9_999),
+            }),
+          )
+          .min(2)
+          .max(6),
+      }),
+    )
+    .min(1)
+    .max(16),
 })
 
 /** Fills a nonce with a transfer of nothing to ourselves: how a stuck transaction is withdrawn. */

@@ -43,6 +43,14 @@ export function uniswapV2(name: 'UniswapV2Factory' | 'UniswapV2Pair'): Artifact 
 
 export const uniswapV3 = (name: 'UniswapV3Factory' | 'UniswapV3Pool'): Artifact => read(fileOf('@uniswap/v3-core', `artifacts/contracts/${name}.sol/${name}.json`))
 
+export const algebra = (name: 'AlgebraFactory' | 'AlgebraPool' | 'AlgebraPoolDeployer'): Artifact =>
+  read(fileOf('@cryptoalgebra/integral-core', `artifacts/contracts/${name}.sol/${name}.json`))
+
+export function uniswapV4(name: 'PoolManager'): Artifact {
+  const artifact = read(fileOf('@uniswap/v4-core', `out/${name}.sol/${name}.json`))
+  return { abi: artifact.abi, bytecode: hex(artifact.bytecode.object) }
+}
+
 /** An Aave artifact by its path below `contracts/`, linked. */
 export function aave(path: string, libraries: Record<string, string> = {}): Artifact {
   const name = path.split('/').at(-1) as string

@@ -1,48 +1,83 @@
-/** Balancer V2: its vault with one weighted pool in it, so that the vault has something to lend. */
-import { type Abi, encodeAbiParameters, getContractAddress, parseAbi } from 'viem'
-import type { Address } from '../amm/index.ts'
-import { balancer } from './artifacts.ts'
+/** Balancer V2: its vault, and weighted and stable pools from the factories of 2021 and 2022, funded as the plan says. */
+import { type Abi, encodeAbiParameters, getContractAddress, type Hex, parseAbi } from 'viem'
+import type { Address, StablePool, WeightedPool } from '../amm/index.ts'
+import type { PoolDescriptor } from '../ports/manifest.ts'
+import { type Artifact, balancer } from './artifacts.ts'
 import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
 import type { MarketPlan } from './market.ts'
+import { rpcBatch } from './rpc.ts'
 
-const POOLED = ['WMATIC', 'WETH', 'USDC', 'WBTC', 'DAI']
-const DOLLARS_EACH = 1_500_000
-const ONE = 10n ** 18n
-const SWAP_FEE = ONE / 500n
+export type VaultPool = WeightedPool | StablePool
+
+interface Factory {
+  readonly address: Address
+  readonly artifact: Artifact
+  /** The factory's own nonce: its next pool's address follows from it. */
+  nonce: bigint
+}
+
 const approveAbi = parseAbi(['function approve(address,uint256)'])
+const NO_RATES = '0x0000000000000000000000000000000000000000'
+/** Half of what swaps and nothing of what assets earn may go to the protocol; the local chain takes neither. */
+const FEE_CEILING = 5n * 10n ** 17n
 
-/** Deploys vault, factory and pool, and joins the pool; returns the vault. */
-export function buildBalancer(deployer: Deployer, plan: MarketPlan, fund: Fund): Address {
-  const me = deployer.account
-  const vaultArtifact = balancer('20210418-vault', 'Vault')
-  const factoryArtifact = balancer('deprecated/20210418-weighted-pool', 'WeightedPoolFactory')
-  const authorizer = deployer.deploy('Authorizer', balancer('20210418-authorizer', 'Authorizer'), [me])
-  const vault = deployer.deploy('Vault', vaultArtifact, [authorizer, plan.wrappedNative, 0n, 0n])
-  const factory = deployer.deploy('WeightedPoolFactory', factoryArtifact, [vault])
-  const tokens = plan.snapshot.tokens.filter((token) => POOLED.includes(token.symbol)).sort((a, b) => (a.address < b.address ? -1 : 1))
-  if (tokens.length < 2) return vault
-  const share = ONE / BigInt(tokens.length)
-  const weights = tokens.map((_, index) => (index === 0 ? ONE - share * BigInt(tokens.length - 1) : share))
-  deployer.call(factory, factoryArtifact.abi as Abi, 'create', ['Local weighted pool', 'LWP', tokens.map((token) => token.address), weights, SWAP_FEE, me])
-  const pool = getContractAddress({ from: factory, nonce: 1n }).toLowerCase()
-  // The vault numbers pools itself: address, specialization (two tokens 2, otherwise minimal swap info 1), nonce 0.
-  const poolId = `${pool}${tokens.length === 2 ? '0002' : '0001'}${'0'.repeat(20)}`
-  const amounts = tokens.map((token) => {
-    const dollars = plan.dollars.get(token.address) ?? 1_000
-    return BigInt(Math.round((DOLLARS_EACH / dollars) * 100)) * 10n ** BigInt(token.decimals - 2)
+export function deployVault(deployer: Deployer, plan: MarketPlan): Address {
+  const authorizer = deployer.deploy('Authorizer', balancer('20210418-authorizer', 'Authorizer'), [deployer.account])
+  return deployer.deploy('Vault', balancer('20210418-vault', 'Vault'), [authorizer, plan.wrappedNative, 0n, 0n])
+}
+
+/** Creates the pools, reads the ids that the vault gave them, and joins each with its balances. */
+export async function buildVaultPools(url: string, deployer: Deployer, vault: Address, pools: readonly VaultPool[], fund: Fund): Promise<PoolDescriptor[]> {
+  if (pools.length === 0) return []
+  const factories = new Map<string, Factory>()
+  const factoryOf = (task: string, name: string, args: readonly unknown[], firstNonce: bigint): Factory => {
+    let factory = factories.get(task)
+    if (!factory) {
+      const artifact = balancer(task, name)
+      factories.set(task, (factory = { address: deployer.deploy(task, artifact, args), artifact, nonce: firstNonce }))
+    }
+    return factory
+  }
+  let provider: Address | undefined
+  const feeProvider = () => {
+    const task = '20220725-protocol-fee-percentages-provider'
+    provider ??= deployer.deploy(task, balancer(task, 'ProtocolFeePercentagesProvider'), [vault, FEE_CEILING, FEE_CEILING])
+    return provider
+  }
+  const create = (factory: Factory, args: readonly unknown[]): Address => {
+    deployer.call(factory.address, factory.artifact.abi, 'create', args)
+    return getContractAddress({ from: factory.address, nonce: factory.nonce++ }).toLowerCase() as Address
+  }
+  const made = pools.map((pool): Address => {
+    const shared = ['Local pool', 'LP', pool.tokens] as const
+    if (pool.kind === 'weighted') {
+      if (!pool.powShortcuts) return create(factoryOf('20210418-weighted-pool', 'WeightedPoolFactory', [vault], 1n), [...shared, pool.weights, pool.swapFee, deployer.account])
+      // This factory first stores the pool's code in two contracts of its own.
+      const factory = factoryOf('20220908-weighted-pool-v2', 'WeightedPoolFactory', [vault, feeProvider()], 3n)
+      return create(factory, [...shared, pool.weights, pool.tokens.map(() => NO_RATES), pool.swapFee, deployer.account])
+    }
+    const late = (pool.invariantRounding ?? 'down') === 'down'
+    const factory = late ? factoryOf('20220609-stable-pool-v2', 'StablePoolFactory', [vault], 3n) : factoryOf('deprecated/20210624-stable-pool', 'StablePoolFactory', [vault], 1n)
+    return create(factory, [...shared, pool.amp / 1_000n, pool.swapFee, deployer.account])
   })
-  tokens.forEach((token, index) => {
-    fund(token.address, me, amounts[index] as bigint)
-    deployer.call(token.address, approveAbi, 'approve', [vault, amounts[index] as bigint])
+  await deployer.flush()
+  const GET_POOL_ID = '0x38fff2d0'
+  const ids = (await rpcBatch(
+    url,
+    made.map((to) => ({ method: 'eth_call', params: [{ to, data: GET_POOL_ID }, 'latest'] })),
+  )) as Hex[]
+  const vaultAbi: Abi = balancer('20210418-vault', 'Vault').abi
+  return pools.map((pool, index): PoolDescriptor => {
+    for (const [at, token] of pool.tokens.entries()) {
+      fund(token, deployer.account, pool.balances[at] as bigint)
+      deployer.call(token, approveAbi, 'approve', [vault, pool.balances[at] as bigint])
+    }
+    // Join kind 0 is INIT.
+    const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, pool.balances])
+    const request = { assets: pool.tokens, maxAmountsIn: pool.balances, userData, fromInternalBalance: false }
+    deployer.call(vault, vaultAbi, 'joinPool', [ids[index], deployer.account, deployer.account, request])
+    const generation = pool.kind === 'weighted' ? (pool.powShortcuts ? { powShortcuts: true } : {}) : pool.invariantRounding ? { invariantRounding: pool.invariantRounding } : {}
+    return { kind: pool.kind, address: made[index] as Address, id: ids[index] as Hex, dex: pool.dex, tokens: pool.tokens, reference: pool.address, ...generation }
   })
-  // Join kind 0 is INIT.
-  const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, amounts])
-  deployer.call(vault, vaultArtifact.abi as Abi, 'joinPool', [
-    poolId,
-    me,
-    me,
-    { assets: tokens.map((token) => token.address), maxAmountsIn: amounts, userData, fromInternalBalance: false },
-  ])
-  return vault
 }

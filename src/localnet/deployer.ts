@@ -29,6 +29,11 @@ export class Deployer {
     return new Deployer(url, account, Number(await rpc<Hex>(url, 'eth_getTransactionCount', account, 'latest')))
   }
 
+  /** Where the contract deployed `ahead` transactions from now will be. */
+  nextAddress(ahead: number): Address {
+    return getContractAddress({ from: this.account, nonce: BigInt(this.#nonce + ahead) }).toLowerCase() as Address
+  }
+
   deploy(label: string, contract: { abi: Abi; bytecode: Hex }, args: readonly unknown[] = []): Address {
     const address = getContractAddress({ from: this.account, nonce: BigInt(this.#nonce) }).toLowerCase() as Address
     this.#send(`deploy ${label}`, encodeDeployData({ abi: contract.abi, bytecode: contract.bytecode, args }))

@@ -1,4 +1,4 @@
-/** The embedded market: Polygon's best-known tokens over two constant-product exchanges and a concentrated one with three fee tiers. */
+/** The embedded market: Polygon's best-known tokens over exchanges of every kind. */
 import { type Address, type ConcentratedPool, type Pool, sqrt, type Tick, tickAtSqrtRatio } from '../amm/index.ts'
 import type { MarketSnapshot, Token } from '../graph/index.ts'
 import type { Random } from '../std/random.ts'
@@ -54,7 +54,18 @@ const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, fee
   ['uniswap_v3', 'AAVE/WETH', 900_000, 3000],
   ['uniswap_v3', 'AAVE/WETH', 400_000, 10_000],
   ['uniswap_v3', 'WMATIC/USDT', 500_000, 10_000],
+  ['quickswap_v3', 'WETH/USDC', 2_800_000, 900],
+  ['quickswap_v3', 'WMATIC/USDC', 1_600_000, 700],
+  ['uniswap_v4', 'WETH/USDC', 2_400_000, 500],
+  ['uniswap_v4', 'WMATIC/WETH', 900_000, 3000],
 ]
+
+/** Balancer pools: tokens with their weights in percent, dollars in all, fee in 1e18. The first has most of what the vault lends. */
+const WEIGHTED: readonly { readonly weights: Readonly<Record<string, number>>; readonly dollars: number; readonly fee: bigint; readonly powShortcuts?: boolean }[] = [
+  { weights: { WMATIC: 20, WETH: 20, USDC: 20, WBTC: 20, DAI: 20 }, dollars: 7_500_000, fee: 2n * 10n ** 15n },
+  { weights: { AAVE: 80, WETH: 20 }, dollars: 900_000, fee: 3n * 10n ** 15n, powShortcuts: true },
+]
+const STABLE = { symbols: ['USDC', 'USDT', 'DAI'], dollars: 4_000_000, amp: 500_000n, fee: 10n ** 14n }
 
 const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10000: 200 }
 
@@ -76,8 +87,12 @@ export function embeddedMarket(random: Random): MarketPlan {
     const reserves: [bigint, bigint] = [units(token0), (units(token1) * nudge) / 1_000_000_000n]
     // A placeholder address: the factory decides the real one when the market is built.
     const identity = { address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address, dex, tokens: [token0.address, token1.address] as const }
-    return dex === 'uniswap_v3' ? concentrated(identity, reserves, feePips) : { kind: 'constant-product', ...identity, reserves, feeBps: feePips / 100 }
+    if (dex === 'uniswap_v3') return concentrated(identity, reserves, feePips)
+    if (dex === 'quickswap_v3') return { ...concentrated(identity, reserves, feePips, 60), engine: 'algebra' }
+    if (dex === 'uniswap_v4') return { ...concentrated(identity, reserves, feePips), engine: 'uniswap-v4' }
+    return { kind: 'constant-product', ...identity, reserves, feeBps: feePips / 100 }
   })
+  pools.push(...vaultPools(bySymbol))
   return {
     network: 'local',
     nativeSymbol: 'MATIC',
@@ -88,10 +103,40 @@ export function embeddedMarket(random: Random): MarketPlan {
   }
 }
 
-function concentrated(identity: Pick<Pool, 'address' | 'dex' | 'tokens'>, [x, y]: [bigint, bigint], feePips: number): ConcentratedPool {
+function vaultPools(bySymbol: ReadonlyMap<string, (typeof TOKENS)[number]>): Pool[] {
+  const tokensOf = (symbols: readonly string[]) => symbols.map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number]).sort((a, b) => (a.address < b.address ? -1 : 1))
+  const units = (token: (typeof TOKENS)[number], dollars: number) => BigInt(Math.round((dollars / token.dollars) * 100)) * 10n ** BigInt(token.decimals - 2)
+  const identity = (index: number, tokens: readonly Token[]) => ({
+    address: `0x${(0xba1a0000 + index).toString(16).padStart(40, '0')}` as Address,
+    dex: 'balancer_v2',
+    tokens: tokens.map((token) => token.address),
+    scalingFactors: tokens.map((token) => 10n ** BigInt(36 - token.decimals)),
+  })
+  const weighted = WEIGHTED.map(({ weights, dollars, fee, powShortcuts }, index): Pool => {
+    const tokens = tokensOf(Object.keys(weights))
+    const shares = tokens.map((token) => weights[token.symbol] as number)
+    return {
+      kind: 'weighted',
+      ...identity(index, tokens),
+      balances: tokens.map((token, at) => units(token, (dollars * (shares[at] as number)) / 100)),
+      weights: shares.map((share) => BigInt(share) * 10n ** 16n),
+      swapFee: fee,
+      ...(powShortcuts ? { powShortcuts } : {}),
+    }
+  })
+  const tokens = tokensOf(STABLE.symbols)
+  const balances = tokens.map((token) => units(token, STABLE.dollars / tokens.length))
+  return [...weighted, { kind: 'stable', ...identity(WEIGHTED.length, tokens), balances, amp: STABLE.amp, swapFee: STABLE.fee }]
+}
+
+function concentrated(
+  identity: Pick<ConcentratedPool, 'address' | 'dex' | 'tokens'>,
+  [x, y]: [bigint, bigint],
+  feePips: number,
+  tickSpacing = TICK_SPACING[feePips] as number,
+): ConcentratedPool {
   const sqrtPriceX96 = sqrt((y << 192n) / x)
   const tick = tickAtSqrtRatio(sqrtPriceX96)
-  const tickSpacing = TICK_SPACING[feePips] as number
   const depth = sqrt(x * y)
   const ticks = new Map<number, [number, bigint, bigint]>()
   let liquidity = 0n

@@ -1,7 +1,8 @@
 /** The people of the local market: traders whose order flow opens gaps, and a competitor who closes some of them. */
-import { encodeAbiParameters, encodeFunctionData, type Hex } from 'viem'
+import { encodeFunctionData, type Hex } from 'viem'
 import { type Address, type Pool, quoteExactIn, spotPrice, virtualReserves } from '../amm/index.ts'
-import { CycleIndex, sizeCycle } from '../graph/index.ts'
+import { placeOf } from '../arbitrage/index.ts'
+import { type Hop, MarketSearch } from '../graph/index.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import { normal, pareto, type Random } from '../std/random.ts'
 import { own } from './artifacts.ts'
@@ -36,7 +37,7 @@ const COMPETITOR: Address = '0x00000000000000000000000000000000000c0de1'
 export class Crowd {
   readonly #options: CrowdOptions
   readonly #fair = new Map<Address, number>()
-  readonly #index: CycleIndex
+  readonly #search: MarketSearch
   readonly #timers = new Set<NodeJS.Timeout>()
   #stop: (() => void) | undefined
   orders = 0
@@ -45,7 +46,7 @@ export class Crowd {
   constructor(options: CrowdOptions) {
     this.#options = options
     for (const [token, price] of options.market.prices()) this.#fair.set(token, price.rate)
-    this.#index = new CycleIndex([...options.market.pools.values()], { maxHops: 3, startTokens: options.market.manifest.startTokens })
+    this.#search = new MarketSearch(options.market.pools.values(), { maxHops: 3, startTokens: options.market.manifest.startTokens })
   }
 
   async start(): Promise<void> {
@@ -86,29 +87,21 @@ export class Crowd {
 
   #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {
     const { random } = this.#options
-    const [fair0, fair1] = [this.#fair.get(pool.tokens[0]), this.#fair.get(pool.tokens[1])]
-    const price = spotPrice(pool)
+    // Of a pool of several tokens, any two.
+    const first = Math.floor(random() * pool.tokens.length)
+    const second = (first + 1 + Math.floor(random() * (pool.tokens.length - 1))) % pool.tokens.length
+    const [token0, token1] = [pool.tokens[Math.min(first, second)], pool.tokens[Math.max(first, second)]] as [Address, Address]
+    const [fair0, fair1] = [this.#fair.get(token0), this.#fair.get(token1)]
+    const price = spotPrice(pool, token0, token1)
     if (!(price > 0)) return undefined
     // Above one: token0 is dear here, so most orders sell it.
     const dear = fair0 && fair1 ? price / (fair0 / fair1) : 1
-    const zeroForOne = random() < 1 / (1 + Math.exp(-PULL * Math.log(dear)))
+    const [tokenIn, tokenOut] = random() < 1 / (1 + Math.exp(-PULL * Math.log(dear))) ? [token0, token1] : [token1, token0]
     const share = Math.min(SIZE.most, pareto(random, SIZE.scale, SIZE.alpha))
-    const amountIn = BigInt(Math.floor((virtualReserves(pool)[zeroForOne ? 0 : 1] as number) * share))
-    const quoted = quoteExactIn(pool, zeroForOne, amountIn)
+    const amountIn = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] * share))
+    const quoted = quoteExactIn(pool, tokenIn, tokenOut, amountIn)
     if (quoted === undefined) return undefined
-    const data = encodeFunctionData({
-      abi: traderAbi,
-      functionName: 'swap',
-      args: [
-        pool.address,
-        pool.kind === 'concentrated',
-        pool.kind === 'constant-product' ? pool.feeBps : 0,
-        zeroForOne,
-        pool.tokens[zeroForOne ? 0 : 1],
-        amountIn,
-        (quoted * 97n) / 100n,
-      ],
-    })
+    const data = encodeFunctionData({ abi: traderAbi, functionName: 'swap', args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, (quoted * 97n) / 100n] })
     this.orders++
     return this.transaction(ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address, data, GWEI * BigInt(1 + Math.floor(random() * 30)))
   }
@@ -118,20 +111,15 @@ export class Crowd {
     const { market, random } = this.#options
     const prices = market.prices()
     const native = prices.get(market.manifest.wrappedNative)?.rate ?? 1
-    const best = this.#index
-      .touching(change.changed)
-      .map((cycle) => sizeCycle(cycle, market.pools))
-      .filter((sized) => sized !== undefined)
-      .map((sized) => ({ sized, value: (Number(sized.grossProfit) * (prices.get((sized.hops[0] as (typeof sized.hops)[number]).tokenIn)?.rate ?? 0)) / native }))
-      .sort((a, b) => b.value - a.value)[0]
+    for (const address of change.changed) {
+      const pool = market.pools.get(address)
+      if (pool) this.#search.update(pool)
+    }
+    this.#search.setValues({ get: (token) => (prices.get(token)?.rate ?? 0) / native })
+    this.#search.search(change.changed)
+    const best = this.#search.best(1).map((sized) => ({ sized, value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn) }))[0]
     if (!best || best.value < 1e16) return
-    const swaps = best.sized.hops.map((hop): Hex => {
-      const pool = market.pools.get(hop.pool) as Pool
-      return encodeAbiParameters(
-        [{ type: 'address' }, { type: 'bool' }, { type: 'uint16' }, { type: 'bool' }, { type: 'address' }],
-        [hop.pool, pool.kind === 'concentrated', pool.kind === 'constant-product' ? pool.feeBps : 0, hop.zeroForOne, hop.tokenIn],
-      )
-    })
+    const swaps = best.sized.hops.map((hop) => localSwap(market.pools.get(hop.pool) as Pool, hop))
     const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))
     const data = encodeFunctionData({ abi: traderAbi, functionName: 'cycle', args: [swaps, best.sized.amounts[0], 1n] })
     this.competitorTrades++
@@ -161,4 +149,12 @@ export class Crowd {
     }, delayMs)
     this.#timers.add(timer)
   }
+}
+
+const VENUE = { pair: 0, concentrated: 1, vault: 2, managed: 3 } as const
+
+/** A swap as the traders' contract takes it. */
+export function localSwap(pool: Pool, { tokenIn, tokenOut }: Hop) {
+  const { venue, target } = placeOf(pool)
+  return { venue: VENUE[venue], pool: target, feeBps: pool.kind === 'constant-product' ? pool.feeBps : 0, tokenIn, tokenOut }
 }

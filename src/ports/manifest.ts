@@ -1,17 +1,24 @@
 /** What a market is made of: the same shape for the local chain, a snapshot and a real chain. */
-import type { Address } from '../amm/index.ts'
+import type { Address, Engine, PoolKind } from '../amm/index.ts'
 import type { Token } from '../graph/index.ts'
 
 export interface PoolDescriptor {
-  readonly kind: 'constant-product' | 'concentrated'
+  readonly kind: PoolKind
+  /** The contract; for a Uniswap V4 pool the first 20 bytes of its id. */
   readonly address: Address
   readonly dex: string
-  readonly tokens: readonly [Address, Address]
+  readonly tokens: readonly Address[]
+  /** What the vault (Balancer) or the manager (Uniswap V4) calls it. */
+  readonly id?: `0x${string}`
   /** Constant product only. */
   readonly feeBps?: number
   /** Concentrated only. */
+  readonly engine?: Engine
   readonly feePips?: number
   readonly tickSpacing?: number
+  /** Weighted and stable: what distinguishes the generations of their contracts. */
+  readonly powShortcuts?: boolean
+  readonly invariantRounding?: 'up' | 'down'
   /** The pool of a real chain that this one was built from. */
   readonly reference?: Address
 }
@@ -34,6 +41,7 @@ export interface MarketManifest {
   readonly multicall: Address
   readonly aave?: { readonly pool: Address; readonly oracle: Address }
   readonly balancer?: { readonly vault: Address }
+  readonly uniswapV4?: { readonly manager: Address }
   /** Our contract and its accounts; absent where nothing may be sent. */
   readonly execution?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
 }

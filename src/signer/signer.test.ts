@@ -32,9 +32,14 @@ const execute: Intent = {
   amount: 5n,
   minProfit: 1n,
   deadline: NOW / 1_000 + 30,
-  legs: [
-    { kind: 'constant-product', pool: address('c'), tokenIn: address('b'), zeroForOne: true, feeBps: 30 },
-    { kind: 'concentrated', pool: address('d'), tokenIn: address('f'), zeroForOne: false, feeBps: 0 },
+  cycles: [
+    {
+      amountIn: 1n,
+      legs: [
+        { venue: 'pair', pool: address('c'), tokenIn: address('b'), feeBps: 30 },
+        { venue: 'concentrated', pool: address('d'), tokenIn: address('f'), feeBps: 0 },
+      ],
+    },
   ],
 }
 

@@ -51,4 +51,16 @@ export const MIGRATIONS: readonly Migration[] = [
         at timestamptz not null, recovered_at timestamptz
       );`,
   },
+  {
+    id: 2,
+    name: 'a decision names cycles, where it named the legs of one',
+    sql: `
+      update decisions set record = jsonb_set(
+        record::jsonb #- '{opportunity,legs}' #- '{opportunity,amounts}', '{opportunity}',
+        ((record::jsonb -> 'opportunity') - 'legs' - 'amounts') || jsonb_build_object(
+          'cycles', jsonb_build_array(jsonb_build_object('legs', record::jsonb #> '{opportunity,legs}', 'amounts', record::jsonb #> '{opportunity,amounts}')),
+          'borrowed', record::jsonb #> '{opportunity,amounts,0}'
+        )
+      )::text where record::jsonb #> '{opportunity,legs}' is not null;`,
+  },
 ]

@@ -1,11 +1,9 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
 import { z } from 'zod'
-import type { Address, Pool } from '../../amm/index.ts'
-import { quoteExactIn } from '../../amm/index.ts'
-import { legsOf, type Opportunity, withBestLoan } from '../../arbitrage/index.ts'
+import { type Leg, legsOf, type Opportunity, planned, withBestLoan } from '../../arbitrage/index.ts'
 import type { Detection } from '../../engine/detector.ts'
 import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'
-import { CycleIndex, logRate, sizeCycle, upperBound as jointBound } from '../../graph/index.ts'
+import { cyclesOf, logRate, MarketSearch, planCycles, sizeCycle, type SizedCycle, upperBound as jointBound, walkCycle } from '../../graph/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { address, amount, limit, signedAmount, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
@@ -21,9 +19,10 @@ const opportunity = z.object({
   id: z.string(),
   block: z.int(),
   token: z.string().describe('symbol of the token borrowed and earned'),
-  route: z.array(leg),
-  amountIn: amount(),
-  amounts: z.array(amount()).describe('into each leg, and last what comes out'),
+  cycles: z
+    .array(z.object({ route: z.array(leg), amounts: z.array(amount()).describe('into each leg, and last what comes out') }))
+    .describe('run one after another in one transaction'),
+  borrowed: amount(),
   lender: z.string(),
   premium: amount(),
   profit: amount().describe('after the premium, before gas'),
@@ -36,20 +35,17 @@ function show(found: Opportunity, market: MarketView): z.input<typeof opportunit
     id: found.id,
     block: found.block,
     token: tokenAt(manifest, found.token).symbol,
-    route: found.legs.map((item) => ({
-      pool: item.pool,
-      dex: item.dex,
-      kind: item.kind,
-      tokenIn: tokenAt(manifest, item.tokenIn).symbol,
-      tokenOut: tokenAt(manifest, item.tokenOut).symbol,
-    })),
-    amountIn: String(found.amounts[0]),
-    amounts: found.amounts.map(String),
+    cycles: found.cycles.map(({ legs, amounts }) => ({ route: legs.map((item) => showLeg(item, market)), amounts: amounts.map(String) })),
+    borrowed: String(found.borrowed),
     lender: found.loan.kind,
     premium: String(found.premium),
     profit: String(found.profit),
     value: humanValue(manifest, Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)),
   }
+}
+
+function showLeg({ pool, dex, kind, tokenIn, tokenOut }: Leg, { manifest }: MarketView): z.input<typeof leg> {
+  return { pool, dex, kind, tokenIn: tokenAt(manifest, tokenIn).symbol, tokenOut: tokenAt(manifest, tokenOut).symbol }
 }
 
 export default defineServer({
@@ -70,34 +66,20 @@ export default defineServer({
       example: { maxHops: 3, limit: 5 },
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
         const started = performance.now()
-        const pools = [...market.pools.values()]
-        const index = new CycleIndex(pools, { maxHops, startTokens: market.manifest.startTokens })
-        const found = index.cycles.flatMap((cycle) => {
-          if (!(logRate(cycle, market.pools) > 0)) return []
+        const search = searchOf(market, maxHops)
+        const { searchedCycles } = search.search()
+        const found = search.top(most * 2).flatMap(({ index }) => {
+          const cycle = search.cycle(index)
           const token = (cycle[0] as (typeof cycle)[number]).tokenIn
-          const best = withBestLoan(cycle, market.pools, loans.offers(token))
-          if (!best) return []
-          return [
-            show(
-              {
-                id: 'now',
-                block: market.head.number,
-                blockHash: market.head.hash,
-                token,
-                legs: legsOf(cycle, market.pools),
-                amounts: best.sized.amounts,
-                loan: best.loan,
-                premium: best.premium,
-                profit: best.profit,
-              },
-              market,
-            ),
-          ]
+          const financed = withBestLoan(cycle, market.pools, loans.offers(token))
+          if (!financed) return []
+          const { cycles, ...loan } = financed
+          return [show({ id: 'now', block: market.head.number, blockHash: market.head.hash, token, cycles: planned(cycles, market.pools), ...loan }, market)]
         })
         return {
           block: market.head.number,
           observedAt: market.observedAt,
-          searchedCycles: index.cycles.length,
+          searchedCycles,
           elapsedMs: performance.now() - started,
           opportunities: found
             .filter((item) => item.value >= minValue)
@@ -126,8 +108,7 @@ export default defineServer({
       example: { token: 'WETH', limit: 3 },
       run: ({ token, maxHops, limit: most }, { market }) => {
         const start = findToken(market.manifest, token)
-        const index = new CycleIndex([...market.pools.values()], { maxHops, startTokens: [start.address] })
-        const own = index.cycles.filter((cycle) => cycle[0]?.tokenIn === start.address)
+        const own = cyclesOf(market.pools.values(), { maxHops, startTokens: [start.address], onlyStartTokens: true })
         const ranked = own
           .map((cycle) => ({ cycle, edge: logRate(cycle, market.pools) }))
           .filter((item) => Number.isFinite(item.edge))
@@ -137,13 +118,7 @@ export default defineServer({
           totalCycles: own.length,
           cycles: ranked.slice(0, most).map(({ cycle, edge }) => {
             const sized = sizeCycle(cycle, market.pools)
-            const route = legsOf(cycle, market.pools).map((item) => ({
-              pool: item.pool,
-              dex: item.dex,
-              kind: item.kind,
-              tokenIn: tokenAt(market.manifest, item.tokenIn).symbol,
-              tokenOut: tokenAt(market.manifest, item.tokenOut).symbol,
-            }))
+            const route = legsOf(cycle, market.pools).map((item) => showLeg(item, market))
             return { route, edge, amountIn: sized ? String(sized.amounts[0]) : null, grossProfit: sized ? String(sized.grossProfit) : null }
           }),
         }
@@ -163,7 +138,7 @@ export default defineServer({
         size: z
           .object({ chosen: amount(), profit: amount(), profitAtHalf: signedAmount(), profitAtDouble: signedAmount().nullable() })
           .nullable()
-          .describe('profits at other sizes, on the pools as they are now; null where they no longer trade it'),
+          .describe('profits of the first cycle at other sizes, on the pools as they are now; null where they no longer trade it'),
         rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })),
         numbers: z.record(z.string(), z.string()),
         policies: z.record(z.string(), z.int().nullable()),
@@ -173,8 +148,9 @@ export default defineServer({
         const record = await ledger.decision(id)
         if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${id}`, { hint: 'GET /opportunities on the coordination system lists the last ones' })
         const { opportunity: found, decision } = record
-        const chosen = found.amounts[0] as bigint
-        const profitAt = (size: bigint) => walk(found.legs, market.pools, size)
+        const [main] = found.cycles
+        const chosen = main?.amounts[0] ?? 0n
+        const profitAt = (size: bigint) => walkCycle(main?.legs ?? [], market.pools, size)?.grossProfit
         const [half, double] = [profitAt(chosen / 2n), profitAt(chosen * 2n)]
         const failed = decision.rules.filter((rule) => !rule.ok)
         return {
@@ -206,7 +182,11 @@ export default defineServer({
         quote: z.string(),
         upperBound: z.number().describe('quote units, before gas; no trade over these pools earns more'),
         bestSingleCycle: z.number(),
-        capturedShare: z.number().nullable(),
+        plan: z.number().describe('what a plan of several cycles takes, exact, before gas'),
+        planCycles: z.int(),
+        singleCycleShare: z.number().nullable(),
+        planShare: z.number().nullable(),
+        converged: z.boolean().describe('where false the bound holds but is not the least'),
         iterations: z.int(),
         elapsedMs: z.number(),
         prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
@@ -215,20 +195,28 @@ export default defineServer({
       run: ({ maxIterations }, { market, loans }) => {
         const started = performance.now()
         const start = new Map([...market.prices()].map(([token, found]) => [token, found.rate] as const))
-        const bound = jointBound(market.pools.values(), market.manifest.numeraire, start, maxIterations)
-        const index = new CycleIndex([...market.pools.values()], { maxHops: 3, startTokens: market.manifest.startTokens })
-        const best = index.cycles.reduce((most, cycle) => {
-          const token = (cycle[0] as (typeof cycle)[number]).tokenIn
-          const sized = withBestLoan(cycle, market.pools, loans.offers(token))
-          return sized ? Math.max(most, Number(sized.profit) * (market.prices().get(token)?.rate ?? 0)) : most
-        }, 0)
-        const [upperBound, bestSingleCycle] = [humanValue(market.manifest, bound.value), humanValue(market.manifest, best)]
+        const search = searchOf(market, 4)
+        const bound = jointBound(search.graph, market.manifest.numeraire, { start, maxIterations })
+        search.setValues(bound.prices)
+        search.search()
+        const worthOf = (cycles: readonly SizedCycle[]) => cycles.map((sized) => Number(sized.grossProfit) * search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn))
+        const values = worthOf(planCycles(search, { maxCycles: 64, worth: () => 0 }))
+        const best = Math.max(0, ...worthOf(search.best(1)))
+        const [upperBound, bestSingleCycle, plan] = [bound.value, best, values.reduce((sum, value) => sum + value, 0)].map((value) => humanValue(market.manifest, value)) as [
+          number,
+          number,
+          number,
+        ]
         return {
           block: market.head.number,
           quote: tokenAt(market.manifest, market.manifest.numeraire).symbol,
           upperBound,
           bestSingleCycle,
-          capturedShare: upperBound > 0 ? Math.min(1, bestSingleCycle / upperBound) : null,
+          plan,
+          planCycles: values.length,
+          singleCycleShare: upperBound > 0 ? bestSingleCycle / upperBound : null,
+          planShare: upperBound > 0 ? plan / upperBound : null,
+          converged: bound.converged,
           iterations: bound.iterations,
           elapsedMs: performance.now() - started,
           prices: [...bound.prices].slice(0, 50).map(([token, value]) => ({ symbol: tokenAt(market.manifest, token).symbol, price: value })),
@@ -250,14 +238,9 @@ export default defineServer({
   },
 })
 
-/** Net profit of a route at another size, with the loan's premium left out of both; undefined where a pool refuses. */
-function walk(legs: Opportunity['legs'], pools: ReadonlyMap<Address, Pool>, size: bigint): bigint | undefined {
-  let value = size
-  for (const item of legs) {
-    const pool = pools.get(item.pool)
-    const out = pool && quoteExactIn(pool, item.zeroForOne, value)
-    if (out === undefined) return undefined
-    value = out
-  }
-  return value - size
+/** A search of the present market, its values in units of the numeraire. */
+function searchOf(market: MarketView, maxHops: number): MarketSearch {
+  const search = new MarketSearch(market.pools.values(), { maxHops, startTokens: market.manifest.startTokens })
+  search.setValues({ get: (token) => market.prices().get(token)?.rate })
+  return search
 }

@@ -15,8 +15,9 @@ const DESCRIPTION = {
   'balancer-v2': 'Balancer V2 vault: usually free; no leg of the route may trade on Balancer',
   'uniswap-v3': 'Uniswap V3 flash: the pool fee, rounded up; the pool is locked meanwhile',
   'uniswap-v2': 'Uniswap V2 flash swap: 0.3 % of what is returned; the pair is locked meanwhile',
+  'own-capital': 'our treasury: nothing, where it has allowed the contract to use what it holds',
 } as const
-const kind = z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'])
+const kind = z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital'])
 const quote = z.object({
   kind,
   lender: address(),

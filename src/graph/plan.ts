@@ -1,0 +1,216 @@
+/**
+ * Multi-path plans: several cycles run one after another, each exact on the state that those before it leave. Together
+ * they take what one cycle cannot: a flow split over parallel pools, or what the first cycle opens for the next.
+ */
+import type { Address, Pool } from '../amm/index.ts'
+import { swapExactIn } from '../amm/index.ts'
+import type { EdgeFlow, UpperBound } from './bound.ts'
+import type { Cycle, Hop } from './cycles.ts'
+import type { MarketGraph } from './market-graph.ts'
+import type { MarketSearch } from './search.ts'
+import { type PoolLookup, type SizedCycle, sizeCycle, walkCycle } from './sizing.ts'
+
+export interface PlanOptions {
+  /** Most cycles in a plan. */
+  maxCycles: number
+  /** What a further cycle must be worth, in the search's unit of value: the gas of its legs. */
+  worth(cycle: Cycle): number
+  /** Only cycles that start at this token, so that one loan serves them all. */
+  startToken?: Address
+  /** Largest input of each cycle, where a loan bounds it. */
+  most?: bigint
+}
+
+/** Pools as they are, with changes on top. */
+export class PoolOverlay implements PoolLookup {
+  readonly #base: PoolLookup
+  readonly changed = new Map<Address, Pool>()
+
+  constructor(base: PoolLookup) {
+    this.#base = base
+  }
+
+  get(address: Address): Pool | undefined {
+    return this.changed.get(address) ?? this.#base.get(address)
+  }
+
+  /** Runs a cycle on these pools. Throws RangeError where a pool refuses what it had quoted: the cycle was sized on another state. */
+  run(sized: SizedCycle): void {
+    sized.hops.forEach((hop, index) => {
+      const result = swapExactIn(this.get(hop.pool) as Pool, hop.tokenIn, hop.tokenOut, sized.amounts[index] as bigint)
+      if (!result.ok) throw new RangeError(`${hop.pool} refuses ${sized.amounts[index]}: ${result.refusal}`)
+      this.changed.set(hop.pool, result.swap.after)
+    })
+  }
+}
+
+const ROUNDS = 4
+/** Beyond this many cycles the amounts are left as they were found. */
+const MOST_POLISHED = 12
+
+/**
+ * The best of two ways, leaving the search as it was. Greedy: the best cycle, then the best of what is left, until
+ * nothing is worth its gas. By flows, where `bound` is given: the cycles that the joint optimum is made of. In the end
+ * each cycle finds its best amount again, given all the others. `first`: a cycle to begin with, already sized.
+ */
+export function planCycles(search: MarketSearch, options: PlanOptions, first?: SizedCycle, bound?: UpperBound): SizedCycle[] {
+  const greedy = polish(takeBest(search, options, first), search.pools, options)
+  if (!bound) return greedy
+  const flowing = cyclesOfFlows(search.graph, bound.flows, options.maxCycles).flatMap(({ cycle, amountIn }) => {
+    const sized = walkCycle(cycle, search.pools, BigInt(Math.floor(amountIn)))
+    return sized ?? []
+  })
+  const net = (plan: readonly SizedCycle[]) =>
+    plan.reduce((sum, { hops, grossProfit }) => sum + Number(grossProfit) * search.valueOf((hops[0] as Hop).tokenIn) - options.worth(hops), 0)
+  let joint = polish(flowing, search.pools, options)
+  // What does not pay its gas goes, the least first.
+  for (;;) {
+    const without = joint.map((_, index) =>
+      polish(
+        joint.filter((__, other) => other !== index),
+        search.pools,
+        options,
+      ),
+    )
+    const better = without.find((plan) => net(plan) > net(joint))
+    if (!better || joint.length > MOST_POLISHED) break
+    joint = better
+  }
+  return net(joint) > net(greedy) ? joint : greedy
+}
+
+/** Splits the flows of the joint optimum into cycles of the graph, largest flow first. */
+export function cyclesOfFlows(graph: MarketGraph, flows: readonly EdgeFlow[], maxCycles: number): { cycle: Cycle; amountIn: number }[] {
+  const left = new Map(flows.filter((flow) => flow.amountIn > 0).map((flow) => [flow.edge, { remaining: flow.amountIn, rate: flow.amountOut / flow.amountIn, all: flow.amountIn }]))
+  const leaving = new Map<number, number[]>()
+  for (const edge of left.keys()) {
+    const token = graph.from[edge] as number
+    leaving.set(token, [...(leaving.get(token) ?? []), edge])
+  }
+  const found: { cycle: Cycle; amountIn: number }[] = []
+  for (let guard = 0; guard < 4 * flows.length && found.length < maxCycles; guard++) {
+    const start = [...left.entries()].find(([, flow]) => flow.remaining > 1e-6 * flow.all)?.[0]
+    if (start === undefined) break
+    // Follow the fullest edges until a token comes round again.
+    const path: number[] = []
+    const seenAt = new Map<number, number>()
+    let token = graph.from[start] as number
+    while (!seenAt.has(token)) {
+      seenAt.set(token, path.length)
+      const next = (leaving.get(token) ?? [])
+        .map((edge) => ({ edge, share: (left.get(edge)?.remaining ?? 0) / (left.get(edge)?.all ?? 1) }))
+        .filter(({ share }) => share > 1e-6)
+        .sort((a, b) => b.share - a.share)[0]
+      if (!next) break
+      path.push(next.edge)
+      token = graph.to[next.edge] as number
+    }
+    const from = seenAt.get(token)
+    const loop = from === undefined || path.length === 0 || graph.to[path.at(-1) as number] !== token ? [] : path.slice(from)
+    if (loop.length === 0) {
+      // A dead end: what flows there is the rounding of the solution.
+      const last = left.get(path.at(-1) ?? start)
+      if (last) last.remaining = 0
+      continue
+    }
+    let [carried, most] = [1, Number.POSITIVE_INFINITY]
+    for (const edge of loop) {
+      const flow = left.get(edge) as { remaining: number; rate: number }
+      most = Math.min(most, flow.remaining / carried)
+      carried *= flow.rate
+    }
+    carried = 1
+    for (const edge of loop) {
+      const flow = left.get(edge) as { remaining: number; rate: number }
+      flow.remaining -= most * carried
+      carried *= flow.rate
+    }
+    const pools = loop.map((edge) => graph.pools[graph.poolOf[edge] as number]?.address)
+    if (new Set(pools).size < loop.length || loop.length < 2) continue
+    found.push({
+      cycle: loop.map((edge, index) => ({
+        pool: pools[index] as Address,
+        tokenIn: graph.tokens[graph.from[edge] as number] as Address,
+        tokenOut: graph.tokens[graph.to[edge] as number] as Address,
+      })),
+      amountIn: most,
+    })
+  }
+  return found
+}
+
+function takeBest(search: MarketSearch, options: PlanOptions, first?: SizedCycle): SizedCycle[] {
+  const overlay = new PoolOverlay(search.pools)
+  const original = new Map<Address, Pool>()
+  const found: SizedCycle[] = []
+  const take = (sized: SizedCycle) => {
+    for (const hop of sized.hops) if (!original.has(hop.pool)) original.set(hop.pool, search.pools.get(hop.pool) as Pool)
+    overlay.run(sized)
+    const touched = sized.hops.map((hop) => hop.pool)
+    for (const pool of touched) search.update(overlay.get(pool) as Pool)
+    search.search(touched)
+    found.push(sized)
+  }
+  if (first) take(first)
+  while (found.length < options.maxCycles) {
+    const sized = nextBest(search, options)
+    if (!sized) break
+    take(sized)
+  }
+  for (const pool of original.values()) search.update(pool)
+  if (original.size > 0) search.search(original.keys())
+  return merged(found)
+}
+
+function nextBest(search: MarketSearch, { worth, startToken, most }: PlanOptions): SizedCycle | undefined {
+  for (const candidate of search.top(24)) {
+    const cycle = search.cycle(candidate.index)
+    const start = cycle[0]?.tokenIn
+    if (start === undefined || (startToken !== undefined && start !== startToken)) continue
+    if (!(candidate.value > worth(cycle))) continue
+    const sized = most === undefined ? search.confirm(candidate) : sizeCycle(cycle, search.pools, 0, most)
+    if (sized && search.valueOf(start) * Number(sized.grossProfit) > worth(cycle)) return sized
+  }
+  return undefined
+}
+
+const key = (cycle: Cycle) => cycle.map((hop) => hop.pool + hop.tokenIn).join()
+
+/** Cycles found more than once, together. */
+function merged(cycles: readonly SizedCycle[]): SizedCycle[] {
+  return [...new Map(cycles.map((sized) => [key(sized.hops), sized])).values()]
+}
+
+/** Each cycle at its best amount given the others, a few times over: on a concave problem that climbs to the top. */
+function polish(plan: SizedCycle[], pools: PoolLookup, { most }: PlanOptions): SizedCycle[] {
+  let best = rerun(plan, pools, most)
+  if (plan.length < 2 || plan.length > MOST_POLISHED) return best
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = gross(best)
+    for (let i = 0; i < best.length; i++) {
+      // The one in turn goes last, and finds its amount on what the others leave.
+      const others = best.filter((_, index) => index !== i)
+      const trial = rerun([...others, best[i] as SizedCycle], pools, most, others.length)
+      if (sameStart(trial) ? gross(trial) > gross(best) : trial.length >= best.length) best = trial
+    }
+    if (gross(best) <= before) break
+  }
+  return best
+}
+
+const gross = (plan: readonly SizedCycle[]) => plan.reduce((sum, sized) => sum + sized.grossProfit, 0n)
+const sameStart = (plan: readonly SizedCycle[]) => plan.every((sized) => sized.hops[0]?.tokenIn === plan[0]?.hops[0]?.tokenIn)
+
+/** The plan on the pools as they are: the first `kept` cycles with the inputs they have, the others sized anew. */
+function rerun(plan: readonly SizedCycle[], pools: PoolLookup, most: bigint | undefined, kept = 0): SizedCycle[] {
+  const overlay = new PoolOverlay(pools)
+  const result: SizedCycle[] = []
+  plan.forEach((planned, index) => {
+    const input = index < kept ? planned.amounts[0] : undefined
+    const sized = input === undefined ? sizeCycle(planned.hops, overlay, 0, most) : walkCycle(planned.hops, overlay, input)
+    if (!sized || sized.grossProfit <= 0n) return
+    overlay.run(sized)
+    result.push(sized)
+  })
+  return result
+}
