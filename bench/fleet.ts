@@ -8,7 +8,7 @@ import type { StatusView } from '../src/gateway/api/schema.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
 const [kills = 10, stops = 3] = process.argv.slice(2).map(Number)
-const fleet = new Fleet(33_000)
+const fleet = new Fleet(10_000)
 const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
 const ms = (value: number) => `${value.toFixed(0)} ms`
 const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))

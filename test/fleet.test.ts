@@ -12,7 +12,7 @@ import { connectMcp } from '../src/mcp/client.ts'
 import type { ToolListing } from '../src/mcp/schema.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 
-const fleet = new Fleet(21_000, ['--block-seconds', '1'])
+const fleet = new Fleet(12_000, ['--block-seconds', '1'])
 const all = (status: StatusView) => ({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
 const healthy = async () => Object.values(all(await fleet.status())).every((service) => service.status === 'healthy')
 

@@ -10,7 +10,7 @@ if (!executablePath) console.log('skipped: the page in a browser, since no Chrom
 const pictures = join(import.meta.dirname, '../docs/pictures')
 
 describe.runIf(executablePath)('the dashboard', () => {
-  const fleet = new Fleet(23_000, ['--block-seconds', '1'])
+  const fleet = new Fleet(14_000, ['--block-seconds', '1'])
   let browser: Browser
   beforeAll(async () => {
     await fleet.start()

@@ -34,7 +34,7 @@ if (!servers) console.log('skipped: the fleet on real PostgreSQL and Redis, sinc
 describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
   const schema = `kintsugi_fleet_${process.pid}_${Date.now()}`
   // The settings come from a `.env` in the folder it is started in.
-  const fleet = new Fleet(27_000, ['--block-seconds', '1'])
+  const fleet = new Fleet(18_000, ['--block-seconds', '1'])
   const url = `${DATABASE_URL}?options=-c%20search_path%3D${schema}`
   writeFileSync(join(fleet.data, '.env'), `DATABASE_URL=${url}\nREDIS_URL=${REDIS_URL}\nAUTH=required\nLOG_LEVEL=ERROR\nAUTO_RESTART=false\n`)
   fleet.cwd = fleet.data
@@ -74,7 +74,7 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
 
 describe('a key of the user', () => {
   const key = generatePrivateKey()
-  const fleet = new Fleet(29_000, ['--block-seconds', '1', '--profile', 'test-complete'], { ARBITRAGE_PRIVATE_KEY: key })
+  const fleet = new Fleet(20_000, ['--block-seconds', '1', '--profile', 'test-complete'], { ARBITRAGE_PRIVATE_KEY: key })
   afterAll(() => fleet.dispose())
 
   test('it signs the trades, and only the signer ever has it', { timeout: 60_000 }, async () => {
@@ -131,7 +131,7 @@ describe('POLYGON_RPC_URL', () => {
     const built = await buildMarket(url, plan, { operator: '0x00000000000000000000000000000000000000a1', treasury: '0x00000000000000000000000000000000000000a2' })
     await placeFactories(url, built.manifest.pools)
     await rpc(url, 'evm_setIntervalMining', 1)
-    const fleet = await new Fleet(31_000, [], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
+    const fleet = await new Fleet(22_000, [], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
     fleets.push(fleet)
     const status = await fleet.status()
     expect([status.mode, status.chain?.network, status.chain?.id]).toEqual(['paper', 'polygon', 137])
@@ -144,7 +144,11 @@ describe('POLYGON_RPC_URL', () => {
     const reserve = plan.snapshot.pools[pool]?.kind === 'constant-product' ? (plan.snapshot.pools[pool] as { reserves: readonly [bigint, bigint] }).reserves[0] : 0n
     const { encodeFunctionData } = await import('viem')
     const { own } = await import('../src/localnet/artifacts.ts')
-    const data = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [target.address, false, 30, true, target.tokens[0], reserve / 20n, 0n] })
+    const data = encodeFunctionData({
+      abi: own('LocalTrader').abi,
+      functionName: 'swap',
+      args: [{ venue: 0, pool: target.address, feeBps: 30, tokenIn: target.tokens[0], tokenOut: target.tokens[1] }, reserve / 20n, 0n],
+    })
     await rpc(url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', to: built.trader, data, gas: '0x2dc6c0' })
     await fleet.until('a judged opportunity', async () => (await fleet.get<{ opportunities: unknown[] }>(8000, '/opportunities')).opportunities.length > 0)
     const { opportunities } = await fleet.get<{ opportunities: { refusedBy: string; verdict: string }[] }>(8000, '/opportunities')

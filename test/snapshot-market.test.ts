@@ -9,7 +9,7 @@ const there = existsSync(file)
 if (!there) console.log(`skipped: the market of a snapshot, since ${file} is not there`)
 
 describe.runIf(there)('mainnet at block 18806161', () => {
-  const fleet = new Fleet(25_000, ['--market', file, '--block-seconds', '1'])
+  const fleet = new Fleet(16_000, ['--market', file, '--block-seconds', '1'])
   beforeAll(async () => void (await fleet.start()))
   afterAll(() => fleet.dispose())
 

@@ -1,4 +1,4 @@
-/** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test`. */
+/** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test|market`. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { PROFILES } from '../fleet/profiles.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
@@ -93,6 +93,47 @@ program
   .addOption(data())
   .addOption(json())
   .action(async (options) => (await import('./system-test.ts')).systemTest(options))
+
+const market = program.command('market').description('a laboratory on markets in files (market-snapshot/1)')
+const hops = (standard: number) => new Option('--max-hops <n>', 'longest route, in pools').argParser(whole(2, 6)).default(standard)
+market
+  .command('scan')
+  .description('the cycles that pay, each at its exact best size, best first')
+  .argument('<file>')
+  .option('--start <token...>', 'only cycles that start at one of these (symbol or address)')
+  .addOption(hops(4))
+  .option('--limit <n>', 'list this many', whole(1, 100_000), 20)
+  .addOption(json())
+  .action(async (file, options) => (await import('./market.ts')).scan(file, options))
+market
+  .command('quote')
+  .description('what one pool gives for an exact input, or why it refuses')
+  .argument('<file>')
+  .requiredOption('--pool <address>', 'the pool')
+  .requiredOption('--in <token>', 'the token that goes in (symbol or address)')
+  .option('--out <token>', 'the token that comes out; needed where the pool has more than two')
+  .requiredOption('--amount <n>', "in the token's smallest unit")
+  .addOption(json())
+  .action(async (file, options) => (await import('./market.ts')).quote(file, options))
+market
+  .command('route')
+  .description('the best way from one token to another, split over several paths where that gives more')
+  .argument('<file>')
+  .requiredOption('--from <token>', 'symbol or address')
+  .requiredOption('--to <token>', 'symbol or address')
+  .requiredOption('--amount <n>', "in the token's smallest unit")
+  .addOption(hops(3))
+  .option('--max-paths <n>', 'most paths to split over', whole(1, 16), 6)
+  .addOption(json())
+  .action(async (file, options) => (await import('./market.ts')).route(file, options))
+market
+  .command('bound')
+  .description('the most that all pools together could pay out, and what cycles take of it')
+  .argument('<file>')
+  .requiredOption('--numeraire <token>', 'the token to value it in (symbol or address)')
+  .addOption(hops(4))
+  .addOption(json())
+  .action(async (file, options) => (await import('./market.ts')).bound(file, options))
 
 try {
   await program.parseAsync()

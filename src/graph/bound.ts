@@ -37,6 +37,7 @@ export interface BoundOptions {
   tolerance?: number
 }
 
+const QUICK_STEPS = 12
 /** Largest sum of unbalanced flows, as a share of the value, that counts as converged. */
 const RESIDUAL = 0.01
 /** Steps that L-BFGS remembers. */
@@ -50,8 +51,12 @@ export function upperBound(pools: Iterable<Pool> | MarketGraph, numeraire: Addre
   const root = graph.token(numeraire)
   const start = startPrices(graph, root, options.start)
   const problem = new Dual(graph, root, start)
-  const quick = minimise(problem, start, options.maxIterations ?? 200, options.tolerance ?? 1e-6)
-  const { x, value, iterations, residual } = quick.residual > RESIDUAL * quick.value ? refine(problem, quick, options.maxIterations ?? 200) : quick
+  const most = options.maxIterations ?? 200
+  // Newton's method is done in a few steps where no pool is almost a kink; where it is not, the slower one goes first.
+  const begin: Minimum = { x: start, value: Number.POSITIVE_INFINITY, iterations: 0, residual: Number.POSITIVE_INFINITY }
+  let found = refine(problem, begin, Math.min(most, QUICK_STEPS))
+  if (found.residual > RESIDUAL * found.value) found = refine(problem, minimise(problem, start, most, options.tolerance ?? 1e-6), most)
+  const { x, value, iterations, residual } = found
   const converged = residual <= RESIDUAL * value
   const prices = new Map<Address, number>()
   graph.tokens.forEach((token, index) => {
@@ -91,49 +96,93 @@ function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['sta
   return logs
 }
 
-/** The dual function of log prices, its gradient, and a diagonal that scales it. */
+/**
+ * The dual function of log prices and its gradient. The two directions of a pair of tokens lie side by side, as at most
+ * one of them trades at any prices.
+ */
 class Dual {
   readonly size: number
-  readonly #graph: MarketGraph
   readonly #root: number
-  readonly #edges: Int32Array
+  readonly #pairs: number
+  readonly #from: Int32Array
+  readonly #to: Int32Array
+  /** Of each direction, at 2 i there and 2 i + 1 back: the edge, log rate, a / c, d / c, the limit and what lies beyond. */
+  readonly #edge: Int32Array
+  readonly #rates: Float64Array
+  readonly #a: Float64Array
+  readonly #d: Float64Array
+  readonly #limit: Float64Array
+  readonly #beyond: Uint8Array
   readonly #slow = new Map<number, (cost: number) => { amountIn: number; profit: number } | undefined>()
   readonly #prices: Float64Array
-  /** Per edge in use: how its sales, in value, react to the logarithm of its prices' ratio. Written by `evaluate`. */
+  /** Per pair: how its sales, in value, react to the logarithm of its prices' ratio. Written by `evaluate`. */
   readonly bends: Float64Array
 
   constructor(graph: MarketGraph, root: number, start: Float64Array) {
     this.size = graph.tokens.length
-    this.#graph = graph
     this.#root = root
     this.#prices = new Float64Array(this.size)
-    const edges: number[] = []
-    for (let edge = 0; edge < graph.edges; edge++) {
-      if (graph.logRate[edge] === Number.NEGATIVE_INFINITY || Number.isNaN(start[graph.from[edge] as number] as number)) continue
-      edges.push(edge)
-      if (graph.beyond[edge] === NOTHING) continue
-      const pool = graph.pools[graph.poolOf[edge] as number] as Pool
-      const [tokenIn, tokenOut] = [graph.tokens[graph.from[edge] as number] as Address, graph.tokens[graph.to[edge] as number] as Address]
-      if (pool.kind === 'constant-product' || pool.kind === 'concentrated') {
-        const readers = [pieceReader(pool, tokenIn === pool.tokens[0])]
-        this.#slow.set(edge, (cost) => bestInput(readers, cost))
-      } else {
-        const curves = [hopCurve(pool, tokenIn, tokenOut)]
-        const guess = graph.d[edge] as number
-        this.#slow.set(edge, (cost) => bestInputOfCurves(curves, cost, guess / 100))
+    const most = graph.edges >> 1
+    this.#edge = new Int32Array(2 * most)
+    this.#from = new Int32Array(most)
+    this.#to = new Int32Array(most)
+    this.#rates = new Float64Array(2 * most)
+    this.#a = new Float64Array(2 * most)
+    this.#d = new Float64Array(2 * most)
+    this.#limit = new Float64Array(2 * most)
+    this.#beyond = new Uint8Array(2 * most)
+    let pairs = 0
+    for (let pool = 0; pool < graph.pools.length; pool++) {
+      const n = graph.pools[pool]?.tokens.length ?? 0
+      const first = graph.firstEdge[pool] as number
+      for (let i = 0; i < n; i++) {
+        for (let j = i + 1; j < n; j++) {
+          // Edges of a pool are listed by token in, then by token out without it.
+          const there = first + i * (n - 1) + j - 1
+          const back = first + j * (n - 1) + i
+          const from = graph.from[there] as number
+          if (graph.logRate[there] === Number.NEGATIVE_INFINITY || Number.isNaN(start[from] as number)) continue
+          this.#from[pairs] = from
+          this.#to[pairs] = graph.to[there] as number
+          this.#place(graph, 2 * pairs, there)
+          this.#place(graph, 2 * pairs + 1, back)
+          pairs++
+        }
       }
     }
-    this.#edges = Int32Array.from(edges)
-    this.bends = new Float64Array(edges.length)
+    this.#pairs = pairs
+    this.bends = new Float64Array(pairs)
+  }
+
+  #place(graph: MarketGraph, at: number, edge: number): void {
+    this.#edge[at] = edge
+    this.#rates[at] = graph.logRate[edge] as number
+    this.#a[at] = (graph.a[edge] as number) / (graph.c[edge] as number)
+    this.#d[at] = (graph.d[edge] as number) / (graph.c[edge] as number)
+    this.#limit[at] = graph.limit[edge] as number
+    this.#beyond[at] = graph.beyond[edge] as number
+    if (graph.beyond[edge] === NOTHING) return
+    const pool = graph.pools[graph.poolOf[edge] as number] as Pool
+    const [tokenIn, tokenOut] = [graph.tokens[graph.from[edge] as number] as Address, graph.tokens[graph.to[edge] as number] as Address]
+    if (pool.kind === 'constant-product' || pool.kind === 'concentrated') {
+      const readers = [pieceReader(pool, tokenIn === pool.tokens[0])]
+      this.#slow.set(at, (cost) => bestInput(readers, cost))
+    } else {
+      const curves = [hopCurve(pool, tokenIn, tokenOut)]
+      const guess = (graph.d[edge] as number) / 100
+      this.#slow.set(at, (cost) => bestInputOfCurves(curves, cost, guess))
+    }
   }
 
   /** What the inverse of the second derivative is about: the value of the depth around each token, inverted. */
   scale(logs: Float64Array): Float64Array {
-    const { from, d, c } = this.#graph
     const scale = new Float64Array(this.size)
-    for (const edge of this.#edges) {
-      const token = from[edge] as number
-      scale[token] = (scale[token] as number) + ((d[edge] as number) / (c[edge] as number)) * Math.exp(logs[token] as number) * 0.5
+    const add = (token: number, depth: number) => {
+      scale[token] = (scale[token] as number) + depth * Math.exp(logs[token] as number) * 0.5
+    }
+    for (let pair = 0; pair < this.#pairs; pair++) {
+      add(this.#from[pair] as number, this.#d[2 * pair] as number)
+      add(this.#to[pair] as number, this.#d[2 * pair + 1] as number)
     }
     for (let i = 0; i < this.size; i++) scale[i] = (scale[i] as number) > 0 && i !== this.#root ? 1 / (scale[i] as number) : 0
     return scale
@@ -142,47 +191,53 @@ class Dual {
   /** The trades at given prices. */
   flows(logs: Float64Array): EdgeFlow[] {
     const flows: EdgeFlow[] = []
-    this.evaluate(logs, new Float64Array(this.size), (edge, amountIn, amountOut) => flows.push({ edge, amountIn, amountOut }))
+    this.evaluate(logs, new Float64Array(this.size), (at, amountIn, amountOut) => flows.push({ edge: this.#edge[at] as number, amountIn, amountOut }))
     return flows
   }
 
-  evaluate(logs: Float64Array, gradient: Float64Array, onTrade?: (edge: number, amountIn: number, amountOut: number) => void): number {
-    const { from, to, logRate, a, c, d, limit, beyond } = this.#graph
+  evaluate(logs: Float64Array, gradient: Float64Array, onTrade?: (at: number, amountIn: number, amountOut: number) => void): number {
     const prices = this.#prices
     for (let i = 0; i < this.size; i++) prices[i] = Math.exp(logs[i] as number)
     gradient.fill(0)
+    const [from, to, rates, bends] = [this.#from, this.#to, this.#rates, this.bends]
     let value = 0
-    const edges = this.#edges
-    const bends = this.bends
-    for (let i = 0; i < edges.length; i++) {
-      const edge = edges[i] as number
-      const tokenIn = from[edge] as number
-      const tokenOut = to[edge] as number
-      const gap = (logRate[edge] as number) - (logs[tokenIn] as number) + (logs[tokenOut] as number)
+    for (let pair = 0; pair < this.#pairs; pair++) {
+      let tokenIn = from[pair] as number
+      let tokenOut = to[pair] as number
+      const lead = (logs[tokenOut] as number) - (logs[tokenIn] as number)
+      let at = 2 * pair
+      let gap = (rates[at] as number) + lead
       if (!(gap > 0)) {
-        bends[i] = 0
-        continue
+        at++
+        gap = (rates[at] as number) - lead
+        if (!(gap > 0)) {
+          bends[pair] = 0
+          continue
+        }
+        ;[tokenIn, tokenOut] = [tokenOut, tokenIn]
       }
       const [priceIn, priceOut] = [prices[tokenIn] as number, prices[tokenOut] as number]
-      let paid: number
-      let earned: number
-      // At these prices the edge sells until its marginal rate has fallen to the prices' ratio.
-      let amountIn = ((d[edge] as number) * Math.expm1(gap / 2)) / (c[edge] as number)
-      const most = limit[edge] as number
-      if (amountIn > most && beyond[edge] !== NOTHING) {
-        const slow = this.#slow.get(edge)?.(priceIn / priceOut)
-        bends[i] = (priceIn * (amountIn + (d[edge] as number) / (c[edge] as number))) / 2
-        if (!slow) continue
-        paid = slow.amountIn * priceIn
-        earned = slow.profit * priceOut + paid
-      } else {
-        bends[i] = amountIn > most ? 0 : (priceIn * (amountIn + (d[edge] as number) / (c[edge] as number))) / 2
-        if (amountIn > most) amountIn = most
-        paid = amountIn * priceIn
-        earned = (((a[edge] as number) * amountIn) / ((c[edge] as number) * amountIn + (d[edge] as number))) * priceOut
+      // At these prices the pool sells until its marginal rate, which falls with the square of this, is the prices' ratio.
+      const root = gap > 1e-3 ? Math.sqrt(((this.#a[at] as number) * priceOut) / ((this.#d[at] as number) * priceIn)) - 1 : Math.expm1(gap / 2)
+      const depth = (this.#d[at] as number) * priceIn
+      let paid = depth * root
+      let earned = ((this.#a[at] as number) * priceOut * root) / (1 + root)
+      bends[pair] = (depth * (1 + root)) / 2
+      const most = (this.#limit[at] as number) * priceIn
+      if (paid > most) {
+        if (this.#beyond[at] !== NOTHING) {
+          const slow = this.#slow.get(at)?.(priceIn / priceOut)
+          if (!slow) continue
+          paid = slow.amountIn * priceIn
+          earned = slow.profit * priceOut + paid
+        } else {
+          bends[pair] = 0
+          paid = most
+          earned = ((this.#a[at] as number) * most * priceOut) / (most + depth)
+        }
       }
       value += earned - paid
-      onTrade?.(edge, paid / priceIn, earned / priceOut)
+      onTrade?.(at, paid / priceIn, earned / priceOut)
       gradient[tokenIn] = (gradient[tokenIn] as number) - paid
       gradient[tokenOut] = (gradient[tokenOut] as number) + earned
     }
@@ -192,13 +247,12 @@ class Dual {
 
   /** Writes the product of the bends' Laplacian (plus `ridge` on the diagonal) and `vector` to `out`. */
   multiply(bends: Float64Array, ridge: Float64Array, vector: Float64Array, out: Float64Array): void {
-    const { from, to } = this.#graph
+    const [from, to] = [this.#from, this.#to]
     for (let i = 0; i < this.size; i++) out[i] = (ridge[i] as number) * (vector[i] as number)
     for (let i = 0; i < bends.length; i++) {
       const bend = bends[i] as number
       if (bend === 0) continue
-      const edge = this.#edges[i] as number
-      const [u, v] = [from[edge] as number, to[edge] as number]
+      const [u, v] = [from[i] as number, to[i] as number]
       const flow = bend * ((vector[u] as number) - (vector[v] as number))
       out[u] = (out[u] as number) + flow
       out[v] = (out[v] as number) - flow
@@ -208,11 +262,12 @@ class Dual {
 
   /** Adds the bends to the diagonal. */
   addDiagonal(bends: Float64Array, diagonal: Float64Array): void {
-    const { from, to } = this.#graph
+    const add = (token: number, bend: number) => {
+      diagonal[token] = (diagonal[token] as number) + bend
+    }
     for (let i = 0; i < bends.length; i++) {
-      const edge = this.#edges[i] as number
-      diagonal[from[edge] as number] = (diagonal[from[edge] as number] as number) + (bends[i] as number)
-      diagonal[to[edge] as number] = (diagonal[to[edge] as number] as number) + (bends[i] as number)
+      add(this.#from[i] as number, bends[i] as number)
+      add(this.#to[i] as number, bends[i] as number)
     }
   }
 }
@@ -289,7 +344,7 @@ function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Floa
   const p = z.slice()
   const q = new Float64Array(n)
   let rz = dot(r, z)
-  const goal = rz * 1e-8
+  const goal = rz * 1e-3
   for (let round = 0; round < 300 && rz > goal; round++) {
     dual.multiply(bends, ridge, p, q)
     const alpha = rz / dot(p, q)

@@ -192,7 +192,7 @@ export default defineServer({
         prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
       }),
       example: {},
-      run: ({ maxIterations }, { market, loans }) => {
+      run: ({ maxIterations }, { market }) => {
         const started = performance.now()
         const start = new Map([...market.prices()].map(([token, found]) => [token, found.rate] as const))
         const search = searchOf(market, 4)
