@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { classify, type ChainState, judge, type Opportunity, type Policies, priceTokens, withBestLoan } from './index.ts'
+import { bestBid, chanceOf, classify, type ChainState, gasExpectation, judge, type Learned, learn, type Opportunity, type Policies, priceTokens, withBestLoan } from './index.ts'
 import type { ConstantProductPool } from '../amm/index.ts'
 import { cyclesOf } from '../graph/index.ts'
 
@@ -29,7 +29,7 @@ const policies: Required<Policies> = {
   risk: { ...head, halted: false, minNetProfit: E18, maxGasCost: 5n * E18, maxInFlight: 2, leastShareBps: 5_000, maxAgeBlocks: 1 },
   lender: { ...head, allowed: ['balancer-v2'] },
 }
-const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Set(), nativeRate: 1 }
+const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Set(), nativeRate: 1, learned: [] }
 const failing = (o: Opportunity, p: Policies, s: ChainState) =>
   judge(o, p, s)
     .rules.filter((rule) => !rule.ok)
@@ -41,8 +41,10 @@ describe('the guard', () => {
     expect(decision.verdict).toBe('trade')
     expect(decision.policies).toEqual({ gas: 3, risk: 3, lender: 3 })
     expect(decision.bid?.minProfit).toBe(5n * E18)
-    // A tenth of the profit, spread over the gas it is expected to burn.
-    expect(decision.bid?.maxPriorityFeePerGas).toBe(E18 / BigInt(decision.numbers.gasEstimate))
+    // With nothing learned a small bid is worth most; it is at most a tenth of the profit, spread over the gas it is expected to burn.
+    expect(decision.numbers.bidShare).toBeLessThanOrEqual(0.1)
+    expect(decision.bid?.maxPriorityFeePerGas).toBeLessThanOrEqual(E18 / BigInt(decision.numbers.gasEstimate))
+    expect(decision.numbers.expectedNative).toBeLessThan(decision.numbers.netNative)
     expect(decision.numbers.netNative).toBe(10n * E18 - decision.numbers.gasCost)
   })
 
@@ -68,10 +70,61 @@ describe('the guard', () => {
 
   test('limits hold to the unit', () => {
     const { numbers } = judge(opportunity, policies, state)
-    const exact = { ...policies, risk: { ...policies.risk, minNetProfit: numbers.netNative, maxGasCost: numbers.gasCost } }
+    const exact = { ...policies, risk: { ...policies.risk, minNetProfit: numbers.expectedNative, maxGasCost: numbers.gasCost } }
     expect(judge(opportunity, exact, state).verdict).toBe('trade')
-    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, minNetProfit: numbers.netNative + 1n } }, state)).toEqual(['net profit'])
+    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, minNetProfit: numbers.expectedNative + 1n } }, state)).toEqual(['expected profit'])
     expect(failing(opportunity, { ...exact, risk: { ...exact.risk, maxGasCost: numbers.gasCost - 1n } }, state)).toEqual(['gas within its cap'])
+  })
+})
+
+describe('what is learned', () => {
+  const won = (bidShare: number, gasRatio = 1) => ({ bidShare, gasRatio, won: true })
+  const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, won: false })
+  const many = (count: number, make: (index: number) => ReturnType<typeof won>) => Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
+  const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, mostShare: 0.6 }
+
+  test('without rivals the bid falls to the least', () => {
+    const bid = bestBid(
+      many(20, () => won(0)),
+      question,
+    )
+    expect([bid.share, bid.priority]).toEqual([0, question.minPriority])
+    expect(bid.chance).toBeGreaterThan(0.9)
+  })
+
+  test('against a rival who bids a quarter, bids below it are given up', () => {
+    const learned = many(120, (index) => {
+      const share = [0, 0.1, 0.2, 0.3, 0.4][index % 5] as number
+      return share > 0.25 ? won(share) : lost(share)
+    })
+    expect(bestBid(learned, question).share).toBe(0.3)
+    expect(chanceOf(learned, 0.1)).toBeLessThan(chanceOf(learned, 0.3))
+    // The chance never falls as the bid rises.
+    const chances = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6].map((share) => chanceOf(learned, share))
+    expect(chances).toEqual([...chances].sort((a, b) => a - b))
+  })
+
+  test('gas is a distribution: the limit follows the highest, a revert costs what reverts cost', () => {
+    const learned = many(100, (index) => (index % 10 === 0 ? won(0, 1.8) : won(0, 0.9)))
+    const gas = gasExpectation(learned)
+    expect(gas.mean).toBeCloseTo(0.99, 1)
+    expect(gas.high).toBeGreaterThan(1.7)
+    const decision = judge(opportunity, policies, { ...state, learned })
+    expect(Number(decision.bid?.gasLimit)).toBeGreaterThan(decision.numbers.gasEstimate * 2.2)
+    expect(gasExpectation(many(50, () => lost(0, 0.2))).reverted).toBeLessThan(0.3)
+  })
+
+  test('where it is too likely to lose, a small profit is refused', () => {
+    const learned = many(100, () => lost(0.6))
+    const thin = { ...opportunity, profit: E18 / 1_000n }
+    const dear = { ...state, baseFeePerGas: 10n ** 9n, learned }
+    expect(failing(thin, { ...policies, risk: { ...policies.risk, minNetProfit: 1n } }, dear)).toEqual(['expected profit'])
+  })
+
+  test('only the last trades count, and the newest most', () => {
+    expect(many(500, () => won(0))).toHaveLength(200)
+    const turned = [...Array.from({ length: 40 }, () => won(0)), ...Array.from({ length: 40 }, () => lost(0))]
+    expect(chanceOf(turned, 0)).toBeLessThan(0.5)
   })
 })
 

@@ -5,6 +5,7 @@
 import type { LenderKind } from '../flash/index.ts'
 import { LOAN_GAS } from '../flash/index.ts'
 import type { Cycle, PoolLookup } from '../graph/index.ts'
+import { bestBid, gasExpectation, type Learned } from './expectation.ts'
 import { legsIn, type Opportunity } from './opportunity.ts'
 
 /** What every policy carries. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
@@ -15,7 +16,7 @@ export interface PolicyHead {
 }
 
 export interface GasPolicy extends PolicyHead {
-  /** Share of the expected profit that is bid as priority fee, in hundredths of a percent. */
+  /** The most of the expected profit that may be bid as priority fee, in hundredths of a percent. */
   readonly bidShareBps: number
   readonly minPriorityFee: bigint
   /** The most a unit of gas may cost in all, in wei. */
@@ -56,6 +57,8 @@ export interface ChainState {
   readonly busyPools: ReadonlySet<string>
   /** Native wei per smallest unit of the profit token; undefined where no market prices it. */
   readonly nativeRate: number | undefined
+  /** What our earlier trades taught about gas and about winning. */
+  readonly learned: Learned
 }
 
 export interface Rule {
@@ -77,22 +80,32 @@ export interface Decision {
   readonly verdict: 'trade' | 'refuse'
   readonly rules: readonly Rule[]
   readonly bid: Bid | undefined
-  readonly numbers: { readonly grossNative: bigint; readonly gasEstimate: number; readonly gasCost: bigint; readonly netNative: bigint }
+  readonly numbers: {
+    readonly grossNative: bigint
+    readonly gasEstimate: number
+    readonly gasCost: bigint
+    readonly netNative: bigint
+    readonly bidShare: number
+    readonly chance: number
+    readonly expectedNative: bigint
+  }
   readonly policies: Readonly<Record<string, number | null>>
 }
 
 const BPS = 10_000n
-const BASE_GAS = 95_000
+/** A transaction and a loan, without the swaps. */
+export const TRANSACTION_GAS = 95_000
 const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000, weighted: 105_000, stable: 115_000 } as const
 /** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
 const GAS_ROOM = 2
+const HIGH_ROOM = 1.3
 
 /** The gas of the swaps alone, without the loan and the transaction around them. */
 export const gasOfHops = (hops: Cycle, pools: PoolLookup): number => hops.reduce((sum, hop) => sum + LEG_GAS[pools.get(hop.pool)?.kind ?? 'concentrated'], 0)
 
 /** What the route is expected to burn, before a simulation says it better. */
-export function estimateGas(opportunity: Pick<Opportunity, 'cycles' | 'loan'>): number {
-  return BASE_GAS + LOAN_GAS[opportunity.loan.kind] + legsIn(opportunity).reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
+function estimateGas(opportunity: Pick<Opportunity, 'cycles' | 'loan'>): number {
+  return TRANSACTION_GAS + LOAN_GAS[opportunity.loan.kind] + legsIn(opportunity).reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
 }
 
 /** Judges one opportunity. All rules are evaluated, so that a refusal names every reason and not only the first. */
@@ -114,12 +127,31 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   const priced = check('profit can be valued', state.nativeRate !== undefined && state.nativeRate > 0, state.nativeRate ?? 'no price', 'a price in the native token')
   const grossNative = priced ? BigInt(Math.floor(Number(opportunity.profit) * (state.nativeRate as number))) : 0n
   if (!gas || !risk || !lender) {
-    return { verdict: 'refuse', rules, bid: undefined, numbers: { grossNative, gasEstimate, gasCost: 0n, netNative: 0n }, policies: versions }
+    return {
+      verdict: 'refuse',
+      rules,
+      bid: undefined,
+      numbers: { grossNative, gasEstimate, gasCost: 0n, netNative: 0n, bidShare: 0, chance: 0, expectedNative: 0n },
+      policies: versions,
+    }
   }
-  const wanted = (grossNative * BigInt(gas.bidShareBps)) / BPS / BigInt(gasEstimate)
   const room = gas.maxFeePerGas - state.baseFeePerGas
-  const priority = min(max(wanted, gas.minPriorityFee), max(room, 0n))
-  const gasCost = BigInt(gasEstimate) * (state.baseFeePerGas + priority)
+  const {
+    share: bidShare,
+    priority: wanted,
+    chance,
+    expected,
+  } = bestBid(state.learned, {
+    gross: Number(grossNative),
+    gasEstimate,
+    baseFee: Number(state.baseFeePerGas),
+    minPriority: Number(gas.minPriorityFee),
+    mostShare: gas.bidShareBps / Number(BPS),
+  })
+  const priority = min(max(BigInt(wanted), gas.minPriorityFee), max(room, 0n))
+  const expectation = gasExpectation(state.learned)
+  const gasCost = BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority)
+  const expectedNative = BigInt(Math.floor(expected))
   const netNative = grossNative - gasCost
   check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running')
   check('lender allowed', lender.allowed.includes(opportunity.loan.kind), opportunity.loan.kind, lender.allowed.join(', '))
@@ -129,8 +161,9 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none')
   check('base fee below the ceiling', room >= gas.minPriorityFee, state.baseFeePerGas, `at most ${gas.maxFeePerGas - gas.minPriorityFee}`)
   check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)
+  check('expected profit', expectedNative >= risk.minNetProfit, expectedNative, `at least ${risk.minNetProfit}, with a chance of ${chance.toFixed(2)} to be first`)
   check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
-  const gasLimit = BigInt(gasEstimate * GAS_ROOM)
+  const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM)))
   // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
   const maxFeePerGas = min(state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
   check('operator can pay the gas', state.operatorBalance >= gasLimit * maxFeePerGas, state.operatorBalance, `at least ${gasLimit * maxFeePerGas}`)
@@ -140,7 +173,7 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
     verdict: ok ? 'trade' : 'refuse',
     rules,
     bid: ok ? { gasLimit, maxFeePerGas, maxPriorityFeePerGas: min(priority, maxFeePerGas), minProfit } : undefined,
-    numbers: { grossNative, gasEstimate, gasCost, netNative },
+    numbers: { grossNative, gasEstimate, gasCost, netNative, bidShare, chance, expectedNative },
     policies: versions,
   }
 }

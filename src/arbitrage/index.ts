@@ -1,4 +1,17 @@
-export { type Bid, type ChainState, type Decision, estimateGas, type GasPolicy, gasOfHops, judge, type LenderPolicy, type Policies, type RiskPolicy, type Rule } from './guard.ts'
+export { bestBid, chanceOf, type Experience, gasExpectation, type Learned, learn } from './expectation.ts'
+export {
+  type Bid,
+  type ChainState,
+  type Decision,
+  type GasPolicy,
+  gasOfHops,
+  judge,
+  type LenderPolicy,
+  type Policies,
+  type RiskPolicy,
+  type Rule,
+  TRANSACTION_GAS,
+} from './guard.ts'
 export {
   type Financed,
   finance,

@@ -33,7 +33,7 @@ program
   .option('--block-seconds <n>', 'seconds between blocks of the local chain', whole(1, 60), 2)
   .option('--orders <n>', 'mean number of orders of the local traders per block', whole(0, 20), 4)
   .addOption(new Option('--traders <onoff>', 'local traders (default: on, off with --market)').choices(['on', 'off']))
-  .addOption(new Option('--competitor <onoff>', 'a competing bot on the local chain (default: on, off with --market)').choices(['on', 'off']))
+  .option('--competitors <n>', 'competing bots on the local chain (default: 1, none with --market)', whole(0, 8))
   .addOption(json())
   .action(async (options) => (await import('./up.ts')).up(options))
 

@@ -34,7 +34,7 @@ export interface UpOptions {
   blockSeconds: number
   orders: number
   traders?: 'on' | 'off'
-  competitor?: 'on' | 'off'
+  competitors?: number
   json?: boolean
 }
 
@@ -86,7 +86,7 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
       marketFile: options.market ? resolve(options.market) : null,
       ordersPerBlock: options.orders,
       traders: (options.traders ?? (options.market ? 'off' : 'on')) === 'on',
-      competitor: (options.competitor ?? (options.market ? 'off' : 'on')) === 'on',
+      competitors: options.competitors ?? (options.market ? 0 : 1),
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan, joined where one transaction earns more. */
 import { createHash } from 'node:crypto'
 import type { Address } from '../amm/index.ts'
-import { type Financed, finance, gasOfHops, type Opportunity, planned, withBestLoan } from '../arbitrage/index.ts'
+import { type Financed, finance, gasOfHops, type Opportunity, planned, TRANSACTION_GAS, withBestLoan } from '../arbitrage/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
 import { MarketSearch, planCycles, type SizedCycle, upperBound } from '../graph/index.ts'
 import type { Hex } from '../ports/chain.ts'
@@ -97,15 +97,16 @@ export class Detector {
     const bound = upperBound(this.search.graph, wrappedNative, this.#startPrices ? { start: this.#startPrices } : {})
     this.#startPrices = bound.prices
     const gasPrice = Number(change.head.baseFeePerGas)
+    // Each cycle must be worth a transaction: those that share pools are counted together afterwards.
     const worth = (hops: SizedCycle['hops']) => gasOfHops(hops, this.search.pools) * gasPrice
-    const plan = planCycles(this.search, { maxCycles: 64, worth })
+    const plan = planCycles(this.search, { maxCycles: 64, worth: (hops) => worth(hops) + TRANSACTION_GAS * gasPrice })
     const values = plan.map((sized) => Number(sized.grossProfit) * this.search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn))
     const total = values.reduce((sum, value) => sum + value, 0)
     return {
       block: change.head.number,
       upperBound: bound.value,
       planned: total,
-      plannedNet: total - plan.reduce((sum, sized) => sum + worth(sized.hops), 0),
+      plannedNet: total - plan.reduce((sum, sized) => sum + worth(sized.hops), 0) - transactionsFor(plan) * TRANSACTION_GAS * gasPrice,
       cycles: plan.length,
       best: Math.max(0, ...values),
     }
@@ -137,7 +138,7 @@ export class Detector {
       let offers = offersOf.get(token)
       if (!offers) offersOf.set(token, (offers = loans.offers(token)))
       const financed = withBestLoan(cycle, pools, offers)
-      if (financed) found.push({ financed, value: Number(financed.profit) * this.search.valueOf(token) - gasOfHops(cycle, pools) * gasPrice })
+      if (financed) found.push({ financed, value: Number(financed.profit) * this.search.valueOf(token) - (gasOfHops(cycle, pools) + TRANSACTION_GAS) * gasPrice })
     }
     found.sort((a, b) => b.value - a.value)
     const best = found[0]
@@ -158,7 +159,7 @@ export class Detector {
     if (plan.length < 2) return undefined
     const financed = finance(plan, search.pools, offersOf.get(startToken) ?? [])
     if (!financed) return undefined
-    const gas = plan.reduce((sum, sized) => sum + worth(sized.hops), 0)
+    const gas = plan.reduce((sum, sized) => sum + worth(sized.hops), TRANSACTION_GAS * gasPrice)
     return { financed, value: Number(financed.profit) * search.valueOf(startToken) - gas }
   }
 
@@ -172,6 +173,20 @@ export class Detector {
       ...loan,
     }
   }
+}
+
+/** Transactions that a plan takes: cycles that share pools must go together. */
+function transactionsFor(plan: readonly SizedCycle[]): number {
+  const groups: Set<Address>[] = []
+  for (const { hops } of plan) {
+    const joined = new Set(hops.map((hop) => hop.pool))
+    for (const group of groups.filter((candidate) => hops.some((hop) => candidate.has(hop.pool)))) {
+      for (const pool of group) joined.add(pool)
+      groups.splice(groups.indexOf(group), 1)
+    }
+    groups.push(joined)
+  }
+  return groups.length
 }
 
 function sharesPool(a: Financed, b: Financed): boolean {

@@ -1,7 +1,7 @@
 /** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, follows it to the books. */
 import { encodeExecute, type ExecuteIntent } from '../intents/index.ts'
 import type { Address } from '../amm/index.ts'
-import { type ChainState, type Decision, intentCycles, judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
+import { type ChainState, type Decision, intentCycles, judge, legsIn, type Learned, learn, type Opportunity, type Policies } from '../arbitrage/index.ts'
 import type { Chain, Head, Hex } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -13,6 +13,8 @@ import { Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
+/** Trades of the ledger that are learned from at the start. */
+const TRADES_RECALLED = 100
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 
@@ -45,6 +47,7 @@ export class Executor {
   #settledAt: Hex | undefined
   #head: Head | undefined
   #draining = false
+  #learned: Learned = []
   #unrecorded: DecisionRecord[] = []
   #work: Promise<unknown> = Promise.resolve()
 
@@ -69,8 +72,13 @@ export class Executor {
         lease,
         now,
         onNote: events.onNote,
-        onFinal: async (final) => this.#book(await tradeOf(final, market, chain, now())),
+        onFinal: async (final) => {
+          const trade = await tradeOf(final, market, chain, now())
+          this.#learn(trade, final.decision)
+          await this.#book(trade)
+        },
       })
+      await this.#recall()
       await this.#transactions.recover()
       this.#balance = await chain.balance(account, 'latest')
     }
@@ -115,6 +123,7 @@ export class Executor {
         inFlight,
         busyPools: busy,
         nativeRate: this.#nativeRate(opportunity.token),
+        learned: this.#learned,
       }
       const decision = judge(opportunity, this.#options.policies(), state)
       const record: DecisionRecord = { id: opportunity.id, genesis: market.manifest.genesis, opportunity, decision, decidedAt: state.now }
@@ -174,6 +183,20 @@ export class Executor {
       this.#settledAt = head.hash
       this.#head = head
     })
+  }
+
+  /** What the last trades in the ledger taught. */
+  async #recall(): Promise<void> {
+    const { ledger } = this.#options
+    const trades = await ledger.trades({ limit: TRADES_RECALLED })
+    const decisions = await Promise.all(trades.map((trade) => (trade.decisionId === null ? undefined : ledger.decision(trade.decisionId))))
+    for (let i = trades.length - 1; i >= 0; i--) this.#learn(trades[i] as Trade, decisions[i])
+  }
+
+  #learn(trade: Trade, record: DecisionRecord | undefined): void {
+    const decision = record?.decision
+    if (!decision?.bid || trade.outcome === 'cancelled' || decision.numbers.bidShare === undefined) return
+    this.#learned = learn(this.#learned, { gasRatio: Number(trade.gasUsed) / decision.numbers.gasEstimate, bidShare: decision.numbers.bidShare, won: trade.outcome !== 'reverted' })
   }
 
   async #book(trade: Trade): Promise<void> {

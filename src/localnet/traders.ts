@@ -27,12 +27,13 @@ export interface CrowdOptions {
   blockSeconds: number
   /** Mean number of orders per block. */
   ordersPerBlock: number
-  competitor: boolean
+  competitors: number
   onError(error: unknown): void
 }
 
 const ACCOUNTS: readonly Address[] = Array.from({ length: 8 }, (_, index) => `0x${(0xc0ffee00 + index).toString(16).padStart(40, '0')}` as Address)
-const COMPETITOR: Address = '0x00000000000000000000000000000000000c0de1'
+/** The account of a competing bot, by its number. */
+export const competitorAccount = (index: number): Address => `0x${(0xc0de01 + index).toString(16).padStart(40, '0')}`
 
 export class Crowd {
   readonly #options: CrowdOptions
@@ -50,7 +51,7 @@ export class Crowd {
   }
 
   async start(): Promise<void> {
-    const accounts = [...ACCOUNTS, COMPETITOR]
+    const accounts = [...ACCOUNTS, ...Array.from({ length: this.#options.competitors }, (_, index) => competitorAccount(index))]
     await rpcBatch(
       this.#options.url,
       accounts.flatMap((account) => [
@@ -72,7 +73,7 @@ export class Crowd {
   }
 
   #onBlock(change: MarketChange): void {
-    const { random, blockSeconds, ordersPerBlock, market, competitor } = this.#options
+    const { random, blockSeconds, ordersPerBlock, market, competitors } = this.#options
     const step = VOLATILITY * Math.sqrt(blockSeconds / 86_400)
     for (const [token, price] of this.#fair) if (token !== market.manifest.numeraire) this.#fair.set(token, price * Math.exp(step * normal(random)))
     const pools = [...market.pools.values()]
@@ -82,7 +83,8 @@ export class Crowd {
       const delay = random() * blockSeconds * 900
       if (order) this.#later(delay, () => this.#send([order]))
     }
-    if (competitor && random() < 0.5) this.#later(20 + random() * blockSeconds * 300, () => this.#compete(change))
+    if (competitors > 0) this.#follow(change)
+    for (let index = 0; index < competitors; index++) if (random() < 0.5) this.#later(20 + random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
   }
 
   #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {
@@ -106,9 +108,9 @@ export class Crowd {
     return this.transaction(ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address, data, GWEI * BigInt(1 + Math.floor(random() * 30)))
   }
 
-  /** A simple bot: of the cycles that the block touched it takes the best, from capital of its own, and bids a random share. */
-  #compete(change: MarketChange): void {
-    const { market, random } = this.#options
+  /** What the competitors see. */
+  #follow(change: MarketChange): void {
+    const { market } = this.#options
     const prices = market.prices()
     const native = prices.get(market.manifest.wrappedNative)?.rate ?? 1
     for (const address of change.changed) {
@@ -117,13 +119,18 @@ export class Crowd {
     }
     this.#search.setValues({ get: (token) => (prices.get(token)?.rate ?? 0) / native })
     this.#search.search(change.changed)
+  }
+
+  /** A simple bot: of the cycles that pay it takes the best, from capital of its own, and bids a random share. */
+  #compete(account: Address): void {
+    const { market, random } = this.#options
     const best = this.#search.best(1).map((sized) => ({ sized, value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn) }))[0]
     if (!best || best.value < 1e16) return
     const swaps = best.sized.hops.map((hop) => localSwap(market.pools.get(hop.pool) as Pool, hop))
     const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))
     const data = encodeFunctionData({ abi: traderAbi, functionName: 'cycle', args: [swaps, best.sized.amounts[0], 1n] })
     this.competitorTrades++
-    this.#send([this.transaction(COMPETITOR, data, tip > GWEI ? tip : GWEI)])
+    this.#send([this.transaction(account, data, tip > GWEI ? tip : GWEI)])
   }
 
   transaction(from: Address, data: Hex, tip: bigint) {

@@ -136,10 +136,10 @@ async function run(): Promise<void> {
     random: seededRandom(plan.local.seed ^ 0x5eed ^ market.head.number),
     blockSeconds: plan.local.blockSeconds,
     ordersPerBlock: plan.local.traders ? plan.local.ordersPerBlock : 0,
-    competitor: plan.local.competitor,
+    competitors: plan.local.competitors,
     onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused'),
   })
-  if (plan.local.traders || plan.local.competitor) await crowd.start()
+  if (plan.local.traders || plan.local.competitors > 0) await crowd.start()
   const people = crowd
   if (plan.local.traders && plan.local.marketFile === null) market.subscribe(() => void updateOracle(url, built.priceSource, market, people.fairPrices).catch(() => undefined))
   state = 'ready'

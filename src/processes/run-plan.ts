@@ -31,7 +31,7 @@ export interface RunPlan {
     readonly blockSeconds: number
     readonly marketFile: string | null
     readonly traders: boolean
-    readonly competitor: boolean
+    readonly competitors: number
     readonly ordersPerBlock: number
   }
 }

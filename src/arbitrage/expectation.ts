@@ -1,0 +1,92 @@
+/**
+ * What trades really cost and how often they win, learned from our own receipts: gas as a distribution around the
+ * estimate, and the chance of being first as a function of the share of the profit that is bid.
+ */
+
+/** One final transaction of ours. */
+export interface Experience {
+  /** Gas used, as a ratio of what was estimated. */
+  readonly gasRatio: number
+  /** Share of the expected profit that was bid as priority fee, 0 to 1. */
+  readonly bidShare: number
+  readonly won: boolean
+}
+
+/** The last experiences, newest last. */
+export type Learned = readonly Experience[]
+
+const KEPT = 200
+/** What a bid would be worth before anything is known: this many imagined wins, and losses that fade as the bid rises. */
+const PRIOR_WINS = 4
+const PRIOR_LOSSES = 1
+/** A newcomer's gas: around the estimate, and a revert a little cheaper. */
+const PRIOR_GAS = { won: [0.8, 0.9, 1, 1.1, 1.3], lost: [0.4, 0.7, 0.9] }
+/** Shares of the profit that are considered for a bid. */
+const SHARES: readonly number[] = [0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8]
+
+export function learn(learned: Learned, experience: Experience): Learned {
+  return [...learned.slice(-(KEPT - 1)), experience]
+}
+
+/**
+ * The chance that a bid of `share` wins. It rises with the share: whoever won with less would have won with this, and
+ * whoever lost with more would have lost with this.
+ */
+export function chanceOf(learned: Learned, share: number): number {
+  let wins = PRIOR_WINS
+  let losses = PRIOR_LOSSES * (1 - share)
+  learned.forEach((experience, index) => {
+    // Half as much for every forty trades ago: rivals come and go.
+    const weight = 0.5 ** ((learned.length - 1 - index) / 40)
+    if (experience.won && experience.bidShare <= share + 1e-9) wins += weight
+    if (!experience.won && experience.bidShare >= share - 1e-9) losses += weight
+  })
+  return wins / (wins + losses)
+}
+
+export interface GasExpectation {
+  /** Ratios to the estimate: the mean where it succeeds, the highest 1 % of those, the mean where it reverts. */
+  readonly mean: number
+  readonly high: number
+  readonly reverted: number
+}
+
+export function gasExpectation(learned: Learned): GasExpectation {
+  const of = (won: boolean, prior: readonly number[]) => [...prior, ...learned.filter((experience) => experience.won === won).map((experience) => experience.gasRatio)]
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const won = of(true, PRIOR_GAS.won).sort((a, b) => a - b)
+  return { mean: mean(won), high: won[Math.min(won.length - 1, Math.floor(won.length * 0.99))] as number, reverted: mean(of(false, PRIOR_GAS.lost)) }
+}
+
+export interface BidQuestion {
+  /** What the trade earns before gas, in native wei. */
+  readonly gross: number
+  readonly gasEstimate: number
+  readonly baseFee: number
+  readonly minPriority: number
+  /** The most that may be bid, as a share of the profit. */
+  readonly mostShare: number
+}
+
+export interface BidAnswer {
+  readonly share: number
+  /** Priority fee per gas, in wei. */
+  readonly priority: number
+  readonly chance: number
+  /** In native wei, with what a revert would burn. */
+  readonly expected: number
+}
+
+/** The bid with the greatest expected profit. */
+export function bestBid(learned: Learned, { gross, gasEstimate, baseFee, minPriority, mostShare }: BidQuestion): BidAnswer {
+  const gas = gasExpectation(learned)
+  const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share): BidAnswer => {
+    const priority = Math.max(minPriority, Math.floor((gross * share) / gasEstimate))
+    const chance = chanceOf(learned, share)
+    const price = baseFee + priority
+    const won = gross - gasEstimate * gas.mean * price
+    const lost = gasEstimate * gas.reverted * price
+    return { share, priority, chance, expected: chance * won - (1 - chance) * lost }
+  })
+  return answers.reduce((best, answer) => (answer.expected > best.expected ? answer : best))
+}
