@@ -1,10 +1,12 @@
 /** Simulates, has it signed, sends, follows to finality, replaces and recovers. */
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Detection } from '../engine/detector.ts'
 import { Executor } from '../engine/executor.ts'
+import { executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
 import { localPolicies } from '../engine/policies.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
-import { messageOf } from '../std/errors.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
 
 const needs = ['market', 'chain', 'ledger', 'bus', 'signer'] as const
 const tool = toolWith(needs)
@@ -35,6 +37,32 @@ export default defineAgent({
           gasBooked: String(totals.gasBooked),
           profitBooked: Object.fromEntries(Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)])),
           outcomes: Object.fromEntries(Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked])),
+        }
+      },
+    }),
+    execute_opportunity: tool({
+      description:
+        'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
+      effect: 'spend',
+      input: z.object({ opportunity: z.string().max(200_000).describe('an opportunity as this system writes it, as JSON text'), dryRun: z.boolean().default(false) }),
+      output: executionAnswer,
+      example: { opportunity: '{}', dryRun: true },
+      run: async ({ opportunity: text, dryRun }, { market, now }) => {
+        if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
+        const given = readOpportunity(text, market)
+        const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
+        const { record, hash } = await executor.request({ ...given, id }, dryRun)
+        const { simulation, decision } = record
+        return {
+          sent: hash !== undefined,
+          id,
+          hash: hash ?? null,
+          verdict: decision.verdict,
+          reasons: decision.rules.filter((rule) => !rule.ok).map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
+          profit: String(given.profit),
+          simulation: simulation
+            ? { succeeded: simulation.succeeded, gasUsed: String(simulation.gasUsed), profit: String(simulation.profit), ...(simulation.error ? { error: simulation.error } : {}) }
+            : null,
         }
       },
     }),

@@ -78,8 +78,8 @@ describe('the guard', () => {
 })
 
 describe('what is learned', () => {
-  const won = (bidShare: number, gasRatio = 1) => ({ bidShare, gasRatio, won: true })
-  const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, won: false })
+  const won = (bidShare: number, gasRatio = 1) => ({ bidShare, gasRatio, gross: 1e18, won: true })
+  const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, gross: 1e18, won: false })
   const many = (count: number, make: (index: number) => ReturnType<typeof won>) => Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
   const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, mostShare: 0.6 }
 
@@ -98,9 +98,9 @@ describe('what is learned', () => {
       return share > 0.25 ? won(share) : lost(share)
     })
     expect(bestBid(learned, question).share).toBe(0.3)
-    expect(chanceOf(learned, 0.1)).toBeLessThan(chanceOf(learned, 0.3))
+    expect(chanceOf(learned, 0.1, 1e18)).toBeLessThan(chanceOf(learned, 0.3, 1e18))
     // The chance never falls as the bid rises.
-    const chances = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6].map((share) => chanceOf(learned, share))
+    const chances = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6].map((share) => chanceOf(learned, share, 1e18))
     expect(chances).toEqual([...chances].sort((a, b) => a - b))
   })
 
@@ -115,7 +115,7 @@ describe('what is learned', () => {
   })
 
   test('where it is too likely to lose, a small profit is refused', () => {
-    const learned = many(100, () => lost(0.6))
+    const learned = many(100, () => ({ ...lost(0.6), gross: 1e15 }))
     const thin = { ...opportunity, profit: E18 / 1_000n }
     const dear = { ...state, baseFeePerGas: 10n ** 9n, learned }
     expect(failing(thin, { ...policies, risk: { ...policies.risk, minNetProfit: 1n } }, dear)).toEqual(['expected profit'])
@@ -124,7 +124,9 @@ describe('what is learned', () => {
   test('only the last trades count, and the newest most', () => {
     expect(many(500, () => won(0))).toHaveLength(200)
     const turned = [...Array.from({ length: 40 }, () => won(0)), ...Array.from({ length: 40 }, () => lost(0))]
-    expect(chanceOf(turned, 0)).toBeLessThan(0.5)
+    expect(chanceOf(turned, 0, 1e18)).toBeLessThan(0.5)
+    // What happened to trades of a thousand times the size says little.
+    expect(chanceOf(turned, 0, 1e21)).toBeGreaterThan(chanceOf(turned, 0, 1e18))
   })
 })
 

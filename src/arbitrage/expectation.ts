@@ -9,6 +9,9 @@ export interface Experience {
   readonly gasRatio: number
   /** Share of the expected profit that was bid as priority fee, 0 to 1. */
   readonly bidShare: number
+  /** What it promised before gas, in native wei: rivals look at large ones more. */
+  readonly gross: number
+  /** Whether it was first: mined, and nothing had moved its pools. */
   readonly won: boolean
 }
 
@@ -16,28 +19,32 @@ export interface Experience {
 export type Learned = readonly Experience[]
 
 const KEPT = 200
+/** A trade counts half as much for every so many trades since. */
+const FADING = 60
+/** Logarithm of how much larger or smaller a trade must be to count e times less. */
+const LIKENESS = 2
 /** What a bid would be worth before anything is known: this many imagined wins, and losses that fade as the bid rises. */
 const PRIOR_WINS = 4
 const PRIOR_LOSSES = 1
 /** A newcomer's gas: around the estimate, and a revert a little cheaper. */
 const PRIOR_GAS = { won: [0.8, 0.9, 1, 1.1, 1.3], lost: [0.4, 0.7, 0.9] }
 /** Shares of the profit that are considered for a bid. */
-const SHARES: readonly number[] = [0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8]
+const SHARES: readonly number[] = [0, 0.001, 0.003, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8]
 
 export function learn(learned: Learned, experience: Experience): Learned {
   return [...learned.slice(-(KEPT - 1)), experience]
 }
 
 /**
- * The chance that a bid of `share` wins. It rises with the share: whoever won with less would have won with this, and
+ * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of like size teach most. It rises with the share: whoever won with less would have won with this, and
  * whoever lost with more would have lost with this.
  */
-export function chanceOf(learned: Learned, share: number): number {
+export function chanceOf(learned: Learned, share: number, gross: number): number {
   let wins = PRIOR_WINS
   let losses = PRIOR_LOSSES * (1 - share)
   learned.forEach((experience, index) => {
-    // Half as much for every forty trades ago: rivals come and go.
-    const weight = 0.5 ** ((learned.length - 1 - index) / 40)
+    // Rivals come and go.
+    const weight = 0.5 ** ((learned.length - 1 - index) / FADING) * Math.exp(-Math.abs(Math.log((gross + 1) / (experience.gross + 1))) / LIKENESS)
     if (experience.won && experience.bidShare <= share + 1e-9) wins += weight
     if (!experience.won && experience.bidShare >= share - 1e-9) losses += weight
   })
@@ -82,7 +89,7 @@ export function bestBid(learned: Learned, { gross, gasEstimate, baseFee, minPrio
   const gas = gasExpectation(learned)
   const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share): BidAnswer => {
     const priority = Math.max(minPriority, Math.floor((gross * share) / gasEstimate))
-    const chance = chanceOf(learned, share)
+    const chance = chanceOf(learned, share, gross)
     const price = baseFee + priority
     const won = gross - gasEstimate * gas.mean * price
     const lost = gasEstimate * gas.reverted * price

@@ -148,8 +148,12 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
     minPriority: Number(gas.minPriorityFee),
     mostShare: gas.bidShareBps / Number(BPS),
   })
-  const priority = min(max(BigInt(wanted), gas.minPriorityFee), max(room, 0n))
   const expectation = gasExpectation(state.learned)
+  const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM)))
+  // A bid never asks for more than the caps allow and the operator has: a smaller bid is better than none.
+  const byCap = risk.maxGasCost / BigInt(Math.ceil(gasEstimate * expectation.mean)) - state.baseFeePerGas
+  const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
+  const priority = max(min(max(BigInt(wanted), gas.minPriorityFee), min(room, min(byCap, byBalance))), min(gas.minPriorityFee, max(room, 0n)))
   const gasCost = BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority)
   const expectedNative = BigInt(Math.floor(expected))
   const netNative = grossNative - gasCost
@@ -163,7 +167,6 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)
   check('expected profit', expectedNative >= risk.minNetProfit, expectedNative, `at least ${risk.minNetProfit}, with a chance of ${chance.toFixed(2)} to be first`)
   check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
-  const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM)))
   // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
   const maxFeePerGas = min(state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
   check('operator can pay the gas', state.operatorBalance >= gasLimit * maxFeePerGas, state.operatorBalance, `at least ${gasLimit * maxFeePerGas}`)

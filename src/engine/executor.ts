@@ -1,7 +1,7 @@
 /** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, follows it to the books. */
 import { encodeExecute, type ExecuteIntent } from '../intents/index.ts'
 import type { Address } from '../amm/index.ts'
-import { type ChainState, type Decision, intentCycles, judge, legsIn, type Learned, learn, type Opportunity, type Policies } from '../arbitrage/index.ts'
+import { type ChainState, type Decision, intentCycles, judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
 import type { Chain, Head, Hex } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -9,12 +9,11 @@ import type { Signer } from '../ports/signer.ts'
 import { messageOf } from '../std/errors.ts'
 import { tradeOf, transferred } from './books.ts'
 import type { Detection } from './detector.ts'
+import { Experiences } from './experiences.ts'
 import { Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
-/** Trades of the ledger that are learned from at the start. */
-const TRADES_RECALLED = 100
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 
@@ -47,7 +46,7 @@ export class Executor {
   #settledAt: Hex | undefined
   #head: Head | undefined
   #draining = false
-  #learned: Learned = []
+  readonly #experiences = new Experiences()
   #unrecorded: DecisionRecord[] = []
   #work: Promise<unknown> = Promise.resolve()
 
@@ -74,11 +73,11 @@ export class Executor {
         onNote: events.onNote,
         onFinal: async (final) => {
           const trade = await tradeOf(final, market, chain, now())
-          this.#learn(trade, final.decision)
+          this.#experiences.add(trade, final.decision)
           await this.#book(trade)
         },
       })
-      await this.#recall()
+      await this.#experiences.recall(ledger)
       await this.#transactions.recover()
       this.#balance = await chain.balance(account, 'latest')
     }
@@ -106,7 +105,7 @@ export class Executor {
 
   /** A block's opportunities, best first. */
   async onDetection(detection: Detection): Promise<void> {
-    const { market, chain, now } = this.#options
+    const { market, chain } = this.#options
     if (this.#draining || detection.genesis !== market.manifest.genesis || detection.opportunities.length === 0) return
     const head = this.#head && this.#head.number >= detection.block ? this.#head : await chain.block(detection.block)
     await this.#settle(head)
@@ -115,36 +114,53 @@ export class Executor {
     const busy = this.#transactions?.busyPools() ?? new Set<string>()
     let inFlight = this.#transactions?.inFlight ?? 0
     for (const opportunity of detection.opportunities) {
-      const state: ChainState = {
-        now: now(),
-        head: head.number,
-        baseFeePerGas: head.baseFeePerGas,
-        operatorBalance: this.#transactions ? this.#balance : PAPER_BALANCE,
-        inFlight,
-        busyPools: busy,
-        nativeRate: this.#nativeRate(opportunity.token),
-        learned: this.#learned,
-      }
-      const decision = judge(opportunity, this.#options.policies(), state)
-      const record: DecisionRecord = { id: opportunity.id, genesis: market.manifest.genesis, opportunity, decision, decidedAt: state.now }
+      const record = this.#judge(opportunity, head, busy, inFlight)
+      const { decision } = record
       if (decision.verdict === 'refuse' || !decision.bid || !this.#transactions) {
         refused.push(this.#transactions || decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local'))
         continue
       }
       for (const leg of legsIn(opportunity)) busy.add(leg.pool)
       inFlight++
-      trades.push(this.#trade(record, head, detection))
+      trades.push(this.#trade(record, head, detection.receivedAt).then(() => undefined))
     }
     await Promise.all(trades)
     await this.#record(refused)
   }
 
-  async #trade(record: DecisionRecord, head: Head, detection: Detection): Promise<void> {
+  /** One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain throws. */
+  async request(opportunity: Opportunity, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+    const { chain } = this.#options
+    const head = await chain.block('latest')
+    await this.#settle(head)
+    const record = this.#judge(opportunity, head, this.#transactions?.busyPools() ?? new Set(), this.#transactions?.inFlight ?? 0)
+    if (record.decision.verdict === 'trade' && this.#transactions) return this.#trade(record, head, this.#options.now(), dryRun)
+    const refused = record.decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local')
+    await this.#record([refused])
+    return { record: refused, hash: undefined }
+  }
+
+  #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlySet<string>, inFlight: number): DecisionRecord {
+    const state: ChainState = {
+      now: this.#options.now(),
+      head: head.number,
+      baseFeePerGas: head.baseFeePerGas,
+      operatorBalance: this.#transactions ? this.#balance : PAPER_BALANCE,
+      inFlight,
+      busyPools,
+      nativeRate: this.#nativeRate(opportunity.token),
+      learned: this.#experiences.learned,
+    }
+    const decision = judge(opportunity, this.#options.policies(), state)
+    return { id: opportunity.id, genesis: this.#options.market.manifest.genesis, opportunity, decision, decidedAt: state.now }
+  }
+
+  async #trade(record: DecisionRecord, head: Head, since: number, dryRun = false): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
     const { chain, market, now, events } = this.#options
     const execution = market.manifest.execution
     const transactions = this.#transactions
     const bid = record.decision.bid
-    if (!execution || !transactions || !bid) return
+    if (!execution || !transactions || !bid) return { record, hash: undefined }
     const build = (nonce: number): ExecuteIntent => ({
       type: 'execute',
       chainId: market.manifest.chainId,
@@ -164,15 +180,20 @@ export class Executor {
       const profit = transferred(simulation.logs, record.opportunity.token, execution.executor, execution.treasury)
       judged = { ...record, simulation: { succeeded: simulation.succeeded, gasUsed: simulation.gasUsed, profit, ...(simulation.error ? { error: simulation.error } : {}) } }
       const ok = simulation.succeeded && profit >= bid.minProfit
-      if (!ok) {
-        await this.#record([withRule(judged, 'simulation on the pending block', simulation.error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`)])
-        return
+      judged = withRule(judged, 'simulation on the pending block', simulation.error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`, ok)
+      if (!ok || dryRun) {
+        const told = ok ? withRule(judged, 'asked to send', 'a dry run', 'no dry run') : judged
+        await this.#record([told])
+        return { record: told, hash: undefined }
       }
-      const hash = await transactions.submit(build, withRule(judged, 'simulation on the pending block', `profit ${profit}`, `profit of at least ${bid.minProfit}`, true), head)
+      const hash = await transactions.submit(build, judged, head)
       events.onDecision(judged)
-      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: now() - detection.receivedAt })
+      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: now() - since })
+      return { record: judged, hash }
     } catch (error) {
-      await this.#record([withRule(judged, 'sending', messageOf(error), 'signed, recorded and sent')])
+      const failed = withRule(judged, 'sending', messageOf(error), 'signed, recorded and sent')
+      await this.#record([failed])
+      return { record: failed, hash: undefined }
     }
   }
 
@@ -183,20 +204,6 @@ export class Executor {
       this.#settledAt = head.hash
       this.#head = head
     })
-  }
-
-  /** What the last trades in the ledger taught. */
-  async #recall(): Promise<void> {
-    const { ledger } = this.#options
-    const trades = await ledger.trades({ limit: TRADES_RECALLED })
-    const decisions = await Promise.all(trades.map((trade) => (trade.decisionId === null ? undefined : ledger.decision(trade.decisionId))))
-    for (let i = trades.length - 1; i >= 0; i--) this.#learn(trades[i] as Trade, decisions[i])
-  }
-
-  #learn(trade: Trade, record: DecisionRecord | undefined): void {
-    const decision = record?.decision
-    if (!decision?.bid || trade.outcome === 'cancelled' || decision.numbers.bidShare === undefined) return
-    this.#learned = learn(this.#learned, { gasRatio: Number(trade.gasUsed) / decision.numbers.gasEstimate, bidShare: decision.numbers.bidShare, won: trade.outcome !== 'reverted' })
   }
 
   async #book(trade: Trade): Promise<void> {

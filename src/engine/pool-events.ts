@@ -6,6 +6,7 @@ import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 
 const TOPIC = {
   sync: toEventSelector('Sync(uint112,uint112)'),
+  pairSwap: toEventSelector('Swap(address,uint256,uint256,uint256,uint256,address)'),
   swap: toEventSelector('Swap(address,address,int256,int256,uint160,uint128,int24)'),
   mint: toEventSelector('Mint(address,address,int24,int24,uint128,uint256,uint256)'),
   burn: toEventSelector('Burn(address,int24,int24,uint128,uint256,uint256)'),
@@ -69,6 +70,25 @@ export function afterEvent(pool: Pool, log: Log): Pool | undefined {
   const topic = log.topics[0]
   if (pool.kind === 'constant-product') return topic === TOPIC.sync ? { ...pool, reserves: [word(log, 0), word(log, 1)] } : undefined
   return pool.kind === 'concentrated' ? afterConcentratedEvent(pool, log) : afterVaultEvent(pool, log)
+}
+
+/** What a swap event says went in; `undefined` for other events. */
+export function swapIn(pool: Pool, log: Log): { tokenIn: Address; amountIn: bigint } | undefined {
+  const [token0, token1] = pool.tokens as [Address, Address]
+  const of = (amount0: bigint, amount1: bigint) => (amount0 > 0n ? { tokenIn: token0, amountIn: amount0 } : amount1 > 0n ? { tokenIn: token1, amountIn: amount1 } : undefined)
+  switch (log.topics[0]) {
+    case TOPIC.pairSwap:
+      return of(word(log, 0), word(log, 1))
+    case TOPIC.swap:
+      return of(BigInt.asIntN(256, word(log, 0)), BigInt.asIntN(256, word(log, 1)))
+    case TOPIC.managedSwap:
+      // The manager tells the swapper's side: what it paid is negative.
+      return of(-BigInt.asIntN(128, word(log, 0)), -BigInt.asIntN(128, word(log, 1)))
+    case TOPIC.vaultSwap:
+      return { tokenIn: `0x${log.topics[2]?.slice(26)}` as Address, amountIn: word(log, 0) }
+    default:
+      return undefined
+  }
 }
 
 const word = (log: Log, index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)

@@ -41,6 +41,30 @@ export function walkCycle(cycle: Cycle, pools: PoolLookup, amountIn: bigint): Si
   return { hops: cycle, amounts, grossProfit: amount - amountIn }
 }
 
+/**
+ * The same cycle with the least input that still gives its output: tokens of few decimals make the output a staircase,
+ * and what lies beyond a step is given away. Two more walks where there is nothing to save.
+ */
+export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
+  const [input, output] = [sized.amounts[0] as bigint, sized.amounts.at(-1) as bigint]
+  let best = sized
+  const saves = (less: bigint) => {
+    const trial = less < input ? walkCycle(sized.hops, pools, input - less) : undefined
+    if (trial?.amounts.at(-1) !== output) return false
+    best = trial
+    return true
+  }
+  let step = 1n
+  while (saves(step)) step *= 2n
+  if (step === 1n) return sized
+  for (let [low, high] = [step / 2n, step]; high - low > 1n; ) {
+    const middle = (low + high) / 2n
+    if (saves(middle)) low = middle
+    else high = middle
+  }
+  return best
+}
+
 /** The best input of a route in floating point, by whichever method its pools allow; `cost` as in `bestInput`. */
 export function bestInputOf(cycle: Cycle, pools: PoolLookup, cost: number): { amountIn: number; profit: number } | undefined {
   const readers: PieceReader[] = []
@@ -78,5 +102,5 @@ export function sizeCycle(cycle: Cycle, pools: PoolLookup, costRate = 0, most?: 
   if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
   const optimum = BigInt(Math.floor(best.amountIn))
   const sized = walkCycle(cycle, pools, most !== undefined && optimum > most ? most : optimum)
-  return sized && sized.grossProfit > 0n ? sized : undefined
+  return sized && sized.grossProfit > 0n ? trimmed(sized, pools) : undefined
 }

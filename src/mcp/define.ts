@@ -49,10 +49,19 @@ export interface Background {
   stop(): void | Promise<void>
 }
 
+/** Something to read under a fixed URI, as JSON. */
+export interface Resource<N extends PortName = PortName> {
+  readonly title: string
+  readonly description: string
+  read(context: Pick<Ports, N> & { now(): number }): Promise<Record<string, unknown>> | Record<string, unknown>
+}
+
 interface Service<N extends PortName> {
   readonly id: string
   readonly needs: readonly N[]
   readonly tools: Readonly<Record<string, Tool<N>>>
+  /** By URI. */
+  readonly resources?: Readonly<Record<string, Resource<N>>>
   /** Starts background work once the ports are there. */
   start?(ports: Pick<Ports, N>, service: ServiceContext): Promise<Background> | Background
 }

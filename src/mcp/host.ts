@@ -39,6 +39,7 @@ export interface HostedService {
 export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>, options: HostOptions): HostedService {
   const { access, now } = options
   const tools = new Map<string, Tool>(Object.entries(definition.tools))
+  const resources = Object.entries(definition.resources ?? {})
   const listings = [...tools].map(([name, tool]) => listTool(name, tool))
   const metrics = serviceMetrics(definition.id)
   const startedAt = now()
@@ -120,7 +121,10 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
 
   const handler = createMcpHandler(
     (request) => {
-      const server = new Server({ name: definition.id, version: options.version, title: options.title }, { capabilities: { tools: {} } })
+      const server = new Server(
+        { name: definition.id, version: options.version, title: options.title },
+        { capabilities: { tools: {}, ...(resources.length > 0 ? { resources: {} } : {}) } },
+      )
       server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
       server.setRequestHandler('tools/call', async ({ params }, context) => {
         const caller = request.requestInfo ? identify(access, request.requestInfo.headers) : 'anonymous'
@@ -134,6 +138,15 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         }
         return toolOutcome(() => call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress))
       })
+      if (resources.length > 0) {
+        const list = resources.map(([uri, { title, description }]) => ({ uri, name: title, title, description, mimeType: 'application/json' }))
+        server.setRequestHandler('resources/list', () => ({ resources: list, ttlMs: 60_000, cacheScope: 'public' as never }))
+        server.setRequestHandler('resources/read', async ({ params }) => {
+          const resource = resources.find(([uri]) => uri === params.uri)?.[1]
+          if (!resource) throw new KintsugiError('not-found', `there is no resource ${params.uri}`, { hint: resources.map(([uri]) => uri).join(', ') })
+          return { contents: [{ uri: params.uri, mimeType: 'application/json', text: JSON.stringify(toPlain(await resource.read({ ...granted, now }))) }] }
+        })
+      }
       return server
     },
     { maxRequestBodySize: MOST_BODY_BYTES },

@@ -4,11 +4,19 @@ import type { PortName } from '../ports/ports.ts'
 
 /** What each built service needs. */
 export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
+  'aave_flash_loan_mcp_server': ['market', 'loans', 'ledger', 'chain', 'fleet'],
   'mcp_arbitrage_server': ['market', 'loans', 'bus', 'ledger'],
   'mcp_flash_loan_server': ['market', 'loans'],
+  'dex_aggregator_mcp_server': ['market'],
   'mcp_price_feed_server': ['market', 'ledger', 'chain'],
+  'real_time_price_mcp_server': ['market', 'bus'],
+  'profit_optimizer_mcp_server': ['market', 'loans', 'ledger', 'bus'],
+  'mcp_liquidity_server': ['market'],
+  'working_flash_loan_mcp': ['market', 'loans', 'ledger', 'fleet'],
   'mcp_monitoring_server': ['fleet', 'metrics'],
+  'mcp_defi_analyzer_server': ['market', 'loans'],
   'mcp_coordinator_server': ['fleet', 'ledger'],
+  'flash_loan_mcp_mcp_server': ['market', 'chain'],
   'arbitrage_detector': ['market', 'loans', 'bus'],
   'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer'],
   'coordination_system': ['fleet', 'ledger', 'chain', 'bus'],
@@ -16,11 +24,19 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
 }
 
 const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  'aave_flash_loan_mcp_server': () => import('../servers/trading/aave_flash_loan_mcp_server.ts'),
   'mcp_arbitrage_server': () => import('../servers/trading/mcp_arbitrage_server.ts'),
   'mcp_flash_loan_server': () => import('../servers/trading/mcp_flash_loan_server.ts'),
+  'dex_aggregator_mcp_server': () => import('../servers/trading/dex_aggregator_mcp_server.ts'),
   'mcp_price_feed_server': () => import('../servers/trading/mcp_price_feed_server.ts'),
+  'real_time_price_mcp_server': () => import('../servers/trading/real_time_price_mcp_server.ts'),
+  'profit_optimizer_mcp_server': () => import('../servers/trading/profit_optimizer_mcp_server.ts'),
+  'mcp_liquidity_server': () => import('../servers/trading/mcp_liquidity_server.ts'),
+  'working_flash_loan_mcp': () => import('../servers/trading/working_flash_loan_mcp.ts'),
   'mcp_monitoring_server': () => import('../servers/infrastructure/mcp_monitoring_server.ts'),
+  'mcp_defi_analyzer_server': () => import('../servers/analytics/mcp_defi_analyzer_server.ts'),
   'mcp_coordinator_server': () => import('../servers/coordination/mcp_coordinator_server.ts'),
+  'flash_loan_mcp_mcp_server': () => import('../servers/development/flash_loan_mcp_mcp_server.ts'),
   'arbitrage_detector': () => import('../agents/arbitrage_detector.ts'),
   'transaction_executor': () => import('../agents/transaction_executor.ts'),
   'coordination_system': () => import('../gateway/coordination_system.ts'),

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { Coordinator } from '../../engine/coordinator.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit, offset } from '../../mcp/fields.ts'
+import { limit, offset } from '../../std/fields.ts'
 import type { Task } from '../../ports/ledger.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 

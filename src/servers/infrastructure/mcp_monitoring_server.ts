@@ -1,7 +1,7 @@
 /** Machine and service metrics: the live scrape of every running service, and the machine itself. */
 import { z } from 'zod'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit } from '../../mcp/fields.ts'
+import { limit } from '../../std/fields.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import type { MetricsSource, Sample } from '../../ports/metrics.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'

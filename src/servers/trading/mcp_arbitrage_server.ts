@@ -1,52 +1,18 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
 import { z } from 'zod'
-import { type Leg, legsOf, type Opportunity, planned, withBestLoan } from '../../arbitrage/index.ts'
+import { legsOf } from '../../arbitrage/index.ts'
 import type { Detection } from '../../engine/detector.ts'
-import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'
-import { cyclesOf, logRate, MarketSearch, planCycles, sizeCycle, type SizedCycle, upperBound as jointBound, walkCycle } from '../../graph/index.ts'
+import { findOpportunities, leg, opportunity, searchOf, showLeg, showOpportunity } from '../../engine/opportunities.ts'
+import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { cyclesOf, logRate, planCycles, sizeCycle, type SizedCycle, upperBound as jointBound, walkCycle } from '../../graph/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, signedAmount, symbolOrAddress } from '../../mcp/fields.ts'
-import type { MarketView } from '../../ports/market.ts'
+import { amount, limit, signedAmount, symbolOrAddress } from '../../std/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { detectionLog, detectionStatistics } from '../../engine/detection-log.ts'
 
 const needs = ['market', 'loans', 'bus', 'ledger'] as const
 const tool = toolWith(needs)
 const detections = detectionLog(200)
-
-const leg = z.object({ pool: address(), dex: z.string(), kind: z.string(), tokenIn: z.string(), tokenOut: z.string() })
-const opportunity = z.object({
-  id: z.string(),
-  block: z.int(),
-  token: z.string().describe('symbol of the token borrowed and earned'),
-  cycles: z
-    .array(z.object({ route: z.array(leg), amounts: z.array(amount()).describe('into each leg, and last what comes out') }))
-    .describe('run one after another in one transaction'),
-  borrowed: amount(),
-  lender: z.string(),
-  premium: amount(),
-  profit: amount().describe('after the premium, before gas'),
-  value: z.number().describe('the profit in quote units'),
-})
-
-function show(found: Opportunity, market: MarketView): z.input<typeof opportunity> {
-  const { manifest } = market
-  return {
-    id: found.id,
-    block: found.block,
-    token: tokenAt(manifest, found.token).symbol,
-    cycles: found.cycles.map(({ legs, amounts }) => ({ route: legs.map((item) => showLeg(item, market)), amounts: amounts.map(String) })),
-    borrowed: String(found.borrowed),
-    lender: found.loan.kind,
-    premium: String(found.premium),
-    profit: String(found.profit),
-    value: humanValue(manifest, Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)),
-  }
-}
-
-function showLeg({ pool, dex, kind, tokenIn, tokenOut }: Leg, { manifest }: MarketView): z.input<typeof leg> {
-  return { pool, dex, kind, tokenIn: tokenAt(manifest, tokenIn).symbol, tokenOut: tokenAt(manifest, tokenOut).symbol }
-}
 
 export default defineServer({
   id: 'mcp_arbitrage_server',
@@ -66,25 +32,13 @@ export default defineServer({
       example: { maxHops: 3, limit: 5 },
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
         const started = performance.now()
-        const search = searchOf(market, maxHops)
-        const { searchedCycles } = search.search()
-        const found = search.top(most * 2).flatMap(({ index }) => {
-          const cycle = search.cycle(index)
-          const token = (cycle[0] as (typeof cycle)[number]).tokenIn
-          const financed = withBestLoan(cycle, market.pools, loans.offers(token))
-          if (!financed) return []
-          const { cycles, ...loan } = financed
-          return [show({ id: 'now', block: market.head.number, blockHash: market.head.hash, token, cycles: planned(cycles, market.pools), ...loan }, market)]
-        })
+        const { searchedCycles, found } = findOpportunities(market, loans, { maxHops, limit: most })
         return {
           block: market.head.number,
           observedAt: market.observedAt,
           searchedCycles,
           elapsedMs: performance.now() - started,
-          opportunities: found
-            .filter((item) => item.value >= minValue)
-            .sort((a, b) => b.value - a.value)
-            .slice(0, most),
+          opportunities: found.map((item) => showOpportunity(item, market)).filter((item) => item.value >= minValue),
         }
       },
     }),
@@ -161,7 +115,7 @@ export default defineServer({
             failed.length === 0
               ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.`
               : `Refused: ${failed.map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`).join('; ')}.`,
-          opportunity: show(found, market),
+          opportunity: showOpportunity(found, market),
           size:
             half === undefined
               ? null
@@ -219,7 +173,9 @@ export default defineServer({
           converged: bound.converged,
           iterations: bound.iterations,
           elapsedMs: performance.now() - started,
-          prices: [...bound.prices].slice(0, 50).map(([token, value]) => ({ symbol: tokenAt(market.manifest, token).symbol, price: value })),
+          prices: [...bound.prices]
+            .slice(0, 50)
+            .map(([token, value]) => ({ symbol: tokenAt(market.manifest, token).symbol, price: humanPrice(market.manifest, tokenAt(market.manifest, token), value) })),
         }
       },
     }),
@@ -233,14 +189,7 @@ export default defineServer({
         recent: z.array(opportunity),
       }),
       example: { limit: 3 },
-      run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map(({ opportunity: found }) => show(found, market)) }),
+      run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map(({ opportunity: found }) => showOpportunity(found, market)) }),
     }),
   },
 })
-
-/** A search of the present market, its values in units of the numeraire. */
-function searchOf(market: MarketView, maxHops: number): MarketSearch {
-  const search = new MarketSearch(market.pools.values(), { maxHops, startTokens: market.manifest.startTokens })
-  search.setValues({ get: (token) => market.prices().get(token)?.rate })
-  return search
-}

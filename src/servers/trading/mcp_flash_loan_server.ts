@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { findToken, tokenAt } from '../../engine/tokens.ts'
 import { impossible, LOAN_GAS, type LoanOffer, premium, rankOffers } from '../../flash/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { address, amount, limit, symbolOrAddress } from '../../std/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 

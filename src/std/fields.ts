@@ -1,6 +1,5 @@
 /** Field types that many tools share. Amounts are integers as decimal strings, in the token's smallest unit. */
 import { z } from 'zod'
-import type { Address } from '../amm/index.ts'
 
 export const amount = () => z.string().regex(/^\d{1,78}$/, 'expected a non-negative integer as a decimal string, in the smallest unit')
 
@@ -10,7 +9,7 @@ export const address = () =>
   z
     .string()
     .regex(/^0x[0-9a-fA-F]{40}$/, 'expected an address: 0x and 40 hexadecimal digits')
-    .transform((text) => text.toLowerCase() as Address)
+    .transform((text) => text.toLowerCase() as `0x${string}`)
 
 export const limit = (most: number, usual: number) => z.int().min(1).max(most).default(usual).describe(`at most this many (1 to ${most})`)
 

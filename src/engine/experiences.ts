@@ -1,0 +1,43 @@
+/** What our final transactions taught, read from the ledger and kept up to date: the same for the executor and for who explains it. */
+import { type Learned, learn } from '../arbitrage/index.ts'
+import type { Bus } from '../ports/bus.ts'
+import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
+
+/** Trades of the ledger that are learned from at the start. */
+const RECALLED = 100
+
+export class Experiences {
+  learned: Learned = []
+
+  /** What the last trades in the ledger taught. Throws what the ledger throws. */
+  async recall(ledger: Ledger): Promise<void> {
+    const trades = await ledger.trades({ limit: RECALLED })
+    const decisions = await Promise.all(trades.map((trade) => (trade.decisionId === null ? undefined : ledger.decision(trade.decisionId))))
+    for (let i = trades.length - 1; i >= 0; i--) this.add(trades[i] as Trade, decisions[i])
+  }
+
+  add(trade: Trade, record: DecisionRecord | undefined): void {
+    const decision = record?.decision
+    // Decisions of earlier versions did not say what they bid.
+    if (!decision?.bid || trade.outcome === 'cancelled' || decision.numbers.bidShare === undefined) return
+    this.learned = learn(this.learned, {
+      gasRatio: Number(trade.gasUsed) / decision.numbers.gasEstimate,
+      bidShare: decision.numbers.bidShare,
+      gross: Number(decision.numbers.grossNative),
+      won: trade.outcome === 'as-predicted',
+    })
+  }
+
+  /** Recalls, then learns from each trade that is booked. */
+  async follow(ledger: Ledger, bus: Bus): Promise<{ stop(): void }> {
+    await this.recall(ledger)
+    const stop = bus.subscribe<Trade>('trades', (trade, { retained }) => {
+      if (retained || trade.decisionId === null) return
+      ledger.decision(trade.decisionId).then(
+        (record) => this.add(trade, record),
+        () => undefined,
+      )
+    })
+    return { stop }
+  }
+}

@@ -1,0 +1,190 @@
+/** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
+import { z } from 'zod'
+import { executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
+import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
+import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { premium } from '../../flash/index.ts'
+import { defineServer, toolWith } from '../../mcp/define.ts'
+import type { LoanMarket } from '../../ports/ports.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
+import { address, amount, limit, symbolOrAddress } from '../../std/fields.ts'
+
+const needs = ['market', 'loans', 'ledger', 'chain', 'fleet'] as const
+const tool = toolWith(needs)
+const maxHops = z.int().min(2).max(4).default(3).describe('longest cycle, in pools')
+
+const reserve = z.object({
+  token: z.string(),
+  address: address(),
+  available: amount().describe('what a flash loan can take now'),
+  value: z.number().nullable().describe('the same in quote units'),
+  premiumPercent: z.number(),
+})
+
+/** Aave's pool, or the error that says it is not there. */
+function aavePool(market: MarketView) {
+  const { aave, network } = market.manifest
+  if (!aave)
+    throw new KintsugiError('not-available', `${network}: no Aave V3 pool is known here`, {
+      hint: 'a chain profile names it; list_providers of mcp_flash_loan_server shows who lends',
+    })
+  return aave
+}
+
+function reservesOf(market: MarketView, loans: LoanMarket): z.input<typeof reserve>[] {
+  const { manifest } = market
+  return manifest.tokens.flatMap((token) => {
+    const offer = loans.offers(token.address).find(({ kind }) => kind === 'aave-v3')
+    if (!offer) return []
+    const rate = market.prices().get(token.address)?.rate
+    return [
+      {
+        token: token.symbol,
+        address: token.address,
+        available: String(offer.available),
+        value: rate === undefined ? null : humanValue(manifest, Number(offer.available) * rate),
+        premiumPercent: Number(offer.rate) / 100,
+      },
+    ]
+  })
+}
+
+const byAave = (market: MarketView, loans: LoanMarket, hops: number, most: number) => findOpportunities(market, loans, { maxHops: hops, limit: most, lender: 'aave-v3' })
+
+export default defineServer({
+  id: 'aave_flash_loan_mcp_server',
+  needs,
+  tools: {
+    calculate_flash_loan_opportunity: tool({
+      description:
+        'The best arbitrage that an Aave loan of one token would make now: route, exact size, premium as Aave rounds it, profit after it and the gas at the present base fee.',
+      effect: 'read',
+      input: z.object({ token: symbolOrAddress().optional(), maxHops }),
+      output: z.object({
+        block: z.int(),
+        opportunity: opportunity.nullable().describe('null where nothing pays with an Aave loan now'),
+        gasUnits: z.int().nullable(),
+        netNative: z.number().nullable().describe('profit less gas, in whole native coins'),
+      }),
+      example: {},
+      run: ({ token, maxHops: hops }, { market, loans }) => {
+        aavePool(market)
+        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
+        const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
+        if (!best) return { block: market.head.number, opportunity: null, gasUnits: null, netNative: null }
+        const { gross, gas, gasUnits } = nativeNumbers(best, market)
+        return { block: market.head.number, opportunity: showOpportunity(best, market), gasUnits, netNative: (gross - gas) / 1e18 }
+      },
+    }),
+    get_aave_pool_liquidity: tool({
+      description:
+        'What the Aave V3 pool can lend of each token now, with the premium, read from the pool after each block; paused, frozen and flash-disabled reserves are not listed.',
+      effect: 'read',
+      input: z.object({ token: symbolOrAddress().optional(), limit: limit(500, 50) }),
+      output: z.object({ block: z.int(), pool: address(), reserves: z.array(reserve) }),
+      example: {},
+      run: ({ token, limit: most }, { market, loans }) => {
+        const pool = aavePool(market).pool
+        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
+        const reserves = reservesOf(market, loans).filter((item) => wanted === undefined || item.address === wanted)
+        return { block: market.head.number, pool, reserves: reserves.sort((a, b) => (b.value ?? 0) - (a.value ?? 0)).slice(0, most) }
+      },
+    }),
+    simulate_flash_loan: tool({
+      description: 'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
+      effect: 'read',
+      input: z.object({ token: symbolOrAddress(), amount: amount() }),
+      output: z.object({ token: z.string(), amount: amount(), available: amount(), possible: z.boolean(), premium: amount(), repay: amount(), reason: z.string().nullable() }),
+      example: { token: 'USDC', amount: '1000000000' },
+      run: ({ token, amount: text }, { market, loans }) => {
+        aavePool(market)
+        const { address: wanted, symbol } = findToken(market.manifest, token)
+        const offer = loans.offers(wanted).find(({ kind }) => kind === 'aave-v3')
+        if (!offer) throw new KintsugiError('no-loan', `Aave does not lend ${symbol} here now`, { hint: 'get_aave_pool_liquidity lists what it lends' })
+        const cost = premium(offer, BigInt(text))
+        const possible = BigInt(text) <= offer.available
+        return {
+          token: symbol,
+          amount: text,
+          available: String(offer.available),
+          possible,
+          premium: String(cost),
+          repay: String(BigInt(text) + cost),
+          reason: possible ? null : `the pool has ${offer.available}, less than the ${text} wanted`,
+        }
+      },
+    }),
+    execute_flash_loan_arbitrage: tool({
+      description:
+        'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
+      effect: 'spend',
+      input: z.object({ token: symbolOrAddress().optional(), maxHops, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
+      output: executionAnswer,
+      example: { dryRun: true },
+      run: ({ token, maxHops: hops, dryRun }, { market, loans, fleet, signal }) => {
+        aavePool(market)
+        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
+        const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
+        return executeOpportunity(fleet, market, best, dryRun, signal)
+      },
+    }),
+    monitor_opportunities: tool({
+      description: 'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
+      effect: 'read',
+      input: z.object({ seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) }),
+      output: z.object({ blocks: z.int(), opportunities: z.array(opportunity) }),
+      example: { seconds: 1 },
+      run: async ({ seconds, maxHops: hops, limit: most }, { market, loans, signal, progress }) => {
+        aavePool(market)
+        const seen: z.input<typeof opportunity>[] = []
+        let blocks = 0
+        const look = () => {
+          blocks++
+          seen.push(...byAave(market, loans, hops, 5).found.map((found) => showOpportunity(found, market)))
+          progress(blocks, undefined, `block ${market.head.number}: ${seen.length} so far`)
+        }
+        look()
+        const stop = market.subscribe(look)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, seconds * 1_000)
+          signal.addEventListener('abort', () => {
+            clearTimeout(timer)
+            resolve()
+          })
+        })
+        stop()
+        return { blocks, opportunities: seen.slice(0, most) }
+      },
+    }),
+  },
+  resources: {
+    'aave://flash-loan-status': {
+      title: 'Aave flash loans now',
+      description: 'The pool, its premium, and what it can lend of each token.',
+      read: ({ market, loans }) => ({ block: market.head.number, pool: aavePool(market).pool, reserves: reservesOf(market, loans) }),
+    },
+    'aave://opportunities': {
+      title: 'Opportunities with an Aave loan',
+      description: 'What pays at the present block with an Aave loan, best first.',
+      read: ({ market, loans }) => ({ block: market.head.number, opportunities: byAave(market, loans, 3, 20).found.map((found) => showOpportunity(found, market)) }),
+    },
+    'aave://execution-history': {
+      title: 'Trades with an Aave loan',
+      description: 'The last final trades that borrowed from Aave, from the ledger.',
+      read: async ({ market, ledger }) => ({
+        trades: (await ledger.trades({ limit: 200 }))
+          .filter(({ lender }) => lender === 'aave-v3')
+          .map(({ hash, block, route, outcome, realisedProfit, token, gasCost }) => ({
+            hash,
+            block,
+            route,
+            outcome,
+            realisedProfit,
+            token: tokenAt(market.manifest, token).symbol,
+            gasCost,
+          })),
+      }),
+    },
+  },
+})

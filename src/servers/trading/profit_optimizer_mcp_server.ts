@@ -1,0 +1,166 @@
+/** What a trade would really earn: net of premium, gas as a distribution, and the chance of being first. */
+import { z } from 'zod'
+import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
+import { Experiences } from '../../engine/experiences.ts'
+import { atSize, findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
+import { findToken } from '../../engine/tokens.ts'
+import { defineServer, toolWith } from '../../mcp/define.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
+import { amount, limit, symbolOrAddress } from '../../std/fields.ts'
+
+const needs = ['market', 'loans', 'ledger', 'bus'] as const
+const tool = toolWith(needs)
+const experiences = new Experiences()
+
+/** Kept by this process, and told to the fleet: what people want from a trade. */
+const targets = { minNetNative: 0, minChance: 0, mostBidShare: 0.4 }
+const targetFields = {
+  minNetNative: z.number().min(0).describe('least expected profit, in whole native coins'),
+  minChance: z.number().min(0).max(1).describe('least chance of being first'),
+  mostBidShare: z.number().min(0).max(1).describe('most of the profit that may be bid as priority fee'),
+}
+
+const prediction = z.object({
+  grossNative: z.number().describe('after the premium, in whole native coins'),
+  gasUnits: z.object({ mean: z.int(), high: z.int().describe('the highest 1 % of what was seen'), ifReverted: z.int() }),
+  bid: z.object({ share: z.number(), priorityFeeGwei: z.number() }),
+  chance: z.number().describe('to be first, learned from our own receipts'),
+  expectedNative: z.number().describe('chance times what is left after gas, less what reverts would burn'),
+  learnedFrom: z.int().describe('final transactions that this was learned from; 0 is a guess'),
+})
+
+function predict(found: Opportunity, market: MarketView, learned: Learned): z.input<typeof prediction> {
+  const { gross, gasUnits } = nativeNumbers(found, market)
+  const gas = gasExpectation(learned)
+  const bid = bestBid(learned, { gross, gasEstimate: gasUnits, baseFee: Number(market.head.baseFeePerGas), minPriority: 1e7, mostShare: targets.mostBidShare })
+  return {
+    grossNative: gross / 1e18,
+    gasUnits: { mean: Math.round(gasUnits * gas.mean), high: Math.round(gasUnits * gas.high), ifReverted: Math.round(gasUnits * gas.reverted) },
+    bid: { share: bid.share, priorityFeeGwei: bid.priority / 1e9 },
+    chance: bid.chance,
+    expectedNative: bid.expected / 1e18,
+    learnedFrom: learned.length,
+  }
+}
+
+const which = {
+  token: symbolOrAddress().optional().describe('only trades that earn this token'),
+  rank: z.int().min(1).max(50).default(1).describe('the first, second, ... best opportunity of now'),
+  maxHops: z.int().min(2).max(4).default(3),
+}
+
+function chosen(
+  market: MarketView,
+  loans: Parameters<typeof findOpportunities>[1],
+  { token, rank, maxHops }: { token?: string | undefined; rank: number; maxHops: number },
+): Opportunity {
+  const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
+  const found = findOpportunities(market, loans, { maxHops, limit: 100 }).found.filter((item) => wanted === undefined || item.token === wanted)[rank - 1]
+  if (!found)
+    throw new KintsugiError('nothing-pays', `block ${market.head.number}: there is no opportunity number ${rank} now`, {
+      retry: 'later',
+      hint: 'opportunities live for a block or two',
+    })
+  return found
+}
+
+export default defineServer({
+  id: 'profit_optimizer_mcp_server',
+  needs,
+  start: ({ ledger, bus }) => experiences.follow(ledger, bus),
+  tools: {
+    optimize_amount: tool({
+      description: 'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
+      effect: 'read',
+      input: z.object(which),
+      output: z.object({ block: z.int(), opportunity, bestAmount: amount(), profit: amount(), profitAtHalf: amount().nullable(), profitAtDouble: amount().nullable() }),
+      example: {},
+      run: (input, { market, loans }) => {
+        const found = chosen(market, loans, input)
+        const at = (size: bigint) => atSize(found, size, market, loans)?.profit
+        const [half, double] = [at(found.borrowed / 2n), at(found.borrowed * 2n)]
+        return {
+          block: market.head.number,
+          opportunity: showOpportunity(found, market),
+          bestAmount: String(found.borrowed),
+          profit: String(found.profit),
+          profitAtHalf: half === undefined ? null : String(half),
+          profitAtDouble: double === undefined ? null : String(double),
+        }
+      },
+    }),
+    predict_profit: tool({
+      description: 'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
+      effect: 'read',
+      input: z.object(which),
+      output: z.object({ block: z.int(), opportunity, prediction }),
+      example: {},
+      run: (input, { market, loans }) => {
+        const found = chosen(market, loans, input)
+        return { block: market.head.number, opportunity: showOpportunity(found, market), prediction: predict(found, market, experiences.learned) }
+      },
+    }),
+    profit_curve: tool({
+      description: 'The profit of an opportunity of now over its size, exact at each point, from a hundredth of the best size to twice of it: a curve to plot.',
+      effect: 'read',
+      input: z.object({ ...which, points: z.int().min(3).max(100).default(20) }),
+      output: z.object({
+        block: z.int(),
+        token: z.string(),
+        bestAmount: amount(),
+        points: z.array(z.object({ amountIn: amount(), profit: amount().nullable().describe('null where nothing is left or a pool refuses') })),
+      }),
+      example: { points: 5 },
+      run: ({ points, ...input }, { market, loans }) => {
+        const found = chosen(market, loans, input)
+        const sizes = Array.from({ length: points }, (_, index) => (found.borrowed * BigInt(1 + Math.round((199 * index) / (points - 1)))) / 100n)
+        return {
+          block: market.head.number,
+          token: showOpportunity(found, market).token,
+          bestAmount: String(found.borrowed),
+          points: sizes
+            .filter((size) => size > 0n)
+            .map((size) => {
+              const profit = atSize(found, size, market, loans)?.profit
+              return { amountIn: String(size), profit: profit === undefined ? null : String(profit) }
+            }),
+        }
+      },
+    }),
+    filter_opportunities: tool({
+      description: 'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
+      effect: 'read',
+      input: z.object({ maxHops: which.maxHops, limit: limit(50, 10) }),
+      output: z.object({ block: z.int(), kept: z.array(z.object({ opportunity, prediction })), failed: z.object({ expectedProfit: z.int(), chance: z.int() }) }),
+      example: { limit: 3 },
+      run: ({ maxHops, limit: most }, { market, loans }) => {
+        const all = findOpportunities(market, loans, { maxHops, limit: 100 }).found.map((found) => ({ found, prediction: predict(found, market, experiences.learned) }))
+        const poor = all.filter((item) => !(item.prediction.expectedNative > targets.minNetNative))
+        const unlikely = all.filter((item) => item.prediction.chance < targets.minChance)
+        const kept = all.filter((item) => !poor.includes(item) && !unlikely.includes(item))
+        return {
+          block: market.head.number,
+          kept: kept.slice(0, most).map((item) => ({ opportunity: showOpportunity(item.found, market), prediction: item.prediction })),
+          failed: { expectedProfit: poor.length, chance: unlikely.length },
+        }
+      },
+    }),
+    get_profit_targets: tool({
+      description: 'What filter_opportunities asks of a trade.',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object(targetFields),
+      example: {},
+      run: () => ({ ...targets }),
+    }),
+    set_profit_targets: tool({
+      description: 'Changes what filter_opportunities asks of a trade, until this service starts again. What the executor asks is set by its policies, not here.',
+      effect: 'write',
+      input: z.object({ minNetNative: targetFields.minNetNative.optional(), minChance: targetFields.minChance.optional(), mostBidShare: targetFields.mostBidShare.optional() }),
+      output: z.object(targetFields),
+      example: { minChance: 0 },
+      run: (changes) => Object.assign(targets, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))),
+    }),
+  },
+})
