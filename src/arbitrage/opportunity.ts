@@ -2,7 +2,7 @@
 import type { Address, Pool } from '../amm/index.ts'
 import { inVault } from '../amm/index.ts'
 import { impossible, type LoanOffer, premium, premiumFraction, type RouteVenues, rankOffers } from '../flash/index.ts'
-import { type Cycle, type PoolLookup, type SizedCycle, sizeCycle } from '../graph/index.ts'
+import { type Cycle, type PoolLookup, type SizedCycle, sizeCycle, trimmed } from '../graph/index.ts'
 
 /** How the contract trades with a pool: see contracts/src/Venues.sol. */
 export type Venue = 'pair' | 'concentrated' | 'vault' | 'managed'
@@ -63,7 +63,7 @@ export function withBestLoan(cycle: Cycle, pools: PoolLookup, offers: readonly L
     // Offers are in order of price: a lender with enough for the whole optimum cannot be beaten by a dearer one.
     if (best && best.borrowed < loan.available) break
   }
-  return best
+  return best && finance([trimmed(best.cycles[0] as SizedCycle, pools)], pools, [best.loan])
 }
 
 /** The cheapest loan for a plan as it is, or `undefined` where none fits or the premium takes the profit. */

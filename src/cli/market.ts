@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { type Address, type Refusal, swapExactIn } from '../amm/index.ts'
 import { priceTokens } from '../arbitrage/index.ts'
-import { bestRoute, type Hop, MarketGraph, type MarketSnapshot, MarketSearch, parseSnapshot, planCycles, type SizedCycle, type Token, upperBound } from '../graph/index.ts'
+import { bestRoute, type Hop, MarketGraph, type MarketSnapshot, MarketSearch, parseSnapshot, planCycles, type SizedCycle, type Token, trimmed, upperBound } from '../graph/index.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { color, table, units } from './format.ts'
 
@@ -109,7 +109,7 @@ export function scan(file: string, { start = [], maxHops, limit, json }: ScanOpt
   const search = new MarketSearch(market.pools, { maxHops, startTokens: startTokens.length > 0 ? startTokens : [numeraire.address], onlyStartTokens: startTokens.length > 0 })
   search.setValues(ratesIn(market, numeraire.address))
   const { searchedCycles, paying } = search.search()
-  const found = search.best(limit)
+  const found = search.best(limit).map((sized) => trimmed(sized, search.pools))
   const elapsedMs = performance.now() - started
   const cycles = found.map(({ hops, amounts, grossProfit }) => ({
     startToken: (hops[0] as Hop).tokenIn,

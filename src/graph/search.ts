@@ -2,7 +2,7 @@
 import type { Address, Pool } from '../amm/index.ts'
 import { type Cycle, CycleIndex, type CycleIndexOptions } from './cycles.ts'
 import { grown, MarketGraph, NOTHING } from './market-graph.ts'
-import { bestInputOf, type PoolLookup, type SizedCycle, trimmed, walkCycle } from './sizing.ts'
+import { bestInputOf, type PoolLookup, type SizedCycle, walkCycle } from './sizing.ts'
 
 /** A cycle that pays, in floating point: not yet confirmed. */
 export interface Candidate {
@@ -179,7 +179,7 @@ export class MarketSearch {
   /** A candidate confirmed in exact integers, or `undefined` where rounding takes the profit. */
   confirm(candidate: Candidate): SizedCycle | undefined {
     const sized = walkCycle(this.index.cycle(candidate.index), this.pools, BigInt(Math.floor(candidate.amountIn)))
-    return sized && sized.grossProfit > 0n ? trimmed(sized, this.pools) : undefined
+    return sized && sized.grossProfit > 0n ? sized : undefined
   }
 
   /** The best `limit` cycles, confirmed; a few more are looked at, as rounding may take the profit of some. */
