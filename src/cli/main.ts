@@ -135,6 +135,23 @@ market
   .addOption(json())
   .action(async (file, options) => (await import('./market.ts')).bound(file, options))
 
+market
+  .command('record')
+  .description("write down every block's changes of the running fleet's market, to be replayed")
+  .argument('<file>')
+  .option('--blocks <n>', 'end after so many blocks', whole(1, 10_000_000), 300)
+  .addOption(data())
+  .addOption(json())
+  .action(async (file, options) => (await import('./replay.ts')).recordMarket(file, options))
+market
+  .command('replay')
+  .description('judge the strategy on a recording: trades, profit, drawdown, what was missed and why, who won it instead')
+  .argument('<file>')
+  .addOption(new Option('--position <where>', 'filled before or after everyone else in the next block').choices(['first', 'last']).default('last'))
+  .option('--report <page>', 'write an HTML page with plots')
+  .addOption(json())
+  .action(async (file, options) => (await import('./replay.ts')).replayMarket(file, options))
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -87,8 +87,16 @@ export function decodeLoan(receipt: Pick<Receipt, 'logs'>, market: MarketView): 
   return { swaps, gains }
 }
 
+/** Who closed a cycle: the account that gained most, in whole quote units, and the pools it went through. */
+export interface ClosedCycle {
+  readonly account: Address
+  readonly block: number
+  readonly value: number
+  readonly pools: readonly Address[]
+}
+
 /** Transactions that traded through two or more pools and left somebody with more and nobody of theirs with less. */
-export async function cyclesIn(chain: Chain, market: MarketView, fromBlock: number, toBlock: number): Promise<{ account: Address; block: number; value: number }[]> {
+export async function cyclesIn(chain: Chain, market: MarketView, fromBlock: number, toBlock: number): Promise<ClosedCycle[]> {
   const registry = new PoolRegistry(market.manifest)
   const logs = await chain.logs({ fromBlock, toBlock, topics: [POOL_EVENTS] })
   const byTransaction = Map.groupBy(
@@ -101,13 +109,19 @@ export async function cyclesIn(chain: Chain, market: MarketView, fromBlock: numb
   const several = [...byTransaction].filter(([, list]) => new Set(list.map((log) => registry.poolOf(log))).size > 1)
   const prices = market.prices()
   const found = await Promise.all(
-    several.slice(-500).map(async ([hash]) => {
+    several.slice(-500).map(async ([hash, swaps]): Promise<ClosedCycle[]> => {
       const receipt = await chain.receipt(hash)
       const gains = receipt ? decodeLoan(receipt, market).gains : []
       // A trader ends with less of one token and more of another; a cycle ends with more only.
       const won = gains.filter(({ amount }) => amount > 0n)
       if (!receipt || won.length === 0 || gains.length !== won.length) return []
-      return won.map(({ account, token, amount }) => ({ account, block: receipt.blockNumber, value: humanValue(market.manifest, Number(amount) * (prices.get(token)?.rate ?? 0)) }))
+      // A lender gains its premium; the one who gains most is who the cycle was for.
+      const gained = won.map(({ account, token, amount }) => ({ account, value: humanValue(market.manifest, Number(amount) * (prices.get(token)?.rate ?? 0)) }))
+      const pools = [...new Set(swaps.map((log) => registry.poolOf(log)))]
+      return gained
+        .sort((a, b) => b.value - a.value)
+        .slice(0, 1)
+        .map((most) => ({ ...most, block: receipt.blockNumber, pools }))
     }),
   )
   return found.flat()
