@@ -10,6 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 test('defaults, where nothing is set', () => {
   expect(readSettings({}, folder)).toEqual({
     polygonRpcUrl: undefined,
+    rpcBudget: { perSecond: 0, perDay: 0 },
     databaseUrl: undefined,
     redisUrl: undefined,
     amqpUrl: undefined,

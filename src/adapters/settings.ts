@@ -23,7 +23,14 @@ const url = (...protocols: string[]) =>
     )
 
 const schema = z.object({
-  POLYGON_RPC_URL: url('http', 'https', 'ws', 'wss').optional(),
+  POLYGON_RPC_URL: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(z.array(url('http', 'https', 'ws', 'wss')).min(1))
+    .transform((urls) => urls.join(','))
+    .optional(),
+  RPC_CALLS_PER_SECOND: whole(0, 100_000).default(0),
+  RPC_CALLS_PER_DAY: whole(0, 1_000_000_000).default(0),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
   REDIS_URL: url('redis', 'rediss').optional(),
   AMQP_URL: url('amqp', 'amqps').optional(),
@@ -45,7 +52,10 @@ const schema = z.object({
 })
 
 export interface Settings {
+  /** One or several, separated by commas: the first that is well is asked. */
   polygonRpcUrl: string | undefined
+  /** What each endpoint may be asked; 0 is as often as one likes. */
+  rpcBudget: { perSecond: number; perDay: number }
   databaseUrl: string | undefined
   redisUrl: string | undefined
   amqpUrl: string | undefined
@@ -82,7 +92,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0])
-      return `${name}: ${issue.message} (got ${JSON.stringify(/URL$/.test(name) ? redactUrl(given[name] as string) : given[name])})`
+      return `${name}: ${issue.message} (got ${JSON.stringify(/URL$/.test(name) ? (given[name] as string).split(',').map(redactUrl).join(',') : given[name])})`
     })
     throw new KintsugiError(
       'bad-settings',
@@ -95,6 +105,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   const s = parsed.data
   return {
     polygonRpcUrl: s.POLYGON_RPC_URL,
+    rpcBudget: { perSecond: s.RPC_CALLS_PER_SECOND, perDay: s.RPC_CALLS_PER_DAY },
     databaseUrl: s.DATABASE_URL,
     redisUrl: s.REDIS_URL,
     amqpUrl: s.AMQP_URL,

@@ -125,6 +125,7 @@ export default defineAgent({
           inFlight: started.inFlight,
           blockToSentMs: { median: sorted[sorted.length >> 1] ?? null, p99: sorted[Math.floor(sorted.length * 0.99)] ?? null, count: sorted.length },
           chain: chain.link,
+          ...(chain.endpoints ? { endpoints: chain.endpoints() } : {}),
         }
       },
       decisions: async (limit) =>

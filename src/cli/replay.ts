@@ -28,7 +28,7 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
     throw new KintsugiError('bad-settings', 'POLYGON_RPC_URL: the fleet follows a chain of its environment, which this shell does not name', {
       hint: 'set POLYGON_RPC_URL as the fleet has it',
     })
-  const chain = new JsonRpcChain({ url: plan.external.chain && external ? external : `ws://127.0.0.1:${plan.chainPort}` })
+  const chain = new JsonRpcChain({ url: plan.external.chain && external ? (external.split(',')[0] as string).trim() : `ws://127.0.0.1:${plan.chainPort}` })
   const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: plan.settings.batchSize, now: Date.now })
   try {
     await market.start()
@@ -42,7 +42,8 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
         (line) => appendFileSync(file, `${line}\n`),
         (recorded) => {
           count++
-          if (!options.json && process.stderr.isTTY) process.stderr.write(`\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${count} of ${options.blocks} blocks`)
+          if (!options.json && process.stderr.isTTY)
+            process.stderr.write(`\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${count} of ${options.blocks} blocks`)
           if (count >= options.blocks) resolve()
         },
       ).catch(reject)

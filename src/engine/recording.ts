@@ -52,7 +52,11 @@ export async function record(market: MarketView, chain: Chain, write: (line: str
   const ours = new Set([manifest.execution?.treasury, manifest.execution?.executor])
   const onChange = async (change: MarketChange, pools: readonly Pool[]) => {
     const winners = await cyclesIn(chain, market, change.head.number, change.head.number)
-    const recorded: RecordedBlock = { head: change.head, pools, winners: winners.map(({ account, value, pools: through }) => ({ account, value, pools: through, ours: ours.has(account) })) }
+    const recorded: RecordedBlock = {
+      head: change.head,
+      pools,
+      winners: winners.map(({ account, value, pools: through }) => ({ account, value, pools: through, ours: ours.has(account) })),
+    }
     write(encodeJson(recorded))
     onBlock(recorded)
   }

@@ -7,7 +7,14 @@ import { Replay } from './replay.ts'
 
 const E18 = 10n ** 18n
 const [A, B]: [Address, Address] = [`0x${'a'.repeat(40)}`, `0x${'b'.repeat(40)}`]
-const pool = (digit: string, y: bigint): ConstantProductPool => ({ kind: 'constant-product', address: `0x${digit.repeat(40)}`, dex: 'd', tokens: [A, B], reserves: [1_000n * E18, y * E18], feeBps: 30 })
+const pool = (digit: string, y: bigint): ConstantProductPool => ({
+  kind: 'constant-product',
+  address: `0x${digit.repeat(40)}`,
+  dex: 'd',
+  tokens: [A, B],
+  reserves: [1_000n * E18, y * E18],
+  feeBps: 30,
+})
 const head = (number: number): Head => ({ number, hash: `0x${number.toString(16)}`, parentHash: '0x', timestamp: 1_000 + number, baseFeePerGas: 10n ** 9n })
 const quiet = [pool('1', 2_000n), pool('2', 2_000n)]
 const gap = pool('2', 2_200n)

@@ -59,7 +59,19 @@ export interface Simulation {
 
 export type ChainLink = 'connected' | 'disconnected'
 
-/** Errors: `chain-unreachable` (retry later), `rpc-failed` (the node refused; the message says why). */
+/** One of several nodes, as people see it. */
+export interface EndpointStatus {
+  readonly name: string
+  readonly state: ChainLink | 'resting' | 'disagrees'
+  readonly calls: number
+  readonly callsToday: number
+  /** Null where no budget is set. */
+  readonly callsLeftToday: number | null
+  readonly failures: number
+  readonly lastError?: string
+}
+
+/** Errors: `chain-unreachable` (retry later), `quota-used-up` (retry later), `rpc-failed` (the node refused; the message says why). */
 export interface Chain {
   chainId(): Promise<number>
   block(tag: BlockTag): Promise<Head>
@@ -74,6 +86,8 @@ export interface Chain {
   receipt(hash: Hex): Promise<Receipt | undefined>
   /** The last known state of the connection. */
   readonly link: ChainLink
+  /** The nodes behind it, where there are several. */
+  endpoints?(): readonly EndpointStatus[]
   /** Calls `onHead` for each new block and `onLink` when the connection comes or goes. Returns how to stop. */
   watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void
   close(): void

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import pino from 'pino'
 import { HubBus } from '../adapters/bus/hub-client.ts'
 import { RedisBus } from '../adapters/bus/redis.ts'
+import type { Chain } from '../ports/chain.ts'
+import { endpointName, FailoverChain } from '../adapters/chain/failover.ts'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { fleetControl } from '../adapters/fleet/control.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
@@ -53,9 +55,12 @@ export function ledgerUrl(plan: RunPlan): string {
   return `postgres://kintsugi:${readFileSync(join(plan.dataFolder, 'postgres.password'), 'utf8')}@127.0.0.1:${plan.databasePort}/postgres`
 }
 
-function openChain(plan: RunPlan): JsonRpcChain {
+function openChain({ plan, log }: Pick<Environment, 'plan' | 'log'>): Chain {
   const timeoutMs = plan.settings.requestTimeoutMs
-  if (plan.external.chain) return new JsonRpcChain({ url: process.env.POLYGON_RPC_URL as string, timeoutMs })
+  if (plan.external.chain) {
+    const endpoints = (process.env.POLYGON_RPC_URL as string).split(',').map((url) => ({ name: endpointName(url.trim()), chain: new JsonRpcChain({ url: url.trim(), timeoutMs }) }))
+    return new FailoverChain(endpoints, { budget: plan.settings.rpcBudget, now: Date.now, random: Math.random, onNote: (note) => log.warn({}, note) })
+  }
   return new JsonRpcChain({ url: `ws://127.0.0.1:${plan.chainPort}`, httpUrl: `http://127.0.0.1:${plan.chainPort}`, timeoutMs })
 }
 
@@ -110,7 +115,7 @@ export class PortSet {
     const portOf = (service: string) => plan.ports[service]
     switch (name) {
       case 'chain': {
-        const chain = openChain(plan)
+        const chain = openChain(this.#environment)
         this.#closers.push(() => chain.close())
         return chain
       }

@@ -77,6 +77,8 @@ export interface JsonRpcOptions {
   httpUrl?: string
   /** A call's deadline in ms. */
   timeoutMs?: number
+  /** How often a node without WebSocket is asked for its head, in ms. */
+  pollMs?: number
 }
 
 export class JsonRpcChain implements Chain {
@@ -85,6 +87,7 @@ export class JsonRpcChain implements Chain {
   readonly #callsOverHttp: boolean
   readonly #socketWanted: boolean
   readonly #timeoutMs: number
+  readonly #pollMs: number
   readonly #pending = new Map<number, Pending>()
   readonly #headListeners = new Set<(head: Head) => void>()
   readonly #linkListeners = new Set<(link: ChainLink) => void>()
@@ -97,7 +100,8 @@ export class JsonRpcChain implements Chain {
   #lastHash: Hex | undefined
   link: ChainLink = 'disconnected'
 
-  constructor({ url, httpUrl, timeoutMs = 10_000 }: JsonRpcOptions) {
+  constructor({ url, httpUrl, timeoutMs = 10_000, pollMs = POLL_MS }: JsonRpcOptions) {
+    this.#pollMs = pollMs
     this.#url = url
     this.#http = httpUrl ?? url.replace(/^ws/, 'http')
     this.#callsOverHttp = httpUrl !== undefined
@@ -223,7 +227,7 @@ export class JsonRpcChain implements Chain {
     } catch {
       this.#setLink('disconnected')
     }
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#poll(), POLL_MS)
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#poll(), this.#pollMs)
   }
 
   #announce(head: Head): void {
