@@ -39,7 +39,7 @@ export const divDown = (a: bigint, b: bigint): bigint => (a * ONE) / b
 export const divUp = (a: bigint, b: bigint): bigint => divRoundingUp(a * ONE, b)
 
 /** e^x for x in [-41, 130]; throws RangeError beyond, where the contract reverts. */
-export function exp(x: bigint): bigint {
+function exp(x: bigint): bigint {
   if (x < MIN_EXPONENT || x > MAX_EXPONENT) throw new RangeError(`exponent ${x}: outside -41..130`)
   if (x < 0n) return (ONE * ONE) / exp(-x)
   let factor = 1n
@@ -100,7 +100,7 @@ function ln36(x: bigint): bigint {
 }
 
 /** x^y; throws RangeError where y ln(x) leaves the range of `exp`. */
-export function pow(x: bigint, y: bigint): bigint {
+function pow(x: bigint, y: bigint): bigint {
   if (y === 0n) return ONE
   if (x === 0n) return 0n
   let product: bigint

@@ -122,7 +122,7 @@ describe('what is learned', () => {
   })
 
   test('only the last trades count, and the newest most', () => {
-    expect(many(500, () => won(0))).toHaveLength(200)
+    expect(many(500, () => won(0))).toHaveLength(400)
     const turned = [...Array.from({ length: 40 }, () => won(0)), ...Array.from({ length: 40 }, () => lost(0))]
     expect(chanceOf(turned, 0, 1e18)).toBeLessThan(0.5)
     // What happened to trades of a thousand times the size says little.

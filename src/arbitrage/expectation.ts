@@ -18,11 +18,11 @@ export interface Experience {
 /** The last experiences, newest last. */
 export type Learned = readonly Experience[]
 
-const KEPT = 200
+const KEPT = 400
 /** A trade counts half as much for every so many trades since. */
-const FADING = 60
+const FADING = 100
 /** Logarithm of how much larger or smaller a trade must be to count e times less. */
-const LIKENESS = 2
+const LIKENESS = 0.7
 /** What a bid would be worth before anything is known: this many imagined wins, and losses that fade as the bid rises. */
 const PRIOR_WINS = 4
 const PRIOR_LOSSES = 1

@@ -24,7 +24,6 @@ export {
   placeOf,
   planned,
   type Venue,
-  venuesOf,
   withBestLoan,
 } from './opportunity.ts'
 export { classify, type Outcome, type PoolEvent } from './outcome.ts'

@@ -85,7 +85,7 @@ export function finance(cycles: readonly SizedCycle[], pools: PoolLookup, offers
 }
 
 /** Where cycles trade, for the rules on lenders. */
-export function venuesOf(cycles: readonly Cycle[], pools: PoolLookup): RouteVenues {
+function venuesOf(cycles: readonly Cycle[], pools: PoolLookup): RouteVenues {
   const used = cycles.flatMap((cycle) => cycle.map((hop) => hop.pool))
   return {
     pools: used,

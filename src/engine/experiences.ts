@@ -4,7 +4,7 @@ import type { Bus } from '../ports/bus.ts'
 import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
 
 /** Trades of the ledger that are learned from at the start. */
-const RECALLED = 100
+const RECALLED = 200
 
 export class Experiences {
   learned: Learned = []

@@ -78,7 +78,7 @@ export function atSize(found: Opportunity, size: bigint, market: MarketView, loa
   return financed && asOpportunity(financed, market)
 }
 
-export const offersOf = (loans: LoanMarket, token: Opportunity['token'], lender?: LenderKind): LoanOffer[] =>
+const offersOf = (loans: LoanMarket, token: Opportunity['token'], lender?: LenderKind): LoanOffer[] =>
   loans.offers(token).filter((offer) => lender === undefined || offer.kind === lender)
 
 function asOpportunity({ cycles, ...loan }: Financed, { head, pools }: MarketView): Opportunity {

@@ -3,8 +3,8 @@ import { type Address, type ConcentratedPool, feeFraction, knownRange, lastTickI
 
 /** What an edge is beyond its limit: nothing known, further pieces, or a curve that the map fits only at zero. */
 export const NOTHING = 0
-export const PIECES = 1
-export const CURVE = 2
+const PIECES = 1
+const CURVE = 2
 
 /** Grows a typed array to hold at least `length` entries. */
 export function grown<T extends Int32Array | Float64Array | Uint8Array>(array: T, length: number): T {

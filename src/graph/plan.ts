@@ -80,7 +80,7 @@ export function planCycles(search: MarketSearch, options: PlanOptions, first?: S
 }
 
 /** Splits the flows of the joint optimum into cycles of the graph, largest flow first. */
-export function cyclesOfFlows(graph: MarketGraph, flows: readonly EdgeFlow[], maxCycles: number): { cycle: Cycle; amountIn: number }[] {
+function cyclesOfFlows(graph: MarketGraph, flows: readonly EdgeFlow[], maxCycles: number): { cycle: Cycle; amountIn: number }[] {
   const left = new Map(flows.filter((flow) => flow.amountIn > 0).map((flow) => [flow.edge, { remaining: flow.amountIn, rate: flow.amountOut / flow.amountIn, all: flow.amountIn }]))
   const leaving = new Map<number, number[]>()
   for (const edge of left.keys()) {
