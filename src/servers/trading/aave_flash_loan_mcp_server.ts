@@ -1,4 +1,5 @@
 /** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
 import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
@@ -146,13 +147,7 @@ export default defineServer({
         }
         look()
         const stop = market.subscribe(look)
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, seconds * 1_000)
-          signal.addEventListener('abort', () => {
-            clearTimeout(timer)
-            resolve()
-          })
-        })
+        await sleep(seconds * 1_000, undefined, { signal }).catch(() => undefined)
         stop()
         return { blocks, opportunities: seen.slice(0, most) }
       },

@@ -1,4 +1,5 @@
 /** Prices as a stream: one row per pool and pair, as they change with each block. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import { heldBy } from '../../engine/depth.ts'
@@ -117,13 +118,7 @@ export default defineServer({
           }
           progress(++blocks, undefined, `block ${change.head.number}: ${rows.length} changes`)
         })
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, seconds * 1_000)
-          signal.addEventListener('abort', () => {
-            clearTimeout(timer)
-            resolve()
-          })
-        })
+        await sleep(seconds * 1_000, undefined, { signal }).catch(() => undefined)
         stop()
         return { blocks, rows: rows.slice(0, most), websocket: '/events' }
       },
