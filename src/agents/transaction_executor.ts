@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Detection } from '../engine/detector.ts'
 import { Executor } from '../engine/executor.ts'
-import { executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
+import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
 import { localPolicies } from '../engine/policies.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
@@ -46,7 +46,7 @@ export default defineAgent({
       effect: 'spend',
       input: z.object({ opportunity: z.string().max(200_000).describe('an opportunity as this system writes it, as JSON text'), dryRun: z.boolean().default(false) }),
       output: executionAnswer,
-      example: { opportunity: '{}', dryRun: true },
+      example: { opportunity: EXAMPLE_OPPORTUNITY, dryRun: true },
       run: async ({ opportunity: text, dryRun }, { market, now }) => {
         if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
         const given = readOpportunity(text, market)

@@ -67,7 +67,7 @@ const schema = z.object({
   profit: unsigned,
 })
 
-/** Reads an opportunity that came by wire. Throws `bad-argument` naming the field; pools the market does not know are refused. */
+/** Reads an opportunity that came by wire. Throws `bad-argument` naming the field, `not-found` for a pool that the market does not know. */
 export function readOpportunity(text: string, market: MarketView): Opportunity {
   let value: unknown
   try {
@@ -80,8 +80,24 @@ export function readOpportunity(text: string, market: MarketView): Opportunity {
   for (const { legs } of parsed.data.cycles) {
     for (const { pool } of legs) {
       if (!market.pools.has(pool as `0x${string}`))
-        throw new KintsugiError('bad-argument', `opportunity: ${pool} is no pool of this market`, { hint: 'only pools that the market follows can be traded' })
+        throw new KintsugiError('not-found', `opportunity: ${pool} is no pool of this market`, { hint: 'only pools that the market follows can be traded' })
     }
   }
   return parsed.data as unknown as Opportunity
 }
+
+const nobody = `0x${'0'.repeat(39)}1` as const
+const exampleLeg = { pool: nobody, kind: 'constant-product' as const, dex: 'example', tokenIn: nobody, tokenOut: nobody, venue: 'pair' as const, target: nobody, feeBps: 30 }
+
+/** What an opportunity looks like by wire; its pools exist nowhere. */
+export const EXAMPLE_OPPORTUNITY = encodeJson({
+  id: 'now',
+  block: 1,
+  blockHash: '0x01',
+  token: nobody,
+  cycles: [{ legs: [exampleLeg, exampleLeg], amounts: [3n, 2n, 4n] }],
+  loan: { kind: 'balancer-v2', lender: nobody, token: nobody, available: 5n, rate: 0n, isToken0: false },
+  borrowed: 3n,
+  premium: 0n,
+  profit: 1n,
+} satisfies Opportunity)
