@@ -2,10 +2,10 @@
  * The most that all pools together can pay out in one token: the optimal arbitrage problem, by its dual.
  * Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal Routing Through Constant Function
  * Market Makers" (2023). At any token prices, the sum of what each pool would lose to a trader at those prices bounds
- * the joint optimum from above; the least such sum is the optimum. A pool of more than two tokens counts each pair by
- * itself, which can only raise the bound.
+ * the joint optimum from above; the least such sum is the optimum. A stable pool of more than two tokens counts each
+ * pair by itself, which can only raise the bound.
  */
-import type { Address, Pool } from '../amm/index.ts'
+import { type Address, feeFraction, type Pool, type WeightedPool } from '../amm/index.ts'
 import { bestInputOfCurves, hopCurve } from './curves.ts'
 import { MarketGraph, NOTHING } from './market-graph.ts'
 import { bestInput, pieceReader } from './moebius.ts'
@@ -97,6 +97,94 @@ function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['sta
 }
 
 /**
+ * The best trade with a weighted pool of several tokens at given prices, all tokens at once. Where the price is right
+ * for it, token i is left at lambda w_i / p_i (what comes in counts less by the fee); the lambda that keeps the product
+ * of balances is the root of a rising, piecewise linear function of its logarithm.
+ */
+class WeightedGroup {
+  readonly #first: number
+  readonly #tokens: Int32Array
+  readonly #weights: number[]
+  readonly #balances: number[]
+  readonly #keep: number
+  readonly #moves: Float64Array
+  readonly #shifts: Float64Array
+
+  constructor(pool: WeightedPool, firstPair: number, tokens: Int32Array) {
+    this.#first = firstPair
+    this.#tokens = tokens
+    this.#weights = pool.weights.map((weight) => Number(weight) / 1e18)
+    this.#balances = pool.balances.map(Number)
+    this.#keep = 1 - feeFraction(pool)
+    this.#moves = new Float64Array(tokens.length)
+    this.#shifts = new Float64Array(tokens.length)
+  }
+
+  /** Logarithm of how much the balance of token i changes when the logarithm of lambda is `at`: below zero it goes out. */
+  #move(i: number, at: number): number {
+    const shift = at + (this.#shifts[i] as number)
+    if (shift < 0) return shift
+    return Math.max(0, shift + Math.log(this.#keep))
+  }
+
+  evaluate(logs: Float64Array, gradient: Float64Array, bends: Float64Array, onTrade?: (at: number, amountIn: number, amountOut: number) => void): number {
+    const n = this.#tokens.length
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (let i = 0; i < n; i++) {
+      const shift = Math.log(this.#weights[i] as number) - (logs[this.#tokens[i] as number] as number) - Math.log(this.#balances[i] as number)
+      this.#shifts[i] = shift
+      low = Math.min(low, -shift)
+      high = Math.max(high, -shift)
+    }
+    high -= Math.log(this.#keep)
+    for (let round = 0; round < 80 && high - low > 1e-15 * Math.abs(high); round++) {
+      const middle = (low + high) / 2
+      let sum = 0
+      for (let i = 0; i < n; i++) sum += (this.#weights[i] as number) * this.#move(i, middle)
+      if (sum < 0) low = middle
+      else high = middle
+    }
+    const lambda = (low + high) / 2
+    let active = 0
+    let value = 0
+    for (let i = 0; i < n; i++) {
+      const move = this.#move(i, lambda)
+      this.#moves[i] = move
+      if (move !== 0) active += this.#weights[i] as number
+      const token = this.#tokens[i] as number
+      const held = (this.#balances[i] as number) * Math.exp(logs[token] as number)
+      // What leaves is worth its price; what comes in is paid with the fee on top.
+      const earned = move < 0 ? -held * Math.expm1(move) : (-held * Math.expm1(move)) / this.#keep
+      value += earned
+      gradient[token] = (gradient[token] as number) + earned
+    }
+    this.#tell(logs, bends, Math.exp(lambda), active, onTrade)
+    return value
+  }
+
+  /** The bends of its pairs, and its trade as flows from each token that comes in to each that goes out. */
+  #tell(logs: Float64Array, bends: Float64Array, lambda: number, active: number, onTrade?: (at: number, amountIn: number, amountOut: number) => void): void {
+    const n = this.#tokens.length
+    const amount = (i: number) => (this.#balances[i] as number) * Math.abs(Math.expm1(this.#moves[i] as number)) * ((this.#moves[i] as number) > 0 ? 1 / this.#keep : 1)
+    const price = (i: number) => Math.exp(logs[this.#tokens[i] as number] as number)
+    let [paid, taken] = [0, 0]
+    for (let i = 0; onTrade && i < n; i++) {
+      if ((this.#moves[i] as number) > 0) paid += amount(i) * price(i)
+      else taken += amount(i) * price(i)
+    }
+    for (let i = 0, pair = this.#first; i < n; i++) {
+      for (let j = i + 1; j < n; j++, pair++) {
+        const [a, b] = [this.#moves[i] as number, this.#moves[j] as number]
+        bends[pair] = a !== 0 && b !== 0 ? (lambda * (this.#weights[i] as number) * (this.#weights[j] as number)) / active : 0
+        if (!onTrade || a * b >= 0) continue
+        const [from, to] = a > 0 ? [i, j] : [j, i]
+        onTrade(2 * pair + (a > 0 ? 0 : 1), (amount(from) * amount(to) * price(to)) / taken, (amount(to) * amount(from) * price(from)) / paid)
+      }
+    }
+  }
+}
+
+/**
  * The dual function of log prices and its gradient. The two directions of a pair of tokens lie side by side, as at most
  * one of them trades at any prices.
  */
@@ -115,6 +203,9 @@ class Dual {
   readonly #beyond: Uint8Array
   readonly #slow = new Map<number, (cost: number) => { amountIn: number; profit: number } | undefined>()
   readonly #prices: Float64Array
+  /** Weighted pools of more than two tokens, and per pair whether it is of one. */
+  readonly #groups: WeightedGroup[] = []
+  readonly #grouped: Uint8Array
   /** Per pair: how its sales, in value, react to the logarithm of its prices' ratio. Written by `evaluate`. */
   readonly bends: Float64Array
 
@@ -131,10 +222,12 @@ class Dual {
     this.#d = new Float64Array(2 * most)
     this.#limit = new Float64Array(2 * most)
     this.#beyond = new Uint8Array(2 * most)
+    this.#grouped = new Uint8Array(most)
     let pairs = 0
     for (let pool = 0; pool < graph.pools.length; pool++) {
       const n = graph.pools[pool]?.tokens.length ?? 0
       const first = graph.firstEdge[pool] as number
+      const begin = pairs
       for (let i = 0; i < n; i++) {
         for (let j = i + 1; j < n; j++) {
           // Edges of a pool are listed by token in, then by token out without it.
@@ -149,6 +242,10 @@ class Dual {
           pairs++
         }
       }
+      const weighted = graph.pools[pool]
+      if (weighted?.kind !== 'weighted' || n < 3 || pairs - begin !== (n * (n - 1)) / 2) continue
+      this.#groups.push(new WeightedGroup(weighted, begin, Int32Array.from(weighted.tokens, (token) => graph.tokenIndex.get(token) as number)))
+      this.#grouped.fill(1, begin, pairs)
     }
     this.#pairs = pairs
     this.bends = new Float64Array(pairs)
@@ -201,7 +298,9 @@ class Dual {
     gradient.fill(0)
     const [from, to, rates, bends] = [this.#from, this.#to, this.#rates, this.bends]
     let value = 0
+    for (const group of this.#groups) value += group.evaluate(logs, gradient, bends, onTrade)
     for (let pair = 0; pair < this.#pairs; pair++) {
+      if (this.#grouped[pair] === 1) continue
       let tokenIn = from[pair] as number
       let tokenOut = to[pair] as number
       const lead = (logs[tokenOut] as number) - (logs[tokenIn] as number)

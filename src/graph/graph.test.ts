@@ -271,7 +271,7 @@ describe('the joint optimum', () => {
       expect(worth(plan), `seed ${seed}`).toBeGreaterThanOrEqual(worth(search.best(1)) * (1 - 1e-9))
       expect(bound.converged).toBe(true)
       const share = bound.value > 1_000 ? worth(plan) / bound.value : 1
-      // Of a pool of three tokens the bound counts each pair by itself, so it lies further above what can be had.
+      // Of a stable pool of three tokens the bound counts each pair by itself, so it lies further above what can be had.
       if (seed % 2) shares.push(share)
       else expect(share).toBeGreaterThan(0.75)
     }
