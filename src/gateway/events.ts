@@ -41,6 +41,7 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
       }),
     ),
     bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>('decisions', (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision })),
+    bus.subscribe<Omit<Extract<EventView, { type: 'prices' }>, 'type'>>('prices', (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices })),
     bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),
   ]
   let last = ''

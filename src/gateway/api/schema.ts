@@ -110,3 +110,4 @@ export type EventView =
   | { type: 'block'; block: number; time: number; opportunities: number; searchedCycles: number; searchMs: number }
   | { type: 'decision'; id: string; block: number; verdict: string; refusedBy: string | null }
   | { type: 'sent'; decisionId: string; hash: string; block: number; latencyMs: number }
+  | { type: 'prices'; block: number; rows: { pool: string; dex: string; kind: string; base: string; quote: string; price: number; feePercent: number; block: number }[] }
