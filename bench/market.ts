@@ -149,10 +149,7 @@ function usualWay(file: string, about: string, search: MarketSearch): void {
     search.best(1)
   })
   const { searchedCycles, paying } = search.search()
-  row(
-    `${about}: Bellman-Ford finds one cycle (${theirs.hops} hops) in; we search ${searchedCycles} and size ${paying} in`,
-    `${ms(theirs.medianMs)}; ${ms(quantile(ours, 0.5))}`,
-  )
+  row(`${about}: Bellman-Ford finds one cycle (${theirs.hops} hops) in; we search ${searchedCycles} and size ${paying} in`, `${ms(theirs.medianMs)}; ${ms(quantile(ours, 0.5))}`)
 }
 
 /** Random constant-product pools around common prices, as the published solver is measured on. */

@@ -244,7 +244,13 @@ class Dual {
       }
       const weighted = graph.pools[pool]
       if (weighted?.kind !== 'weighted' || n < 3 || pairs - begin !== (n * (n - 1)) / 2) continue
-      this.#groups.push(new WeightedGroup(weighted, begin, Int32Array.from(weighted.tokens, (token) => graph.tokenIndex.get(token) as number)))
+      this.#groups.push(
+        new WeightedGroup(
+          weighted,
+          begin,
+          Int32Array.from(weighted.tokens, (token) => graph.tokenIndex.get(token) as number),
+        ),
+      )
       this.#grouped.fill(1, begin, pairs)
     }
     this.#pairs = pairs
