@@ -41,8 +41,8 @@ export interface Optimum {
 /** Up to this many cycles the index holds four hops, beyond it three. */
 const MOST_CYCLES = 3_000_000
 const MOST_PUBLISHED = 12
-/** Candidates that are sized for a loan: some share their pools, some do not pay after rounding. */
-const MOST_FINANCED = 24
+/** Candidates that are looked at: most share pools with a better one. */
+const MOST_LOOKED_AT = 200
 const MOST_CYCLES_JOINED = 6
 
 export interface DetectorOptions {
@@ -124,30 +124,40 @@ export class Detector {
     this.search.setValues({ get: (token) => (prices.get(token)?.rate ?? 0) / native })
   }
 
-  /** The best candidates with their loans, those that share pools with a better one joined to it where that earns more. */
+  /**
+   * The best candidates with their loans, no pool twice: what shares a pool with a better one is joined to it where that
+   * earns more, and would be refused otherwise.
+   */
   #finance(change: MarketChange): { financed: Financed; value: number }[] {
     const { loans } = this.#options
     const { pools } = this.search
     const offersOf = new Map<Address, readonly LoanOffer[]>()
     const gasPrice = Number(change.head.baseFeePerGas)
-    const found: { financed: Financed; value: number }[] = []
-    for (const candidate of this.search.top(MOST_FINANCED)) {
+    const found: { financed: Financed; value: number; shared: boolean }[] = []
+    const takenBy = new Map<Address, (typeof found)[number]>()
+    for (const candidate of this.search.top(MOST_LOOKED_AT)) {
       const cycle = this.search.cycle(candidate.index)
       const token = cycle[0]?.tokenIn
       if (token === undefined) continue
+      const better = cycle.map((hop) => takenBy.get(hop.pool)).find((taken) => taken !== undefined)
+      if (better) {
+        better.shared = true
+        continue
+      }
       let offers = offersOf.get(token)
       if (!offers) offersOf.set(token, (offers = loans.offers(token)))
       const financed = withBestLoan(cycle, pools, offers)
-      if (financed) found.push({ financed, value: Number(financed.profit) * this.search.valueOf(token) - (gasOfHops(cycle, pools) + TRANSACTION_GAS) * gasPrice })
+      if (!financed) continue
+      const entry = { financed, value: Number(financed.profit) * this.search.valueOf(token) - (gasOfHops(cycle, pools) + TRANSACTION_GAS) * gasPrice, shared: false }
+      for (const hop of cycle) takenBy.set(hop.pool, entry)
+      if (found.push(entry) === MOST_PUBLISHED) break
     }
     found.sort((a, b) => b.value - a.value)
-    const best = found[0]
-    const others = best && found.slice(1).some(({ financed }) => sharesPool(financed, best.financed))
-    if (best && others) {
-      const joined = this.#join(best.financed, offersOf, gasPrice)
-      if (joined && joined.value > best.value) found[0] = joined
-    }
-    return found
+    const [best] = found
+    const joined = best?.shared ? this.#join(best.financed, offersOf, gasPrice) : undefined
+    if (!best || !joined || joined.value <= best.value) return found
+    // What the joined plan goes through is no longer free for the others.
+    return [joined, ...found.slice(1).filter(({ financed }) => !sharesPool(financed, joined.financed))]
   }
 
   /** One transaction that takes more than its best cycle: further cycles on what the first leaves, each worth its gas. */

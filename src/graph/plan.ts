@@ -4,7 +4,8 @@
  */
 import type { Address, Pool } from '../amm/index.ts'
 import { swapExactIn } from '../amm/index.ts'
-import type { EdgeFlow, UpperBound } from './bound.ts'
+import type { UpperBound } from './bound.ts'
+import type { EdgeFlow } from './dual.ts'
 import type { Cycle, Hop } from './cycles.ts'
 import type { MarketGraph } from './market-graph.ts'
 import type { MarketSearch } from './search.ts'
