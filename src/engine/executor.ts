@@ -46,6 +46,8 @@ export class Executor {
   #settledAt: Hex | undefined
   #head: Head | undefined
   #draining = false
+  /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
+  readonly #leaving = new Map<string, readonly string[]>()
   readonly #experiences = new Experiences()
   #unrecorded: DecisionRecord[] = []
   #work: Promise<unknown> = Promise.resolve()
@@ -111,8 +113,8 @@ export class Executor {
     await this.#settle(head)
     const refused: DecisionRecord[] = []
     const trades: Promise<void>[] = []
-    const busy = this.#transactions?.busyPools() ?? new Set<string>()
-    let inFlight = this.#transactions?.inFlight ?? 0
+    const busy = this.#busyPools()
+    let inFlight = this.#inFlightNow
     for (const opportunity of detection.opportunities) {
       const record = this.#judge(opportunity, head, busy, inFlight)
       const { decision } = record
@@ -133,11 +135,21 @@ export class Executor {
     const { chain } = this.#options
     const head = await chain.block('latest')
     await this.#settle(head)
-    const record = this.#judge(opportunity, head, this.#transactions?.busyPools() ?? new Set(), this.#transactions?.inFlight ?? 0)
+    const record = this.#judge(opportunity, head, this.#busyPools(), this.#inFlightNow)
     if (record.decision.verdict === 'trade' && this.#transactions) return this.#trade(record, head, this.#options.now(), dryRun)
     const refused = record.decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local')
     await this.#record([refused])
     return { record: refused, hash: undefined }
+  }
+
+  #busyPools(): Set<string> {
+    const busy = this.#transactions?.busyPools() ?? new Set<string>()
+    for (const pools of this.#leaving.values()) for (const pool of pools) busy.add(pool)
+    return busy
+  }
+
+  get #inFlightNow(): number {
+    return (this.#transactions?.inFlight ?? 0) + this.#leaving.size
   }
 
   #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlySet<string>, inFlight: number): DecisionRecord {
@@ -156,6 +168,18 @@ export class Executor {
   }
 
   async #trade(record: DecisionRecord, head: Head, since: number, dryRun = false): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+    this.#leaving.set(
+      record.id,
+      legsIn(record.opportunity).map((leg) => leg.pool),
+    )
+    try {
+      return await this.#send(record, head, since, dryRun)
+    } finally {
+      this.#leaving.delete(record.id)
+    }
+  }
+
+  async #send(record: DecisionRecord, head: Head, since: number, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
     const { chain, market, now, events } = this.#options
     const execution = market.manifest.execution
     const transactions = this.#transactions
