@@ -85,7 +85,7 @@ export function embeddedMarket(random: Random): MarketPlan {
     const units = (token: typeof a) => BigInt(Math.round((dollars / 2 / token.dollars) * 1e6)) * 10n ** BigInt(token.decimals - 6 < 0 ? 0 : token.decimals - 6)
     const nudge = BigInt(Math.round((1 + (random() - 0.5) * 0.001) * 1e9))
     const reserves: [bigint, bigint] = [units(token0), (units(token1) * nudge) / 1_000_000_000n]
-    // A placeholder address: the factory decides the real one when the market is built.
+    // Names the pool in the plan; on the chain it stands where its factory puts it.
     const identity = { address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address, dex, tokens: [token0.address, token1.address] as const }
     if (dex === 'uniswap_v3') return concentrated(identity, reserves, feePips)
     if (dex === 'quickswap_v3') return { ...concentrated(identity, reserves, feePips, 60), engine: 'algebra' }
