@@ -62,8 +62,8 @@ async function execute(plan: Financed): Promise<Receipt> {
     deadline: 4_000_000_000,
     cycles: intentCycles({ cycles: planned(plan.cycles, replica.pools) }),
   })
-  const simulated = await local.chain.simulate({ from: OPERATOR, to: executor, data })
-  expect(simulated.error).toBeUndefined()
+  const [simulated] = await local.chain.simulate([{ from: OPERATOR, to: executor, data }], 'pending')
+  expect(simulated?.error).toBeUndefined()
   const before = await read(token, 'balanceOf', [TREASURY])
   const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', { from: OPERATOR, to: executor, data, gas: toHex(5_000_000) })
   await mined()

@@ -137,7 +137,7 @@ const decision = (id: string, verdict: 'trade' | 'refuse'): DecisionRecord => ({
     verdict,
     rules: [{ rule: 'net profit', ok: verdict === 'trade', got: '1', needed: '2' }],
     bid: undefined,
-    numbers: { grossNative: 1n, gasEstimate: 5, gasCost: 3n, netNative: -2n, bidShare: 0.1, chance: 0.5, expectedNative: -3n },
+    numbers: { grossNative: 1n, gasEstimate: 5, gasCost: 3n, dataFee: 0n, netNative: -2n, bidShare: 0.1, chance: 0.5, expectedNative: -3n },
     policies: { gas: 1 },
   },
 })

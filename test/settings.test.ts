@@ -182,14 +182,16 @@ async function placeFactories(
   const slot = (key: Hex, base: Hex) => keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'bytes32' }], [pad(key), base]))
   const number = (value: number) => pad(`0x${value.toString(16)}` as Hex)
   const calls: RpcCall[] = []
-  for (const { factory } of polygon.pairFactories) calls.push({ method: 'anvil_setCode', params: [factory, pairCode] })
-  for (const { factory } of polygon.poolFactories) calls.push({ method: 'anvil_setCode', params: [factory, poolCode] })
+  const exchangeOf = (dex: string) => polygon.exchanges.find((exchange) => exchange.dex === dex && 'factory' in exchange) as { kind: string; factory: Hex } | undefined
+  for (const exchange of polygon.exchanges) {
+    if ('factory' in exchange) calls.push({ method: 'anvil_setCode', params: [exchange.factory, exchange.kind === 'uniswap-v2' ? pairCode : poolCode] })
+  }
   for (const pool of pools) {
     const [a, b] = pool.tokens as [Hex, Hex]
-    const pair = polygon.pairFactories.find(({ dex }) => dex === pool.dex)
-    if (!pair && pool.dex !== 'uniswap_v3') continue
-    const at = pair ? slot(b, slot(a, number(2))) : slot(number(pool.feePips as number), slot(b, slot(a, number(5))))
-    calls.push({ method: 'anvil_setStorageAt', params: [pair?.factory ?? polygon.poolFactories[0]?.factory, at, pad(pool.address)] })
+    const exchange = exchangeOf(pool.dex)
+    if (!exchange) continue
+    const at = exchange.kind === 'uniswap-v2' ? slot(b, slot(a, number(2))) : slot(number(pool.feePips as number), slot(b, slot(a, number(5))))
+    calls.push({ method: 'anvil_setStorageAt', params: [exchange.factory, at, pad(pool.address)] })
   }
   await rpcBatch(url, calls)
 }

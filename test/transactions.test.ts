@@ -2,12 +2,14 @@
 import { keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { submitterOf } from '../src/engine/submission.ts'
 import { Transactions } from '../src/engine/transactions.ts'
 import { encodeExecute, type ExecuteIntent, type Intent } from '../src/intents/index.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import type { Head, Hex, Receipt } from '../src/ports/chain.ts'
-import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../src/ports/ledger.ts'
+import type { DecisionRecord } from '../src/ports/ledger.ts'
 import type { Signer } from '../src/ports/signer.ts'
+import { MemoryLedger } from './support/memory-ledger.ts'
 import { startTestChain, type TestChain } from './support/local-chain.ts'
 
 const account = privateKeyToAccount(keccak256('0x01'))
@@ -23,6 +25,7 @@ afterAll(() => local?.stop())
 const signer: Signer = {
   account: async () => address,
   close: () => undefined,
+  identify: () => Promise.reject(new Error('not asked for')),
   sign: async (intent: Intent) => {
     const fees = {
       chainId: intent.chainId,
@@ -37,38 +40,15 @@ const signer: Signer = {
   },
 }
 
-/** What a ledger must do here, in memory; `failOnSend` stands for a process that died right after writing. */
-function memoryLedger() {
-  const records = new Map<number, { record: TransactionRecord; attempts: NewAttempt[] }>()
-  const ledger = {
-    markLost: async () => 0,
-    decision: async () => undefined,
-    openTransactions: async () => [...records.values()].filter(({ record }) => record.status === 'open').map(({ record, attempts }) => ({ ...record, attempts })),
-    highestNonce: async () => (records.size === 0 ? undefined : Math.max(...records.keys())),
-    recordAttempt: async (attempt: NewAttempt) => {
-      const entry = records.get(attempt.nonce) ?? {
-        record: { genesis: attempt.genesis, account: attempt.account, nonce: attempt.nonce, decisionId: null, status: 'open', attempts: [] } as TransactionRecord,
-        attempts: [],
-      }
-      records.set(attempt.nonce, { ...entry, attempts: [...entry.attempts, attempt] })
-    },
-  }
-  const settle = (nonce: number) => {
-    const entry = records.get(nonce)
-    if (entry) records.set(nonce, { ...entry, record: { ...entry.record, status: 'final' } })
-  }
-  return { ledger: ledger as unknown as Ledger, records, settle }
-}
-
 const decision = { id: 'opp_1', opportunity: { cycles: [{ legs: [{ pool: '0xp' }] }] } } as unknown as DecisionRecord
-let store: ReturnType<typeof memoryLedger>
+let store: MemoryLedger
 let booked: Receipt[]
 beforeEach(() => {
-  store = memoryLedger()
+  store = new MemoryLedger()
   booked = []
 })
 
-function make() {
+function make(submitter = submitterOf({ kind: 'public' }, local.chain, [])) {
   const { manifest } = local.market
   return new Transactions({
     chain: local.chain,
@@ -78,6 +58,8 @@ function make() {
     chainId: manifest.chainId,
     account: address,
     lease: 1,
+    submitter,
+    finality: { tag: 'finalized', depthWithoutTag: 64 },
     now: Date.now,
     onNote: () => undefined,
     onFinal: async ({ transaction, receipt }) => {
@@ -138,7 +120,7 @@ test('several at once have nonces without a gap', async () => {
   await transactions.recover()
   const first = await nonceOnChain()
   await Promise.all(Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head())))
-  expect([...store.records.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
+  expect([...store.transactions.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
   await mine(transactions, 4)
   expect(booked).toHaveLength(6)
 })
@@ -160,7 +142,7 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
   const cheap = await transactions.submit((at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }), decision, await head())
   await transactions.submit(intent, decision, await head())
   await mine(transactions, 9)
-  expect(store.records.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['execute', 'cancel'])
+  expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['execute', 'cancel'])
   expect(booked.map((receipt) => receipt.transactionHash)).not.toContain(cheap)
   expect(booked).toHaveLength(2)
   expect(await nonceOnChain()).toBe(nonce + 2)

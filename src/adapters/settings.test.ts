@@ -9,7 +9,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('defaults, where nothing is set', () => {
   expect(readSettings({}, folder)).toEqual({
-    polygonRpcUrl: undefined,
+    rpcUrls: {},
+    relayUrls: undefined,
     rpcBudget: { perSecond: 0, perDay: 0 },
     databaseUrl: undefined,
     redisUrl: undefined,
@@ -44,7 +45,7 @@ test("the seed's names and meanings", () => {
     requestTimeoutMs: 7_000,
     batchSize: 10,
     authRequired: true,
-    polygonRpcUrl: 'https://polygon.example/key',
+    rpcUrls: { polygon: 'https://polygon.example/key' },
   })
 })
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
 import { KintsugiError } from '../std/errors.ts'
 
 /** The name under which a key may come; its value is never read here. */
@@ -22,13 +23,20 @@ const url = (...protocols: string[]) =>
       `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`,
     )
 
-const schema = z.object({
-  POLYGON_RPC_URL: z
+/** One or several, separated by commas. */
+const urls = (...protocols: string[]) =>
+  z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))
-    .pipe(z.array(url('http', 'https', 'ws', 'wss')).min(1))
+    .pipe(z.array(url(...protocols)).min(1))
     .transform((urls) => urls.join(','))
-    .optional(),
+    .optional()
+
+type RpcVariable = `${Uppercase<ChainName>}_RPC_URL`
+
+const schema = z.object({
+  ...(Object.fromEntries(CHAINS.map((chain) => [rpcVariable(chain), urls('http', 'https', 'ws', 'wss')])) as Record<RpcVariable, ReturnType<typeof urls>>),
+  RELAY_URLS: urls('http', 'https'),
   RPC_CALLS_PER_SECOND: whole(0, 100_000).default(0),
   RPC_CALLS_PER_DAY: whole(0, 1_000_000_000).default(0),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
@@ -52,8 +60,10 @@ const schema = z.object({
 })
 
 export interface Settings {
-  /** One or several, separated by commas: the first that is well is asked. */
-  polygonRpcUrl: string | undefined
+  /** By the name of the chain: one or several nodes, separated by commas; the first that is well is asked. */
+  rpcUrls: Readonly<Record<string, string>>
+  /** Private relays, separated by commas. */
+  relayUrls: string | undefined
   /** What each endpoint may be asked; 0 is as often as one likes. */
   rpcBudget: { perSecond: number; perDay: number }
   databaseUrl: string | undefined
@@ -92,7 +102,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0])
-      return `${name}: ${issue.message} (got ${JSON.stringify(/URL$/.test(name) ? (given[name] as string).split(',').map(redactUrl).join(',') : given[name])})`
+      return `${name}: ${issue.message} (got ${JSON.stringify(/URLS?$/.test(name) ? (given[name] as string).split(',').map(redactUrl).join(',') : given[name])})`
     })
     throw new KintsugiError(
       'bad-settings',
@@ -104,7 +114,13 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   }
   const s = parsed.data
   return {
-    polygonRpcUrl: s.POLYGON_RPC_URL,
+    rpcUrls: Object.fromEntries(
+      CHAINS.flatMap((chain) => {
+        const urls = s[rpcVariable(chain) as RpcVariable]
+        return urls === undefined ? [] : [[chain, urls]]
+      }),
+    ),
+    relayUrls: s.RELAY_URLS,
     rpcBudget: { perSecond: s.RPC_CALLS_PER_SECOND, perDay: s.RPC_CALLS_PER_DAY },
     databaseUrl: s.DATABASE_URL,
     redisUrl: s.REDIS_URL,

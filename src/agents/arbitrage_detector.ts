@@ -2,11 +2,12 @@
 import { z } from 'zod'
 import { Detector, type Detection } from '../engine/detector.ts'
 import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'
+import { PendingSearch } from '../engine/pending.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import type { MarketChange } from '../ports/market.ts'
 
-const needs = ['market', 'loans', 'bus'] as const
+const needs = ['market', 'loans', 'bus', 'chain'] as const
 const tool = toolWith(needs)
 const log200 = detectionLog(200)
 
@@ -27,17 +28,31 @@ export default defineAgent({
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
   },
-  start: async ({ market, loans, bus }, { now }) => {
+  start: async ({ market, loans, bus, chain }, { now, log }) => {
     const detector = new Detector({ market, loans, now })
     let last: Detection | undefined
+    const pending = new PendingSearch({
+      chain,
+      market,
+      detector,
+      now,
+      onFound: (detection) => bus.publish('pending-opportunities', detection),
+      onNote: (note) => log.debug({}, note),
+    })
     const onChange = (change: MarketChange) => {
+      pending.onBlock(change)
       const detection = detector.detect(change)
       last = detection
       log200.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
     }
-    const stop = market.subscribe(onChange)
+    const stopChanges = market.subscribe(onChange)
+    const stopPending = pending.start()
+    const stop = () => {
+      stopPending()
+      stopChanges()
+    }
     // What pays already was there before we came: the first look is at everything.
     onChange({ head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: now() })
     return {
@@ -47,6 +62,7 @@ export default defineAgent({
         observedAt: market.observedAt,
         cycles: detector.cycles,
         lastFound: last?.opportunities.length ?? 0,
+        pending: { ...pending.statistics },
         resyncing: market.failure ?? null,
       }),
       decisions: (limit) =>

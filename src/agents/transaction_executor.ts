@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Detection } from '../engine/detector.ts'
-import { Executor } from '../engine/executor.ts'
+import { termsOf } from '../engine/chains/profiles.ts'
+import { Executor, type Sent } from '../engine/executor.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
-import { localPolicies } from '../engine/policies.ts'
+import { standingPolicies } from '../engine/policies.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
-const needs = ['market', 'chain', 'ledger', 'bus', 'signer'] as const
+const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'] as const
 const tool = toolWith(needs)
 let executor: Executor | undefined
 
@@ -27,16 +28,20 @@ export default defineAgent({
         gasBooked: z.string(),
         profitBooked: z.record(z.string(), z.string()),
         outcomes: z.record(z.string(), z.number()),
+        paper: z
+          .object({ trades: z.int(), netNative: z.number().describe('whole native coins, net of gas'), outcomes: z.record(z.string(), z.int()) })
+          .describe('what would have been, on paper'),
       }),
       example: {},
       run: async (_input, { ledger }) => {
-        const totals = await ledger.totals()
+        const [totals, paper] = await Promise.all([ledger.totals(), ledger.paperTotals()])
         return {
           inFlight: executor?.inFlight ?? 0,
           tradesBooked: totals.tradesBooked,
           gasBooked: String(totals.gasBooked),
           profitBooked: Object.fromEntries(Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)])),
           outcomes: Object.fromEntries(Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked])),
+          paper: { ...paper, netNative: paper.netNative / 1e18 },
         }
       },
     }),
@@ -67,8 +72,9 @@ export default defineAgent({
       },
     }),
   },
-  start: async ({ market, chain, ledger, bus, signer }, { now, log, mode, lease }) => {
-    const latencies: number[] = []
+  start: async ({ market, chain, ledger, bus, signer, relays }, { now, log, mode, lease }) => {
+    const sent: Sent[] = []
+    const { chainId } = market.manifest
     const started = new Executor({
       market,
       chain,
@@ -77,7 +83,9 @@ export default defineAgent({
       mode,
       lease,
       now,
-      policies: localPolicies,
+      terms: termsOf(chainId),
+      relays,
+      policies: () => standingPolicies(chainId),
       events: {
         onDecision: (record) =>
           bus.publish('decisions', {
@@ -86,12 +94,13 @@ export default defineAgent({
             verdict: record.decision.verdict,
             refusedBy: record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
           }),
-        onSent: (sent) => {
-          latencies.push(sent.latencyMs)
-          if (latencies.length > 500) latencies.shift()
-          bus.publish('sent', sent)
+        onSent: (one) => {
+          sent.push(one)
+          if (sent.length > 500) sent.shift()
+          bus.publish('sent', one)
         },
         onTrade: (trade) => bus.publish('trades', trade),
+        onPaperTrade: (trade) => bus.publish('paper-trades', trade),
         onNote: (note) => log.warn({}, note),
         onViolation: (detail) => {
           log.error({}, detail)
@@ -101,8 +110,14 @@ export default defineAgent({
     })
     await started.start()
     executor = started
-    const stopDetections = bus.subscribe<Detection>('opportunities', (detection) => {
+    const take = (detection: Detection, { retained }: { retained: boolean }) => {
+      if (retained && detection.follows) return
       started.onDetection(detection).catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
+    }
+    const stopDetections = bus.subscribe<Detection>('opportunities', take)
+    const stopFollowing = bus.subscribe<Detection>('pending-opportunities', take)
+    const stopChanges = market.subscribe((change) => {
+      started.onChange(change).catch((error) => log.warn({ error: messageOf(error) }, `what was traded on paper before block ${change.head.number} was not judged`))
     })
     const stopHeads = chain.watch((head) => {
       started.onHead(head).catch((error) => log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`))
@@ -110,7 +125,9 @@ export default defineAgent({
     return {
       stop: () => {
         stopDetections()
+        stopFollowing()
         stopHeads()
+        stopChanges()
         signer.close()
       },
       drain: async (signal) => {
@@ -119,11 +136,18 @@ export default defineAgent({
         while (started.inFlight > 0 && market.failure === undefined && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
       },
       state: () => {
-        const sorted = [...latencies].sort((a, b) => a - b)
+        const medians = (of: (one: Sent) => number, share = 0.5) => sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
         return {
           mode,
           inFlight: started.inFlight,
-          blockToSentMs: { median: sorted[sorted.length >> 1] ?? null, p99: sorted[Math.floor(sorted.length * 0.99)] ?? null, count: sorted.length },
+          blockToSentMs: { median: medians((one) => one.latencyMs), p99: medians((one) => one.latencyMs, 0.99), count: sent.length },
+          /** Medians. */
+          stagesMs: {
+            told: medians(({ stages }) => stages.told),
+            judged: medians(({ stages }) => stages.judged),
+            simulated: medians(({ stages }) => stages.simulated),
+            sent: medians(({ stages }) => stages.sent),
+          },
           chain: chain.link,
           ...(chain.endpoints ? { endpoints: chain.endpoints() } : {}),
         }

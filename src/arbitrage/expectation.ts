@@ -40,14 +40,27 @@ export function learn(learned: Learned, experience: Experience): Learned {
  * whoever lost with more would have lost with this.
  */
 export function chanceOf(learned: Learned, share: number, gross: number): number {
+  return chanceWith(learned, weightsFor(learned, gross), share)
+}
+
+/** How much each experience says about a trade of `gross` native wei: rivals come and go, and look at large ones more. */
+function weightsFor(learned: Learned, gross: number): Float64Array {
+  const weights = new Float64Array(learned.length)
+  for (let i = 0; i < weights.length; i++) {
+    const ratio = (gross + 1) / ((learned[i] as Experience).gross + 1)
+    weights[i] = 0.5 ** ((weights.length - 1 - i) / FADING) * (ratio > 1 ? ratio ** (-1 / LIKENESS) : ratio ** (1 / LIKENESS))
+  }
+  return weights
+}
+
+function chanceWith(learned: Learned, weights: Float64Array, share: number): number {
   let wins = PRIOR_WINS
   let losses = PRIOR_LOSSES * (1 - share)
-  learned.forEach((experience, index) => {
-    // Rivals come and go.
-    const weight = 0.5 ** ((learned.length - 1 - index) / FADING) * Math.exp(-Math.abs(Math.log((gross + 1) / (experience.gross + 1))) / LIKENESS)
-    if (experience.won && experience.bidShare <= share + 1e-9) wins += weight
-    if (!experience.won && experience.bidShare >= share - 1e-9) losses += weight
-  })
+  for (let i = 0; i < weights.length; i++) {
+    const { won, bidShare } = learned[i] as Experience
+    if (won && bidShare <= share + 1e-9) wins += weights[i] as number
+    if (!won && bidShare >= share - 1e-9) losses += weights[i] as number
+  }
   return wins / (wins + losses)
 }
 
@@ -59,6 +72,15 @@ export interface GasExpectation {
 }
 
 export function gasExpectation(learned: Learned): GasExpectation {
+  let expectation = expectations.get(learned)
+  if (!expectation) expectations.set(learned, (expectation = expectedGas(learned)))
+  return expectation
+}
+
+/** By what was learned: asked for with every opportunity, and the same until the next receipt. */
+const expectations = new WeakMap<Learned, GasExpectation>()
+
+function expectedGas(learned: Learned): GasExpectation {
   const of = (won: boolean, prior: readonly number[]) => [...prior, ...learned.filter((experience) => experience.won === won).map((experience) => experience.gasRatio)]
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const won = of(true, PRIOR_GAS.won).sort((a, b) => a - b)
@@ -73,6 +95,9 @@ export interface BidQuestion {
   readonly minPriority: number
   /** The most that may be bid, as a share of the profit. */
   readonly mostShare: number
+  /** What a rollup charges for the data, in wei, whether it succeeds or reverts. */
+  readonly dataFee?: number
+  readonly revertsAreFree?: boolean
 }
 
 export interface BidAnswer {
@@ -85,15 +110,25 @@ export interface BidAnswer {
 }
 
 /** The bid with the greatest expected profit. */
-export function bestBid(learned: Learned, { gross, gasEstimate, baseFee, minPriority, mostShare }: BidQuestion): BidAnswer {
+export function bestBid(learned: Learned, question: BidQuestion): BidAnswer {
+  const { gross, gasEstimate, minPriority, mostShare } = question
   const gas = gasExpectation(learned)
-  const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share): BidAnswer => {
-    const priority = Math.max(minPriority, Math.floor((gross * share) / gasEstimate))
-    const chance = chanceOf(learned, share, gross)
-    const price = baseFee + priority
-    const won = gross - gasEstimate * gas.mean * price
-    const lost = gasEstimate * gas.reverted * price
-    return { share, priority, chance, expected: chance * won - (1 - chance) * lost }
-  })
+  const weights = weightsFor(learned, gross)
+  const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share) =>
+    worthOf(gas, chanceWith(learned, weights, share), question, share, Math.max(minPriority, Math.floor((gross * share) / gasEstimate))),
+  )
   return answers.reduce((best, answer) => (answer.expected > best.expected ? answer : best))
+}
+
+/** What a bid of so much per gas is worth. */
+export function bidAt(learned: Learned, question: BidQuestion, priority: number): BidAnswer {
+  const share = question.gross > 0 ? Math.min(1, (priority * question.gasEstimate) / question.gross) : 0
+  return worthOf(gasExpectation(learned), chanceOf(learned, share, question.gross), question, share, priority)
+}
+
+function worthOf(gas: GasExpectation, chance: number, { gross, gasEstimate, baseFee, dataFee = 0, revertsAreFree }: BidQuestion, share: number, priority: number): BidAnswer {
+  const price = baseFee + priority
+  const won = gross - gasEstimate * gas.mean * price - dataFee
+  const lost = revertsAreFree ? 0 : gasEstimate * gas.reverted * price + dataFee
+  return { share, priority, chance, expected: chance * won - (1 - chance) * lost }
 }

@@ -5,8 +5,9 @@
 import type { LenderKind } from '../flash/index.ts'
 import { LOAN_GAS } from '../flash/index.ts'
 import type { Cycle, PoolLookup } from '../graph/index.ts'
-import { bestBid, gasExpectation, type Learned } from './expectation.ts'
-import { legsIn, type Opportunity } from './opportunity.ts'
+import { type DataFee, dataFeeOf } from './data-fee.ts'
+import { bestBid, bidAt, gasExpectation, type Learned } from './expectation.ts'
+import { type Followed, legsIn, type Opportunity } from './opportunity.ts'
 
 /** What every policy carries. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
 export interface PolicyHead {
@@ -59,6 +60,10 @@ export interface ChainState {
   readonly nativeRate: number | undefined
   /** What our earlier trades taught about gas and about winning. */
   readonly learned: Learned
+  /** On a rollup: what it charges for data. */
+  readonly dataFee?: DataFee
+  /** Whether a trade that would revert is left out of the block and costs nothing, as private relays do. */
+  readonly revertsAreFree?: boolean
 }
 
 export interface Rule {
@@ -83,7 +88,9 @@ export interface Decision {
   readonly numbers: {
     readonly grossNative: bigint
     readonly gasEstimate: number
+    /** All that it costs: gas at the bid, and the data fee. */
     readonly gasCost: bigint
+    readonly dataFee: bigint
     readonly netNative: bigint
     readonly bidShare: number
     readonly chance: number
@@ -99,6 +106,8 @@ const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000, weighted: 10
 /** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
 const GAS_ROOM = 2
 const HIGH_ROOM = 1.3
+/** The price of data may rise before inclusion. */
+const DATA_ROOM = 2n
 
 /** The gas of the swaps alone, without the loan and the transaction around them. */
 export const gasOfHops = (hops: Cycle, pools: PoolLookup): number => hops.reduce((sum, hop) => sum + LEG_GAS[pools.get(hop.pool)?.kind ?? 'concentrated'], 0)
@@ -131,30 +140,38 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
       verdict: 'refuse',
       rules,
       bid: undefined,
-      numbers: { grossNative, gasEstimate, gasCost: 0n, netNative: 0n, bidShare: 0, chance: 0, expectedNative: 0n },
+      numbers: { grossNative, gasEstimate, gasCost: 0n, dataFee: 0n, netNative: 0n, bidShare: 0, chance: 0, expectedNative: 0n },
       policies: versions,
     }
   }
   const room = gas.maxFeePerGas - state.baseFeePerGas
-  const {
-    share: bidShare,
-    priority: wanted,
-    chance,
-    expected,
-  } = bestBid(state.learned, {
+  const dataFee = dataFeeOf(state.dataFee, opportunity)
+  const question = {
     gross: Number(grossNative),
     gasEstimate,
     baseFee: Number(state.baseFeePerGas),
     minPriority: Number(gas.minPriorityFee),
     mostShare: gas.bidShareBps / Number(BPS),
-  })
+    dataFee: Number(dataFee),
+    revertsAreFree: state.revertsAreFree ?? false,
+  }
+  const { follows } = opportunity
+  // Who follows a transaction bids what that one does, neither more nor less.
+  const {
+    share: bidShare,
+    priority: wanted,
+    chance,
+    expected,
+  } = follows ? bidAt(state.learned, question, Number(paidBy(follows, state.baseFeePerGas))) : bestBid(state.learned, question)
   const expectation = gasExpectation(state.learned)
-  const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM)))
+  const dataGas = state.dataFee?.chargedAs === 'gas' && state.baseFeePerGas > 0n ? (dataFee * DATA_ROOM) / state.baseFeePerGas : 0n
+  const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM))) + dataGas
   // A bid never asks for more than the caps allow and the operator has: a smaller bid is better than none.
   const byCap = risk.maxGasCost / BigInt(Math.ceil(gasEstimate * expectation.mean)) - state.baseFeePerGas
   const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
-  const priority = max(min(max(BigInt(wanted), gas.minPriorityFee), min(room, min(byCap, byBalance))), min(gas.minPriorityFee, max(room, 0n)))
-  const gasCost = BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority)
+  const bounded = max(min(max(BigInt(wanted), gas.minPriorityFee), min(room, min(byCap, byBalance))), min(gas.minPriorityFee, max(room, 0n)))
+  const priority = follows ? paidBy(follows, state.baseFeePerGas) : bounded
+  const gasCost = BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority) + dataFee
   const expectedNative = BigInt(Math.floor(expected))
   const netNative = grossNative - gasCost
   check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running')
@@ -168,18 +185,22 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('expected profit', expectedNative >= risk.minNetProfit, expectedNative, `at least ${risk.minNetProfit}, with a chance of ${chance.toFixed(2)} to be first`)
   check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
   // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
-  const maxFeePerGas = min(state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
-  check('operator can pay the gas', state.operatorBalance >= gasLimit * maxFeePerGas, state.operatorBalance, `at least ${gasLimit * maxFeePerGas}`)
+  const maxFeePerGas = min(follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
+  const needed = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
+  check('operator can pay the gas', state.operatorBalance >= needed, state.operatorBalance, `at least ${needed}`)
   const ok = rules.every((rule) => rule.ok)
   const minProfit = max((opportunity.profit * BigInt(risk.leastShareBps)) / BPS, 1n)
   return {
     verdict: ok ? 'trade' : 'refuse',
     rules,
-    bid: ok ? { gasLimit, maxFeePerGas, maxPriorityFeePerGas: min(priority, maxFeePerGas), minProfit } : undefined,
-    numbers: { grossNative, gasEstimate, gasCost, netNative, bidShare, chance, expectedNative },
+    bid: ok ? { gasLimit, maxFeePerGas, maxPriorityFeePerGas: min(follows ? follows.maxPriorityFeePerGas : priority, maxFeePerGas), minProfit } : undefined,
+    numbers: { grossNative, gasEstimate, gasCost, dataFee, netNative, bidShare, chance, expectedNative },
     policies: versions,
   }
 }
+
+/** What a transaction pays the block's maker per gas. */
+const paidBy = ({ maxFeePerGas, maxPriorityFeePerGas }: Followed, baseFee: bigint): bigint => max(0n, min(maxPriorityFeePerGas, maxFeePerGas - baseFee))
 
 const min = (a: bigint, b: bigint) => (a < b ? a : b)
 const max = (a: bigint, b: bigint) => (a > b ? a : b)

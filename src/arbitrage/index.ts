@@ -1,3 +1,4 @@
+export { callSize, type DataFee, dataFeeOf } from './data-fee.ts'
 export { bestBid, chanceOf, type Experience, gasExpectation, type Learned, learn } from './expectation.ts'
 export {
   type Bid,
@@ -15,6 +16,7 @@ export {
 export {
   type Financed,
   finance,
+  type Followed,
   intentCycles,
   type Leg,
   legsIn,

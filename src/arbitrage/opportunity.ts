@@ -40,6 +40,22 @@ export interface Opportunity {
   readonly premium: bigint
   /** What the treasury gets if nothing moves: what the cycles earn less the premium. */
   readonly profit: bigint
+  /** The pending transaction that opens this: it was computed at the block's state with that transaction on top. */
+  readonly follows?: Followed
+}
+
+/** A pending transaction of somebody else. */
+export interface Followed {
+  readonly hash: `0x${string}`
+  readonly from: Address
+  readonly to: Address
+  readonly data: `0x${string}`
+  /** In wei. */
+  readonly value: bigint
+  readonly gas: bigint
+  /** Who offers the same and comes later stands right behind it. */
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
 }
 
 /** All legs, in the order in which they run. */

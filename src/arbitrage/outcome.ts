@@ -10,16 +10,19 @@ export interface PoolEvent {
   readonly pool: string
   readonly block: number
   readonly transactionIndex: number
+  /** Of the transaction that the trade follows: what it did was predicted. */
+  readonly followed?: boolean
 }
 
 /** Classes a mined trade; `events` are the logs of the route's pools since the block it was predicted at. */
 export function classify(
-  trade: { readonly succeeded: boolean; readonly predictedAt: number; readonly block: number; readonly transactionIndex: number },
+  trade: { readonly succeeded: boolean; readonly predictedAt: number; readonly block: number; readonly transactionIndex: number; readonly follows?: boolean },
   events: readonly PoolEvent[],
 ): Outcome {
   if (!trade.succeeded) return 'reverted'
-  const moved = events.some(
+  const before = events.filter(
     (event) => event.block > trade.predictedAt && (event.block < trade.block || (event.block === trade.block && event.transactionIndex < trade.transactionIndex)),
   )
-  return moved ? 'state-moved' : 'as-predicted'
+  const asFollowed = !trade.follows || before.some((event) => event.followed)
+  return asFollowed && before.every((event) => event.followed) ? 'as-predicted' : 'state-moved'
 }

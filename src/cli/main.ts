@@ -1,6 +1,7 @@
 /** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test|market`. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { PROFILES } from '../fleet/profiles.ts'
+import { CHAINS } from '../engine/chains/names.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { packageVersion } from '../std/package-root.ts'
 import { color } from './format.ts'
@@ -28,6 +29,7 @@ program
   .addOption(data())
   .option('--fresh', 'begin with an empty data folder')
   .option('--detach', 'return once everything is ready; stop it with `kintsugi down`')
+  .addOption(new Option('--chain <name>', 'the chain (default: the one whose NAME_RPC_URL is set, else the embedded one)').choices(['local', ...CHAINS]))
   .option('--market <file>', 'build the local market from a market-snapshot/1 file')
   .option('--seed <n>', 'seed of the local market and its traders', whole(0, 4_294_967_295), 1)
   .option('--block-seconds <n>', 'seconds between blocks of the local chain', whole(1, 60), 2)

@@ -1,8 +1,9 @@
 /** `kintsugi market record|replay`: the market of a running fleet written down, and a strategy judged on it. */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
+import { rpcVariable } from '../engine/chains/names.ts'
 import { MarketReplica } from '../engine/market.ts'
-import { localPolicies } from '../engine/policies.ts'
+import { standingPolicies } from '../engine/policies.ts'
 import { type RecordedBlock, type RecordingHead, readRecording, record } from '../engine/recording.ts'
 import { Replay, type ReplayReport } from '../engine/replay.ts'
 import { tokenAt } from '../engine/tokens.ts'
@@ -23,10 +24,11 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
   if (existsSync(file)) throw new KintsugiError('file-exists', `${file} is there already`, { hint: 'recordings are never overwritten: name another file' })
   const plan = runningPlan(options)
   const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
-  const external = process.env.POLYGON_RPC_URL
+  const variable = rpcVariable(plan.chain)
+  const external = process.env[variable]
   if (plan.external.chain && !external)
-    throw new KintsugiError('bad-settings', 'POLYGON_RPC_URL: the fleet follows a chain of its environment, which this shell does not name', {
-      hint: 'set POLYGON_RPC_URL as the fleet has it',
+    throw new KintsugiError('bad-settings', `${variable}: the fleet follows a chain of its environment, which this shell does not name`, {
+      hint: `set ${variable} as the fleet has it`,
     })
   const chain = new JsonRpcChain({ url: plan.external.chain && external ? (external.split(',')[0] as string).trim() : `ws://127.0.0.1:${plan.chainPort}` })
   const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: plan.settings.batchSize, now: Date.now })
@@ -68,7 +70,7 @@ export async function replayMarket(file: string, { position, report: page, json 
   for await (const entry of readRecording(file)) {
     if (!replay) {
       manifest = (entry as RecordingHead).manifest
-      replay = new Replay(entry as RecordingHead, { policies: localPolicies(), position })
+      replay = new Replay(entry as RecordingHead, { policies: standingPolicies((entry as RecordingHead).manifest.chainId), position })
     } else replay.add(entry as RecordedBlock)
   }
   if (!replay || !manifest) throw new KintsugiError('recording-invalid', `${file}: the file is empty`, { hint: 'recordings are written by `kintsugi market record`' })

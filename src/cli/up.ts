@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { askSupervisor } from '../adapters/fleet/control.ts'
 import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
 import { KEY_VARIABLE, readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
+import { rpcVariable } from '../engine/chains/names.ts'
 import { cellsOf, type ProfileName, servicesOf } from '../fleet/profiles.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
@@ -35,9 +36,11 @@ export interface UpOptions {
   orders: number
   traders?: 'on' | 'off'
   competitors?: number
+  chain?: string
   json?: boolean
 }
 
+const LOCAL = 'local'
 const CHAIN_PORT = 8545
 const DATABASE_PORT = 8_432
 
@@ -63,7 +66,8 @@ export async function up(options: UpOptions): Promise<void> {
 
 function makePlan(options: UpOptions, settings: Settings, dataFolder: string): RunPlan {
   const services = servicesOf(options.profile, Object.keys(SERVICE_NEEDS))
-  const { databaseUrl, redisUrl, amqpUrl, polygonRpcUrl, ...plain } = settings
+  const { databaseUrl, redisUrl, amqpUrl, rpcUrls, relayUrls, ...plain } = settings
+  const chain = chainOf(options, rpcUrls)
   return {
     version: packageVersion(),
     dataFolder,
@@ -71,7 +75,8 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
     profile: options.profile,
     isolation: options.isolation,
     portOffset: options.portOffset,
-    mode: polygonRpcUrl ? 'paper' : 'local',
+    mode: chain === LOCAL ? 'local' : 'paper',
+    chain,
     startedAt: Date.now(),
     lease: 0,
     cells: cellsOf(services, options.isolation),
@@ -79,7 +84,7 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
     chainPort: CHAIN_PORT + options.portOffset,
     databasePort: DATABASE_PORT + options.portOffset,
     settings: plain,
-    external: { database: databaseUrl !== undefined, redis: redisUrl !== undefined, amqp: amqpUrl !== undefined, chain: polygonRpcUrl !== undefined },
+    external: { database: databaseUrl !== undefined, redis: redisUrl !== undefined, amqp: amqpUrl !== undefined, chain: chain !== LOCAL, relays: relayUrls !== undefined },
     local: {
       seed: options.seed,
       blockSeconds: options.blockSeconds,
@@ -89,6 +94,19 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
       competitors: options.competitors ?? (options.market ? 0 : 1),
     },
   }
+}
+
+/** The chain that was asked for; else the one whose nodes are set; else the embedded one. */
+function chainOf({ chain }: UpOptions, rpcUrls: Settings['rpcUrls']): string {
+  const set = Object.keys(rpcUrls)
+  if (chain === undefined && set.length > 1)
+    throw new KintsugiError('bad-settings', `nodes of several chains are set: ${set.map(rpcVariable).join(', ')}`, { hint: `choose one with --chain ${set.join('|')}` })
+  const chosen = chain ?? set[0] ?? LOCAL
+  if (chosen !== LOCAL && !rpcUrls[chosen])
+    throw new KintsugiError('bad-settings', `--chain ${chosen}: no node of it is set`, {
+      hint: `set ${rpcVariable(chosen)} to its address (ws:// or wss:// where it has one), or leave --chain out`,
+    })
+  return chosen
 }
 
 /** What would fail later is said now. */
@@ -153,8 +171,8 @@ function keyDescriptor(): number | undefined {
 }
 
 /** Addresses of services of the user's may hold passwords: they travel in the environment, wherever they came from, and never in a file. */
-function addresses({ databaseUrl, redisUrl, polygonRpcUrl }: Settings): Record<string, string> {
-  const given = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, POLYGON_RPC_URL: polygonRpcUrl }
+function addresses({ chain }: RunPlan, { databaseUrl, redisUrl, rpcUrls, relayUrls }: Settings): Record<string, string> {
+  const given = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, RELAY_URLS: relayUrls, [rpcVariable(chain)]: rpcUrls[chain] }
   return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
@@ -163,7 +181,7 @@ function startKeeper(plan: RunPlan, options: UpOptions, settings: Settings): Pro
   const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
   const { command, args } = processCommand('keeper')
   const env = childEnvironment({
-    ...addresses(settings),
+    ...addresses(plan, settings),
     KINTSUGI_DATA: plan.dataFolder,
     NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'),
     ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}),

@@ -30,7 +30,7 @@ export interface FinalTransaction {
 /** The entry for a final transaction. Reads the route's logs since the predicted state to class the outcome. */
 export async function tradeOf({ transaction, receipt, decision }: FinalTransaction, market: MarketView, chain: Chain, now: number): Promise<Trade> {
   const attempt = transaction.attempts.find((candidate) => candidate.hash === receipt.transactionHash)
-  const gas = { gasUsed: receipt.gasUsed, gasPrice: receipt.effectiveGasPrice, gasCost: receipt.gasUsed * receipt.effectiveGasPrice }
+  const gas = { gasUsed: receipt.gasUsed, gasPrice: receipt.effectiveGasPrice, gasCost: receipt.gasUsed * receipt.effectiveGasPrice + receipt.dataFee }
   const shared = {
     genesis: transaction.genesis,
     hash: receipt.transactionHash,
@@ -68,8 +68,19 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
   const address = registry.emittersOf(pools, (pool) => market.descriptor(pool))
   const events = (await chain.logs({ fromBlock: opportunity.block + 1, toBlock: receipt.blockNumber, address })).filter((log) => pools.includes(registry.poolOf(log)))
   const outcome = classify(
-    { succeeded: receipt.succeeded, predictedAt: opportunity.block, block: receipt.blockNumber, transactionIndex: receipt.transactionIndex },
-    events.map((log) => ({ pool: registry.poolOf(log), block: log.blockNumber, transactionIndex: log.transactionIndex })),
+    {
+      succeeded: receipt.succeeded,
+      predictedAt: opportunity.block,
+      block: receipt.blockNumber,
+      transactionIndex: receipt.transactionIndex,
+      follows: opportunity.follows !== undefined,
+    },
+    events.map((log) => ({
+      pool: registry.poolOf(log),
+      block: log.blockNumber,
+      transactionIndex: log.transactionIndex,
+      followed: log.transactionHash === opportunity.follows?.hash,
+    })),
   )
   const execution = manifest.execution
   const realised = execution ? transferred(receipt.logs, opportunity.token, intent.executor, execution.treasury) : 0n

@@ -1,7 +1,7 @@
 /** Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan, joined where one transaction earns more. */
 import { createHash } from 'node:crypto'
-import type { Address } from '../amm/index.ts'
-import { type Financed, finance, gasOfHops, type Opportunity, planned, TRANSACTION_GAS, withBestLoan } from '../arbitrage/index.ts'
+import type { Address, Pool } from '../amm/index.ts'
+import { type Financed, finance, type Followed, gasOfHops, type Opportunity, planned, TRANSACTION_GAS, withBestLoan } from '../arbitrage/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
 import { MarketSearch, planCycles, type SizedCycle, upperBound } from '../graph/index.ts'
 import type { Hex } from '../ports/chain.ts'
@@ -24,6 +24,8 @@ export interface Detection {
   readonly opportunities: readonly Opportunity[]
   /** Cycles that pay beyond those listed. */
   readonly more: number
+  /** The pending transaction on top of the block, where one was looked at. */
+  readonly follows?: Hex
 }
 
 /** The most that the market of one block held, and what a plan of cycles takes of it; values in native wei, before premiums. */
@@ -44,6 +46,8 @@ const MOST_PUBLISHED = 12
 /** Candidates that are looked at: most share pools with a better one. */
 const MOST_LOOKED_AT = 200
 const MOST_CYCLES_JOINED = 6
+/** Trades that follow one pending transaction. */
+const MOST_FOLLOWING = 3
 
 export interface DetectorOptions {
   market: MarketView
@@ -87,6 +91,44 @@ export class Detector {
       totalCycles: this.cycles,
       opportunities: found.slice(0, MOST_PUBLISHED).map(({ financed }) => this.#opportunity(change, financed)),
       more: Math.max(0, paying - MOST_PUBLISHED),
+    }
+  }
+
+  /**
+   * What pays once `after`, pools as a pending transaction leaves them, holds. The search is lent to that state and put
+   * back: what it finds after the next block is not touched by this.
+   */
+  detectAhead(after: ReadonlyMap<Address, Pool>, follows: Followed, seenAt: number): Detection {
+    const { market, now } = this.#options
+    const { head } = market
+    const { search } = this
+    for (const pool of after.values()) search.update(pool)
+    const { searchedCycles } = search.search(after.keys())
+    const touching = (financed: Financed) => financed.cycles.some(({ hops }) => hops.some((hop) => after.has(hop.pool)))
+    const change: MarketChange = { head, changed: new Set(after.keys()), logs: [], receivedAt: seenAt }
+    const opportunities = this.#finance(change)
+      .filter(({ financed }) => touching(financed))
+      .slice(0, MOST_FOLLOWING)
+      .map(({ financed }) => this.#opportunity(change, financed, follows))
+    for (const address of after.keys()) {
+      const pool = market.pools.get(address)
+      if (pool) search.update(pool)
+      else search.remove(address)
+    }
+    search.search(after.keys())
+    return {
+      genesis: market.manifest.genesis,
+      block: head.number,
+      blockHash: head.hash,
+      blockTime: head.timestamp,
+      receivedAt: seenAt,
+      foundAt: now(),
+      changedPools: after.size,
+      searchedCycles,
+      totalCycles: this.cycles,
+      opportunities,
+      more: 0,
+      follows: follows.hash,
     }
   }
 
@@ -173,14 +215,15 @@ export class Detector {
     return { financed, value: Number(financed.profit) * search.valueOf(startToken) - gas }
   }
 
-  #opportunity(change: MarketChange, { cycles, ...loan }: Financed): Opportunity {
+  #opportunity(change: MarketChange, { cycles, ...loan }: Financed, follows?: Followed): Opportunity {
     return {
-      id: opportunityId(change.head.hash, cycles),
+      id: opportunityId(follows?.hash ?? change.head.hash, cycles),
       block: change.head.number,
       blockHash: change.head.hash,
       token: loan.loan.token,
       cycles: planned(cycles, this.search.pools),
       ...loan,
+      ...(follows ? { follows } : {}),
     }
   }
 }

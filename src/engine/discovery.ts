@@ -1,108 +1,111 @@
-/** Finds the market of a real chain: which pools its factories made for the tokens of its profile. */
+/** Finds the market of a real chain: which pools its exchanges made for the tokens of its profile. */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../amm/index.ts'
-import type { Token } from '../graph/index.ts'
 import type { Chain, Hex } from '../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { polygon } from './chains/polygon.ts'
+import type { ChainProfile } from './chains/profile.ts'
+import { PROFILES } from './chains/profiles.ts'
+import { candidatesOf } from './exchanges.ts'
 import { multicall } from './lenders.ts'
+import { paperExecution } from './paper.ts'
+import type { PoolReaderOptions } from './pool-reader.ts'
+import { describeVaultPools, scanVault } from './vault-pools.ts'
 
-/** A chain as data: another one is another of these. */
-export interface ChainProfile {
-  readonly chainId: number
-  readonly network: string
-  readonly nativeSymbol: string
-  readonly wrappedNative: Address
-  readonly numeraire: Address
-  readonly tokens: readonly Token[]
-  readonly multicall: Address
-  readonly pairFactories: readonly { readonly dex: string; readonly factory: Address; readonly feeBps: number }[]
-  readonly poolFactories: readonly { readonly dex: string; readonly factory: Address; readonly fees: readonly { readonly feePips: number; readonly tickSpacing: number }[] }[]
-  readonly aave?: { readonly pool: Address }
-  readonly balancer?: { readonly vault: Address }
+const aaveAbi = parseAbi(['function ADDRESSES_PROVIDER() view returns (address)', 'function getPriceOracle() view returns (address)'])
+/** Questions about the logs of Balancer's vault, at each start. */
+const MOST_SCANS = 60
+
+export interface DiscoveryOptions extends PoolReaderOptions {
+  /** The chain that is expected; undefined takes any that has a profile. */
+  profile?: ChainProfile
+  /** Creation code of our contract, for simulations on paper. */
+  executorCode: Hex
+  onProgress?(text: string): void
 }
 
-const PROFILES: readonly ChainProfile[] = [polygon]
-
-const factoryAbi = parseAbi(['function getPair(address, address) view returns (address)', 'function getPool(address, address, uint24) view returns (address)'])
-const aaveAbi = parseAbi(['function ADDRESSES_PROVIDER() view returns (address)', 'function getPriceOracle() view returns (address)'])
-
-/** The market of the chain at the other end. Throws `unknown-chain`, `no-pools`, or what the chain throws. */
-export async function discoverMarket(chain: Chain, batchSize: number): Promise<MarketManifest> {
-  const chainId = await chain.chainId()
-  const profile = PROFILES.find((candidate) => candidate.chainId === chainId)
-  if (!profile) {
-    throw new KintsugiError('unknown-chain', `chain ${chainId} has no profile here`, {
-      hint: `known: ${PROFILES.map(({ chainId: id, network }) => `${id} (${network})`).join(', ')}`,
-    })
-  }
+/** The market of the chain at the other end. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the chain throws. */
+export async function discoverMarket(options: DiscoveryOptions): Promise<MarketManifest> {
+  const { chain, batchSize, onProgress = () => undefined } = options
+  const profile = await profileAt(chain, options.profile)
   const [first, head] = await Promise.all([chain.block(0), chain.block('latest')])
-  const candidates = candidatesOf(profile)
+  const candidates = pairsOf(profile).flatMap((pair) => profile.exchanges.flatMap((exchange) => candidatesOf(exchange, pair)))
   const pools: PoolDescriptor[] = []
   for (let start = 0; start < candidates.length; start += batchSize) {
+    onProgress(`${start} of ${candidates.length} questions to factories answered, ${pools.length} pools`)
     const batch = candidates.slice(start, start + batchSize)
     const answers = await multicall(chain, profile.multicall, batch, head.number)
     batch.forEach(({ describe }, index) => {
-      const address = addressOf(answers[index])
-      if (address) pools.push(describe(address))
+      const answer = answers[index]
+      if (answer !== undefined && BigInt(answer) !== 0n) pools.push(describe(answer))
     })
   }
+  pools.push(...(await vaultPools(options, profile, head.number, onProgress)))
   if (pools.length === 0)
-    throw new KintsugiError('no-pools', `the factories of ${profile.network} know no pool of the profile's tokens`, { retry: 'later', hint: 'is the node in sync?' })
-  const { tokens, network, nativeSymbol, wrappedNative, numeraire, balancer } = profile
+    throw new KintsugiError('no-pools', `the exchanges of ${profile.name} know no pool of the profile's tokens`, { retry: 'later', hint: 'is the node in sync?' })
+  const { name, chainId, tokens, nativeSymbol, wrappedNative, numeraire, exchanges } = profile
   const aave = profile.aave && (await aaveMarket(chain, profile.aave.pool, profile.multicall, head.number))
+  const balancer = exchanges.find((exchange) => exchange.kind === 'balancer-v2')
+  const uniswapV4 = exchanges.find((exchange) => exchange.kind === 'uniswap-v4')
+  const venues = { ...(balancer ? { balancer: { vault: balancer.vault } } : {}), ...(uniswapV4 ? { uniswapV4: { manager: uniswapV4.manager } } : {}) }
   return {
     chainId,
     genesis: first.hash,
     genesisBlock: 0,
-    network,
+    network: name,
     nativeSymbol,
     wrappedNative,
     numeraire,
     tokens,
     pools,
+    exchanges,
+    discoveredAt: head.number,
     multicall: profile.multicall,
     startTokens: [wrappedNative, numeraire, ...tokens.map((token) => token.address).filter((address) => address !== wrappedNative && address !== numeraire)],
     ...(aave ? { aave } : {}),
-    ...(balancer ? { balancer } : {}),
+    ...venues,
+    paper: paperExecution(options.executorCode, venues),
   }
 }
 
-interface Candidate {
-  readonly to: Address
-  readonly data: Hex
-  describe(address: Address): PoolDescriptor
+async function profileAt(chain: Chain, expected: ChainProfile | undefined): Promise<ChainProfile> {
+  const chainId = await chain.chainId()
+  if (expected && expected.chainId !== chainId)
+    throw new KintsugiError('wrong-chain', `the node is on chain ${chainId}, ${expected.name} is chain ${expected.chainId}`, {
+      hint: `set ${expected.name.toUpperCase()}_RPC_URL to a node of ${expected.name}`,
+    })
+  const profile = expected ?? PROFILES.find((candidate) => candidate.chainId === chainId)
+  if (profile) return profile
+  throw new KintsugiError('unknown-chain', `chain ${chainId} has no profile here`, { hint: `known: ${PROFILES.map((known) => `${known.chainId} (${known.name})`).join(', ')}` })
 }
 
-function candidatesOf({ tokens, pairFactories, poolFactories }: ChainProfile): Candidate[] {
+function pairsOf({ tokens }: ChainProfile): [Address, Address][] {
   const sorted = tokens.map((token) => token.address).sort()
-  const pairs = sorted.flatMap((a, index) => sorted.slice(index + 1).map((b): [Address, Address] => [a, b]))
-  return pairs.flatMap((pair): Candidate[] => [
-    ...pairFactories.map(({ dex, factory, feeBps }) => ({
-      to: factory,
-      data: encodeFunctionData({ abi: factoryAbi, functionName: 'getPair', args: pair }),
-      describe: (address: Address): PoolDescriptor => ({ kind: 'constant-product', address, dex, tokens: pair, feeBps }),
-    })),
-    ...poolFactories.flatMap(({ dex, factory, fees }) =>
-      fees.map(({ feePips, tickSpacing }) => ({
-        to: factory,
-        data: encodeFunctionData({ abi: factoryAbi, functionName: 'getPool', args: [...pair, feePips] }),
-        describe: (address: Address): PoolDescriptor => ({ kind: 'concentrated', address, dex, tokens: pair, feePips, tickSpacing }),
-      })),
-    ),
-  ])
+  return sorted.flatMap((a, index) => sorted.slice(index + 1).map((b): [Address, Address] => [a, b]))
 }
 
-/** An address from a 32-byte answer; undefined for none and for zero. */
-function addressOf(answer: Hex | undefined): Address | undefined {
-  return answer === undefined || BigInt(answer) === 0n ? undefined : (`0x${answer.slice(-40)}` as Address)
+/** Balancer's, as far back as the node lets us look; a node that does not answer costs only these. */
+async function vaultPools(options: DiscoveryOptions, profile: ChainProfile, head: number, onProgress: (text: string) => void): Promise<PoolDescriptor[]> {
+  const known = new Set(profile.tokens.map((token) => token.address))
+  const described: PoolDescriptor[] = []
+  for (const exchange of profile.exchanges) {
+    if (exchange.kind !== 'balancer-v2') continue
+    const { registrations, scannedFrom, stoppedBy } = await scanVault(options.chain, exchange, known, head, MOST_SCANS)
+    if (stoppedBy) onProgress(`${exchange.dex}: pools since block ${scannedFrom} are known, older ones are not: ${stoppedBy}`)
+    described.push(...(await describeVaultPools(options, profile, exchange, registrations, head)))
+  }
+  return described
 }
 
 async function aaveMarket(chain: Chain, pool: Address, at: Address, block: number): Promise<MarketManifest['aave']> {
   const [provider] = await multicall(chain, at, [{ to: pool, data: encodeFunctionData({ abi: aaveAbi, functionName: 'ADDRESSES_PROVIDER' }) }], block)
-  const registry = provider && addressOf(provider)
+  const registry = addressOf(provider)
   if (!registry) return undefined
   const data = await chain.call({ to: registry, data: encodeFunctionData({ abi: aaveAbi, functionName: 'getPriceOracle' }) }, block)
   return { pool, oracle: decodeFunctionResult({ abi: aaveAbi, functionName: 'getPriceOracle', data }).toLowerCase() as Address }
+}
+
+/** An address from a 32-byte answer; undefined for none and for zero. */
+function addressOf(answer: Hex | undefined): Address | undefined {
+  return answer === undefined || BigInt(answer) === 0n ? undefined : `0x${answer.slice(-40)}`
 }

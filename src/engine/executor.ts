@@ -1,15 +1,20 @@
 /** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, follows it to the books. */
-import { encodeExecute, type ExecuteIntent } from '../intents/index.ts'
 import type { Address } from '../amm/index.ts'
-import { type ChainState, type Decision, intentCycles, judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
-import type { Chain, Head, Hex } from '../ports/chain.ts'
-import type { DecisionRecord, Ledger, Trade } from '../ports/ledger.ts'
-import type { MarketView } from '../ports/market.ts'
+import { type ChainState, type DataFee, type Decision, intentCycles, judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
+import { encodeExecute, type ExecuteIntent } from '../intents/index.ts'
+import type { Chain, Head, Hex, SimulatedCall, Simulation } from '../ports/chain.ts'
+import type { DecisionRecord, Ledger, PaperTrade, Trade } from '../ports/ledger.ts'
+import type { MarketChange, MarketView } from '../ports/market.ts'
+import type { Relay } from '../ports/relay.ts'
 import type { Signer } from '../ports/signer.ts'
 import { messageOf } from '../std/errors.ts'
 import { tradeOf, transferred } from './books.ts'
+import { readDataFee } from './chains/data-fee.ts'
+import type { TradingTerms } from './chains/profile.ts'
 import type { Detection } from './detector.ts'
 import { Experiences } from './experiences.ts'
+import { PaperTrades } from './paper-trades.ts'
+import { type Submitter, submitterOf } from './submission.ts'
 import { Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
@@ -17,10 +22,28 @@ const DEADLINE_SECONDS = 30
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 
+/** Where the time between a block and a transaction goes, in ms since the block was seen: found and told, judged, simulated, then signed, recorded and sent. */
+export interface Stages {
+  readonly told: number
+  readonly judged: number
+  readonly simulated: number
+  readonly sent: number
+}
+
+export interface Sent {
+  readonly decisionId: string
+  readonly hash: Hex
+  readonly block: number
+  /** From the block seen, or the pending transaction that is followed, to the node's answer. */
+  readonly latencyMs: number
+  readonly stages: Stages
+}
+
 export interface ExecutorEvents {
   onDecision(record: DecisionRecord): void
-  onSent(sent: { decisionId: string; hash: Hex; block: number; latencyMs: number }): void
+  onSent(sent: Sent): void
   onTrade(trade: Trade): void
+  onPaperTrade(trade: PaperTrade): void
   /** Something people should know. */
   onNote(note: string): void
   /** A promise of the system was broken: predicted and realised differ although nothing moved. */
@@ -34,6 +57,8 @@ export interface ExecutorOptions {
   signer: Signer
   policies(): Policies
   mode: 'local' | 'paper'
+  terms: TradingTerms
+  relays: readonly Relay[]
   lease: number
   now(): number
   events: ExecutorEvents
@@ -41,9 +66,13 @@ export interface ExecutorOptions {
 
 export class Executor {
   readonly #options: ExecutorOptions
+  readonly #submitter: Submitter
+  readonly #paper: PaperTrades | undefined
   #transactions: Transactions | undefined
   #balance = 0n
-  #settledAt: Hex | undefined
+  #dataFee: DataFee | undefined
+  /** The head for which receipts were looked up, or are being looked up. */
+  #settled: { readonly hash: Hex; readonly done: Promise<void> } | undefined
   #head: Head | undefined
   #draining = false
   /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
@@ -54,11 +83,13 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options
+    this.#submitter = submitterOf(options.terms.submission, options.chain, options.relays)
+    if (options.mode === 'paper') this.#paper = new PaperTrades(options)
   }
 
   /** Takes up open transactions. Throws what the ledger, the signer or the chain throw. */
   async start(): Promise<void> {
-    const { market, chain, ledger, signer, mode, lease, now, events } = this.#options
+    const { market, chain, ledger, signer, mode, terms, lease, now, events } = this.#options
     const { manifest } = market
     if (mode === 'local' && manifest.execution) {
       const account = await signer.account()
@@ -67,6 +98,8 @@ export class Executor {
         chain,
         ledger,
         signer,
+        submitter: this.#submitter,
+        finality: terms.finality,
         genesis: manifest.genesis,
         chainId: manifest.chainId,
         account,
@@ -84,6 +117,7 @@ export class Executor {
       this.#balance = await chain.balance(account, 'latest')
     }
     this.#head = await chain.block('latest')
+    this.#dataFee = await readDataFee(chain, terms.gas, this.#head.number)
   }
 
   get inFlight(): number {
@@ -95,36 +129,43 @@ export class Executor {
     this.#draining = true
   }
 
-  /** A new head: what was mined, what is final. */
+  /** A new head: what was mined, what is final, what gas costs. */
   async onHead(head: Head): Promise<void> {
+    const { chain, market, terms } = this.#options
     await this.#settle(head)
     await this.#exclusive(async () => {
+      this.#dataFee = await readDataFee(chain, terms.gas, head.number)
       await this.#transactions?.finish(head)
-      const account = this.#options.market.manifest.execution?.operator
-      if (account && this.#transactions) this.#balance = await this.#options.chain.balance(account, 'latest')
+      const account = market.manifest.execution?.operator
+      if (account && this.#transactions) this.#balance = await chain.balance(account, 'latest')
     })
   }
 
-  /** A block's opportunities, best first. */
+  /** What a block left of the market: judges what was traded on paper. */
+  async onChange(change: MarketChange): Promise<void> {
+    for (const trade of (await this.#paper?.judge(change)) ?? []) this.#options.events.onPaperTrade(trade)
+  }
+
+  /** A block's opportunities, or those that a pending transaction opens; best first. */
   async onDetection(detection: Detection): Promise<void> {
-    const { market, chain } = this.#options
+    const { market, chain, now } = this.#options
     if (this.#draining || detection.genesis !== market.manifest.genesis || detection.opportunities.length === 0) return
+    const told = now()
     const head = this.#head && this.#head.number >= detection.block ? this.#head : await chain.block(detection.block)
     await this.#settle(head)
     const refused: DecisionRecord[] = []
-    const trades: Promise<void>[] = []
+    const trades: Promise<unknown>[] = []
     const busy = this.#busyPools()
     let inFlight = this.#inFlightNow
     for (const opportunity of detection.opportunities) {
       const record = this.#judge(opportunity, head, busy, inFlight)
-      const { decision } = record
-      if (decision.verdict === 'refuse' || !decision.bid || !this.#transactions) {
-        refused.push(this.#transactions || decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local'))
+      if (record.decision.verdict === 'refuse') {
+        refused.push(record)
         continue
       }
       for (const leg of legsIn(opportunity)) busy.add(leg.pool)
       inFlight++
-      trades.push(this.#trade(record, head, detection.receivedAt).then(() => undefined))
+      trades.push(this.#trade(record, head, { seen: detection.receivedAt, told }))
     }
     await Promise.all(trades)
     await this.#record(refused)
@@ -132,24 +173,23 @@ export class Executor {
 
   /** One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain throws. */
   async request(opportunity: Opportunity, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
-    const { chain } = this.#options
+    const { chain, now } = this.#options
     const head = await chain.block('latest')
     await this.#settle(head)
     const record = this.#judge(opportunity, head, this.#busyPools(), this.#inFlightNow)
-    if (record.decision.verdict === 'trade' && this.#transactions) return this.#trade(record, head, this.#options.now(), dryRun)
-    const refused = record.decision.verdict === 'refuse' ? record : withRule(record, 'paper mode: everything but sending', 'paper', 'local')
-    await this.#record([refused])
-    return { record: refused, hash: undefined }
+    if (record.decision.verdict === 'trade') return this.#trade(record, head, { seen: now(), told: now() }, dryRun)
+    await this.#record([record])
+    return { record, hash: undefined }
   }
 
   #busyPools(): Set<string> {
-    const busy = this.#transactions?.busyPools() ?? new Set<string>()
+    const busy = this.#transactions?.busyPools() ?? new Set<string>(this.#paper?.busyPools())
     for (const pools of this.#leaving.values()) for (const pool of pools) busy.add(pool)
     return busy
   }
 
   get #inFlightNow(): number {
-    return (this.#transactions?.inFlight ?? 0) + this.#leaving.size
+    return (this.#transactions?.inFlight ?? this.#paper?.open ?? 0) + this.#leaving.size
   }
 
   #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlySet<string>, inFlight: number): DecisionRecord {
@@ -162,72 +202,100 @@ export class Executor {
       busyPools,
       nativeRate: this.#nativeRate(opportunity.token),
       learned: this.#experiences.learned,
+      ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
+      revertsAreFree: this.#submitter.revertsAreFree,
     }
     const decision = judge(opportunity, this.#options.policies(), state)
     return { id: opportunity.id, genesis: this.#options.market.manifest.genesis, opportunity, decision, decidedAt: state.now }
   }
 
-  async #trade(record: DecisionRecord, head: Head, since: number, dryRun = false): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+  async #trade(record: DecisionRecord, head: Head, times: { seen: number; told: number }, dryRun = false): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
     this.#leaving.set(
       record.id,
       legsIn(record.opportunity).map((leg) => leg.pool),
     )
     try {
-      return await this.#send(record, head, since, dryRun)
+      return await this.#send(record, head, times, dryRun)
     } finally {
       this.#leaving.delete(record.id)
     }
   }
 
-  async #send(record: DecisionRecord, head: Head, since: number, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
-    const { chain, market, now, events } = this.#options
-    const execution = market.manifest.execution
-    const transactions = this.#transactions
+  async #send(record: DecisionRecord, head: Head, { seen, told }: { seen: number; told: number }, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+    const { market, now, events } = this.#options
+    const account = market.manifest.execution ?? market.manifest.paper
     const bid = record.decision.bid
-    if (!execution || !transactions || !bid) return { record, hash: undefined }
+    let judged = record
+    const stop = async (rule: string, got: string, needed: string, ok = false) => {
+      judged = withRule(judged, rule, got, needed, ok)
+      await this.#record([judged])
+      return { record: judged, hash: undefined }
+    }
+    if (!account || !bid) return stop('paper mode: everything but sending', 'paper', 'local')
     const build = (nonce: number): ExecuteIntent => ({
       type: 'execute',
       chainId: market.manifest.chainId,
-      account: execution.operator,
+      account: account.operator,
       nonce,
       gasLimit: bid.gasLimit,
       maxFeePerGas: bid.maxFeePerGas,
       maxPriorityFeePerGas: bid.maxPriorityFeePerGas,
       lease: this.#options.lease,
-      executor: execution.executor,
+      executor: account.executor,
       ...planOf(record.opportunity, bid.minProfit, head.timestamp + DEADLINE_SECONDS),
     })
-    let judged = record
     try {
-      const call = { from: execution.operator, to: execution.executor, data: encodeExecute(build(0)) }
-      const simulation = await chain.simulate(call)
-      const profit = transferred(simulation.logs, record.opportunity.token, execution.executor, execution.treasury)
+      const decided = now()
+      const simulation = await this.#simulate(record.opportunity, { from: account.operator, to: account.executor, data: encodeExecute(build(0)) })
+      const profit = transferred(simulation.logs, record.opportunity.token, account.executor, account.treasury)
       judged = { ...record, simulation: { succeeded: simulation.succeeded, gasUsed: simulation.gasUsed, profit, ...(simulation.error ? { error: simulation.error } : {}) } }
       const ok = simulation.succeeded && profit >= bid.minProfit
       judged = withRule(judged, 'simulation on the pending block', simulation.error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`, ok)
-      if (!ok || dryRun) {
-        const told = ok ? withRule(judged, 'asked to send', 'a dry run', 'no dry run') : judged
-        await this.#record([told])
-        return { record: told, hash: undefined }
+      if (!ok) return stop('worth sending', 'the simulation says no', 'a simulation that earns')
+      if (dryRun) return stop('asked to send', 'a dry run', 'no dry run')
+      if (!this.#transactions) {
+        const answer = await stop('paper mode: everything but sending', 'paper', 'local')
+        this.#paper?.add(judged)
+        return answer
       }
-      const hash = await transactions.submit(build, judged, head)
+      const simulated = now()
+      const hash = await this.#transactions.submit(build, judged, head, await this.#behind(record.opportunity))
+      const sent = now()
       events.onDecision(judged)
-      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: now() - since })
+      const stages = { told: told - seen, judged: decided - told, simulated: simulated - decided, sent: sent - simulated }
+      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: sent - seen, stages })
       return { record: judged, hash }
     } catch (error) {
-      const failed = withRule(judged, 'sending', messageOf(error), 'signed, recorded and sent')
-      await this.#record([failed])
-      return { record: failed, hash: undefined }
+      return stop('sending', messageOf(error), 'signed, recorded and sent')
     }
   }
 
-  async #settle(head: Head): Promise<void> {
-    await this.#exclusive(async () => {
-      if (this.#settledAt === head.hash || (this.#head && head.number < this.#head.number)) return
-      await this.#transactions?.settle()
-      this.#settledAt = head.hash
-      this.#head = head
+  /** The trade as it would run now: on the pending block, or right behind the transaction that it follows; on paper the contract is made first. */
+  async #simulate({ follows }: Opportunity, call: SimulatedCall): Promise<Simulation> {
+    const { chain, market } = this.#options
+    const { paper, execution } = market.manifest
+    const before: SimulatedCall[] = []
+    if (!execution && paper) before.push({ from: paper.operator, data: paper.create })
+    if (follows) before.push({ from: follows.from, to: follows.to, data: follows.data, value: follows.value, gas: follows.gas })
+    const results = await chain.simulate([...before, call], follows ? 'latest' : 'pending')
+    return results.at(-1) as Simulation
+  }
+
+  /** The signed transaction to stand behind, where it must be handed over together with ours. */
+  async #behind({ follows }: Opportunity): Promise<Hex | undefined> {
+    return follows && this.#submitter.expiresAfter !== undefined ? this.#options.chain.rawTransaction(follows.hash) : undefined
+  }
+
+  /** Looks up receipts, once for each head; what is behind the last head needs none. */
+  #settle(head: Head): Promise<void> {
+    if (this.#settled && (this.#settled.hash === head.hash || (this.#head && head.number < this.#head.number))) return this.#settled.done
+    this.#head = head
+    const done = this.#transactions?.settle() ?? Promise.resolve()
+    this.#settled = { hash: head.hash, done }
+    done.catch(() => {
+      if (this.#settled?.done === done) this.#settled = undefined
     })
+    return done
   }
 
   async #book(trade: Trade): Promise<void> {

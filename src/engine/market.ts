@@ -1,45 +1,39 @@
 /** The market replica: every pool's exact state at the head, from one snapshot and the logs of each block since. */
-import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
-import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
+import type { Address, Pool } from '../amm/index.ts'
 import { priceTokens, type TokenPrice } from '../arbitrage/index.ts'
-import type { Chain, Head, Hex, Log } from '../ports/chain.ts'
+import type { Head, Hex, Log } from '../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { CREATION_EVENTS, createdPool } from './exchanges.ts'
 import { afterEvent, POOL_EVENTS, PoolRegistry } from './pool-events.ts'
+import { type PoolReaderOptions, readPools } from './pool-reader.ts'
+import { describeVaultPools, registrationOf, VAULT_DEPOSIT } from './vault-pools.ts'
 
-const READER: Address = '0x00000000000000000000000000000000000f1e1d'
-const readerAbi = parseAbi(['struct Query { uint8 kind; address at; bytes32 id; int24 tickSpacing; }', 'function read(Query[] queries) view returns (bytes[] state)'])
-/** The reader's names for the kinds of pool. */
-const READER_KIND = { pair: 0, concentrated: 1, algebra: 2, weighted: 3, stable: 4, managed: 5 } as const
-const NO_ID: Hex = `0x${'0'.repeat(64)}`
 /** Blocks whose changes can be undone when the chain reorganises. */
 const UNDO_DEPTH = 64
-const READ_GAS = 2_000_000_000n
-/** Bitmap words that one call may read: bounds the node's work. */
-const WORDS_PER_CALL = 4_000
 /** A gap of more blocks than this is cheaper to read anew than to replay. */
 const LARGEST_GAP = 50
 
-export interface MarketReplicaOptions {
-  chain: Chain
+export interface MarketReplicaOptions extends PoolReaderOptions {
   manifest: MarketManifest
-  /** Runtime code of contracts/src/MarketReader.sol. */
-  readerCode: Hex
-  /** Most pools per read. */
-  batchSize: number
   now(): number
 }
 
 export class MarketReplica implements MarketView {
-  readonly manifest: MarketManifest
+  /** As it was found, and what was made since. */
+  manifest: MarketManifest
   readonly #options: MarketReplicaOptions
   readonly #listeners = new Set<(change: MarketChange) => void>()
-  readonly #descriptors: ReadonlyMap<Address, PoolDescriptor>
+  readonly #descriptors: Map<Address, PoolDescriptor>
   readonly #registry: PoolRegistry
-  readonly #decimals: ReadonlyMap<Address, number>
-  /** The last blocks, with the pools as they were before each. */
-  #past: { readonly head: Head; readonly undo: ReadonlyMap<Address, Pool> }[] = []
+  readonly #tokens: ReadonlySet<Address>
+  /** Up to this block it is known which pools were made. */
+  #createdUpTo: number
+  /** Pools of the vault that are not traded with: of other kinds, or not computed as the vault does. */
+  readonly #passedOver = new Set<Hex>()
+  /** The last blocks, with the pools as they were before each; undefined where there was none. */
+  #past: { readonly head: Head; readonly undo: ReadonlyMap<Address, Pool | undefined> }[] = []
   #pools = new Map<Address, Pool>()
   #head: Head | undefined
   #observedAt = 0
@@ -56,15 +50,17 @@ export class MarketReplica implements MarketView {
     this.manifest = options.manifest
     this.#descriptors = new Map(options.manifest.pools.map((pool) => [pool.address, pool]))
     this.#registry = new PoolRegistry(options.manifest)
-    this.#decimals = new Map(options.manifest.tokens.map((token) => [token.address, token.decimals]))
+    this.#tokens = new Set(options.manifest.tokens.map((token) => token.address))
+    this.#createdUpTo = options.manifest.discoveredAt
   }
 
   /** Reads the market and follows it from there. Throws `chain-unreachable` or `chain-replaced`. */
   async start(): Promise<void> {
     await this.#resync(await this.#options.chain.block('latest'))
     this.#stop = this.#options.chain.watch((head) => {
+      const seen = this.#options.now()
       this.#work = this.#work
-        .then(() => this.#follow(head))
+        .then(() => this.#follow(head, seen))
         .catch((error: Error) => {
           this.#failure = error.message
         })
@@ -78,7 +74,7 @@ export class MarketReplica implements MarketView {
   /** Asks the chain for its head now and catches up where there is a newer one: afterwards `observedAt` is later than this call. */
   async confirm(): Promise<void> {
     const head = await this.#options.chain.block('latest')
-    this.#work = this.#work.then(() => this.#follow(head))
+    this.#work = this.#work.then(() => this.#follow(head, this.#options.now()))
     await this.#work
   }
 
@@ -109,7 +105,7 @@ export class MarketReplica implements MarketView {
     return () => this.#listeners.delete(listener)
   }
 
-  async #follow(head: Head): Promise<void> {
+  async #follow(head: Head, seen: number): Promise<void> {
     const last = this.#head
     if (last && head.hash === last.hash) {
       this.#observedAt = this.#options.now()
@@ -118,13 +114,16 @@ export class MarketReplica implements MarketView {
     const undone = last && (await this.#rollBack(head))
     const base = this.#head
     if (!undone || !base || head.number - base.number > LARGEST_GAP) return this.#resync(head)
-    const logs = await this.#options.chain.logs({ fromBlock: base.number + 1, toBlock: head.number, topics: [POOL_EVENTS] })
-    const undo = new Map<Address, Pool>()
+    const logs = await this.#options.chain.logs({ fromBlock: base.number + 1, toBlock: head.number, topics: [[...POOL_EVENTS, ...CREATION_EVENTS]] })
+    const undo = new Map<Address, Pool | undefined>()
+    await this.#learn(logs, head)
     const changed = this.#apply(logs, undo)
+    await this.#readNew(logs, head, changed, undo)
+    this.#createdUpTo = head.number
     this.#past.push({ head, undo })
     if (this.#past.length > UNDO_DEPTH) this.#past.shift()
     for (const pool of undone) changed.add(pool)
-    this.#advance(head, changed, logs)
+    this.#advance(head, changed, logs, seen)
   }
 
   /**
@@ -142,7 +141,8 @@ export class MarketReplica implements MarketView {
       const before = this.#past.at(-1)?.head
       if (!last || !before) return undefined
       for (const [address, pool] of last.undo) {
-        this.#pools.set(address, pool)
+        if (pool) this.#pools.set(address, pool)
+        else this.#pools.delete(address)
         undone.add(address)
       }
       this.#head = before
@@ -151,17 +151,17 @@ export class MarketReplica implements MarketView {
     return undefined
   }
 
-  #advance(head: Head, changed: ReadonlySet<Address>, logs: readonly Log[]): void {
+  #advance(head: Head, changed: ReadonlySet<Address>, logs: readonly Log[], seen: number): void {
     this.#head = head
     this.#observedAt = this.#options.now()
     this.#failure = undefined
     if (changed.size > 0) this.#prices = undefined
-    const change: MarketChange = { head, changed, logs, receivedAt: this.#observedAt }
+    const change: MarketChange = { head, changed, logs, receivedAt: seen }
     for (const listener of this.#listeners) listener(change)
   }
 
   /** Applies logs in order and returns the pools they changed. */
-  #apply(logs: readonly Log[], undo: Map<Address, Pool>): Set<Address> {
+  #apply(logs: readonly Log[], undo: Map<Address, Pool | undefined>): Set<Address> {
     const changed = new Set<Address>()
     for (const log of logs) {
       const address = this.#registry.poolOf(log)
@@ -175,98 +175,62 @@ export class MarketReplica implements MarketView {
     return changed
   }
 
+  /** Takes up the pools that `logs` say were made. */
+  async #learn(logs: readonly Log[], head: Head): Promise<void> {
+    const { exchanges, balancer } = this.manifest
+    const made = logs.flatMap((log) => createdPool(exchanges, this.#tokens, log) ?? [])
+    const vault = exchanges.find((exchange) => exchange.kind === 'balancer-v2')
+    if (balancer && vault) {
+      const deposits = logs.filter((log) => log.address === balancer.vault && log.topics[0] === VAULT_DEPOSIT && this.#registry.poolOf(log) === log.address).map(registrationOf)
+      const fresh = [...new Map(deposits.map((entry) => [entry.id, entry])).values()].filter(
+        ({ id, tokens }) => !this.#passedOver.has(id) && tokens.every((token) => this.#tokens.has(token)),
+      )
+      for (const { id } of fresh) this.#passedOver.add(id)
+      if (fresh.length > 0) made.push(...(await describeVaultPools(this.#options, this.manifest, vault, fresh, head.number)))
+    }
+    const added = made.filter((pool) => !this.#descriptors.has(pool.address))
+    if (added.length === 0) return
+    for (const pool of added) {
+      this.#descriptors.set(pool.address, pool)
+      this.#registry.add(pool)
+    }
+    this.manifest = { ...this.manifest, pools: [...this.manifest.pools, ...added] }
+  }
+
+  /** Pools that had no state so far and were spoken of: just made, or filled for the first time. */
+  async #readNew(logs: readonly Log[], head: Head, changed: Set<Address>, undo: Map<Address, Pool | undefined>): Promise<void> {
+    const spokenOf = new Set(logs.map((log) => this.#registry.poolOf(log)))
+    const wanted = [...spokenOf].flatMap((address) => (this.#pools.has(address) ? [] : (this.#descriptors.get(address) ?? [])))
+    if (wanted.length === 0) return
+    for (const [address, pool] of await readPools(this.#options, this.manifest, wanted, head.number)) {
+      undo.set(address, undefined)
+      this.#pools.set(address, pool)
+      changed.add(address)
+    }
+  }
+
   async #resync(head: Head): Promise<void> {
-    const { chain, manifest, readerCode, batchSize } = this.#options
-    const genesis = await chain.block(Number(manifest.genesisBlock)).catch(() => undefined)
-    if (genesis?.hash !== manifest.genesis) {
+    const { chain } = this.#options
+    const genesis = await chain.block(Number(this.manifest.genesisBlock)).catch(() => undefined)
+    if (genesis?.hash !== this.manifest.genesis) {
       throw new KintsugiError('chain-replaced', 'the chain is not the one that this market was built on', { retry: 'later' })
     }
-    const fresh = new Map<Address, Pool>()
-    await Promise.all(
-      batches(manifest.pools, batchSize).map(async (batch) => {
-        const data = encodeFunctionData({ abi: readerAbi as Abi, functionName: 'read', args: [batch.map((pool) => queryOf(pool, manifest))] })
-        const result = await chain.call({ to: READER, data, gas: READ_GAS }, head.number, { [READER]: readerCode })
-        const states = decodeFunctionResult({ abi: readerAbi, functionName: 'read', data: result })
-        batch.forEach((descriptor, index) => {
-          const pool = decodePool(descriptor, states[index] as Hex, this.#decimals)
-          if (pool) fresh.set(descriptor.address, pool)
-        })
-      }),
-    )
+    if (head.number > this.#createdUpTo) {
+      const makers = this.manifest.exchanges.map((exchange) => ('factory' in exchange ? exchange.factory : 'manager' in exchange ? exchange.manager : exchange.vault))
+      const topics = [[...CREATION_EVENTS, VAULT_DEPOSIT]]
+      if (makers.length > 0) await this.#learn(await chain.logs({ fromBlock: this.#createdUpTo + 1, toBlock: head.number, address: makers, topics }), head)
+      this.#createdUpTo = head.number
+    }
+    const fresh = await readPools(this.#options, this.manifest, this.manifest.pools, head.number)
     this.#pools = fresh
     this.#past = [{ head, undo: new Map() }]
     this.#prices = undefined
     this.resyncs++
-    this.#advance(head, new Set(fresh.keys()), [])
+    this.#advance(head, new Set(fresh.keys()), [], this.#options.now())
   }
 
   /** The descriptor of a pool of this market. */
   descriptor(pool: Address): PoolDescriptor | undefined {
     return this.#descriptors.get(pool)
   }
-}
-
-function batches(pools: readonly PoolDescriptor[], batchSize: number): PoolDescriptor[][] {
-  const result: PoolDescriptor[][] = []
-  let words = 0
-  for (const pool of pools) {
-    const cost = pool.tickSpacing && pool.engine !== 'algebra' ? Math.ceil(1_774_544 / pool.tickSpacing / 256) : 1
-    const last = result.at(-1)
-    if (last && last.length < batchSize && words + cost <= WORDS_PER_CALL) {
-      last.push(pool)
-      words += cost
-    } else {
-      result.push([pool])
-      words = cost
-    }
-  }
-  return result
-}
-
-const VAULT_STATE = [{ type: 'uint256[]' }, { type: 'uint256[]' }, { type: 'uint256' }, { type: 'uint256' }, { type: 'uint256[]' }] as const
-const PAIR_STATE = [{ type: 'uint112' }, { type: 'uint112' }] as const
-const POOL_STATE = [{ type: 'uint160' }, { type: 'int24' }, { type: 'uint128' }, { type: 'uint24' }, { type: 'int24[]' }, { type: 'int128[]' }, { type: 'uint128[]' }] as const
-
-function queryOf(pool: PoolDescriptor, manifest: MarketManifest) {
-  const [at, id, tickSpacing] = [pool.address, pool.id ?? NO_ID, pool.tickSpacing ?? 0]
-  if (pool.kind === 'constant-product') return { kind: READER_KIND.pair, at, id, tickSpacing }
-  if (pool.kind !== 'concentrated') return { kind: READER_KIND[pool.kind], at, id, tickSpacing }
-  if (pool.engine === 'uniswap-v4') return { kind: READER_KIND.managed, at: manifest.uniswapV4?.manager ?? at, id, tickSpacing }
-  return { kind: pool.engine === 'algebra' ? READER_KIND.algebra : READER_KIND.concentrated, at, id, tickSpacing }
-}
-
-function decodePool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMap<Address, number>): Pool | undefined {
-  if (state === '0x') return undefined
-  const { address, dex, tokens } = descriptor
-  if (descriptor.kind === 'constant-product') {
-    const [reserve0, reserve1] = decodeAbiParameters(PAIR_STATE, state)
-    return { kind: 'constant-product', address, dex, tokens: tokens as ConstantProductPool['tokens'], reserves: [reserve0, reserve1], feeBps: descriptor.feeBps ?? 30 }
-  }
-  if (descriptor.kind !== 'concentrated') return decodeVaultPool(descriptor, state, decimals)
-  const [sqrtPriceX96, tick, liquidity, fee, ticks, nets, grosses] = decodeAbiParameters(POOL_STATE, state)
-  const { engine, tickSpacing, feePips } = descriptor
-  return {
-    kind: 'concentrated',
-    address,
-    dex,
-    tokens: tokens as ConcentratedPool['tokens'],
-    ...(engine ? { engine } : {}),
-    sqrtPriceX96,
-    liquidity,
-    tick,
-    tickSpacing: tickSpacing ?? 1,
-    // Algebra's fee moves, and is read; V4's key names the fee of pools without hooks.
-    feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee,
-    ...(engine === 'uniswap-v4' ? { keyFeePips: feePips as number } : {}),
-    ticks: ticks.map((at, index) => [at, nets[index] as bigint, grosses[index] as bigint] as const),
-  } satisfies ConcentratedPool
-}
-
-function decodeVaultPool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMap<Address, number>): WeightedPool | StablePool {
-  const { address, dex, tokens } = descriptor
-  const [balances, weights, swapFee, amp, factors] = decodeAbiParameters(VAULT_STATE, state)
-  const scalingFactors = factors.length === tokens.length ? factors : tokens.map((token) => 10n ** BigInt(36 - (decimals.get(token) ?? 18)))
-  const shared = { address, dex, tokens, balances, swapFee, scalingFactors }
-  if (descriptor.kind === 'stable') return { kind: 'stable', ...shared, amp, ...(descriptor.invariantRounding ? { invariantRounding: descriptor.invariantRounding } : {}) }
-  return { kind: 'weighted', ...shared, weights, ...(descriptor.powShortcuts ? { powShortcuts: true } : {}) }
 }

@@ -10,6 +10,7 @@ const TOPIC = {
   swap: toEventSelector('Swap(address,address,int256,int256,uint160,uint128,int24)'),
   mint: toEventSelector('Mint(address,address,int24,int24,uint128,uint256,uint256)'),
   burn: toEventSelector('Burn(address,int24,int24,uint128,uint256,uint256)'),
+  initialize: toEventSelector('Initialize(uint160,int24)'),
   /** Algebra. */
   fee: toEventSelector('Fee(uint16)'),
   vaultSwap: toEventSelector('Swap(bytes32,address,address,uint256,uint256)'),
@@ -89,6 +90,13 @@ export function swapIn(pool: Pool, log: Log): { tokenIn: Address; amountIn: bigi
     default:
       return undefined
   }
+}
+
+/** The contract that made a swap, as the pool names its caller; `undefined` for other events. */
+export function swapSender(log: Pick<Log, 'topics'>): Address | undefined {
+  const [topic, first, second] = log.topics
+  if (topic === TOPIC.pairSwap || topic === TOPIC.swap) return first && `0x${first.slice(-40)}`
+  return topic === TOPIC.managedSwap ? second && `0x${second.slice(-40)}` : undefined
 }
 
 const word = (log: Log, index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Address, ConstantProductPool } from '../amm/index.ts'
 import type { Head } from '../ports/chain.ts'
-import { localPolicies } from './policies.ts'
+import { standingPolicies } from './policies.ts'
 import type { RecordedBlock, RecordingHead } from './recording.ts'
 import { Replay } from './replay.ts'
 
@@ -33,6 +33,8 @@ const start: RecordingHead = {
       { address: B, symbol: 'B', decimals: 18 },
     ],
     pools: quiet.map(({ address, kind, dex, tokens, feeBps }) => ({ address, kind, dex, tokens, feeBps })),
+    exchanges: [],
+    discoveredAt: 0,
     startTokens: [A],
     multicall: '0x0',
   },
@@ -43,7 +45,7 @@ const start: RecordingHead = {
 const block = (number: number, pools: RecordedBlock['pools'], winners: RecordedBlock['winners'] = []): RecordedBlock => ({ head: head(number), pools, winners })
 
 function run(blocks: readonly RecordedBlock[], position: 'first' | 'last' = 'last') {
-  const replay = new Replay(start, { policies: localPolicies(), position })
+  const replay = new Replay(start, { policies: standingPolicies(1), position })
   for (const entry of blocks) replay.add(entry)
   return replay.report()
 }
@@ -71,7 +73,7 @@ test('one that the next block closed is missed: by whom is told by the pools the
 })
 
 test('what the policies refuse is counted with the rule', () => {
-  const replay = new Replay(start, { policies: { ...localPolicies(), risk: { ...localPolicies().risk, halted: true } }, position: 'last' })
+  const replay = new Replay(start, { policies: { ...standingPolicies(1), risk: { ...standingPolicies(1).risk, halted: true } }, position: 'last' })
   replay.add(block(2, [gap]))
   replay.add(block(3, []))
   const report = replay.report()

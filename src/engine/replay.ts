@@ -4,9 +4,10 @@
  */
 import type { Address } from '../amm/index.ts'
 import { judge, legsIn, type Opportunity, type Policies } from '../arbitrage/index.ts'
-import { walkCycle } from '../graph/index.ts'
+import type { PaperOutcome } from '../ports/ledger.ts'
 import { Detector } from './detector.ts'
 import { poolOffers } from './lenders.ts'
+import { judgeFill, worthOn } from './paper.ts'
 import { type RecordedBlock, RecordedMarket, type RecordingHead } from './recording.ts'
 
 export interface ReplayOptions {
@@ -21,7 +22,7 @@ export interface ReplayedGap {
   readonly route: readonly Address[]
   /** In native wei, after premium, before gas. */
   readonly promised: number
-  readonly outcome: 'traded' | 'refused' | 'moved away' | 'taken by another'
+  readonly outcome: PaperOutcome | 'refused'
   /** Net of gas where it was traded; what a failed attempt burns where it was not. */
   readonly net: number
   /** Why not, or who won it instead. */
@@ -48,8 +49,6 @@ export interface ReplayReport {
 
 /** On paper the operator always can pay. */
 const PLENTY = 10n ** 24n
-/** Gas of an attempt that reverts, as a share of one that succeeds. */
-const REVERT_SHARE = 0.6
 
 export class Replay {
   readonly #market: RecordedMarket
@@ -121,24 +120,10 @@ export class Replay {
 
   #fill({ winners, head }: RecordedBlock): true {
     for (const { opportunity, gas, promised } of this.#pending) {
-      const route = legsIn(opportunity).map((leg) => leg.pool)
-      const got = this.#worth(opportunity)
-      if (got > gas) {
-        this.#net += got - gas
-        this.#gaps.push({ block: head.number, route, promised, outcome: 'traded', net: got - gas, reason: '' })
-        continue
-      }
-      const burned = gas * REVERT_SHARE
-      this.#net -= burned
-      const winner = winners.filter(({ pools }) => pools.some((pool) => route.includes(pool))).sort((a, b) => b.value - a.value)[0]
-      this.#gaps.push({
-        block: head.number,
-        route,
-        promised,
-        outcome: winner ? 'taken by another' : 'moved away',
-        net: -burned,
-        reason: winner ? `won by ${winner.ours ? 'ourselves, when this was recorded' : winner.account}` : 'orders moved the pools before us',
-      })
+      const worth = worthOn(this.#market.pools, opportunity, this.#market.prices(), this.#market.manifest.wrappedNative)
+      const fill = judgeFill(opportunity, worth, gas, winners)
+      this.#net += fill.net
+      this.#gaps.push({ block: head.number, route: legsIn(opportunity).map((leg) => leg.pool), promised, ...fill })
     }
     this.#pending = []
     return true
@@ -176,16 +161,5 @@ export class Replay {
       this.#gaps.push({ block: change.head.number, route: legsIn(opportunity).map((leg) => leg.pool), promised, outcome: 'refused', net: 0, reason })
     }
     this.#open = stillOpen
-  }
-
-  /** What the plan earns on the present pools, in native wei; below nothing where it would revert. */
-  #worth(opportunity: Opportunity): number {
-    const prices = this.#market.prices()
-    const [rate, native] = [prices.get(opportunity.token)?.rate ?? 0, prices.get(this.#market.manifest.wrappedNative)?.rate ?? 1]
-    const earned = opportunity.cycles.reduce(
-      (sum, { legs, amounts }) => sum + (walkCycle(legs, this.#market.pools, amounts[0] as bigint)?.grossProfit ?? -(amounts[0] as bigint)),
-      0n,
-    )
-    return (Number(earned - opportunity.premium) * rate) / native
   }
 }

@@ -8,6 +8,9 @@ import type { ExecuteIntent, Intent } from '../intents/index.ts'
 import type { Chain, Head, Hex, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../ports/ledger.ts'
 import type { Signer } from '../ports/signer.ts'
+import { finalBlock } from './chains/finality.ts'
+import type { Finality } from './chains/profile.ts'
+import type { Submitter } from './submission.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
 /** Blocks after which a transaction that is not mined is withdrawn by a transfer to ourselves at its nonce. */
@@ -33,6 +36,8 @@ export interface TransactionsOptions {
   account: Address
   /** This executor's lease number. */
   lease: number
+  submitter: Submitter
+  finality: Finality
   now(): number
   onFinal(final: { transaction: TransactionRecord; receipt: Receipt; decision: DecisionRecord | undefined }): Promise<void>
   onNote(note: string): void
@@ -60,7 +65,8 @@ export class Transactions {
     const [mined, highest] = await Promise.all([chain.transactionCount(account, 'latest'), ledger.highestNonce(genesis, account)])
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
     await this.settle()
-    for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record)
+    const { number } = await chain.block('latest')
+    for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record, number)
   }
 
   /** Attempts that are not mined yet. */
@@ -77,8 +83,8 @@ export class Transactions {
     return new Set([...this.#open.values()].filter((open) => !open.receipt).flatMap((open) => open.pools))
   }
 
-  /** Signs, persists and sends. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind. */
-  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head): Promise<Hex> {
+  /** Signs, persists and sends; right behind the signed transaction `behind`, where that can be had. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind. */
+  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, behind?: Hex): Promise<Hex> {
     return this.#inTurn(async () => {
       const nonce = this.#nextNonce
       const intent = build(nonce)
@@ -88,7 +94,10 @@ export class Transactions {
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
       this.#open.set(nonce, { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined })
-      await this.#send(attempt)
+      return attempt
+    }).then(async (attempt) => {
+      // The next one need not wait for the node's answer.
+      await this.#send(attempt, head.number, behind)
       return attempt.hash
     })
   }
@@ -106,22 +115,38 @@ export class Transactions {
 
   /** What follows once receipts are known, off the hot path: bookings, re-sending, withdrawing. */
   async finish(head: Head): Promise<void> {
-    const { chain, onFinal, onNote } = this.#options
+    const { chain, finality, submitter, onFinal, onNote } = this.#options
     if (this.#open.size === 0) return
-    const finalized = await chain.block('finalized')
+    const finalized = await finalBlock(chain, finality, head.number)
     for (const [nonce, open] of [...this.#open].sort(([a], [b]) => a - b)) {
       const { receipt, record } = open
       if (receipt) {
-        if (receipt.blockNumber > finalized.number) continue
+        if (receipt.blockNumber > finalized) continue
         await onFinal({ transaction: record, receipt, decision: open.decision })
         this.#open.delete(nonce)
       } else {
         const last = record.attempts.at(-1)
         const age = head.number - (last?.sentAtBlock ?? head.number)
-        if (age >= STUCK_AFTER_BLOCKS) await this.#inTurn(() => this.#withdraw(open, head)).catch((error) => onNote(`withdrawing nonce ${nonce} failed: ${messageOf(error)}`))
-        else if (age >= 1) await this.#resend(record)
+        if (last?.intent.type === 'execute' && submitter.expiresAfter !== undefined) {
+          if (age >= submitter.expiresAfter) {
+            await this.#inTurn(() => this.#expire(nonce)).catch((error) => onNote(`giving nonce ${nonce} back failed: ${messageOf(error)}`))
+            return
+          }
+          await this.#resend(record, head.number)
+        } else if (age >= STUCK_AFTER_BLOCKS)
+          await this.#inTurn(() => this.#withdraw(open, head)).catch((error) => onNote(`withdrawing nonce ${nonce} failed: ${messageOf(error)}`))
+        else if (age >= 1) await this.#resend(record, head.number)
       }
     }
+  }
+
+  /** What relays did not get mined in time never will be: its nonce is free again, and what was to come after it is void too. */
+  async #expire(nonce: number): Promise<void> {
+    const { ledger, genesis, account } = this.#options
+    const nonces = [...this.#open.keys()].filter((open) => open >= nonce)
+    await ledger.markExpired(genesis, account, nonces)
+    for (const expired of nonces) this.#open.delete(expired)
+    this.#nextNonce = nonce
   }
 
   async #withdraw(open: Open, head: Head): Promise<void> {
@@ -143,7 +168,7 @@ export class Transactions {
     await ledger.recordAttempt(attempt)
     open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
     onNote(`nonce ${open.record.nonce} was not mined for ${STUCK_AFTER_BLOCKS} blocks: withdrawn`)
-    await this.#send(attempt)
+    await this.#send(attempt, head.number)
   }
 
   async #attempt(intent: Intent, decisionId: string | null, head: Head): Promise<NewAttempt> {
@@ -152,18 +177,18 @@ export class Transactions {
     return { genesis, account, nonce: intent.nonce, decisionId, hash, raw, intent, sentAt: now(), sentAtBlock: head.number }
   }
 
-  async #resend(record: TransactionRecord): Promise<void> {
+  async #resend(record: TransactionRecord, head: number): Promise<void> {
     const attempt = record.attempts.at(-1)
-    if (attempt) await this.#send(attempt)
+    if (attempt) await this.#send(attempt, head)
   }
 
   /** A node that refuses what it already has, or what is already mined, is no failure: the receipt will tell. */
-  async #send(attempt: { hash: Hex; raw: Hex }): Promise<void> {
+  async #send({ raw, hash, intent }: Pick<NewAttempt, 'raw' | 'hash' | 'intent'>, head: number, behind?: Hex): Promise<void> {
     try {
-      await this.#options.chain.send(attempt.raw)
+      await this.#options.submitter.send({ raw, hash, type: intent.type, ...(behind ? { behind } : {}) }, head)
     } catch (error) {
       if (!(error instanceof KintsugiError)) throw error
-      this.#options.onNote(`sending ${attempt.hash} was answered: ${error.message}`)
+      this.#options.onNote(`sending ${hash} was answered: ${error.message}`)
     }
   }
 

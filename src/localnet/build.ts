@@ -44,7 +44,8 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
   const vault = deployVault(deployer, plan)
   const manager = deployer.deploy('PoolManager', uniswapV4('PoolManager'), [deployer.account])
   const trader = deployer.deploy('LocalTrader', own('LocalTrader'), [vault, manager])
-  const pools = await buildPools(url, deployer, plan, new UniswapBuilder(deployer, fund, trader, manager), vault, fund)
+  const uniswap = new UniswapBuilder(deployer, fund, trader, manager)
+  const pools = await buildPools(url, deployer, plan, uniswap, vault, fund)
   const { pool: aavePool, oracle, priceSource } = buildAave(deployer, plan, fund)
   const executor = deployer.deploy('KintsugiExecutor', own('KintsugiExecutor'), [accounts.treasury, accounts.operator, accounts.treasury, vault, manager])
   for (const token of plan.snapshot.tokens) fund(token.address, trader, 1n << 100n)
@@ -75,6 +76,8 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
       numeraire: plan.numeraire,
       tokens,
       pools,
+      exchanges: [...uniswap.exchanges, { kind: 'balancer-v2', dex: 'balancer_v2', vault, sinceBlock: Number(genesisBlock) }],
+      discoveredAt: Number(await rpc<Hex>(url, 'eth_blockNumber')),
       startTokens: [...new Set(startTokens)],
       multicall: MULTICALL,
       aave: { pool: aavePool, oracle },

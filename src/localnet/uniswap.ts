@@ -1,7 +1,8 @@
 /** Pools of Uniswap V2, V3 and V4 and of Algebra, through their real factories, with the reserves and positions of the plan. */
 import { type Abi, encodeAbiParameters, encodePacked, getContractAddress, type Hex, keccak256, parseAbi } from 'viem'
 import { type Address, amount0Delta, amount1Delta, type ConcentratedPool, type ConstantProductPool, knownRange, sqrtRatioAtTick } from '../amm/index.ts'
-import type { PoolDescriptor } from '../ports/manifest.ts'
+import { managedPoolId } from '../engine/exchanges.ts'
+import type { Exchange, FeeTier, PoolDescriptor } from '../ports/manifest.ts'
 import { algebra, own, uniswapV2, uniswapV3 } from './artifacts.ts'
 import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
@@ -13,7 +14,6 @@ const v4Abi = parseAbi([
   'struct PoolKey { address currency0; address currency1; uint24 fee; int24 tickSpacing; address hooks; }',
   'function initialize(PoolKey key, uint160 sqrtPriceX96)',
 ])
-const KEY = [{ type: 'address' }, { type: 'address' }, { type: 'uint24' }, { type: 'int24' }, { type: 'address' }] as const
 const NO_HOOKS: Address = '0x0000000000000000000000000000000000000000'
 /** Fee tiers that a V3 factory has from the start, with their tick spacings. */
 const DEFAULT_FEES = new Map([
@@ -21,6 +21,8 @@ const DEFAULT_FEES = new Map([
   [3000, 60],
   [10_000, 200],
 ])
+
+const DEFAULT_TIERS: readonly FeeTier[] = [...DEFAULT_FEES].map(([feePips, tickSpacing]) => ({ feePips, tickSpacing }))
 
 /** Builds pools for one market; each exchange's factory is deployed when its first pool is. */
 export class UniswapBuilder {
@@ -31,6 +33,8 @@ export class UniswapBuilder {
   readonly #traderAbi = own('LocalTrader').abi as Abi
   readonly #factories = new Map<string, Address>()
   readonly #enabled = new Set<string>()
+  /** What was deployed, as makers of further pools. */
+  readonly exchanges: Exchange[] = []
 
   constructor(deployer: Deployer, fund: Fund, trader: Address, manager: Address) {
     this.#deployer = deployer
@@ -41,7 +45,11 @@ export class UniswapBuilder {
 
   pair(pool: ConstantProductPool): PoolDescriptor {
     const [token0, token1] = pool.tokens
-    const factory = this.#factory(`${pool.dex} ${pool.feeBps}`, () => this.#deployer.deploy(`factory of ${pool.dex}`, uniswapV2('UniswapV2Factory'), [this.#deployer.account]))
+    const factory = this.#factory(`${pool.dex} ${pool.feeBps}`, () => {
+      const made = this.#deployer.deploy(`factory of ${pool.dex}`, uniswapV2('UniswapV2Factory'), [this.#deployer.account])
+      this.exchanges.push({ kind: 'uniswap-v2', dex: pool.dex, factory: made, feeBps: pool.feeBps })
+      return made
+    })
     this.#deployer.call(factory, pairAbi, 'createPair', [token0, token1])
     const address = create2(factory, keccak256(encodePacked(['address', 'address'], [token0, token1])), uniswapV2('UniswapV2Pair').bytecode)
     this.#fund(token0, address, pool.reserves[0])
@@ -69,7 +77,11 @@ export class UniswapBuilder {
     // A factory knows one spacing for a fee: an exchange with another gets a factory of its own.
     const usual = DEFAULT_FEES.get(pool.feePips)
     const factoryKey = `${pool.dex} v3 ${usual === undefined || usual === pool.tickSpacing ? '' : pool.tickSpacing}`
-    const factory = this.#factory(factoryKey, () => this.#deployer.deploy(`factory of ${pool.dex}`, uniswapV3('UniswapV3Factory')))
+    const factory = this.#factory(factoryKey, () => {
+      const made = this.#deployer.deploy(`factory of ${pool.dex}`, uniswapV3('UniswapV3Factory'))
+      this.exchanges.push({ kind: 'uniswap-v3', dex: pool.dex, factory: made, fees: DEFAULT_TIERS })
+      return made
+    })
     const feeKey = `${factory} ${pool.feePips}`
     if (usual === undefined && !this.#enabled.has(feeKey)) {
       this.#deployer.call(factory, v3Abi, 'enableFeeAmount', [pool.feePips, pool.tickSpacing])
@@ -90,7 +102,9 @@ export class UniswapBuilder {
       // The two name each other: the factory comes right after the deployer of its pools.
       const poolDeployer = this.#deployer.deploy(`pool deployer of ${pool.dex}`, algebra('AlgebraPoolDeployer'), [this.#deployer.nextAddress(1)])
       this.#factories.set(`${key} deployer`, poolDeployer)
-      return this.#deployer.deploy(`factory of ${pool.dex}`, algebra('AlgebraFactory'), [poolDeployer])
+      const made = this.#deployer.deploy(`factory of ${pool.dex}`, algebra('AlgebraFactory'), [poolDeployer])
+      this.exchanges.push({ kind: 'algebra', dex: pool.dex, factory: made })
+      return made
     })
     this.#deployer.call(factory, algebraAbi, 'createPool', [token0, token1, '0x'])
     const salt = keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'address' }], [token0, token1]))
@@ -106,7 +120,8 @@ export class UniswapBuilder {
     const key = { currency0: pool.tokens[0], currency1: pool.tokens[1], fee: pool.feePips, tickSpacing: pool.tickSpacing, hooks: NO_HOOKS }
     this.#deployer.call(this.#manager, v4Abi, 'initialize', [key, pool.sqrtPriceX96])
     for (const [lower, upper, liquidity] of this.#positions(pool)) this.#deployer.call(this.#trader, this.#traderAbi, 'addManagedLiquidity', [key, lower, upper, liquidity])
-    return keccak256(encodeAbiParameters(KEY, [key.currency0, key.currency1, key.fee, key.tickSpacing, key.hooks]))
+    if (!this.exchanges.some((exchange) => exchange.kind === 'uniswap-v4')) this.exchanges.push({ kind: 'uniswap-v4', dex: pool.dex, manager: this.#manager, fees: DEFAULT_TIERS })
+    return managedPoolId(pool.tokens, pool.feePips, pool.tickSpacing)
   }
 
   /** Positions that add up to the pool's liquidity, one for each stretch between its ticks or the one range that is known; the trader gets what they cost. */

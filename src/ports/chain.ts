@@ -2,7 +2,7 @@
 import type { Address } from '../amm/index.ts'
 
 export type Hex = `0x${string}`
-export type BlockTag = number | 'latest' | 'pending' | 'finalized'
+export type BlockTag = number | 'latest' | 'pending' | 'safe' | 'finalized'
 
 export interface Head {
   readonly number: number
@@ -32,6 +32,8 @@ export interface Receipt {
   readonly transactionIndex: number
   readonly gasUsed: bigint
   readonly effectiveGasPrice: bigint
+  /** What a rollup took for the data beside the gas, in wei; 0 elsewhere. */
+  readonly dataFee: bigint
   readonly logs: readonly Log[]
 }
 
@@ -47,6 +49,29 @@ export interface LogFilter {
   readonly toBlock: number
   readonly address?: Address | readonly Address[]
   readonly topics?: readonly (Hex | null | readonly Hex[])[]
+}
+
+/** A call of a simulated block; without `to` it makes a contract. */
+export interface SimulatedCall {
+  readonly from: Address
+  readonly to?: Address
+  readonly data: Hex
+  readonly gas?: bigint
+  /** In wei. */
+  readonly value?: bigint
+}
+
+/** A transaction that waits to be mined. */
+export interface PendingTransaction {
+  readonly hash: Hex
+  readonly from: Address
+  /** Null where it makes a contract. */
+  readonly to: Address | null
+  readonly data: Hex
+  readonly value: bigint
+  readonly gas: bigint
+  readonly maxFeePerGas: bigint
+  readonly maxPriorityFeePerGas: bigint
 }
 
 export interface Simulation {
@@ -78,8 +103,8 @@ export interface Chain {
   logs(filter: LogFilter): Promise<Log[]>
   /** `code` lends code to addresses for this call only. */
   call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
-  /** Runs a transaction on top of the pending block. */
-  simulate(call: Call & { from: Address }): Promise<Simulation>
+  /** Runs calls one after another in a block on top of the pending or the last one. */
+  simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]>
   balance(account: Address, tag: BlockTag): Promise<bigint>
   transactionCount(account: Address, tag: BlockTag): Promise<number>
   send(raw: Hex): Promise<Hex>
@@ -90,5 +115,9 @@ export interface Chain {
   endpoints?(): readonly EndpointStatus[]
   /** Calls `onHead` for each new block and `onLink` when the connection comes or goes. Returns how to stop. */
   watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void
+  /** Calls `onTransaction` for each transaction that the node hears of, where it tells. Returns how to stop. */
+  watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void
+  /** A transaction as it was signed; undefined where the node does not have it. */
+  rawTransaction(hash: Hex): Promise<Hex | undefined>
   close(): void
 }

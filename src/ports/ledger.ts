@@ -14,8 +14,8 @@ export interface DecisionRecord {
   readonly simulation?: { readonly succeeded: boolean; readonly gasUsed: bigint; readonly profit: bigint; readonly error?: string }
 }
 
-/** `open` until final: a nonce is settled when one of its attempts is, or when its chain is gone. */
-export type TransactionStatus = 'open' | 'final' | 'lost'
+/** `open` until final: a nonce is settled when one of its attempts is, or when its chain is gone; `expired`: it was not used, and is used again. */
+export type TransactionStatus = 'open' | 'final' | 'lost' | 'expired'
 
 export interface TransactionRecord {
   readonly genesis: Hex
@@ -64,6 +64,32 @@ export interface Trade {
   readonly gasCost: bigint
   readonly predictedAtBlock: number
   readonly bookedAt: number
+}
+
+/** What became of a trade on paper, judged by the next block. */
+export type PaperOutcome = 'traded' | 'moved away' | 'taken by another'
+
+export interface PaperTrade {
+  readonly decisionId: string
+  readonly genesis: Hex
+  /** The block that judged it. */
+  readonly block: number
+  readonly route: string
+  readonly symbol: string
+  readonly decimals: number
+  readonly predictedProfit: bigint
+  readonly outcome: PaperOutcome
+  /** In native wei: what it would have earned net of gas, or what the failed attempt would have burned. */
+  readonly netNative: number
+  /** Why not, or who won it instead. */
+  readonly reason: string
+  readonly judgedAt: number
+}
+
+export interface PaperTotals {
+  readonly trades: number
+  readonly netNative: number
+  readonly outcomes: Readonly<Record<string, number>>
 }
 
 export interface TradeTotals {
@@ -131,8 +157,13 @@ export interface Ledger {
   /** Books a final transaction; a second booking of the same hash changes nothing. Returns whether it was new. */
   book(trade: Trade): Promise<boolean>
   markLost(genesis: Hex): Promise<number>
+  markExpired(genesis: Hex, account: Address, nonces: readonly number[]): Promise<void>
   trades(page: Page & { genesis?: Hex; token?: Address }): Promise<Trade[]>
   totals(genesis?: Hex): Promise<TradeTotals>
+  /** Paper trades are kept apart from those that moved money; a second one of a decision changes nothing. */
+  recordPaperTrades(trades: readonly PaperTrade[]): Promise<void>
+  paperTrades(page: Page): Promise<PaperTrade[]>
+  paperTotals(genesis?: Hex): Promise<PaperTotals>
   /** The greatest block number in the ledger, or 0. */
   highestBlock(): Promise<number>
   recordChain(chain: { genesis: Hex; chainId: number; network: string; firstBlock: number; seenAt: number }): Promise<void>

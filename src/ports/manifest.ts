@@ -23,6 +23,21 @@ export interface PoolDescriptor {
   readonly reference?: Address
 }
 
+/** A fee that a factory allows, in hundredths of a basis point, with the spacing of its pools' ticks. */
+export interface FeeTier {
+  readonly feePips: number
+  readonly tickSpacing: number
+}
+
+/** Who makes pools. Its events tell of new ones. */
+export type Exchange =
+  | { readonly kind: 'uniswap-v2'; readonly dex: string; readonly factory: Address; readonly feeBps: number }
+  | { readonly kind: 'uniswap-v3'; readonly dex: string; readonly factory: Address; readonly fees: readonly FeeTier[] }
+  | { readonly kind: 'algebra'; readonly dex: string; readonly factory: Address }
+  | { readonly kind: 'uniswap-v4'; readonly dex: string; readonly manager: Address; readonly fees: readonly FeeTier[] }
+  /** No pool before `sinceBlock`. */
+  | { readonly kind: 'balancer-v2'; readonly dex: string; readonly vault: Address; readonly sinceBlock: number }
+
 export interface MarketManifest {
   readonly chainId: number
   /** Hash and number of the first block: they tell one local chain from the next. */
@@ -36,6 +51,10 @@ export interface MarketManifest {
   readonly numeraire: Address
   readonly tokens: readonly Token[]
   readonly pools: readonly PoolDescriptor[]
+  /** Where new pools come from. */
+  readonly exchanges: readonly Exchange[]
+  /** Pools made in later blocks are not among `pools` yet. */
+  readonly discoveredAt: number
   /** Tokens in which profit is wanted, best first. */
   readonly startTokens: readonly Address[]
   readonly multicall: Address
@@ -44,4 +63,6 @@ export interface MarketManifest {
   readonly uniswapV4?: { readonly manager: Address }
   /** Our contract and its accounts; absent where nothing may be sent. */
   readonly execution?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
+  /** The same where it is not deployed: simulations make it first, by the operator's first transaction. */
+  readonly paper?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address; readonly create: `0x${string}` }
 }

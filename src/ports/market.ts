@@ -8,7 +8,7 @@ export interface MarketChange {
   readonly head: Head
   readonly changed: ReadonlySet<Address>
   readonly logs: readonly Log[]
-  /** When the change was complete here, in ms since 1970. */
+  /** When its head was seen here, in ms since 1970. */
   readonly receivedAt: number
 }
 

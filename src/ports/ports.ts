@@ -7,6 +7,7 @@ import type { FleetControl } from './fleet.ts'
 import type { Ledger } from './ledger.ts'
 import type { MarketView } from './market.ts'
 import type { MetricsSource } from './metrics.ts'
+import type { Relay } from './relay.ts'
 import type { Signer } from './signer.ts'
 
 /** Loans to be had now. */
@@ -21,6 +22,8 @@ export interface Ports {
   ledger: Ledger
   bus: Bus
   signer: Signer
+  /** None where none are configured. */
+  relays: readonly Relay[]
   fleet: FleetControl
   metrics: MetricsSource
 }

@@ -12,5 +12,7 @@ export interface Signed {
 export interface Signer {
   account(): Promise<Address>
   sign(intent: Intent): Promise<Signed>
+  /** Says who asks, to a relay: signs 32 bytes as a message, with a key that holds nothing and signs no transaction. */
+  identify(digest: Hex): Promise<{ account: Address; signature: Hex }>
   close(): void
 }

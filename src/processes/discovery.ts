@@ -1,10 +1,11 @@
 /** Finds the market of a real chain and writes it down for the others; tries again until it can. */
 import { renameSync, writeFileSync } from 'node:fs'
+import { PROFILES } from '../engine/chains/profiles.ts'
 import { discoverMarket } from '../engine/discovery.ts'
 import { backoffDelay } from '../std/backoff.ts'
 import { messageOf } from '../std/errors.ts'
 import { type FromChild, HEARTBEAT_MS } from '../supervisor/protocol.ts'
-import { PortSet, processEnvironment } from './environment.ts'
+import { executorCode, marketReaderCode, PortSet, processEnvironment } from './environment.ts'
 import { files } from './run-plan.ts'
 
 const environment = processEnvironment('discovery')
@@ -12,6 +13,7 @@ const { plan, log } = environment
 const send = (message: FromChild) => process.connected && process.send?.(message)
 let state = 'asking the chain for its pools'
 const RETRY = { firstMs: 500, mostMs: 15_000 }
+const AGAIN_MS = 6 * 3_600_000
 
 const beat = () => send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id: 'discovery', ready: state === 'ready', ...(state === 'ready' ? {} : { reason: state }) }] })
 setInterval(beat, HEARTBEAT_MS)
@@ -21,14 +23,33 @@ process.on('SIGTERM', stop)
 process.on('SIGINT', () => undefined)
 process.on('disconnect', stop)
 
+/** Writes the market down. Replicas learn of new pools by themselves; a later reading saves those that start later the way. */
+async function discover(onProgress: (text: string) => void): Promise<void> {
+  const manifest = await discoverMarket({
+    chain,
+    readerCode: marketReaderCode(),
+    executorCode: executorCode(),
+    batchSize: plan.settings.batchSize,
+    ...(profile ? { profile } : {}),
+    onProgress: (text) => {
+      log.info({}, text)
+      onProgress(text)
+    },
+  })
+  const { manifest: path } = files(plan.dataFolder)
+  writeFileSync(`${path}.new`, JSON.stringify(manifest, null, 1))
+  renameSync(`${path}.new`, path)
+  log.info({ network: manifest.network, pools: manifest.pools.length }, 'the market is known')
+}
+
+const profile = PROFILES.find(({ name }) => name === plan.chain)
 const chain = await new PortSet(environment, new AbortController().signal).open('chain')
 for (let attempt = 1; state !== 'ready'; attempt++) {
   try {
-    const manifest = await discoverMarket(chain, plan.settings.batchSize)
-    const { manifest: path } = files(plan.dataFolder)
-    writeFileSync(`${path}.new`, JSON.stringify(manifest, null, 1))
-    renameSync(`${path}.new`, path)
-    log.info({ network: manifest.network, pools: manifest.pools.length }, 'the market is known')
+    await discover((text) => {
+      state = text
+      beat()
+    })
     state = 'ready'
   } catch (error) {
     state = messageOf(error)
@@ -37,3 +58,6 @@ for (let attempt = 1; state !== 'ready'; attempt++) {
   }
   beat()
 }
+setInterval(() => {
+  discover(() => undefined).catch((error) => log.warn({ error: messageOf(error) }, 'the market was not read again'))
+}, AGAIN_MS)

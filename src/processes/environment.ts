@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import pino from 'pino'
 import { HubBus } from '../adapters/bus/hub-client.ts'
 import { RedisBus } from '../adapters/bus/redis.ts'
-import type { Chain } from '../ports/chain.ts'
+import type { Chain, Hex } from '../ports/chain.ts'
 import { endpointName, FailoverChain } from '../adapters/chain/failover.ts'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
+import { JsonRpcRelay } from '../adapters/chain/relay.ts'
 import { fleetControl } from '../adapters/fleet/control.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
 import { metricsSource } from '../adapters/metrics/prometheus.ts'
 import { ProcessSigner } from '../adapters/signer/process-signer.ts'
+import { rpcVariable } from '../engine/chains/names.ts'
 import { MarketReplica } from '../engine/market.ts'
 import { LoanBook } from '../engine/loan-book.ts'
 import type { Log } from '../mcp/define.ts'
@@ -58,11 +60,20 @@ export function ledgerUrl(plan: RunPlan): string {
 function openChain({ plan, log }: Pick<Environment, 'plan' | 'log'>): Chain {
   const timeoutMs = plan.settings.requestTimeoutMs
   if (plan.external.chain) {
-    const endpoints = (process.env.POLYGON_RPC_URL as string).split(',').map((url) => ({ name: endpointName(url.trim()), chain: new JsonRpcChain({ url: url.trim(), timeoutMs }) }))
+    const endpoints = (process.env[rpcVariable(plan.chain)] as string)
+      .split(',')
+      .map((url) => ({ name: endpointName(url.trim()), chain: new JsonRpcChain({ url: url.trim(), timeoutMs }) }))
     return new FailoverChain(endpoints, { budget: plan.settings.rpcBudget, now: Date.now, random: Math.random, onNote: (note) => log.warn({}, note) })
   }
   return new JsonRpcChain({ url: `ws://127.0.0.1:${plan.chainPort}`, httpUrl: `http://127.0.0.1:${plan.chainPort}`, timeoutMs })
 }
+
+const artifact = (name: string) => JSON.parse(readFileSync(join(packageRoot(), 'contracts/artifacts', `${name}.json`), 'utf8')) as { bytecode: Hex; deployedBytecode: Hex }
+
+/** Runtime code of contracts/src/MarketReader.sol. */
+export const marketReaderCode = (): Hex => artifact('MarketReader').deployedBytecode
+/** Creation code of contracts/src/KintsugiExecutor.sol, without what its constructor is told. */
+export const executorCode = (): Hex => artifact('KintsugiExecutor').bytecode
 
 export function openBus(plan: RunPlan, redisUrl = process.env.REDIS_URL): Bus {
   return plan.external.redis ? new RedisBus(redisUrl as string) : new HubBus(socketPath(plan.dataFolder, 'hub'))
@@ -133,6 +144,8 @@ export class PortSet {
         return this.#market()
       case 'loans':
         return this.#loans()
+      case 'relays':
+        return this.#relays()
       case 'fleet':
         return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, token })
       case 'metrics':
@@ -155,7 +168,7 @@ export class PortSet {
   async #market(): Promise<MarketReplica> {
     const { plan } = this.#environment
     const chain = await this.open('chain')
-    const readerCode = JSON.parse(readFileSync(join(packageRoot(), 'contracts/artifacts/MarketReader.json'), 'utf8')).deployedBytecode
+    const readerCode = marketReaderCode()
     for (;;) {
       this.#signal.throwIfAborted()
       try {
@@ -173,6 +186,16 @@ export class PortSet {
     }
   }
 
+  /** Private relays, which are told who asks by the signer: with a key of their own that holds nothing. */
+  async #relays(): Promise<Ports['relays']> {
+    const { plan } = this.#environment
+    if (!plan.external.relays) return []
+    const signer = await this.open('signer')
+    return (process.env.RELAY_URLS as string)
+      .split(',')
+      .map((url) => new JsonRpcRelay({ url: url.trim(), name: endpointName(url.trim()), timeoutMs: plan.settings.requestTimeoutMs, identify: (digest) => signer.identify(digest) }))
+  }
+
   async #loans(): Promise<Ports['loans']> {
     const [market, chain] = await Promise.all([this.open('market'), this.open('chain')])
     const book = new LoanBook(chain, market)
@@ -184,4 +207,4 @@ export class PortSet {
 
 /** On paper nothing is signed, so no process holds a key. */
 const refuse = () => Promise.reject(new KintsugiError('signer-refused', 'nothing is signed in paper mode'))
-const noSigner: Ports['signer'] = { account: refuse, sign: refuse, close: () => undefined }
+const noSigner: Ports['signer'] = { account: refuse, sign: refuse, identify: refuse, close: () => undefined }

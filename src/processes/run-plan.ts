@@ -15,6 +15,8 @@ export interface RunPlan {
   readonly isolation: 'cell' | 'process'
   readonly portOffset: number
   readonly mode: 'local' | 'paper'
+  /** The profile's name; `local` for the embedded chain. */
+  readonly chain: string
   readonly startedAt: number
   /** Rises with each start on this data folder. */
   readonly lease: number
@@ -23,9 +25,9 @@ export interface RunPlan {
   readonly ports: Readonly<Record<string, number>>
   readonly chainPort: number
   readonly databasePort: number
-  readonly settings: Omit<Settings, 'databaseUrl' | 'redisUrl' | 'amqpUrl' | 'polygonRpcUrl'>
+  readonly settings: Omit<Settings, 'databaseUrl' | 'redisUrl' | 'amqpUrl' | 'rpcUrls' | 'relayUrls'>
   /** Whether each is given by the environment; the values themselves stay there. */
-  readonly external: { readonly database: boolean; readonly redis: boolean; readonly amqp: boolean; readonly chain: boolean }
+  readonly external: { readonly database: boolean; readonly redis: boolean; readonly amqp: boolean; readonly chain: boolean; readonly relays: boolean }
   readonly local: {
     readonly seed: number
     readonly blockSeconds: number

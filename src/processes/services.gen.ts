@@ -17,8 +17,8 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'mcp_defi_analyzer_server': ['market', 'loans'],
   'mcp_coordinator_server': ['fleet', 'ledger'],
   'flash_loan_mcp_mcp_server': ['market', 'chain'],
-  'arbitrage_detector': ['market', 'loans', 'bus'],
-  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer'],
+  'arbitrage_detector': ['market', 'loans', 'bus', 'chain'],
+  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'],
   'coordination_system': ['fleet', 'ledger', 'chain', 'bus'],
   'dashboard': ['fleet', 'ledger', 'chain', 'bus'],
 }

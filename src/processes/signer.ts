@@ -17,7 +17,7 @@ const ETHER = 10n ** 18n
 const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
 
 const dataFolder = process.env.KINTSUGI_DATA as string
-const { operator, treasury } = openKeys()
+const { operator, treasury, identity } = openKeys()
 if (process.argv.includes('--accounts')) {
   process.stdout.write(`${JSON.stringify({ operator: operator.address.toLowerCase(), treasury })}\n`)
   process.exit(0)
@@ -25,6 +25,7 @@ if (process.argv.includes('--accounts')) {
 const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
 const parts = {
   account: operator,
+  identity,
   journal,
   now: Date.now,
   policy: () => {

@@ -28,6 +28,8 @@ function keyFile(folder: string, name: string): PrivateKeyAccount {
 export interface LocalKeys {
   operator: PrivateKeyAccount
   treasury: Address
+  /** Who we are to relays; holds nothing. */
+  identity: PrivateKeyAccount
 }
 
 /** The operator (from `given`, where a key was handed over) and the treasury of the embedded chain. */
@@ -35,5 +37,5 @@ export function localKeys(dataFolder: string, given?: string): LocalKeys {
   const folder = join(dataFolder, 'keys')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const operator = given === undefined ? keyFile(folder, 'operator') : parseKey(given, 'ARBITRAGE_PRIVATE_KEY')
-  return { operator, treasury: keyFile(folder, 'treasury').address.toLowerCase() as Address }
+  return { operator, treasury: keyFile(folder, 'treasury').address.toLowerCase() as Address, identity: keyFile(folder, 'relay') }
 }

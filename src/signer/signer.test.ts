@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseTransaction, recoverTransactionAddress } from 'viem'
+import { keccak256, parseTransaction, recoverMessageAddress, recoverTransactionAddress } from 'viem'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Intent } from '../intents/index.ts'
 import { SignerJournal } from './journal.ts'
@@ -11,7 +11,7 @@ import { answer } from './signer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-signer-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const { operator, treasury } = localKeys(folder)
+const { operator, treasury, identity } = localKeys(folder)
 const account = operator.address.toLowerCase() as `0x${string}`
 const NOW = 1_000_000_000
 const policy: SignerPolicy = { chainId: 31_337, account, executor: `0x${'e'.repeat(40)}`, maxGasCost: 1_000n, maxGasCostPerWindow: 1_500n, windowMs: 60_000, maxDeadlineAhead: 60 }
@@ -104,13 +104,22 @@ describe('journal', () => {
 })
 
 describe('answers', () => {
-  const parts = () => ({ account: operator, policy: () => policy, journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW), now: () => NOW })
+  const parts = () => ({ account: operator, identity, policy: () => policy, journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW), now: () => NOW })
 
   test('a signature is by the account, over the contract call and nothing else', async () => {
     const reply = await answer({ id: 1, op: 'sign', intent: execute }, parts())
     if (!('raw' in reply)) throw new Error(JSON.stringify(reply))
     expect((await recoverTransactionAddress({ serializedTransaction: reply.raw as never })).toLowerCase()).toBe(account)
     expect(parseTransaction(reply.raw)).toMatchObject({ to: policy.executor, nonce: 3, chainId: 31_337, gas: 100n })
+  })
+
+  test('to relays it speaks with a key of its own, over digests as text and nothing else', async () => {
+    const digest = keccak256('0x01')
+    const reply = await answer({ id: 1, op: 'identify', digest }, parts())
+    if (!('signature' in reply)) throw new Error(JSON.stringify(reply))
+    expect(await recoverMessageAddress({ message: digest, signature: reply.signature })).toBe(identity.address)
+    expect(identity.address).not.toBe(operator.address)
+    expect(await answer({ id: 2, op: 'identify', digest: 'pay me' }, parts())).toMatchObject({ error: { code: 'signer-refused' } })
   })
 
   test('a refusal leaves nothing in the journal', async () => {

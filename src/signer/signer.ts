@@ -7,11 +7,17 @@ import { type ErrorReport, KintsugiError, toErrorReport } from '../std/errors.ts
 import type { SignerJournal } from './journal.ts'
 import { refusalOf, type SignerPolicy } from './policy.ts'
 
-export type SignerRequest = { id: number; op: 'account' } | { id: number; op: 'sign'; intent: unknown }
-export type SignerAnswer = { id: number; account: string } | { id: number; raw: Hex; hash: Hex } | { id: number; error: ErrorReport }
+export type SignerRequest = { id: number; op: 'account' } | { id: number; op: 'sign'; intent: unknown } | { id: number; op: 'identify'; digest: unknown }
+export type SignerAnswer =
+  | { id: number; account: string }
+  | { id: number; raw: Hex; hash: Hex }
+  | { id: number; account: string; signature: Hex }
+  | { id: number; error: ErrorReport }
 
 export interface SignerParts {
   account: PrivateKeyAccount
+  /** Who we are to relays. */
+  identity: PrivateKeyAccount
   policy(): SignerPolicy
   journal: SignerJournal
   now(): number
@@ -21,6 +27,12 @@ export interface SignerParts {
 export async function answer(request: SignerRequest, parts: SignerParts): Promise<SignerAnswer> {
   try {
     if (request.op === 'account') return { id: request.id, account: parts.account.address.toLowerCase() }
+    if (request.op === 'identify') {
+      const { digest } = request
+      if (typeof digest !== 'string' || !/^0x[0-9a-f]{64}$/.test(digest)) throw new KintsugiError('signer-refused', 'digest: expected 32 bytes as 64 hexadecimal digits')
+      // As text, after the prefix of messages: it can never be a transaction, and the key holds nothing.
+      return { id: request.id, account: parts.identity.address, signature: await parts.identity.signMessage({ message: digest }) }
+    }
     const parsed = intentSchema.safeParse(request.intent)
     if (!parsed.success) {
       const issue = parsed.error.issues[0]

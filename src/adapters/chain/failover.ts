@@ -1,5 +1,5 @@
 /** Several nodes as one: calls go to the first that is well and has calls left, transactions to all, heads come from whoever is first. */
-import type { BlockTag, Call, Chain, ChainLink, EndpointStatus, Head, Hex, Log, LogFilter, Receipt, Simulation } from '../../ports/chain.ts'
+import type { BlockTag, Call, Chain, ChainLink, EndpointStatus, Head, Hex, Log, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
 import type { Address } from '../../amm/index.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../../std/errors.ts'
@@ -88,7 +88,8 @@ export class FailoverChain implements Chain {
   block = (tag: BlockTag) => this.#ask((chain) => chain.block(tag))
   logs = (filter: LogFilter): Promise<Log[]> => this.#ask((chain) => chain.logs(filter))
   call = (call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>) => this.#ask((chain) => chain.call(call, tag, code))
-  simulate = (call: Call & { from: Address }): Promise<Simulation> => this.#ask((chain) => chain.simulate(call))
+  simulate = (calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]> => this.#ask((chain) => chain.simulate(calls, on))
+  rawTransaction = (hash: Hex): Promise<Hex | undefined> => this.#ask((chain) => chain.rawTransaction(hash))
   balance = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.balance(account, tag))
   transactionCount = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.transactionCount(account, tag))
   receipt = (hash: Hex): Promise<Receipt | undefined> => this.#ask((chain) => chain.receipt(hash))
@@ -120,6 +121,22 @@ export class FailoverChain implements Chain {
     }
     this.#stops.push(stop)
     return stop
+  }
+
+  /** From all nodes: each hears of some first. */
+  watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void {
+    const seen = new Set<Hex>()
+    const stops = this.#endpoints.map((endpoint) =>
+      endpoint.chain.watchPending((transaction) => {
+        if (endpoint.setAside || seen.has(transaction.hash)) return
+        seen.add(transaction.hash)
+        if (seen.size > 10_000) seen.delete(seen.values().next().value as Hex)
+        onTransaction(transaction)
+      }),
+    )
+    return () => {
+      for (const stop of stops) stop()
+    }
   }
 
   close(): void {

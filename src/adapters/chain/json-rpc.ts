@@ -1,6 +1,6 @@
 /** An EVM node over JSON-RPC: one WebSocket for calls and new heads where the URL has one, HTTP and polling elsewhere. */
 import type { Address } from '../../amm/index.ts'
-import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LogFilter, Receipt, Simulation } from '../../ports/chain.ts'
+import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
@@ -29,14 +29,28 @@ interface RawReceipt {
   transactionIndex: Hex
   gasUsed: Hex
   effectiveGasPrice: Hex
+  /** Rollups of the OP stack. */
+  l1Fee?: Hex
   logs: RawLog[]
+}
+interface RawTransaction {
+  hash: Hex
+  from: Hex
+  to: Hex | null
+  input: Hex
+  value: Hex
+  gas: Hex
+  gasPrice?: Hex
+  maxFeePerGas?: Hex
+  maxPriorityFeePerGas?: Hex
+  blockNumber?: Hex | null
 }
 interface Answer {
   id?: number
   method?: string
   result?: unknown
   error?: { code: number; message: string; data?: unknown }
-  params?: { result: RawBlock }
+  params?: { subscription: Hex; result: RawBlock | RawTransaction | Hex }
 }
 interface Pending {
   resolve(value: unknown): void
@@ -46,6 +60,9 @@ interface Pending {
 
 const RECONNECT = { firstMs: 100, mostMs: 2_000 }
 const POLL_MS = 1_000
+/** What nodes say where a question about logs is too large: a range of too many blocks, or too many results. */
+const LOG_LIMIT = /range|too (many|large|wide)|limit|more than|exceed|maximum|up to/i
+const BLOCK_LIMIT = /block range|range is|blocks? (range|span)|range.*block|block.*range/i
 
 const hex = (value: bigint | number): Hex => `0x${value.toString(16)}`
 const tagOf = (tag: BlockTag) => (typeof tag === 'number' ? hex(tag) : tag)
@@ -65,6 +82,18 @@ const logOf = (raw: RawLog): Log => ({
   transactionHash: raw.transactionHash,
   transactionIndex: Number(raw.transactionIndex),
   logIndex: Number(raw.logIndex),
+})
+
+const pendingOf = (raw: RawTransaction): PendingTransaction => ({
+  hash: raw.hash,
+  from: raw.from.toLowerCase() as Address,
+  to: raw.to === null ? null : (raw.to.toLowerCase() as Address),
+  data: raw.input,
+  value: BigInt(raw.value),
+  gas: BigInt(raw.gas),
+  // Those of the old kind pay one price, whatever the base fee.
+  maxFeePerGas: BigInt(raw.maxFeePerGas ?? raw.gasPrice ?? 0),
+  maxPriorityFeePerGas: BigInt(raw.maxPriorityFeePerGas ?? raw.gasPrice ?? 0),
 })
 
 export interface JsonRpcOptions {
@@ -90,8 +119,12 @@ export class JsonRpcChain implements Chain {
   readonly #pollMs: number
   readonly #pending = new Map<number, Pending>()
   readonly #headListeners = new Set<(head: Head) => void>()
+  readonly #pendingListeners = new Set<(transaction: PendingTransaction) => void>()
+  #pendingId: Hex | undefined
   readonly #linkListeners = new Set<(link: ChainLink) => void>()
   #socket: WebSocket | undefined
+  /** As many blocks as the node was found to answer for at once. */
+  #mostBlocks = Number.POSITIVE_INFINITY
   #nextId = 1
   #attempt = 0
   #closed = false
@@ -119,9 +152,25 @@ export class JsonRpcChain implements Chain {
     return headOf(raw)
   }
 
+  /** In as many questions as the node's limit on blocks or on results makes necessary; what it once refused is not asked again. */
   async logs({ fromBlock, toBlock, address, topics }: LogFilter): Promise<Log[]> {
-    const filter = { fromBlock: hex(fromBlock), toBlock: hex(toBlock), ...(address ? { address } : {}), ...(topics ? { topics } : {}) }
-    return (await this.#request<RawLog[]>('eth_getLogs', filter)).map(logOf)
+    const found: Log[] = []
+    let [from, span] = [fromBlock, Math.min(toBlock - fromBlock + 1, this.#mostBlocks)]
+    while (from <= toBlock) {
+      const to = Math.min(toBlock, from + span - 1)
+      try {
+        const filter = { fromBlock: hex(from), toBlock: hex(to), ...(address ? { address } : {}), ...(topics ? { topics } : {}) }
+        found.push(...(await this.#request<RawLog[]>('eth_getLogs', filter)).map(logOf))
+        from = to + 1
+      } catch (error) {
+        const tooMuch = error instanceof KintsugiError && error.code === 'rpc-failed' && LOG_LIMIT.test(error.message)
+        if (!tooMuch || to === from) throw error
+        span = Math.ceil((to - from + 1) / 2)
+        // A limit on blocks holds for every question, one on results only for this one.
+        if (BLOCK_LIMIT.test(error.message)) this.#mostBlocks = Math.min(this.#mostBlocks, span)
+      }
+    }
+    return found
   }
 
   async call({ gas, ...call }: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex> {
@@ -129,20 +178,49 @@ export class JsonRpcChain implements Chain {
     return this.#request<Hex>('eth_call', { ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }, tagOf(tag), ...(overrides ? [overrides] : []))
   }
 
-  async simulate({ gas, ...call }: Call & { from: Address }): Promise<Simulation> {
+  async simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]> {
+    const encoded = calls.map(({ gas, value, ...call }) => ({ ...call, ...(gas === undefined ? {} : { gas: hex(gas) }), ...(value ? { value: hex(value) } : {}) }))
     const blocks = await this.#request<{ calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]>(
       'eth_simulateV1',
-      { blockStateCalls: [{ calls: [{ ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }] }], traceTransfers: false, validation: false },
-      'pending',
+      { blockStateCalls: [{ calls: encoded }], traceTransfers: false, validation: false },
+      on,
     )
-    const result = blocks[0]?.calls[0]
-    if (!result) throw new KintsugiError('rpc-failed', 'eth_simulateV1 returned nothing', { retry: 'later' })
-    return {
+    const results = blocks[0]?.calls ?? []
+    if (results.length !== calls.length) throw new KintsugiError('rpc-failed', `eth_simulateV1 answered ${results.length} of ${calls.length} calls`, { retry: 'later' })
+    return results.map((result) => ({
       succeeded: result.status === '0x1',
       gasUsed: BigInt(result.gasUsed),
       logs: result.logs.map((log) => logOf({ ...log, transactionIndex: log.transactionIndex ?? '0x0', blockNumber: log.blockNumber ?? '0x0' })),
       ...(result.error ? { error: result.error.message } : {}),
-    }
+    }))
+  }
+
+  watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void {
+    this.#pendingListeners.add(onTransaction)
+    if (this.#pendingListeners.size === 1) this.#subscribePending()
+    return () => this.#pendingListeners.delete(onTransaction)
+  }
+
+  async rawTransaction(hash: Hex): Promise<Hex | undefined> {
+    return (await this.#request<Hex | null>('eth_getRawTransactionByHash', hash)) ?? undefined
+  }
+
+  /** A node that does not tell of pending transactions is one without them. */
+  #subscribePending(): void {
+    if (this.#socket?.readyState !== WebSocket.OPEN || this.#pendingListeners.size === 0) return
+    this.#request<Hex>('eth_subscribe', 'newPendingTransactions').then(
+      (id) => {
+        this.#pendingId = id
+      },
+      () => undefined,
+    )
+  }
+
+  async #onPending(found: Hex | RawTransaction): Promise<void> {
+    const raw = typeof found === 'string' ? await this.#request<RawTransaction | null>('eth_getTransactionByHash', found) : found
+    if (!raw || raw.blockNumber) return
+    const transaction = pendingOf(raw)
+    for (const listener of this.#pendingListeners) listener(transaction)
   }
 
   async balance(account: Address, tag: BlockTag): Promise<bigint> {
@@ -168,6 +246,7 @@ export class JsonRpcChain implements Chain {
       transactionIndex: Number(raw.transactionIndex),
       gasUsed: BigInt(raw.gasUsed),
       effectiveGasPrice: BigInt(raw.effectiveGasPrice),
+      dataFee: BigInt(raw.l1Fee ?? 0),
       logs: raw.logs.map(logOf),
     }
   }
@@ -204,6 +283,7 @@ export class JsonRpcChain implements Chain {
         .then((head) => {
           this.#setLink('connected')
           this.#announce(head)
+          this.#subscribePending()
         })
         .catch(() => socket.close())
     })
@@ -244,7 +324,11 @@ export class JsonRpcChain implements Chain {
 
   #receive(answer: Answer): void {
     if (answer.method === 'eth_subscription' && answer.params) {
-      const head = headOf(answer.params.result)
+      if (answer.params.subscription === this.#pendingId) {
+        this.#onPending(answer.params.result as Hex | RawTransaction).catch(() => undefined)
+        return
+      }
+      const head = headOf(answer.params.result as RawBlock)
       if (head.number !== this.#lastHead || head.hash !== this.#lastHash) this.#announce(head)
       return
     }

@@ -63,4 +63,23 @@ export const MIGRATIONS: readonly Migration[] = [
         )
       )::text where record::jsonb #> '{opportunity,legs}' is not null;`,
   },
+  {
+    id: 3,
+    name: 'a transaction that relays did not get mined gives its nonce back',
+    sql: `
+      alter table transactions drop constraint transactions_status_check;
+      alter table transactions add check (status in ('open', 'final', 'lost', 'expired'));`,
+  },
+  {
+    id: 4,
+    name: 'trades on paper',
+    sql: `
+      create table paper_trades (
+        decision_id text primary key references decisions (id), genesis text not null, block bigint not null, route text not null,
+        symbol text not null, decimals int not null, predicted_profit numeric(78,0) not null,
+        outcome text not null check (outcome in ('traded', 'moved away', 'taken by another')), net_native double precision not null,
+        reason text not null, judged_at timestamptz not null
+      );
+      create index paper_trades_by_time on paper_trades (judged_at desc);`,
+  },
 ]

@@ -2,7 +2,20 @@
 import pg from 'pg'
 import type { Address } from '../../amm/index.ts'
 import type { Hex } from '../../ports/chain.ts'
-import type { DecisionRecord, Ledger, NewAttempt, PricePoint, Task, Trade, TradeTotals, TransactionRecord, TransactionStatus } from '../../ports/ledger.ts'
+import type {
+  DecisionRecord,
+  Ledger,
+  NewAttempt,
+  Page,
+  PaperTotals,
+  PaperTrade,
+  PricePoint,
+  Task,
+  Trade,
+  TradeTotals,
+  TransactionRecord,
+  TransactionStatus,
+} from '../../ports/ledger.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -51,26 +64,10 @@ export class PostgresLedger implements Ledger {
   }
 
   async recordDecisions(records: readonly DecisionRecord[]): Promise<void> {
-    for (let at = 0; at < records.length; at += this.#batchSize) await this.#insertDecisions(this.#pool, records.slice(at, at + this.#batchSize))
-  }
-
-  async #insertDecisions(client: pg.Pool | pg.PoolClient, records: readonly DecisionRecord[]): Promise<void> {
-    if (records.length === 0) return
-    const values = records.flatMap((record) => [
-      record.id,
-      record.genesis,
-      record.opportunity.block,
-      record.opportunity.token,
-      record.decision.verdict,
-      record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
-      encodeJson(record),
-      new Date(record.decidedAt),
-    ])
-    await this.#query(
-      `insert into decisions values ${placeholders(records.length, 8)} on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record`,
-      values,
-      client,
-    )
+    for (let at = 0; at < records.length; at += this.#batchSize) {
+      const batch = records.slice(at, at + this.#batchSize)
+      await this.#query(`insert into decisions values ${placeholders(batch.length, DECISION_COLUMNS)} ${ON_KNOWN_DECISION}`, batch.flatMap(decisionRow))
+    }
   }
 
   async decision(id: string): Promise<DecisionRecord | undefined> {
@@ -92,26 +89,18 @@ export class PostgresLedger implements Ledger {
   }
 
   async recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void> {
-    await this.#transaction(async (client) => {
-      if (decision) await this.#insertDecisions(client, [decision])
-      await client.query(`insert into transactions values ($1, $2, $3, $4, 'open', $5) on conflict (genesis, account, nonce) do nothing`, [
-        attempt.genesis,
-        attempt.account,
-        attempt.nonce,
-        attempt.decisionId,
-        new Date(attempt.sentAt),
-      ])
-      await client.query('insert into attempts values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hash) do nothing', [
-        attempt.hash,
-        attempt.genesis,
-        attempt.account,
-        attempt.nonce,
-        attempt.raw,
-        encodeJson(attempt.intent),
-        new Date(attempt.sentAt),
-        attempt.sentAtBlock,
-      ])
-    })
+    // One statement: one round trip and one commit between a decision and its sending.
+    const { genesis, account, nonce, decisionId, sentAt, hash, raw, intent, sentAtBlock } = attempt
+    const values: unknown[] = [genesis, account, nonce, decisionId, new Date(sentAt), hash, raw, encodeJson(intent), sentAtBlock]
+    await this.#query(
+      `with ${decision ? `decided as (insert into decisions values ${placeholders(1, DECISION_COLUMNS, values.length)} ${ON_KNOWN_DECISION}),` : ''}
+       numbered as (
+         insert into transactions values ($1, $2, $3, $4, 'open', $5)
+         on conflict (genesis, account, nonce) do update set status = 'open', decision_id = excluded.decision_id where transactions.status = 'expired'
+       )
+       insert into attempts values ($6, $1, $2, $3, $7, $8, $5, $9) on conflict (hash) do nothing`,
+      decision ? [...values, ...decisionRow(decision)] : values,
+    )
   }
 
   async openTransactions(): Promise<TransactionRecord[]> {
@@ -146,7 +135,7 @@ export class PostgresLedger implements Ledger {
   }
 
   async highestNonce(genesis: Hex, account: Address): Promise<number | undefined> {
-    const [row] = await this.#query('select max(nonce) as nonce from transactions where genesis = $1 and account = $2', [genesis, account])
+    const [row] = await this.#query(`select max(nonce) as nonce from transactions where genesis = $1 and account = $2 and status <> 'expired'`, [genesis, account])
     return row?.nonce == null ? undefined : Number(row.nonce)
   }
 
@@ -188,6 +177,58 @@ export class PostgresLedger implements Ledger {
   async markLost(genesis: Hex): Promise<number> {
     const rows = await this.#query(`update transactions set status = 'lost' where status = 'open' and genesis <> $1 returning nonce`, [genesis])
     return rows.length
+  }
+
+  async recordPaperTrades(trades: readonly PaperTrade[]): Promise<void> {
+    for (let at = 0; at < trades.length; at += this.#batchSize) {
+      const batch = trades.slice(at, at + this.#batchSize)
+      const values = batch.flatMap((trade) => [
+        trade.decisionId,
+        trade.genesis,
+        trade.block,
+        trade.route,
+        trade.symbol,
+        trade.decimals,
+        String(trade.predictedProfit),
+        trade.outcome,
+        trade.netNative,
+        trade.reason,
+        new Date(trade.judgedAt),
+      ])
+      await this.#query(`insert into paper_trades values ${placeholders(batch.length, 11)} on conflict (decision_id) do nothing`, values)
+    }
+  }
+
+  async paperTrades({ limit, offset = 0 }: Page): Promise<PaperTrade[]> {
+    const rows = await this.#query('select * from paper_trades order by judged_at desc limit $1 offset $2', [limit, offset])
+    return rows.map((row) => ({
+      decisionId: row.decision_id as string,
+      genesis: row.genesis as Hex,
+      block: Number(row.block),
+      route: row.route as string,
+      symbol: row.symbol as string,
+      decimals: row.decimals as number,
+      predictedProfit: BigInt(row.predicted_profit as string),
+      outcome: row.outcome as PaperTrade['outcome'],
+      netNative: row.net_native as number,
+      reason: row.reason as string,
+      judgedAt: (row.judged_at as Date).getTime(),
+    }))
+  }
+
+  async paperTotals(genesis?: Hex): Promise<PaperTotals> {
+    const rows = await this.#query('select outcome, count(*)::int as count, sum(net_native) as net from paper_trades where ($1::text is null or genesis = $1) group by outcome', [
+      genesis ?? null,
+    ])
+    return {
+      trades: rows.reduce((sum, row) => sum + (row.count as number), 0),
+      netNative: rows.reduce((sum, row) => sum + (row.net as number), 0),
+      outcomes: Object.fromEntries(rows.map((row) => [row.outcome as string, row.count as number])),
+    }
+  }
+
+  async markExpired(genesis: Hex, account: Address, nonces: readonly number[]): Promise<void> {
+    await this.#query(`update transactions set status = 'expired' where genesis = $1 and account = $2 and nonce = any($3) and status = 'open'`, [genesis, account, nonces])
   }
 
   async trades({ limit, offset = 0, genesis, token }: { limit: number; offset?: number; genesis?: Hex; token?: Address }): Promise<Trade[]> {
@@ -337,10 +378,24 @@ function ledgerError(error: unknown): KintsugiError {
     : new KintsugiError('ledger-failed', `the ledger refused: ${messageOf(error)}`, { cause: error })
 }
 
-/** `($1, $2), ($3, $4)` for 2 rows of 2 columns. */
-function placeholders(rows: number, columns: number): string {
-  return Array.from({ length: rows }, (_, row) => `(${Array.from({ length: columns }, (_, column) => `$${row * columns + column + 1}`).join(', ')})`).join(', ')
+/** `($1, $2), ($3, $4)` for 2 rows of 2 columns; numbered from after `used`. */
+function placeholders(rows: number, columns: number, used = 0): string {
+  return Array.from({ length: rows }, (_, row) => `(${Array.from({ length: columns }, (_, column) => `$${used + row * columns + column + 1}`).join(', ')})`).join(', ')
 }
+
+const DECISION_COLUMNS = 8
+const ON_KNOWN_DECISION = 'on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record'
+
+const decisionRow = (record: DecisionRecord): unknown[] => [
+  record.id,
+  record.genesis,
+  record.opportunity.block,
+  record.opportunity.token,
+  record.decision.verdict,
+  record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+  encodeJson(record),
+  new Date(record.decidedAt),
+]
 
 function tradeOf(row: Row): Trade {
   return {

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createInterface } from 'node:readline'
 import type { Address } from '../../amm/index.ts'
 import type { Intent } from '../../intents/index.ts'
+import type { Hex } from '../../ports/chain.ts'
 import type { Signed, Signer } from '../../ports/signer.ts'
 import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
@@ -14,7 +15,7 @@ const KEY_FD = 4
 const TIMEOUT_MS = 10_000
 const RESTART_MS = 200
 
-type Answer = { id: number } & Partial<{ account: Address; raw: Signed['raw']; hash: Signed['hash']; error: ErrorReport }>
+type Answer = { id: number } & Partial<{ account: Address; raw: Signed['raw']; hash: Signed['hash']; signature: Hex; error: ErrorReport }>
 
 export interface ProcessSignerOptions {
   command: string
@@ -44,6 +45,11 @@ export class ProcessSigner implements Signer {
   async sign(intent: Intent): Promise<Signed> {
     const { raw, hash } = await this.#call({ op: 'sign', intent })
     return { raw, hash } as Signed
+  }
+
+  async identify(digest: Hex): Promise<{ account: Address; signature: Hex }> {
+    const { account, signature } = await this.#call({ op: 'identify', digest })
+    return { account, signature } as { account: Address; signature: Hex }
   }
 
   close(): void {
