@@ -1,15 +1,21 @@
 /** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
 import { z } from 'zod'
+import { CaptureBook, capturedBlock, capturedTotals } from '../engine/capture.ts'
 import { Detector, type Detection } from '../engine/detector.ts'
 import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'
+import type { Sent } from '../engine/executor.ts'
 import { PendingSearch } from '../engine/pending.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
+import type { Trade } from '../ports/ledger.ts'
 import type { MarketChange } from '../ports/market.ts'
 
 const needs = ['market', 'loans', 'bus', 'chain'] as const
 const tool = toolWith(needs)
 const log200 = detectionLog(200)
+const book = new CaptureBook()
+/** The optimum takes longer than the search: it waits until the block's trades are on their way. */
+const QUIET_MS = 250
 
 export default defineAgent({
   id: 'arbitrage_detector',
@@ -27,10 +33,19 @@ export default defineAgent({
       example: {},
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
+    captured_share: tool({
+      description: 'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
+      effect: 'read',
+      input: z.object({ limit: z.int().min(1).max(600).default(20).describe('this many last blocks') }),
+      output: z.object({ totals: capturedTotals, blocks: z.array(capturedBlock) }),
+      example: { limit: 5 },
+      run: ({ limit }) => ({ totals: book.totals(), blocks: book.recent(limit) }),
+    }),
   },
   start: async ({ market, loans, bus, chain }, { now, log }) => {
     const detector = new Detector({ market, loans, now })
     let last: Detection | undefined
+    let timer: NodeJS.Timeout | undefined
     const pending = new PendingSearch({
       chain,
       market,
@@ -46,10 +61,21 @@ export default defineAgent({
       log200.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        if (market.head.hash !== change.head.hash) return
+        book.onOptimum(detector.optimum(change))
+        bus.publish('captured', { ...book.totals(), last: book.recent(1)[0] })
+      }, QUIET_MS)
     }
     const stopChanges = market.subscribe(onChange)
     const stopPending = pending.start()
+    const stopSent = bus.subscribe<Sent>('sent', (sent) => book.onSent(sent))
+    const stopTrades = bus.subscribe<Trade>('trades', (trade, { retained }) => retained || book.onTrade(trade))
     const stop = () => {
+      clearTimeout(timer)
+      stopSent()
+      stopTrades()
       stopPending()
       stopChanges()
     }

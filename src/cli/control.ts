@@ -64,6 +64,10 @@ export async function status(options: DataOptions): Promise<void> {
       `  worth ${metrics.profitValue.toFixed(4)} ${view.chain?.quoteSymbol ?? ''} or ${metrics.profitNative.toFixed(6)} ${view.chain?.nativeSymbol ?? ''}; gas ${units(metrics.gasBooked, 18)} ${view.chain?.nativeSymbol ?? ''}`,
     )
   }
+  if (metrics && (view.mode === 'paper' || metrics.paper.trades > 0))
+    console.log(
+      `on paper ${metrics.paper.trades} trades${outcomes(Object.fromEntries(Object.entries(metrics.paper.outcomes).map(([name, count]) => [name, count / metrics.paper.trades])))}, net ${metrics.paper.netNative.toFixed(6)} ${view.chain?.nativeSymbol ?? ''}`,
+    )
   for (const problem of view.problems) console.log(color.yellow(problem))
 }
 

@@ -11,7 +11,7 @@ import { rpcVariable } from '../engine/chains/names.ts'
 import { cellsOf, type ProfileName, servicesOf } from '../fleet/profiles.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
-import type { Trade } from '../ports/ledger.ts'
+import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import { childEnvironment, processCommand } from '../processes/command.ts'
 import type { KeeperMessage } from '../processes/keeper.ts'
 import { openBus } from '../processes/environment.ts'
@@ -268,6 +268,18 @@ function followTrades(plan: RunPlan, settings: Settings, json: boolean): () => v
           : color.yellow(trade.outcome)
     console.log(
       `${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}${worth}  gas ${units(trade.gasCost, 18)} ${nativeSymbol}  ${mark}  ${color.dim(trade.hash)}`,
+    )
+  })
+  bus.subscribe<PaperTrade>('paper-trades', (trade, { retained }) => {
+    if (retained) return
+    if (json) {
+      console.log(JSON.stringify({ type: 'paper-trade', trade: toPlain(trade) }))
+      return
+    }
+    const { nativeSymbol } = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
+    const mark = trade.outcome === 'traded' ? color.green('would have traded') : color.red(trade.outcome)
+    console.log(
+      `${color.dim(`block ${trade.block} paper`)} ${trade.route}  predicted ${units(trade.predictedProfit, trade.decimals)} ${trade.symbol}  net ${Number((trade.netNative / 1e18).toPrecision(4))} ${nativeSymbol}  ${mark}${trade.reason ? `  ${color.dim(trade.reason)}` : ''}`,
     )
   })
   return () => bus.close()

@@ -28,7 +28,8 @@ export interface DiscoveryOptions extends PoolReaderOptions {
 export async function discoverMarket(options: DiscoveryOptions): Promise<MarketManifest> {
   const { chain, batchSize, onProgress = () => undefined } = options
   const profile = await profileAt(chain, options.profile)
-  const [first, head] = await Promise.all([chain.block(0), chain.block('latest')])
+  // Nodes that have given up their oldest blocks have a first one all the same.
+  const [first, head] = await Promise.all([chain.block(0).catch(() => chain.block('earliest')), chain.block('latest')])
   const candidates = pairsOf(profile).flatMap((pair) => profile.exchanges.flatMap((exchange) => candidatesOf(exchange, pair)))
   const pools: PoolDescriptor[] = []
   for (let start = 0; start < candidates.length; start += batchSize) {
@@ -51,7 +52,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
   return {
     chainId,
     genesis: first.hash,
-    genesisBlock: 0,
+    genesisBlock: first.number,
     network: name,
     nativeSymbol,
     wrappedNative,
@@ -64,7 +65,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
     startTokens: [wrappedNative, numeraire, ...tokens.map((token) => token.address).filter((address) => address !== wrappedNative && address !== numeraire)],
     ...(aave ? { aave } : {}),
     ...venues,
-    paper: paperExecution(options.executorCode, venues),
+    paper: await paperExecution(chain, options.executorCode, venues, head.number),
   }
 }
 

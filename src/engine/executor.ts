@@ -13,6 +13,7 @@ import { readDataFee } from './chains/data-fee.ts'
 import type { TradingTerms } from './chains/profile.ts'
 import type { Detection } from './detector.ts'
 import { Experiences } from './experiences.ts'
+import { lentContract } from './paper.ts'
 import { PaperTrades } from './paper-trades.ts'
 import { type Submitter, submitterOf } from './submission.ts'
 import { Transactions } from './transactions.ts'
@@ -37,6 +38,8 @@ export interface Sent {
   /** From the block seen, or the pending transaction that is followed, to the node's answer. */
   readonly latencyMs: number
   readonly stages: Stages
+  /** Whether it follows a pending transaction. */
+  readonly follows: boolean
 }
 
 export interface ExecutorEvents {
@@ -263,21 +266,19 @@ export class Executor {
       const sent = now()
       events.onDecision(judged)
       const stages = { told: told - seen, judged: decided - told, simulated: simulated - decided, sent: sent - simulated }
-      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: sent - seen, stages })
+      events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: sent - seen, stages, follows: record.opportunity.follows !== undefined })
       return { record: judged, hash }
     } catch (error) {
       return stop('sending', messageOf(error), 'signed, recorded and sent')
     }
   }
 
-  /** The trade as it would run now: on the pending block, or right behind the transaction that it follows; on paper the contract is made first. */
+  /** The trade as it would run now: on the pending block, or right behind the transaction that it follows; on paper the contract is lent. */
   async #simulate({ follows }: Opportunity, call: SimulatedCall): Promise<Simulation> {
     const { chain, market } = this.#options
-    const { paper, execution } = market.manifest
-    const before: SimulatedCall[] = []
-    if (!execution && paper) before.push({ from: paper.operator, data: paper.create })
-    if (follows) before.push({ from: follows.from, to: follows.to, data: follows.data, value: follows.value, gas: follows.gas })
-    const results = await chain.simulate([...before, call], follows ? 'latest' : 'pending')
+    const lent = lentContract(market.manifest)
+    const first = follows && { from: follows.from, to: follows.to, data: follows.data, value: follows.value, gas: follows.gas }
+    const results = await (first ? chain.simulate([first, call], 'latest', lent) : chain.simulate([call], 'pending', lent))
     return results.at(-1) as Simulation
   }
 

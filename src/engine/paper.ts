@@ -2,11 +2,11 @@
  * Trading on paper: our contract exists in simulations only, and a fill is judged by what the next block really held.
  * The replay of a recording judges its trades by the same rules.
  */
-import { encodeAbiParameters, getContractAddress, keccak256, toHex } from 'viem'
+import { encodeAbiParameters, keccak256, pad, toHex } from 'viem'
 import type { Address } from '../amm/index.ts'
 import { legsIn, type Opportunity } from '../arbitrage/index.ts'
 import { type PoolLookup, PoolOverlay, walkCycle } from '../graph/index.ts'
-import type { Hex } from '../ports/chain.ts'
+import type { Chain, Hex, LentContract } from '../ports/chain.ts'
 import type { PaperOutcome } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -14,17 +14,27 @@ import type { Winner } from './recording.ts'
 
 /** An account that nobody has: what it would do is only ever simulated. */
 const accountOf = (name: string): Address => `0x${keccak256(toHex(`kintsugi paper ${name}`)).slice(-40)}`
+const OPERATOR_SLOT: Hex = `0x${'0'.repeat(64)}`
 const NOBODY: Address = '0x00000000000000000000000000000000000000ff'
 
-/** Our contract as a simulation makes it on a chain where it is not deployed: `create` is its creation code with what it is told. */
-export function paperExecution(bytecode: Hex, { balancer, uniswapV4 }: Pick<MarketManifest, 'balancer' | 'uniswapV4'>): NonNullable<MarketManifest['paper']> {
-  const [operator, treasury] = [accountOf('operator'), accountOf('treasury')]
+/** Our contract as simulations have it on a chain where it is not deployed. Throws what the chain throws. */
+export async function paperExecution(
+  chain: Chain,
+  creationCode: Hex,
+  { balancer, uniswapV4 }: Pick<MarketManifest, 'balancer' | 'uniswapV4'>,
+  block: number,
+): Promise<NonNullable<MarketManifest['paper']>> {
+  const [executor, operator, treasury] = [accountOf('executor'), accountOf('operator'), accountOf('treasury')]
   const told = [treasury, operator, treasury, balancer?.vault ?? NOBODY, uniswapV4?.manager ?? NOBODY]
-  const create = `${bytecode}${encodeAbiParameters(
-    told.map(() => ({ type: 'address' })),
-    told,
-  ).slice(2)}` as Hex
-  return { operator, treasury, executor: getContractAddress({ from: operator, nonce: 0n }).toLowerCase() as Address, create }
+  const types = told.map(() => ({ type: 'address' }))
+  // A call that makes a contract answers with the contract's code, what it was told included.
+  const code = await chain.call({ from: operator, data: `${creationCode}${encodeAbiParameters(types, told).slice(2)}` as Hex }, block)
+  return { executor, operator, treasury, code }
+}
+
+/** What a simulation must be lent for our contract to be there; nothing where it is deployed. The operator is in its first slot. */
+export function lentContract({ execution, paper }: MarketManifest): Record<Address, LentContract> | undefined {
+  return execution || !paper ? undefined : { [paper.executor]: { code: paper.code, storage: { [OPERATOR_SLOT]: pad(paper.operator) } } }
 }
 
 /** What a plan earns on `pools`, cycle after cycle, in native wei; less than nothing where it would revert. */

@@ -28,7 +28,7 @@ const vaultAbi = parseAbi([
 ])
 const NOBODY: Address = '0x0000000000000000000000000000000000000001'
 /** The vault is asked for swaps of these parts of a pool's balance. */
-const PROBES = [1_000_000n, 1_000n, 37n, 11n]
+const PROBES = [1_000_000n, 37n, 11n]
 /** Blocks per question of a scan: grown while answers come, halved where the node finds it too much. */
 const SCAN = { first: 10_000, most: 1_000_000, least: 100 }
 
@@ -94,24 +94,22 @@ export async function describeVaultPools(
   const decimals = new Map(manifest.tokens.map((token) => [token.address, token.decimals]))
   const probes = described.flatMap((descriptor) => {
     const pool = pools.get(descriptor.address) as WeightedPool | StablePool | undefined
-    return pool && usable(pool, decimals) ? PROBES.map((part) => ({ descriptor, pool, amount: (pool.balances[0] as bigint) / part })) : []
+    return pool && usable(pool, decimals) ? probesOf(descriptor, pool) : []
   })
   const answers = await multicall(
     chain,
     manifest.multicall,
-    probes.map(({ descriptor, amount }) => ({ to: vault, data: probeOf(descriptor, amount) })),
+    probes.map((probe) => ({ to: vault, data: questionOf(probe) })),
     block,
   )
   const agreed = new Map<Address, PoolDescriptor[]>()
-  probes.forEach(({ descriptor, pool, amount }, index) => {
+  probes.forEach(({ descriptor, pool, tokenIn, tokenOut, amount }, index) => {
     const answer = answers[index]
     const out = answer && -(decodeFunctionResult({ abi: vaultAbi, functionName: 'queryBatchSwap', data: answer })[1] as bigint)
     const variants = agreed.get(descriptor.address) ?? variantsOf(descriptor)
     agreed.set(
       descriptor.address,
-      variants.filter(
-        (variant) => out !== undefined && quoteExactIn({ ...pool, ...generationOf(variant) }, descriptor.tokens[0] as Address, descriptor.tokens[1] as Address, amount) === out,
-      ),
+      variants.filter((variant) => out !== undefined && quoteExactIn({ ...pool, ...generationOf(variant) }, tokenIn, tokenOut, amount) === out),
     )
   })
   return [...agreed.values()].flatMap((variants) => variants.slice(0, 1))
@@ -127,9 +125,24 @@ const variantsOf = (descriptor: PoolDescriptor): PoolDescriptor[] =>
 
 const generationOf = ({ powShortcuts, invariantRounding }: PoolDescriptor) => ({ ...(powShortcuts ? { powShortcuts } : {}), ...(invariantRounding ? { invariantRounding } : {}) })
 
-/** A swap of the pool's first token for its second. */
-function probeOf({ id, tokens }: PoolDescriptor, amount: bigint): Hex {
+interface Probe {
+  readonly descriptor: PoolDescriptor
+  readonly pool: WeightedPool | StablePool
+  readonly tokenIn: Address
+  readonly tokenOut: Address
+  readonly amount: bigint
+}
+
+/** Every direction at every size: shortcuts of powers show in some directions only. */
+const probesOf = (descriptor: PoolDescriptor, pool: WeightedPool | StablePool): Probe[] =>
+  descriptor.tokens.flatMap((tokenIn, index) =>
+    descriptor.tokens
+      .filter((tokenOut) => tokenOut !== tokenIn)
+      .flatMap((tokenOut) => PROBES.map((part) => ({ descriptor, pool, tokenIn, tokenOut, amount: (pool.balances[index] as bigint) / part }))),
+  )
+
+function questionOf({ descriptor: { id }, tokenIn, tokenOut, amount }: Probe): Hex {
   const funds = { sender: NOBODY, fromInternalBalance: false, recipient: NOBODY, toInternalBalance: false }
   const step = { poolId: id as Hex, assetInIndex: 0n, assetOutIndex: 1n, amount, userData: '0x' as Hex }
-  return encodeFunctionData({ abi: vaultAbi, functionName: 'queryBatchSwap', args: [0, [step], tokens.slice(0, 2), funds] })
+  return encodeFunctionData({ abi: vaultAbi, functionName: 'queryBatchSwap', args: [0, [step], [tokenIn, tokenOut], funds] })
 }

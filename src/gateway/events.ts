@@ -5,10 +5,10 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../mcp/access.ts'
 import type { Detection } from '../engine/detector.ts'
 import type { Bus } from '../ports/bus.ts'
-import type { Trade } from '../ports/ledger.ts'
+import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import { toErrorReport } from '../std/errors.ts'
 import type { EventView } from './api/schema.ts'
-import { statusView, tradeView, type ViewSources } from './views.ts'
+import { paperTradeView, statusView, tradeView, type ViewSources } from './views.ts'
 
 const STATUS_EVERY_MS = 1_000
 const MOST_BUFFERED = 1024 * 1024
@@ -40,6 +40,8 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
         searchMs: found.foundAt - found.receivedAt,
       }),
     ),
+    bus.subscribe<Omit<Extract<EventView, { type: 'captured' }>, 'type'>>('captured', (captured, { retained }) => retained || broadcast({ type: 'captured', ...captured })),
+    bus.subscribe<PaperTrade>('paper-trades', (trade, { retained }) => retained || broadcast({ type: 'paper-trade', trade: paperTradeView(trade) })),
     bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>('decisions', (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision })),
     bus.subscribe<Omit<Extract<EventView, { type: 'prices' }>, 'type'>>('prices', (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices })),
     bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),

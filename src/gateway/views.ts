@@ -1,13 +1,15 @@
 /** The fleet, the books and the decisions as the API shows them. */
+import { finalBlock } from '../engine/chains/finality.ts'
+import { termsOf } from '../engine/chains/profiles.ts'
 import { tokenAt } from '../engine/tokens.ts'
 import { describeRoute } from '../engine/books.ts'
 import type { Chain } from '../ports/chain.ts'
 import type { FleetControl, ServiceStatus } from '../ports/fleet.ts'
-import type { DecisionRecord, Ledger, Trade, TradeTotals } from '../ports/ledger.ts'
+import type { DecisionRecord, Ledger, PaperTotals, PaperTrade, Trade, TradeTotals } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { messageOf } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
-import type { MetricsView, OpportunityView, ServiceView, StatusView, TradeView } from './api/schema.ts'
+import type { MetricsView, OpportunityView, PaperTradeView, ServiceView, StatusView, TradeView } from './api/schema.ts'
 
 export interface ViewSources {
   fleet: FleetControl
@@ -28,12 +30,13 @@ export async function statusView({ fleet, ledger, chain, manifest, version }: Vi
       return null
     })
   const market = manifest()
-  const [state, totals, current, head, finalized] = await Promise.all([
+  const [state, totals, paper, current, head, finalized] = await Promise.all([
     fleet.status(),
     attempt('ledger', () => ledger.totals()),
+    attempt('ledger', () => ledger.paperTotals()),
     market ? attempt('ledger', () => ledger.totals(market.genesis)) : null,
     attempt('chain', () => chain.block('latest')),
-    attempt('chain', () => chain.block('finalized')),
+    market ? attempt('chain', async () => finalBlock(chain, termsOf(market.chainId).finality, (await chain.block('latest')).number)) : null,
   ])
   const of = (kind: ServiceStatus['kind']) => Object.fromEntries(state.services.filter((service) => service.kind === kind).map((service) => [service.id, serviceView(service)]))
   return {
@@ -53,19 +56,19 @@ export async function statusView({ fleet, ledger, chain, manifest, version }: Vi
           network: market.network,
           genesis: market.genesis,
           block: head?.number ?? 0,
-          finalized: finalized?.number ?? 0,
+          finalized: finalized ?? 0,
           link: head ? 'connected' : 'disconnected',
           nativeSymbol: market.nativeSymbol,
           quoteSymbol: tokenAt(market, market.numeraire).symbol,
         }
       : null,
     accounts: market?.execution ?? null,
-    metrics: totals && metricsView(totals, current, market),
+    metrics: totals && metricsView(totals, paper, current, market),
     problems: [...new Set(problems)],
   }
 }
 
-function metricsView(totals: TradeTotals, current: TradeTotals | null, manifest: MarketManifest | undefined): MetricsView {
+function metricsView(totals: TradeTotals, paper: PaperTotals | null, current: TradeTotals | null, manifest: MarketManifest | undefined): MetricsView {
   const strings = (amounts: Readonly<Record<string, bigint>>) => Object.fromEntries(Object.entries(amounts).map(([token, amount]) => [token, String(amount)]))
   return {
     tradesBooked: totals.tradesBooked,
@@ -80,10 +83,12 @@ function metricsView(totals: TradeTotals, current: TradeTotals | null, manifest:
     profitNative: totals.profitNative,
     outcomes: { ...totals.outcomes },
     outcomeShares: Object.fromEntries(Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked])),
+    paper: { trades: paper?.trades ?? 0, netNative: (paper?.netNative ?? 0) / 1e18, outcomes: { ...paper?.outcomes } },
     thisChain: { tradesBooked: current?.tradesBooked ?? 0, profitBooked: strings(current?.profitBooked ?? {}), gasBooked: String(current?.gasBooked ?? 0n) },
   }
 }
 
+export const paperTradeView = (trade: PaperTrade): PaperTradeView => toPlain(trade) as PaperTradeView
 export const tradeView = (trade: Trade): TradeView => toPlain(trade) as TradeView
 
 export function opportunityView(record: DecisionRecord, manifest: MarketManifest | undefined): OpportunityView {

@@ -2,7 +2,7 @@
 import type { Address } from '../amm/index.ts'
 
 export type Hex = `0x${string}`
-export type BlockTag = number | 'latest' | 'pending' | 'safe' | 'finalized'
+export type BlockTag = number | 'latest' | 'earliest' | 'pending' | 'safe' | 'finalized'
 
 export interface Head {
   readonly number: number
@@ -37,9 +37,10 @@ export interface Receipt {
   readonly logs: readonly Log[]
 }
 
+/** Without `to` it makes a contract, and what comes back is its code. */
 export interface Call {
   readonly from?: Address
-  readonly to: Address
+  readonly to?: Address
   readonly data: Hex
   readonly gas?: bigint
 }
@@ -51,14 +52,20 @@ export interface LogFilter {
   readonly topics?: readonly (Hex | null | readonly Hex[])[]
 }
 
-/** A call of a simulated block; without `to` it makes a contract. */
+/** A call of a simulated block. */
 export interface SimulatedCall {
   readonly from: Address
-  readonly to?: Address
+  readonly to: Address
   readonly data: Hex
   readonly gas?: bigint
   /** In wei. */
   readonly value?: bigint
+}
+
+export interface LentContract {
+  readonly code: Hex
+  /** Words by slot. */
+  readonly storage: Readonly<Record<Hex, Hex>>
 }
 
 /** A transaction that waits to be mined. */
@@ -103,8 +110,8 @@ export interface Chain {
   logs(filter: LogFilter): Promise<Log[]>
   /** `code` lends code to addresses for this call only. */
   call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
-  /** Runs calls one after another in a block on top of the pending or the last one. */
-  simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]>
+  /** Runs calls one after another in a block on top of the pending or the last one; `lent`: contracts that are there for this block only. */
+  simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent?: Readonly<Record<Address, LentContract>>): Promise<Simulation[]>
   balance(account: Address, tag: BlockTag): Promise<bigint>
   transactionCount(account: Address, tag: BlockTag): Promise<number>
   send(raw: Hex): Promise<Hex>

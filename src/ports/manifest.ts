@@ -63,6 +63,6 @@ export interface MarketManifest {
   readonly uniswapV4?: { readonly manager: Address }
   /** Our contract and its accounts; absent where nothing may be sent. */
   readonly execution?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
-  /** The same where it is not deployed: simulations make it first, by the operator's first transaction. */
-  readonly paper?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address; readonly create: `0x${string}` }
+  /** The same where it is not deployed: simulations are lent its code. */
+  readonly paper?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address; readonly code: `0x${string}` }
 }

@@ -3,13 +3,13 @@ import { useEffect, useState } from 'react'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { ProfitChart } from './chart.tsx'
 import { amount, compact, percent } from './format.ts'
-import { type Block, type Connection, useEvents, useNow, useOpportunities, useStatus, useTrades } from './live.ts'
+import { type Block, type Captured, type Connection, useEvents, useNow, useOpportunities, useStatus, useTrades } from './live.ts'
 import { Decisions } from './decisions.tsx'
 import { Services } from './services.tsx'
 import { Trades } from './trades.tsx'
 
 export function App() {
-  const { connection, blocks } = useEvents()
+  const { connection, blocks, captured } = useEvents()
   const status = useStatus()
   const trades = useTrades()
   const opportunities = useOpportunities()
@@ -26,7 +26,7 @@ export function App() {
             {problem}
           </p>
         ))}
-        <Tiles status={status.data} blocks={blocks} />
+        <Tiles status={status.data} blocks={blocks} captured={captured} />
         <section className="card">
           <h2>
             Profit booked <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small>
@@ -60,7 +60,7 @@ function Header({ status, connection, dark, onToggle }: { status: StatusView | u
   )
 }
 
-function Tiles({ status, blocks }: { status: StatusView | undefined; blocks: readonly Block[] }) {
+function Tiles({ status, blocks, captured }: { status: StatusView | undefined; blocks: readonly Block[]; captured: Captured | undefined }) {
   const metrics = status?.metrics
   const chain = status?.chain
   const last = blocks.at(-1)
@@ -80,6 +80,20 @@ function Tiles({ status, blocks }: { status: StatusView | undefined; blocks: rea
         note={`moved ${percent(shares['state-moved'] ?? 0)} · reverted ${percent(shares.reverted ?? 0)}`}
       />
       <Tile label="Gas burned" value={metrics ? `${amount(metrics.gasBooked, 18)} ${chain?.nativeSymbol ?? ''}` : '—'} note="failures included" />
+      <Tile
+        label="Captured of the bound"
+        value={captured?.share == null ? '—' : percent(captured.share)}
+        note={
+          captured ? `${compact(captured.captured)} of ${compact(captured.bound)} in ${captured.blocks} blocks, ${compact(captured.ahead)} ahead of them` : 'waiting for a block'
+        }
+      />
+      {status?.mode === 'paper' && metrics && (
+        <Tile
+          label="On paper"
+          value={`${compact(metrics.paper.netNative)} ${chain?.nativeSymbol ?? ''}`}
+          note={`${metrics.paper.trades} trades judged by the next block, ${metrics.paper.outcomes.traded ?? 0} would have earned`}
+        />
+      )}
       <Tile
         label="Block"
         value={last ? String(last.block) : chain ? String(chain.block) : '—'}

@@ -6,6 +6,7 @@ import type { EventView, OpportunityView, StatusView, TradeView } from '../gatew
 const MOST_TRADES = 500
 const RECONNECT_MS = 1_000
 
+export type Captured = Extract<EventView, { type: 'captured' }>
 export type Block = Extract<EventView, { type: 'block' }>
 export type Connection = 'live' | 'connecting' | 'lost'
 
@@ -25,11 +26,12 @@ export const useOpportunities = () =>
     refetchInterval: 3_000,
   })
 
-/** Follows `/events` and returns how the connection stands and the last blocks. */
-export function useEvents(): { connection: Connection; blocks: readonly Block[] } {
+/** Follows `/events` and returns how the connection stands, the last blocks, and what was captured of what they held. */
+export function useEvents(): { connection: Connection; blocks: readonly Block[]; captured: Captured | undefined } {
   const client = useQueryClient()
   const [connection, setConnection] = useState<Connection>('connecting')
   const [blocks, setBlocks] = useState<readonly Block[]>([])
+  const [captured, setCaptured] = useState<Captured>()
   useEffect(() => {
     let socket: WebSocket | undefined
     let timer: number | undefined
@@ -48,6 +50,7 @@ export function useEvents(): { connection: Connection; blocks: readonly Block[] 
           client.setQueryData<TradeView[]>(['trades'], (trades = []) =>
             trades.some((trade) => trade.hash === event.trade.hash) ? trades : [event.trade, ...trades].slice(0, MOST_TRADES),
           )
+        else if (event.type === 'captured') setCaptured(event)
         else if (event.type === 'block') setBlocks((before) => [...before.filter((block) => block.block !== event.block), event].slice(-60))
       }
       socket.onclose = () => {
@@ -63,7 +66,7 @@ export function useEvents(): { connection: Connection; blocks: readonly Block[] 
       socket?.close()
     }
   }, [client])
-  return { connection, blocks }
+  return { connection, blocks, captured }
 }
 
 /** The time, once a second, for what is shown as an age. */

@@ -7,7 +7,7 @@ import { JsonRpcChain } from '../../src/adapters/chain/json-rpc.ts'
 import { foundryBinary } from '../../src/adapters/binaries.ts'
 import { MarketReplica } from '../../src/engine/market.ts'
 import { own } from '../../src/localnet/artifacts.ts'
-import { type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
+import { type Accounts, type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
 import { embeddedMarket, type MarketPlan } from '../../src/localnet/market.ts'
 import { rpc } from '../../src/localnet/rpc.ts'
 import { seededRandom } from '../../src/std/random.ts'
@@ -32,7 +32,7 @@ export async function freePort(): Promise<number> {
 export const OPERATOR = '0x00000000000000000000000000000000000000a1'
 export const TREASURY = '0x00000000000000000000000000000000000000a2'
 
-export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRandom(7)), accounts = { operator: OPERATOR, treasury: TREASURY } as const): Promise<TestChain> {
+export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRandom(7)), accounts: Accounts = { operator: OPERATOR, treasury: TREASURY }): Promise<TestChain> {
   const port = await freePort()
   const child = spawn(foundryBinary('anvil'), anvilArguments({ port, firstBlock: 1_000 }), { stdio: 'ignore' })
   const url = `http://127.0.0.1:${port}`

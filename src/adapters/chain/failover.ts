@@ -1,5 +1,20 @@
 /** Several nodes as one: calls go to the first that is well and has calls left, transactions to all, heads come from whoever is first. */
-import type { BlockTag, Call, Chain, ChainLink, EndpointStatus, Head, Hex, Log, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
+import type {
+  BlockTag,
+  Call,
+  Chain,
+  ChainLink,
+  EndpointStatus,
+  Head,
+  Hex,
+  Log,
+  LentContract,
+  LogFilter,
+  PendingTransaction,
+  Receipt,
+  SimulatedCall,
+  Simulation,
+} from '../../ports/chain.ts'
 import type { Address } from '../../amm/index.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../../std/errors.ts'
@@ -88,7 +103,8 @@ export class FailoverChain implements Chain {
   block = (tag: BlockTag) => this.#ask((chain) => chain.block(tag))
   logs = (filter: LogFilter): Promise<Log[]> => this.#ask((chain) => chain.logs(filter))
   call = (call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>) => this.#ask((chain) => chain.call(call, tag, code))
-  simulate = (calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]> => this.#ask((chain) => chain.simulate(calls, on))
+  simulate = (calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent?: Readonly<Record<Address, LentContract>>): Promise<Simulation[]> =>
+    this.#ask((chain) => chain.simulate(calls, on, lent))
   rawTransaction = (hash: Hex): Promise<Hex | undefined> => this.#ask((chain) => chain.rawTransaction(hash))
   balance = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.balance(account, tag))
   transactionCount = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.transactionCount(account, tag))

@@ -1,6 +1,6 @@
 /** An EVM node over JSON-RPC: one WebSocket for calls and new heads where the URL has one, HTTP and polling elsewhere. */
 import type { Address } from '../../amm/index.ts'
-import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
+import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LentContract, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
@@ -178,11 +178,12 @@ export class JsonRpcChain implements Chain {
     return this.#request<Hex>('eth_call', { ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }, tagOf(tag), ...(overrides ? [overrides] : []))
   }
 
-  async simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest'): Promise<Simulation[]> {
+  async simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent: Readonly<Record<Address, LentContract>> = {}): Promise<Simulation[]> {
     const encoded = calls.map(({ gas, value, ...call }) => ({ ...call, ...(gas === undefined ? {} : { gas: hex(gas) }), ...(value ? { value: hex(value) } : {}) }))
+    const overrides = Object.keys(lent).length === 0 ? undefined : Object.fromEntries(Object.entries(lent).map(([at, { code, storage }]) => [at, { code, stateDiff: storage }]))
     const blocks = await this.#request<{ calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]>(
       'eth_simulateV1',
-      { blockStateCalls: [{ calls: encoded }], traceTransfers: false, validation: false },
+      { blockStateCalls: [{ calls: encoded, ...(overrides ? { stateOverrides: overrides } : {}) }], traceTransfers: false, validation: false },
       on,
     )
     const results = blocks[0]?.calls ?? []

@@ -3,7 +3,7 @@ import type { Hono } from 'hono'
 import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
-import { opportunityView, statusView, tradeView, type ViewSources } from '../views.ts'
+import { opportunityView, paperTradeView, statusView, tradeView, type ViewSources } from '../views.ts'
 
 export interface ApiOptions {
   access: AccessPolicy
@@ -24,6 +24,10 @@ export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
       ...(genesis ? { genesis } : {}),
     })
     return c.json({ trades: trades.map(tradeView) })
+  })
+  app.get('/paper-trades', async (c) => {
+    const page = { limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100), offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0) }
+    return c.json({ trades: (await ledger.paperTrades(page)).map(paperTradeView) })
   })
   app.get('/opportunities', async (c) => {
     const verdict = c.req.query('verdict')

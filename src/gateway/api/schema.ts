@@ -35,6 +35,8 @@ export interface MetricsView {
   outcomes: Record<string, number>
   /** Shares by outcome, 0 to 1. */
   outcomeShares: Record<string, number>
+  /** What would have been, on paper; `netNative` in whole native coins, net of gas. */
+  paper: { trades: number; netNative: number; outcomes: Record<string, number> }
   /** The same for the chain that runs now. */
   thisChain: { tradesBooked: number; profitBooked: Record<string, string>; gasBooked: string }
 }
@@ -102,12 +104,30 @@ export interface OpportunityView {
   decidedAt: number
 }
 
+/** A trade on paper, judged by the next block. */
+export interface PaperTradeView {
+  decisionId: string
+  block: number
+  route: string
+  symbol: string
+  decimals: number
+  predictedProfit: string
+  outcome: string
+  /** Native wei, net of gas. */
+  netNative: number
+  reason: string
+  judgedAt: number
+}
+
 /** What `/events` sends, one JSON object per message. */
 export type EventView =
   | { type: 'hello'; status: StatusView }
   | { type: 'status'; status: StatusView }
   | { type: 'trade'; trade: TradeView }
   | { type: 'block'; block: number; time: number; opportunities: number; searchedCycles: number; searchMs: number }
+  /** What the last blocks held and what we took of it, in whole native coins: see the tool `captured_share`. */
+  | { type: 'captured'; blocks: number; bound: number; captured: number; share: number | null; ahead: number }
+  | { type: 'paper-trade'; trade: PaperTradeView }
   | { type: 'decision'; id: string; block: number; verdict: string; refusedBy: string | null }
   | { type: 'sent'; decisionId: string; hash: string; block: number; latencyMs: number }
   | { type: 'prices'; block: number; rows: { pool: string; dex: string; kind: string; base: string; quote: string; price: number; feePercent: number; block: number }[] }

@@ -1,0 +1,144 @@
+/** Trades behind pending transactions: found before the block, sent to stand right behind, right to the unit. */
+import { keccak256, parseTransaction } from 'viem'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { PendingSearch } from '../src/engine/pending.ts'
+import type { Detection } from '../src/engine/detector.ts'
+import { rpc } from '../src/localnet/rpc.ts'
+import type { Hex } from '../src/ports/chain.ts'
+import { TRADER_ACCOUNT, TradingFloor, testSigner } from './support/trading.ts'
+
+let floor: TradingFloor
+beforeAll(async () => {
+  floor = await TradingFloor.open()
+}, 60_000)
+afterAll(() => floor?.close())
+
+const poolOf = (dex: string, skip = 0) => floor.market.manifest.pools.filter((pool) => pool.dex === dex)[skip]?.address as `0x${string}`
+
+/** Waits for what a pending transaction opens. */
+function listen() {
+  const found: Detection[] = []
+  const notes: string[] = []
+  const { detector, market, local } = floor
+  const search = new PendingSearch({ chain: local.chain, market, detector, now: Date.now, onFound: (detection) => found.push(detection), onNote: (note) => notes.push(note) })
+  const stopPending = search.start()
+  const stopChanges = market.subscribe((change) => {
+    search.onBlock(change)
+    detector.detect(change)
+  })
+  const stop = () => {
+    stopPending()
+    stopChanges()
+  }
+  return { found, notes, search, stop }
+}
+
+const until = async (what: string, check: () => boolean) => {
+  const deadline = Date.now() + 5_000
+  while (!check()) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within 5 s`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+test('a pending swap is searched and followed in the same block, each to the unit of its plan', { timeout: 60_000 }, async () => {
+  const { found, search, stop } = listen()
+  const { executor, store, sent, violations } = await floor.executor()
+  // Whoever calls pools is learned from a block: the first swap is not followed.
+  await floor.sell(poolOf('sushiswap'), 0.0001)
+  await floor.mined()
+  for (const [dex, index] of [
+    ['quickswap', 0],
+    ['uniswap_v3', 0],
+    ['quickswap_v3', 0],
+  ] as const) {
+    const before = found.length
+    const target = await floor.sell(poolOf(dex, index), 0.03)
+    await until('a gap that the pending swap opens', () => found.length > before)
+    const detection = found.at(-1) as Detection
+    expect(detection.follows).toBe(target)
+    expect(detection.block).toBe(floor.market.head.number)
+    await executor.onDetection(detection)
+    const ours = sent.filter(({ decisionId }) => detection.opportunities.some(({ id }) => id === decisionId))
+    expect(ours.length).toBeGreaterThan(0)
+    await floor.mined()
+    const theirs = await floor.local.chain.receipt(target)
+    for (const { hash } of ours) {
+      const receipt = await floor.local.chain.receipt(hash)
+      expect(receipt?.succeeded).toBe(true)
+      // The same block, after it.
+      expect(receipt?.blockNumber).toBe(theirs?.blockNumber)
+      expect(receipt?.transactionIndex).toBeGreaterThan(theirs?.transactionIndex as number)
+    }
+    // And the block's own search finds nothing that this left.
+    await executor.onHead(floor.market.head)
+  }
+  for (let i = 0; i < 4; i++) {
+    await floor.mined()
+    await executor.onHead(floor.market.head)
+  }
+  expect(store.booked.length).toBe(sent.length)
+  const first = store.booked[0]
+  expect([first?.outcome, first?.realisedProfit]).toEqual(['as-predicted', first?.predictedProfit])
+  expect(store.booked.every(({ realisedProfit }) => realisedProfit > 0n)).toBe(true)
+  expect(violations).toEqual([])
+  expect(search.statistics.opened).toBeGreaterThanOrEqual(3)
+  stop()
+})
+
+test('what goes elsewhere, cannot be mined or does nothing to a pool is not followed', { timeout: 30_000 }, async () => {
+  const { found, search, stop } = listen()
+  await floor.sell(poolOf('sushiswap'), 0.0001)
+  await floor.mined()
+  const { heardOf } = search.statistics
+  const to = floor.market.manifest.tokens[0]?.address
+  await rpc(floor.local.url, 'anvil_impersonateAccount', TRADER_ACCOUNT)
+  await rpc(floor.local.url, 'eth_sendTransaction', { from: TRADER_ACCOUNT, to, data: '0xd0e30db0', value: '0x1', gas: '0x186a0' })
+  await until('the transaction is heard of', () => search.statistics.heardOf > heardOf)
+  expect([found.length, search.statistics.run]).toEqual([0, 0])
+  await floor.mined()
+  stop()
+})
+
+test('the search is left as it was: after the block it finds what a fresh one finds', { timeout: 30_000 }, async () => {
+  const { found, stop } = listen()
+  await floor.sell(poolOf('sushiswap'), 0.0001)
+  await floor.mined()
+  const before = floor.detector.search.top(50)
+  const target = await floor.sell(poolOf('quickswap', 1), 0.03)
+  await until('a gap', () => found.length > 0)
+  expect(floor.detector.search.top(50)).toEqual(before)
+  await rpc(floor.local.url, 'anvil_dropTransaction', target)
+  await floor.mined()
+  stop()
+})
+
+test('a gap that is being signed is not sent a second time', { timeout: 30_000 }, async () => {
+  let release: () => void = () => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { executor, store } = await floor.executor({ signer: testSigner(() => held) })
+  await floor.sell(poolOf('quickswap', 2), 0.03)
+  await floor.mined()
+  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  expect(detection.opportunities.length).toBeGreaterThan(0)
+  const first = executor.onDetection(detection)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  // The same gap, found again while the signer still holds the first.
+  await executor.onDetection({ ...detection, opportunities: detection.opportunities.map((found) => ({ ...found, id: `${found.id}_again` })) })
+  release()
+  await first
+  const raws = [...store.transactions.values()].flatMap(({ attempts }) => attempts.map(({ raw }) => raw))
+  expect(raws.length).toBe(detection.opportunities.filter(({ id }) => store.decisions.get(id)?.decision.verdict === 'trade').length)
+  expect(new Set(raws.map((raw: Hex) => parseTransaction(raw).data)).size).toBe(raws.length)
+  expect(new Set(raws.map((raw) => keccak256(raw))).size).toBe(raws.length)
+  const again = detection.opportunities.map(({ id }) =>
+    store.decisions
+      .get(`${id}_again`)
+      ?.decision.rules.filter((rule) => !rule.ok)
+      .map(({ rule }) => rule),
+  )
+  for (const refused of again) expect(refused).toContain('no pool is already in flight')
+  await floor.mined()
+})
