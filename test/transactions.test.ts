@@ -105,7 +105,7 @@ const nonceOnChain = () => local.chain.transactionCount(address, 'latest')
 test('sent, mined, booked once it is final and not before', async () => {
   const transactions = make()
   await transactions.recover()
-  const hash = await transactions.submit(intent, decision, await head())
+  const { hash } = await transactions.submit(intent, decision, await head())
   expect([...transactions.busyPools()]).toEqual(['0xp'])
   await mine(transactions, 1)
   expect([transactions.inFlight, transactions.unsettled, booked.length]).toEqual([0, 1, 0])
@@ -128,7 +128,7 @@ test('several at once have nonces without a gap', async () => {
 test('a transaction that the node dropped is sent again', async () => {
   const transactions = make()
   await transactions.recover()
-  const hash = await transactions.submit(intent, decision, await head())
+  const { hash } = await transactions.submit(intent, decision, await head())
   await rpc(local.url, 'anvil_dropTransaction', hash)
   await mine(transactions, 5)
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
@@ -151,7 +151,7 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
 test('a reorganisation takes it out: it is sent again and booked once', async () => {
   const transactions = make()
   await transactions.recover()
-  const hash = await transactions.submit(intent, decision, await head())
+  const { hash } = await transactions.submit(intent, decision, await head())
   await mine(transactions, 1)
   expect(transactions.inFlight).toBe(0)
   await rpc(local.url, 'anvil_reorg', 1, [])

@@ -20,6 +20,7 @@ const QUIET_MS = 250
 export default defineAgent({
   id: 'arbitrage_detector',
   duty: 'Holds the live pool graph, updates it from each block, finds and sizes every profitable cycle',
+  urgent: true,
   needs,
   tools: {
     detection_statistics: tool({

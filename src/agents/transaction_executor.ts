@@ -146,6 +146,8 @@ export default defineAgent({
             told: medians(({ stages }) => stages.told),
             judged: medians(({ stages }) => stages.judged),
             simulated: medians(({ stages }) => stages.simulated),
+            signed: medians(({ stages }) => stages.signed),
+            recorded: medians(({ stages }) => stages.recorded),
             sent: medians(({ stages }) => stages.sent),
           },
           chain: chain.link,

@@ -60,6 +60,8 @@ export interface ChainState {
   readonly nativeRate: number | undefined
   /** What our earlier trades taught about gas and about winning. */
   readonly learned: Learned
+  /** The least tip per gas of our own that are not mined yet: what comes after them by nonce cannot stand before them. */
+  readonly leastTipInFlight?: bigint
   /** On a rollup: what it charges for data. */
   readonly dataFee?: DataFee
   /** Whether a trade that would revert is left out of the block and costs nothing, as private relays do. */
@@ -186,6 +188,15 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
   // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
   const maxFeePerGas = min(follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
+  if (follows) {
+    const ahead = state.leastTipInFlight
+    check(
+      'can stand right behind what it follows',
+      ahead === undefined || ahead >= priority,
+      ahead === undefined ? 'nothing in flight' : `${ahead} per gas in flight`,
+      `nothing of ours below ${priority} per gas`,
+    )
+  }
   const needed = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
   check('operator can pay the gas', state.operatorBalance >= needed, state.operatorBalance, `at least ${needed}`)
   const ok = rules.every((rule) => rule.ok)

@@ -23,11 +23,13 @@ const DEADLINE_SECONDS = 30
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 
-/** Where the time between a block and a transaction goes, in ms since the block was seen: found and told, judged, simulated, then signed, recorded and sent. */
+/** Where the time between a block and a transaction goes, in ms: found and told, judged, simulated, signed, recorded, sent. */
 export interface Stages {
   readonly told: number
   readonly judged: number
   readonly simulated: number
+  readonly signed: number
+  readonly recorded: number
   readonly sent: number
 }
 
@@ -196,6 +198,7 @@ export class Executor {
   }
 
   #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlySet<string>, inFlight: number): DecisionRecord {
+    const leastTipInFlight = this.#transactions?.leastTip
     const state: ChainState = {
       now: this.#options.now(),
       head: head.number,
@@ -205,6 +208,7 @@ export class Executor {
       busyPools,
       nativeRate: this.#nativeRate(opportunity.token),
       learned: this.#experiences.learned,
+      ...(leastTipInFlight === undefined ? {} : { leastTipInFlight }),
       ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
       revertsAreFree: this.#submitter.revertsAreFree,
     }
@@ -262,10 +266,17 @@ export class Executor {
         return answer
       }
       const simulated = now()
-      const hash = await this.#transactions.submit(build, judged, head, await this.#behind(record.opportunity))
+      const { hash, signedAt, recordedAt } = await this.#transactions.submit(build, judged, head, await this.#behind(record.opportunity))
       const sent = now()
       events.onDecision(judged)
-      const stages = { told: told - seen, judged: decided - told, simulated: simulated - decided, sent: sent - simulated }
+      const stages = {
+        told: told - seen,
+        judged: decided - told,
+        simulated: simulated - decided,
+        signed: signedAt - simulated,
+        recorded: recordedAt - signedAt,
+        sent: sent - recordedAt,
+      }
       events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: sent - seen, stages, follows: record.opportunity.follows !== undefined })
       return { record: judged, hash }
     } catch (error) {

@@ -18,6 +18,8 @@ const LARGEST_GAP = 50
 export interface MarketReplicaOptions extends PoolReaderOptions {
   manifest: MarketManifest
   now(): number
+  /** How long a new block is left to those who are in a hurry, in ms, before it is read here too. */
+  patienceMs?(): number
 }
 
 export class MarketReplica implements MarketView {
@@ -60,11 +62,17 @@ export class MarketReplica implements MarketView {
     this.#stop = this.#options.chain.watch((head) => {
       const seen = this.#options.now()
       this.#work = this.#work
+        .then(() => this.#beforeReading())
         .then(() => this.#follow(head, seen))
         .catch((error: Error) => {
           this.#failure = error.message
         })
     })
+  }
+
+  #beforeReading(): Promise<void> | undefined {
+    const patienceMs = this.#options.patienceMs?.() ?? 0
+    return patienceMs > 0 ? new Promise((resolve) => setTimeout(resolve, patienceMs)) : undefined
   }
 
   stop(): void {

@@ -74,6 +74,16 @@ export class Transactions {
     return [...this.#open.values()].filter((open) => !open.receipt).length
   }
 
+  /** The least tip per gas of those that are not mined yet. */
+  get leastTip(): bigint | undefined {
+    let least: bigint | undefined
+    for (const { record, receipt } of this.#open.values()) {
+      const tip = receipt ? undefined : record.attempts.at(-1)?.intent.maxPriorityFeePerGas
+      if (tip !== undefined && (least === undefined || tip < least)) least = tip
+    }
+    return least
+  }
+
   /** Transactions that are not final yet. */
   get unsettled(): number {
     return this.#open.size
@@ -84,21 +94,23 @@ export class Transactions {
   }
 
   /** Signs, persists and sends; right behind the signed transaction `behind`, where that can be had. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind. */
-  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, behind?: Hex): Promise<Hex> {
+  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, behind?: Hex): Promise<{ hash: Hex; signedAt: number; recordedAt: number }> {
+    const { ledger, now } = this.#options
     return this.#inTurn(async () => {
       const nonce = this.#nextNonce
       const intent = build(nonce)
       const attempt = await this.#attempt(intent, decision.id, head)
-      await this.#options.ledger.recordAttempt(attempt, decision)
+      const signedAt = now()
+      await ledger.recordAttempt(attempt, decision)
       // From here on the nonce is ours to settle, whatever the node answers.
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
       this.#open.set(nonce, { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined })
-      return attempt
-    }).then(async (attempt) => {
+      return { attempt, signedAt, recordedAt: now() }
+    }).then(async ({ attempt, ...times }) => {
       // The next one need not wait for the node's answer.
       await this.#send(attempt, head.number, behind)
-      return attempt.hash
+      return { hash: attempt.hash, ...times }
     })
   }
 

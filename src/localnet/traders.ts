@@ -6,7 +6,7 @@ import { type Hop, MarketSearch } from '../graph/index.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import { normal, pareto, type Random } from '../std/random.ts'
 import { own } from './artifacts.ts'
-import { rpcBatch, toHex } from './rpc.ts'
+import { rpc, rpcBatch, toHex } from './rpc.ts'
 
 const traderAbi = own('LocalTrader').abi
 const GWEI = 10n ** 9n
@@ -39,6 +39,7 @@ export class Crowd {
   readonly #options: CrowdOptions
   readonly #fair = new Map<Address, number>()
   readonly #search: MarketSearch
+  readonly #sending = new Map<Address, Promise<void>>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #stop: (() => void) | undefined
   orders = 0
@@ -81,7 +82,7 @@ export class Crowd {
     for (let i = 0; i < count; i++) {
       const order = this.#order(pools[Math.floor(random() * pools.length)] as Pool)
       const delay = random() * blockSeconds * 900
-      if (order) this.#later(delay, () => this.#send([order]))
+      if (order) this.#later(delay, () => this.#send(order))
     }
     if (competitors > 0) this.#follow(change)
     for (let index = 0; index < competitors; index++) if (random() < 0.5) this.#later(20 + random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
@@ -130,7 +131,7 @@ export class Crowd {
     const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))
     const data = encodeFunctionData({ abi: traderAbi, functionName: 'cycle', args: [swaps, best.sized.amounts[0], 1n] })
     this.competitorTrades++
-    this.#send([this.transaction(account, data, tip > GWEI ? tip : GWEI)])
+    this.#send(this.transaction(account, data, tip > GWEI ? tip : GWEI))
   }
 
   transaction(from: Address, data: Hex, tip: bigint) {
@@ -138,11 +139,11 @@ export class Crowd {
     return { from, to: this.#options.trader, data, gas: toHex(SWAP_GAS), maxFeePerGas: toHex(maxFee), maxPriorityFeePerGas: toHex(tip) }
   }
 
-  #send(transactions: ReturnType<Crowd['transaction']>[]): void {
-    rpcBatch(
-      this.#options.url,
-      transactions.map((transaction) => ({ method: 'eth_sendTransaction', params: [transaction] })),
-    ).catch(this.#options.onError)
+  /** One after another for each account: the node counts its nonces, and two at once would be given the same. */
+  #send(transaction: ReturnType<Crowd['transaction']>): void {
+    const before = this.#sending.get(transaction.from) ?? Promise.resolve()
+    const sent = before.then(() => rpc(this.#options.url, 'eth_sendTransaction', transaction)).then(() => undefined, this.#options.onError)
+    this.#sending.set(transaction.from, sent)
   }
 
   #later(delayMs: number, work: () => void): void {

@@ -109,6 +109,8 @@ export interface RunningAgent extends Background {
 export interface AgentDefinition<N extends PortName = PortName> extends Omit<Service<N>, 'start'> {
   readonly kind: 'agent'
   readonly duty: string
+  /** Trades wait for it to read a block: it reads before the others. */
+  readonly urgent?: boolean
   start(ports: Pick<Ports, N>, service: ServiceContext): Promise<RunningAgent>
 }
 

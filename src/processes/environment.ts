@@ -88,6 +88,9 @@ export function openLedger({ plan, log }: Environment, poolSize: number): Postgr
   })
 }
 
+/** A block is read by every process that follows the market: those that no trade waits for let the others go first. */
+const PATIENCE_MS = 60
+
 /** The ports of one process, each opened when first asked for and shared by its services. */
 export class PortSet {
   readonly #environment: Environment
@@ -95,6 +98,7 @@ export class PortSet {
   readonly #closers: (() => void | Promise<void>)[] = []
   readonly #signal: AbortSignal
   #replica: MarketReplica | undefined
+  #patienceMs = PATIENCE_MS
   /** What keeps a port from being ready, by port. */
   readonly waiting = new Map<PortName, string>()
 
@@ -110,6 +114,11 @@ export class PortSet {
       this.#opened.set(name, port)
     }
     return port as Promise<Ports[N]>
+  }
+
+  /** This process holds up a trade as long as it has not read a new block: it reads before the others. */
+  hurry(): void {
+    this.#patienceMs = 0
   }
 
   /** Brings a replica that a spare has held for a while up to this moment. */
@@ -173,7 +182,7 @@ export class PortSet {
       this.#signal.throwIfAborted()
       try {
         const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
-        const replica = new MarketReplica({ chain, manifest, readerCode, batchSize: plan.settings.batchSize, now: Date.now })
+        const replica = new MarketReplica({ chain, manifest, readerCode, batchSize: plan.settings.batchSize, now: Date.now, patienceMs: () => this.#patienceMs })
         await replica.start()
         this.#replica = replica
         this.waiting.delete('market')

@@ -128,6 +128,8 @@ async function run(): Promise<void> {
   const built = (await adopt()) ?? (await startChain())
   send({ type: 'chain', pid: anvilPid ?? null, genesis: built.manifest.genesis })
   ports = new PortSet(environment, new AbortController().signal)
+  // The people here compete with us: they are as quick.
+  ports.hurry()
   const market = await ports.open('market')
   crowd = new Crowd({
     url,

@@ -19,6 +19,7 @@ export class SignerJournal {
   #fd: number
   #entries: Entry[] = []
   #lease = 0
+  #compactAt = COMPACT_AT
 
   constructor(path: string, windowMs: number, now: number) {
     this.#path = path
@@ -46,11 +47,11 @@ export class SignerJournal {
     fdatasyncSync(this.#fd)
     this.#entries.push(entry)
     this.#lease = Math.max(this.#lease, entry.lease)
-    if (this.#entries.length > COMPACT_AT) this.#compact(entry.at)
+    if (this.#entries.length > this.#compactAt) this.#compact(entry.at)
   }
 
   #compact(now: number): void {
-    if (this.#entries.length <= COMPACT_AT) return
+    if (this.#entries.length <= this.#compactAt) return
     const kept = this.#entries.filter((entry) => entry.at > now - this.#windowMs)
     if (kept.length === 0) kept.push(this.#entries.at(-1) as Entry)
     writeFileSync(`${this.#path}.new`, kept.map((entry) => `${encodeJson({ ...entry, lease: this.#lease })}\n`).join(''), { mode: 0o600, flush: true })
@@ -58,5 +59,7 @@ export class SignerJournal {
     renameSync(`${this.#path}.new`, this.#path)
     this.#fd = openSync(this.#path, 'a', 0o600)
     this.#entries = kept
+    // Where all of it still counts, it is not written anew with every signature.
+    this.#compactAt = Math.max(COMPACT_AT, 2 * kept.length)
   }
 }
