@@ -179,7 +179,7 @@ test('a process that died between writing and sending: its successor sends, noth
   const successor = make()
   await successor.recover()
   expect(sent).toHaveLength(1)
-  const next = await successor.submit(intent, decision, await head())
+  const { hash: next } = await successor.submit(intent, decision, await head())
   await mine(successor, 4)
   local.chain.send = original
   expect(booked.map((receipt) => receipt.transactionHash)).toContain(next)

@@ -62,6 +62,8 @@ export interface ChainState {
   readonly learned: Learned
   /** The least tip per gas of our own that are not mined yet: what comes after them by nonce cannot stand before them. */
   readonly leastTipInFlight?: bigint
+  /** What most pending transactions tip that open something: of ours, what pays less stands in the way of what follows them. */
+  readonly usualTip?: bigint
   /** On a rollup: what it charges for data. */
   readonly dataFee?: DataFee
   /** Whether a trade that would revert is left out of the block and costs nothing, as private relays do. */
@@ -108,6 +110,8 @@ const LEG_GAS = { 'constant-product': 62_000, concentrated: 88_000, weighted: 10
 /** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
 const GAS_ROOM = 2
 const HIGH_ROOM = 1.3
+/** Of the profit: what a tip may cost that only keeps the way open. */
+const TIP_SHARE = 0.02
 /** The price of data may rise before inclusion. */
 const DATA_ROOM = 2n
 
@@ -171,7 +175,10 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   // A bid never asks for more than the caps allow and the operator has: a smaller bid is better than none.
   const byCap = risk.maxGasCost / BigInt(Math.ceil(gasEstimate * expectation.mean)) - state.baseFeePerGas
   const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
-  const bounded = max(min(max(BigInt(wanted), gas.minPriorityFee), min(room, min(byCap, byBalance))), min(gas.minPriorityFee, max(room, 0n)))
+  // Where it costs next to nothing, the way for trades behind pending transactions is kept open.
+  const { usualTip = 0n } = state
+  const open = Number(usualTip) * gasEstimate <= Number(grossNative) * TIP_SHARE ? usualTip : 0n
+  const bounded = max(min(max(max(BigInt(wanted), open), gas.minPriorityFee), min(room, min(byCap, byBalance))), min(gas.minPriorityFee, max(room, 0n)))
   const priority = follows ? paidBy(follows, state.baseFeePerGas) : bounded
   const gasCost = BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority) + dataFee
   const expectedNative = BigInt(Math.floor(expected))

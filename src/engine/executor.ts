@@ -55,6 +55,10 @@ export interface ExecutorEvents {
   onViolation(detail: string): void
 }
 
+/** Tips that are kept, and the share of them that the usual one is above. */
+const KEPT_TIPS = 50
+const USUAL = 0.9
+
 export interface ExecutorOptions {
   market: MarketView
   chain: Chain
@@ -83,6 +87,8 @@ export class Executor {
   /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
   readonly #leaving = new Map<string, readonly string[]>()
   readonly #experiences = new Experiences()
+  /** Tips of the last pending transactions that opened something. */
+  readonly #tips: bigint[] = []
   #unrecorded: DecisionRecord[] = []
   #work: Promise<unknown> = Promise.resolve()
 
@@ -156,6 +162,9 @@ export class Executor {
     const { market, chain, now } = this.#options
     if (this.#draining || detection.genesis !== market.manifest.genesis || detection.opportunities.length === 0) return
     const told = now()
+    const { follows } = detection.opportunities[0] as Opportunity
+    if (follows) this.#tips.push(follows.maxPriorityFeePerGas)
+    if (this.#tips.length > KEPT_TIPS) this.#tips.shift()
     const head = this.#head && this.#head.number >= detection.block ? this.#head : await chain.block(detection.block)
     await this.#settle(head)
     const refused: DecisionRecord[] = []
@@ -187,6 +196,10 @@ export class Executor {
     return { record, hash: undefined }
   }
 
+  #usualTip(): bigint {
+    return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * USUAL)] as bigint
+  }
+
   #busyPools(): Set<string> {
     const busy = this.#transactions?.busyPools() ?? new Set<string>(this.#paper?.busyPools())
     for (const pools of this.#leaving.values()) for (const pool of pools) busy.add(pool)
@@ -209,6 +222,7 @@ export class Executor {
       nativeRate: this.#nativeRate(opportunity.token),
       learned: this.#experiences.learned,
       ...(leastTipInFlight === undefined ? {} : { leastTipInFlight }),
+      ...(this.#tips.length > 0 ? { usualTip: this.#usualTip() } : {}),
       ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
       revertsAreFree: this.#submitter.revertsAreFree,
     }

@@ -1,5 +1,5 @@
 /** The signer's process: reads requests from the socket it inherited, and from nowhere else. */
-import { readFileSync, readSync } from 'node:fs'
+import { readFileSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
@@ -7,6 +7,7 @@ import { readDotEnv, KEY_VARIABLE } from '../adapters/settings.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
 import { localKeys } from '../signer/keys.ts'
+import type { SignerPolicy } from '../signer/policy.ts'
 import { answer, type SignerRequest } from '../signer/signer.ts'
 import { messageOf } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
@@ -28,11 +29,22 @@ const parts = {
   identity,
   journal,
   now: Date.now,
-  policy: () => {
-    const manifest = JSON.parse(readFileSync(files(dataFolder).manifest, 'utf8')) as MarketManifest
-    if (!manifest.execution) throw new Error('the market has no executor contract: nothing may be signed')
-    return { ...LOCAL_CAPS, chainId: manifest.chainId, account: manifest.execution.operator, executor: manifest.execution.executor }
-  },
+  policy: currentPolicy(),
+}
+
+/** What may be signed for the market that stands; read again only where its file was written anew. */
+function currentPolicy(): () => SignerPolicy {
+  const { manifest: path } = files(dataFolder)
+  let [readAt, policy] = [Number.NaN, undefined as SignerPolicy | undefined]
+  return () => {
+    const { mtimeMs } = statSync(path)
+    if (!policy || mtimeMs !== readAt) {
+      const { chainId, execution } = JSON.parse(readFileSync(path, 'utf8')) as MarketManifest
+      if (!execution) throw new Error('the market has no executor contract: nothing may be signed')
+      ;[readAt, policy] = [mtimeMs, { ...LOCAL_CAPS, chainId, account: execution.operator, executor: execution.executor }]
+    }
+    return policy
+  }
 }
 const socket = new Socket({ fd: SIGNER_FD, readable: true, writable: true })
 socket.on('error', () => process.exit(1))
