@@ -11,6 +11,8 @@ import { KintsugiError, messageOf } from '../std/errors.ts'
 
 const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'] as const
 const tool = toolWith(needs)
+/** Bookings leave a block's first moments to its trades. */
+const BOOKING_PATIENCE_MS = 150
 let executor: Executor | undefined
 
 export default defineAgent({
@@ -83,6 +85,7 @@ export default defineAgent({
       mode,
       lease,
       now,
+      patienceMs: BOOKING_PATIENCE_MS,
       terms: termsOf(chainId),
       relays,
       policies: () => standingPolicies(chainId),

@@ -70,6 +70,8 @@ export interface ExecutorOptions {
   relays: readonly Relay[]
   lease: number
   now(): number
+  /** How long after a block bookings wait, in ms: its trades go first. */
+  patienceMs?: number
   events: ExecutorEvents
 }
 
@@ -144,6 +146,8 @@ export class Executor {
   async onHead(head: Head): Promise<void> {
     const { chain, market, terms } = this.#options
     await this.#settle(head)
+    const { patienceMs = 0 } = this.#options
+    if (patienceMs > 0) await new Promise((resolve) => setTimeout(resolve, patienceMs))
     await this.#exclusive(async () => {
       this.#dataFee = await readDataFee(chain, terms.gas, head.number)
       await this.#transactions?.finish(head)

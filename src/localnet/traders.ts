@@ -85,7 +85,7 @@ export class Crowd {
       if (order) this.#later(delay, () => this.#send(order))
     }
     if (competitors > 0) this.#follow(change)
-    for (let index = 0; index < competitors; index++) if (random() < 0.5) this.#later(20 + random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
+    for (let index = 0; index < competitors; index++) if (random() < 0.5) this.#later(random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
   }
 
   #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {

@@ -32,7 +32,7 @@ const DRAIN_MS = 5_000
 
 async function hostService(id: string, fd: number): Promise<void> {
   const definition = await loadService(id)
-  if (definition.kind === 'agent' && definition.urgent) ports.hurry()
+  if (definition.kind === 'agent' && definition.urgent) ports.patienceMs = 0
   const entry = catalogueEntry(id)
   let failure: string | undefined = 'starting'
   let agent: RunningAgent | undefined

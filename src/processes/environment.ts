@@ -116,9 +116,9 @@ export class PortSet {
     return port as Promise<Ports[N]>
   }
 
-  /** This process holds up a trade as long as it has not read a new block: it reads before the others. */
-  hurry(): void {
-    this.#patienceMs = 0
+  /** How long this process leaves a new block to others, in ms: 0 where trades wait for it. */
+  set patienceMs(value: number) {
+    this.#patienceMs = value
   }
 
   /** Brings a replica that a spare has held for a while up to this moment. */

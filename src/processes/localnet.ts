@@ -37,6 +37,8 @@ interface BuiltRecord {
   trader: Address
   priceSource: Address
 }
+/** How long anyone on the local market takes to react to a block. */
+const REACTION_MS = 20
 const builtPath = `${paths.manifest}.local`
 
 /** Writes through a temporary file, so that a reader sees the old content or the new one. */
@@ -128,8 +130,8 @@ async function run(): Promise<void> {
   const built = (await adopt()) ?? (await startChain())
   send({ type: 'chain', pid: anvilPid ?? null, genesis: built.manifest.genesis })
   ports = new PortSet(environment, new AbortController().signal)
-  // The people here compete with us: they are as quick.
-  ports.hurry()
+  // The competitors here look at a block this long after it came: on machines of their own they would not keep ours busy meanwhile.
+  ports.patienceMs = REACTION_MS
   const market = await ports.open('market')
   crowd = new Crowd({
     url,

@@ -100,6 +100,7 @@ export class PostgresLedger implements Ledger {
        )
        insert into attempts values ($6, $1, $2, $3, $7, $8, $5, $9) on conflict (hash) do nothing`,
       decision ? [...values, ...decisionRow(decision)] : values,
+      decision ? 'attempt-with-decision' : 'attempt',
     )
   }
 
@@ -332,9 +333,10 @@ export class PostgresLedger implements Ledger {
     await this.#pool.end()
   }
 
-  async #query(sql: string, values: unknown[], client: pg.Pool | pg.PoolClient = this.#pool): Promise<Row[]> {
+  /** `name`: a statement that is sent often is parsed and planned once for each connection. */
+  async #query(sql: string, values: unknown[], name?: string): Promise<Row[]> {
     try {
-      return (await client.query<Row>(sql, values)).rows
+      return (await this.#pool.query<Row>({ text: sql, values, ...(name ? { name } : {}) })).rows
     } catch (error) {
       throw ledgerError(error)
     }
