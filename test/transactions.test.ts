@@ -69,6 +69,10 @@ function make(submitter = submitterOf({ kind: 'public' }, local.chain, [])) {
   })
 }
 
+const cleared = Promise.resolve(true)
+/** Sends one and returns its hash. */
+const submitted = async (transactions: Transactions) => (await transactions.submit(intent, decision, await head(), { cleared }))?.hash as Hex
+
 /** A plan that reverts on chain (nobody is its operator): what is tested is its way there. */
 const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
   type: 'execute',
@@ -105,7 +109,7 @@ const nonceOnChain = () => local.chain.transactionCount(address, 'latest')
 test('sent, mined, booked once it is final and not before', async () => {
   const transactions = make()
   await transactions.recover()
-  const { hash } = await transactions.submit(intent, decision, await head())
+  const hash = await submitted(transactions)
   expect([...transactions.busyPools()]).toEqual(['0xp'])
   await mine(transactions, 1)
   expect([transactions.inFlight, transactions.unsettled, booked.length]).toEqual([0, 1, 0])
@@ -119,7 +123,7 @@ test('several at once have nonces without a gap', async () => {
   const transactions = make()
   await transactions.recover()
   const first = await nonceOnChain()
-  await Promise.all(Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head())))
+  await Promise.all(Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head(), { cleared })))
   expect([...store.transactions.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
   await mine(transactions, 4)
   expect(booked).toHaveLength(6)
@@ -128,7 +132,7 @@ test('several at once have nonces without a gap', async () => {
 test('a transaction that the node dropped is sent again', async () => {
   const transactions = make()
   await transactions.recover()
-  const { hash } = await transactions.submit(intent, decision, await head())
+  const hash = await submitted(transactions)
   await rpc(local.url, 'anvil_dropTransaction', hash)
   await mine(transactions, 5)
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
@@ -139,8 +143,8 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
   await transactions.recover()
   const nonce = await nonceOnChain()
   // So little that no block takes it.
-  const cheap = await transactions.submit((at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }), decision, await head())
-  await transactions.submit(intent, decision, await head())
+  const cheap = await transactions.submit((at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }), decision, await head(), { cleared })
+  await transactions.submit(intent, decision, await head(), { cleared })
   await mine(transactions, 9)
   expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['execute', 'cancel'])
   expect(booked.map((receipt) => receipt.transactionHash)).not.toContain(cheap)
@@ -151,7 +155,7 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
 test('a reorganisation takes it out: it is sent again and booked once', async () => {
   const transactions = make()
   await transactions.recover()
-  const { hash } = await transactions.submit(intent, decision, await head())
+  const hash = await submitted(transactions)
   await mine(transactions, 1)
   expect(transactions.inFlight).toBe(0)
   await rpc(local.url, 'anvil_reorg', 1, [])
@@ -171,7 +175,7 @@ test('a process that died between writing and sending: its successor sends, noth
   local.chain.send = async () => {
     throw new Error('the process died here')
   }
-  await expect(dying.submit(intent, decision, await head())).rejects.toThrow('died here')
+  await expect(dying.submit(intent, decision, await head(), { cleared })).rejects.toThrow('died here')
   local.chain.send = async (raw) => {
     sent.push(raw)
     return original(raw)
@@ -179,10 +183,42 @@ test('a process that died between writing and sending: its successor sends, noth
   const successor = make()
   await successor.recover()
   expect(sent).toHaveLength(1)
-  const { hash: next } = await successor.submit(intent, decision, await head())
+  const next = await submitted(successor)
   await mine(successor, 4)
   local.chain.send = original
   expect(booked.map((receipt) => receipt.transactionHash)).toContain(next)
   expect(booked).toHaveLength(2)
   expect(await nonceOnChain()).toBe(nonce + 2)
+})
+
+test('what is not cleared is never sent, and its nonce is used by the next', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const nonce = await nonceOnChain()
+  expect(await transactions.submit(intent, decision, await head(), { cleared: Promise.resolve(false) })).toBeUndefined()
+  expect([transactions.inFlight, transactions.unsettled, transactions.busyPools().size]).toEqual([0, 0, 0])
+  const hash = await submitted(transactions)
+  expect([...store.transactions.keys()]).toEqual([nonce])
+  await mine(transactions, 4)
+  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+})
+
+test('where another came after it, its nonce is filled, and the other is mined', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const nonce = await nonceOnChain()
+  let refuse: (answer: boolean) => void = () => undefined
+  const first = transactions.submit(intent, decision, await head(), {
+    cleared: new Promise((resolve) => {
+      refuse = resolve
+    }),
+  })
+  const second = await submitted(transactions)
+  expect([transactions.inFlight, transactions.unsettled]).toEqual([1, 2])
+  refuse(false)
+  expect(await first).toBeUndefined()
+  await mine(transactions, 4)
+  expect(await nonceOnChain()).toBe(nonce + 2)
+  expect(booked.map((receipt) => receipt.transactionHash)).toContain(second)
+  expect(booked.filter((receipt) => receipt.succeeded).map((receipt) => receipt.gasUsed)).toEqual([21_000n])
 })

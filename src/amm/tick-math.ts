@@ -29,8 +29,22 @@ const RATIOS = [
   0x48a170391f7dc42444e8fa2n,
 ]
 
+/** Ratios that were computed: pools use the same few thousand ticks again and again. */
+const known = new Map<number, bigint>()
+const MOST_KNOWN = 50_000
+
 /** sqrt(1.0001^tick) in Q64.96, rounded up as the contract does. Throws RangeError beyond MIN_TICK..MAX_TICK. */
 export function sqrtRatioAtTick(tick: number): bigint {
+  let ratio = known.get(tick)
+  if (ratio === undefined) {
+    ratio = computeRatio(tick)
+    if (known.size >= MOST_KNOWN) known.clear()
+    known.set(tick, ratio)
+  }
+  return ratio
+}
+
+function computeRatio(tick: number): bigint {
   const absTick = Math.abs(tick)
   if (!Number.isInteger(tick) || absTick > MAX_TICK) throw new RangeError(`tick ${tick}: expected an integer within ±${MAX_TICK}`)
   let ratio = 1n << 128n

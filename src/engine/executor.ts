@@ -23,7 +23,7 @@ const DEADLINE_SECONDS = 30
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 
-/** Where the time between a block and a transaction goes, in ms: found and told, judged, simulated, signed, recorded, sent. */
+/** Where the time between a block and a transaction goes, in ms: found and told, judged, simulated beside signed and recorded, sent. */
 export interface Stages {
   readonly told: number
   readonly judged: number
@@ -269,33 +269,40 @@ export class Executor {
       executor: account.executor,
       ...planOf(record.opportunity, bid.minProfit, head.timestamp + DEADLINE_SECONDS),
     })
-    try {
-      const decided = now()
-      const simulation = await this.#simulate(record.opportunity, { from: account.operator, to: account.executor, data: encodeExecute(build(0)) })
+    const decided = now()
+    const simulated = this.#simulate(record.opportunity, { from: account.operator, to: account.executor, data: encodeExecute(build(0)) }).then((simulation) => {
       const profit = transferred(simulation.logs, record.opportunity.token, account.executor, account.treasury)
-      judged = { ...record, simulation: { succeeded: simulation.succeeded, gasUsed: simulation.gasUsed, profit, ...(simulation.error ? { error: simulation.error } : {}) } }
       const ok = simulation.succeeded && profit >= bid.minProfit
-      judged = withRule(judged, 'simulation on the pending block', simulation.error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`, ok)
-      if (!ok) return stop('worth sending', 'the simulation says no', 'a simulation that earns')
-      if (dryRun) return stop('asked to send', 'a dry run', 'no dry run')
-      if (!this.#transactions) {
+      const { succeeded, gasUsed, error } = simulation
+      judged = { ...judged, simulation: { succeeded, gasUsed, profit, ...(error ? { error } : {}) } }
+      judged = withRule(judged, 'simulation on the pending block', error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`, ok)
+      return { ok, at: now() }
+    })
+    try {
+      if (dryRun || !this.#transactions) {
+        const { ok } = await simulated
+        if (!ok) return await stop('worth sending', 'the simulation says no', 'a simulation that earns')
+        if (dryRun) return await stop('asked to send', 'a dry run', 'no dry run')
         const answer = await stop('paper mode: everything but sending', 'paper', 'local')
         this.#paper?.add(judged)
         return answer
       }
-      const simulated = now()
-      const { hash, signedAt, recordedAt } = await this.#transactions.submit(build, judged, head, await this.#behind(record.opportunity))
+      // Signing and writing down go on beside the simulation; nothing leaves before it says yes.
+      const handed = await this.#transactions.submit(build, record, head, { cleared: simulated.then(({ ok }) => ok), behind: await this.#behind(record.opportunity) })
+      const { at } = await simulated
+      if (!handed) return await stop('worth sending', 'the simulation says no', 'a simulation that earns')
+      const { hash, signedAt, recordedAt } = handed
       const sent = now()
-      events.onDecision(judged)
       const stages = {
         told: told - seen,
         judged: decided - told,
-        simulated: simulated - decided,
-        signed: signedAt - simulated,
+        simulated: at - decided,
+        signed: signedAt - decided,
         recorded: recordedAt - signedAt,
-        sent: sent - recordedAt,
+        sent: sent - Math.max(recordedAt, at),
       }
       events.onSent({ decisionId: record.id, hash, block: record.opportunity.block, latencyMs: sent - seen, stages, follows: record.opportunity.follows !== undefined })
+      await this.#record([judged])
       return { record: judged, hash }
     } catch (error) {
       return stop('sending', messageOf(error), 'signed, recorded and sent')

@@ -5,7 +5,7 @@
 import { encodeAbiParameters, keccak256, pad, toHex } from 'viem'
 import type { Address } from '../amm/index.ts'
 import { legsIn, type Opportunity } from '../arbitrage/index.ts'
-import { type PoolLookup, PoolOverlay, walkCycle } from '../graph/index.ts'
+import { type PoolLookup, PoolOverlay } from '../graph/index.ts'
 import type { Chain, Hex, LentContract } from '../ports/chain.ts'
 import type { PaperOutcome } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
@@ -43,9 +43,7 @@ export function worthOn(pools: PoolLookup, opportunity: Opportunity, prices: Ret
   const overlay = new PoolOverlay(pools)
   let earned = -opportunity.premium
   for (const { legs, amounts } of opportunity.cycles) {
-    const sized = walkCycle(legs, overlay, amounts[0] as bigint)
-    if (sized) overlay.run(sized)
-    earned += sized?.grossProfit ?? -(amounts[0] as bigint)
+    earned += overlay.take(legs, amounts[0] as bigint)?.grossProfit ?? -(amounts[0] as bigint)
   }
   return (Number(earned) * rate) / native
 }

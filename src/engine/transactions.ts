@@ -25,6 +25,22 @@ interface Open {
   /** Pools of its route, busy until it is mined. */
   pools: readonly Address[]
   receipt: Receipt | undefined
+  /** Signed and persisted, and not cleared yet: nobody has been given it. */
+  held?: boolean
+}
+
+export interface SubmitOptions {
+  /** Whether it is to be sent: what is asked for meanwhile, such as a simulation. */
+  readonly cleared: Promise<boolean>
+  /** The signed transaction to stand right behind, where that can be had. */
+  readonly behind?: Hex | undefined
+}
+
+export interface Handed {
+  readonly hash: Hex
+  /** ms since 1970. */
+  readonly signedAt: number
+  readonly recordedAt: number
 }
 
 export interface TransactionsOptions {
@@ -69,9 +85,9 @@ export class Transactions {
     for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record, number)
   }
 
-  /** Attempts that are not mined yet. */
+  /** What was sent and is not mined yet. */
   get inFlight(): number {
-    return [...this.#open.values()].filter((open) => !open.receipt).length
+    return [...this.#open.values()].filter((open) => !open.receipt && !open.held).length
   }
 
   /** The least tip per gas of those that are not mined yet. */
@@ -93,8 +109,11 @@ export class Transactions {
     return new Set([...this.#open.values()].filter((open) => !open.receipt).flatMap((open) => open.pools))
   }
 
-  /** Signs, persists and sends; right behind the signed transaction `behind`, where that can be had. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind. */
-  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, behind?: Hex): Promise<{ hash: Hex; signedAt: number; recordedAt: number }> {
+  /**
+   * Signs and persists, and sends once `cleared` says so; where it does not, the nonce is given back, and `undefined`
+   * returned. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind.
+   */
+  submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, { cleared, behind }: SubmitOptions): Promise<Handed | undefined> {
     const { ledger, now } = this.#options
     return this.#inTurn(async () => {
       const nonce = this.#nextNonce
@@ -105,13 +124,26 @@ export class Transactions {
       // From here on the nonce is ours to settle, whatever the node answers.
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
-      this.#open.set(nonce, { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined })
-      return { attempt, signedAt, recordedAt: now() }
-    }).then(async ({ attempt, ...times }) => {
-      // The next one need not wait for the node's answer.
+      const open: Open = { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined, held: true }
+      this.#open.set(nonce, open)
+      return { attempt, open, signedAt, recordedAt: now() }
+    }).then(async ({ attempt, open, signedAt, recordedAt }) => {
+      // The next one need not wait for this one's clearance, nor for the node's answer.
+      const ok = await cleared.catch(() => false)
+      open.held = false
+      if (!ok) {
+        await this.#inTurn(() => this.#abandon(attempt.nonce, open, head))
+        return undefined
+      }
       await this.#send(attempt, head.number, behind)
-      return { hash: attempt.hash, ...times }
+      return { hash: attempt.hash, signedAt, recordedAt }
     })
+  }
+
+  /** A nonce that is not wanted after all: free again where none comes after it, else filled with nothing. */
+  async #abandon(nonce: number, open: Open, head: Head): Promise<void> {
+    if (nonce === this.#nextNonce - 1 || this.#options.submitter.expiresAfter !== undefined) await this.#expire(nonce)
+    else await this.#withdraw(open, head)
   }
 
   /** Looks up receipts of everything open; books what is final. Call at each new head. */
@@ -132,6 +164,7 @@ export class Transactions {
     const finalized = await finalBlock(chain, finality, head.number)
     for (const [nonce, open] of [...this.#open].sort(([a], [b]) => a - b)) {
       const { receipt, record } = open
+      if (open.held) continue
       if (receipt) {
         if (receipt.blockNumber > finalized) continue
         await onFinal({ transaction: record, receipt, decision: open.decision })
@@ -179,7 +212,7 @@ export class Transactions {
     const attempt = await this.#attempt(intent, open.record.decisionId, head)
     await ledger.recordAttempt(attempt)
     open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
-    onNote(`nonce ${open.record.nonce} was not mined for ${STUCK_AFTER_BLOCKS} blocks: withdrawn`)
+    onNote(`nonce ${open.record.nonce} is withdrawn: not mined for ${STUCK_AFTER_BLOCKS} blocks, or not wanted after all`)
     await this.#send(attempt, head.number)
   }
 

@@ -9,7 +9,7 @@ import type { EdgeFlow } from './dual.ts'
 import type { Cycle, Hop } from './cycles.ts'
 import type { MarketGraph } from './market-graph.ts'
 import type { MarketSearch } from './search.ts'
-import { type PoolLookup, type SizedCycle, sizeCycle, walkCycle } from './sizing.ts'
+import { bestAmount, type PoolLookup, type SizedCycle, sizeCycle, walkCycle } from './sizing.ts'
 
 export interface PlanOptions {
   /** Most cycles in a plan. */
@@ -35,6 +35,24 @@ export class PoolOverlay implements PoolLookup {
     return this.changed.get(address) ?? this.#base.get(address)
   }
 
+  /** Walks a cycle and leaves the pools as it does; `undefined`, and nothing changed, where a pool refuses or nothing is earned. */
+  take(cycle: Cycle, amountIn: bigint): SizedCycle | undefined {
+    const amounts = [amountIn]
+    const after: Pool[] = []
+    let amount = amountIn
+    for (const hop of cycle) {
+      const pool = this.get(hop.pool)
+      const result = pool && swapExactIn(pool, hop.tokenIn, hop.tokenOut, amount)
+      if (!result?.ok) return undefined
+      amount = result.swap.amountOut
+      amounts.push(amount)
+      after.push(result.swap.after)
+    }
+    if (amount <= amountIn) return undefined
+    for (const pool of after) this.changed.set(pool.address, pool)
+    return { hops: cycle, amounts, grossProfit: amount - amountIn }
+  }
+
   /** Runs a cycle on these pools. Throws RangeError where a pool refuses what it had quoted: the cycle was sized on another state. */
   run(sized: SizedCycle): void {
     sized.hops.forEach((hop, index) => {
@@ -48,6 +66,8 @@ export class PoolOverlay implements PoolLookup {
 const ROUNDS = 4
 /** Beyond this many cycles the amounts are left as they were found. */
 const MOST_POLISHED = 12
+/** A round that gains less than one part in so many ends the polishing. */
+const LEAST_GAIN = 1_000_000n
 
 /**
  * The best of two ways, leaving the search as it was. Greedy: the best cycle, then the best of what is left, until
@@ -189,16 +209,19 @@ function polish(plan: SizedCycle[], pools: PoolLookup, { most }: PlanOptions): S
   for (let round = 0; round < ROUNDS; round++) {
     const before = gross(best)
     for (let i = 0; i < best.length; i++) {
+      // What shares no pool with the others is at its best already.
+      if (!best.some((other, index) => index !== i && sharesPool(other.hops, (best[i] as SizedCycle).hops))) continue
       // The one in turn goes last, and finds its amount on what the others leave.
       const others = best.filter((_, index) => index !== i)
       const trial = rerun([...others, best[i] as SizedCycle], pools, most, others.length)
       if (sameStart(trial) ? gross(trial) > gross(best) : trial.length >= best.length) best = trial
     }
-    if (gross(best) <= before) break
+    if ((gross(best) - before) * LEAST_GAIN <= before) break
   }
   return best
 }
 
+const sharesPool = (a: Cycle, b: Cycle) => a.some((hop) => b.some((other) => other.pool === hop.pool))
 const gross = (plan: readonly SizedCycle[]) => plan.reduce((sum, sized) => sum + sized.grossProfit, 0n)
 const sameStart = (plan: readonly SizedCycle[]) => plan.every((sized) => sized.hops[0]?.tokenIn === plan[0]?.hops[0]?.tokenIn)
 
@@ -207,11 +230,9 @@ function rerun(plan: readonly SizedCycle[], pools: PoolLookup, most: bigint | un
   const overlay = new PoolOverlay(pools)
   const result: SizedCycle[] = []
   plan.forEach((planned, index) => {
-    const input = index < kept ? planned.amounts[0] : undefined
-    const sized = input === undefined ? sizeCycle(planned.hops, overlay, 0, most) : walkCycle(planned.hops, overlay, input)
-    if (!sized || sized.grossProfit <= 0n) return
-    overlay.run(sized)
-    result.push(sized)
+    const input = index < kept ? planned.amounts[0] : bestAmount(planned.hops, overlay, 0, most)
+    const sized = input === undefined ? undefined : overlay.take(planned.hops, input)
+    if (sized) result.push(sized)
   })
   return result
 }

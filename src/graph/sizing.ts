@@ -96,10 +96,16 @@ function bestInputOfMixed(cycle: Cycle, pools: PoolLookup, cost: number): { amou
  * (a loan's premium as a fraction), `most` the largest input to be had.
  */
 export function sizeCycle(cycle: Cycle, pools: PoolLookup, costRate = 0, most?: bigint): SizedCycle | undefined {
+  const amountIn = bestAmount(cycle, pools, costRate, most)
+  const sized = amountIn === undefined ? undefined : walkCycle(cycle, pools, amountIn)
+  return sized && sized.grossProfit > 0n ? sized : undefined
+}
+
+/** The input of `sizeCycle`, not confirmed yet. */
+export function bestAmount(cycle: Cycle, pools: PoolLookup, costRate = 0, most?: bigint): bigint | undefined {
   if (!(logRate(cycle, pools) > costRate)) return undefined
   const best = bestInputOf(cycle, pools, 1 + costRate)
   if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
   const optimum = BigInt(Math.floor(best.amountIn))
-  const sized = walkCycle(cycle, pools, most !== undefined && optimum > most ? most : optimum)
-  return sized && sized.grossProfit > 0n ? sized : undefined
+  return most !== undefined && optimum > most ? most : optimum
 }
