@@ -121,7 +121,8 @@ const everyKind: Record<string, (pool: Pool) => boolean> = {
   'a pair': (pool) => pool.kind === 'constant-product',
   'Uniswap V3': (pool) => pool.kind === 'concentrated' && pool.engine === undefined,
   Algebra: (pool) => pool.kind === 'concentrated' && pool.engine === 'algebra',
-  'Uniswap V4': (pool) => pool.kind === 'concentrated' && pool.engine === 'uniswap-v4',
+  'Uniswap V4': (pool) => pool.kind === 'concentrated' && pool.engine === 'uniswap-v4' && !pool.native,
+  'Uniswap V4 with the native coin': (pool) => pool.kind === 'concentrated' && pool.native === true,
   'a weighted pool': (pool) => pool.kind === 'weighted',
   'a stable pool': (pool) => pool.kind === 'stable',
 }

@@ -35,7 +35,9 @@ contract KintsugiExecutor is Venues {
     address public immutable treasury;
     address public operator;
 
-    constructor(address owner_, address operator_, address treasury_, address vault_, address poolManager_) Venues(vault_, poolManager_) {
+    constructor(address owner_, address operator_, address treasury_, address vault_, address poolManager_, address wrappedNative_)
+        Venues(vault_, poolManager_, wrappedNative_)
+    {
         require(owner_ != address(0) && operator_ != address(0) && treasury_ != address(0));
         owner = owner_;
         operator = operator_;

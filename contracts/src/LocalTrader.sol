@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IPoolManager, PoolKey, Venues} from "./Venues.sol";
+import {IPoolManager, IWrapped, PoolKey, Venues} from "./Venues.sol";
 
 interface IConcentrated {
     function token0() external view returns (address);
@@ -39,7 +39,10 @@ contract LocalTrader is Venues {
     address private immutable owner = msg.sender;
     address private counterparty;
 
-    constructor(address vault_, address poolManager_) Venues(vault_, poolManager_) {}
+    constructor(address vault_, address poolManager_, address wrappedNative_) Venues(vault_, poolManager_, wrappedNative_) {}
+
+    /// What a router did not need comes back.
+    receive() external payable override {}
 
     /// Uniswap V3.
     function addLiquidity(address pool, int24 lower, int24 upper, uint128 liquidity) external {
@@ -59,9 +62,16 @@ contract LocalTrader is Venues {
     function addManagedLiquidity(PoolKey calldata key, int24 lower, int24 upper, int256 liquidity) external {
         _open(poolManager);
         LiquidityRouter router = new LiquidityRouter(poolManager);
-        IERC20(key.currency0).transfer(address(router), IERC20(key.currency0).balanceOf(address(this)));
+        uint256 value;
+        if (key.currency0 == address(0)) {
+            value = IERC20(wrappedNative).balanceOf(address(this));
+            IWrapped(wrappedNative).withdraw(value);
+        } else {
+            IERC20(key.currency0).transfer(address(router), IERC20(key.currency0).balanceOf(address(this)));
+        }
         IERC20(key.currency1).transfer(address(router), IERC20(key.currency1).balanceOf(address(this)));
-        router.add(key, ModifyLiquidityParams(lower, upper, liquidity, 0));
+        router.add{value: value}(key, ModifyLiquidityParams(lower, upper, liquidity, 0));
+        if (value > 0) IWrapped(wrappedNative).deposit{value: address(this).balance}();
         counterparty = address(0);
     }
 
@@ -114,9 +124,14 @@ contract LiquidityRouter {
         manager = manager_;
     }
 
-    function add(PoolKey calldata key, ModifyLiquidityParams calldata params) external {
+    function add(PoolKey calldata key, ModifyLiquidityParams calldata params) external payable {
         IPoolManager(manager).unlock(abi.encode(key, params));
-        IERC20(key.currency0).transfer(msg.sender, IERC20(key.currency0).balanceOf(address(this)));
+        if (key.currency0 == address(0)) {
+            (bool ok,) = msg.sender.call{value: address(this).balance}("");
+            require(ok);
+        } else {
+            IERC20(key.currency0).transfer(msg.sender, IERC20(key.currency0).balanceOf(address(this)));
+        }
         IERC20(key.currency1).transfer(msg.sender, IERC20(key.currency1).balanceOf(address(this)));
     }
 
@@ -131,6 +146,10 @@ contract LiquidityRouter {
 
     function _pay(address token, int256 owed) private {
         if (owed <= 0) return;
+        if (token == address(0)) {
+            IPoolManager(manager).settle{value: uint256(owed)}();
+            return;
+        }
         IPoolManager(manager).sync(token);
         require(IERC20(token).transfer(manager, uint256(owed)));
         IPoolManager(manager).settle();

@@ -52,6 +52,11 @@ struct SwapParams {
     uint160 sqrtPriceLimitX96;
 }
 
+interface IWrapped {
+    function deposit() external payable;
+    function withdraw(uint256 amount) external;
+}
+
 interface IPoolManager {
     function unlock(bytes calldata data) external returns (bytes memory);
     function swap(PoolKey calldata key, SwapParams calldata params, bytes calldata hookData) external returns (int256);
@@ -62,7 +67,8 @@ interface IPoolManager {
 
 /// @title How a swap is made on each kind of venue
 /// @dev Venue 0: a Uniswap V2 pair. 1: a Uniswap V3 or Algebra pool. 2: a pool of the Balancer V2 vault. 3: a pool of the Uniswap V4 manager,
-///  whose `pool` carries fee and tick spacing (three bytes each, at its end). Only the venue in use may call back, and only once.
+///  whose `pool` carries fee and tick spacing (three bytes each, at its end), and above them a bit for pools of the native coin, which plans
+///  know as its wrapped token. Only the venue in use may call back, and only once.
 abstract contract Venues {
     error UnexpectedCallback(address sender);
     error PartialFill(address pool, uint256 offered, uint256 taken);
@@ -74,11 +80,17 @@ abstract contract Venues {
 
     address internal immutable vault;
     address internal immutable poolManager;
+    address internal immutable wrappedNative;
 
     address transient swapInFlight;
 
-    constructor(address vault_, address poolManager_) {
-        (vault, poolManager) = (vault_, poolManager_);
+    constructor(address vault_, address poolManager_, address wrappedNative_) {
+        (vault, poolManager, wrappedNative) = (vault_, poolManager_, wrappedNative_);
+    }
+
+    /// @notice The native coin comes from a V4 pool, or from its wrapped token, on its way to the other.
+    receive() external payable virtual {
+        if (msg.sender != poolManager && msg.sender != wrappedNative) revert UnexpectedCallback(msg.sender);
     }
 
     /// Swaps `amount` of `tokenIn`; what comes out goes to `to`. `paid`: the pair has its input already.
@@ -131,8 +143,10 @@ abstract contract Venues {
     function unlockCallback(bytes calldata data) external returns (bytes memory) {
         _expected();
         (address pool, address tokenIn, address tokenOut, uint256 amount, address to) = abi.decode(data, (address, address, address, uint256, address));
-        bool zeroForOne = tokenIn < tokenOut;
-        (address currency0, address currency1) = zeroForOne ? (tokenIn, tokenOut) : (tokenOut, tokenIn);
+        bool native = uint160(pool) >> 48 & 1 == 1;
+        (address asIn, address asOut) = native ? (_currency(tokenIn), _currency(tokenOut)) : (tokenIn, tokenOut);
+        bool zeroForOne = asIn < asOut;
+        (address currency0, address currency1) = zeroForOne ? (asIn, asOut) : (asOut, asIn);
         int256 delta = IPoolManager(msg.sender).swap(
             PoolKey(currency0, currency1, uint24(uint160(pool) >> 24), int24(uint24(uint160(pool))), address(0)),
             SwapParams(zeroForOne, -int256(amount), zeroForOne ? MIN_PRICE : MAX_PRICE),
@@ -142,11 +156,27 @@ abstract contract Venues {
         (int256 delta0, int256 delta1) = (delta >> 128, int256(int128(delta)));
         (int256 taken, int256 given) = zeroForOne ? (-delta0, delta1) : (-delta1, delta0);
         if (uint256(taken) != amount) revert PartialFill(pool, amount, uint256(taken));
-        IPoolManager(msg.sender).sync(tokenIn);
-        _transfer(tokenIn, msg.sender, amount);
-        IPoolManager(msg.sender).settle();
-        IPoolManager(msg.sender).take(tokenOut, to, uint256(given));
+        if (asIn == address(0)) {
+            IWrapped(tokenIn).withdraw(amount);
+            IPoolManager(msg.sender).settle{value: amount}();
+        } else {
+            IPoolManager(msg.sender).sync(tokenIn);
+            _transfer(tokenIn, msg.sender, amount);
+            IPoolManager(msg.sender).settle();
+        }
+        if (asOut == address(0)) {
+            IPoolManager(msg.sender).take(address(0), address(this), uint256(given));
+            IWrapped(tokenOut).deposit{value: uint256(given)}();
+            if (to != address(this)) _transfer(tokenOut, to, uint256(given));
+        } else {
+            IPoolManager(msg.sender).take(tokenOut, to, uint256(given));
+        }
         return abi.encode(uint256(given));
+    }
+
+    /// What a pool of the native coin calls a token.
+    function _currency(address token) private view returns (address) {
+        return token == wrappedNative ? address(0) : token;
     }
 
     /// @notice A Uniswap V3 pool asks for the input of the swap we are making there, and only then.

@@ -57,7 +57,7 @@ contract AaveLike {
         LocalToken(asset).transfer(receiver, amount);
         uint256 premium = (amount * premiumBps + 5000) / 10000;
         address initiator = lieAboutInitiator == address(0) ? msg.sender : lieAboutInitiator;
-        KintsugiExecutor(receiver).executeOperation(asset, amount, premium, initiator, params);
+        KintsugiExecutor(payable(receiver)).executeOperation(asset, amount, premium, initiator, params);
         LocalToken(asset).transferFrom(receiver, address(this), amount + premium);
     }
 
@@ -71,7 +71,7 @@ contract BalancerLike {
         LocalToken token = LocalToken(tokens[0]);
         uint256 before = token.balanceOf(address(this));
         token.transfer(recipient, amounts[0]);
-        KintsugiExecutor(recipient).receiveFlashLoan(tokens, amounts, new uint256[](1), data);
+        KintsugiExecutor(payable(recipient)).receiveFlashLoan(tokens, amounts, new uint256[](1), data);
         require(token.balanceOf(address(this)) >= before, "not repaid");
     }
 }
@@ -153,8 +153,8 @@ contract KintsugiExecutorTest {
 
     function setUp() public {
         vault = new BalancerLike();
-        executor = new KintsugiExecutor(OWNER, OPERATOR, TREASURY, address(vault), address(0));
-        trader = new LocalTrader(address(vault), address(0));
+        executor = new KintsugiExecutor(OWNER, OPERATOR, TREASURY, address(vault), address(0), address(0));
+        trader = new LocalTrader(address(vault), address(0), address(0));
         aave = new AaveLike();
         (a, b, c) = (new LocalToken("A", "A", 18), new LocalToken("B", "B", 18), new LocalToken("C", "C", 18));
         string memory json = vm.readFile("node_modules/@uniswap/v2-core/build/UniswapV2Factory.json");
@@ -313,6 +313,11 @@ contract KintsugiExecutorTest {
         vm.expectRevert();
         executor.execute(backwards);
         _empty();
+    }
+
+    function testTheNativeCoinIsTakenFromPoolsOnly() public {
+        (bool ok,) = address(executor).call{value: 1}("");
+        require(!ok && address(executor).balance == 0);
     }
 
     function testPastTheDeadline() public {

@@ -25,6 +25,8 @@ export interface ConcentratedPool extends PoolIdentity {
   readonly liquidity: bigint
   readonly tick: number
   readonly tickSpacing: number
+  /** Uniswap V4: whether the pool holds the native coin, which `tokens` names by its wrapped token, first as on chain. */
+  readonly native?: boolean
   /** Fee in parts per million: 3000 is 0.3 %. */
   readonly feePips: number
   /** V4 only: the fee in the pool's key, which names it; what is taken may differ by the protocol's share. */

@@ -126,7 +126,7 @@ export function placeOf(pool: Pool): Pick<Leg, 'venue' | 'target'> {
   if (pool.kind === 'constant-product') return { venue: 'pair', target: pool.address }
   if (pool.kind !== 'concentrated') return { venue: 'vault', target: pool.address }
   if (pool.engine !== 'uniswap-v4') return { venue: 'concentrated', target: pool.address }
-  const key = (BigInt(pool.keyFeePips ?? pool.feePips) << 24n) | BigInt(pool.tickSpacing)
+  const key = (pool.native ? 1n << 48n : 0n) | (BigInt(pool.keyFeePips ?? pool.feePips) << 24n) | BigInt(pool.tickSpacing)
   return { venue: 'managed', target: `0x${key.toString(16).padStart(40, '0')}` }
 }
 

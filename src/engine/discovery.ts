@@ -30,7 +30,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
   const profile = await profileAt(chain, options.profile)
   // Nodes that have given up their oldest blocks have a first one all the same.
   const [first, head] = await Promise.all([chain.block(0).catch(() => chain.block('earliest')), chain.block('latest')])
-  const candidates = pairsOf(profile).flatMap((pair) => profile.exchanges.flatMap((exchange) => candidatesOf(exchange, pair)))
+  const candidates = pairsOf(profile).flatMap((pair) => profile.exchanges.flatMap((exchange) => candidatesOf(exchange, pair, profile.wrappedNative)))
   const pools: PoolDescriptor[] = []
   for (let start = 0; start < candidates.length; start += batchSize) {
     onProgress(`${start} of ${candidates.length} questions to factories answered, ${pools.length} pools`)
@@ -65,7 +65,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
     startTokens: [wrappedNative, numeraire, ...tokens.map((token) => token.address).filter((address) => address !== wrappedNative && address !== numeraire)],
     ...(aave ? { aave } : {}),
     ...venues,
-    paper: await paperExecution(chain, options.executorCode, venues, head.number),
+    paper: await paperExecution(chain, options.executorCode, { ...venues, wrappedNative }, head.number),
   }
 }
 

@@ -12,7 +12,9 @@ const factoryAbi = parseAbi([
 const managerAbi = parseAbi(['function extsload(bytes32 slot) view returns (bytes32)'])
 /** The mapping of pools in the storage of Uniswap V4's manager. */
 const MANAGER_POOLS_SLOT = 6n
-const NO_HOOKS: Address = '0x0000000000000000000000000000000000000000'
+/** Uniswap V4 names the native coin, and no hooks, by the zero address. */
+const NATIVE: Address = '0x0000000000000000000000000000000000000000'
+const NO_HOOKS = NATIVE
 
 const TOPIC = {
   pair: toEventSelector('PairCreated(address,address,address,uint256)'),
@@ -33,7 +35,7 @@ export interface Candidate {
 }
 
 /** Everything that `exchange` may have for a pair of tokens, in ascending order. Balancer's pools cannot be asked for by their tokens. */
-export function candidatesOf(exchange: Exchange, pair: readonly [Address, Address]): Candidate[] {
+export function candidatesOf(exchange: Exchange, pair: readonly [Address, Address], wrappedNative: Address): Candidate[] {
   const { dex } = exchange
   switch (exchange.kind) {
     case 'uniswap-v2':
@@ -58,29 +60,39 @@ export function candidatesOf(exchange: Exchange, pair: readonly [Address, Addres
           describe: (answer) => algebraPool(dex, addressIn(answer), pair),
         },
       ]
-    case 'uniswap-v4':
-      return exchange.fees.map((tier) => {
-        const id = managedPoolId(pair, tier.feePips, tier.tickSpacing)
-        const slot = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint256' }], [id, MANAGER_POOLS_SLOT]))
-        return {
-          to: exchange.manager,
-          data: encodeFunctionData({ abi: managerAbi, functionName: 'extsload', args: [slot] }),
-          describe: () => managedPool(dex, id, pair, tier.feePips, tier.tickSpacing),
-        }
-      })
+    case 'uniswap-v4': {
+      const other = pair.find((token) => token !== wrappedNative) as Address
+      const currencies: [Address, Address][] = pair.includes(wrappedNative) ? [[...pair], [NATIVE, other]] : [[...pair]]
+      return currencies.flatMap((pairOfCurrencies) =>
+        exchange.fees.map(({ feePips, tickSpacing }) => {
+          const id = managedPoolId(pairOfCurrencies, feePips, tickSpacing)
+          const slot = keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'uint256' }], [id, MANAGER_POOLS_SLOT]))
+          return {
+            to: exchange.manager,
+            data: encodeFunctionData({ abi: managerAbi, functionName: 'extsload', args: [slot] }),
+            describe: () => managedPool(dex, id, pairOfCurrencies, feePips, tickSpacing, wrappedNative),
+          }
+        }),
+      )
+    }
     case 'balancer-v2':
       return []
   }
 }
 
 /** The pool that a factory's log says was made; `undefined` for other logs, other senders, tokens that are not known, and pools with hooks. */
-export function createdPool(exchanges: readonly Exchange[], known: { has(token: Address): boolean }, log: Pick<Log, 'address' | 'topics' | 'data'>): PoolDescriptor | undefined {
+export function createdPool(
+  exchanges: readonly Exchange[],
+  known: { has(token: Address): boolean },
+  wrappedNative: Address,
+  log: Pick<Log, 'address' | 'topics' | 'data'>,
+): PoolDescriptor | undefined {
   const [topic, first, second, third] = log.topics
   if (first === undefined || second === undefined) return undefined
   const maker = exchanges.find((exchange) => (exchange.kind === 'uniswap-v4' ? exchange.manager : exchange.kind === 'balancer-v2' ? undefined : exchange.factory) === log.address)
   if (!maker) return undefined
   const pair: [Address, Address] = topic === TOPIC.managed ? [addressIn(second), addressIn(third as Hex)] : [addressIn(first), addressIn(second)]
-  if (!pair.every((token) => known.has(token))) return undefined
+  if (!pair.every((token) => known.has(token) || (token === NATIVE && topic === TOPIC.managed))) return undefined
   const { dex } = maker
   if (maker.kind === 'uniswap-v2' && topic === TOPIC.pair) return { kind: 'constant-product', address: addressIn(log.data.slice(0, 66)), dex, tokens: pair, feeBps: maker.feeBps }
   if (maker.kind === 'algebra' && topic === TOPIC.algebra) return algebraPool(dex, addressIn(log.data), pair)
@@ -90,7 +102,7 @@ export function createdPool(exchanges: readonly Exchange[], known: { has(token: 
   }
   if (maker.kind === 'uniswap-v4' && topic === TOPIC.managed) {
     const [fee, tickSpacing, hooks] = decodeAbiParameters([{ type: 'uint24' }, { type: 'int24' }, { type: 'address' }], log.data)
-    return hooks === NO_HOOKS && fee < 1_000_000 ? managedPool(dex, first, pair, fee, tickSpacing) : undefined
+    return hooks === NO_HOOKS && fee < 1_000_000 ? managedPool(dex, first, pair, fee, tickSpacing, wrappedNative) : undefined
   }
   return undefined
 }
@@ -111,15 +123,16 @@ const algebraPool = (dex: string, address: Address, tokens: readonly Address[]):
   tickSpacing: 60,
 })
 
-const managedPool = (dex: string, id: Hex, tokens: readonly Address[], feePips: number, tickSpacing: number): PoolDescriptor => ({
+const managedPool = (dex: string, id: Hex, [currency0, currency1]: readonly [Address, Address], feePips: number, tickSpacing: number, wrappedNative: Address): PoolDescriptor => ({
   kind: 'concentrated',
   engine: 'uniswap-v4',
   address: id.slice(0, 42) as Address,
   id,
   dex,
-  tokens,
+  tokens: [currency0 === NATIVE ? wrappedNative : currency0, currency1],
   feePips,
   tickSpacing,
+  ...(currency0 === NATIVE ? { native: true } : {}),
 })
 
 const addressIn = (word: string): Address => `0x${word.slice(-40)}`

@@ -185,8 +185,8 @@ export class MarketReplica implements MarketView {
 
   /** Takes up the pools that `logs` say were made. */
   async #learn(logs: readonly Log[], head: Head): Promise<void> {
-    const { exchanges, balancer } = this.manifest
-    const made = logs.flatMap((log) => createdPool(exchanges, this.#tokens, log) ?? [])
+    const { exchanges, balancer, wrappedNative } = this.manifest
+    const made = logs.flatMap((log) => createdPool(exchanges, this.#tokens, wrappedNative, log) ?? [])
     const vault = exchanges.find((exchange) => exchange.kind === 'balancer-v2')
     if (balancer && vault) {
       const deposits = logs.filter((log) => log.address === balancer.vault && log.topics[0] === VAULT_DEPOSIT && this.#registry.poolOf(log) === log.address).map(registrationOf)

@@ -21,11 +21,11 @@ const NOBODY: Address = '0x00000000000000000000000000000000000000ff'
 export async function paperExecution(
   chain: Chain,
   creationCode: Hex,
-  { balancer, uniswapV4 }: Pick<MarketManifest, 'balancer' | 'uniswapV4'>,
+  { balancer, uniswapV4, wrappedNative }: Pick<MarketManifest, 'balancer' | 'uniswapV4' | 'wrappedNative'>,
   block: number,
 ): Promise<NonNullable<MarketManifest['paper']>> {
   const [executor, operator, treasury] = [accountOf('executor'), accountOf('operator'), accountOf('treasury')]
-  const told = [treasury, operator, treasury, balancer?.vault ?? NOBODY, uniswapV4?.manager ?? NOBODY]
+  const told = [treasury, operator, treasury, balancer?.vault ?? NOBODY, uniswapV4?.manager ?? NOBODY, wrappedNative]
   const types = told.map(() => ({ type: 'address' }))
   // A call that makes a contract answers with the contract's code, what it was told included.
   const code = await chain.call({ from: operator, data: `${creationCode}${encodeAbiParameters(types, told).slice(2)}` as Hex }, block)

@@ -98,6 +98,7 @@ function decodePool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMa
     // Algebra's fee moves, and is read; V4's key names the fee of pools without hooks.
     feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee,
     ...(engine === 'uniswap-v4' ? { keyFeePips: feePips as number } : {}),
+    ...(descriptor.native ? { native: true } : {}),
     ticks: ticks.map((at, index) => [at, nets[index] as bigint, grosses[index] as bigint] as const),
   } satisfies ConcentratedPool
 }

@@ -43,11 +43,11 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
   const fund = await placeTokens(url, deployer, plan)
   const vault = deployVault(deployer, plan)
   const manager = deployer.deploy('PoolManager', uniswapV4('PoolManager'), [deployer.account])
-  const trader = deployer.deploy('LocalTrader', own('LocalTrader'), [vault, manager])
+  const trader = deployer.deploy('LocalTrader', own('LocalTrader'), [vault, manager, plan.wrappedNative])
   const uniswap = new UniswapBuilder(deployer, fund, trader, manager)
   const pools = await buildPools(url, deployer, plan, uniswap, vault, fund)
   const { pool: aavePool, oracle, priceSource } = buildAave(deployer, plan, fund)
-  const executor = deployer.deploy('KintsugiExecutor', own('KintsugiExecutor'), [accounts.treasury, accounts.operator, accounts.treasury, vault, manager])
+  const executor = deployer.deploy('KintsugiExecutor', own('KintsugiExecutor'), [accounts.treasury, accounts.operator, accounts.treasury, vault, manager, plan.wrappedNative])
   for (const token of plan.snapshot.tokens) fund(token.address, trader, 1n << 100n)
   await deployer.flush()
   await rpcBatch(url, [

@@ -65,7 +65,7 @@ export class UniswapBuilder {
         return { ...described, address: this.#algebra(pool), engine: 'algebra' }
       case 'uniswap-v4': {
         const id = this.#managed(pool)
-        return { ...described, address: id.slice(0, 42) as Address, id, engine: 'uniswap-v4' }
+        return { ...described, address: id.slice(0, 42) as Address, id, engine: 'uniswap-v4', ...(pool.native ? { native: true } : {}) }
       }
       default:
         return { ...described, address: this.#v3(pool) }
@@ -117,11 +117,12 @@ export class UniswapBuilder {
   }
 
   #managed(pool: ConcentratedPool): Hex {
-    const key = { currency0: pool.tokens[0], currency1: pool.tokens[1], fee: pool.feePips, tickSpacing: pool.tickSpacing, hooks: NO_HOOKS }
+    const currencies: [Address, Address] = [pool.native ? NO_HOOKS : pool.tokens[0], pool.tokens[1]]
+    const key = { currency0: currencies[0], currency1: currencies[1], fee: pool.feePips, tickSpacing: pool.tickSpacing, hooks: NO_HOOKS }
     this.#deployer.call(this.#manager, v4Abi, 'initialize', [key, pool.sqrtPriceX96])
     for (const [lower, upper, liquidity] of this.#positions(pool)) this.#deployer.call(this.#trader, this.#traderAbi, 'addManagedLiquidity', [key, lower, upper, liquidity])
     if (!this.exchanges.some((exchange) => exchange.kind === 'uniswap-v4')) this.exchanges.push({ kind: 'uniswap-v4', dex: pool.dex, manager: this.#manager, fees: DEFAULT_TIERS })
-    return managedPoolId(pool.tokens, pool.feePips, pool.tickSpacing)
+    return managedPoolId(currencies, pool.feePips, pool.tickSpacing)
   }
 
   /** Positions that add up to the pool's liquidity, one for each stretch between its ticks or the one range that is known; the trader gets what they cost. */

@@ -16,6 +16,8 @@ export interface PoolDescriptor {
   readonly engine?: Engine
   readonly feePips?: number
   readonly tickSpacing?: number
+  /** Uniswap V4: the pool holds the native coin, named here by its wrapped token. */
+  readonly native?: boolean
   /** Weighted and stable: what distinguishes the generations of their contracts. */
   readonly powShortcuts?: boolean
   readonly invariantRounding?: 'up' | 'down'
