@@ -1,6 +1,7 @@
 /** What differs from chain to chain, each against a peer that behaves as the real one: discovery, price of data, relays, finality, limits on logs. */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -80,6 +81,34 @@ describe('discovery', () => {
     await expect(discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batchSize: 100 })).rejects.toMatchObject({ code: 'unknown-chain' })
   })
 
+  test('a token that takes a fee on transfers, or will not move, is out with all its pools; so is one that is named', { timeout: 30_000 }, async () => {
+    const token = (symbol: string) => floor.market.manifest.tokens.find((candidate) => candidate.symbol === symbol)?.address as Address
+    const [taxed, stuck, named] = [token('LINK'), token('AAVE'), token('WBTC')]
+    const codes = await Promise.all([taxed, stuck].map((address) => rpc<Hex>(floor.local.url, 'eth_getCode', address, 'latest')))
+    await rpc(floor.local.url, 'anvil_setCode', taxed, oddToken('value -= value / 100; balanceOf[to] += value'))
+    await rpc(floor.local.url, 'anvil_setCode', stuck, oddToken('require(to == minter)'))
+    const notes: string[] = []
+    const found = await discoverMarket({
+      chain: floor.local.chain,
+      readerCode,
+      executorCode,
+      batchSize: 100,
+      profile: profile(),
+      excluded: [named],
+      onProgress: (text) => notes.push(text),
+    })
+    await rpc(floor.local.url, 'anvil_setCode', taxed, codes[0])
+    await rpc(floor.local.url, 'anvil_setCode', stuck, codes[1])
+    for (const address of [taxed, stuck, named]) {
+      expect(found.tokens.some((candidate) => candidate.address === address)).toBe(false)
+      expect(found.pools.some((pool) => pool.tokens.includes(address))).toBe(false)
+    }
+    expect(notes.join('\n')).toMatch(/takes a fee on transfers: of \d+ sent, \d+ came/)
+    expect(notes.join('\n')).toMatch(/cannot send it to our contract/)
+    expect(notes.join('\n')).toMatch(/EXCLUDED_TOKENS names it/)
+    expect(found.pools.length).toBeGreaterThan(20)
+  })
+
   test('pools that are made while we watch are traded with once they hold something', { timeout: 30_000 }, async () => {
     const { manifest } = floor.market
     const before = manifest.pools.length
@@ -120,6 +149,17 @@ describe('discovery', () => {
     late.stop()
   })
 })
+
+/** The plain token, but for what a transfer gives its receiver. */
+function oddToken(gives: string): Hex {
+  const plain = readFileSync(join(import.meta.dirname, '../contracts/src/LocalToken.sol'), 'utf8')
+  const content = plain.replace(/balanceOf\[to\] \+= value;(?=\s+emit Transfer\(from, to)/, `${gives};`)
+  if (content === plain) throw new Error('the plain token is no longer what this changes')
+  const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string }
+  const settings = { evmVersion: 'cancun', outputSelection: { '*': { '*': ['evm.deployedBytecode.object'] } } }
+  const output = JSON.parse(solc.compile(JSON.stringify({ language: 'Solidity', sources: { token: { content } }, settings })))
+  return `0x${output.contracts.token.LocalToken.evm.deployedBytecode.object}`
+}
 
 describe('the price of data', () => {
   test("the OP stack's own oracle: what is reckoned is what it says for the transaction", async () => {

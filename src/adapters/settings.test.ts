@@ -10,6 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 test('defaults, where nothing is set', () => {
   expect(readSettings({}, folder)).toEqual({
     rpcUrls: {},
+    excludedTokens: [],
     relayUrls: undefined,
     rpcBudget: { perSecond: 0, perDay: 0 },
     databaseUrl: undefined,

@@ -37,6 +37,11 @@ type RpcVariable = `${Uppercase<ChainName>}_RPC_URL`
 const schema = z.object({
   ...(Object.fromEntries(CHAINS.map((chain) => [rpcVariable(chain), urls('http', 'https', 'ws', 'wss')])) as Record<RpcVariable, ReturnType<typeof urls>>),
   RELAY_URLS: urls('http', 'https'),
+  EXCLUDED_TOKENS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim().toLowerCase()))
+    .pipe(z.array(z.string().regex(/^0x[0-9a-f]{40}$/, 'expected addresses, separated by commas')))
+    .default([]),
   RPC_CALLS_PER_SECOND: whole(0, 100_000).default(0),
   RPC_CALLS_PER_DAY: whole(0, 1_000_000_000).default(0),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
@@ -64,6 +69,8 @@ export interface Settings {
   rpcUrls: Readonly<Record<string, string>>
   /** Private relays, separated by commas. */
   relayUrls: string | undefined
+  /** Tokens that are not traded with. */
+  excludedTokens: readonly string[]
   /** What each endpoint may be asked; 0 is as often as one likes. */
   rpcBudget: { perSecond: number; perDay: number }
   databaseUrl: string | undefined
@@ -121,6 +128,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
       }),
     ),
     relayUrls: s.RELAY_URLS,
+    excludedTokens: s.EXCLUDED_TOKENS,
     rpcBudget: { perSecond: s.RPC_CALLS_PER_SECOND, perDay: s.RPC_CALLS_PER_DAY },
     databaseUrl: s.DATABASE_URL,
     redisUrl: s.REDIS_URL,

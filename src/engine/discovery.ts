@@ -3,13 +3,14 @@ import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../amm/index.ts'
 import type { Chain, Hex } from '../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
-import { KintsugiError } from '../std/errors.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
 import type { ChainProfile } from './chains/profile.ts'
 import { PROFILES } from './chains/profiles.ts'
 import { candidatesOf } from './exchanges.ts'
 import { multicall } from './lenders.ts'
 import { paperExecution } from './paper.ts'
 import type { PoolReaderOptions } from './pool-reader.ts'
+import { type ExcludedToken, excludedTokens } from './token-probes.ts'
 import { describeVaultPools, scanVault } from './vault-pools.ts'
 
 const aaveAbi = parseAbi(['function ADDRESSES_PROVIDER() view returns (address)', 'function getPriceOracle() view returns (address)'])
@@ -21,6 +22,8 @@ export interface DiscoveryOptions extends PoolReaderOptions {
   profile?: ChainProfile
   /** Creation code of our contract, for simulations on paper. */
   executorCode: Hex
+  /** Tokens that are not to be traded with. */
+  excluded?: readonly Address[]
   onProgress?(text: string): void
 }
 
@@ -49,7 +52,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
   const balancer = exchanges.find((exchange) => exchange.kind === 'balancer-v2')
   const uniswapV4 = exchanges.find((exchange) => exchange.kind === 'uniswap-v4')
   const venues = { ...(balancer ? { balancer: { vault: balancer.vault } } : {}), ...(uniswapV4 ? { uniswapV4: { manager: uniswapV4.manager } } : {}) }
-  return {
+  const manifest: MarketManifest = {
     chainId,
     genesis: first.hash,
     genesisBlock: first.number,
@@ -66,6 +69,32 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
     ...(aave ? { aave } : {}),
     ...venues,
     paper: await paperExecution(chain, options.executorCode, { ...venues, wrappedNative }, head.number),
+  }
+  return withoutTokens(manifest, await unusable(options, manifest, head.number), onProgress)
+}
+
+/** What the searcher has excluded, and what a simulation shows to be out. */
+async function unusable({ chain, excluded = [], onProgress }: DiscoveryOptions, manifest: MarketManifest, block: number): Promise<ExcludedToken[]> {
+  const chosen = excluded.map((token) => ({ token, reason: 'EXCLUDED_TOKENS names it' }))
+  try {
+    return [...chosen, ...(await excludedTokens(chain, manifest, block))]
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'rpc-failed') throw error
+    onProgress?.(`tokens are not probed for fees on transfer, since the node cannot simulate: ${messageOf(error)}`)
+    return chosen
+  }
+}
+
+/** The market without some tokens and all that trades them; the coin that gas is paid in stays. */
+function withoutTokens(manifest: MarketManifest, excluded: readonly ExcludedToken[], onProgress: (text: string) => void): MarketManifest {
+  const out = new Set(excluded.map(({ token }) => token).filter((token) => token !== manifest.wrappedNative))
+  for (const { token, reason } of excluded) onProgress(`${token} is out: ${reason}`)
+  return {
+    ...manifest,
+    tokens: manifest.tokens.filter(({ address }) => !out.has(address)),
+    pools: manifest.pools.filter((pool) => !pool.tokens.some((token) => out.has(token))),
+    startTokens: manifest.startTokens.filter((token) => !out.has(token)),
+    numeraire: out.has(manifest.numeraire) ? manifest.wrappedNative : manifest.numeraire,
   }
 }
 

@@ -54,6 +54,8 @@ export interface Resource<N extends PortName = PortName> {
   readonly title: string
   readonly description: string
   read(context: Pick<Ports, N> & { now(): number }): Promise<Record<string, unknown>> | Record<string, unknown>
+  /** Tells when what is read has changed, for those who subscribe. Returns how to stop. */
+  watch?(ports: Pick<Ports, N>, onChange: () => void): () => void
 }
 
 interface Service<N extends PortName> {

@@ -1,3 +1,7 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { hashToken, LOOPBACK_NAMES } from './access.ts'
@@ -48,6 +52,44 @@ const ask = (service: ReturnType<typeof make>, body: unknown, headers: Record<st
     status: response.status,
     body: await response.json(),
   }))
+
+test('who subscribes to a resource is told of each change, and of no other', async () => {
+  const changes: Record<string, () => void> = {}
+  const resource = (name: string) => ({
+    title: name,
+    description: '',
+    read: () => ({ name }),
+    watch: (_ports: object, onChange: () => void) => {
+      changes[name] = onChange
+      return () => {
+        delete changes[name]
+      }
+    },
+  })
+  const watched = defineServer({ id: 'test_server', needs: [], tools: {}, resources: { 'test://a': resource('a'), 'test://b': resource('b') } })
+  const service = host(watched, {} as never, options)
+  const http = createAdaptorServer({ fetch: service.app.fetch }) as Server
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const url = new URL(`http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`)
+  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
+  await client.connect(new StreamableHTTPClientTransport(url))
+  const told: string[] = []
+  client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
+    told.push(params.uri)
+  })
+  const subscription = await client.listen({ resourceSubscriptions: ['test://a'] })
+  changes.b?.()
+  changes.a?.()
+  changes.a?.()
+  for (let i = 0; told.length < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(told).toEqual(['test://a', 'test://a'])
+  await subscription.close()
+  await client.close()
+  service.stop()
+  expect(changes).toEqual({})
+  http.closeAllConnections()
+  http.close()
+})
 
 describe('calls', () => {
   test('arguments are parsed, defaults filled in, amounts become strings', async () => {

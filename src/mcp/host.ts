@@ -33,6 +33,8 @@ export interface HostedService {
   /** Runs a tool as a caller would. */
   call(name: string, given: unknown, caller: 'operator' | 'anonymous', signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
   inFlight(): number
+  /** Ends what watches its resources. */
+  stop(): void
 }
 
 /** Builds the service. `ports` must hold what the definition needs. */
@@ -119,11 +121,12 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   })
   if (options.agent) agentRoutes(app, definition, options, options.agent)
 
+  const watched = resources.some(([, resource]) => resource.watch !== undefined)
   const handler = createMcpHandler(
     (request) => {
       const server = new Server(
         { name: definition.id, version: options.version, title: options.title },
-        { capabilities: { tools: {}, ...(resources.length > 0 ? { resources: {} } : {}) } },
+        { capabilities: { tools: {}, ...(resources.length > 0 ? { resources: { subscribe: watched } } : {}) } },
       )
       server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
       server.setRequestHandler('tools/call', async ({ params }, context) => {
@@ -151,12 +154,17 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     },
     { maxRequestBodySize: MOST_BODY_BYTES },
   )
+  // Who subscribes is told once for each change, and reads again.
+  const stops = resources.flatMap(([uri, resource]) => resource.watch?.(granted, () => handler.notify.resourceUpdated(uri)) ?? [])
   app.all('/mcp', async (c) => {
     await refuseUnauthorizedCall(c.req.raw, access, (name) => tools.get(name))
     return handler.fetch(c.req.raw)
   })
 
-  return { app, tools: listings, call, inFlight: () => inFlight }
+  const stop = () => {
+    for (const each of stops) each()
+  }
+  return { app, tools: listings, call, inFlight: () => inFlight, stop }
 }
 
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {

@@ -37,6 +37,7 @@ async function hostService(id: string, fd: number): Promise<void> {
   let failure: string | undefined = 'starting'
   let agent: RunningAgent | undefined
   let background: Background | undefined
+  let served: ReturnType<typeof host> | undefined
   const port = plan.ports[id] as number
   const shared = {
     title: titleOf(id),
@@ -69,6 +70,7 @@ async function hostService(id: string, fd: number): Promise<void> {
     server,
     readiness,
     stop: async () => {
+      served?.stop()
       await agent?.drain?.(AbortSignal.timeout(DRAIN_MS))
       await (agent ?? background)?.stop()
     },
@@ -93,10 +95,12 @@ async function hostService(id: string, fd: number): Promise<void> {
     background = main
   } else if (definition.kind === 'agent') {
     agent = await (definition as AgentDefinition).start(opened, context)
-    fetchHandler = host(definition, opened, { ...shared, readiness, agent }).app.fetch as typeof fetchHandler
+    served = host(definition, opened, { ...shared, readiness, agent })
+    fetchHandler = served.app.fetch as typeof fetchHandler
   } else {
     background = await (definition as ServerDefinition).start?.(opened, context)
-    fetchHandler = host(definition, opened, { ...shared, readiness }).app.fetch as typeof fetchHandler
+    served = host(definition, opened, { ...shared, readiness })
+    fetchHandler = served.app.fetch as typeof fetchHandler
   }
   await ports.confirmMarket()
   failure = undefined

@@ -1,5 +1,6 @@
 /** Finds the market of a real chain and writes it down for the others; tries again until it can. */
 import { renameSync, writeFileSync } from 'node:fs'
+import type { Address } from '../amm/index.ts'
 import { PROFILES } from '../engine/chains/profiles.ts'
 import { discoverMarket } from '../engine/discovery.ts'
 import { backoffDelay } from '../std/backoff.ts'
@@ -29,6 +30,7 @@ async function discover(onProgress: (text: string) => void): Promise<void> {
     chain,
     readerCode: marketReaderCode(),
     executorCode: executorCode(),
+    excluded: plan.settings.excludedTokens as Address[],
     batchSize: plan.settings.batchSize,
     ...(profile ? { profile } : {}),
     onProgress: (text) => {

@@ -77,12 +77,19 @@ export class RelayStub {
   async mine(): Promise<void> {
     const next = Number(await rpc<Hex>(this.#chain, 'eth_blockNumber')) + 1
     let given: Kept[] = []
-    for (const bundle of this.#kept.filter(({ first, last }) => first <= next && next <= last)) {
+    const due = this.#kept.filter(({ first, last }) => first <= next && next <= last)
+    // Each that goes in may make room for another: one of the same sender with the nonce after it.
+    for (let tried = 0; tried < due.length; ) {
+      const bundle = due[tried] as Kept
       const before = await rpc<Hex>(this.#chain, 'evm_snapshot')
       const succeeded = await this.#build([...given, bundle]).catch(() => false)
       // Either way the trial is undone: what is public must still be there.
       await rpc(this.#chain, 'evm_revert', before)
-      if (succeeded) given = [...given, bundle]
+      if (succeeded) {
+        given = [...given, bundle]
+        due.splice(tried, 1)
+        tried = 0
+      } else tried++
     }
     await this.#build(given)
     this.#kept = this.#kept.filter(({ last, raws }) => last > next && !given.some((bundle) => bundle.raws === raws))

@@ -158,11 +158,13 @@ export default defineServer({
       title: 'Aave flash loans now',
       description: 'The pool, its premium, and what it can lend of each token.',
       read: ({ market, loans }) => ({ block: market.head.number, pool: aavePool(market).pool, reserves: reservesOf(market, loans) }),
+      watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://opportunities': {
       title: 'Opportunities with an Aave loan',
       description: 'What pays at the present block with an Aave loan, best first.',
       read: ({ market, loans }) => ({ block: market.head.number, opportunities: byAave(market, loans, 3, 20).found.map((found) => showOpportunity(found, market)) }),
+      watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://execution-history': {
       title: 'Trades with an Aave loan',

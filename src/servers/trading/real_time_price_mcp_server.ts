@@ -102,7 +102,7 @@ export default defineServer({
     }),
     subscribe_prices: tool({
       description:
-        'Follows the market for some seconds and returns every row that changed, in order; progress is told block by block. For an endless stream open the WebSocket that the answer names: it sends one event per block.',
+        'Follows the market for some seconds and returns every row that changed, in order; progress is told block by block. For an endless stream open the WebSocket that the answer names, which sends one event per block, or subscribe to the resource prices://all.',
       effect: 'read',
       input: z.object({ token: symbolOrAddress().optional(), seconds: z.int().min(1).max(25).default(5), limit: limit(2_000, 500) }),
       output: z.object({ blocks: z.int(), rows: z.array(row), websocket: z.string().describe('path on the coordination system; events of type prices') }),
@@ -201,6 +201,7 @@ export default defineServer({
       title: 'All prices',
       description: 'One row per pool and pair, at the present block.',
       read: ({ market }) => ({ block: market.head.number, rows: [...market.pools.values()].flatMap((pool) => rowsOf(market, pool)).slice(0, 2_000) }),
+      watch: ({ market }, onChange) => market.subscribe(({ changed }) => changed.size > 0 && onChange()),
     },
   },
 })
