@@ -11,6 +11,7 @@ test('defaults, where nothing is set', () => {
   expect(readSettings({}, folder)).toEqual({
     rpcUrls: {},
     excludedTokens: [],
+    followPending: true,
     relayUrls: undefined,
     rpcBudget: { perSecond: 0, perDay: 0 },
     databaseUrl: undefined,

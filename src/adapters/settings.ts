@@ -42,6 +42,7 @@ const schema = z.object({
     .transform((text) => text.split(',').map((part) => part.trim().toLowerCase()))
     .pipe(z.array(z.string().regex(/^0x[0-9a-f]{40}$/, 'expected addresses, separated by commas')))
     .default([]),
+  FOLLOW_PENDING: flag.optional(),
   RPC_CALLS_PER_SECOND: whole(0, 100_000).default(0),
   RPC_CALLS_PER_DAY: whole(0, 1_000_000_000).default(0),
   DATABASE_URL: url('postgres', 'postgresql').optional(),
@@ -69,6 +70,8 @@ export interface Settings {
   rpcUrls: Readonly<Record<string, string>>
   /** Private relays, separated by commas. */
   relayUrls: string | undefined
+  /** Whether pending transactions are looked at on a real chain: it costs calls, so not where those are counted unless it is asked for. */
+  followPending: boolean
   /** Tokens that are not traded with. */
   excludedTokens: readonly string[]
   /** What each endpoint may be asked; 0 is as often as one likes. */
@@ -129,6 +132,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
     ),
     relayUrls: s.RELAY_URLS,
     excludedTokens: s.EXCLUDED_TOKENS,
+    followPending: s.FOLLOW_PENDING ?? (s.RPC_CALLS_PER_SECOND === 0 && s.RPC_CALLS_PER_DAY === 0),
     rpcBudget: { perSecond: s.RPC_CALLS_PER_SECOND, perDay: s.RPC_CALLS_PER_DAY },
     databaseUrl: s.DATABASE_URL,
     redisUrl: s.REDIS_URL,

@@ -144,12 +144,14 @@ export class Executor {
 
   /** A new head: what was mined, what is final, what gas costs. */
   async onHead(head: Head): Promise<void> {
-    const { chain, market, terms } = this.#options
+    const { chain, market, terms, events, patienceMs = 0 } = this.#options
     await this.#settle(head)
-    const { patienceMs = 0 } = this.#options
     if (patienceMs > 0) await new Promise((resolve) => setTimeout(resolve, patienceMs))
     await this.#exclusive(async () => {
-      this.#dataFee = await readDataFee(chain, terms.gas, head.number)
+      this.#dataFee = await readDataFee(chain, terms.gas, head.number).catch((error) => {
+        events.onNote(`the price of data was not read, the last one stands: ${messageOf(error)}`)
+        return this.#dataFee
+      })
       await this.#transactions?.finish(head)
       const account = market.manifest.execution?.operator
       if (account && this.#transactions) this.#balance = await chain.balance(account, 'latest')
@@ -278,6 +280,10 @@ export class Executor {
       judged = withRule(judged, 'simulation on the pending block', error ?? `profit ${profit}`, `profit of at least ${bid.minProfit}`, ok)
       return { ok, at: now() }
     })
+    const cleared = simulated.then(
+      ({ ok }) => ok,
+      () => false,
+    )
     try {
       if (dryRun || !this.#transactions) {
         const { ok } = await simulated
@@ -288,7 +294,7 @@ export class Executor {
         return answer
       }
       // Signing and writing down go on beside the simulation; nothing leaves before it says yes.
-      const handed = await this.#transactions.submit(build, record, head, { cleared: simulated.then(({ ok }) => ok), behind: await this.#behind(record.opportunity) })
+      const handed = await this.#transactions.submit(build, record, head, { cleared, behind: await this.#behind(record.opportunity) })
       const { at } = await simulated
       if (!handed) return await stop('worth sending', 'the simulation says no', 'a simulation that earns')
       const { hash, signedAt, recordedAt } = handed

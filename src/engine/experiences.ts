@@ -20,6 +20,8 @@ export class Experiences {
     const decision = record?.decision
     // Decisions of earlier versions did not say what they bid.
     if (!decision?.bid || trade.outcome === 'cancelled' || decision.numbers.bidShare === undefined) return
+    // Who follows a pending transaction is alone there: it says nothing about bids after a block.
+    if (record?.opportunity.follows) return
     this.learned = learn(this.learned, {
       gasRatio: Number(trade.gasUsed) / decision.numbers.gasEstimate,
       bidShare: decision.numbers.bidShare,

@@ -193,8 +193,8 @@ export class MarketReplica implements MarketView {
       const fresh = [...new Map(deposits.map((entry) => [entry.id, entry])).values()].filter(
         ({ id, tokens }) => !this.#passedOver.has(id) && tokens.every((token) => this.#tokens.has(token)),
       )
-      for (const { id } of fresh) this.#passedOver.add(id)
       if (fresh.length > 0) made.push(...(await describeVaultPools(this.#options, this.manifest, vault, fresh, head.number)))
+      for (const { id } of fresh) this.#passedOver.add(id)
     }
     const added = made.filter((pool) => !this.#descriptors.has(pool.address))
     if (added.length === 0) return

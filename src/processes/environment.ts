@@ -62,7 +62,7 @@ function openChain({ plan, log }: Pick<Environment, 'plan' | 'log'>): Chain {
   if (plan.external.chain) {
     const endpoints = (process.env[rpcVariable(plan.chain)] as string)
       .split(',')
-      .map((url) => ({ name: endpointName(url.trim()), chain: new JsonRpcChain({ url: url.trim(), timeoutMs }) }))
+      .map((url) => ({ name: endpointName(url.trim()), chain: new JsonRpcChain({ url: url.trim(), timeoutMs, pending: plan.settings.followPending }) }))
     return new FailoverChain(endpoints, { budget: plan.settings.rpcBudget, now: Date.now, random: Math.random, onNote: (note) => log.warn({}, note) })
   }
   return new JsonRpcChain({ url: `ws://127.0.0.1:${plan.chainPort}`, httpUrl: `http://127.0.0.1:${plan.chainPort}`, timeoutMs })

@@ -60,6 +60,8 @@ interface Pending {
 
 const RECONNECT = { firstMs: 100, mostMs: 2_000 }
 const POLL_MS = 1_000
+/** Pending transactions that are asked for by their hash. */
+const MOST_LOOKUPS_PER_SECOND = 50
 /** What nodes say where a question about logs is too large: a range of too many blocks, or too many results. */
 const LOG_LIMIT = /range|too (many|large|wide)|limit|more than|exceed|maximum|up to/i
 const BLOCK_LIMIT = /block range|range is|blocks? (range|span)|range.*block|block.*range/i
@@ -108,6 +110,8 @@ export interface JsonRpcOptions {
   timeoutMs?: number
   /** How often a node without WebSocket is asked for its head, in ms. */
   pollMs?: number
+  /** Whether pending transactions may be asked for. */
+  pending?: boolean
 }
 
 export class JsonRpcChain implements Chain {
@@ -117,10 +121,12 @@ export class JsonRpcChain implements Chain {
   readonly #socketWanted: boolean
   readonly #timeoutMs: number
   readonly #pollMs: number
+  readonly #pendingWanted: boolean
   readonly #pending = new Map<number, Pending>()
   readonly #headListeners = new Set<(head: Head) => void>()
   readonly #pendingListeners = new Set<(transaction: PendingTransaction) => void>()
   #pendingId: Hex | undefined
+  #lookUps = { second: 0, count: 0 }
   readonly #linkListeners = new Set<(link: ChainLink) => void>()
   #socket: WebSocket | undefined
   /** As many blocks as the node was found to answer for at once. */
@@ -133,7 +139,8 @@ export class JsonRpcChain implements Chain {
   #lastHash: Hex | undefined
   link: ChainLink = 'disconnected'
 
-  constructor({ url, httpUrl, timeoutMs = 10_000, pollMs = POLL_MS }: JsonRpcOptions) {
+  constructor({ url, httpUrl, timeoutMs = 10_000, pollMs = POLL_MS, pending = true }: JsonRpcOptions) {
+    this.#pendingWanted = pending
     this.#pollMs = pollMs
     this.#url = url
     this.#http = httpUrl ?? url.replace(/^ws/, 'http')
@@ -197,6 +204,7 @@ export class JsonRpcChain implements Chain {
   }
 
   watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void {
+    if (!this.#pendingWanted) return () => undefined
     this.#pendingListeners.add(onTransaction)
     if (this.#pendingListeners.size === 1) this.#subscribePending()
     return () => this.#pendingListeners.delete(onTransaction)
@@ -209,15 +217,26 @@ export class JsonRpcChain implements Chain {
   /** A node that does not tell of pending transactions is one without them. */
   #subscribePending(): void {
     if (this.#socket?.readyState !== WebSocket.OPEN || this.#pendingListeners.size === 0) return
-    this.#request<Hex>('eth_subscribe', 'newPendingTransactions').then(
-      (id) => {
-        this.#pendingId = id
-      },
-      () => undefined,
-    )
+    // Whole, where the node does that; else their hashes.
+    this.#request<Hex>('eth_subscribe', 'newPendingTransactions', true)
+      .catch(() => this.#request<Hex>('eth_subscribe', 'newPendingTransactions'))
+      .then(
+        (id) => {
+          this.#pendingId = id
+        },
+        () => undefined,
+      )
+  }
+
+  /** A busy node tells of a hundred hashes a second and more, and each is a question. */
+  #mayLookUp(): boolean {
+    const second = Math.floor(performance.now() / 1_000)
+    if (second !== this.#lookUps.second) this.#lookUps = { second, count: 0 }
+    return ++this.#lookUps.count <= MOST_LOOKUPS_PER_SECOND
   }
 
   async #onPending(found: Hex | RawTransaction): Promise<void> {
+    if (typeof found === 'string' && !this.#mayLookUp()) return
     const raw = typeof found === 'string' ? await this.#request<RawTransaction | null>('eth_getTransactionByHash', found) : found
     if (!raw || raw.blockNumber) return
     const transaction = pendingOf(raw)
