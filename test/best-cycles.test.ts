@@ -4,19 +4,18 @@ import { join } from 'node:path'
 import { encodeFunctionData } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Address } from '../src/amm/index.ts'
-import { intentCycles, planned, withBestLoan } from '../src/arbitrage/index.ts'
+import { withBestLoan } from '../src/arbitrage/index.ts'
 import { readMarket } from '../src/cli/market.ts'
 import { transferred } from '../src/engine/books.ts'
 import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/lenders.ts'
 import type { MarketReplica } from '../src/engine/market.ts'
 import { MarketSearch, walkCycle } from '../src/graph/index.ts'
 import type { LoanOffer } from '../src/flash/index.ts'
-import { encodeExecute } from '../src/intents/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { snapshotMarket } from '../src/localnet/market.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
-import { followMarket, OPERATOR, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
+import { followMarket, OPERATOR, planCall, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
 
 const file = join(import.meta.dirname, '../../shared/data/mainnet-18806161.json')
 const there = existsSync(file)
@@ -97,14 +96,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       // Where nobody lends the token but the vault that the route trades in, our own capital does it.
       const plan = withBestLoan(cycle, pools, offers) ?? withBestLoan(cycle, pools, [await ownCapital(local, token, executor, amounts[0] as bigint)])
       if (!plan) throw new Error(`nothing pays for ${cycle.map((hop) => hop.pool).join()}`)
-      const data = encodeExecute({
-        lender: { kind: plan.loan.kind, address: plan.loan.lender, isToken0: plan.loan.isToken0 },
-        token,
-        amount: plan.borrowed,
-        minProfit: 1n,
-        deadline: 4_000_000_000,
-        cycles: intentCycles({ cycles: planned(plan.cycles, pools) }),
-      })
+      const data = planCall(plan, pools)
       const before = await rpc<Hex>(local.url, 'evm_snapshot')
       const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', { from: OPERATOR, to: executor, data, gas: toHex(3_000_000) })
       await rpc(local.url, 'evm_mine')

@@ -2,17 +2,16 @@
 import { encodeFunctionData, parseAbi } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, virtualReserves } from '../src/amm/index.ts'
-import { type Financed, finance, intentCycles, planned, withBestLoan } from '../src/arbitrage/index.ts'
+import { type Financed, finance, withBestLoan } from '../src/arbitrage/index.ts'
 import { transferred } from '../src/engine/books.ts'
 import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/lenders.ts'
 import type { MarketReplica } from '../src/engine/market.ts'
 import { cyclesOf, MarketSearch, planCycles } from '../src/graph/index.ts'
-import { encodeExecute } from '../src/intents/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import { localSwap } from '../src/localnet/traders.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
-import { followMarket, OPERATOR, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
+import { followMarket, OPERATOR, planCall, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
 
 const erc20 = parseAbi(['function balanceOf(address) view returns (uint256)', 'function allowance(address,address) view returns (uint256)'])
 let local: TestChain
@@ -54,14 +53,7 @@ async function execute(plan: Financed): Promise<Receipt> {
   const { manifest } = local.market
   const { executor } = manifest.execution as { executor: Address }
   const token = plan.loan.token
-  const data = encodeExecute({
-    lender: { kind: plan.loan.kind, address: plan.loan.lender, isToken0: plan.loan.isToken0 },
-    token,
-    amount: plan.borrowed,
-    minProfit: 1n,
-    deadline: 4_000_000_000,
-    cycles: intentCycles({ cycles: planned(plan.cycles, replica.pools) }),
-  })
+  const data = planCall(plan, replica.pools)
   const [simulated] = await local.chain.simulate([{ from: OPERATOR, to: executor, data }], 'pending')
   expect(simulated?.error).toBeUndefined()
   const before = await read(token, 'balanceOf', [TREASURY])

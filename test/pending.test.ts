@@ -1,10 +1,12 @@
 /** Trades behind pending transactions: found before the block, sent to stand right behind, right to the unit. */
 import { keccak256, parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tipAhead } from '../src/engine/books.ts'
 import { PendingSearch } from '../src/engine/pending.ts'
 import type { Detection } from '../src/engine/detector.ts'
+import { standingPolicies } from '../src/engine/policies.ts'
 import { rpc } from '../src/localnet/rpc.ts'
-import type { Hex } from '../src/ports/chain.ts'
+import type { Hex, Receipt } from '../src/ports/chain.ts'
 import { TRADER_ACCOUNT, TradingFloor, testSigner } from './support/trading.ts'
 
 let floor: TradingFloor
@@ -142,3 +144,36 @@ test('a gap that is being signed is not sent a second time', { timeout: 30_000 }
   for (const refused of again) expect(refused).toContain('no pool is already in flight')
   await floor.mined()
 })
+
+test('where a rival was ahead, it is known what it would have taken', { timeout: 30_000 }, async () => {
+  const { executor, store, sent } = await floor.executor()
+  await floor.sell(poolOf('sushiswap', 2), 0.03)
+  await floor.mined()
+  await executor.onHead(floor.market.head)
+  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const [best] = detection.opportunities
+  if (!best) throw new Error('no gap')
+  await floor.take(best)
+  // The rival tips three gwei; ours says it on the state before.
+  const policies = standingPolicies(floor.market.manifest.chainId)
+  const low = await floor.executor({ policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }), chain: unseeing(floor.local.chain) })
+  await low.executor.onDetection({ ...detection, opportunities: [best] })
+  await floor.mined()
+  const ours = await floor.local.chain.receipt(low.sent[0]?.hash as Hex)
+  expect(ours?.succeeded).toBe(false)
+  const decision = low.store.decisions.get(best.id)
+  const tip = await tipAhead({ transaction: {} as never, receipt: ours as Receipt, decision }, floor.market, floor.local.chain)
+  expect(tip).toBe(3n * 10n ** 9n)
+  expect([sent.length, store.booked.length]).toEqual([0, 0])
+})
+
+/** A node whose simulations do not know what is pending, as that of somebody who comes later. */
+function unseeing(chain: typeof floor.local.chain): typeof floor.local.chain {
+  return new Proxy(chain, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target)
+      if (name === 'simulate') return (calls: Parameters<typeof chain.simulate>[0]) => target.simulate(calls, 'latest')
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}

@@ -10,6 +10,9 @@ import { PoolRegistry } from './pool-events.ts'
 
 const TRANSFER = toEventSelector(parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)'])[0])
 
+/** Transactions of one block that are looked at. */
+const MOST_AHEAD = 20
+
 /** What `logs` move of `token` from one account to another, in smallest units. */
 export function transferred(logs: readonly Log[], token: Address, from: Address, to: Address): bigint {
   const topic = (account: Address) => `0x${account.slice(2).padStart(64, '0')}`
@@ -63,9 +66,7 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
   }
   const intent: ExecuteIntent = attempt.intent
   const { opportunity } = decision
-  const pools = legsIn(opportunity).map((leg) => leg.pool)
-  const registry = new PoolRegistry(manifest)
-  const address = registry.emittersOf(pools, (pool) => market.descriptor(pool))
+  const { pools, registry, address } = routeOf(decision, market)
   const events = (await chain.logs({ fromBlock: opportunity.block + 1, toBlock: receipt.blockNumber, address })).filter((log) => pools.includes(registry.poolOf(log)))
   const outcome = classify(
     {
@@ -104,6 +105,30 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
     profitNative: value / (prices.get(manifest.wrappedNative)?.rate ?? 1) / 1e18,
     predictedAtBlock: opportunity.block,
   }
+}
+
+/**
+ * What it would have taken to come before those who moved the route's pools ahead of us in our block: their highest tip per gas, in
+ * wei; undefined where nobody did. Throws what the chain throws.
+ */
+export async function tipAhead({ receipt, decision }: FinalTransaction, market: MarketView, chain: Chain): Promise<bigint | undefined> {
+  if (!decision) return undefined
+  const { registry, address, pools } = routeOf(decision, market)
+  const logs = await chain.logs({ fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber, address })
+  const ahead = logs.filter((log) => log.transactionIndex < receipt.transactionIndex && pools.includes(registry.poolOf(log)))
+  const [head, ...receipts] = await Promise.all([
+    chain.block(receipt.blockNumber),
+    ...[...new Set(ahead.map((log) => log.transactionHash))].slice(0, MOST_AHEAD).map((hash) => chain.receipt(hash)),
+  ])
+  const tips = receipts.flatMap((other) => (other ? [other.effectiveGasPrice - head.baseFeePerGas] : []))
+  return tips.length === 0 ? undefined : tips.reduce((most, tip) => (tip > most ? tip : most))
+}
+
+/** The pools of a route, and who emits their events. */
+function routeOf({ opportunity }: DecisionRecord, market: MarketView) {
+  const pools = legsIn(opportunity).map((leg) => leg.pool)
+  const registry = new PoolRegistry(market.manifest)
+  return { pools, registry, address: registry.emittersOf(pools, (pool) => market.descriptor(pool)) }
 }
 
 /** `WETH → USDC (quickswap) → WETH (uniswap_v3)`. */

@@ -8,7 +8,7 @@ import type { MarketChange, MarketView } from '../ports/market.ts'
 import type { Relay } from '../ports/relay.ts'
 import type { Signer } from '../ports/signer.ts'
 import { messageOf } from '../std/errors.ts'
-import { tradeOf, transferred } from './books.ts'
+import { tipAhead, tradeOf, transferred } from './books.ts'
 import { readDataFee } from './chains/data-fee.ts'
 import type { TradingTerms } from './chains/profile.ts'
 import type { Detection } from './detector.ts'
@@ -121,7 +121,8 @@ export class Executor {
         onNote: events.onNote,
         onFinal: async (final) => {
           const trade = await tradeOf(final, market, chain, now())
-          this.#experiences.add(trade, final.decision)
+          const lost = trade.outcome === 'reverted' || trade.outcome === 'state-moved'
+          this.#experiences.add(trade, final.decision, lost ? await tipAhead(final, market, chain).catch(() => undefined) : undefined)
           await this.#book(trade)
         },
       })

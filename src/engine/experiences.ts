@@ -16,18 +16,19 @@ export class Experiences {
     for (let i = trades.length - 1; i >= 0; i--) this.add(trades[i] as Trade, decisions[i])
   }
 
-  add(trade: Trade, record: DecisionRecord | undefined): void {
+  /** `tipAhead`: where it lost, what a unit of gas would have had to pay to win, in wei. */
+  add(trade: Trade, record: DecisionRecord | undefined, tipAhead?: bigint): void {
     const decision = record?.decision
     // Decisions of earlier versions did not say what they bid.
     if (!decision?.bid || trade.outcome === 'cancelled' || decision.numbers.bidShare === undefined) return
     // Who follows a pending transaction is alone there: it says nothing about bids after a block.
     if (record?.opportunity.follows) return
-    this.learned = learn(this.learned, {
-      gasRatio: Number(trade.gasUsed) / decision.numbers.gasEstimate,
-      bidShare: decision.numbers.bidShare,
-      gross: Number(decision.numbers.grossNative),
-      won: trade.outcome === 'as-predicted',
-    })
+    const { gasEstimate, bidShare, grossNative } = decision.numbers
+    const gross = Number(grossNative)
+    const won = trade.outcome === 'as-predicted'
+    // Whoever was ahead shows which bids would have lost as well.
+    const needed = won || tipAhead === undefined || gross <= 0 ? 0 : (Number(tipAhead) * gasEstimate) / gross
+    this.learned = learn(this.learned, { gasRatio: Number(trade.gasUsed) / gasEstimate, bidShare: Math.max(bidShare, needed), gross, won })
   }
 
   /** Recalls, then learns from each trade that is booked. */

@@ -5,7 +5,11 @@ import { createServer } from 'node:net'
 import { anvilArguments } from '../../src/adapters/chain/anvil.ts'
 import { JsonRpcChain } from '../../src/adapters/chain/json-rpc.ts'
 import { foundryBinary } from '../../src/adapters/binaries.ts'
+import { type Financed, intentCycles, planned } from '../../src/arbitrage/index.ts'
 import { MarketReplica } from '../../src/engine/market.ts'
+import type { PoolLookup } from '../../src/graph/index.ts'
+import { encodeExecute } from '../../src/intents/index.ts'
+import type { Hex } from '../../src/ports/chain.ts'
 import { own } from '../../src/localnet/artifacts.ts'
 import { type Accounts, type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
 import { embeddedMarket, type MarketPlan } from '../../src/localnet/market.ts'
@@ -66,4 +70,16 @@ export async function followMarket({ chain, market }: TestChain): Promise<Market
   const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
   await replica.start()
   return replica
+}
+
+/** The call of our contract that runs a plan, with the least profit there is. */
+export function planCall(plan: Financed, pools: PoolLookup): Hex {
+  return encodeExecute({
+    lender: { kind: plan.loan.kind, address: plan.loan.lender, isToken0: plan.loan.isToken0 },
+    token: plan.loan.token,
+    amount: plan.borrowed,
+    minProfit: 1n,
+    deadline: 4_000_000_000,
+    cycles: intentCycles({ cycles: planned(plan.cycles, pools) }),
+  })
 }
