@@ -60,7 +60,8 @@ contract MarketReader {
         int24 tickSpacing;
     }
 
-    /// @return state Per pool, empty where it does not answer: (reserve0, reserve1); (sqrtPriceX96, tick, liquidity, feePips, ticks[], nets[], grosses[]);
+    /// @return state Per pool, empty where it does not answer: (reserve0, reserve1); (sqrtPriceX96, tick, liquidity, fees, ticks[], nets[], grosses[]), of whose
+    ///  fees the lowest 24 bits are the pool's and the next 24, of V4, the protocol's in both directions;
     ///  or (balances[], weights[], swapFee, amp, scalingFactors[]), of which the arrays a pool does not have are empty.
     function read(Query[] calldata queries) external view returns (bytes[] memory state) {
         state = new bytes[](queries.length);
@@ -89,7 +90,7 @@ contract MarketReader {
         int24[] memory ticks = _ticksOf(bitmap, first, spacing);
         (int128[] memory nets, uint128[] memory grosses) = (new int128[](ticks.length), new uint128[](ticks.length));
         for (uint256 i; i < ticks.length; i++) (grosses[i], nets[i],,,,,,) = IReadablePool(pool).ticks(ticks[i]);
-        return abi.encode(price, tick, IReadablePool(pool).liquidity(), uint24(0), ticks, nets, grosses);
+        return abi.encode(price, tick, IReadablePool(pool).liquidity(), uint48(0), ticks, nets, grosses);
     }
 
     /// Algebra keeps its ticks in a linked list, from the lowest to the highest.
@@ -106,7 +107,7 @@ contract MarketReader {
             (gross, nets[i],, next,,) = IReadableAlgebra(pool).ticks(next);
             grosses[i] = uint128(gross);
         }
-        return abi.encode(price, tick, IReadableAlgebra(pool).liquidity(), uint24(fee), ticks, nets, grosses);
+        return abi.encode(price, tick, IReadableAlgebra(pool).liquidity(), uint48(fee), ticks, nets, grosses);
     }
 
     /// Uniswap V4 keeps all pools in the manager's storage: slot0, two fee growths, liquidity, ticks, bitmap.
@@ -125,7 +126,7 @@ contract MarketReader {
         (int128[] memory nets, uint128[] memory grosses) = (new int128[](ticks.length), new uint128[](ticks.length));
         for (uint256 i; i < ticks.length; i++) (nets[i], grosses[i]) = (int128(int256(uint256(found[i])) >> 128), uint128(uint256(found[i])));
         uint128 liquidity = uint128(uint256(IReadableManager(manager).extsload(bytes32(pool + 3))));
-        return abi.encode(uint160(slot0), int24(uint24(slot0 >> 160)), liquidity, uint24(slot0 >> 208), ticks, nets, grosses);
+        return abi.encode(uint160(slot0), int24(uint24(slot0 >> 160)), liquidity, (uint48(uint24(slot0 >> 184)) << 24) | uint24(slot0 >> 208), ticks, nets, grosses);
     }
 
     function _vaultPool(IReadableVaultPool pool, bool weighted) private view returns (bytes memory) {

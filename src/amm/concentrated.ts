@@ -25,6 +25,10 @@ export interface ConcentratedPool extends PoolIdentity {
   readonly liquidity: bigint
   readonly tick: number
   readonly tickSpacing: number
+  /** Uniswap V4: what the protocol takes on top of `feePips`, for swaps of the first token and of the second, in hundredths of a basis point. */
+  readonly protocolFee?: readonly [number, number]
+  /** Algebra: whether a plugin sets the fee by the pool's volatility, anew in each block; `feePips` is that of the next swap. */
+  readonly dynamicFee?: boolean
   /** Uniswap V4: whether the pool holds the native coin, which `tokens` names by its wrapped token, first as on chain. */
   readonly native?: boolean
   /** Fee in parts per million: 3000 is 0.3 %. */
@@ -59,7 +63,7 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
   if (amountIn >= 1n << 255n) return { ok: false, refusal: 'amount-too-large' }
   const limit = zeroForOne ? MIN_SQRT_RATIO + 1n : MAX_SQRT_RATIO - 1n
   if (zeroForOne ? pool.sqrtPriceX96 <= limit : pool.sqrtPriceX96 >= limit) return { ok: false, refusal: 'no-liquidity' }
-  const fee = BigInt(pool.feePips)
+  const fee = BigInt(swapFeePips(pool, zeroForOne))
   const ticks = pool.ticks
   let { sqrtPriceX96, liquidity, tick } = pool
   let remaining = amountIn
@@ -94,6 +98,12 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
   if (remaining > 0n) return { ok: false, refusal: 'no-liquidity' }
   if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
   return { ok: true, swap: { amountOut, after: { ...pool, sqrtPriceX96, liquidity, tick } } }
+}
+
+/** The whole fee of a swap in hundredths of a basis point. Source: v4-core ProtocolFeeLibrary.calculateSwapFee; elsewhere the protocol takes part of the pool's fee. */
+export function swapFeePips({ feePips, protocolFee }: Pick<ConcentratedPool, 'feePips' | 'protocolFee'>, zeroForOne: boolean): number {
+  const protocol = protocolFee?.[zeroForOne ? 0 : 1] ?? 0
+  return protocol === 0 ? feePips : protocol + feePips - Math.floor((protocol * feePips) / 1_000_000)
 }
 
 /** The pool after liquidity was added (or, negative, removed) between two ticks. Source: UniswapV3Pool._modifyPosition. */

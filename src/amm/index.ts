@@ -1,5 +1,5 @@
 /** Exact integer mathematics of automated market makers. Pure: no dependency, clock, network or randomness. */
-export { type ConcentratedPool, changeLiquidity, type Engine, knownRange, lastTickIndexAtOrBelow, swapConcentrated, type Tick } from './concentrated.ts'
+export { type ConcentratedPool, changeLiquidity, type Engine, knownRange, swapFeePips, lastTickIndexAtOrBelow, swapConcentrated, type Tick } from './concentrated.ts'
 export { type ConstantProductPool, constantProductOut, swapConstantProduct } from './constant-product.ts'
 export { divRoundingUp, mulDiv, mulDivRoundingUp, Q96, sqrt } from './full-math.ts'
 export { type Address, feeFraction, inVault, type Pool, type PoolIdentity, type PoolKind, quoteExactIn, type Refusal, type Swap, type SwapResult, swapExactIn } from './pool.ts'

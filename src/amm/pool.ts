@@ -1,5 +1,5 @@
 /** The one view of a liquidity pool that the rest of the system has: plain data, and functions over it. */
-import { type ConcentratedPool, swapConcentrated } from './concentrated.ts'
+import { type ConcentratedPool, swapConcentrated, swapFeePips } from './concentrated.ts'
 import { type ConstantProductPool, swapConstantProduct } from './constant-product.ts'
 import { type StablePool, swapStable } from './stable.ts'
 import { swapWeighted, type WeightedPool } from './weighted.ts'
@@ -52,10 +52,10 @@ export function quoteExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, am
   return result.ok ? result.swap.amountOut : undefined
 }
 
-/** The pool's fee as a fraction of the amount in (0.003 for 0.3 %). */
-export function feeFraction(pool: Pool): number {
+/** The pool's fee for swaps of a token (its first, where none is named), as a fraction of the amount in (0.003 for 0.3 %). */
+export function feeFraction(pool: Pool, tokenIn: Address | undefined = pool.tokens[0]): number {
   if (pool.kind === 'constant-product') return pool.feeBps / 10_000
-  return pool.kind === 'concentrated' ? pool.feePips / 1_000_000 : Number(pool.swapFee) / 1e18
+  return pool.kind === 'concentrated' ? swapFeePips(pool, tokenIn === pool.tokens[0]) / 1_000_000 : Number(pool.swapFee) / 1e18
 }
 
 /** Whether what the pool holds is kept by Balancer's vault. */

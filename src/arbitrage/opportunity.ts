@@ -18,6 +18,8 @@ export interface Leg {
   readonly target: Address
   /** Constant product: the fee the contract computes with, in basis points; 0 for other pools. */
   readonly feeBps: number
+  /** Algebra: the fee that was reckoned with, in hundredths of a basis point: a plugin may set another by the time of the swap. */
+  readonly feePips?: number
 }
 
 /** One cycle of a plan. `amounts`: into each leg, and last what comes out. */
@@ -117,7 +119,8 @@ export function legsOf(cycle: Cycle, pools: PoolLookup): Leg[] {
   return cycle.map((hop) => {
     const pool = pools.get(hop.pool) as Pool
     const feeBps = pool.kind === 'constant-product' ? pool.feeBps : 0
-    return { ...hop, kind: pool.kind, dex: pool.dex, feeBps, ...placeOf(pool) }
+    const dynamic = pool.kind === 'concentrated' && pool.engine === 'algebra' ? { feePips: pool.feePips } : {}
+    return { ...hop, kind: pool.kind, dex: pool.dex, feeBps, ...dynamic, ...placeOf(pool) }
   })
 }
 

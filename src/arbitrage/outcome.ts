@@ -16,7 +16,14 @@ export interface PoolEvent {
 
 /** Classes a mined trade; `events` are the logs of the route's pools since the block it was predicted at. */
 export function classify(
-  trade: { readonly succeeded: boolean; readonly predictedAt: number; readonly block: number; readonly transactionIndex: number; readonly follows?: boolean },
+  trade: {
+    readonly succeeded: boolean
+    readonly predictedAt: number
+    readonly block: number
+    readonly transactionIndex: number
+    readonly follows?: boolean
+    readonly feeMoved?: boolean
+  },
   events: readonly PoolEvent[],
 ): Outcome {
   if (!trade.succeeded) return 'reverted'
@@ -24,5 +31,5 @@ export function classify(
     (event) => event.block > trade.predictedAt && (event.block < trade.block || (event.block === trade.block && event.transactionIndex < trade.transactionIndex)),
   )
   const asFollowed = !trade.follows || before.some((event) => event.followed)
-  return asFollowed && before.every((event) => event.followed) ? 'as-predicted' : 'state-moved'
+  return asFollowed && !trade.feeMoved && before.every((event) => event.followed) ? 'as-predicted' : 'state-moved'
 }

@@ -6,7 +6,7 @@ import type { ExecuteIntent } from '../intents/index.ts'
 import type { Chain, Log, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Trade, TransactionRecord } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
-import { PoolRegistry } from './pool-events.ts'
+import { PoolRegistry, pluginFee } from './pool-events.ts'
 
 const TRANSFER = toEventSelector(parseAbi(['event Transfer(address indexed from, address indexed to, uint256 value)'])[0])
 
@@ -75,6 +75,7 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
       block: receipt.blockNumber,
       transactionIndex: receipt.transactionIndex,
       follows: opportunity.follows !== undefined,
+      feeMoved: feeMoved(opportunity, receipt),
     },
     events.map((log) => ({
       pool: registry.poolOf(log),
@@ -106,6 +107,17 @@ export async function tradeOf({ transaction, receipt, decision }: FinalTransacti
     predictedAtBlock: opportunity.block,
   }
 }
+
+/** Whether the plugin of an Algebra pool set another fee for our swap than was reckoned with: time moves it, and the pool's other swaps. */
+const feeMoved = (opportunity: DecisionRecord['opportunity'], { logs }: Receipt): boolean =>
+  legsIn(opportunity).some(
+    (leg) =>
+      leg.feePips !== undefined &&
+      logs.some((log) => {
+        const fee = log.address === leg.pool ? pluginFee(log) : undefined
+        return fee !== undefined && fee !== leg.feePips
+      }),
+  )
 
 /**
  * What it would have taken to come before those who moved the route's pools ahead of us in our block: their highest tip per gas, in

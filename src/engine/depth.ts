@@ -30,7 +30,7 @@ function activeRange(pool: ConcentratedPool): number[] {
 /** The largest input, in smallest units, whose average price is within `bps` of the marginal one, fee left out; 0 where even one unit is not. */
 export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps: number): bigint {
   const price = spotPrice(pool, tokenIn, tokenOut)
-  const keep = 1 - feeFraction(pool)
+  const keep = 1 - feeFraction(pool, tokenIn)
   const fits = (amount: bigint) => {
     const out = quoteExactIn(pool, tokenIn, tokenOut, amount)
     return out !== undefined && Number(out) / (Number(amount) * keep * price) >= 1 - bps / 10_000

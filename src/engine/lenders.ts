@@ -2,7 +2,7 @@
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address, Pool } from '../amm/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
-import type { Chain, Hex } from '../ports/chain.ts'
+import type { BlockTag, Chain, Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 
 const multicallAbi = parseAbi([
@@ -31,7 +31,7 @@ export interface TokenLoanOffers {
 }
 
 /** Many calls as one, at one block; undefined for each that failed. */
-export async function multicall(chain: Chain, at: Address, calls: readonly { to: Address; data: Hex }[], block: number): Promise<(Hex | undefined)[]> {
+export async function multicall(chain: Chain, at: Address, calls: readonly { to: Address; data: Hex }[], block: BlockTag): Promise<(Hex | undefined)[]> {
   if (calls.length === 0) return []
   const data = encodeFunctionData({ abi: multicallAbi, functionName: 'aggregate3', args: [calls.map((call) => ({ target: call.to, allowFailure: true, callData: call.data }))] })
   const results = decodeFunctionResult({ abi: multicallAbi, functionName: 'aggregate3', data: await chain.call({ to: at, data }, block) })

@@ -5,6 +5,7 @@ import type { Head, Hex, Log } from '../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 import type { MarketChange, MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { DynamicFees } from './dynamic-fees.ts'
 import { CREATION_EVENTS, createdPool } from './exchanges.ts'
 import { afterEvent, POOL_EVENTS, PoolRegistry } from './pool-events.ts'
 import { type PoolReaderOptions, readPools } from './pool-reader.ts'
@@ -30,6 +31,7 @@ export class MarketReplica implements MarketView {
   readonly #descriptors: Map<Address, PoolDescriptor>
   readonly #registry: PoolRegistry
   readonly #tokens: ReadonlySet<Address>
+  readonly #fees: DynamicFees
   /** Up to this block it is known which pools were made. */
   #createdUpTo: number
   /** Pools of the vault that are not traded with: of other kinds, or not computed as the vault does. */
@@ -54,6 +56,7 @@ export class MarketReplica implements MarketView {
     this.#registry = new PoolRegistry(options.manifest)
     this.#tokens = new Set(options.manifest.tokens.map((token) => token.address))
     this.#createdUpTo = options.manifest.discoveredAt
+    this.#fees = new DynamicFees(options.chain)
   }
 
   /** Reads the market and follows it from there. Throws `chain-unreachable` or `chain-replaced`. */
@@ -122,11 +125,15 @@ export class MarketReplica implements MarketView {
     const undone = last && (await this.#rollBack(head))
     const base = this.#head
     if (!undone || !base || head.number - base.number > LARGEST_GAP) return this.#resync(head)
-    const logs = await this.#options.chain.logs({ fromBlock: base.number + 1, toBlock: head.number, topics: [[...POOL_EVENTS, ...CREATION_EVENTS]] })
+    const [logs, fees] = await Promise.all([
+      this.#options.chain.logs({ fromBlock: base.number + 1, toBlock: head.number, topics: [[...POOL_EVENTS, ...CREATION_EVENTS]] }),
+      this.#fees.read(this.manifest),
+    ])
     const undo = new Map<Address, Pool | undefined>()
     await this.#learn(logs, head)
     const changed = this.#apply(logs, undo)
     await this.#readNew(logs, head, changed, undo)
+    this.#setFees(fees, changed, undo)
     this.#createdUpTo = head.number
     this.#past.push({ head, undo })
     if (this.#past.length > UNDO_DEPTH) this.#past.shift()
@@ -210,9 +217,21 @@ export class MarketReplica implements MarketView {
     const spokenOf = new Set(logs.map((log) => this.#registry.poolOf(log)))
     const wanted = [...spokenOf].flatMap((address) => (this.#pools.has(address) ? [] : (this.#descriptors.get(address) ?? [])))
     if (wanted.length === 0) return
+    await this.#fees.look(wanted, this.manifest)
     for (const [address, pool] of await readPools(this.#options, this.manifest, wanted, head.number)) {
       undo.set(address, undefined)
       this.#pools.set(address, pool)
+      changed.add(address)
+    }
+  }
+
+  /** Takes over the fees that plugins set. */
+  #setFees(fees: ReadonlyMap<Address, number>, changed: Set<Address>, undo: Map<Address, Pool | undefined>): void {
+    for (const [address, feePips] of fees) {
+      const pool = this.#pools.get(address)
+      if (pool?.kind !== 'concentrated' || pool.feePips === feePips) continue
+      if (!undo.has(address)) undo.set(address, pool)
+      this.#pools.set(address, { ...pool, feePips })
       changed.add(address)
     }
   }
@@ -230,7 +249,9 @@ export class MarketReplica implements MarketView {
       this.#createdUpTo = head.number
     }
     const fresh = await readPools(this.#options, this.manifest, this.manifest.pools, head.number)
+    await this.#fees.look(this.manifest.pools, this.manifest)
     this.#pools = fresh
+    this.#setFees(await this.#fees.read(this.manifest), new Set(), new Map())
     this.#past = [{ head, undo: new Map() }]
     this.#prices = undefined
     this.resyncs++

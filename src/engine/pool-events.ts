@@ -13,10 +13,13 @@ const TOPIC = {
   initialize: toEventSelector('Initialize(uint160,int24)'),
   /** Algebra. */
   fee: toEventSelector('Fee(uint16)'),
+  /** Algebra, of a swap whose fee a plugin set. */
+  pluginFee: toEventSelector('SwapFee(address,uint24,uint24)'),
   vaultSwap: toEventSelector('Swap(bytes32,address,address,uint256,uint256)'),
   vaultBalances: toEventSelector('PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])'),
   swapFee: toEventSelector('SwapFeePercentageChanged(uint256)'),
   managedSwap: toEventSelector('Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)'),
+  managedProtocolFee: toEventSelector('ProtocolFeeUpdated(bytes32,uint24)'),
   managedLiquidity: toEventSelector('ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)'),
 } as const
 
@@ -99,7 +102,16 @@ export function swapSender(log: Pick<Log, 'topics'>): Address | undefined {
   return topic === TOPIC.managedSwap ? second && `0x${second.slice(-40)}` : undefined
 }
 
-const word = (log: Log, index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)
+/** A Uniswap V4 pool with what the protocol takes in both directions, twelve bits each. */
+export function withProtocolFee({ protocolFee: _, ...pool }: ConcentratedPool, packed: number): ConcentratedPool {
+  return packed === 0 ? pool : { ...pool, protocolFee: [packed & 0xfff, packed >> 12] }
+}
+
+/** The fee that a plugin set for one swap of an Algebra pool, in hundredths of a basis point; `undefined` where it set none, and for other events. */
+export const pluginFee = (log: Pick<Log, 'topics' | 'data'>): number | undefined =>
+  log.topics[0] === TOPIC.pluginFee && word(log, 0) > 0n ? Number(word(log, 0) + word(log, 1)) : undefined
+
+const word = (log: Pick<Log, 'data'>, index: number) => BigInt(`0x${log.data.slice(2 + index * 64, 66 + index * 64)}`)
 const signed = (value: bigint, bits: number) => Number(BigInt.asIntN(bits, value))
 
 function afterConcentratedEvent(pool: ConcentratedPool, log: Log): Pool | undefined {
@@ -109,6 +121,10 @@ function afterConcentratedEvent(pool: ConcentratedPool, log: Log): Pool | undefi
       return { ...pool, sqrtPriceX96: word(log, 2), liquidity: word(log, 3), tick: signed(word(log, 4), 24) }
     case TOPIC.fee:
       return { ...pool, feePips: Number(word(log, 0)) }
+    case TOPIC.pluginFee:
+      return { ...pool, feePips: pluginFee(log) ?? pool.feePips }
+    case TOPIC.managedProtocolFee:
+      return withProtocolFee(pool, Number(word(log, 0)))
     case TOPIC.managedLiquidity: {
       const delta = BigInt.asIntN(256, word(log, 2))
       return delta === 0n ? undefined : changeLiquidity(pool, signed(word(log, 0), 24), signed(word(log, 1), 24), delta)

@@ -2,6 +2,7 @@
 import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
 import type { Chain, Hex } from '../ports/chain.ts'
+import { withProtocolFee } from './pool-events.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
 
 const READER: Address = '0x00000000000000000000000000000000000f1e1d'
@@ -63,7 +64,7 @@ function batches(pools: readonly PoolDescriptor[], batchSize: number): PoolDescr
 
 const VAULT_STATE = [{ type: 'uint256[]' }, { type: 'uint256[]' }, { type: 'uint256' }, { type: 'uint256' }, { type: 'uint256[]' }] as const
 const PAIR_STATE = [{ type: 'uint112' }, { type: 'uint112' }] as const
-const POOL_STATE = [{ type: 'uint160' }, { type: 'int24' }, { type: 'uint128' }, { type: 'uint24' }, { type: 'int24[]' }, { type: 'int128[]' }, { type: 'uint128[]' }] as const
+const POOL_STATE = [{ type: 'uint160' }, { type: 'int24' }, { type: 'uint128' }, { type: 'uint48' }, { type: 'int24[]' }, { type: 'int128[]' }, { type: 'uint128[]' }] as const
 
 function queryOf(pool: PoolDescriptor, manifest: Pick<MarketManifest, 'uniswapV4'>) {
   const [at, id, tickSpacing] = [pool.address, pool.id ?? NO_ID, pool.tickSpacing ?? 0]
@@ -85,7 +86,7 @@ function decodePool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMa
   // Made, and not yet given a price.
   if (sqrtPriceX96 === 0n) return undefined
   const { engine, tickSpacing, feePips } = descriptor
-  return {
+  const pool: ConcentratedPool = {
     kind: 'concentrated',
     address,
     dex,
@@ -96,11 +97,12 @@ function decodePool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMa
     tick,
     tickSpacing: tickSpacing ?? 1,
     // Algebra's fee moves, and is read; V4's key names the fee of pools without hooks.
-    feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee,
+    feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee % 2 ** 24,
     ...(engine === 'uniswap-v4' ? { keyFeePips: feePips as number } : {}),
     ...(descriptor.native ? { native: true } : {}),
     ticks: ticks.map((at, index) => [at, nets[index] as bigint, grosses[index] as bigint] as const),
-  } satisfies ConcentratedPool
+  }
+  return withProtocolFee(pool, Math.floor(fee / 2 ** 24))
 }
 
 function decodeVaultPool(descriptor: PoolDescriptor, state: Hex, decimals: ReadonlyMap<Address, number>): WeightedPool | StablePool {

@@ -121,11 +121,11 @@ export class MarketGraph {
   }
 
   #refresh(index: number, pool: Pool): void {
-    const keep = 1 - feeFraction(pool)
     const first = this.firstEdge[index] as number
     for (let edge = first; edge < first + (this.edgesOfPool[index] as number); edge++) {
       const [tokenIn, tokenOut] = [this.tokens[this.from[edge] as number] as Address, this.tokens[this.to[edge] as number] as Address]
       const [reserveIn, reserveOut] = virtualReserves(pool, tokenIn, tokenOut)
+      const keep = 1 - feeFraction(pool, tokenIn)
       this.a[edge] = keep * reserveOut
       this.c[edge] = keep
       this.d[edge] = reserveIn

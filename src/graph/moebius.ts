@@ -2,7 +2,7 @@
  * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, sends x to
  * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is greatest where f'(x) = 1.
  */
-import { type ConcentratedPool, type ConstantProductPool, knownRange, lastTickIndexAtOrBelow, sqrtRatioAtTick } from '../amm/index.ts'
+import { type ConcentratedPool, type ConstantProductPool, knownRange, lastTickIndexAtOrBelow, sqrtRatioAtTick, swapFeePips } from '../amm/index.ts'
 
 /** x -> (a x + b) / (c x + d), valid for inputs in [from, to], amounts in smallest units as floats. */
 export interface Piece {
@@ -29,7 +29,7 @@ export function pieceReader(pool: ConstantProductPool | ConcentratedPool, zeroFo
 
 function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceReader {
   const pieces: Piece[] = []
-  const keep = 1 - pool.feePips / 1_000_000
+  const keep = 1 - swapFeePips(pool, zeroForOne) / 1_000_000
   const toRoot = (value: bigint) => Number(value) / 2 ** 96
   let root = toRoot(pool.sqrtPriceX96)
   let liquidity = Number(pool.liquidity)

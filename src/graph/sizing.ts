@@ -22,7 +22,7 @@ export function logRate(cycle: Cycle, pools: PoolLookup): number {
     const pool = pools.get(hop.pool)
     const price = pool ? spotPrice(pool, hop.tokenIn, hop.tokenOut) : 0
     if (!(price > 0)) return Number.NEGATIVE_INFINITY
-    sum += Math.log1p(-feeFraction(pool as Pool)) + Math.log(price)
+    sum += Math.log1p(-feeFraction(pool as Pool, hop.tokenIn)) + Math.log(price)
   }
   return sum
 }
@@ -82,7 +82,7 @@ function bestInputOfMixed(cycle: Cycle, pools: PoolLookup, cost: number): { amou
   const curves = cycle.map((hop) => {
     const pool = pools.get(hop.pool) as Pool
     const [reserveIn, reserveOut] = virtualReserves(pool, hop.tokenIn, hop.tokenOut)
-    const keep = 1 - feeFraction(pool)
+    const keep = 1 - feeFraction(pool, hop.tokenIn)
     ;[a, c, d] = [keep * reserveOut * a, keep * a + reserveIn * c, reserveIn * d]
     const scale = 1 / Math.max(a, c, d)
     ;[a, c, d] = [a * scale, c * scale, d * scale]

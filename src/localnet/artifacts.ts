@@ -46,6 +46,9 @@ export const uniswapV3 = (name: 'UniswapV3Factory' | 'UniswapV3Pool'): Artifact 
 export const algebra = (name: 'AlgebraFactory' | 'AlgebraPool' | 'AlgebraPoolDeployer'): Artifact =>
   read(fileOf('@cryptoalgebra/integral-core', `artifacts/contracts/${name}.sol/${name}.json`))
 
+/** The factory of plugins that set an Algebra pool's fee by its volatility. */
+export const algebraPlugins = (): Artifact => read(fileOf('@cryptoalgebra/integral-base-plugin', 'artifacts/contracts/BasePluginV1Factory.sol/BasePluginV1Factory.json'))
+
 export function uniswapV4(name: 'PoolManager'): Artifact {
   const artifact = read(fileOf('@uniswap/v4-core', `out/${name}.sol/${name}.json`))
   return { abi: artifact.abi, bytecode: hex(artifact.bytecode.object) }

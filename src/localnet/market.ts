@@ -25,7 +25,7 @@ const TOKENS: readonly (Token & { dollars: number })[] = [
 ]
 
 /** exchange, pair, dollars of depth (for concentrated pools: of a full-range pool as deep at the price), fee in pips. */
-const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, feePips: number, native?: true])[] = [
+const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, feePips: number, special?: 'native' | 'dynamic'])[] = [
   ['quickswap', 'WMATIC/USDC', 3_000_000, 3000],
   ['quickswap', 'WMATIC/WETH', 2_500_000, 3000],
   ['quickswap', 'WETH/USDC', 4_000_000, 3000],
@@ -55,11 +55,11 @@ const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, fee
   ['uniswap_v3', 'AAVE/WETH', 400_000, 10_000],
   ['uniswap_v3', 'WMATIC/USDT', 500_000, 10_000],
   ['quickswap_v3', 'WETH/USDC', 2_800_000, 900],
-  ['quickswap_v3', 'WMATIC/USDC', 1_600_000, 700],
+  ['quickswap_v3', 'WMATIC/USDC', 1_600_000, 700, 'dynamic'],
   ['uniswap_v4', 'WETH/USDC', 2_400_000, 500],
   ['uniswap_v4', 'WMATIC/WETH', 900_000, 3000],
   // Of the native coin itself.
-  ['uniswap_v4', 'WMATIC/USDC', 1_100_000, 500, true],
+  ['uniswap_v4', 'WMATIC/USDC', 1_100_000, 500, 'native'],
 ]
 
 /** Balancer pools: tokens with their weights in percent, dollars in all, fee in 1e18. The first has most of what the vault lends. */
@@ -81,7 +81,7 @@ const RANGES: readonly (readonly [width: number, share: number])[] = [
 /** The embedded market; `random` sets the pools slightly apart, less than their fees. */
 export function embeddedMarket(random: Random): MarketPlan {
   const bySymbol = new Map(TOKENS.map((token) => [token.symbol, token]))
-  const pools = POOLS.map(([dex, pair, dollars, feePips, native], index): Pool => {
+  const pools = POOLS.map(([dex, pair, dollars, feePips, special], index): Pool => {
     const [a, b] = pair.split('/').map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number]) as [(typeof TOKENS)[number], (typeof TOKENS)[number]]
     const [token0, token1] = a.address < b.address ? [a, b] : [b, a]
     const units = (token: typeof a) => BigInt(Math.round((dollars / 2 / token.dollars) * 1e6)) * 10n ** BigInt(token.decimals - 6 < 0 ? 0 : token.decimals - 6)
@@ -90,8 +90,8 @@ export function embeddedMarket(random: Random): MarketPlan {
     // Names the pool in the plan; on the chain it stands where its factory puts it.
     const identity = { address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address, dex, tokens: [token0.address, token1.address] as const }
     if (dex === 'uniswap_v3') return concentrated(identity, reserves, feePips)
-    if (dex === 'quickswap_v3') return { ...concentrated(identity, reserves, feePips, 60), engine: 'algebra' }
-    if (dex === 'uniswap_v4') return { ...concentrated(identity, reserves, feePips), engine: 'uniswap-v4', ...(native ? { native } : {}) }
+    if (dex === 'quickswap_v3') return { ...concentrated(identity, reserves, feePips, 60), engine: 'algebra', ...(special === 'dynamic' ? { dynamicFee: true } : {}) }
+    if (dex === 'uniswap_v4') return { ...concentrated(identity, reserves, feePips), engine: 'uniswap-v4', ...(special === 'native' ? { native: true } : {}) }
     return { kind: 'constant-product', ...identity, reserves, feeBps: feePips / 100 }
   })
   pools.push(...vaultPools(bySymbol))

@@ -3,18 +3,27 @@ import { type Abi, encodeAbiParameters, encodePacked, getContractAddress, type H
 import { type Address, amount0Delta, amount1Delta, type ConcentratedPool, type ConstantProductPool, knownRange, sqrtRatioAtTick } from '../amm/index.ts'
 import { managedPoolId } from '../engine/exchanges.ts'
 import type { Exchange, FeeTier, PoolDescriptor } from '../ports/manifest.ts'
-import { algebra, own, uniswapV2, uniswapV3 } from './artifacts.ts'
+import { algebra, algebraPlugins, own, uniswapV2, uniswapV3 } from './artifacts.ts'
 import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
 
 const pairAbi = parseAbi(['function sync()', 'function createPair(address,address)'])
 const v3Abi = parseAbi(['function createPool(address,address,uint24)', 'function initialize(uint160)', 'function enableFeeAmount(uint24,int24)'])
-const algebraAbi = parseAbi(['function createPool(address,address,bytes)', 'function initialize(uint160)', 'function setFee(uint16)', 'function setTickSpacing(int24)'])
+const algebraAbi = parseAbi([
+  'function createPool(address,address,bytes)',
+  'function initialize(uint160)',
+  'function setFee(uint16)',
+  'function setTickSpacing(int24)',
+  'function setDefaultPluginFactory(address)',
+])
 const v4Abi = parseAbi([
   'struct PoolKey { address currency0; address currency1; uint24 fee; int24 tickSpacing; address hooks; }',
   'function initialize(PoolKey key, uint160 sqrtPriceX96)',
+  'function setProtocolFeeController(address controller)',
+  'function setProtocolFee(PoolKey key, uint24 newProtocolFee)',
 ])
 const NO_HOOKS: Address = '0x0000000000000000000000000000000000000000'
+const NOBODY = NO_HOOKS
 /** Fee tiers that a V3 factory has from the start, with their tick spacings. */
 const DEFAULT_FEES = new Map([
   [500, 10],
@@ -106,12 +115,15 @@ export class UniswapBuilder {
       this.exchanges.push({ kind: 'algebra', dex: pool.dex, factory: made })
       return made
     })
+    const plugins = pool.dynamicFee ? this.#factory(`${key} plugins`, () => this.#deployer.deploy(`plugin factory of ${pool.dex}`, algebraPlugins(), [factory])) : undefined
+    if (plugins) this.#deployer.call(factory, algebraAbi, 'setDefaultPluginFactory', [plugins])
     this.#deployer.call(factory, algebraAbi, 'createPool', [token0, token1, '0x'])
+    if (plugins) this.#deployer.call(factory, algebraAbi, 'setDefaultPluginFactory', [NOBODY])
     const salt = keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'address' }], [token0, token1]))
     const address = create2(this.#factories.get(`${key} deployer`) as Address, salt, algebra('AlgebraPool').bytecode)
     this.#deployer.call(address, algebraAbi, 'initialize', [pool.sqrtPriceX96])
     if (pool.tickSpacing !== 60) this.#deployer.call(address, algebraAbi, 'setTickSpacing', [pool.tickSpacing])
-    if (pool.feePips !== 500) this.#deployer.call(address, algebraAbi, 'setFee', [pool.feePips])
+    if (pool.feePips !== 500 && !pool.dynamicFee) this.#deployer.call(address, algebraAbi, 'setFee', [pool.feePips])
     for (const [lower, upper, liquidity] of this.#positions(pool)) this.#deployer.call(this.#trader, this.#traderAbi, 'addAlgebraLiquidity', [address, lower, upper, liquidity])
     return address
   }
@@ -120,6 +132,10 @@ export class UniswapBuilder {
     const currencies: [Address, Address] = [pool.native ? NO_HOOKS : pool.tokens[0], pool.tokens[1]]
     const key = { currency0: currencies[0], currency1: currencies[1], fee: pool.feePips, tickSpacing: pool.tickSpacing, hooks: NO_HOOKS }
     this.#deployer.call(this.#manager, v4Abi, 'initialize', [key, pool.sqrtPriceX96])
+    if (pool.protocolFee) {
+      this.#deployer.call(this.#manager, v4Abi, 'setProtocolFeeController', [this.#deployer.account])
+      this.#deployer.call(this.#manager, v4Abi, 'setProtocolFee', [key, pool.protocolFee[0] | (pool.protocolFee[1] << 12)])
+    }
     for (const [lower, upper, liquidity] of this.#positions(pool)) this.#deployer.call(this.#trader, this.#traderAbi, 'addManagedLiquidity', [key, lower, upper, liquidity])
     if (!this.exchanges.some((exchange) => exchange.kind === 'uniswap-v4')) this.exchanges.push({ kind: 'uniswap-v4', dex: pool.dex, manager: this.#manager, fees: DEFAULT_TIERS })
     return managedPoolId(currencies, pool.feePips, pool.tickSpacing)

@@ -103,8 +103,13 @@ export class TradingFloor {
     if (!found) throw new Error(`no pool ${pool}`)
     const [tokenIn, tokenOut] = found.tokens as [Address, Address]
     const amount = BigInt(Math.floor(virtualReserves(found, tokenIn, tokenOut)[0] * share))
-    const data = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [localSwap(found, { pool, tokenIn, tokenOut }), amount, 0n] })
-    return this.trade(data, tip)
+    return this.swap(found, tokenIn, tokenOut, amount, tip)
+  }
+
+  /** A trader swaps exactly so much. */
+  async swap(pool: Pool, tokenIn: Address, tokenOut: Address, amount: bigint, tip = 2n * 10n ** 9n): Promise<Hex> {
+    const swap = localSwap(pool, { pool: pool.address, tokenIn, tokenOut })
+    return this.trade(encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [swap, amount, 0n] }), tip)
   }
 
   /** Someone else takes a gap, by the very cycles of a plan; not mined yet. */
