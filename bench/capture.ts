@@ -4,7 +4,8 @@
  *
  * The books of value, in the native token: after each block the market holds an optimum, net of the gas of the plan that
  * takes it. What is in it after the next block, and what anyone took meanwhile, differs from that by what orders opened or
- * closed. So each gap is counted once: offered = first optimum + opened = ours + theirs + closed by others + still open.
+ * closed. So each gap is counted once: offered = first optimum + opened = ours + theirs + closed by others + still open,
+ * where what opened in the last block of all does not count.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -140,6 +141,11 @@ function summary(): string {
   const first = books[0] as BlockBooks
   const last = books.at(-1) as BlockBooks
   const rest = books.slice(1)
+  // What opened in the last block nobody has had a block's time for: it is neither offered nor left open.
+  const before = books.at(-2) ?? first
+  const openedLast = books.length > 1 ? Math.max(0, last.optimum.plannedNet + last.ours + last.theirs - before.optimum.plannedNet) : 0
+  opened -= openedLast
+  const open = Math.max(0, last.optimum.plannedNet - openedLast)
   const total = (key: 'ours' | 'theirs' | 'burned' | 'sent' | 'reverted') => rest.reduce((sum, entry) => sum + entry[key], 0)
   const offered = first.optimum.plannedNet + opened
   const coin = (wei: number) => (wei / 1e18).toFixed(3)
@@ -149,7 +155,7 @@ function summary(): string {
   return [
     '| blocks | offered | ours | theirs | closed before we traded | lost: we reverted | still open | burned by reverts | of the bound the plan takes |',
     '|---|---|---|---|---|---|---|---|---|',
-    `| ${books.length} | ${coin(offered)} | ${coin(total('ours'))} (${share(total('ours'))}) | ${coin(total('theirs'))} (${share(total('theirs'))}) | ${coin(closed)} (${share(closed)}) | ${coin(lost)} (${share(lost)}) | ${coin(last.optimum.plannedNet)} (${share(last.optimum.plannedNet)}) | ${coin(total('burned'))} | ${((100 * planned) / bound).toFixed(1)} % |`,
+    `| ${books.length} | ${coin(offered)} | ${coin(total('ours'))} (${share(total('ours'))}) | ${coin(total('theirs'))} (${share(total('theirs'))}) | ${coin(closed)} (${share(closed)}) | ${coin(lost)} (${share(lost)}) | ${coin(open)} (${share(open)}) | ${coin(total('burned'))} | ${((100 * planned) / bound).toFixed(1)} % |`,
     '',
     `${total('sent')} transactions of ours, ${total('reverted')} reverted; seed ${seed}, ${competitors} competitors, blocks of ${BLOCK_SECONDS} s`,
   ].join('\n')
