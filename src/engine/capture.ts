@@ -19,6 +19,8 @@ export type CapturedBlock = z.infer<typeof capturedBlock>
 export const capturedTotals = z.object({ blocks: z.int(), bound: z.number(), captured: z.number(), share: z.number().nullable(), ahead: z.number() })
 
 const KEPT = 600
+/** Blocks until the trades of a block are final and counted. */
+const SETTLING = 6
 /** Below this a block holds nothing but rounding, in whole native coins. */
 const NOTHING = 1e-9
 
@@ -55,14 +57,15 @@ export class CaptureBook {
       .map((held) => ({ ...held, share: shareOf(held.captured, held.bound) }))
   }
 
-  /** Of all blocks that are kept. A gap that stays open counts in each block that it stays. */
+  /** Of the blocks that are kept, but for the last, whose trades are not final yet. A gap that stays open counts in each block that it stays. */
   totals(): z.infer<typeof capturedTotals> {
     let [bound, captured, ahead] = [0, 0, 0]
-    for (const held of this.#blocks.values()) {
+    const settled = [...this.#blocks.values()].slice(0, -SETTLING)
+    for (const held of settled) {
       bound += held.bound
       captured += held.captured
       ahead += held.ahead
     }
-    return { blocks: this.#blocks.size, bound, captured, share: shareOf(captured, bound), ahead }
+    return { blocks: settled.length, bound, captured, share: shareOf(captured, bound), ahead }
   }
 }

@@ -79,13 +79,11 @@ function Tiles({ status, blocks, captured }: { status: StatusView | undefined; b
         value={metrics?.tradesBooked ? percent(shares['as-predicted'] ?? 0) : '—'}
         note={`moved ${percent(shares['state-moved'] ?? 0)} · reverted ${percent(shares.reverted ?? 0)}`}
       />
-      <Tile label="Gas burned" value={metrics ? `${amount(metrics.gasBooked, 18)} ${chain?.nativeSymbol ?? ''}` : '—'} note="failures included" />
+      <Tile label="Gas burned" value={metrics ? amount(metrics.gasBooked, 18) : '—'} note={`${chain?.nativeSymbol ?? ''}, failures included`} />
       <Tile
         label="Captured of the bound"
         value={captured?.share == null ? '—' : percent(captured.share)}
-        note={
-          captured ? `${compact(captured.captured)} of ${compact(captured.bound)} in ${captured.blocks} blocks, ${compact(captured.ahead)} ahead of them` : 'waiting for a block'
-        }
+        note={captured?.blocks ? `${compact(captured.captured)} of ${compact(captured.bound)} · ${compact(captured.ahead)} ahead of it` : 'waiting for final blocks'}
       />
       {status?.mode === 'paper' && metrics && (
         <Tile
