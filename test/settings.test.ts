@@ -4,18 +4,21 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { encodeAbiParameters, type Hex, keccak256, pad } from 'viem'
+import { encodeAbiParameters, encodeFunctionData, type Hex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, describe, expect, test } from 'vitest'
 import { foundryBinary } from '../src/adapters/binaries.ts'
+import type { Address } from '../src/amm/index.ts'
 import { polygon } from '../src/engine/chains/polygon.ts'
-import { uniswapV2, uniswapV3 } from '../src/localnet/artifacts.ts'
-import { buildMarket } from '../src/localnet/build.ts'
+import { balancer, own } from '../src/localnet/artifacts.ts'
+import { BUILDER, buildMarket } from '../src/localnet/build.ts'
 import { embeddedMarket } from '../src/localnet/market.ts'
-import { type RpcCall, rpc, rpcBatch } from '../src/localnet/rpc.ts'
+import { rpc } from '../src/localnet/rpc.ts'
+import type { Exchange, MarketManifest } from '../src/ports/manifest.ts'
 import { seededRandom } from '../src/std/random.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 import { freePort } from './support/local-chain.ts'
+import { relocate } from './support/relocate.ts'
 
 const REDIS_URL = process.env.REDIS_URL || 'redis://127.0.0.1:6379'
 const DATABASE_URL = process.env.DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/test'
@@ -129,12 +132,24 @@ describe('POLYGON_RPC_URL', () => {
       await new Promise((resolve) => setTimeout(resolve, 20))
     const plan = embeddedMarket(seededRandom(99))
     const built = await buildMarket(url, plan, { operator: '0x00000000000000000000000000000000000000a1', treasury: '0x00000000000000000000000000000000000000a2' })
-    await placeFactories(url, built.manifest.pools)
+    await placeAtPolygon(url, built.manifest)
     await rpc(url, 'evm_setIntervalMining', 1)
     const fleet = await new Fleet(22_000, ['--chain', 'polygon'], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
     fleets.push(fleet)
     const status = await fleet.status()
     expect([status.mode, status.chain?.network, status.chain?.id]).toEqual(['paper', 'polygon', 137])
+    // Pools of every exchange of the profile, and both lenders, each where Polygon has it.
+    const { pools } = JSON.parse(readFileSync(join(fleet.data, 'chain.json'), 'utf8')) as MarketManifest
+    expect(new Set(pools.map((pool) => pool.dex))).toEqual(new Set(['quickswap', 'sushiswap', 'uniswap_v3', 'uniswap_v4']))
+    expect(pools.some((pool) => pool.native)).toBe(true)
+    const { result: lenders } = await (await fleet.query(8085, { type: 'list_providers' })).json()
+    const lending = lenders.providers.filter((provider: { tokens: string[] }) => provider.tokens.includes('WETH')).map((provider: { kind: string }) => provider.kind)
+    expect(lending).toEqual(expect.arrayContaining(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2']))
+    // A pool of the vault, whose registration no log of this node has, is taken up with its next deposit.
+    const rows = async () => (await (await fleet.query(8110, { type: 'fetch_all_prices', limit: 1_000 })).json()).result.rows as { dex: string }[]
+    expect((await rows()).some((row) => row.dex === 'balancer_v2')).toBe(false)
+    await deposit(url, built.manifest)
+    await fleet.until('the pool of the vault', async () => (await rows()).some((row) => row.dex === 'balancer_v2'))
     const { result } = await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()
     expect(result.price).toBeGreaterThan(2_900)
     expect(result.price).toBeLessThan(3_100)
@@ -142,8 +157,6 @@ describe('POLYGON_RPC_URL', () => {
     const pool = plan.snapshot.pools.findIndex((candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap')
     const target = built.manifest.pools[pool] as (typeof built.manifest.pools)[number]
     const reserve = plan.snapshot.pools[pool]?.kind === 'constant-product' ? (plan.snapshot.pools[pool] as { reserves: readonly [bigint, bigint] }).reserves[0] : 0n
-    const { encodeFunctionData } = await import('viem')
-    const { own } = await import('../src/localnet/artifacts.ts')
     const data = encodeFunctionData({
       abi: own('LocalTrader').abi,
       functionName: 'swap',
@@ -175,32 +188,35 @@ describe('POLYGON_RPC_URL', () => {
   })
 })
 
-/** Puts factories that know the pools at Polygon's addresses: the real code, with the mappings filled in. */
-async function placeFactories(
-  url: string,
-  pools: readonly { kind: string; dex: string; address: `0x${string}`; tokens: readonly `0x${string}`[]; feePips?: number }[],
-): Promise<void> {
-  const deploy = async (bytecode: Hex) => {
-    const hash = await rpc<Hex>(url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', data: bytecode, gas: '0x1c9c380' })
-    await rpc(url, 'evm_mine')
-    const { contractAddress } = await rpc<{ contractAddress: Hex }>(url, 'eth_getTransactionReceipt', hash)
-    return rpc<Hex>(url, 'eth_getCode', contractAddress, 'latest')
+/** Moves the local market's exchanges and lenders to where Polygon has them. */
+async function placeAtPolygon(url: string, { exchanges, aave, tokens, wrappedNative }: MarketManifest): Promise<void> {
+  const placeOf = (exchange: Exchange) => ('factory' in exchange ? exchange.factory : 'manager' in exchange ? exchange.manager : exchange.vault)
+  const moves = new Map<Address, Address>([[aave?.pool as Address, polygon.aave?.pool as Address]])
+  for (const exchange of exchanges) {
+    const there = polygon.exchanges.find((candidate) => candidate.dex === exchange.dex && candidate.kind === exchange.kind)
+    if (there) moves.set(placeOf(exchange), placeOf(there))
   }
-  const pairCode = await deploy(`${uniswapV2('UniswapV2Factory').bytecode}${'0'.repeat(64)}`)
-  const poolCode = await deploy(uniswapV3('UniswapV3Factory').bytecode)
-  const slot = (key: Hex, base: Hex) => keccak256(encodeAbiParameters([{ type: 'bytes32' }, { type: 'bytes32' }], [pad(key), base]))
-  const number = (value: number) => pad(`0x${value.toString(16)}` as Hex)
-  const calls: RpcCall[] = []
-  const exchangeOf = (dex: string) => polygon.exchanges.find((exchange) => exchange.dex === dex && 'factory' in exchange) as { kind: string; factory: Hex } | undefined
-  for (const exchange of polygon.exchanges) {
-    if ('factory' in exchange) calls.push({ method: 'anvil_setCode', params: [exchange.factory, exchange.kind === 'uniswap-v2' ? pairCode : poolCode] })
+  // LocalToken and WETH9 keep their balances in different slots.
+  await relocate(
+    url,
+    moves,
+    tokens.map(({ address }) => ({ address, balancesSlot: address === wrappedNative ? 3n : 4n })),
+  )
+}
+
+/** A deposit of a little of everything into a weighted pool of the vault. */
+async function deposit(url: string, { pools, wrappedNative }: MarketManifest): Promise<void> {
+  const pool = pools.find((candidate) => candidate.kind === 'weighted' && !candidate.tokens.includes(wrappedNative)) as MarketManifest['pools'][number]
+  const vault = polygon.exchanges.find((exchange) => exchange.kind === 'balancer-v2')?.vault as Address
+  const from = BUILDER
+  const amounts = pool.tokens.map(() => 10n ** 15n)
+  const send = async (to: Address, data: Hex) => rpc(url, 'eth_sendTransaction', { from, to, data, gas: '0x2dc6c0' })
+  for (const [index, token] of pool.tokens.entries()) {
+    await send(token, encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'mint', args: [from, amounts[index]] }))
+    await send(token, encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'approve', args: [vault, amounts[index]] }))
   }
-  for (const pool of pools) {
-    const [a, b] = pool.tokens as [Hex, Hex]
-    const exchange = exchangeOf(pool.dex)
-    if (!exchange) continue
-    const at = exchange.kind === 'uniswap-v2' ? slot(b, slot(a, number(2))) : slot(number(pool.feePips as number), slot(b, slot(a, number(5))))
-    calls.push({ method: 'anvil_setStorageAt', params: [exchange.factory, at, pad(pool.address)] })
-  }
-  await rpcBatch(url, calls)
+  // Join kind 1: exact tokens in, for at least no share at all.
+  const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }, { type: 'uint256' }], [1n, amounts, 0n])
+  const request = { assets: pool.tokens, maxAmountsIn: amounts, userData, fromInternalBalance: false }
+  await send(vault, encodeFunctionData({ abi: balancer('20210418-vault', 'Vault').abi, functionName: 'joinPool', args: [pool.id, from, from, request] }))
 }
