@@ -145,6 +145,37 @@ test('a gap that is being signed is not sent a second time', { timeout: 30_000 }
   await floor.mined()
 })
 
+test('one of ours in flight is raised, so that the next can stand right behind a dearer transaction', { timeout: 30_000 }, async () => {
+  const policies = standingPolicies(floor.market.manifest.chainId)
+  const { executor, store, sent } = await floor.executor({ policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }) })
+  const { found, stop } = listen()
+  await floor.sell(poolOf('sushiswap', 4), 0.02)
+  await floor.mined()
+  await executor.onHead(floor.market.head)
+  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  await executor.onDetection({ ...detection, opportunities: detection.opportunities.slice(0, 1) })
+  expect(sent.length).toBe(1)
+  const target = await floor.sell(poolOf('quickswap', 3), 0.04, 20n * 10n ** 9n)
+  await until('a gap', () => found.some(({ follows }) => follows === target))
+  const following = found.find(({ follows }) => follows === target) as Detection
+  await executor.onDetection({ ...following, opportunities: following.opportunities.slice(0, 1) })
+  expect(sent.length).toBe(2)
+  const attempts = [...store.transactions.values()].map((entry) => entry.attempts)
+  expect(attempts.map((of) => of.length)).toEqual([2, 1])
+  await floor.mined()
+  const [theirs, raised, ours] = await Promise.all([target, attempts[0]?.[1]?.hash as Hex, sent[1]?.hash as Hex].map((hash) => floor.local.chain.receipt(hash)))
+  expect([theirs, raised, ours].map((receipt) => receipt?.succeeded)).toEqual([true, true, true])
+  const places = [theirs, raised, ours].map((receipt) => [receipt?.blockNumber, receipt?.transactionIndex])
+  expect(places).toEqual([0, 1, 2].map((offset) => [theirs?.blockNumber, (theirs?.transactionIndex as number) + offset]))
+  for (let i = 0; i < 4; i++) {
+    await executor.onHead(floor.market.head)
+    await floor.mined()
+  }
+  await executor.onHead(floor.market.head)
+  expect(store.booked.length).toBe(2)
+  stop()
+})
+
 test('where a rival was ahead, it is known what it would have taken', { timeout: 30_000 }, async () => {
   const { executor, store, sent } = await floor.executor()
   await floor.sell(poolOf('sushiswap', 2), 0.03)

@@ -110,7 +110,7 @@ test('sent, mined, booked once it is final and not before', async () => {
   const transactions = make()
   await transactions.recover()
   const hash = await submitted(transactions)
-  expect([...transactions.busyPools()]).toEqual(['0xp'])
+  expect([...transactions.busyPools().keys()]).toEqual(['0xp'])
   await mine(transactions, 1)
   expect([transactions.inFlight, transactions.unsettled, booked.length]).toEqual([0, 1, 0])
   expect(transactions.busyPools().size).toBe(0)

@@ -29,7 +29,7 @@ const policies: Required<Policies> = {
   risk: { ...head, halted: false, minNetProfit: E18, maxGasCost: 5n * E18, maxInFlight: 2, leastShareBps: 5_000, maxAgeBlocks: 1 },
   lender: { ...head, allowed: ['balancer-v2'] },
 }
-const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Set(), nativeRate: 1, learned: [] }
+const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Map(), nativeRate: 1, learned: [] }
 const failing = (o: Opportunity, p: Policies, s: ChainState) =>
   judge(o, p, s)
     .rules.filter((rule) => !rule.ok)
@@ -48,6 +48,18 @@ describe('the guard', () => {
     expect(decision.numbers.netNative).toBe(10n * E18 - decision.numbers.gasCost)
   })
 
+  test('behind a pending transaction: its own fees, ours in flight raised where that is cheap, another gap through a busy pool', () => {
+    const follows = { hash: '0xf', from: '0x1', to: '0x2', data: '0x', value: 0n, gas: 1n, maxFeePerGas: 40n * 10n ** 9n, maxPriorityFeePerGas: 5n * 10n ** 9n } as const
+    const following = { ...opportunity, follows }
+    const { bid, verdict } = judge(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 500_000n }] })
+    expect([verdict, bid?.maxFeePerGas, bid?.maxPriorityFeePerGas]).toEqual(['trade', follows.maxFeePerGas, follows.maxPriorityFeePerGas])
+    expect(failing(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }] })).toEqual(['can stand right behind what it follows'])
+    // Ten native coins: five times one in flight is another gap, five times three is not.
+    expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual([])
+    expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 3e18]]) })).toEqual(['no pool is already in flight'])
+    expect(failing(opportunity, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual(['no pool is already in flight'])
+  })
+
   test.each([
     ['gas policy in force', opportunity, { risk: policies.risk, lender: policies.lender }, state],
     ['risk policy in force', opportunity, { ...policies, risk: { ...policies.risk, expiresAt: 1_000 } }, state],
@@ -56,7 +68,7 @@ describe('the guard', () => {
     ['lender allowed', opportunity, { ...policies, lender: { ...policies.lender, allowed: ['aave-v3'] as const } }, state],
     ['opportunity is fresh', opportunity, policies, { ...state, head: 12 }],
     ['transactions in flight', opportunity, policies, { ...state, inFlight: 2 }],
-    ['no pool is already in flight', opportunity, policies, { ...state, busyPools: new Set(['0x2']) }],
+    ['no pool is already in flight', opportunity, policies, { ...state, busyPools: new Map([['0x2', 1]]) }],
     ['base fee below the ceiling', opportunity, policies, { ...state, baseFeePerGas: 10n ** 14n }],
     ['net profit', { ...opportunity, profit: E18 / 2n }, policies, state],
     ['gas within its cap', opportunity, { ...policies, risk: { ...policies.risk, maxGasCost: 1n } }, state],

@@ -54,14 +54,14 @@ export interface ChainState {
   readonly baseFeePerGas: bigint
   readonly operatorBalance: bigint
   readonly inFlight: number
-  /** Pools that transactions in flight go through: their outcome would change ours. */
-  readonly busyPools: ReadonlySet<string>
+  /** Pools that transactions in flight go through, whose outcome would change ours, with what those promise in native wei. */
+  readonly busyPools: ReadonlyMap<string, number>
   /** Native wei per smallest unit of the profit token; undefined where no market prices it. */
   readonly nativeRate: number | undefined
   /** What our earlier trades taught about gas and about winning. */
   readonly learned: Learned
-  /** The least tip per gas of our own that are not mined yet: what comes after them by nonce cannot stand before them. */
-  readonly leastTipInFlight?: bigint
+  /** Our own that are not mined yet: what comes after them by nonce cannot stand before them, unless they are raised. */
+  readonly tipsInFlight?: readonly { readonly tip: bigint; readonly gas: bigint }[]
   /** What most pending transactions tip that open something: of ours, what pays less stands in the way of what follows them. */
   readonly usualTip?: bigint
   /** On a rollup: what it charges for data. */
@@ -112,6 +112,8 @@ const GAS_ROOM = 2
 const HIGH_ROOM = 1.3
 /** Of the profit: what a tip may cost that only keeps the way open. */
 const TIP_SHARE = 0.02
+/** As many times what is in flight through the same pool must a gap be worth to count as another. */
+const ANOTHER_GAP = 5
 /** The price of data may rise before inclusion. */
 const DATA_ROOM = 2n
 
@@ -187,7 +189,11 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   check('lender allowed', lender.allowed.includes(opportunity.loan.kind), opportunity.loan.kind, lender.allowed.join(', '))
   check('opportunity is fresh', state.head - opportunity.block <= risk.maxAgeBlocks, `${state.head - opportunity.block} blocks old`, `at most ${risk.maxAgeBlocks}`)
   check('transactions in flight', state.inFlight < risk.maxInFlight, state.inFlight, `fewer than ${risk.maxInFlight}`)
-  const busy = legsIn(opportunity).find((leg) => state.busyPools.has(leg.pool))
+  const busy = legsIn(opportunity).find((leg) => {
+    const promised = state.busyPools.get(leg.pool)
+    // What a pending transaction opens is another gap than ours in flight, where it is so much larger.
+    return promised !== undefined && !(follows && Number(grossNative) >= promised * ANOTHER_GAP)
+  })
   check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none')
   check('base fee below the ceiling', room >= gas.minPriorityFee, state.baseFeePerGas, `at most ${gas.maxFeePerGas - gas.minPriorityFee}`)
   check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)
@@ -196,13 +202,9 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
   const maxFeePerGas = min(follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + priority, gas.maxFeePerGas)
   if (follows) {
-    const ahead = state.leastTipInFlight
-    check(
-      'can stand right behind what it follows',
-      ahead === undefined || ahead >= priority,
-      ahead === undefined ? 'nothing in flight' : `${ahead} per gas in flight`,
-      `nothing of ours below ${priority} per gas`,
-    )
+    const raising = (state.tipsInFlight ?? []).reduce((sum, { tip, gas: limit }) => (tip < priority ? sum + limit * (priority - tip) : sum), 0n)
+    const most = BigInt(Math.max(0, Math.floor(Number(grossNative) * TIP_SHARE)))
+    check('can stand right behind what it follows', raising <= most, `${raising} wei to raise ours in flight to its tip`, `at most ${most}`)
   }
   const needed = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
   check('operator can pay the gas', state.operatorBalance >= needed, state.operatorBalance, `at least ${needed}`)

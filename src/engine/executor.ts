@@ -16,7 +16,7 @@ import { Experiences } from './experiences.ts'
 import { lentContract } from './paper.ts'
 import { PaperTrades } from './paper-trades.ts'
 import { type Submitter, submitterOf } from './submission.ts'
-import { Transactions } from './transactions.ts'
+import { promisedBy, Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
@@ -87,7 +87,7 @@ export class Executor {
   #head: Head | undefined
   #draining = false
   /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
-  readonly #leaving = new Map<string, readonly string[]>()
+  readonly #leaving = new Map<string, DecisionRecord>()
   readonly #experiences = new Experiences()
   /** Tips of the last pending transactions that opened something. */
   readonly #tips: bigint[] = []
@@ -184,7 +184,7 @@ export class Executor {
         refused.push(record)
         continue
       }
-      for (const leg of legsIn(opportunity)) busy.add(leg.pool)
+      for (const leg of legsIn(opportunity)) busy.set(leg.pool, promisedBy(record))
       inFlight++
       trades.push(this.#trade(record, head, { seen: detection.receivedAt, told }))
     }
@@ -207,9 +207,9 @@ export class Executor {
     return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * USUAL)] as bigint
   }
 
-  #busyPools(): Set<string> {
-    const busy = this.#transactions?.busyPools() ?? new Set<string>(this.#paper?.busyPools())
-    for (const pools of this.#leaving.values()) for (const pool of pools) busy.add(pool)
+  #busyPools(): Map<string, number> {
+    const busy = (this.#transactions ?? this.#paper)?.busyPools() ?? new Map<string, number>()
+    for (const record of this.#leaving.values()) for (const leg of legsIn(record.opportunity)) busy.set(leg.pool, promisedBy(record))
     return busy
   }
 
@@ -217,8 +217,9 @@ export class Executor {
     return (this.#transactions?.inFlight ?? this.#paper?.open ?? 0) + this.#leaving.size
   }
 
-  #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlySet<string>, inFlight: number): DecisionRecord {
-    const leastTipInFlight = this.#transactions?.leastTip
+  #judge(opportunity: Opportunity, head: Head, busyPools: ReadonlyMap<string, number>, inFlight: number): DecisionRecord {
+    // Relays take each bundle by itself.
+    const tipsInFlight = this.#submitter.expiresAfter === undefined ? this.#transactions?.tips : undefined
     const state: ChainState = {
       now: this.#options.now(),
       head: head.number,
@@ -228,7 +229,7 @@ export class Executor {
       busyPools,
       nativeRate: this.#nativeRate(opportunity.token),
       learned: this.#experiences.learned,
-      ...(leastTipInFlight === undefined ? {} : { leastTipInFlight }),
+      ...(tipsInFlight === undefined ? {} : { tipsInFlight }),
       ...(this.#tips.length > 0 ? { usualTip: this.#usualTip() } : {}),
       ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
       revertsAreFree: this.#submitter.revertsAreFree,
@@ -238,10 +239,7 @@ export class Executor {
   }
 
   async #trade(record: DecisionRecord, head: Head, times: { seen: number; told: number }, dryRun = false): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
-    this.#leaving.set(
-      record.id,
-      legsIn(record.opportunity).map((leg) => leg.pool),
-    )
+    this.#leaving.set(record.id, record)
     try {
       return await this.#send(record, head, times, dryRun)
     } finally {
@@ -294,6 +292,7 @@ export class Executor {
         this.#paper?.add(judged)
         return answer
       }
+      if (record.opportunity.follows && this.#submitter.expiresAfter === undefined) await this.#transactions.raise(bid, head)
       // Signing and writing down go on beside the simulation; nothing leaves before it says yes.
       const handed = await this.#transactions.submit(build, record, head, { cleared, behind: await this.#behind(record.opportunity) })
       const { at } = await simulated

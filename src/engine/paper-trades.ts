@@ -6,6 +6,7 @@ import type { MarketChange, MarketView } from '../ports/market.ts'
 import { describeRoute } from './books.ts'
 import { cyclesIn } from './flash-loan-history.ts'
 import { judgeFill, worthOn } from './paper.ts'
+import { promisedBy } from './transactions.ts'
 import { tokenAt } from './tokens.ts'
 
 export interface PaperTradesOptions {
@@ -27,8 +28,9 @@ export class PaperTrades {
     return this.#open.length
   }
 
-  busyPools(): string[] {
-    return this.#open.flatMap(({ opportunity }) => legsIn(opportunity).map((leg) => leg.pool))
+  /** As those of transactions in flight. */
+  busyPools(): Map<string, number> {
+    return new Map(this.#open.flatMap((record) => legsIn(record.opportunity).map((leg) => [leg.pool, promisedBy(record)] as const)))
   }
 
   /** Takes a trade that would have been sent; its decision must be in the ledger. */

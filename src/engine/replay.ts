@@ -131,7 +131,7 @@ export class Replay {
 
   #decide(change: Parameters<Detector['detect']>[0]): void {
     const { opportunities } = this.#detector.detect(change)
-    const busy = new Set<string>()
+    const busy = new Map<string, number>()
     const stillOpen = new Map<string, boolean>()
     for (const opportunity of opportunities) {
       const key = opportunity.cycles.map(({ legs }) => legs.map((leg) => leg.pool + leg.tokenIn).join()).join('+')
@@ -152,7 +152,7 @@ export class Replay {
       const promised = Number(numbers.grossNative)
       if (verdict === 'trade') {
         this.#pending.push({ opportunity, gas: Number(numbers.gasCost), promised })
-        for (const leg of legsIn(opportunity)) busy.add(leg.pool)
+        for (const leg of legsIn(opportunity)) busy.set(leg.pool, promised)
         continue
       }
       const reason = rules.find((rule) => !rule.ok)?.rule ?? 'unknown'

@@ -3,7 +3,7 @@
  * sent again after a reorganisation, withdrawn where they are stuck.
  */
 import type { Address } from '../amm/index.ts'
-import { legsIn } from '../arbitrage/index.ts'
+import { type Bid, legsIn } from '../arbitrage/index.ts'
 import type { ExecuteIntent, Intent } from '../intents/index.ts'
 import type { Chain, Head, Hex, Receipt } from '../ports/chain.ts'
 import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../ports/ledger.ts'
@@ -18,6 +18,10 @@ const STUCK_AFTER_BLOCKS = 4
 /** Nodes replace a pending transaction only for a tip at least this much higher, in hundredths. */
 const REPLACEMENT_BUMP = 125n
 const TRANSFER_GAS = 21_000n
+const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
+
+/** Unknown counts as more than anything. */
+export const promisedBy = (decision: DecisionRecord | undefined): number => Number(decision?.decision?.numbers.grossNative ?? Number.POSITIVE_INFINITY)
 
 interface Open {
   record: TransactionRecord
@@ -90,14 +94,32 @@ export class Transactions {
     return [...this.#open.values()].filter((open) => !open.receipt && !open.held).length
   }
 
-  /** The least tip per gas of those that are not mined yet. */
-  get leastTip(): bigint | undefined {
-    let least: bigint | undefined
-    for (const { record, receipt } of this.#open.values()) {
-      const tip = receipt ? undefined : record.attempts.at(-1)?.intent.maxPriorityFeePerGas
-      if (tip !== undefined && (least === undefined || tip < least)) least = tip
-    }
-    return least
+  /** What those that are not mined yet tip per gas, and how much gas they may burn. */
+  get tips(): { tip: bigint; gas: bigint }[] {
+    return [...this.#open.values()].flatMap(({ record, receipt }) => {
+      const intent = receipt ? undefined : record.attempts.at(-1)?.intent
+      return intent ? [{ tip: intent.maxPriorityFeePerGas, gas: intent.gasLimit }] : []
+    })
+  }
+
+  /** Replaces those that are not mined yet and tip less, so that what comes after them by nonce need not wait behind others. Throws what signer and ledger throw. */
+  raise({ maxFeePerGas, maxPriorityFeePerGas }: Pick<Bid, 'maxFeePerGas' | 'maxPriorityFeePerGas'>, head: Head): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const [, open] of [...this.#open].sort(([a], [b]) => a - b)) {
+        const last = open.record.attempts.at(-1)
+        if (!last || open.receipt || open.held || last.intent.maxPriorityFeePerGas >= maxPriorityFeePerGas) continue
+        const higher = (wanted: bigint, before: bigint) => (wanted > bumped(before) ? wanted : bumped(before))
+        const intent: Intent = {
+          ...last.intent,
+          maxFeePerGas: higher(maxFeePerGas, last.intent.maxFeePerGas),
+          maxPriorityFeePerGas: higher(maxPriorityFeePerGas, last.intent.maxPriorityFeePerGas),
+        }
+        const attempt = await this.#attempt(intent, open.record.decisionId, head)
+        await this.#options.ledger.recordAttempt(attempt)
+        open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
+        await this.#send(attempt, head.number)
+      }
+    })
   }
 
   /** Transactions that are not final yet. */
@@ -105,8 +127,9 @@ export class Transactions {
     return this.#open.size
   }
 
-  busyPools(): Set<string> {
-    return new Set([...this.#open.values()].filter((open) => !open.receipt).flatMap((open) => open.pools))
+  /** The pools of what is not mined yet, with what each promises in native wei. */
+  busyPools(): Map<string, number> {
+    return new Map([...this.#open.values()].filter((open) => !open.receipt).flatMap(({ pools, decision }) => pools.map((pool) => [pool, promisedBy(decision)] as const)))
   }
 
   /**
@@ -198,7 +221,6 @@ export class Transactions {
     const { ledger, onNote } = this.#options
     const last = open.record.attempts.at(-1)
     if (!last) return
-    const bump = (value: bigint) => (value * REPLACEMENT_BUMP) / 100n + 1n
     const intent: Intent = {
       type: 'cancel',
       chainId: last.intent.chainId,
@@ -206,8 +228,8 @@ export class Transactions {
       nonce: open.record.nonce,
       lease: this.#options.lease,
       gasLimit: TRANSFER_GAS,
-      maxFeePerGas: bump(last.intent.maxFeePerGas > head.baseFeePerGas * 2n ? last.intent.maxFeePerGas : head.baseFeePerGas * 2n),
-      maxPriorityFeePerGas: bump(last.intent.maxPriorityFeePerGas),
+      maxFeePerGas: bumped(last.intent.maxFeePerGas > head.baseFeePerGas * 2n ? last.intent.maxFeePerGas : head.baseFeePerGas * 2n),
+      maxPriorityFeePerGas: bumped(last.intent.maxPriorityFeePerGas),
     }
     const attempt = await this.#attempt(intent, open.record.decisionId, head)
     await ledger.recordAttempt(attempt)
