@@ -184,6 +184,7 @@ function ledgerContract(ledger: () => Ledger) {
     await ledger().recordDecisions([decision('opp_a', 'trade'), decision('opp_b', 'refuse')])
     expect(await ledger().decision('opp_a')).toEqual(decision('opp_a', 'trade'))
     expect(await ledger().decision('opp_none')).toBeUndefined()
+    expect([...(await ledger().decisionsById(['opp_b', 'opp_none'])).keys()]).toEqual(['opp_b'])
     expect((await ledger().decisions({ limit: 10, verdict: 'refuse' })).map((record) => record.id)).toEqual(['opp_b'])
     expect(await ledger().decisionCounts(0)).toContainEqual({ verdict: 'refuse', rule: 'net profit', count: 1 })
   })
@@ -213,6 +214,29 @@ function ledgerContract(ledger: () => Ledger) {
     expect((await ledger().totals(hash('9'))).tradesBooked).toBe(0)
     expect((await ledger().openTransactions()).map((record) => record.nonce)).toEqual([2])
     expect(await ledger().highestBlock()).toBe(8)
+  })
+
+  test('a nonce that expired is used again, by another attempt of another decision', async () => {
+    expect((await ledger().openTransactions()).map((record) => [record.nonce, record.decisionId])).toEqual([[2, 'opp_a']])
+    await ledger().markExpired(genesis, '0xacc', [2])
+    expect([await ledger().openTransactions(), await ledger().highestNonce(genesis, '0xacc')]).toEqual([[], 1])
+    await ledger().recordAttempt({ ...attempt(2, '9'), decisionId: 'opp_c' }, decision('opp_c', 'trade'))
+    const [again] = await ledger().openTransactions()
+    expect([again?.nonce, again?.decisionId, again?.attempts.map((one) => one.hash).includes(hash('9'))]).toEqual([2, 'opp_c', true])
+  })
+
+  test('trades on paper are kept apart, each once', async () => {
+    const paper = { decisionId: 'opp_a', genesis, block: 9, route: 'A → B → A', symbol: 'A', decimals: 18, predictedProfit: 1n << 200n, judgedAt: 7 }
+    const judged = [
+      { ...paper, outcome: 'traded', netNative: 2e18, reason: '' },
+      { ...paper, decisionId: 'opp_b', outcome: 'taken by another', netNative: -5e17, reason: 'won by 0x1', judgedAt: 8 },
+    ] as const
+    await ledger().recordPaperTrades(judged)
+    await ledger().recordPaperTrades(judged)
+    expect(await ledger().paperTrades({ limit: 5 })).toEqual([judged[1], judged[0]])
+    expect(await ledger().paperTotals(genesis)).toEqual({ trades: 2, netNative: 1.5e18, outcomes: { traded: 1, 'taken by another': 1 } })
+    expect((await ledger().paperTotals(hash('9'))).trades).toBe(0)
+    expect((await ledger().totals(genesis)).tradesBooked).toBe(2)
   })
 
   test('transactions of a chain that is gone are marked so', async () => {

@@ -12,8 +12,8 @@ export class Experiences {
   /** What the last trades in the ledger taught. Throws what the ledger throws. */
   async recall(ledger: Ledger): Promise<void> {
     const trades = await ledger.trades({ limit: RECALLED })
-    const decisions = await Promise.all(trades.map((trade) => (trade.decisionId === null ? undefined : ledger.decision(trade.decisionId))))
-    for (let i = trades.length - 1; i >= 0; i--) this.add(trades[i] as Trade, decisions[i])
+    const decisions = await ledger.decisionsById(trades.flatMap(({ decisionId }) => decisionId ?? []))
+    for (const trade of trades.reverse()) this.add(trade, trade.decisionId === null ? undefined : decisions.get(trade.decisionId))
   }
 
   /** `tipAhead`: where it lost, what a unit of gas would have had to pay to win, in wei. */

@@ -148,6 +148,8 @@ export interface Page {
 export interface Ledger {
   recordDecisions(records: readonly DecisionRecord[]): Promise<void>
   decision(id: string): Promise<DecisionRecord | undefined>
+  /** Those that there are, by id. */
+  decisionsById(ids: readonly string[]): Promise<ReadonlyMap<string, DecisionRecord>>
   decisions(page: Page & { verdict?: 'trade' | 'refuse'; genesis?: Hex }): Promise<DecisionRecord[]>
   decisionCounts(sinceMs: number): Promise<{ verdict: string; rule: string | null; count: number }[]>
   /** Persists an attempt, and its decision with it; resolves once durable. */

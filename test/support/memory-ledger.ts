@@ -13,6 +13,7 @@ export class MemoryLedger {
       for (const record of records) this.decisions.set(record.id, record)
     },
     decision: async (id: string) => this.decisions.get(id),
+    decisionsById: async () => this.decisions,
     trades: async () => [],
     markLost: async () => 0,
     markExpired: async (_genesis: Hex, _account: Hex, nonces: readonly number[]) => {

@@ -75,6 +75,11 @@ export class PostgresLedger implements Ledger {
     return row && decodeJson(row.record as string)
   }
 
+  async decisionsById(ids: readonly string[]): Promise<ReadonlyMap<string, DecisionRecord>> {
+    const rows = await this.#query('select id, record from decisions where id = any($1)', [ids])
+    return new Map(rows.map((row) => [row.id as string, decodeJson(row.record as string)]))
+  }
+
   async decisions({ limit, offset = 0, verdict, genesis }: { limit: number; offset?: number; verdict?: string; genesis?: Hex }): Promise<DecisionRecord[]> {
     const rows = await this.#query(
       'select record from decisions where ($3::text is null or verdict = $3) and ($4::text is null or genesis = $4) order by decided_at desc limit $1 offset $2',
