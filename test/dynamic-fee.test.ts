@@ -6,7 +6,7 @@ import { pluginFee } from '../src/engine/pool-events.ts'
 import { rpc } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
 import { seededRandom } from '../src/std/random.ts'
-import { followMarket } from './support/local-chain.ts'
+import { expectFresh } from './support/expect-fresh.ts'
 import { TradingFloor } from './support/trading.ts'
 
 const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
@@ -54,9 +54,7 @@ test(`${SWAPS} swaps at random times give what was quoted, at the fee that was f
   expect(foreseen / swaps).toBeGreaterThan(0.9)
   // It really moved.
   expect(fees.size).toBeGreaterThan(20)
-  const fresh = await followMarket(floor.local)
-  expect({ ...fresh.pools.get(dynamic().address), feePips: 0 }).toEqual({ ...dynamic(), feePips: 0 })
-  fresh.stop()
+  await expectFresh(floor.local, floor.market)
 })
 
 test('a trade through it earns what was predicted, or the fee is said to have moved', { timeout: 60_000 }, async () => {

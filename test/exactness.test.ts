@@ -8,6 +8,7 @@ import { embeddedMarket, type MarketPlan } from '../src/localnet/market.ts'
 import { rpc, rpcBatch, toHex } from '../src/localnet/rpc.ts'
 import { localSwap } from '../src/localnet/traders.ts'
 import { seededRandom } from '../src/std/random.ts'
+import { expectFresh } from './support/expect-fresh.ts'
 import { followMarket, startTestChain, type TestChain } from './support/local-chain.ts'
 
 const SWAPS = Number(process.env.EXACTNESS_SWAPS ?? 2_000)
@@ -118,7 +119,5 @@ for (const [kind, belongs] of Object.entries(kinds)) {
 }
 
 test('what the logs said is what the chain holds', async () => {
-  const fresh = await followMarket(local)
-  for (const [address, pool] of fresh.pools) expect(replica.pools.get(address), pool.dex).toEqual(pool)
-  fresh.stop()
+  await expectFresh(local, replica)
 })

@@ -7,6 +7,7 @@ import { own } from '../src/localnet/artifacts.ts'
 import { rpc, rpcBatch, toHex } from '../src/localnet/rpc.ts'
 import { localSwap } from '../src/localnet/traders.ts'
 import type { MarketChange } from '../src/ports/market.ts'
+import { expectFresh } from './support/expect-fresh.ts'
 import { followMarket, startTestChain, type TestChain } from './support/local-chain.ts'
 
 const FROM = '0x00000000000000000000000000000000000b0001'
@@ -37,12 +38,6 @@ async function settled(): Promise<void> {
   await expect.poll(() => replica.head.hash, { timeout: 5_000 }).toBe(head.hash)
 }
 
-async function expectFresh(): Promise<void> {
-  const fresh = await followMarket(local)
-  for (const [address, pool] of fresh.pools) expect(replica.pools.get(address), pool.dex).toEqual(pool)
-  fresh.stop()
-}
-
 test('two blocks replaced: what they changed is put back and told, nothing is read anew', async () => {
   await trade(1)
   await trade(2)
@@ -58,7 +53,7 @@ test('two blocks replaced: what they changed is put back and told, nothing is re
   expect(replica.rolledBack).toBe(2)
   // Pools that only the lost blocks had touched are among the changed ones, for they changed back.
   expect(changes.flatMap((change) => [...change.changed]).length).toBeGreaterThan(10)
-  await expectFresh()
+  await expectFresh(local, replica)
 })
 
 test('deeper than what can be undone: the market is read anew', async () => {
@@ -73,5 +68,5 @@ test('deeper than what can be undone: the market is read anew', async () => {
   expect(fresh.resyncs).toBeGreaterThan(resyncs)
   fresh.stop()
   await settled()
-  await expectFresh()
+  await expectFresh(local, replica)
 })
