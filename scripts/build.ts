@@ -21,7 +21,7 @@ export function isStale(): boolean {
 
 export async function build(): Promise<void> {
   const { build: bundle } = await import('esbuild')
-  const processes = ['keeper', 'cell', 'hub', 'localnet', 'discovery', 'signer']
+  const processes = ['keeper', 'brain', 'cell', 'hub', 'localnet', 'discovery', 'signer']
   // Chunks are named by their content: a fleet that runs on the last build keeps the ones it may still load.
   mkdirSync(dist, { recursive: true })
   await bundle({

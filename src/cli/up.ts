@@ -1,10 +1,10 @@
 /** `kintsugi up`: checks, starts the keeper, shows progress, then one line per trade. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { askSupervisor } from '../adapters/fleet/control.ts'
+import { askPatiently, askSupervisor, supervisorEvents } from '../adapters/fleet/control.ts'
 import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
 import { KEY_VARIABLE, readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -12,13 +12,15 @@ import { cellsOf, type ProfileName, servicesOf } from '../fleet/profiles.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
 import type { PaperTrade, Trade } from '../ports/ledger.ts'
-import { childEnvironment, processCommand } from '../processes/command.ts'
+import { childEnvironment, processCommand, signerEnvironment } from '../processes/command.ts'
 import type { KeeperMessage } from '../processes/keeper.ts'
 import { openBus } from '../processes/environment.ts'
 import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
+import { type Identity, identityOf, isAlive, signalTo } from '../supervisor/alive.ts'
+import type { SupervisorEvent } from '../supervisor/supervisor.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
 import { color, seconds, units } from './format.ts'
@@ -59,9 +61,18 @@ export async function up(options: UpOptions): Promise<void> {
   const settings = readSettings(process.env, process.cwd())
   const plan = makePlan(options, settings, dataFolder)
   checkParts(options, settings, plan)
+  endLeftovers(dataFolder)
   if (options.fresh) wipe(dataFolder)
   prepareFolder(plan)
-  await startKeeper(plan, options, settings)
+  const keyFd = keyDescriptor()
+  if (plan.mode === 'local') makeAccounts(plan, keyFd)
+  try {
+    await startKeeper(plan, settings, keyFd)
+  } catch (error) {
+    rmSync(files(dataFolder).plan, { force: true })
+    throw error
+  }
+  await follow(plan, options, settings)
 }
 
 function makePlan(options: UpOptions, settings: Settings, dataFolder: string): RunPlan {
@@ -78,6 +89,7 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
     mode: chain === LOCAL ? 'local' : 'paper',
     chain,
     startedAt: Date.now(),
+    ...(options.detach ? {} : { owner: identityOf(process.pid) }),
     lease: 0,
     cells: cellsOf(services, options.isolation),
     ports: Object.fromEntries(services.map((entry) => [entry.id, entry.port + options.portOffset])),
@@ -134,6 +146,20 @@ function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void
     )
 }
 
+/** What a fleet left that ended all at once: processes that nobody looks after any more. */
+function endLeftovers(dataFolder: string): void {
+  let left: Record<string, Identity> = {}
+  try {
+    left = JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).processes
+  } catch {
+    return
+  }
+  const alive = Object.values(left).filter(isAlive)
+  if (alive.length > 0) console.error(`${color.yellow('warning')} the last fleet here ended without its keeper; ${alive.length} of its processes are ended now`)
+  for (const identity of alive) signalTo(identity, 'SIGKILL')
+  while (Object.values(left).some(isAlive)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+}
+
 /** Only what we made ourselves is removed, and only where it looks like a data folder of ours. */
 function wipe(dataFolder: string): void {
   if (!existsSync(dataFolder)) return
@@ -176,75 +202,114 @@ function addresses({ chain }: RunPlan, { databaseUrl, redisUrl, rpcUrls, relayUr
   return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
-function startKeeper(plan: RunPlan, options: UpOptions, settings: Settings): Promise<void> {
-  const keyFd = keyDescriptor()
+/** The accounts of operator and treasury, told by the signer, the only one that sees the key. */
+function makeAccounts(plan: RunPlan, keyFd: number | undefined): void {
+  const { command, args } = processCommand('signer')
+  const result = spawnSync(command, [...args, '--accounts'], {
+    env: { ...signerEnvironment(plan.dataFolder), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '3' }) },
+    stdio: ['ignore', 'pipe', 'pipe', ...(keyFd === undefined ? [] : [keyFd])],
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  if (result.status !== 0)
+    throw new KintsugiError('key-invalid', (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string, {
+      hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder',
+    })
+  writeFileSync(files(plan.dataFolder).accounts, result.stdout, { mode: 0o644 })
+}
+
+/** Starts the keeper and resolves when it holds the ports. Throws what it could not do. */
+function startKeeper(plan: RunPlan, settings: Settings, keyFd: number | undefined): Promise<void> {
   const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
   const { command, args } = processCommand('keeper')
   const env = childEnvironment({
     ...addresses(plan, settings),
     KINTSUGI_DATA: plan.dataFolder,
     NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'),
-    ...(options.detach ? { KINTSUGI_DETACHED: '1' } : {}),
     ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '4' }),
   })
   const keeper = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...(keyFd === undefined ? [] : [keyFd])] })
   closeSync(log)
+  return new Promise((resolveStart, reject) => {
+    keeper.on('message', (message: KeeperMessage) => {
+      if (message.type === 'failed') reject(new KintsugiError(message.error.code, message.error.message, message.error))
+      else {
+        keeper.disconnect()
+        keeper.unref()
+        resolveStart()
+      }
+    })
+    keeper.on('error', reject)
+    keeper.on('exit', (code, signal) =>
+      reject(new KintsugiError('keeper-ended', `the keeper ended (${signal ?? `code ${code}`})`, { hint: `see ${join(files(plan.dataFolder).logs, 'keeper.log')}` })),
+    )
+  })
+}
+
+/** Shows what happens until the fleet ends; with `detach` until it is ready. */
+function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<void> {
   const say = (text: string) => options.json || console.log(text)
   say(
     `${color.bold('kintsugi')} ${plan.version}, profile ${plan.profile}, ${plan.cells.reduce((sum, cell) => sum + cell.services.length, 0)} services in ${plan.cells.length} processes, mode ${plan.mode}`,
   )
   return new Promise((resolveUp, reject) => {
     let stopping = false
+    let ready = false
     let closeBus: (() => void) | undefined
+    const seen = new Set<string>()
+    const end = (error?: Error) => {
+      closeBus?.()
+      stream.close()
+      if (error) {
+        reject(error)
+        return
+      }
+      say(`${color.green('✓')} everything is stopped`)
+      resolveUp()
+    }
+    const stream = supervisorEvents(socketPath(plan.dataFolder, 'control'), {
+      onEvent: (message: SupervisorEvent) => {
+        if (options.json) console.log(JSON.stringify(message))
+        switch (message.type) {
+          case 'unit-up':
+            if (ready || seen.has(message.unit)) break
+            seen.add(message.unit)
+            say(`  ${color.green('✓')} ${message.title.padEnd(24)} ${color.dim(`after ${seconds(message.afterMs)}`)}`)
+            break
+          case 'service':
+            if (!ready && message.service.status === 'healthy' && message.service.kind !== 'infrastructure' && !seen.has(message.service.id)) {
+              seen.add(message.service.id)
+              say(`  ${color.green('✓')} ${message.service.id.padEnd(24)} :${message.service.port} ${color.dim(`after ${seconds(Date.now() - plan.startedAt)}`)}`)
+            }
+            break
+          case 'incident':
+            if (!stopping) say(`${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}; ${message.action}`)
+            break
+          case 'ready':
+            // A new brain tells the story again.
+            if (ready) break
+            ready = true
+            say(
+              `\n${color.green('ready')} after ${seconds(message.afterMs)}: ${message.services} services\n  gateway    http://localhost:${plan.ports.coordination_system}   (MCP: /mcp)\n  dashboard  http://localhost:${plan.ports.dashboard}\n  token      ${files(plan.dataFolder).token}\n`,
+            )
+            if (options.detach) {
+              stream.close()
+              resolveUp()
+            } else closeBus ??= followTrades(plan, settings, options.json === true)
+            break
+          case 'stopped':
+            end()
+        }
+      },
+      onLost: () => (stopping ? end() : end(new KintsugiError('keeper-ended', 'the fleet ended', { hint: `see ${join(files(plan.dataFolder).logs, 'brain.log')}` }))),
+    })
     const stop = () => {
       if (stopping) return
       stopping = true
       say(color.dim('\nstopping...'))
-      if (keeper.connected) keeper.send({ type: 'stop' })
-      else keeper.kill('SIGTERM')
+      askPatiently(socketPath(plan.dataFolder, 'control'), { op: 'down' }).catch(() => end())
     }
-    if (!options.detach) {
-      process.on('SIGINT', stop)
-      process.on('SIGTERM', stop)
-      process.on('SIGHUP', stop)
-    }
-    const seen = new Set<string>()
-    keeper.on('message', (message: KeeperMessage) => {
-      if (options.json) console.log(JSON.stringify(message))
-      switch (message.type) {
-        case 'unit-up':
-          say(`  ${color.green('✓')} ${message.title.padEnd(24)} ${color.dim(`after ${seconds(message.afterMs)}`)}`)
-          break
-        case 'service':
-          if (message.service.status === 'healthy' && message.service.kind !== 'infrastructure' && !seen.has(message.service.id)) {
-            seen.add(message.service.id)
-            say(`  ${color.green('✓')} ${message.service.id.padEnd(24)} :${message.service.port} ${color.dim(`after ${seconds(Date.now() - plan.startedAt)}`)}`)
-          }
-          break
-        case 'incident':
-          if (!stopping) say(`${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}`)
-          break
-        case 'ready':
-          say(
-            `\n${color.green('ready')} after ${seconds(message.afterMs)}: ${message.services} services\n  gateway    http://localhost:${plan.ports.coordination_system}   (MCP: /mcp)\n  dashboard  http://localhost:${plan.ports.dashboard}\n  token      ${files(plan.dataFolder).token}\n`,
-          )
-          if (options.detach) {
-            keeper.disconnect()
-            keeper.unref()
-            resolveUp()
-          } else closeBus ??= followTrades(plan, settings, options.json === true)
-          break
-        case 'failed':
-          reject(new KintsugiError(message.error.code, message.error.message, message.error))
-      }
-    })
-    keeper.on('exit', (code, signal) => {
-      closeBus?.()
-      if (stopping || code === 0) {
-        say(`${color.green('✓')} everything is stopped`)
-        resolveUp()
-      } else reject(new KintsugiError('keeper-ended', `the keeper ended (${signal ?? `code ${code}`})`, { hint: `see ${join(files(plan.dataFolder).logs, 'keeper.log')}` }))
-    })
+    if (!options.detach) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   })
 }
 

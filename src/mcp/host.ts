@@ -10,6 +10,12 @@ import type { Context, RunningAgent, ServiceDefinition, Tool } from './define.ts
 import { listTool, parseArguments, type ToolListing } from './schema.ts'
 import { guardedApp, MOST_BODY_BYTES, refuseUnauthorizedCall, toolOutcome } from './surface.ts'
 
+/** Told of each call, for the record of what runs and the service's vitals. */
+export interface CallObserver {
+  begin(tool: string): void
+  end(tool: string, ok: boolean, durationMs: number): void
+}
+
 export interface HostOptions {
   title: string
   category: string
@@ -25,6 +31,7 @@ export interface HostOptions {
   /** Why it is not ready, or undefined. */
   readiness(): Promise<string | undefined> | string | undefined
   agent?: RunningAgent
+  observer?: CallObserver
 }
 
 export interface HostedService {
@@ -65,6 +72,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     const started = performance.now()
     let outcome = 'ok'
     inFlight++
+    options.observer?.begin(name)
     try {
       const input = parseArguments(name, tool, given)
       const work = Promise.resolve(tool.run(input, { ...granted, signal, caller, now, progress }))
@@ -75,8 +83,11 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       throw error
     } finally {
       inFlight--
+      const durationMs = performance.now() - started
+      // A refusal of a bad call is an answer; what only the service is to blame for is an error.
+      options.observer?.end(name, outcome !== 'internal', durationMs)
       metrics.calls.inc({ tool: name, outcome })
-      metrics.duration.observe({ tool: name }, (performance.now() - started) / 1_000)
+      metrics.duration.observe({ tool: name }, durationMs / 1_000)
     }
   }
 

@@ -1,36 +1,59 @@
-/** A cell: hosts some services, each on its own inherited socket. Before it is told which, it is a warm spare. */
-import { createServer, type Server } from 'node:http'
+/** A cell: hosts some services, each on its own held socket. Before it is told which, it is a warm spare. */
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
-import type { AgentDefinition, Background, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
-import { host } from '../mcp/host.ts'
+import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
+import type { ServiceHealth } from '../fleet/state.ts'
+import type { AgentDefinition, AnyDefinition, Background, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
+import { type CallObserver, host } from '../mcp/host.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
-import { type FromChild, HEARTBEAT_MS, type ServiceHealth, type ToChild } from '../supervisor/protocol.ts'
+import { CallRecord } from '../supervisor/call-record.ts'
+import { linkToBrain } from '../supervisor/link.ts'
+import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
+import { Ailments } from './ailments.ts'
 import { type Environment, PortSet, processEnvironment } from './environment.ts'
+import { files, socketPath } from './run-plan.ts'
 import { loadService } from './services.gen.ts'
 
 const environment: Environment = processEnvironment('cell')
 const { plan, log } = environment
-const send = (message: FromChild) => process.connected && process.send?.(message)
+const name = process.env.KINTSUGI_PROCESS as string
 const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
+const record = new CallRecord(files(plan.dataFolder).calls, name)
+const ailments = new Ailments()
 
 interface Hosted {
-  id: string
-  server: Server
+  readonly id: string
+  readonly server: Server
+  readonly vitals: { -readonly [K in keyof ServiceVitals]: ServiceVitals[K] }
+  /** Waits for its predecessor to let go. */
+  held: boolean
+  draining: boolean
   readiness(): Promise<string | undefined> | string | undefined
+  /** Ends what goes on besides calls. */
   stop(): Promise<void>
 }
-const hosted: Hosted[] = []
+const hosted = new Map<string, Hosted>()
 const stopping = new AbortController()
 const ports = new PortSet(environment, stopping.signal)
+const begun = Promise.withResolvers<void>()
 /** How long work under way may take to come to its end when the cell is stopped. */
 const DRAIN_MS = 5_000
+/** How long connections that idle are still answered after the socket is let go, so that none breaks under a request on its way. */
+const LINGER_MS = 400
+const SWEEP_MS = 20
 
-async function hostService(id: string, fd: number): Promise<void> {
+type Handler = (request: Request, env: never) => Response | Promise<Response>
+
+/** Whether two processes may serve it at once for a moment: what only answers may, what acts by itself may not. */
+const mayOverlap = (definition: AnyDefinition) => definition.kind === 'main' || (definition.kind === 'server' && definition.start === undefined)
+
+async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): Promise<void> {
   const definition = await loadService(id)
   if (definition.kind === 'agent' && definition.urgent) ports.patienceMs = 0
   const entry = catalogueEntry(id)
@@ -39,6 +62,20 @@ async function hostService(id: string, fd: number): Promise<void> {
   let background: Background | undefined
   let served: ReturnType<typeof host> | undefined
   const port = plan.ports[id] as number
+  const vitals = { calls: 0, errors: 0, durationMs: 0, running: 0 }
+  const observer: CallObserver = {
+    begin: (tool) => {
+      vitals.running++
+      record.begin(id, tool)
+    },
+    end: (_tool, ok, durationMs) => {
+      vitals.running--
+      vitals.calls++
+      vitals.durationMs += durationMs
+      if (!ok) vitals.errors++
+      record.end(id)
+    },
+  }
   const shared = {
     title: titleOf(id),
     category: entry.category,
@@ -48,6 +85,7 @@ async function hostService(id: string, fd: number): Promise<void> {
     timeoutMs: plan.settings.requestTimeoutMs,
     now: Date.now,
     port,
+    observer,
   }
   const readiness = async (): Promise<string | undefined> => {
     if (failure !== undefined) {
@@ -58,28 +96,35 @@ async function hostService(id: string, fd: number): Promise<void> {
     return undefined
   }
   // The socket answers from the start: health at once, everything else once the ports are there.
-  const hosting = Promise.withResolvers<(request: Request, env: never) => Response | Promise<Response>>()
+  const hosting = Promise.withResolvers<Handler>()
   hosting.promise.catch(() => undefined)
-  let fetchHandler: (request: Request, env: never) => Response | Promise<Response> = (request, env) => notYet(request, env, id, hosting.promise)
+  let fetchHandler: Handler = (request, env) => notYet(request, env, id, hosting.promise)
   let upgrade: ((request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer) => void) | undefined
-  const server = createAdaptorServer({ fetch: (request, env) => fetchHandler(request, env as never) }) as Server
+  const server = createAdaptorServer({ fetch: (request, env) => ailments.suffer(() => fetchHandler(request, env as never)) }) as Server
   server.on('upgrade', (request, socket, head) => (upgrade ? upgrade(request, socket, head) : socket.destroy()))
   server.keepAliveTimeout = 65_000
-  hosted.push({
+  const entryOf: Hosted = {
     id,
     server,
+    vitals,
+    held: hold && !mayOverlap(definition),
+    draining: false,
     readiness,
     stop: async () => {
       served?.stop()
       await agent?.drain?.(AbortSignal.timeout(DRAIN_MS))
       await (agent ?? background)?.stop()
     },
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ fd }, resolve)
-  })
+  }
+  hosted.set(id, entryOf)
+  if (!entryOf.held) await listen(server, fd, port)
   const opened = Object.fromEntries(await Promise.all(definition.needs.map(async (need) => [need, await ports.open(need)] as const))) as unknown as Pick<Ports, PortName>
+  if (entryOf.held) {
+    await begun.promise
+    entryOf.held = false
+    await listen(server, fd, port)
+  }
+  if (ownPort !== undefined) await listenBeside(server, ownPort)
   const context: ServiceContext = { now: Date.now, log, mode: plan.mode, lease: plan.lease }
   if (definition.kind === 'main') {
     const main = await definition.start(opened, {
@@ -90,25 +135,42 @@ async function hostService(id: string, fd: number): Promise<void> {
       readiness,
       requestTimeoutMs: plan.settings.requestTimeoutMs,
     })
-    fetchHandler = main.app.fetch as typeof fetchHandler
+    fetchHandler = main.app.fetch as Handler
     upgrade = main.upgrade
     background = main
   } else if (definition.kind === 'agent') {
     agent = await (definition as AgentDefinition).start(opened, context)
     served = host(definition, opened, { ...shared, readiness, agent })
-    fetchHandler = served.app.fetch as typeof fetchHandler
+    fetchHandler = served.app.fetch as Handler
   } else {
     background = await (definition as ServerDefinition).start?.(opened, context)
     served = host(definition, opened, { ...shared, readiness })
-    fetchHandler = served.app.fetch as typeof fetchHandler
+    fetchHandler = served.app.fetch as Handler
   }
   await ports.confirmMarket()
   failure = undefined
   hosting.resolve(fetchHandler)
 }
 
+function listen(server: Server, fd: number | null, port: number): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(fd === null ? { host: plan.settings.bindHost, port } : { fd }, resolve)
+  })
+}
+
+/** A further address for the same server: the port of an instance. */
+function listenBeside(server: Server, port: number): Promise<void> {
+  const beside = new NetServer((socket) => server.emit('connection', socket))
+  server.once('close', () => beside.close())
+  return new Promise<void>((resolve, reject) => {
+    beside.once('error', reject)
+    beside.listen({ host: plan.settings.bindHost, port }, resolve)
+  })
+}
+
 /** Until a service has its ports: it lives, it is not ready, and a call waits, within its deadline, for it to be. */
-async function notYet(request: Request, env: never, id: string, hosting: Promise<(request: Request, env: never) => Response | Promise<Response>>): Promise<Response> {
+async function notYet(request: Request, env: never, id: string, hosting: Promise<Handler>): Promise<Response> {
   const { pathname } = new URL(request.url)
   const reason = [...ports.waiting.values()].join('; ') || 'starting'
   if (pathname === '/health') return Response.json({ status: 'ok', service: id, starting: true })
@@ -119,7 +181,7 @@ async function notYet(request: Request, env: never, id: string, hosting: Promise
 }
 
 /** Serves 503 with the reason in place of services that are set aside. */
-async function standIn(services: { id: string; fd: number }[], reason: string): Promise<void> {
+async function standIn(services: readonly Opening[], reason: string): Promise<void> {
   for (const { id, fd } of services) {
     const server = createServer((_request, response) => {
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '30' })
@@ -129,18 +191,15 @@ async function standIn(services: { id: string; fd: number }[], reason: string): 
         }),
       )
     })
-    hosted.push({ id, server, readiness: () => reason, stop: async () => undefined })
-    await new Promise<void>((resolve) => {
-      server.listen({ fd }, resolve)
-    })
+    await listen(server, fd, plan.ports[id] as number)
   }
 }
 
 async function health(): Promise<ServiceHealth[]> {
   return Promise.all(
-    hosted.map(async ({ id, readiness }) => {
-      const reason = await readiness()
-      return { id, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) }
+    [...hosted.values()].map(async ({ id, readiness, held }) => {
+      const reason = held ? 'waits for its predecessor' : await readiness()
+      return { id, ready: reason === undefined, ...(held ? { held } : {}), ...(reason === undefined ? {} : { reason }) }
     }),
   )
 }
@@ -151,19 +210,57 @@ async function heartbeat(changedOnly = false): Promise<void> {
   const text = JSON.stringify(services)
   if (changedOnly && text === lastHealth) return
   lastHealth = text
-  send({ type: 'heartbeat', loopDelayMs: delay.max / 1e6, services })
+  const { rss, heapUsed } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  const vitals = {
+    rss,
+    heapUsed,
+    loopDelayMs: delay.max / 1e6,
+    cpuMs: (user + system) / 1_000,
+    services: Object.fromEntries([...hosted.values()].map((service) => [service.id, { ...service.vitals }])),
+  }
+  link.send({ type: 'heartbeat', services, vitals })
   if (!changedOnly) delay.reset()
 }
 
-async function stop(): Promise<never> {
-  for (const { server } of hosted) {
-    server.close()
-    server.closeIdleConnections()
+/** Lets go of a service: its socket at once, what is under way when it is done. */
+async function letGo(service: Hosted): Promise<void> {
+  const { server } = service
+  service.draining = true
+  hosted.delete(service.id)
+  // Only the listening ends here: connections that idle are told with their next answer that it was the last.
+  if (server.listening) NetServer.prototype.close.call(server)
+  server.prependListener('request', (_request, response: ServerResponse) => response.setHeader('connection', 'close'))
+  await service.stop()
+}
+
+async function finish(services: readonly Hosted[]): Promise<void> {
+  const deadline = performance.now() + DRAIN_MS
+  await sleep(LINGER_MS)
+  for (const { server } of services) server.closeIdleConnections()
+  const busy = () => Promise.all(services.map(({ server }) => new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)))))
+  while ((await busy()).some((count) => count > 0) && performance.now() < deadline) {
+    await sleep(SWEEP_MS)
+    for (const { server } of services) server.closeIdleConnections()
   }
-  await Promise.allSettled(hosted.map((service) => service.stop()))
+}
+
+async function stop(): Promise<never> {
+  const services = [...hosted.values()]
+  await Promise.allSettled(services.map(letGo))
+  link.send({ type: 'released' })
+  if (services.length > 0) await finish(services)
   stopping.abort(new KintsugiError('stopping', 'the cell is stopping'))
-  await Promise.race([ports.close(), new Promise((resolve) => setTimeout(resolve, 500))]).catch(() => undefined)
+  await Promise.race([ports.close(), sleep(500)]).catch(() => undefined)
+  record.close()
   process.exit(0)
+}
+
+async function release(ids: readonly string[]): Promise<void> {
+  const services = ids.flatMap((id) => hosted.get(id) ?? [])
+  await Promise.allSettled(services.map(letGo))
+  await heartbeat()
+  await finish(services)
 }
 
 let stopped = false
@@ -173,37 +270,97 @@ const stopOnce = () => {
   stop().catch(() => process.exit(1))
 }
 
-process.on('message', (message: ToChild) => {
-  if (message.type === 'stop') stopOnce()
-  else if (message.type === 'stand-in') void standIn(message.services, message.reason)
-  else {
-    for (const { id, fd } of message.services) {
-      hostService(id, fd).then(
-        () => heartbeat(true),
-        (error) => {
-          if (stopped) return
-          log.error({ service: id, error: messageOf(error) }, 'a service could not start')
-          send({ type: 'failed', message: `${id}: ${messageOf(error)}` })
-          process.exit(1)
-        },
-      )
-    }
+function openServices(services: readonly Opening[], hold: boolean): void {
+  for (const opening of services) {
+    hostService(opening, hold).then(
+      () => heartbeat(true),
+      (error) => {
+        if (stopped) return
+        log.error({ service: opening.id, error: messageOf(error) }, 'a service could not start')
+        breakDown(opening.id, messageOf(error))
+      },
+    )
   }
+}
+
+/** Ends, and says whose fault it was. */
+function breakDown(service: string, message: string): void {
+  link.send({ type: 'failed', service, message })
+  setTimeout(() => process.exit(1), 5)
+}
+
+function onMessage(message: ToChild): void {
+  switch (message.type) {
+    case 'host':
+      openServices(message.services, message.hold)
+      break
+    case 'begin':
+      begun.resolve()
+      break
+    case 'release':
+      void release(message.services)
+      break
+    case 'stand-in':
+      void standIn(message.services, message.reason)
+      break
+    case 'reconnect':
+      ports.reconnect(message.to)
+      void heartbeat(true)
+      break
+    case 'collect':
+      void collect()
+      break
+    case 'chaos':
+      ailments.begin(message.harm, ports)
+      break
+    case 'stop':
+      stopOnce()
+  }
+}
+
+/** What the heap holds after four collections: a cache that fills looks like a leak until then. */
+async function collect(): Promise<void> {
+  const heapUsed: number[] = []
+  const { setFlagsFromString } = await import('node:v8')
+  const { runInNewContext } = await import('node:vm')
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  for (let round = 0; round < 4; round++) {
+    gc()
+    heapUsed.push(process.memoryUsage().heapUsed)
+    await sleep(50)
+  }
+  link.send({ type: 'collected', heapUsed })
+}
+
+let loaded = false
+const link = linkToBrain({
+  path: socketPath(plan.dataFolder, 'brain'),
+  process: name,
+  onMessage,
+  onConnect: () => {
+    if (loaded) link.send({ type: 'loaded' })
+    void heartbeat()
+  },
+  onOrphaned: stopOnce,
 })
-// Without a supervisor there is nobody to serve for.
-process.on('disconnect', stopOnce)
 process.on('SIGTERM', stopOnce)
 process.on('SIGINT', () => undefined)
+process.on('uncaughtException', (error) => {
+  log.error({ error: messageOf(error), stack: error.stack }, 'an error that nobody caught')
+  process.exit(70)
+})
 setInterval(() => void heartbeat(), HEARTBEAT_MS)
 setInterval(() => void heartbeat(true), 50)
-send({ type: 'loaded' })
+loaded = true
+link.send({ type: 'loaded' })
 void warmUp()
 
 /** A spare gets ready beforehand: the services' code is loaded and the market followed, so that taking over is quick. */
 async function warmUp(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  if (hosted.length > 0 || stopped) return
+  await sleep(300)
+  if (hosted.size > 0 || stopped) return
   for (const cell of plan.cells) for (const id of cell.services) await loadService(id)
-  if (hosted.length > 0 || stopped) return
+  if (hosted.size > 0 || stopped) return
   await Promise.all([ports.open('market'), ports.open('loans'), ports.open('ledger'), ports.open('bus')]).catch(() => undefined)
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { KEY_VARIABLE } from '../adapters/settings.ts'
 import { packageRoot } from '../std/package-root.ts'
 
-export type ProcessName = 'keeper' | 'cell' | 'hub' | 'localnet' | 'discovery' | 'signer'
+export type ProcessName = 'keeper' | 'brain' | 'cell' | 'hub' | 'localnet' | 'discovery' | 'signer'
 
 /** The file of a process. */
 function processFile(name: ProcessName): string {

@@ -5,24 +5,17 @@ import { PROFILES } from '../engine/chains/profiles.ts'
 import { discoverMarket } from '../engine/discovery.ts'
 import { backoffDelay } from '../std/backoff.ts'
 import { messageOf } from '../std/errors.ts'
-import { type FromChild, HEARTBEAT_MS } from '../supervisor/protocol.ts'
 import { executorCode, marketReaderCode, PortSet, processEnvironment } from './environment.ts'
+import { pieceOfInfrastructure } from './piece.ts'
 import { files } from './run-plan.ts'
 
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
-const send = (message: FromChild) => process.connected && process.send?.(message)
 let state = 'asking the chain for its pools'
 const RETRY = { firstMs: 500, mostMs: 15_000 }
 const AGAIN_MS = 6 * 3_600_000
 
-const beat = () => send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id: 'discovery', ready: state === 'ready', ...(state === 'ready' ? {} : { reason: state }) }] })
-setInterval(beat, HEARTBEAT_MS)
-const stop = () => process.exit(0)
-process.on('message', (message: { type: string }) => message.type === 'stop' && stop())
-process.on('SIGTERM', stop)
-process.on('SIGINT', () => undefined)
-process.on('disconnect', stop)
+const { beat } = pieceOfInfrastructure('discovery', { missing: () => (state === 'ready' ? undefined : state), stop: () => process.exit(0) })
 
 /** Writes the market down. Replicas learn of new pools by themselves; a later reading saves those that start later the way. */
 async function discover(onProgress: (text: string) => void): Promise<void> {

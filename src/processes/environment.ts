@@ -98,6 +98,7 @@ export class PortSet {
   readonly #closers: (() => void | Promise<void>)[] = []
   readonly #signal: AbortSignal
   #replica: MarketReplica | undefined
+  #bus: Bus | undefined
   #patienceMs = PATIENCE_MS
   /** What keeps a port from being ready, by port. */
   readonly waiting = new Map<PortName, string>()
@@ -119,6 +120,16 @@ export class PortSet {
   /** How long this process leaves a new block to others, in ms: 0 where trades wait for it. */
   set patienceMs(value: number) {
     this.#patienceMs = value
+  }
+
+  /** Something we stand on is back. The ledger's pool connects when it is used; the chain's client looks by itself, often. */
+  reconnect(to: string): void {
+    if (to === 'hub' && this.#bus instanceof HubBus) this.#bus.reconnect()
+  }
+
+  /** Loses the bus for a while, for trying out healing. */
+  disconnect(ms: number): void {
+    if (this.#bus instanceof HubBus) this.#bus.interrupt(ms)
   }
 
   /** Brings a replica that a spare has held for a while up to this moment. */
@@ -146,6 +157,7 @@ export class PortSet {
       }
       case 'bus': {
         const bus = openBus(plan)
+        this.#bus = bus
         this.#closers.push(() => bus.close())
         return bus
       }

@@ -1,199 +1,286 @@
-/** The keeper's process: binds the ports, starts what the plan says, keeps it running, takes orders on the control socket. */
-import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
-import type { ControlAnswer, ControlRequest } from '../adapters/fleet/control.ts'
-import { prepareEmbeddedPostgres } from '../adapters/ledger/embedded.ts'
-import { PostgresLedger } from '../adapters/ledger/postgres.ts'
-import { HEALING } from '../fleet/healing.ts'
-import type { CellPlan } from '../fleet/profiles.ts'
+/**
+ * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts processes and hands the
+ * listening sockets on; all that decides is in the brain, which it starts again if it dies or hangs. The watcher holds the same
+ * sockets and does nothing else: keeper and watcher start each other again.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import net, { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { HEARTBEAT_DEADLINE_MS } from '../fleet/heartbeat.ts'
+import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/protocol.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
-import { Supervisor, type SupervisorEvent, type UnitPlan } from '../supervisor/supervisor.ts'
-import { childEnvironment, processCommand, signerEnvironment } from './command.ts'
-import { ledgerUrl } from './environment.ts'
+import { processCommand } from './command.ts'
 import { files, readPlan, socketPath } from './run-plan.ts'
-import { SERVICE_NEEDS } from './services.gen.ts'
 
-export type KeeperMessage = SupervisorEvent | { type: 'failed'; error: ReturnType<typeof toErrorReport> } | { type: 'stopped' }
+export type KeeperMessage = { type: 'bound' } | { type: 'failed'; error: ReturnType<typeof toErrorReport> }
+
+interface BoundSocket {
+  fd(): number
+  close(): void
+}
+type PeerMessage = { type: 'beat' } | { type: 'end' }
 
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
 const paths = files(dataFolder)
-const listeners = new Set<Socket>()
-const STOP_MS = 9_000
+const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
+/** Inherited by a second or later keeper, and by each watcher; bound by the first keeper. */
+const inherited = process.env.KINTSUGI_INHERITED === '1'
+const BEAT_MS = 500
+/** A brain that outlived the last keeper calls again; only one that does not is started. */
+const BRAIN_PATIENCE_MS = 400
 
-function tell(message: KeeperMessage): void {
-  if (process.connected) process.send?.(message)
-  if (message.type === 'incident') recordIncident(message)
-  const line = `${JSON.stringify(message)}\n`
-  for (const socket of listeners) socket.write(line)
+const services = Object.keys(plan.ports)
+let keyFd = process.env.KINTSUGI_KEY_FD === undefined ? undefined : Number(process.env.KINTSUGI_KEY_FD)
+let fds: number[] = []
+let ending = false
+
+/** Our own environment, less what is meant for us alone. */
+const environment = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => {
+  const { KINTSUGI_ROLE: _, KINTSUGI_INHERITED: __, KINTSUGI_KEY_FD: ___, NODE_CHANNEL_FD: ____, ...env } = process.env
+  return { ...env, ...extra }
 }
 
-/** One connection for the little that the keeper writes: the schema, and incidents. */
-let ledger: PostgresLedger | undefined
-const openLedger = () => (ledger ??= new PostgresLedger({ connectionString: ledgerUrl(plan), poolSize: 1, batchSize: 100 }))
-
-function recordIncident(incident: Extract<SupervisorEvent, { type: 'incident' }>): void {
-  // An incident of the database itself cannot be written to it; the log has it.
-  console.log(JSON.stringify({ time: incident.at, level: 40, ...incident }))
-  ledger?.recordIncident({ service: incident.unit, kind: incident.kind, detail: incident.detail, at: incident.at }).catch(() => undefined)
-}
-
-function makeAccounts(): void {
-  const { command, args } = processCommand('signer')
-  const result = spawnSync(command, [...args, '--accounts'], {
-    env: { ...signerEnvironment(dataFolder), ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '3' }) },
-    stdio: ['ignore', 'pipe', 'pipe', ...(keyFd === undefined ? [] : [keyFd])],
-    encoding: 'utf8',
-    timeout: 20_000,
-  })
-  if (result.status !== 0)
-    throw new KintsugiError('key-invalid', (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string, {
-      hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder',
-    })
-  writeFileSync(paths.accounts, result.stdout, { mode: 0o644 })
-}
-
-const keyFd = process.env.KINTSUGI_KEY_FD === undefined ? undefined : Number(process.env.KINTSUGI_KEY_FD)
-const env = childEnvironment({ KINTSUGI_DATA: dataFolder })
-delete env.KINTSUGI_KEY_FD
-
-function units(): UnitPlan[] {
-  const result: UnitPlan[] = []
-  const infrastructure = { kind: 'infrastructure' as const, services: [], fromSpare: false, onNewChain: false, stopSignal: 'SIGTERM' as const }
-  if (!plan.external.database) {
-    const postgres = prepareEmbeddedPostgres({ dataFolder, port: plan.databasePort })
-    result.push({
-      ...infrastructure,
-      id: 'database',
-      title: 'Embedded PostgreSQL',
-      command: postgres.command,
-      args: postgres.args,
-      env: postgres.env,
-      uid: postgres.uid,
-      gid: postgres.gid,
-      port: plan.databasePort,
-      after: [],
-      stopSignal: 'SIGINT',
-      probe: async () => {
-        const probe = openLedger()
-        await probe.ping()
-        await probe.migrate()
-      },
-    })
-  }
-  if (!plan.external.redis) result.push({ ...infrastructure, id: 'hub', title: 'Message hub', ...processCommand('hub'), env, port: null, after: [] })
-  if (plan.mode === 'local')
-    result.push({ ...infrastructure, id: 'localnet', title: 'Local market', ...processCommand('localnet'), env, port: plan.chainPort, after: ['database'] })
-  else result.push({ ...infrastructure, id: 'discovery', title: 'Market discovery', ...processCommand('discovery'), env, port: null, after: [] })
-  return [...result, ...plan.cells.map((cell) => cellUnit(cell))]
-}
-
-function cellUnit(cell: CellPlan): UnitPlan {
-  const needs = cell.services.flatMap((id) => SERVICE_NEEDS[id] ?? [])
-  const signs = needs.includes('signer')
-  return {
-    id: cell.id,
-    kind: 'cell',
-    title: cell.id,
-    ...processCommand('cell'),
-    env,
-    services: cell.services,
-    port: null,
-    after: ['database', 'hub'],
-    stopSignal: 'SIGTERM',
-    onNewChain: needs.includes('market') || needs.includes('chain'),
-    // The cell that signs hands on the key's descriptor, which no spare may hold.
-    fromSpare: !(signs && keyFd !== undefined),
-    ...(signs && keyFd !== undefined ? { extraFd: { fd: keyFd, variable: 'KINTSUGI_KEY_FD' } } : {}),
-  }
-}
-
-async function main(): Promise<void> {
-  mkdirSync(paths.logs, { recursive: true, mode: 0o700 })
-  if (plan.external.database) await openLedger().migrate()
-  const signing = plan.mode === 'local'
-  if (signing) makeAccounts()
-  const supervisor = new Supervisor({
-    plan: { profile: plan.profile, mode: plan.mode, startedAt: plan.startedAt, ports: plan.ports, bindHost: plan.settings.bindHost },
-    units: units(),
-    spare: { ...processCommand('cell'), env },
-    spares: plan.isolation === 'process' ? 2 : 1,
-    logFolder: paths.logs,
-    healing: { ...HEALING, autoRestart: plan.settings.autoRestart },
-    pollMs: plan.settings.healthCheckIntervalMs,
-    now: Date.now,
-    random: Math.random,
-    onEvent: tell,
-  })
-  supervisor.bind([
-    ...(plan.external.database ? [] : [{ port: plan.databasePort, name: 'embedded PostgreSQL' }]),
-    // A chain that outlived its keeper is taken up again.
-    ...(plan.mode !== 'local' || existsSync(paths.chainPid) ? [] : [{ port: plan.chainPort, name: 'embedded chain' }]),
-  ])
-  const control = socketPath(dataFolder, 'control')
-  if (process.platform !== 'win32') rmSync(control, { force: true })
-  let stopping: Promise<void> | undefined
-  const stop = () => {
-    stopping ??= (async () => {
-      await supervisor.stop(STOP_MS)
-      await ledger?.close().catch(() => undefined)
-      tell({ type: 'stopped' })
-      if (process.platform !== 'win32') rmSync(control, { force: true })
-      rmSync(paths.plan, { force: true })
-      // Let the last words leave before the process does.
-      setTimeout(() => process.exit(0), 20)
-    })()
-    return stopping
-  }
-  const answer = async (request: ControlRequest, socket: Socket): Promise<unknown> => {
-    switch (request.op) {
-      case 'status':
-        return supervisor.status()
-      case 'restart':
-        return supervisor.restart(request.service)
-      case 'down':
-        void stop()
-        return { stopping: true, pid: process.pid }
-      case 'events':
-        listeners.add(socket)
-        return { listening: true }
-      default:
-        throw new KintsugiError('bad-request', `unknown request ${JSON.stringify(request)}`)
+/** Throws `port-taken`, naming all that are not free. */
+function bind(): void {
+  const BoundSocket = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
+  const taken: string[] = []
+  const bound: BoundSocket[] = []
+  const attempt = (host: string, port: number, name: string): BoundSocket | undefined => {
+    try {
+      return new BoundSocket({ host, port })
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+      taken.push(`${port} (${name})${code === 'EACCES' ? ', which this user may not open' : ''}`)
+      return undefined
     }
   }
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => listeners.delete(socket))
-    createInterface({ input: socket })
-      .on('error', () => undefined)
-      .on('line', (line) => {
-        const reply = (value: ControlAnswer) => socket.writable && socket.write(`${JSON.stringify(value)}\n`)
-        Promise.resolve()
-          .then(() => answer(JSON.parse(line) as ControlRequest, socket))
-          .then(
-            (result) => reply({ ok: true, result }),
-            (error) => reply({ ok: false, error: toErrorReport(error) }),
-          )
-      })
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(control, resolve)
-  })
-  if (process.platform !== 'win32') chmodSync(control, 0o600)
-  process.on('SIGTERM', () => void stop())
-  process.on('SIGINT', () => undefined)
-  process.on('message', (message: { type: string }) => message.type === 'stop' && void stop())
-  // Started in the foreground, the fleet ends with whoever started it.
-  process.on('disconnect', () => process.env.KINTSUGI_DETACHED || void stop())
-  supervisor.start()
+  for (const service of services) {
+    const socket = attempt(plan.settings.bindHost, plan.ports[service] as number, service)
+    if (socket) bound.push(socket)
+  }
+  // Others will bind these: it is said now if they cannot.
+  if (!plan.external.database) attempt('127.0.0.1', plan.databasePort, 'embedded PostgreSQL')?.close()
+  // A chain that outlived an earlier fleet is taken up again.
+  if (plan.mode === 'local' && !existsSync(paths.chainPid)) attempt('127.0.0.1', plan.chainPort, 'embedded chain')?.close()
+  if (taken.length > 0) {
+    throw new KintsugiError('port-taken', `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`, {
+      hint: 'stop what uses them (`ss -ltnp` tells), or move the whole fleet with --port-offset 1000',
+    })
+  }
+  fds = bound.map((socket) => socket.fd())
+  held.push(...bound)
+}
+/** Kept so that nothing closes them. */
+const held: BoundSocket[] = []
+
+function openLog(name: string): number {
+  return openSync(join(paths.logs, `${name}.log`), 'a', 0o600)
 }
 
-main().catch((error) => {
+// Keeper and watcher: each holds the other's channel, and starts the other when it closes.
+
+let peer: { send(message: PeerMessage): void; pid: number } | undefined
+let peerBeat = Date.now()
+
+function startPeer(): void {
+  const log = openLog('keeper')
+  const { command, args } = processCommand('keeper')
+  const env = environment({
+    KINTSUGI_ROLE: role === 'keeper' ? 'watcher' : 'keeper',
+    KINTSUGI_INHERITED: '1',
+    ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + fds.length) }),
+  })
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])] })
+  closeSync(log)
+  peerBeat = Date.now() + 5_000
+  peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
+  child.on('message', hearPeer)
+  child.on('error', () => undefined)
+  child.on('exit', () => {
+    if (!ending) startPeer()
+  })
+}
+
+function hearPeer(message: PeerMessage): void {
+  peerBeat = Math.max(peerBeat, Date.now())
+  if (message.type === 'end') process.exit(0)
+}
+
+function meetPeer(): void {
+  if (inherited && process.send) {
+    const parent = process.ppid
+    peer = { send: (message) => process.connected && process.send?.(message), pid: parent }
+    process.on('message', hearPeer)
+    process.on('disconnect', () => {
+      if (!ending) startPeer()
+    })
+  } else startPeer()
+  let last = Date.now()
+  setInterval(() => {
+    const now = Date.now()
+    const lagMs = Math.max(0, now - last - BEAT_MS)
+    last = now
+    peer?.send({ type: 'beat' })
+    if (peer && now - peerBeat > HEARTBEAT_DEADLINE_MS + lagMs) {
+      peerBeat = now
+      note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs and is ended`)
+      signal(peer.pid, 'SIGKILL')
+    }
+  }, BEAT_MS)
+}
+
+function note(message: string): void {
+  console.log(JSON.stringify({ time: Date.now(), level: 40, process: role, pid: process.pid, msg: message }))
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // Gone already.
+  }
+}
+
+// The keeper alone.
+
+const children = new Map<string, ChildProcess>()
+/** Ends that no brain has heard of yet. */
+let unheard: FromKeeper[] = []
+let brain: Socket | undefined
+let brainProcess: ChildProcess | undefined
+let brainBeat = Date.now()
+
+function tell(message: FromKeeper): void {
+  if (brain?.writable) brain.write(`${JSON.stringify(message)}\n`)
+  else if (message.type === 'exited') unheard.push(message)
+}
+
+function startBrain(): void {
+  const log = openLog('brain')
+  const { command, args } = processCommand('brain')
+  const child = spawn(command, args, { env: environment({ KINTSUGI_KEY_HELD: keyFd === undefined ? '' : '1' }), stdio: ['ignore', log, log] })
+  closeSync(log)
+  brainProcess = child
+  brainBeat = Date.now() + 10_000
+  child.on('error', (error) => note(`the brain could not be started: ${error.message}`))
+  child.on('exit', (code, by) => {
+    if (brainProcess !== child || ending) return
+    brainProcess = undefined
+    // An earlier one lives on: this one was one too many.
+    if (brain?.writable) return
+    note(`the brain ended (${by ?? `code ${code}`}) and is started again`)
+    setTimeout(startBrain, Date.now() - startedAt < 1_000 ? 500 : 0)
+  })
+  const startedAt = Date.now()
+}
+
+function start({ process: name, command, args, env, uid, gid, log: logName, sockets, key }: ToKeeper & { op: 'spawn' }): void {
+  const log = openLog(logName)
+  const handed = sockets ? fds : []
+  const withKey = key && keyFd !== undefined
+  const child = spawn(command, [...args], {
+    env: { ...(env ?? environment()), KINTSUGI_PROCESS: name, ...(withKey ? { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + handed.length) } : {}) },
+    stdio: ['ignore', log, log, 'ignore', ...handed, ...(withKey ? [keyFd as number] : [])],
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  })
+  closeSync(log)
+  child.on('error', (error) => {
+    note(`${name} could not be started: ${error.message}`)
+    if (child.pid === undefined) tell({ type: 'exited', process: name, code: 127, signal: null })
+  })
+  if (child.pid === undefined) return
+  children.set(name, child)
+  tell({ type: 'spawned', process: name, pid: child.pid })
+  child.on('exit', (code, by) => {
+    children.delete(name)
+    tell({ type: 'exited', process: name, code, signal: by })
+  })
+}
+
+function serveBrain(): void {
+  const path = socketPath(dataFolder, 'keeper')
+  if (process.platform !== 'win32') rmSync(path, { force: true })
+  const server = createServer((socket) => {
+    socket.setEncoding('utf8')
+    socket.on('error', () => socket.destroy())
+    if (brain?.writable) {
+      socket.end(`${JSON.stringify({ type: 'superfluous' } satisfies FromKeeper)}\n`)
+      return
+    }
+    brain = socket
+    brainBeat = Date.now()
+    tell({ type: 'children', children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })) })
+    const late = unheard
+    unheard = []
+    for (const message of late) tell(message)
+    socket.on('close', () => {
+      if (brain !== socket) return
+      brain = undefined
+      // One that is not our child tells of its end by hanging up.
+      if (brainProcess === undefined) setTimeout(() => brain || ending || brainProcess || startBrain(), 20)
+    })
+    socket.on(
+      'data',
+      jsonLines<ToKeeper>((message) => {
+        brainBeat = Date.now()
+        if (message.op === 'spawn') start(message)
+        else if (message.op === 'end') end()
+      }) as unknown as (chunk: Buffer) => void,
+    )
+  })
+  server.listen(path)
+  let last = Date.now()
+  setInterval(() => {
+    const now = Date.now()
+    const lagMs = Math.max(0, now - last - BEAT_MS)
+    last = now
+    if (!brainProcess?.pid || now - brainBeat <= HEARTBEAT_DEADLINE_MS + lagMs) return
+    brainBeat = now + 10_000
+    note('the brain hangs and is ended')
+    signal(brainProcess.pid, 'SIGKILL')
+  }, BEAT_MS)
+}
+
+function end(): void {
+  ending = true
+  peer?.send({ type: 'end' })
+  if (process.platform !== 'win32') rmSync(socketPath(dataFolder, 'keeper'), { force: true })
+  setTimeout(() => process.exit(0), 30)
+}
+
+function main(): void {
+  process.on('SIGINT', () => undefined)
+  process.on('SIGHUP', () => undefined)
+  if (inherited) {
+    fds = services.map((_, index) => FIRST_SOCKET_FD + index)
+    if (keyFd !== undefined) keyFd = FIRST_SOCKET_FD + fds.length
+  } else bind()
+  if (role === 'watcher') {
+    process.on('SIGTERM', () => undefined)
+    meetPeer()
+    return
+  }
+  serveBrain()
+  process.on('SIGTERM', () => brainProcess?.kill('SIGTERM'))
+  if (inherited) {
+    note('this keeper took over from one that ended')
+    setTimeout(() => brain || startBrain(), BRAIN_PATIENCE_MS)
+  } else {
+    startBrain()
+    process.send?.({ type: 'bound' } satisfies KeeperMessage)
+  }
+  if (!inherited && process.send) process.disconnect()
+  meetPeer()
+}
+
+try {
+  main()
+} catch (error) {
   console.error(messageOf(error))
-  tell({ type: 'failed', error: toErrorReport(error) })
-  if (existsSync(paths.plan) && JSON.parse(readFileSync(paths.plan, 'utf8')).startedAt === plan.startedAt) rmSync(paths.plan, { force: true })
-  setTimeout(() => process.exit(1), 50)
-})
+  process.send?.({ type: 'failed', error: toErrorReport(error) } satisfies KeeperMessage, () => process.exit(1))
+  if (!process.connected) process.exit(1)
+}

@@ -14,13 +14,12 @@ import type { Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
-import { type FromChild, HEARTBEAT_MS } from '../supervisor/protocol.ts'
 import { openLedger, PortSet, processEnvironment } from './environment.ts'
+import { pieceOfInfrastructure } from './piece.ts'
 import { files } from './run-plan.ts'
 
 const environment = processEnvironment('localnet')
 const { plan, log } = environment
-const send = (message: FromChild) => process.connected && process.send?.(message)
 const url = `http://127.0.0.1:${plan.chainPort}`
 const paths = files(plan.dataFolder)
 /** Numbers left free between two chains, so that one block number never means two blocks. */
@@ -31,6 +30,7 @@ let crowd: Crowd | undefined
 let ports: PortSet | undefined
 let stopping = false
 let state = 'starting'
+let genesis: Hex | null = null
 
 interface BuiltRecord {
   manifest: MarketManifest
@@ -128,7 +128,8 @@ function killLeftover(): void {
 
 async function run(): Promise<void> {
   const built = (await adopt()) ?? (await startChain())
-  send({ type: 'chain', pid: anvilPid ?? null, genesis: built.manifest.genesis })
+  genesis = built.manifest.genesis
+  sayChain()
   ports = new PortSet(environment, new AbortController().signal)
   // The competitors here look at a block this long after it came: on machines of their own they would not keep ours busy meanwhile.
   ports.patienceMs = REACTION_MS
@@ -153,14 +154,11 @@ async function run(): Promise<void> {
 function chainLost(reason: string): void {
   log.error({}, reason)
   state = reason
-  send({ type: 'chain', pid: null, genesis: null })
-  send({ type: 'failed', message: reason })
+  anvilPid = undefined
+  sayChain()
+  piece.send({ type: 'failed', service: 'localnet', message: reason })
   setTimeout(() => process.exit(1), 10)
 }
-
-const beat = () => send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id: 'localnet', ready: state === 'ready', ...(state === 'ready' ? {} : { reason: state }) }] })
-setInterval(beat, HEARTBEAT_MS)
-setInterval(() => state !== 'ready' || beat(), 200).unref()
 
 const stop = () => {
   if (stopping) return
@@ -176,12 +174,10 @@ const stop = () => {
   rmSync(paths.chainPid, { force: true })
   process.exit(0)
 }
-process.on('message', (message: { type: string }) => message.type === 'stop' && stop())
-process.on('SIGTERM', stop)
-process.on('SIGINT', () => undefined)
-process.on('disconnect', stop)
-run().then(beat, (error) => {
+const sayChain = () => piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
+const piece = pieceOfInfrastructure('localnet', { missing: () => (state === 'ready' ? undefined : state), onConnect: () => genesis && sayChain(), stop })
+run().then(piece.beat, (error) => {
   log.error({ error: messageOf(error) }, 'the local chain could not be set up')
-  send({ type: 'failed', message: messageOf(error) })
+  piece.send({ type: 'failed', service: 'localnet', message: messageOf(error) })
   setTimeout(() => process.exit(1), 10)
 })

@@ -18,6 +18,8 @@ export interface RunPlan {
   /** The profile's name; `local` for the embedded chain. */
   readonly chain: string
   readonly startedAt: number
+  /** The command line that runs it in the foreground: the fleet ends with it. */
+  readonly owner?: { readonly pid: number; readonly startTime: string | null }
   /** Rises with each start on this data folder. */
   readonly lease: number
   readonly cells: readonly CellPlan[]
@@ -47,10 +49,12 @@ export const files = (dataFolder: string) => ({
   signerJournal: join(dataFolder, 'signer.journal'),
   accounts: join(dataFolder, 'accounts.json'),
   lease: join(dataFolder, 'lease'),
+  fleet: join(dataFolder, 'fleet.json'),
+  calls: join(dataFolder, 'calls'),
 })
 
 /** Socket paths are limited to about 100 bytes: under a deep folder they stand in the temporary folder, named by its hash. */
-export function socketPath(dataFolder: string, name: 'control' | 'hub'): string {
+export function socketPath(dataFolder: string, name: 'control' | 'hub' | 'keeper' | 'brain'): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\kintsugi-${createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)}-${name}`
   const near = join(dataFolder, `${name}.sock`)
   if (Buffer.byteLength(near) < 100) return near

@@ -1,27 +1,93 @@
-/** What the supervisor and its processes say to each other over the inherited channel. */
+/** What the brain and the fleet's processes say to each other, as lines of JSON over the brain's socket. */
+import type { ServiceHealth } from '../fleet/state.ts'
 
-/** The first descriptor of a handed-over listening socket in a child: after stdin, stdout, stderr and the channel. */
+/** The first descriptor of a handed-over listening socket in a child: after stdin, stdout, stderr and the channel of keeper and watcher. */
 export const FIRST_SOCKET_FD = 4
 
+export interface Opening {
+  readonly id: string
+  /** The held socket; null where the process binds the service's port itself. */
+  readonly fd: number | null
+  /** A port of its own, for instances beyond the first. */
+  readonly port?: number
+}
+
 export type ToChild =
-  | { type: 'host'; cell: string; services: { id: string; fd: number }[] }
+  /** `hold`: what only one process may do waits for `begin`. */
+  | { type: 'host'; unit: string; services: Opening[]; hold: boolean }
+  | { type: 'begin' }
+  /** Lets go of some services and keeps the others. */
+  | { type: 'release'; services: string[] }
   /** Answers 503 on the ports of services that are set aside. */
-  | { type: 'stand-in'; services: { id: string; fd: number }[]; reason: string }
+  | { type: 'stand-in'; services: Opening[]; reason: string }
+  /** Something it stands on is back: connect now. */
+  | { type: 'reconnect'; to: string }
+  /** Collects its garbage and says what is left. */
+  | { type: 'collect' }
+  /** For trying out healing, where the fleet allows it. */
+  | { type: 'chaos'; harm: Harm }
   | { type: 'stop' }
 
-export interface ServiceHealth {
-  readonly id: string
-  readonly ready: boolean
-  readonly reason?: string
+/** What a process can be made to suffer from within. */
+export type Harm = { kind: 'leak'; bytesPerSecond: number; seconds: number } | { kind: 'slow'; ms: number; seconds: number } | { kind: 'hang'; ms: number } | { kind: 'disconnect'; seconds: number }
+
+/** How a process fares. Bytes, ms, and counts since its start. */
+export interface Vitals {
+  readonly rss: number
+  readonly heapUsed: number
+  /** The longest delay of the event loop since the last beat. */
+  readonly loopDelayMs: number
+  readonly cpuMs: number
+  readonly services: Readonly<Record<string, ServiceVitals>>
+}
+
+export interface ServiceVitals {
+  readonly calls: number
+  readonly errors: number
+  readonly durationMs: number
+  readonly running: number
 }
 
 export type FromChild =
+  | { type: 'hello'; process: string; pid: number }
   /** The code is loaded: it can host at once. */
   | { type: 'loaded' }
-  | { type: 'heartbeat'; loopDelayMs: number; services: ServiceHealth[] }
+  | { type: 'heartbeat'; services: ServiceHealth[]; vitals?: Vitals }
+  /** What only one process may do has ended here. */
+  | { type: 'released' }
   | { type: 'chain'; pid: number | null; genesis: string | null }
-  | { type: 'failed'; message: string }
+  | { type: 'collected'; heapUsed: number[] }
+  /** A service could not start, or broke down. */
+  | { type: 'failed'; service: string; message: string }
 
-export const HEARTBEAT_MS = 1_000
-/** A process that has not been heard of for this long, beyond the supervisor's own lag, hangs. */
-export const HEARTBEAT_DEADLINE_MS = 3_000
+/** What the brain asks of the keeper. */
+export type ToKeeper =
+  | { op: 'beat' }
+  | { op: 'spawn'; process: string; command: string; args: readonly string[]; env?: NodeJS.ProcessEnv; uid?: number | undefined; gid?: number | undefined; log: string; sockets: boolean; key: boolean }
+  /** Everything is stopped: end, and the watcher with you. */
+  | { op: 'end' }
+
+export type FromKeeper =
+  | { type: 'children'; children: { process: string; pid: number }[] }
+  | { type: 'spawned'; process: string; pid: number }
+  | { type: 'exited'; process: string; code: number | null; signal: NodeJS.Signals | null }
+  /** Another brain is here already. */
+  | { type: 'superfluous' }
+
+/** A reader of lines of JSON. What is no JSON is dropped. */
+export function jsonLines<T>(onMessage: (message: T) => void): (chunk: string) => void {
+  let rest = ''
+  return (chunk) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() as string
+    for (const line of lines) {
+      let message: T
+      try {
+        message = JSON.parse(line) as T
+      } catch {
+        continue
+      }
+      onMessage(message)
+    }
+  }
+}

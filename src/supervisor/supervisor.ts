@@ -1,477 +1,610 @@
-/** The supervisor: holds the sockets, owns the processes, and does what the healing reducer says. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { openSync, closeSync, mkdirSync } from 'node:fs'
-import net from 'node:net'
-import { join } from 'node:path'
+/** The supervisor: hears what happens, asks the healing reducer what is to be done, and does it. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
 import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
-import { type HealingPolicy, initialUnit, nextUnit, type UnitEffect, type UnitEvent, type UnitState } from '../fleet/healing.ts'
-import type { FleetStatus, ServiceState, ServiceStatus } from '../ports/fleet.ts'
+import { nextFleet } from '../fleet/healing.ts'
+import { isOverdue } from '../fleet/heartbeat.ts'
+import { type FleetEffect, type FleetEvent, type FleetState, type HealingPolicy, initialFleet, isRunning, processesOf, type Unit, type UnitSpec } from '../fleet/state.ts'
+import type { FleetStatus, Incident, ServiceState, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { FIRST_SOCKET_FD, type FromChild, HEARTBEAT_DEADLINE_MS, type ServiceHealth, type ToChild } from './protocol.ts'
-
-/** A listening address that outlives the processes that answer on it. */
-interface BoundSocket {
-  fd(): number
-  close(): void
-}
+import { isStopped } from './alive.ts'
+import { readCallRecord } from './call-record.ts'
+import type { Driver, DriverEvents } from './driver.ts'
+import { FIRST_SOCKET_FD, type FromChild, type Harm, jsonLines, type Opening, type ToChild, type Vitals } from './protocol.ts'
 
 export interface UnitPlan {
-  readonly id: string
-  readonly kind: 'infrastructure' | 'cell'
+  readonly spec: UnitSpec
   readonly title: string
-  readonly command: string
-  readonly args: readonly string[]
-  readonly env: NodeJS.ProcessEnv
-  readonly uid?: number | undefined
-  readonly gid?: number | undefined
-  /** Services it hosts; empty for infrastructure. */
-  readonly services: readonly string[]
   readonly port: number | null
-  /** Whether a warm spare may take its place. */
-  readonly fromSpare: boolean
-  /** Units that must be up before it starts. */
-  readonly after: readonly string[]
-  /** Started again, on purpose, when the embedded chain was replaced. */
-  readonly onNewChain: boolean
   /** How one knows that it is up, where it does not say so itself. */
   readonly probe?: () => Promise<void>
-  readonly stopSignal: NodeJS.Signals
-  /** A descriptor handed on unread, at this position in the child. */
-  readonly extraFd?: { readonly fd: number; readonly variable: string }
 }
 
 export interface SupervisorOptions {
-  readonly plan: { readonly profile: string; readonly mode: string; readonly startedAt: number; readonly ports: Readonly<Record<string, number>>; readonly bindHost: string }
+  readonly plan: {
+    readonly profile: string
+    readonly mode: string
+    readonly startedAt: number
+    readonly ports: Readonly<Record<string, number>>
+    readonly bindHost: string
+    /** Whether processes take over held sockets, or bind ports themselves. */
+    readonly heldSockets: boolean
+    /** The first port for instances beyond the first. */
+    readonly instancePorts: number
+  }
   readonly units: readonly UnitPlan[]
-  readonly spare: Pick<UnitPlan, 'command' | 'args' | 'env'>
-  readonly spares: number
-  readonly logFolder: string
-  readonly healing: HealingPolicy
+  driver(events: DriverEvents): Driver
+  /** Where processes call in. */
+  readonly linkPath: string
+  /** What a brain that dies leaves to the next. */
+  readonly stateFile: string
+  readonly callFolder: string
+  readonly policy: HealingPolicy
   readonly pollMs: number
+  /** ms since 1970, for people. */
   now(): number
-  random(): number
+  /** ms of a clock that all processes of this machine share and that only runs forward. */
+  monotonic(): number
+  readonly seed: number
   onEvent(event: SupervisorEvent): void
+  /** Nobody is left who could start a process. */
+  onLost(): void
 }
 
 export type SupervisorEvent =
   | { type: 'service'; service: ServiceStatus }
-  | { type: 'incident'; unit: string; kind: string; detail: string; at: number }
+  | ({ type: 'incident' } & Incident)
   | { type: 'ready'; afterMs: number; services: number }
   | { type: 'unit-up'; unit: string; title: string; afterMs: number }
+  | { type: 'stopped' }
 
-interface Unit {
-  readonly plan: UnitPlan
-  state: UnitState
-  child: ChildProcess | undefined
-  restarts: number
+interface Known {
+  link: Socket | undefined
+  /** Said before it called in. */
+  waiting: ToChild[]
   lastBeat: number
-  health: Map<string, ServiceHealth>
-  everReady: Set<string>
-  /** The pid of what it looks after, where that is not the child itself (the chain). */
+  beaten: boolean
+  vitals: Vitals | undefined
+  /** The pid of what it looks after, where that is not itself (the chain). */
   inner: number | null
-  stoppedOnPurpose: boolean
-  standIn: ChildProcess | undefined
   /** Polls in a row that a service left unanswered. */
   unanswered: Map<string, number>
 }
 
+interface Remembered {
+  readonly startedAt: number
+  readonly fleet: FleetState
+  readonly processes: unknown
+  readonly genesis: string | null
+  readonly readyMs: number | null
+  readonly inner: Readonly<Record<string, number>>
+}
+
 const TICK_MS = 50
 const POLL_TIMEOUT_MS = 2_000
+const PROBE_MS = 2_000
+const RECENT_INCIDENTS = 200
 
 export class Supervisor {
   readonly #options: SupervisorOptions
-  readonly #units = new Map<string, Unit>()
-  readonly #sockets = new Map<string, BoundSocket>()
-  readonly #socketOrder: string[] = []
-  #spares: { child: ChildProcess; loaded: boolean }[] = []
-  #timer: NodeJS.Timeout | undefined
-  #pollTimer: NodeJS.Timeout | undefined
+  readonly #driver: Driver
+  readonly #plans: Map<string, UnitPlan>
+  readonly #known = new Map<string, Known>()
+  readonly #socketOrder: readonly string[]
+  readonly #lastStatus = new Map<string, string>()
+  readonly #incidents: Incident[] = []
+  readonly #meant = new Set<string>()
+  readonly #up = new Map<string, number>()
+  #fleet: FleetState
+  #server: Server | undefined
+  #timers: NodeJS.Timeout[] = []
   #lastTick = 0
   #readyMs: number | null = null
   #genesis: string | null = null
-  #lastStatus = new Map<string, string>()
   #stopping = false
+  #dirty = false
+  #resuming = true
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    for (const plan of options.units) {
-      this.#units.set(plan.id, {
-        plan,
-        state: initialUnit,
-        child: undefined,
-        restarts: 0,
-        lastBeat: 0,
-        health: new Map(),
-        everReady: new Set(),
-        inner: null,
-        stoppedOnPurpose: false,
-        standIn: undefined,
-        unanswered: new Map(),
-      })
-    }
+    this.#plans = new Map(options.units.map((unit) => [unit.spec.id, unit]))
+    this.#socketOrder = Object.keys(options.plan.ports)
+    this.#fleet = initialFleet(
+      options.units.map((unit) => unit.spec),
+      options.seed,
+    )
+    this.#driver = options.driver({ onExit: (process, detail) => this.#exited(process, detail), onLost: () => options.onLost() })
   }
 
-  /** Binds every port, and looks whether those that others will bind are free. Throws `port-taken` naming all that are not. */
-  bind(wanted: readonly { port: number; name: string }[]): void {
-    const taken: string[] = []
-    const refused = (error: unknown, port: number, name: string) => {
-      const { code } = error as NodeJS.ErrnoException
-      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-      taken.push(`${port} (${name})${code === 'EACCES' ? ', which this user may not open' : ''}`)
-    }
-    const BoundSocket = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
-    for (const service of [...this.#units.values()].flatMap((unit) => unit.plan.services)) {
-      const port = this.#options.plan.ports[service] as number
-      try {
-        this.#sockets.set(service, new BoundSocket({ host: this.#options.plan.bindHost, port }))
-        this.#socketOrder.push(service)
-      } catch (error) {
-        refused(error, port, service)
-      }
-    }
-    for (const { port, name } of wanted) {
-      try {
-        new BoundSocket({ host: '127.0.0.1', port }).close()
-      } catch (error) {
-        refused(error, port, name)
-      }
-    }
-    if (taken.length === 0) return
-    for (const socket of this.#sockets.values()) socket.close()
-    throw new KintsugiError('port-taken', `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`, {
-      hint: 'stop what uses them (`ss -ltnp` tells), or move the whole fleet with --port-offset 1000',
+  /** Starts the fleet, or goes on where an earlier brain left it. */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const server = createServer((socket) => this.#meet(socket))
+      server.once('error', reject)
+      server.listen(this.#options.linkPath, resolve)
+      this.#server = server
     })
-  }
-
-  start(): void {
-    this.#lastTick = this.#options.now()
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
-    this.#pollTimer = setInterval(() => void this.#poll(), this.#options.pollMs)
+    const remembered = this.#remembered()
+    if (remembered) {
+      this.#fleet = remembered.fleet
+      this.#genesis = remembered.genesis
+      this.#readyMs = remembered.readyMs
+      for (const process of processesOf(this.#fleet)) this.#know(process).inner = remembered.inner[process] ?? null
+      for (const process of await this.#driver.resume(remembered.processes)) this.#exited(process, 'ended while nobody watched')
+      for (const { spec, state } of Object.values(this.#fleet.units)) {
+        if (state.status === 'healthy' || state.status === 'degraded') this.#up.set(spec.id, 0)
+        if (isRunning(state)) this.#watchProbe(spec.id, state.process)
+      }
+    }
+    this.#resuming = false
+    this.#lastTick = this.#options.monotonic()
+    this.#timers = [
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => void this.#poll(), this.#options.pollMs),
+      setInterval(() => this.#remember(), TICK_MS),
+    ]
     this.#tick()
   }
 
-  /** The last resort: asks every service on its port. One that beats its heart but has not answered twice is replaced. */
-  async #poll(): Promise<void> {
-    await Promise.all(
-      [...this.#units.values()].flatMap((unit) =>
-        unit.plan.services.map(async (service) => {
-          const child = unit.child
-          if (unit.state.status !== 'running' || !child) return
-          const url = `http://${this.#options.plan.bindHost.includes(':') ? `[${this.#options.plan.bindHost}]` : this.#options.plan.bindHost}:${this.#options.plan.ports[service]}/health`
-          const answered = await fetch(url, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).then(
-            (response) => response.ok,
-            () => false,
-          )
-          if (answered || unit.child !== child) {
-            unit.unanswered.delete(service)
-            return
-          }
-          const times = (unit.unanswered.get(service) ?? 0) + 1
-          unit.unanswered.set(service, times)
-          if (times < 2) return
-          unit.unanswered.delete(service)
-          this.#incident(unit, 'unanswered', `${service} did not answer /health twice`)
-          this.#apply(unit, { type: 'hung' })
-        }),
-      ),
-    )
-  }
-
-  status(): FleetStatus {
-    return {
-      profile: this.#options.plan.profile,
-      mode: this.#options.plan.mode,
-      startedAt: this.#options.plan.startedAt,
-      readyMs: this.#readyMs,
-      services: [...this.#units.values()].flatMap((unit) => this.#statusOf(unit)),
+  #remembered(): Remembered | undefined {
+    try {
+      const remembered = JSON.parse(readFileSync(this.#options.stateFile, 'utf8')) as Remembered
+      return remembered.startedAt === this.#options.plan.startedAt ? remembered : undefined
+    } catch {
+      return undefined
     }
   }
 
-  /** Restarts the process of a service, through a spare where one may take over. Throws `unknown-service`. */
-  restart(service: string): ServiceStatus {
-    const unit = [...this.#units.values()].find(
-      (candidate) => candidate.plan.id === service || candidate.plan.services.includes(service) || (service === 'chain' && candidate.plan.id === 'localnet'),
+  #remember(): void {
+    if (!this.#dirty || this.#resuming) return
+    this.#dirty = false
+    const inner = Object.fromEntries([...this.#known].flatMap(([process, { inner: pid }]) => (pid === null ? [] : [[process, pid]])))
+    const text: Remembered = {
+      startedAt: this.#options.plan.startedAt,
+      fleet: this.#fleet,
+      processes: this.#driver.remember(),
+      genesis: this.#genesis,
+      readyMs: this.#readyMs,
+      inner,
+    }
+    writeFileSync(`${this.#options.stateFile}.new`, JSON.stringify(text), { mode: 0o600 })
+    renameSync(`${this.#options.stateFile}.new`, this.#options.stateFile)
+  }
+
+  // What people and services ask for.
+
+  status(): FleetStatus {
+    const { profile, mode, startedAt } = this.#options.plan
+    return { profile, mode, startedAt, readyMs: this.#readyMs, services: this.#statuses() }
+  }
+
+  /** What has happened so far, for one who listens from now on. */
+  story(): SupervisorEvent[] {
+    const ready: SupervisorEvent[] = this.#readyMs === null ? [] : [{ type: 'ready', afterMs: this.#readyMs, services: this.#statuses().length }]
+    return [...[...this.#up.keys()].flatMap((id) => (this.#plans.has(id) ? this.#unitUp(id) : [])), ...this.#statuses().map((service) => ({ type: 'service' as const, service })), ...ready]
+  }
+
+  #unitUp(id: string): SupervisorEvent {
+    return { type: 'unit-up', unit: id, title: (this.#plans.get(id) as UnitPlan).title, afterMs: this.#up.get(id) ?? 0 }
+  }
+
+  incidents(): readonly Incident[] {
+    return this.#incidents
+  }
+
+  /** How each process fares, by unit. */
+  vitals(): Record<string, Vitals & { process: string; pid: number | null }> {
+    return Object.fromEntries(
+      Object.values(this.#fleet.units).flatMap(({ spec, state }) => {
+        const vitals = 'process' in state ? this.#known.get(state.process)?.vitals : undefined
+        return vitals && 'process' in state ? [[spec.id, { ...vitals, process: state.process, pid: this.#driver.pidOf(state.process) }]] : []
+      }),
     )
-    if (!unit)
-      throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, {
-        hint: `known: ${this.status()
-          .services.map((item) => item.id)
-          .join(', ')}`,
-      })
-    unit.restarts++
-    this.#apply(unit, { type: 'restart' })
-    const statuses = this.#statusOf(unit)
-    return statuses.find((item) => item.id === service) ?? (statuses[0] as ServiceStatus)
+  }
+
+  /** The unit of a service, of a piece of infrastructure or of the chain. Throws `unknown-service`. */
+  unitOf(service: string): Unit {
+    const units = Object.values(this.#fleet.units)
+    const unit = units.find(({ spec }) => spec.id === service) ?? units.find(({ spec }) => spec.services.includes(service)) ?? (service === 'chain' ? this.#fleet.units.localnet : undefined)
+    if (unit) return unit
+    throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, {
+      hint: `known: ${this.#statuses()
+        .map((item) => item.id)
+        .join(', ')}`,
+    })
+  }
+
+  restart(service: string, reason: string): ServiceStatus {
+    this.#apply({ type: 'restart', unit: this.unitOf(service).spec.id, reason })
+    return this.#statusOfService(service)
+  }
+
+  stopService(service: string, reason: string): ServiceStatus {
+    this.#apply({ type: 'stop', unit: this.unitOf(service).spec.id, reason })
+    return this.#statusOfService(service)
+  }
+
+  startService(service: string): ServiceStatus {
+    this.#apply({ type: 'start', unit: this.unitOf(service).spec.id })
+    return this.#statusOfService(service)
+  }
+
+  isolate(service: string, reason: string): ServiceStatus {
+    this.unitOf(service)
+    this.#apply({ type: 'isolate', service, reason })
+    return this.#statusOfService(service)
+  }
+
+  bringHome(service: string): ServiceStatus {
+    this.unitOf(service)
+    this.#apply({ type: 'bring-home', service })
+    return this.#statusOfService(service)
+  }
+
+  scale(service: string, instances: number): ServiceStatus[] {
+    this.unitOf(service)
+    this.#apply({ type: 'scale', service, instances })
+    return this.#statuses().filter(({ id }) => id === service || id.startsWith(`${service}#`))
+  }
+
+  /** Lets a process collect its garbage and tell what is left; the answer comes with its vitals. */
+  collect(unit: string): void {
+    const { state } = this.unitOf(unit)
+    if (isRunning(state)) this.#say(state.process, { type: 'collect' })
+  }
+
+  /** Harm on purpose: it is no failure of the unit's, so no breaker counts it. */
+  harm(service: string, harm: Harm | { kind: 'kill' } | { kind: 'stop' }): number | null {
+    const { state } = this.unitOf(service)
+    if (!isRunning(state)) throw new KintsugiError('not-running', `${service} is ${state.status}`, { retry: 'later' })
+    const pid = service === 'chain' ? (this.#known.get(state.process)?.inner ?? null) : this.#driver.pidOf(state.process)
+    if (pid === null) throw new KintsugiError('not-running', `${service} has no process`, { retry: 'later' })
+    this.#meant.add(state.process)
+    if (harm.kind === 'kill') process.kill(pid, 'SIGKILL')
+    else if (harm.kind === 'stop') process.kill(pid, 'SIGSTOP')
+    else this.#say(state.process, { type: 'chaos', harm })
+    return pid
   }
 
   /** Stops everything: cells first, then what they stand on. Resolves when no process is left. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
-    clearInterval(this.#timer)
-    clearInterval(this.#pollTimer)
-    const deadline = this.#options.now() + deadlineMs
-    for (const spare of this.#spares) spare.child.kill('SIGKILL')
-    const waves = [
-      [...this.#units.values()].filter((unit) => unit.plan.kind === 'cell'),
-      ...['localnet', 'discovery', 'hub', 'database'].map((id) => [...this.#units.values()].filter((unit) => unit.plan.id === id)),
-    ]
+    for (const timer of this.#timers) clearInterval(timer)
+    const deadline = this.#options.monotonic() + deadlineMs
+    for (const process of Object.keys(this.#fleet.spares)) this.#driver.kill(process)
+    for (const { standIn, successor } of Object.values(this.#fleet.units)) for (const process of [standIn, successor?.process]) if (process) this.#driver.kill(process)
+    const units = Object.values(this.#fleet.units)
+    const waves = [units.filter(({ spec }) => spec.kind === 'cell'), ...['localnet', 'discovery', 'hub', 'database'].map((id) => units.filter(({ spec }) => spec.id === id))]
+    const looking = setInterval(() => this.#driver.check(), TICK_MS)
     for (const [index, wave] of waves.entries()) {
-      await Promise.all(wave.map((unit) => this.#end(unit, Math.max(500, (deadline - this.#options.now()) * (index === 0 ? 0.75 : 0.5)))))
+      const grace = Math.max(500, (deadline - this.#options.monotonic()) * (index === 0 ? 0.75 : 0.5))
+      await Promise.all(wave.map(({ spec, state }) => ('process' in state ? this.#end(spec.id, state.process, grace) : undefined)))
     }
-    for (const socket of this.#sockets.values()) socket.close()
+    clearInterval(looking)
+    this.#server?.close()
+    this.#dirty = true
+    this.#remember()
+    this.#driver.end()
+    this.#options.onEvent({ type: 'stopped' })
   }
 
-  async #end(unit: Unit, graceMs: number): Promise<void> {
-    unit.standIn?.kill('SIGKILL')
-    const child = unit.child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-    unit.state = { status: 'stopping', failures: [], quick: 0, restart: false, killAt: Number.POSITIVE_INFINITY }
-    this.#terminate(unit)
-    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+  readonly #ends = new Map<string, () => void>()
+
+  async #end(unit: string, process: string, graceMs: number): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#ends.set(process, resolve))
+    this.#drain(unit, process)
+    const timer = setTimeout(() => this.#driver.kill(process), graceMs)
     await ended
     clearTimeout(timer)
   }
 
+  // What happens.
+
   #tick(): void {
-    const now = this.#options.now()
+    const now = this.#options.monotonic()
     // If we were late ourselves, so may be the heartbeats that wait in our queue.
-    const lag = Math.max(0, now - this.#lastTick - TICK_MS)
+    const lagMs = Math.max(0, now - this.#lastTick - TICK_MS)
     this.#lastTick = now
-    for (const unit of this.#units.values()) {
-      const { state, plan } = unit
-      if (state.status === 'stopped' && !unit.stoppedOnPurpose && state.failures.length === 0 && plan.after.every((id) => this.#isUp(id))) this.#apply(unit, { type: 'start' })
-      else this.#apply(unit, { type: 'tick' })
-      if (unit.state.status === 'running' && !plan.probe && now - unit.lastBeat > HEARTBEAT_DEADLINE_MS + lag) {
-        this.#incident(unit, 'hung', `no heartbeat for ${now - unit.lastBeat} ms`)
-        unit.lastBeat = now
-        this.#apply(unit, { type: 'hung' })
-      }
+    this.#driver.check()
+    this.#apply({ type: 'tick' })
+    for (const process of processesOf(this.#fleet)) {
+      const known = this.#know(process)
+      const silent = now - known.lastBeat
+      if (this.#probeOf(process) || !isOverdue({ lastBeat: known.lastBeat, now, lagMs, first: !known.beaten })) continue
+      known.lastBeat = now
+      const pid = this.#driver.pidOf(process)
+      // One that was stopped from outside does not blame the calls that it was in.
+      if (pid !== null && isStopped(pid)) this.#meant.add(process)
+      this.#apply({ type: 'hung', process, detail: `no heartbeat for ${Math.round(silent)} ms${pid !== null && isStopped(pid) ? ' (it is stopped)' : ''}` })
     }
-    this.#fillSpares()
-    this.#publishChanges()
   }
 
-  #isUp(id: string): boolean {
-    return this.#units.get(id)?.state.status === 'running' || !this.#units.has(id)
+  #probeOf(process: string): boolean {
+    return Object.values(this.#fleet.units).some(({ spec, state }) => 'process' in state && state.process === process && this.#plans.get(spec.id)?.probe !== undefined)
   }
 
-  #apply(unit: Unit, event: UnitEvent): void {
-    const before = unit.state.status
-    const { state, effects } = nextUnit(unit.state, event, this.#options.now(), this.#options.healing, this.#options.random)
-    unit.state = state
-    for (const effect of effects) this.#do(unit, effect)
-    if (before !== unit.state.status) this.#publishChanges()
+  #exited(process: string, detail: string): void {
+    const done = this.#ends.get(process)
+    if (done) done()
+    if (this.#stopping) return
+    const running = readCallRecord(this.#options.callFolder, process)
+    const known = this.#known.get(process)
+    known?.link?.destroy()
+    this.#known.delete(process)
+    // Who is killed from outside did nothing to deserve it; who was hung, or ended by itself, did.
+    const byItself = !/SIGKILL|SIGTERM|SIGINT/.test(detail) || this.#hung.has(process)
+    const suspects = byItself && !this.#meant.has(process) ? [...new Set(running.map((call) => call.service))] : []
+    const calls = running.length > 0 ? `; it was in ${running.map(({ service, tool, count }) => `${service} ${tool}${count > 1 ? ` (${count} calls)` : ''}`).join(', ')}` : ''
+    this.#apply({ type: 'exited', process, detail: `${detail}${calls}`, suspects, meant: this.#meant.delete(process) })
+    this.#hung.delete(process)
+  }
+  readonly #hung = new Set<string>()
+
+  #apply(event: FleetEvent): void {
+    const { state, effects } = nextFleet(this.#fleet, event, this.#options.monotonic(), this.#options.policy)
+    const before = this.#fleet
+    this.#fleet = state
+    if (event.type === 'hung') this.#hung.add(event.process)
+    for (const effect of effects) this.#do(effect)
+    if (state !== before) {
+      this.#dirty = true
+      this.#publish()
+    }
   }
 
-  #do(unit: Unit, effect: UnitEffect): void {
+  #do(effect: FleetEffect): void {
     switch (effect.type) {
       case 'spawn':
-        unit.standIn?.kill('SIGKILL')
-        unit.standIn = undefined
-        this.#spawn(unit)
+        this.#know(effect.process)
+        this.#driver.spawn(effect.process, effect.unit)
+        if (effect.unit !== null) this.#watchProbe(effect.unit, effect.process)
         break
-      case 'terminate':
-        this.#terminate(unit)
+      case 'host':
+        this.#say(effect.process, { type: 'host', unit: effect.unit, services: effect.services.map((id) => this.#opening(id, effect.instance)), hold: effect.hold })
+        break
+      case 'begin':
+        this.#say(effect.process, { type: 'begin' })
+        break
+      case 'drain':
+        this.#drain(Object.values(this.#fleet.units).find(({ state }) => 'process' in state && state.process === effect.process)?.spec.id ?? '', effect.process)
+        break
+      case 'release':
+        this.#say(effect.process, { type: 'release', services: [...effect.services] })
         break
       case 'kill':
-        unit.child?.kill('SIGKILL')
+        this.#driver.kill(effect.process)
         break
-      case 'quarantine':
-        this.#incident(unit, 'quarantined', `it failed ${unit.state.failures.length} times within ${this.#options.healing.windowMs / 1_000} s and is set aside`)
-        this.#standIn(unit)
+      case 'stand-in':
+        this.#say(effect.process, { type: 'stand-in', services: effect.services.map((id) => this.#opening(id)), reason: effect.reason })
+        break
+      case 'reconnect':
+        this.#say(effect.process, { type: 'reconnect', to: effect.to })
+        break
+      case 'incident':
+        this.note({ unit: effect.unit, kind: effect.kind, detail: effect.detail, action: effect.action, at: this.#options.now() })
     }
   }
 
-  #terminate(unit: Unit): void {
-    if (unit.child?.connected) unit.child.send({ type: 'stop' } satisfies ToChild)
-    else unit.child?.kill(unit.plan.stopSignal)
+  #opening(id: string, instance?: number): Opening {
+    const fd = this.#options.plan.heldSockets ? FIRST_SOCKET_FD + this.#socketOrder.indexOf(id) : null
+    if (instance === undefined) return { id, fd }
+    return { id, fd, port: this.#options.plan.instancePorts + this.#socketOrder.indexOf(id) * 8 + (instance - 2) }
   }
 
-  #spawn(unit: Unit): void {
-    const { plan } = unit
-    unit.health = new Map()
-    unit.inner = null
-    unit.lastBeat = this.#options.now()
-    const spare = plan.fromSpare ? this.#takeSpare() : undefined
-    const child = spare ?? this.#launch(plan, plan.id, plan.kind === 'cell' ? this.#socketOrder : [])
-    unit.child = child
-    child.removeAllListeners('message')
-    child.removeAllListeners('exit')
-    child.on('message', (message: FromChild) => this.#receive(unit, child, message))
-    child.on('error', () => undefined)
-    child.on('exit', (code, signal) => {
-      if (unit.child !== child) return
-      unit.child = undefined
-      const detail = signal ? `ended by ${signal}` : `ended with code ${code}`
-      const failed = unit.state.status !== 'stopping'
-      if (failed && !this.#stopping) {
-        unit.restarts++
-        this.#incident(unit, 'exited', detail)
-      }
-      if (!this.#stopping) this.#apply(unit, { type: 'exited', detail })
+  #drain(unit: string, process: string): void {
+    if (this.#plans.get(unit)?.probe) this.#driver.terminate(process, unit)
+    else this.#say(process, { type: 'stop' })
+  }
+
+  /** What was seen and done, for people and for the agent. */
+  note(incident: Incident): void {
+    this.#incidents.push(incident)
+    if (this.#incidents.length > RECENT_INCIDENTS) this.#incidents.shift()
+    this.#options.onEvent({ type: 'incident', ...incident })
+  }
+
+  #know(process: string): Known {
+    let known = this.#known.get(process)
+    if (!known) {
+      known = { link: undefined, waiting: [], lastBeat: this.#options.monotonic(), beaten: false, vitals: undefined, inner: null, unanswered: new Map() }
+      this.#known.set(process, known)
+    }
+    return known
+  }
+
+  #say(process: string, message: ToChild): void {
+    const known = this.#know(process)
+    if (known.link?.writable) known.link.write(`${JSON.stringify(message)}\n`)
+    else known.waiting.push(message)
+  }
+
+  /** A process calls in: a new one, or one that an earlier brain started. */
+  #meet(socket: Socket): void {
+    let name: string | undefined
+    socket.setEncoding('utf8')
+    socket.on('error', () => socket.destroy())
+    socket.on(
+      'data',
+      jsonLines<FromChild>((message) => {
+        if (message.type === 'hello') {
+          name = message.process
+          if (!processesOf(this.#fleet).includes(name) && !this.#resuming) {
+            // Nobody knows it any more: it is not to serve beside its successor.
+            socket.write(`${JSON.stringify({ type: 'stop' } satisfies ToChild)}\n`)
+            return
+          }
+          this.#driver.met(name, message.pid)
+          const known = this.#know(name)
+          known.link = socket
+          known.lastBeat = this.#options.monotonic()
+          const { waiting } = known
+          known.waiting = []
+          for (const each of waiting) this.#say(name, each)
+        } else if (name !== undefined) this.#hear(name, message)
+      }) as unknown as (chunk: Buffer) => void,
+    )
+    socket.on('close', () => {
+      const known = name === undefined ? undefined : this.#known.get(name)
+      if (known?.link !== socket) return
+      known.link = undefined
+      // A process that ends hangs up first: its end is looked for at once.
+      this.#driver.check()
     })
-    if (plan.kind === 'cell') child.send({ type: 'host', cell: plan.id, services: plan.services.map((id) => ({ id, fd: this.#fdOf(id) })) } satisfies ToChild)
-    if (plan.probe) void this.#probe(unit, child, plan.probe)
-    else if (plan.kind === 'cell') this.#apply(unit, { type: 'up' })
   }
 
-  async #probe(unit: Unit, child: ChildProcess, probe: () => Promise<void>): Promise<void> {
-    while (unit.child === child && unit.state.status === 'starting') {
+  #hear(process: string, message: FromChild): void {
+    const known = this.#know(process)
+    known.lastBeat = this.#options.monotonic()
+    known.beaten = true
+    switch (message.type) {
+      case 'heartbeat':
+        if (message.vitals) known.vitals = message.vitals
+        this.#apply({ type: 'health', process, services: message.services })
+        break
+      case 'loaded':
+        this.#apply({ type: 'loaded', process })
+        break
+      case 'released':
+        this.#apply({ type: 'released', process })
+        break
+      case 'failed':
+        this.#apply({ type: 'failed', process, service: message.service, detail: message.message })
+        break
+      case 'chain': {
+        known.inner = message.pid
+        const replaced = message.genesis !== null && this.#genesis !== null && this.#genesis !== message.genesis
+        if (message.genesis !== null) this.#genesis = message.genesis
+        this.#dirty = true
+        // A new chain is a new market: what holds a replica of the old one is started anew, on purpose.
+        if (replaced) this.#apply({ type: 'dependency-replaced', unit: 'localnet' })
+        break
+      }
+      case 'hello':
+      case 'collected':
+        break
+    }
+  }
+
+  /** Asks what cannot say by itself whether it is up; and, once it is, whether it still answers. */
+  #watchProbe(unit: string, process: string): void {
+    const probe = this.#plans.get(unit)?.probe
+    if (!probe) return
+    let failed = 0
+    const current = () => {
+      const state = this.#fleet.units[unit]?.state
+      return state !== undefined && 'process' in state && state.process === process && !this.#stopping
+    }
+    const ask = async () => {
+      let timer: NodeJS.Timeout | undefined
       try {
-        await probe()
-        if (unit.child === child) this.#up(unit)
-        return
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 30))
+        await Promise.race([probe(), new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('no answer')), POLL_TIMEOUT_MS)))])
+        failed = 0
+        if (current()) this.#apply({ type: 'health', process, services: [{ id: unit, ready: true }] })
+      } catch (error) {
+        const state = this.#fleet.units[unit]?.state
+        if (current() && state?.status !== 'starting' && ++failed >= 2) this.#apply({ type: 'hung', process, detail: `it did not answer twice: ${(error as Error).message}` })
       }
+      clearTimeout(timer)
+      if (current()) setTimeout(ask, this.#fleet.units[unit]?.state.status === 'starting' ? 30 : PROBE_MS)
     }
+    setTimeout(ask, 0)
   }
 
-  #up(unit: Unit): void {
-    if (unit.state.status !== 'starting') return
-    this.#apply(unit, { type: 'up' })
-    this.#options.onEvent({ type: 'unit-up', unit: unit.plan.id, title: unit.plan.title, afterMs: this.#options.now() - this.#options.plan.startedAt })
+  /** The last resort: asks every service on its port. One that beats its heart but has not answered twice is replaced. */
+  async #poll(): Promise<void> {
+    const { bindHost, ports } = this.#options.plan
+    const host = bindHost.includes(':') ? `[${bindHost}]` : bindHost
+    await Promise.all(
+      Object.values(this.#fleet.units).flatMap(({ spec, state }) =>
+        spec.services.map(async (service) => {
+          if (!isRunning(state) || spec.instance !== undefined) return
+          const known = this.#know(state.process)
+          const answered = await fetch(`http://${host}:${ports[service]}/health`, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).then(
+            (response) => response.ok,
+            () => false,
+          )
+          const times = answered ? 0 : (known.unanswered.get(service) ?? 0) + 1
+          known.unanswered.set(service, times)
+          if (times >= 2 && this.#known.get(state.process) === known) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
+        }),
+      ),
+    )
   }
 
-  #receive(unit: Unit, child: ChildProcess, message: FromChild): void {
-    if (unit.child !== child) return
-    unit.lastBeat = this.#options.now()
-    if (message.type === 'heartbeat') {
-      for (const health of message.services) {
-        unit.health.set(health.id, health)
-        if (health.ready) unit.everReady.add(health.id)
-      }
-      if (unit.plan.kind === 'infrastructure' && message.services.every((health) => health.ready)) this.#up(unit)
-      this.#publishChanges()
-    } else if (message.type === 'chain') {
-      unit.inner = message.pid
-      const replaced = message.genesis !== null && this.#genesis !== null && this.#genesis !== message.genesis
-      if (message.genesis !== null) this.#genesis = message.genesis
-      if (replaced) this.#replaceChainUsers()
-    } else if (message.type === 'failed') {
-      this.#incident(unit, 'failed', message.message)
+  // What it looks like from outside.
+
+  #statuses(): ServiceStatus[] {
+    return Object.values(this.#fleet.units).flatMap((unit) => this.#statusesOf(unit))
+  }
+
+  #statusOfService(service: string): ServiceStatus {
+    const statuses = this.#statuses()
+    return statuses.find(({ id }) => id === service) ?? (statuses.find(({ cell }) => cell === service) as ServiceStatus)
+  }
+
+  #statusesOf(unit: Unit): ServiceStatus[] {
+    const { spec, state } = unit
+    const process = 'process' in state ? state.process : undefined
+    const pid = process === undefined ? null : this.#driver.pidOf(process)
+    const since = isRunning(state) ? Math.round(this.#options.now() - (this.#options.monotonic() - state.since)) : null
+    const shared = { pid, cell: spec.id, restarts: unit.restarts, since }
+    const describe = (id: string): { status: ServiceState; detail?: string } => {
+      const reason = unit.readiness[id]
+      const unitDetail = 'detail' in state && state.status !== 'degraded' ? state.detail : undefined
+      const detail = unitDetail ?? (reason === null ? undefined : reason)
+      const status: ServiceState = !isRunning(state)
+        ? state.status === 'stopped' && state.wanted
+          ? 'starting'
+          : state.status
+        : reason === null
+          ? 'healthy'
+          : unit.everReady && reason !== undefined && state.status !== 'starting'
+            ? 'degraded'
+            : 'starting'
+      return { status, ...(detail ? { detail } : {}) }
     }
-  }
-
-  /** A new chain is a new market: what holds a replica of the old one is started anew, on purpose. */
-  #replaceChainUsers(): void {
-    // A spare follows the old market: it is of no use any more.
-    for (const spare of this.#spares) spare.child.kill('SIGKILL')
-    for (const unit of this.#units.values()) if (unit.plan.onNewChain) this.#apply(unit, { type: 'restart' })
-  }
-
-  #launch(plan: Pick<UnitPlan, 'command' | 'args' | 'env'> & Partial<UnitPlan>, name: string, sockets: readonly string[]): ChildProcess {
-    mkdirSync(this.#options.logFolder, { recursive: true })
-    const log = openSync(join(this.#options.logFolder, `${name}.log`), 'a', 0o600)
-    const fds = sockets.map((id) => (this.#sockets.get(id) as BoundSocket).fd())
-    const extra = plan.extraFd ? [plan.extraFd.fd] : []
-    const env = plan.extraFd ? { ...plan.env, [plan.extraFd.variable]: String(FIRST_SOCKET_FD + fds.length) } : plan.env
-    const child = spawn(plan.command, [...plan.args], {
-      env,
-      stdio: ['ignore', log, log, plan.probe ? 'ignore' : 'ipc', ...fds, ...extra],
-      ...(plan.uid === undefined ? {} : { uid: plan.uid }),
-      ...(plan.gid === undefined ? {} : { gid: plan.gid }),
-    })
-    closeSync(log)
-    return child
-  }
-
-  #fdOf(service: string): number {
-    return FIRST_SOCKET_FD + this.#socketOrder.indexOf(service)
-  }
-
-  #fillSpares(): void {
-    if (this.#stopping || this.#readyMs === null) return
-    while (this.#spares.length < this.#options.spares) {
-      const child = this.#launch(this.#options.spare, 'spare', this.#socketOrder)
-      const spare = { child, loaded: false }
-      this.#spares.push(spare)
-      child.on('message', (message: FromChild) => {
-        if (message.type === 'loaded') spare.loaded = true
-      })
-      child.on('error', () => undefined)
-      child.on('exit', () => {
-        this.#spares = this.#spares.filter((item) => item !== spare)
-      })
+    if (spec.kind === 'infrastructure') {
+      const plan = this.#plans.get(spec.id) as UnitPlan
+      const own: ServiceStatus = { id: spec.id, kind: 'infrastructure', title: plan.title, category: 'infrastructure', port: plan.port, ...shared, ...describe(spec.id) }
+      if (spec.id !== 'localnet') return [own]
+      const inner = process === undefined ? null : (this.#known.get(process)?.inner ?? null)
+      return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: inner, status: inner === null ? 'starting' : own.status }]
     }
-  }
-
-  #takeSpare(): ChildProcess | undefined {
-    const index = this.#spares.findIndex((spare) => spare.loaded && spare.child.connected)
-    return index < 0 ? undefined : this.#spares.splice(index, 1)[0]?.child
-  }
-
-  #standIn(unit: Unit): void {
-    if (unit.plan.services.length === 0) return
-    const child = this.#takeSpare() ?? this.#launch(this.#options.spare, 'spare', this.#socketOrder)
-    child.removeAllListeners('exit')
-    child.on('error', () => undefined)
-    unit.standIn = child
-    const reason = 'detail' in unit.state ? (unit.state.detail ?? '') : ''
-    child.send({ type: 'stand-in', services: unit.plan.services.map((id) => ({ id, fd: this.#fdOf(id) })), reason } satisfies ToChild)
-  }
-
-  #statusOf(unit: Unit): ServiceStatus[] {
-    const { plan, state } = unit
-    const shared = { pid: unit.child?.pid ?? null, cell: plan.id, restarts: unit.restarts, since: state.status === 'running' || state.status === 'starting' ? state.since : null }
-    const unitDetail = 'detail' in state ? state.detail : undefined
-    if (plan.kind === 'infrastructure') {
-      const health = unit.health.get(plan.id)
-      const status = this.#stateOf(unit, plan.probe ? true : health?.ready === true, plan.id)
-      const detail = unitDetail ?? health?.reason
-      const own: ServiceStatus = {
-        id: plan.id,
-        kind: 'infrastructure',
-        title: plan.title,
-        category: 'infrastructure',
-        status,
-        port: plan.port,
-        ...shared,
-        ...(detail ? { detail } : {}),
-      }
-      if (plan.id !== 'localnet') return [own]
-      return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: unit.inner, status: unit.inner === null ? 'starting' : status }]
-    }
-    return plan.services.map((id) => {
+    return spec.services.map((id) => {
       const entry = catalogueEntry(id)
-      const health = unit.health.get(id)
-      const detail = unitDetail ?? health?.reason
+      const { instance } = spec
       return {
-        id,
+        id: instance === undefined ? id : spec.id,
         kind: entry.kind,
-        title: titleOf(id),
+        title: instance === undefined ? titleOf(id) : `${titleOf(id)}, instance ${instance}`,
         category: entry.category,
-        status: this.#stateOf(unit, health?.ready === true, id),
-        port: this.#options.plan.ports[id] ?? null,
+        port: instance === undefined ? (this.#options.plan.ports[id] ?? null) : (this.#opening(id, instance).port ?? null),
         ...shared,
-        ...(detail ? { detail } : {}),
+        ...describe(id),
+        ...(spec.home === undefined ? {} : { home: spec.home }),
       }
     })
   }
 
-  #stateOf(unit: Unit, ready: boolean, service: string): ServiceState {
-    const { status } = unit.state
-    if (status !== 'running') return status
-    if (ready) return 'healthy'
-    return unit.everReady.has(service) && unit.health.has(service) ? 'degraded' : 'starting'
-  }
-
-  #publishChanges(): void {
-    const services = [...this.#units.values()].flatMap((unit) => this.#statusOf(unit))
+  #publish(): void {
+    const services = this.#statuses()
+    const ids = new Set(services.map(({ id }) => id))
     for (const service of services) {
-      const text = `${service.status} ${service.pid} ${service.restarts} ${service.detail ?? ''}`
+      const text = `${service.status} ${service.pid} ${service.restarts} ${service.cell} ${service.detail ?? ''}`
       if (this.#lastStatus.get(service.id) === text) continue
       this.#lastStatus.set(service.id, text)
       this.#options.onEvent({ type: 'service', service })
     }
+    for (const id of this.#lastStatus.keys()) if (!ids.has(id)) this.#lastStatus.delete(id)
+    for (const { spec, state } of Object.values(this.#fleet.units)) {
+      if (spec.kind !== 'infrastructure' || state.status !== 'healthy' || this.#up.has(spec.id)) continue
+      this.#up.set(spec.id, this.#options.now() - this.#options.plan.startedAt)
+      this.#options.onEvent(this.#unitUp(spec.id))
+    }
     if (this.#readyMs === null && services.length > 0 && services.every((service) => service.status === 'healthy')) {
       this.#readyMs = this.#options.now() - this.#options.plan.startedAt
       this.#options.onEvent({ type: 'ready', afterMs: this.#readyMs, services: services.length })
+      this.#apply({ type: 'settled' })
     }
-  }
-
-  #incident(unit: Unit, kind: string, detail: string): void {
-    this.#options.onEvent({ type: 'incident', unit: unit.plan.id, kind, detail, at: this.#options.now() })
   }
 }

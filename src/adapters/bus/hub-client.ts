@@ -21,6 +21,7 @@ export class HubBus implements Bus {
   #closed = false
   #nextId = 1
   #timer: NodeJS.Timeout | undefined
+  #away = 0
   connected = false
 
   constructor(path: string) {
@@ -55,6 +56,21 @@ export class HubBus implements Bus {
     await this.#call((id) => ({ op: 'set', id, key, value: encodeJson(value), ttlMs }))
   }
 
+  /** The hub is back: no need to wait for the next attempt. */
+  reconnect(): void {
+    if (this.connected || this.#closed || this.#timer === undefined) return
+    clearTimeout(this.#timer)
+    this.#attempt = 0
+    this.#connect()
+  }
+
+  /** Stays away from the hub for a while, as a broken network would make it. */
+  interrupt(ms: number): void {
+    this.#attempt = 0
+    this.#away = Date.now() + ms
+    this.#socket?.destroy()
+  }
+
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -62,6 +78,7 @@ export class HubBus implements Bus {
   }
 
   #connect(): void {
+    this.#timer = undefined
     const socket = connect(this.#path)
     this.#socket = socket
     socket.on('connect', () => {
@@ -80,7 +97,7 @@ export class HubBus implements Bus {
         call.reject(unreachable('the connection was lost'))
       }
       this.#calls.clear()
-      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
+      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), Math.max(this.#away - Date.now(), backoffDelay(++this.#attempt, RECONNECT, Math.random)))
     })
   }
 

@@ -1,11 +1,44 @@
 /** The fleet through its supervisor's control socket, and its services through their ports. */
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { FleetControl, FleetStatus, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
+import type { CellVitals, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 
-export type ControlRequest = { op: 'status' } | { op: 'restart'; service: string } | { op: 'down' } | { op: 'events' }
+export type ControlRequest =
+  | { op: 'status' | 'incidents' | 'vitals' | 'down' | 'events' }
+  | { op: 'restart'; service: string; reason?: string }
+  | { op: 'stop' | 'isolate'; service: string; reason: string }
+  | { op: 'start' | 'bring-home'; service: string }
+  | { op: 'scale'; service: string; instances: number }
+  | { op: 'note'; incident: Incident }
+  | { op: 'harm'; service: string; harm: ChaosHarm }
+
+/** What chaos may do to a process. */
+export type ChaosHarm =
+  | { kind: 'kill' | 'stop' }
+  | { kind: 'leak'; bytesPerSecond: number; seconds: number }
+  | { kind: 'slow'; ms: number; seconds: number }
+  | { kind: 'hang'; ms: number }
+  | { kind: 'disconnect'; seconds: number }
 export type ControlAnswer = { ok: true; result: unknown } | { ok: false; error: ErrorReport }
+
+/** While a brain is replaced there is nobody to ask for a moment. */
+const BRAIN_GAP_MS = 3_000
+const AGAIN_MS = 50
+const EVENTS_LOST_MS = 15_000
+
+/** Asks again while a brain is being replaced. Only what may be said twice goes this way. */
+export async function askPatiently<T>(path: string, request: ControlRequest, timeoutMs = 10_000): Promise<T> {
+  const until = performance.now() + BRAIN_GAP_MS
+  for (;;) {
+    try {
+      return await askSupervisor<T>(path, request, timeoutMs)
+    } catch (error) {
+      if (!(error instanceof KintsugiError) || error.code !== 'not-running' || performance.now() > until) throw error
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+    }
+  }
+}
 
 /** One request to the supervisor. Throws `not-running` where none listens. */
 export function askSupervisor<T>(path: string, request: ControlRequest, timeoutMs = 10_000): Promise<T> {
@@ -35,6 +68,40 @@ export function askSupervisor<T>(path: string, request: ControlRequest, timeoutM
   })
 }
 
+/** Follows what happens in the fleet, across brains. `onLost` when none has answered for a while. */
+export function supervisorEvents<T>(path: string, { onEvent, onLost }: { onEvent(event: T): void; onLost(): void }): { close(): void } {
+  let closed = false
+  let lastSeen = performance.now()
+  const dial = () => {
+    const socket = connect(path)
+    socket.on('error', () => undefined)
+    socket.on('connect', () => socket.write(`${JSON.stringify({ op: 'events' } satisfies ControlRequest)}\n`))
+    createInterface({ input: socket })
+      .on('error', () => undefined)
+      .on('line', (line) => {
+        lastSeen = performance.now()
+        const message = JSON.parse(line) as T | ControlAnswer
+        if (!closed && !(typeof message === 'object' && message !== null && 'ok' in message)) onEvent(message as T)
+      })
+    socket.on('close', () => {
+      if (closed) return
+      if (performance.now() - lastSeen > EVENTS_LOST_MS) {
+        closed = true
+        onLost()
+      } else setTimeout(dial, AGAIN_MS)
+    })
+    current = socket
+  }
+  let current: ReturnType<typeof connect> | undefined
+  dial()
+  return {
+    close: () => {
+      closed = true
+      current?.destroy()
+    },
+  }
+}
+
 export interface ControlOptions {
   socketPath: string
   portOf(service: string): number | undefined
@@ -62,9 +129,18 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     }
     return body
   }
+  const ask = <T>(message: ControlRequest) => askPatiently<T>(socketPath, message)
   return {
-    status: () => askSupervisor<FleetStatus>(socketPath, { op: 'status' }),
-    restart: (service) => askSupervisor<ServiceStatus>(socketPath, { op: 'restart', service }),
+    status: () => ask<FleetStatus>({ op: 'status' }),
+    incidents: () => ask<readonly Incident[]>({ op: 'incidents' }),
+    vitals: () => ask<Readonly<Record<string, CellVitals>>>({ op: 'vitals' }),
+    restart: (service, reason) => ask<ServiceStatus>({ op: 'restart', service, ...(reason === undefined ? {} : { reason }) }),
+    stop: (service, reason) => ask<ServiceStatus>({ op: 'stop', service, reason }),
+    start: (service) => ask<ServiceStatus>({ op: 'start', service }),
+    isolate: (service, reason) => ask<ServiceStatus>({ op: 'isolate', service, reason }),
+    bringHome: (service) => ask<ServiceStatus>({ op: 'bring-home', service }),
+    scale: (service, instances) => ask<readonly ServiceStatus[]>({ op: 'scale', service, instances }),
+    note: async (incident) => void (await ask({ op: 'note', incident })),
     call: async ({ service, tool, arguments: given, signal }: ToolCall) =>
       (await request(service, '/query', { method: 'POST', body: JSON.stringify({ ...given, type: tool }), ...(signal ? { signal } : {}) })).result,
     tools: async (service) => {

@@ -22,10 +22,12 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   dataFolder: string
   port: number
+  /** A server that runs on this folder is the fleet's own and goes on. */
+  keep?: boolean
 }
 
 /** Creates the cluster on first use. Throws `database-setup-failed` with what initdb said, or `binary-missing`. */
-export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOptions): EmbeddedPostgres {
+export function prepareEmbeddedPostgres({ dataFolder, port, keep = false }: EmbeddedPostgresOptions): EmbeddedPostgres {
   let programs = postgresFolder()
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined
   const passwordFile = join(dataFolder, 'postgres.password')
@@ -39,7 +41,7 @@ export function prepareEmbeddedPostgres({ dataFolder, port }: EmbeddedPostgresOp
     programs = copy
   }
   hydrateLinks(programs)
-  endLeftover(cluster)
+  if (!keep) endLeftover(cluster)
   const env = { PATH: process.env.PATH, LANG: 'C.UTF-8', LD_LIBRARY_PATH: join(programs, 'lib'), TZ: 'UTC' }
   if (!existsSync(join(cluster, 'PG_VERSION'))) {
     rmSync(cluster, { recursive: true, force: true })

@@ -1,0 +1,31 @@
+/** What every piece of infrastructure of ours does: tells the brain how it fares, and stops when it is told to. */
+import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
+import { type Link, linkToBrain } from '../supervisor/link.ts'
+import { socketPath } from './run-plan.ts'
+
+export interface Piece extends Pick<Link, 'send'> {
+  /** Says at once what has changed. */
+  beat(): void
+}
+
+/** `missing` says why it is not ready, or undefined. */
+export function pieceOfInfrastructure(id: string, { missing, onConnect, stop }: { missing(): string | undefined; onConnect?(): void; stop(): void }): Piece {
+  const beat = () => {
+    const reason = missing()
+    link.send({ type: 'heartbeat', services: [{ id, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) }] })
+  }
+  const link = linkToBrain({
+    path: socketPath(process.env.KINTSUGI_DATA as string, 'brain'),
+    process: process.env.KINTSUGI_PROCESS as string,
+    onMessage: (message) => message.type === 'stop' && stop(),
+    onConnect: () => {
+      onConnect?.()
+      beat()
+    },
+    onOrphaned: stop,
+  })
+  setInterval(beat, HEARTBEAT_MS)
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', () => undefined)
+  return { send: link.send, beat }
+}

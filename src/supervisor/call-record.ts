@@ -1,0 +1,75 @@
+/**
+ * Which services have calls running, in a small file that survives the process: what is in it when a process dies tells who was at work.
+ * Written with one positioned write per change; the kernel keeps it, so nothing is synced.
+ */
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Bytes per service: the count of running calls, little-endian, then the name of the last tool and its service. */
+const SLOT = 128
+const NAME_AT = 4
+
+export class CallRecord {
+  readonly #fd: number
+  readonly #slots = new Map<string, Buffer>()
+  readonly #path: string
+
+  constructor(folder: string, process: string) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    this.#path = join(folder, process)
+    this.#fd = openSync(this.#path, 'w+', 0o600)
+  }
+
+  begin(service: string, tool: string): void {
+    let slot = this.#slots.get(service)
+    if (!slot) {
+      slot = Buffer.alloc(SLOT)
+      this.#slots.set(service, slot)
+    }
+    slot.writeUInt32LE(slot.readUInt32LE(0) + 1, 0)
+    slot.fill(0, NAME_AT)
+    slot.write(`${service} ${tool}`, NAME_AT, SLOT - NAME_AT, 'utf8')
+    this.#write(service, slot)
+  }
+
+  end(service: string): void {
+    const slot = this.#slots.get(service)
+    if (!slot) return
+    slot.writeUInt32LE(Math.max(0, slot.readUInt32LE(0) - 1), 0)
+    this.#write(service, slot)
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+    rmSync(this.#path, { force: true })
+  }
+
+  #write(service: string, slot: Buffer): void {
+    writeSync(this.#fd, slot, 0, SLOT, [...this.#slots.keys()].indexOf(service) * SLOT)
+  }
+}
+
+export interface RunningCall {
+  readonly service: string
+  readonly tool: string
+  readonly count: number
+}
+
+/** The calls that ran when the process ended, and forgets the record. */
+export function readCallRecord(folder: string, process: string): RunningCall[] {
+  const path = join(folder, process)
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(path)
+  } catch {
+    return []
+  }
+  rmSync(path, { force: true })
+  const running: RunningCall[] = []
+  for (let at = 0; at + SLOT <= bytes.length; at += SLOT) {
+    const count = bytes.readUInt32LE(at)
+    const [service = '', tool = ''] = bytes.toString('utf8', at + NAME_AT, at + SLOT).split('\0')[0]?.split(' ') ?? []
+    if (count > 0 && service !== '') running.push({ service, tool, count })
+  }
+  return running
+}
