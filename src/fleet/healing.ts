@@ -181,7 +181,7 @@ class Draft {
     const waitsFor = this.#waitsFor(unit)
     if (waitsFor !== undefined) {
       const detail = `waits for ${waitsFor}`
-      if (unit.state.status !== 'stopped' || unit.state.detail !== detail) this.#write({ ...unit, state: { status: 'stopped', wanted: true, detail } })
+      if (unit !== this.#units[spec.id] || unit.state.status !== 'stopped' || unit.state.detail !== detail) this.#write({ ...unit, state: { status: 'stopped', wanted: true, detail } })
       return
     }
     if (unit.standIn) this.#effects.push({ type: 'kill', process: unit.standIn })

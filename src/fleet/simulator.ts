@@ -68,6 +68,9 @@ interface Process {
 const BEAT_MS = 1_000
 /** The supervisor looks this often. */
 const TICK_MS = 50
+/** More starts of one unit than this are a storm, whatever the policy: ten failures, and as many again on purpose. */
+const STORM_MS = 60_000
+const STORM_STARTS = 24
 /** Faults that go on end after at most this long. */
 const LONG_MS = 90_000
 /** Everything must be well this long after the last trouble: the longest wait aside, and the way home. */
@@ -265,8 +268,10 @@ class World {
   #host({ process: name, unit, services, hold }: FleetEffect & { type: 'host' }, before: FleetState): void {
     const process = this.#processes.get(name)
     if (!process) return
-    const moving = isRunning(before.units[unit]?.state ?? { status: 'stopped', wanted: true })
-    if (!moving) this.#countStart(unit)
+    const earlier = before.units[unit]?.state
+    // More services for a process that runs already are no start, and neither is a successor.
+    const moving = earlier !== undefined && 'process' in earlier && earlier.process === name
+    if (!moving && !hold) this.#countStart(unit)
     for (const needed of this.#specOf(unit)?.after ?? []) {
       const status = this.#state.units[needed]?.state.status
       if (!hold && !moving && status !== undefined && status !== 'healthy' && status !== 'degraded') this.#violated(`${unit} was started while ${needed}, which it needs, was ${status}`)
@@ -287,11 +292,10 @@ class World {
   }
 
   #countStart(unit: string): void {
-    const recent = (this.#startsOf.get(unit) ?? []).filter((at) => at > this.#now - this.#policy.windowMs)
+    const recent = (this.#startsOf.get(unit) ?? []).filter((at) => at > this.#now - STORM_MS)
     recent.push(this.#now)
     this.#startsOf.set(unit, recent)
-    // Failures within the window, trials, and as many again on purpose: dependencies that come back, moves, planned restarts.
-    if (recent.length > this.#policy.most * 2 + 4) this.#violated(`${unit} was started ${recent.length} times within ${this.#policy.windowMs / 1_000} s`)
+    if (recent.length > STORM_STARTS) this.#violated(`${unit} was started ${recent.length} times within ${STORM_MS / 1_000} s`)
   }
 
   /** What a process says of itself; lost where messages are. A lost one is said again with the next beat. */
@@ -373,8 +377,10 @@ class World {
         break
       case 'bad-service': {
         const services = this.#specs.flatMap((spec) => spec.services)
-        this.#badUntil.set(services[Math.floor(this.#random() * services.length)] as string, until)
-        if (process && process.services.length > 0 && this.#random() < 0.5) this.#exit(process, 'ended with code 7', [])
+        const service = services[Math.floor(this.#random() * services.length)] as string
+        this.#badUntil.set(service, until)
+        const host = all.find((each) => each.services.includes(service) && each.hungAt === undefined)
+        if (host) this.#exit(host, 'ended with code 7', [])
         break
       }
       case 'bad-dependency': {

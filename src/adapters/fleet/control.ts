@@ -75,16 +75,20 @@ export function supervisorEvents<T>(path: string, { onEvent, onLost }: { onEvent
   const dial = () => {
     const socket = connect(path)
     socket.on('error', () => undefined)
-    socket.on('connect', () => socket.write(`${JSON.stringify({ op: 'events' } satisfies ControlRequest)}\n`))
+    let connected = false
+    socket.on('connect', () => {
+      connected = true
+      socket.write(`${JSON.stringify({ op: 'events' } satisfies ControlRequest)}\n`)
+    })
     createInterface({ input: socket })
       .on('error', () => undefined)
       .on('line', (line) => {
-        lastSeen = performance.now()
         const message = JSON.parse(line) as T | ControlAnswer
         if (!closed && !(typeof message === 'object' && message !== null && 'ok' in message)) onEvent(message as T)
       })
     socket.on('close', () => {
       if (closed) return
+      if (connected) lastSeen = performance.now()
       if (performance.now() - lastSeen > EVENTS_LOST_MS) {
         closed = true
         onLost()
