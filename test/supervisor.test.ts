@@ -1,108 +1,286 @@
-/** The supervisor on real processes: crash loops are set aside and shown, silence is noticed, sockets outlive who answers on them. */
+/** The supervisor on real processes: each strategy of healing, seen from outside. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
-import { HEALING, type HealingPolicy } from '../src/fleet/healing.ts'
-import { Supervisor, type SupervisorEvent, type UnitPlan } from '../src/supervisor/supervisor.ts'
+import { afterAll, afterEach, expect, test } from 'vitest'
+import { HEALING, type HealingPolicy, type UnitSpec } from '../src/fleet/state.ts'
+import { Supervisor, type SupervisorEvent } from '../src/supervisor/supervisor.ts'
+import { DirectDriver } from './support/direct-driver.ts'
 import { freePort } from './support/local-chain.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-supervisor-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A process that speaks the supervisor's protocol: `crash` exits at once, `mute` beats its heart but never answers, `well` serves. */
+/**
+ * A process that speaks the supervisor's protocol. What a service does is told by KINTSUGI_MISBEHAVE, as `service=kind`: `crash` breaks down
+ * when it is hosted and says who it was, `silent-crash` does not say, `mute` beats its heart but never answers, `unwell` loses what it stands on.
+ */
 const script = join(folder, 'child.mjs')
 writeFileSync(
   script,
   `import { createServer } from 'node:http'
-const kind = process.argv[2]
-const beat = (id) => process.send({ type: 'heartbeat', loopDelayMs: 0, services: [{ id, ready: true }] })
-process.on('disconnect', () => process.exit(0))
-process.send({ type: 'loaded' })
-process.on('message', (message) => {
-  if (message.type === 'stop') process.exit(0)
-  const aside = message.type === 'stand-in'
-  if (kind === 'crash' && !aside) process.exit(7)
-  for (const { id, fd } of message.services) {
-    createServer((request, response) => {
-      if (kind === 'mute' && !aside) return
-      response.writeHead(aside ? 503 : 200)
-      response.end(aside ? message.reason : String(process.pid))
-    }).listen({ fd })
-    if (!aside) { beat(id); setInterval(() => beat(id), 200) }
-  }
+import { connect } from 'node:net'
+const misbehave = Object.fromEntries((process.env.KINTSUGI_MISBEHAVE ?? '').split(',').map((pair) => pair.split('=')))
+const hosted = new Map(), servers = new Map()
+let held = false, begin
+const begun = new Promise((resolve) => { begin = resolve })
+const socket = connect(process.env.LINK)
+socket.setEncoding('utf8')
+const send = (message) => socket.write(JSON.stringify(message) + '\\n')
+const beat = () => send({ type: 'heartbeat', services: [...hosted].map(([id, state]) => ({ id, ...state })) })
+socket.on('connect', () => {
+  send({ type: 'hello', process: process.env.KINTSUGI_PROCESS, pid: process.pid })
+  send({ type: 'loaded' })
+  if (process.argv[2] === 'piece') { hosted.set(process.argv[3], { ready: true }); beat() }
+  setInterval(beat, 200)
 })
+socket.on('close', () => process.exit(0))
+let rest = ''
+socket.on('data', (chunk) => {
+  const lines = (rest + chunk).split('\\n')
+  rest = lines.pop()
+  for (const line of lines) receive(JSON.parse(line))
+})
+function serve({ id, fd }, answer) {
+  const server = createServer(answer)
+  servers.set(id, server)
+  return new Promise((resolve) => server.listen({ fd }, resolve))
+}
+async function receive(message) {
+  if (message.type === 'stop') {
+    const closed = [...servers.values()].map((server) => new Promise((resolve) => server.close(resolve)))
+    send({ type: 'released' })
+    Promise.all(closed).then(() => process.exit(0))
+  } else if (message.type === 'begin') begin()
+  else if (message.type === 'reconnect') { if (process.env.STUBBORN !== '1') for (const id of hosted.keys()) hosted.set(id, { ready: true }); beat() }
+  else if (message.type === 'stand-in') for (const each of message.services) await serve(each, (request, response) => { response.writeHead(503); response.end(message.reason) })
+  else if (message.type === 'release') { for (const id of message.services) { servers.get(id)?.close(); hosted.delete(id) } beat() }
+  else if (message.type === 'host') for (const each of message.services) {
+    const kind = misbehave[each.id]
+    if (kind === 'crash') { send({ type: 'failed', service: each.id, message: 'it threw' }); setTimeout(() => process.exit(7), 5) }
+    if (kind === 'silent-crash') setTimeout(() => process.exit(7), 30)
+    await serve(each, (request, response) => {
+      if (kind === 'mute') return
+      if (request.url === '/unwell') { hosted.set(each.id, { ready: false, reason: 'lost' }); beat() }
+      if (request.url === '/hang') for (;;) {}
+      setTimeout(() => response.end(String(process.pid)), request.url === '/slow' ? 400 : 0)
+    })
+    hosted.set(each.id, { ready: true })
+    beat()
+  }
+}
 `,
 )
 
-async function supervise(kind: 'crash' | 'mute' | 'well', healing: Partial<HealingPolicy> = {}, pollMs = 60_000) {
-  const port = await freePort()
+const running: Supervisor[] = []
+afterEach(async () => {
+  for (const supervisor of running.splice(0)) await supervisor.stop(3_000)
+})
+
+const IDS = ['minimal-mcp-server', 'simple_mcp_server', 'mcp_server']
+
+async function supervise({
+  services = IDS.slice(0, 1),
+  misbehave = {},
+  healing = {},
+  pollMs = 60_000,
+  pieces = [],
+  env = {},
+}: {
+  services?: string[]
+  misbehave?: Record<string, string>
+  healing?: Partial<HealingPolicy>
+  pollMs?: number
+  pieces?: string[]
+  env?: NodeJS.ProcessEnv
+} = {}) {
+  const ports: Record<string, number> = {}
+  for (const id of services) ports[id] = await freePort()
+  const linkPath = join(folder, `link-${Object.values(ports)[0]}.sock`)
   const events: SupervisorEvent[] = []
-  const unit: UnitPlan = {
-    id: 'cell',
-    kind: 'cell',
-    title: 'cell',
-    command: process.execPath,
-    args: [script, kind],
-    env: process.env,
-    services: ['minimal-mcp-server'],
-    port: null,
-    fromSpare: false,
-    after: [],
-    onNewChain: false,
-    stopSignal: 'SIGTERM',
-  }
+  const spec: UnitSpec = { id: 'cell', kind: 'cell', services, after: pieces, fromSpare: true }
+  let driver: DirectDriver | undefined
   const supervisor = new Supervisor({
-    plan: { profile: 'test', mode: 'local', startedAt: Date.now(), ports: { 'minimal-mcp-server': port }, bindHost: '127.0.0.1' },
-    units: [unit],
-    spare: { command: process.execPath, args: [script, kind], env: process.env },
-    spares: 0,
-    logFolder: folder,
-    healing: { ...HEALING, ...healing },
+    plan: { profile: 'test', mode: 'local', startedAt: Date.now(), ports, bindHost: '127.0.0.1', heldSockets: true, instancePorts: 0 },
+    units: [
+      ...pieces.map((id) => ({ spec: { id, kind: 'infrastructure' as const, services: [], after: [], fromSpare: false }, title: id, port: null })),
+      { spec, title: 'cell', port: null },
+    ],
+    driver: (driverEvents) =>
+      (driver = new DirectDriver(driverEvents, {
+        ports: Object.values(ports),
+        args: (unit) => [script, ...(unit !== null && pieces.includes(unit) ? ['piece', unit] : ['cell'])],
+        env: {
+          ...process.env,
+          ...env,
+          LINK: linkPath,
+          KINTSUGI_MISBEHAVE: Object.entries(misbehave)
+            .map(([id, kind]) => `${id}=${kind}`)
+            .join(','),
+        },
+      })),
+    linkPath,
+    stateFile: join(folder, 'fleet.json'),
+    callFolder: folder,
+    policy: { ...HEALING, spares: 0, ...healing },
     pollMs,
     now: Date.now,
-    random: Math.random,
+    monotonic: () => performance.now(),
+    seed: 1,
     onEvent: (event) => events.push(event),
+    onLost: () => undefined,
   })
-  supervisor.bind([])
-  supervisor.start()
-  return { supervisor, port, events, status: () => supervisor.status().services[0] }
+  running.push(supervisor)
+  await supervisor.start()
+  const status = (id = services[0]) => supervisor.status().services.find((service) => service.id === id)
+  const healthy = (id = services[0]) => expect.poll(() => status(id)?.status, { timeout: 15_000 }).toBe('healthy')
+  const kinds = () => events.flatMap((event) => (event.type === 'incident' ? [event.kind] : []))
+  const get = (path = '/', id = services[0] as string) => fetch(`http://127.0.0.1:${ports[id]}${path}`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(10_000) })
+  return { supervisor, ports, events, status, healthy, kinds, get, driver: driver as unknown as DirectDriver }
 }
 
 test('a cell that crash-loops is set aside and shown, and its port says so', async () => {
-  const { supervisor, port, events, status } = await supervise('crash', { backoff: { firstMs: 5, mostMs: 20 }, most: 5, quarantineMs: 60_000 })
+  const { status, kinds, get } = await supervise({
+    misbehave: { 'minimal-mcp-server': 'silent-crash' },
+    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 5, quarantineMs: 60_000, spares: 1 },
+  })
   await expect.poll(() => status()?.status, { timeout: 15_000 }).toBe('quarantined')
   expect(status()?.detail).toBe('ended with code 7')
-  expect(events.filter((event) => event.type === 'incident' && event.kind === 'quarantined')).toHaveLength(1)
-  await expect.poll(async () => (await fetch(`http://127.0.0.1:${port}`)).status, { timeout: 5_000 }).toBe(503)
-  await supervisor.stop(3_000)
+  expect(kinds().filter((kind) => kind === 'quarantined')).toHaveLength(1)
+  await expect.poll(async () => (await get()).status, { timeout: 5_000 }).toBe(503)
+})
+
+test('a service that breaks its cell down is isolated, then set aside; the others are untouched from then on', { timeout: 30_000 }, async () => {
+  const { status, healthy, kinds, get } = await supervise({
+    services: IDS,
+    misbehave: { simple_mcp_server: 'crash' },
+    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 5, quarantineMs: 60_000 },
+  })
+  await expect.poll(() => status('simple_mcp_server')?.status, { timeout: 20_000 }).toBe('quarantined')
+  expect(kinds()).toContain('isolated')
+  expect(status('simple_mcp_server')).toMatchObject({ cell: 'simple_mcp_server', home: 'cell' })
+  await healthy('minimal-mcp-server')
+  await healthy('mcp_server')
+  const pid = status('mcp_server')?.pid
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  expect(status('mcp_server')?.pid).toBe(pid)
+  expect((await get('/', 'mcp_server')).status).toBe(200)
+})
+
+test('where nobody says who it was, the cell is halved until the others are free of it', { timeout: 40_000 }, async () => {
+  const { status, healthy } = await supervise({
+    services: IDS,
+    misbehave: { mcp_server: 'silent-crash' },
+    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 12, halveAfter: 3, quarantineMs: 60_000 },
+  })
+  await expect.poll(() => status('mcp_server')?.status, { timeout: 30_000 }).toBe('quarantined')
+  await healthy('minimal-mcp-server')
+  await healthy('simple_mcp_server')
+  expect(status('mcp_server')?.cell).not.toBe(status('minimal-mcp-server')?.cell)
 })
 
 test('HEALTH_CHECK_INTERVAL: one that beats its heart but answers nobody is found by the poll and replaced', { timeout: 30_000 }, async () => {
-  const { supervisor, events, status } = await supervise('mute', {}, 300)
-  await expect.poll(() => status()?.status).toBe('healthy')
+  const { status, healthy, events } = await supervise({ misbehave: { 'minimal-mcp-server': 'mute' }, pollMs: 300 })
+  await healthy()
   const { pid } = status() as { pid: number }
   await expect.poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 20_000 }).toBe(true)
-  expect(events.some((event) => event.type === 'incident' && event.kind === 'unanswered')).toBe(true)
-  await supervisor.stop(3_000)
+  expect(events.some((event) => event.type === 'incident' && event.kind === 'hung' && event.detail.includes('/health'))).toBe(true)
+})
+
+test('one that hangs is noticed by its silence and replaced within 3 s and a start', { timeout: 30_000 }, async () => {
+  const { status, healthy, get } = await supervise()
+  await healthy()
+  const { pid } = status() as { pid: number }
+  await expect.poll(() => status()?.pid).toBe(pid)
+  process.kill(pid, 'SIGSTOP')
+  const stopped = performance.now()
+  expect(Number(await (await get()).text())).not.toBe(pid)
+  expect(performance.now() - stopped).toBeLessThan(5_000)
 })
 
 test('AUTO_RESTART off: what ended stays ended, with the reason', async () => {
-  const { supervisor, status } = await supervise('crash', { autoRestart: false })
+  const { status } = await supervise({ misbehave: { 'minimal-mcp-server': 'crash' }, healing: { autoRestart: false } })
   await expect.poll(() => status()?.status).toBe('stopped')
-  expect(status()).toMatchObject({ restarts: 1, detail: 'ended with code 7; AUTO_RESTART is off' })
-  await supervisor.stop(3_000)
+  expect(status()).toMatchObject({ detail: 'ended with code 7; AUTO_RESTART is off' })
 })
 
 test('while a cell is replaced its socket waits: no connection is refused', async () => {
-  const { supervisor, port, status } = await supervise('well')
-  await expect.poll(() => status()?.status).toBe('healthy')
+  const { status, healthy, get } = await supervise()
+  await healthy()
   for (let round = 0; round < 5; round++) {
     process.kill((status() as { pid: number }).pid, 'SIGKILL')
     // Connections made at once after the kill, with nobody there to accept them.
-    const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } }).then((response) => response.status)))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get().then((response) => response.status)))
     expect(answers).toEqual(Array(20).fill(200))
+    await healthy()
   }
-  await supervisor.stop(3_000)
-  await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow()
+})
+
+test('a planned restart loses nothing: a stand-in opens first, slow calls are answered by the old one', { timeout: 30_000 }, async () => {
+  const { supervisor, status, healthy, get } = await supervise({ healing: { spares: 1 } })
+  await healthy()
+  for (let round = 0; round < 3; round++) {
+    const { pid } = status() as { pid: number }
+    const slow = get('/slow')
+    let asking = true
+    let asked = 0
+    const reads = (async () => {
+      while (asking) {
+        expect((await get()).status).toBe(200)
+        asked++
+      }
+    })()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    supervisor.restart('minimal-mcp-server', 'a test')
+    await expect.poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 10_000 }).toBe(true)
+    expect(Number(await (await slow).text())).toBe(pid)
+    asking = false
+    await reads
+    expect(asked).toBeGreaterThan(10)
+  }
+})
+
+test('a dependant that does not connect again is started anew; one that does is left alone', { timeout: 30_000 }, async () => {
+  for (const stubborn of [false, true]) {
+    const { status, healthy, get, kinds, driver, supervisor } = await supervise({ pieces: ['database'], healing: { reconnectMs: 600 }, env: stubborn ? { STUBBORN: '1' } : {} })
+    await healthy()
+    const { pid } = status() as { pid: number }
+    await get('/unwell')
+    await expect.poll(() => status()?.status).toBe('degraded')
+    const database = supervisor.status().services.find(({ id }) => id === 'database') as { pid: number }
+    process.kill(database.pid, 'SIGKILL')
+    await expect.poll(() => status()?.status === 'healthy' && (stubborn ? status()?.pid !== pid : true), { timeout: 10_000 }).toBe(true)
+    if (!stubborn) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      expect(status()?.pid).toBe(pid)
+    }
+    expect(kinds().includes('not-reconnected')).toBe(stubborn)
+    expect(driver.children.size).toBe(2)
+    await supervisor.stop(3_000)
+    running.splice(0)
+  }
+})
+
+test('scaling: further instances answer on the same socket, and go again', { timeout: 20_000 }, async () => {
+  const { supervisor, healthy, get } = await supervise()
+  await healthy()
+  expect(supervisor.scale('minimal-mcp-server', 3).map(({ id }) => id)).toEqual(['minimal-mcp-server', 'minimal-mcp-server#2', 'minimal-mcp-server#3'])
+  await expect.poll(() => supervisor.status().services.filter((service) => service.status === 'healthy')).toHaveLength(3)
+  const answered = async () => new Set(await Promise.all(Array.from({ length: 60 }, async () => (await get()).text())))
+  expect((await answered()).size).toBeGreaterThan(1)
+  supervisor.scale('minimal-mcp-server', 1)
+  await expect.poll(() => supervisor.status().services, { timeout: 10_000 }).toHaveLength(1)
+  expect((await answered()).size).toBe(1)
+})
+
+test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
+  const { supervisor, status, healthy, kinds } = await supervise({ healing: { most: 3 } })
+  for (let kill = 0; kill < 6; kill++) {
+    await healthy()
+    const { pid } = status() as { pid: number }
+    supervisor.harm('minimal-mcp-server', { kind: 'kill' })
+    await expect.poll(() => status()?.pid !== pid).toBe(true)
+  }
+  await healthy()
+  expect(kinds()).not.toContain('quarantined')
 })

@@ -1,6 +1,6 @@
 /** The commands that ask or order a running fleet. */
 import { resolve } from 'node:path'
-import { askSupervisor } from '../adapters/fleet/control.ts'
+import { askSupervisor, untilGone } from '../adapters/fleet/control.ts'
 import { CATALOGUE, CATEGORIES } from '../fleet/catalogue.ts'
 import type { ServiceView, StatusView } from '../gateway/api/schema.ts'
 import type { FleetStatus, ServiceStatus } from '../ports/fleet.ts'
@@ -14,24 +14,12 @@ import { type DataOptions, request, runningPlan } from './run.ts'
 const STOP_TIMEOUT_MS = 12_000
 
 export async function down(options: DataOptions): Promise<void> {
-  const path = socketPath(resolve(options.data), 'control')
   const started = Date.now()
-  const { pid } = await askSupervisor<{ pid: number }>(path, { op: 'down' })
-  while (alive(pid)) {
-    if (Date.now() - started > STOP_TIMEOUT_MS) throw new KintsugiError('stop-timeout', `the supervisor (process ${pid}) has not ended after ${seconds(STOP_TIMEOUT_MS)}`)
-    await new Promise((done) => setTimeout(done, 50))
-  }
+  await askSupervisor(socketPath(resolve(options.data), 'control'), { op: 'down' })
+  if (!(await untilGone(socketPath(resolve(options.data), 'keeper'), STOP_TIMEOUT_MS)))
+    throw new KintsugiError('stop-timeout', `the fleet has not ended after ${seconds(STOP_TIMEOUT_MS)}`)
   const elapsed = Date.now() - started
   console.log(options.json ? JSON.stringify({ stopped: true, elapsedMs: elapsed }) : `${color.green('✓')} everything is stopped (${seconds(elapsed)})`)
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 export async function status(options: DataOptions): Promise<void> {

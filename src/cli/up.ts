@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { askPatiently, askSupervisor, supervisorEvents } from '../adapters/fleet/control.ts'
+import { askPatiently, askSupervisor, supervisorEvents, untilGone } from '../adapters/fleet/control.ts'
 import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
 import { KEY_VARIABLE, readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -298,7 +298,7 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
             } else closeBus ??= followTrades(plan, settings, options.json === true)
             break
           case 'stopped':
-            end()
+            void untilGone(socketPath(plan.dataFolder, 'keeper'), 3_000).then(() => end())
         }
       },
       onLost: () => (stopping ? end() : end(new KintsugiError('keeper-ended', 'the fleet ended', { hint: `see ${join(files(plan.dataFolder).logs, 'brain.log')}` }))),

@@ -28,6 +28,7 @@ const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
 /** Inherited by a second or later keeper, and by each watcher; bound by the first keeper. */
 const inherited = process.env.KINTSUGI_INHERITED === '1'
 const BEAT_MS = 500
+const PEER_END_MS = 1_000
 /** A brain that outlived the last keeper calls again; only one that does not is started. */
 const BRAIN_PATIENCE_MS = 400
 
@@ -100,6 +101,7 @@ function startPeer(): void {
   child.on('message', hearPeer)
   child.on('error', () => undefined)
   child.on('exit', () => {
+    peer = undefined
     if (!ending) startPeer()
   })
 }
@@ -115,6 +117,7 @@ function meetPeer(): void {
     peer = { send: (message) => process.connected && process.send?.(message), pid: parent }
     process.on('message', hearPeer)
     process.on('disconnect', () => {
+      peer = undefined
       if (!ending) startPeer()
     })
   } else startPeer()
@@ -245,11 +248,17 @@ function serveBrain(): void {
   }, BEAT_MS)
 }
 
+/** The last one goes when the other has: the socket's file, which goes with it, says that nobody is left. */
 function end(): void {
   ending = true
+  const bye = () => {
+    if (process.platform !== 'win32') rmSync(socketPath(dataFolder, 'keeper'), { force: true })
+    process.exit(0)
+  }
+  const gone = setInterval(() => peer === undefined && bye(), 5)
+  setTimeout(bye, PEER_END_MS)
   peer?.send({ type: 'end' })
-  if (process.platform !== 'win32') rmSync(socketPath(dataFolder, 'keeper'), { force: true })
-  setTimeout(() => process.exit(0), 30)
+  gone.ref()
 }
 
 function main(): void {

@@ -106,6 +106,21 @@ export function supervisorEvents<T>(path: string, { onEvent, onLost }: { onEvent
   }
 }
 
+/** Waits until nobody listens on a socket any more. Resolves false where somebody still does after `timeoutMs`. */
+export async function untilGone(path: string, timeoutMs: number): Promise<boolean> {
+  const until = performance.now() + timeoutMs
+  while (performance.now() < until) {
+    const listening = await new Promise<boolean>((resolve) => {
+      const socket = connect(path)
+      socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+      socket.on('connect', () => socket.destroy())
+    })
+    if (!listening) return true
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+  }
+  return false
+}
+
 export interface ControlOptions {
   socketPath: string
   portOf(service: string): number | undefined

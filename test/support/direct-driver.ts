@@ -1,0 +1,65 @@
+/** A driver for tests: processes are children of the test, and the sockets are bound by it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import net from 'node:net'
+import type { Driver, DriverEvents } from '../../src/supervisor/driver.ts'
+import { FIRST_SOCKET_FD } from '../../src/supervisor/protocol.ts'
+
+interface BoundSocket {
+  fd(): number
+  close(): void
+}
+
+export class DirectDriver implements Driver {
+  readonly children = new Map<string, ChildProcess>()
+  readonly #sockets: BoundSocket[]
+
+  constructor(
+    readonly events: DriverEvents,
+    readonly options: { ports: readonly number[]; args(unit: string | null): readonly string[]; env: NodeJS.ProcessEnv },
+  ) {
+    const Bound = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
+    this.#sockets = options.ports.map((port) => new Bound({ host: '127.0.0.1', port }))
+  }
+
+  spawn(process_: string, unit: string | null): void {
+    const child = spawn(process.execPath, [...this.options.args(unit)], {
+      env: { ...this.options.env, KINTSUGI_PROCESS: process_ },
+      stdio: ['ignore', 'inherit', 'inherit', 'ignore', ...this.#sockets.map((socket) => socket.fd())],
+    })
+    this.children.set(process_, child)
+    child.on('exit', (code, signal) => {
+      this.children.delete(process_)
+      this.events.onExit(process_, signal ? `ended by ${signal}` : `ended with code ${code}`)
+    })
+  }
+
+  kill(process: string): void {
+    this.children.get(process)?.kill('SIGKILL')
+  }
+
+  terminate(process: string): void {
+    this.children.get(process)?.kill('SIGTERM')
+  }
+
+  pidOf(process: string): number | null {
+    return this.children.get(process)?.pid ?? null
+  }
+
+  met(): void {}
+  check(): void {}
+
+  remember(): unknown {
+    return {}
+  }
+
+  async resume(): Promise<string[]> {
+    return []
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.close()
+  }
+}
+
+/** The first descriptor that a child finds the sockets at. */
+export const FIRST_FD = FIRST_SOCKET_FD
