@@ -387,7 +387,8 @@ describe('the end', () => {
     expect(again.code).toBe(0)
     expect((await fleet.status()).metrics?.tradesBooked).toBeLessThan(booked.length)
     expect((await kintsugi(['down', '--data', fleet.data])).code).toBe(0)
-    expect(processesOf(fleet.data)).toEqual([])
+    // The command line that ran it in the foreground ends too.
+    await expect.poll(() => processesOf(fleet.data)).toEqual([])
   })
 
   test('a taken port is named, with what to do; nothing is left running', async () => {

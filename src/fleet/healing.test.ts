@@ -118,7 +118,7 @@ describe('one unit', () => {
     expect(fleet.unit('a').state).toMatchObject({ status: 'degraded', detail: 's: lost' })
     expect(fleet.send({ type: 'tick' }, HEALING.unwellMs - 1)).toEqual([])
     fleet.send({ type: 'tick' }, HEALING.unwellMs)
-    expect(fleet.unit('a').state).toMatchObject({ status: 'stopping', then: 'start' })
+    expect(fleet.unit('a').state).toMatchObject({ status: 'stopping', next: 'start' })
     fleet.exit('a')
     const again = fleet.now
     expect(fleet.send({ type: 'tick' }, again + HEALING.unwellMs)).toEqual([])
@@ -136,7 +136,14 @@ describe('a planned restart', () => {
     const { successor } = fleet.unit('a')
     return { fleet, old, successor: successor?.process as string }
   }
-  const opened = (process: string): FleetEvent => ({ type: 'health', process, services: [{ id: 's', ready: true }, { id: 't', ready: false, held: true }] })
+  const opened = (process: string): FleetEvent => ({
+    type: 'health',
+    process,
+    services: [
+      { id: 's', ready: true },
+      { id: 't', ready: false, held: true },
+    ],
+  })
 
   test('the stand-in opens first, then the old one drains, then what only one may do begins', () => {
     const { fleet, old, successor } = planned()
@@ -184,7 +191,7 @@ describe('isolation', () => {
     fleet.ready('a')
     fleet.ready('t')
     fleet.send({ type: 'tick' }, fleet.now + HEALING.homeMs)
-    expect(fleet.unit('t').state).toMatchObject({ status: 'stopping', then: 'home' })
+    expect(fleet.unit('t').state).toMatchObject({ status: 'stopping', next: 'home' })
     fleet.exit('t')
     expect(fleet.state.units.t).toBeUndefined()
     expect(fleet.unit('a').spec.services).toEqual(['s', 'u', 't'])
@@ -203,12 +210,20 @@ describe('isolation', () => {
     }
     const alone = Object.values(fleet.state.units).find(({ spec }) => spec.services.includes('u'))
     expect(alone?.spec.services).toEqual(['u'])
-    expect(Object.values(fleet.state.units).flatMap(({ spec }) => spec.services).sort()).toEqual(['s', 't', 'u', 'v'])
+    expect(
+      Object.values(fleet.state.units)
+        .flatMap(({ spec }) => spec.services)
+        .sort(),
+    ).toEqual(['s', 't', 'u', 'v'])
   })
 })
 
 describe('what a unit stands on', () => {
-  const specs: UnitSpec[] = [{ id: 'database', kind: 'infrastructure', services: [], after: [], fromSpare: false }, cell('a', ['s'], { after: ['database'] }), cell('b', ['t'], { after: ['database'] })]
+  const specs: UnitSpec[] = [
+    { id: 'database', kind: 'infrastructure', services: [], after: [], fromSpare: false },
+    cell('a', ['s'], { after: ['database'] }),
+    cell('b', ['t'], { after: ['database'] }),
+  ]
   test('dependants start when it is up, are told when it is back, and restarted only if they do not find it again', () => {
     const fleet = drive(specs)
     expect(fleet.effects.filter((effect) => effect.type === 'host')).toEqual([])
@@ -217,14 +232,15 @@ describe('what a unit stands on', () => {
     fleet.ready('a')
     fleet.ready('b')
     fleet.exit('database', 5_000)
-    const lost = (id: string) => fleet.send({ type: 'health', process: fleet.process(id), services: [{ id: fleet.unit(id).spec.services[0] as string, ready: false, reason: 'no database' }] })
+    const lost = (id: string) =>
+      fleet.send({ type: 'health', process: fleet.process(id), services: [{ id: fleet.unit(id).spec.services[0] as string, ready: false, reason: 'no database' }] })
     lost('a')
     lost('b')
     expect(fleet.ready('database', 5_300).filter((effect) => effect.type === 'reconnect')).toHaveLength(2)
     fleet.ready('a', 5_400)
     fleet.send({ type: 'tick' }, 5_300 + HEALING.reconnectMs)
     expect(fleet.unit('a').state.status).toBe('healthy')
-    expect(fleet.unit('b').state).toMatchObject({ status: 'stopping', then: 'start' })
+    expect(fleet.unit('b').state).toMatchObject({ status: 'stopping', next: 'start' })
     expect(fleet.kinds()).toContain('not-reconnected')
   })
 
@@ -253,7 +269,11 @@ test('silence is a hang only beyond the deadline and our own lag', () => {
 })
 
 test('whatever happens: no process is used twice, no service is lost, and calm brings back all that is wanted', () => {
-  const specs = [{ id: 'database', kind: 'infrastructure', services: [], after: [], fromSpare: false } as UnitSpec, cell('a', ['s', 't', 'u'], { after: ['database'], follows: ['database'] }), cell('b', ['v'], { after: ['database'] })]
+  const specs = [
+    { id: 'database', kind: 'infrastructure', services: [], after: [], fromSpare: false } as UnitSpec,
+    cell('a', ['s', 't', 'u'], { after: ['database'], follows: ['database'] }),
+    cell('b', ['v'], { after: ['database'] }),
+  ]
   const event = fc.oneof(
     { weight: 5, arbitrary: fc.constant('tick') },
     { weight: 5, arbitrary: fc.constantFrom('ready', 'exit', 'loaded') },
@@ -285,7 +305,9 @@ test('whatever happens: no process is used twice, no service is lost, and calm b
         else if (kind === 'replaced') fleet.send({ type: 'dependency-replaced', unit: 'database' }, at)
         else if (kind === 'unwell') fleet.send({ type: 'health', process, services: unit.spec.services.map((id) => ({ id, ready: false, reason: 'unwell' })) }, at)
         else if (kind === 'held') fleet.send({ type: 'health', process, services: unit.spec.services.map((id) => ({ id, ready: flag, held: true })) }, at)
-        const used = Object.values(fleet.state.units).flatMap((each) => ['process' in each.state ? each.state.process : [], each.successor?.process ?? [], each.standIn ?? []].flat())
+        const used = Object.values(fleet.state.units).flatMap((each) =>
+          ['process' in each.state ? each.state.process : [], each.successor?.process ?? [], each.standIn ?? []].flat(),
+        )
         expect(new Set(used).size).toBe(used.length)
         for (const spare of Object.keys(fleet.state.spares)) expect(used).not.toContain(spare)
         const services = Object.values(fleet.state.units).flatMap(({ spec }) => (spec.instance === undefined ? spec.services : []))
@@ -334,7 +356,8 @@ describe('a fleet in virtual time', () => {
 
   test('a policy that is broken is caught, with the seed that shows it', () => {
     const impatient: HealingPolicy = { ...HEALING, most: Number.POSITIVE_INFINITY, backoff: { firstMs: 0, mostMs: 0 } }
-    const run = (policy: HealingPolicy) => Array.from({ length: 5 }, (_, seed) => simulate({ seed, hours: 1, faultEveryMs: 30_000, faults: ['bad-service', 'crash'], policy })).flatMap((report) => report.violations)
+    const run = (policy: HealingPolicy) =>
+      Array.from({ length: 5 }, (_, seed) => simulate({ seed, hours: 1, faultEveryMs: 30_000, faults: ['bad-service', 'crash'], policy })).flatMap((report) => report.violations)
     const [violations, stormy] = [run(HEALING), run(impatient)]
     expect(violations).toEqual([])
     expect(stormy.join('\n')).toMatch(/was started \d+ times within/)

@@ -3,6 +3,7 @@
  * What must never happen is checked at every step; what must happen in the end, once the troubles stop. The same seed plays the same run.
  */
 import { seededRandom, type Random } from '../std/random.ts'
+import { EventQueue } from './event-queue.ts'
 import { nextFleet } from './healing.ts'
 import { isOverdue } from './heartbeat.ts'
 import { HEALING, type FleetEffect, type FleetEvent, type FleetState, type HealingPolicy, initialFleet, isRunning, nextWake, type UnitSpec } from './state.ts'
@@ -86,7 +87,7 @@ class World {
   readonly #random: Random
   readonly #specs: readonly UnitSpec[]
   readonly #processes = new Map<string, Process>()
-  readonly #queue = new Queue()
+  readonly #queue = new EventQueue()
   readonly #violations: string[] = []
   readonly #counts: Record<string, number> = {}
   readonly #startsOf = new Map<string, number[]>()
@@ -160,8 +161,8 @@ class World {
     let ready = 0
     for (const { state, readiness, spec } of Object.values(this.#state.units)) {
       if (!isRunning(state) || spec.instance !== undefined) continue
-      const process = this.#processes.get(state.process)
-      if (process && process.hungAt === undefined) for (const id of spec.services) if (readiness[id] === null) ready++
+      const proc = this.#processes.get(state.process)
+      if (proc && proc.hungAt === undefined) for (const id of spec.services) if (readiness[id] === null) ready++
     }
     this.#readyTime += span * ready
     this.#lastMeasure = at
@@ -186,42 +187,42 @@ class World {
         this.#host(effect, before)
         break
       case 'begin': {
-        const process = this.#processes.get(effect.process)
-        if (process) {
-          process.held.clear()
-          this.#later(this.#delay(20), process, () => this.#beat(process))
+        const proc = this.#processes.get(effect.process)
+        if (proc) {
+          proc.held.clear()
+          this.#later(this.#delay(20), proc, () => this.#beat(proc))
         }
         break
       }
       case 'drain': {
-        const process = this.#processes.get(effect.process)
-        if (!process) break
-        process.drainsAt = this.#now
-        this.#later(this.#delay(50), process, () => {
-          process.services = []
-          this.#dispatch({ type: 'released', process: process.name })
+        const proc = this.#processes.get(effect.process)
+        if (!proc) break
+        proc.drainsAt = this.#now
+        this.#later(this.#delay(50), proc, () => {
+          proc.services = []
+          this.#dispatch({ type: 'released', process: proc.name })
         })
-        this.#later(this.#delay(1_500), process, () => this.#exit(process, 'ended with code 0', []))
+        this.#later(this.#delay(1_500), proc, () => this.#exit(proc, 'ended with code 0', []))
         break
       }
       case 'release': {
-        const process = this.#processes.get(effect.process)
-        if (process) process.services = process.services.filter((id) => !effect.services.includes(id))
+        const proc = this.#processes.get(effect.process)
+        if (proc) proc.services = proc.services.filter((id) => !effect.services.includes(id))
         break
       }
       case 'kill': {
-        const process = this.#processes.get(effect.process)
-        if (process) this.#queue.add(this.#now + 2, () => this.#exit(process, 'ended by SIGKILL', []))
+        const proc = this.#processes.get(effect.process)
+        if (proc) this.#queue.add(this.#now + 2, () => this.#exit(proc, 'ended by SIGKILL', []))
         break
       }
       case 'stand-in': {
-        const process = this.#processes.get(effect.process)
-        if (process) process.aside = true
+        const proc = this.#processes.get(effect.process)
+        if (proc) proc.aside = true
         break
       }
       case 'reconnect': {
-        const process = this.#processes.get(effect.process)
-        if (process && !process.stuck) this.#later(this.#delay(30), process, () => this.#beat(process))
+        const proc = this.#processes.get(effect.process)
+        if (proc && !proc.stuck) this.#later(this.#delay(30), proc, () => this.#beat(proc))
         break
       }
       case 'incident':
@@ -231,7 +232,7 @@ class World {
 
   #spawn(name: string, unit: string | null): void {
     this.#starts++
-    const process: Process = {
+    const proc: Process = {
       name,
       unit,
       bornAt: this.#now,
@@ -243,19 +244,19 @@ class World {
       stuck: false,
       deafUntil: 0,
     }
-    this.#processes.set(name, process)
+    this.#processes.set(name, proc)
     if (this.#now < this.#diskFullUntil) {
-      this.#queue.add(this.#now + 30, () => this.#exit(process, 'ended with code 1: no space left on device', []))
+      this.#queue.add(this.#now + 30, () => this.#exit(proc, 'ended with code 1: no space left on device', []))
       return
     }
     const load = this.#delay(this.#now < this.#slowUntil ? 8_000 : 250)
-    if (unit === null) this.#later(load, process, () => this.#dispatch({ type: 'loaded', process: name }))
+    if (unit === null) this.#later(load, proc, () => this.#dispatch({ type: 'loaded', process: name }))
     else if (this.#specOf(unit)?.kind === 'infrastructure') {
       this.#countStart(unit)
-      if (this.#now < (this.#badUntil.get(unit) ?? 0)) this.#later(this.#delay(300), process, () => this.#exit(process, 'ended with code 1', []))
+      if (this.#now < (this.#badUntil.get(unit) ?? 0)) this.#later(this.#delay(300), proc, () => this.#exit(proc, 'ended with code 1', []))
       else
-        this.#later(load, process, () => {
-          this.#beat(process)
+        this.#later(load, proc, () => {
+          this.#beat(proc)
           for (const other of this.#processes.values()) if (!other.stuck && other.services.length > 0) this.#later(this.#delay(900), other, () => this.#beat(other))
         })
     }
@@ -266,29 +267,30 @@ class World {
   }
 
   #host({ process: name, unit, services, hold }: FleetEffect & { type: 'host' }, before: FleetState): void {
-    const process = this.#processes.get(name)
-    if (!process) return
+    const proc = this.#processes.get(name)
+    if (!proc) return
     const earlier = before.units[unit]?.state
     // More services for a process that runs already are no start, and neither is a successor.
     const moving = earlier !== undefined && 'process' in earlier && earlier.process === name
     if (!moving && !hold) this.#countStart(unit)
     for (const needed of this.#specOf(unit)?.after ?? []) {
       const status = this.#state.units[needed]?.state.status
-      if (!hold && !moving && status !== undefined && status !== 'healthy' && status !== 'degraded') this.#violated(`${unit} was started while ${needed}, which it needs, was ${status}`)
+      if (!hold && !moving && status !== undefined && status !== 'healthy' && status !== 'degraded')
+        this.#violated(`${unit} was started while ${needed}, which it needs, was ${status}`)
     }
-    process.services.push(...services)
-    if (hold) for (const id of services) process.held.add(id)
-    const took = this.#delay((this.#now < this.#slowUntil ? 4_000 : 60) + (process.bornAt === this.#now ? 250 : 0))
+    proc.services.push(...services)
+    if (hold) for (const id of services) proc.held.add(id)
+    const took = this.#delay((this.#now < this.#slowUntil ? 4_000 : 60) + (proc.bornAt === this.#now ? 250 : 0))
     const bad = services.find((id) => this.#now < (this.#badUntil.get(id) ?? 0))
     if (bad !== undefined) {
       // One half breaks down at its start, and says who; the other while it serves, and says so seven times of ten.
       const early = this.#random() < 0.5
-      this.#later(this.#delay(early ? 60 : 2_500), process, () => {
+      this.#later(this.#delay(early ? 60 : 2_500), proc, () => {
         if (early) this.#dispatch({ type: 'failed', process: name, service: bad, detail: 'it threw' })
-        this.#exit(process, 'ended with code 7', !early && this.#random() < 0.7 ? [bad] : [])
+        this.#exit(proc, 'ended with code 7', !early && this.#random() < 0.7 ? [bad] : [])
       })
     }
-    this.#later(took, process, () => this.#beat(process))
+    this.#later(took, proc, () => this.#beat(proc))
   }
 
   #countStart(unit: string): void {
@@ -299,38 +301,38 @@ class World {
   }
 
   /** What a process says of itself; lost where messages are. A lost one is said again with the next beat. */
-  #beat(process: Process): void {
-    if (this.#processes.get(process.name) !== process || process.hungAt !== undefined) return
-    if (this.#now < process.deafUntil) {
-      this.#later(BEAT_MS, process, () => this.#beat(process))
+  #beat(proc: Process): void {
+    if (this.#processes.get(proc.name) !== proc || proc.hungAt !== undefined) return
+    if (this.#now < proc.deafUntil) {
+      this.#later(BEAT_MS, proc, () => this.#beat(proc))
       return
     }
-    const missing = ['database', 'hub'].find((id) => id !== process.unit && this.#specOf(id) !== undefined && !this.#alive(id))
+    const missing = ['database', 'hub'].find((id) => id !== proc.unit && this.#specOf(id) !== undefined && !this.#alive(id))
     const services =
-      process.services.length === 0 && process.unit !== null && this.#specOf(process.unit)?.kind === 'infrastructure'
-        ? [{ id: process.unit, ready: true }]
-        : process.services.map((id) => {
-            if (process.held.has(id)) return { id, ready: false, held: true, reason: 'held' }
-            const reason = missing ?? (process.stuck ? 'lost its connection' : undefined)
+      proc.services.length === 0 && proc.unit !== null && this.#specOf(proc.unit)?.kind === 'infrastructure'
+        ? [{ id: proc.unit, ready: true }]
+        : proc.services.map((id) => {
+            if (proc.held.has(id)) return { id, ready: false, held: true, reason: 'held' }
+            const reason = missing ?? (proc.stuck ? 'lost its connection' : undefined)
             return { id, ready: reason === undefined, ...(reason === undefined ? {} : { reason: `${reason} is away` }) }
           })
     if (services.length === 0) return
-    this.#dispatch({ type: 'health', process: process.name, services })
+    this.#dispatch({ type: 'health', process: proc.name, services })
     // Beats that say the same again are left out; those of one that is not well are not.
-    if (services.some(({ ready }) => !ready)) this.#later(BEAT_MS, process, () => this.#beat(process))
+    if (services.some(({ ready }) => !ready)) this.#later(BEAT_MS, proc, () => this.#beat(proc))
   }
 
   #alive(unit: string): boolean {
     const state = this.#state.units[unit]?.state
-    const process = state && 'process' in state ? this.#processes.get(state.process) : undefined
-    return process !== undefined && process.hungAt === undefined && (state?.status === 'healthy' || state?.status === 'degraded')
+    const proc = state && 'process' in state ? this.#processes.get(state.process) : undefined
+    return proc !== undefined && proc.hungAt === undefined && (state?.status === 'healthy' || state?.status === 'degraded')
   }
 
-  #exit(process: Process, detail: string, suspects: string[]): void {
-    if (this.#processes.get(process.name) !== process) return
-    this.#processes.delete(process.name)
-    this.#dispatch({ type: 'exited', process: process.name, detail, suspects, meant: false })
-    if (process.unit !== null && this.#specOf(process.unit)?.kind === 'infrastructure') {
+  #exit(proc: Process, detail: string, suspects: string[]): void {
+    if (this.#processes.get(proc.name) !== proc) return
+    this.#processes.delete(proc.name)
+    this.#dispatch({ type: 'exited', process: proc.name, detail, suspects, meant: false })
+    if (proc.unit !== null && this.#specOf(proc.unit)?.kind === 'infrastructure') {
       for (const other of [...this.#processes.values()]) if (other.services.length > 0) this.#later(this.#delay(20), other, () => this.#beat(other))
       // Some do not find back by themselves.
       for (const other of this.#processes.values()) if (other.services.length > 0 && this.#random() < 0.05) other.stuck = true
@@ -342,16 +344,16 @@ class World {
     const kind = kinds[Math.floor(this.#random() * kinds.length)] as Fault
     this.#counts[kind] = (this.#counts[kind] ?? 0) + 1
     const all = [...this.#processes.values()]
-    const process = all[Math.floor(this.#random() * all.length)]
+    const proc = all[Math.floor(this.#random() * all.length)]
     const until = this.#now + this.#random() * LONG_MS
     switch (kind) {
       case 'crash':
-        if (process) this.#exit(process, 'ended by SIGSEGV', this.#random() < 0.2 && process.services[0] !== undefined ? [process.services[0]] : [])
+        if (proc) this.#exit(proc, 'ended by SIGSEGV', this.#random() < 0.2 && proc.services[0] !== undefined ? [proc.services[0]] : [])
         break
       case 'hang':
-        if (process && process.hungAt === undefined) {
-          process.hungAt = this.#now
-          this.#watch(process)
+        if (proc && proc.hungAt === undefined) {
+          proc.hungAt = this.#now
+          this.#watch(proc)
         }
         break
       case 'slow':
@@ -364,12 +366,13 @@ class World {
         break
       }
       case 'lost-messages':
-        if (process) process.deafUntil = this.#now + this.#random() * 10_000
+        if (proc) proc.deafUntil = this.#now + this.#random() * 10_000
         break
       case 'clock-jump':
         // The supervisor itself was away: whatever happened meanwhile is heard late, and beats look old.
         this.#now += Math.round(this.#random() * 30_000)
-        for (const each of this.#processes.values()) if (isOverdue({ lastBeat: this.#now - BEAT_MS, now: this.#now, lagMs: 30_000 })) this.#violated(`${each.name} was called hung after the supervisor's own pause`)
+        for (const each of this.#processes.values())
+          if (isOverdue({ lastBeat: this.#now - BEAT_MS, now: this.#now, lagMs: 30_000 })) this.#violated(`${each.name} was called hung after the supervisor's own pause`)
         this.#dispatch({ type: 'tick' })
         break
       case 'disk-full':
@@ -396,15 +399,15 @@ class World {
   }
 
   /** A process that hangs beats no more: it is found when its last beat is too old. */
-  #watch(process: Process): void {
-    const lastBeat = Math.max(process.bornAt, Math.floor((process.hungAt as number) / BEAT_MS) * BEAT_MS)
+  #watch(proc: Process): void {
+    const lastBeat = Math.max(proc.bornAt, Math.floor((proc.hungAt as number) / BEAT_MS) * BEAT_MS)
     const look = () => {
-      if (this.#processes.get(process.name) !== process) return
+      if (this.#processes.get(proc.name) !== proc) return
       if (isOverdue({ lastBeat, now: this.#now, lagMs: 0 })) {
-        this.#dispatch({ type: 'hung', process: process.name, detail: `no heartbeat for ${this.#now - lastBeat} ms` })
+        this.#dispatch({ type: 'hung', process: proc.name, detail: `no heartbeat for ${this.#now - lastBeat} ms` })
         // Whatever it is, and wherever it stands: it does not stay.
         this.#queue.add(this.#now + BEAT_MS * 10, () => {
-          if (this.#processes.get(process.name) === process) this.#violated(`${process.name} hangs since ${process.hungAt} and nobody ended it`)
+          if (this.#processes.get(proc.name) === proc) this.#violated(`${proc.name} hangs since ${proc.hungAt} and nobody ended it`)
         })
       } else this.#queue.add(this.#now + 50, look)
     }
@@ -416,9 +419,9 @@ class World {
   }
 
   /** Later, unless the process is gone or hangs by then. */
-  #later(ms: number, process: Process, work: () => void): void {
+  #later(ms: number, proc: Process, work: () => void): void {
     this.#queue.add(this.#now + ms, () => {
-      if (this.#processes.get(process.name) === process && process.hungAt === undefined) work()
+      if (this.#processes.get(proc.name) === proc && proc.hungAt === undefined) work()
     })
   }
 
@@ -443,13 +446,13 @@ class World {
     for (const spec of this.#specs) for (const id of spec.services) if (!homes.has(id)) this.#violated(`${id} belongs to nobody`)
     // Nobody serves the same service twice, but for a successor that holds back.
     const serving = new Map<string, string>()
-    for (const process of this.#processes.values()) {
-      if (process.drainsAt !== undefined || process.aside) continue
-      for (const id of process.services) {
-        if (process.held.has(id)) continue
+    for (const proc of this.#processes.values()) {
+      if (proc.drainsAt !== undefined || proc.aside) continue
+      for (const id of proc.services) {
+        if (proc.held.has(id)) continue
         const other = serving.get(id)
-        if (other !== undefined) this.#violated(`${id} runs in ${other} and in ${process.name}`)
-        serving.set(id, process.name)
+        if (other !== undefined) this.#violated(`${id} runs in ${other} and in ${proc.name}`)
+        serving.set(id, proc.name)
       }
     }
     for (const process of this.#processes.keys()) {
@@ -468,53 +471,5 @@ class World {
 
   #violated(text: string): void {
     this.#violations.push(`at ${(this.#now / 1_000).toFixed(3)} s: ${text} (seed ${this.#options.seed})`)
-  }
-}
-
-/** A binary heap of what happens when; what was added first comes first among equals. */
-class Queue {
-  readonly #items: { at: number; order: number; work: () => void }[] = []
-  #order = 0
-
-  add(at: number, work: () => void): void {
-    const items = this.#items
-    items.push({ at, order: this.#order++, work })
-    for (let child = items.length - 1; child > 0; ) {
-      const parent = (child - 1) >> 1
-      if (!this.#before(child, parent)) break
-      this.#swap(child, parent)
-      child = parent
-    }
-  }
-
-  nextAt(): number {
-    return this.#items[0]?.at ?? Number.POSITIVE_INFINITY
-  }
-
-  take(): () => void {
-    const items = this.#items
-    const first = items[0] as { work: () => void }
-    const last = items.pop() as (typeof items)[number]
-    if (items.length > 0) {
-      items[0] = last
-      for (let parent = 0; ; ) {
-        let least = parent
-        for (const child of [parent * 2 + 1, parent * 2 + 2]) if (child < items.length && this.#before(child, least)) least = child
-        if (least === parent) break
-        this.#swap(least, parent)
-        parent = least
-      }
-    }
-    return first.work
-  }
-
-  #before(a: number, b: number): boolean {
-    const [first, second] = [this.#items[a], this.#items[b]] as [{ at: number; order: number }, { at: number; order: number }]
-    return first.at < second.at || (first.at === second.at && first.order < second.order)
-  }
-
-  #swap(a: number, b: number): void {
-    const items = this.#items
-    ;[items[a], items[b]] = [items[b] as (typeof items)[number], items[a] as (typeof items)[number]]
   }
 }

@@ -28,7 +28,7 @@ export type UnitState =
   | { readonly status: 'degraded'; readonly process: string; readonly since: number; readonly from: number; readonly detail: string }
   | { readonly status: 'backing-off'; readonly until: number; readonly detail: string }
   | { readonly status: 'quarantined'; readonly since: number; readonly until: number; readonly detail: string }
-  | { readonly status: 'stopping'; readonly process: string; readonly then: 'start' | 'stop' | 'home' | 'remove'; readonly killAt: number }
+  | { readonly status: 'stopping'; readonly process: string; readonly next: 'start' | 'stop' | 'home' | 'remove'; readonly killAt: number }
 
 export interface Unit {
   readonly spec: UnitSpec

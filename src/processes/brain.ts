@@ -107,10 +107,17 @@ async function main(): Promise<void> {
   const policy: HealingPolicy = { ...HEALING, autoRestart: plan.settings.autoRestart, spares: plan.isolation === 'process' ? 2 : 1 }
   const monotonic = () => Number(process.hrtime.bigint() / 1_000n) / 1_000
   const supervisor = new Supervisor({
-    plan: { profile: plan.profile, mode: plan.mode, startedAt: plan.startedAt, ports: plan.ports, bindHost: plan.settings.bindHost, heldSockets: true, instancePorts: INSTANCE_PORTS + plan.portOffset },
+    plan: {
+      profile: plan.profile,
+      mode: plan.mode,
+      startedAt: plan.startedAt,
+      ports: plan.ports,
+      bindHost: plan.settings.bindHost,
+      heldSockets: true,
+      instancePorts: INSTANCE_PORTS + plan.portOffset,
+    },
     units: units(),
-    driver: (events) =>
-      new ProcessDriver({ ...events, keeperPath: socketPath(dataFolder, 'keeper'), launchOf: (unit) => launches.get(unit) ?? cellLaunch(false), now: monotonic }),
+    driver: (events) => new ProcessDriver({ ...events, keeperPath: socketPath(dataFolder, 'keeper'), launchOf: (unit) => launches.get(unit) ?? cellLaunch(false), now: monotonic }),
     linkPath,
     stateFile: paths.fleet,
     callFolder: paths.calls,
@@ -160,7 +167,8 @@ async function main(): Promise<void> {
         supervisor.note(request.incident)
         return {}
       case 'harm':
-        if (plan.mode !== 'local') throw new KintsugiError('refused', `chaos is for the local chain; this fleet runs in mode ${plan.mode}`, { hint: 'start one with `npx kintsugi up`' })
+        if (plan.mode !== 'local')
+          throw new KintsugiError('refused', `chaos is for the local chain; this fleet runs in mode ${plan.mode}`, { hint: 'start one with `npx kintsugi up`' })
         if (request.service === 'brain') {
           setTimeout(() => process.kill(process.pid, request.harm.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL'), 5)
           return { pid: process.pid }

@@ -68,7 +68,11 @@ export function readCallRecord(folder: string, process: string): RunningCall[] {
   const running: RunningCall[] = []
   for (let at = 0; at + SLOT <= bytes.length; at += SLOT) {
     const count = bytes.readUInt32LE(at)
-    const [service = '', tool = ''] = bytes.toString('utf8', at + NAME_AT, at + SLOT).split('\0')[0]?.split(' ') ?? []
+    const [service = '', tool = ''] =
+      bytes
+        .toString('utf8', at + NAME_AT, at + SLOT)
+        .split('\0')[0]
+        ?.split(' ') ?? []
     if (count > 0 && service !== '') running.push({ service, tool, count })
   }
   return running

@@ -29,7 +29,11 @@ export type ToChild =
   | { type: 'stop' }
 
 /** What a process can be made to suffer from within. */
-export type Harm = { kind: 'leak'; bytesPerSecond: number; seconds: number } | { kind: 'slow'; ms: number; seconds: number } | { kind: 'hang'; ms: number } | { kind: 'disconnect'; seconds: number }
+export type Harm =
+  | { kind: 'leak'; bytesPerSecond: number; seconds: number }
+  | { kind: 'slow'; ms: number; seconds: number }
+  | { kind: 'hang'; ms: number }
+  | { kind: 'disconnect'; seconds: number }
 
 /** How a process fares. Bytes, ms, and counts since its start. */
 export interface Vitals {
@@ -63,7 +67,18 @@ export type FromChild =
 /** What the brain asks of the keeper. */
 export type ToKeeper =
   | { op: 'beat' }
-  | { op: 'spawn'; process: string; command: string; args: readonly string[]; env?: NodeJS.ProcessEnv; uid?: number | undefined; gid?: number | undefined; log: string; sockets: boolean; key: boolean }
+  | {
+      op: 'spawn'
+      process: string
+      command: string
+      args: readonly string[]
+      env?: NodeJS.ProcessEnv
+      uid?: number | undefined
+      gid?: number | undefined
+      log: string
+      sockets: boolean
+      key: boolean
+    }
   /** Everything is stopped: end, and the watcher with you. */
   | { op: 'end' }
 

@@ -1,16 +1,16 @@
 /** The supervisor: hears what happens, asks the healing reducer what is to be done, and does it. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
-import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
 import { nextFleet } from '../fleet/healing.ts'
 import { isOverdue } from '../fleet/heartbeat.ts'
 import { type FleetEffect, type FleetEvent, type FleetState, type HealingPolicy, initialFleet, isRunning, processesOf, type Unit, type UnitSpec } from '../fleet/state.ts'
-import type { FleetStatus, Incident, ServiceState, ServiceStatus } from '../ports/fleet.ts'
+import type { FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { isStopped } from './alive.ts'
 import { readCallRecord } from './call-record.ts'
 import type { Driver, DriverEvents } from './driver.ts'
-import { FIRST_SOCKET_FD, type FromChild, type Harm, jsonLines, type Opening, type ToChild, type Vitals } from './protocol.ts'
+import { readMemory, writeMemory } from './memory.ts'
+import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening, type Vitals } from './protocol.ts'
+import { Switchboard } from './switchboard.ts'
+import { unitStatuses } from './statuses.ts'
 
 export interface UnitPlan {
   readonly spec: UnitSpec
@@ -58,28 +58,6 @@ export type SupervisorEvent =
   | { type: 'unit-up'; unit: string; title: string; afterMs: number }
   | { type: 'stopped' }
 
-interface Known {
-  link: Socket | undefined
-  /** Said before it called in. */
-  waiting: ToChild[]
-  lastBeat: number
-  beaten: boolean
-  vitals: Vitals | undefined
-  /** The pid of what it looks after, where that is not itself (the chain). */
-  inner: number | null
-  /** Polls in a row that a service left unanswered. */
-  unanswered: Map<string, number>
-}
-
-interface Remembered {
-  readonly startedAt: number
-  readonly fleet: FleetState
-  readonly processes: unknown
-  readonly genesis: string | null
-  readonly readyMs: number | null
-  readonly inner: Readonly<Record<string, number>>
-}
-
 const TICK_MS = 50
 const POLL_TIMEOUT_MS = 2_000
 const PROBE_MS = 2_000
@@ -89,14 +67,13 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #driver: Driver
   readonly #plans: Map<string, UnitPlan>
-  readonly #known = new Map<string, Known>()
+  readonly #lines: Switchboard
   readonly #socketOrder: readonly string[]
   readonly #lastStatus = new Map<string, string>()
   readonly #incidents: Incident[] = []
   readonly #meant = new Set<string>()
   readonly #up = new Map<string, number>()
   #fleet: FleetState
-  #server: Server | undefined
   #timers: NodeJS.Timeout[] = []
   #lastTick = 0
   #readyMs: number | null = null
@@ -113,23 +90,26 @@ export class Supervisor {
       options.units.map((unit) => unit.spec),
       options.seed,
     )
+    this.#lines = new Switchboard({
+      monotonic: options.monotonic,
+      expects: (process) => this.#resuming || processesOf(this.#fleet).includes(process),
+      onMet: (process, pid) => this.#driver.met(process, pid),
+      onMessage: (process, message) => this.#hear(process, message),
+      // A process that ends hangs up first: its end is looked for at once.
+      onHungUp: () => this.#driver.check(),
+    })
     this.#driver = options.driver({ onExit: (process, detail) => this.#exited(process, detail), onLost: () => options.onLost() })
   }
 
   /** Starts the fleet, or goes on where an earlier brain left it. */
   async start(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const server = createServer((socket) => this.#meet(socket))
-      server.once('error', reject)
-      server.listen(this.#options.linkPath, resolve)
-      this.#server = server
-    })
-    const remembered = this.#remembered()
+    await this.#lines.listen(this.#options.linkPath)
+    const remembered = readMemory(this.#options.stateFile, this.#options.plan.startedAt)
     if (remembered) {
       this.#fleet = remembered.fleet
       this.#genesis = remembered.genesis
       this.#readyMs = remembered.readyMs
-      for (const process of processesOf(this.#fleet)) this.#know(process).inner = remembered.inner[process] ?? null
+      for (const process of processesOf(this.#fleet)) this.#lines.of(process).inner = remembered.inner[process] ?? null
       for (const process of await this.#driver.resume(remembered.processes)) this.#exited(process, 'ended while nobody watched')
       for (const { spec, state } of Object.values(this.#fleet.units)) {
         if (state.status === 'healthy' || state.status === 'degraded') this.#up.set(spec.id, 0)
@@ -138,37 +118,21 @@ export class Supervisor {
     }
     this.#resuming = false
     this.#lastTick = this.#options.monotonic()
-    this.#timers = [
-      setInterval(() => this.#tick(), TICK_MS),
-      setInterval(() => void this.#poll(), this.#options.pollMs),
-      setInterval(() => this.#remember(), TICK_MS),
-    ]
+    this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => void this.#poll(), this.#options.pollMs), setInterval(() => this.#remember(), TICK_MS)]
     this.#tick()
-  }
-
-  #remembered(): Remembered | undefined {
-    try {
-      const remembered = JSON.parse(readFileSync(this.#options.stateFile, 'utf8')) as Remembered
-      return remembered.startedAt === this.#options.plan.startedAt ? remembered : undefined
-    } catch {
-      return undefined
-    }
   }
 
   #remember(): void {
     if (!this.#dirty || this.#resuming) return
     this.#dirty = false
-    const inner = Object.fromEntries([...this.#known].flatMap(([process, { inner: pid }]) => (pid === null ? [] : [[process, pid]])))
-    const text: Remembered = {
+    writeMemory(this.#options.stateFile, {
       startedAt: this.#options.plan.startedAt,
       fleet: this.#fleet,
       processes: this.#driver.remember(),
       genesis: this.#genesis,
       readyMs: this.#readyMs,
-      inner,
-    }
-    writeFileSync(`${this.#options.stateFile}.new`, JSON.stringify(text), { mode: 0o600 })
-    renameSync(`${this.#options.stateFile}.new`, this.#options.stateFile)
+      inner: this.#lines.inner(),
+    })
   }
 
   // What people and services ask for.
@@ -181,7 +145,11 @@ export class Supervisor {
   /** What has happened so far, for one who listens from now on. */
   story(): SupervisorEvent[] {
     const ready: SupervisorEvent[] = this.#readyMs === null ? [] : [{ type: 'ready', afterMs: this.#readyMs, services: this.#statuses().length }]
-    return [...[...this.#up.keys()].flatMap((id) => (this.#plans.has(id) ? this.#unitUp(id) : [])), ...this.#statuses().map((service) => ({ type: 'service' as const, service })), ...ready]
+    return [
+      ...[...this.#up.keys()].flatMap((id) => (this.#plans.has(id) ? this.#unitUp(id) : [])),
+      ...this.#statuses().map((service) => ({ type: 'service' as const, service })),
+      ...ready,
+    ]
   }
 
   #unitUp(id: string): SupervisorEvent {
@@ -196,7 +164,7 @@ export class Supervisor {
   vitals(): Record<string, Vitals & { process: string; pid: number | null }> {
     return Object.fromEntries(
       Object.values(this.#fleet.units).flatMap(({ spec, state }) => {
-        const vitals = 'process' in state ? this.#known.get(state.process)?.vitals : undefined
+        const vitals = 'process' in state ? this.#lines.known(state.process)?.vitals : undefined
         return vitals && 'process' in state ? [[spec.id, { ...vitals, process: state.process, pid: this.#driver.pidOf(state.process) }]] : []
       }),
     )
@@ -205,7 +173,8 @@ export class Supervisor {
   /** The unit of a service, of a piece of infrastructure or of the chain. Throws `unknown-service`. */
   unitOf(service: string): Unit {
     const units = Object.values(this.#fleet.units)
-    const unit = units.find(({ spec }) => spec.id === service) ?? units.find(({ spec }) => spec.services.includes(service)) ?? (service === 'chain' ? this.#fleet.units.localnet : undefined)
+    const unit =
+      units.find(({ spec }) => spec.id === service) ?? units.find(({ spec }) => spec.services.includes(service)) ?? (service === 'chain' ? this.#fleet.units.localnet : undefined)
     if (unit) return unit
     throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, {
       hint: `known: ${this.#statuses()
@@ -250,19 +219,19 @@ export class Supervisor {
   /** Lets a process collect its garbage and tell what is left; the answer comes with its vitals. */
   collect(unit: string): void {
     const { state } = this.unitOf(unit)
-    if (isRunning(state)) this.#say(state.process, { type: 'collect' })
+    if (isRunning(state)) this.#lines.say(state.process, { type: 'collect' })
   }
 
   /** Harm on purpose: it is no failure of the unit's, so no breaker counts it. */
   harm(service: string, harm: Harm | { kind: 'kill' } | { kind: 'stop' }): number | null {
     const { state } = this.unitOf(service)
     if (!isRunning(state)) throw new KintsugiError('not-running', `${service} is ${state.status}`, { retry: 'later' })
-    const pid = service === 'chain' ? (this.#known.get(state.process)?.inner ?? null) : this.#driver.pidOf(state.process)
+    const pid = service === 'chain' ? (this.#lines.known(state.process)?.inner ?? null) : this.#driver.pidOf(state.process)
     if (pid === null) throw new KintsugiError('not-running', `${service} has no process`, { retry: 'later' })
     this.#meant.add(state.process)
     if (harm.kind === 'kill') process.kill(pid, 'SIGKILL')
     else if (harm.kind === 'stop') process.kill(pid, 'SIGSTOP')
-    else this.#say(state.process, { type: 'chaos', harm })
+    else this.#lines.say(state.process, { type: 'chaos', harm })
     return pid
   }
 
@@ -281,7 +250,7 @@ export class Supervisor {
       await Promise.all(wave.map(({ spec, state }) => ('process' in state ? this.#end(spec.id, state.process, grace) : undefined)))
     }
     clearInterval(looking)
-    this.#server?.close()
+    this.#lines.close()
     this.#dirty = true
     this.#remember()
     this.#driver.end()
@@ -308,7 +277,7 @@ export class Supervisor {
     this.#driver.check()
     this.#apply({ type: 'tick' })
     for (const process of processesOf(this.#fleet)) {
-      const known = this.#know(process)
+      const known = this.#lines.of(process)
       const silent = now - known.lastBeat
       if (this.#probeOf(process) || !isOverdue({ lastBeat: known.lastBeat, now, lagMs, first: !known.beaten })) continue
       known.lastBeat = now
@@ -328,9 +297,7 @@ export class Supervisor {
     if (done) done()
     if (this.#stopping) return
     const running = readCallRecord(this.#options.callFolder, process)
-    const known = this.#known.get(process)
-    known?.link?.destroy()
-    this.#known.delete(process)
+    this.#lines.forget(process)
     // Who is killed from outside did nothing to deserve it; who was hung, or ended by itself, did.
     const byItself = !/SIGKILL|SIGTERM|SIGINT/.test(detail) || this.#hung.has(process)
     const suspects = byItself && !this.#meant.has(process) ? [...new Set(running.map((call) => call.service))] : []
@@ -355,30 +322,30 @@ export class Supervisor {
   #do(effect: FleetEffect): void {
     switch (effect.type) {
       case 'spawn':
-        this.#know(effect.process)
+        this.#lines.of(effect.process)
         this.#driver.spawn(effect.process, effect.unit)
         if (effect.unit !== null) this.#watchProbe(effect.unit, effect.process)
         break
       case 'host':
-        this.#say(effect.process, { type: 'host', unit: effect.unit, services: effect.services.map((id) => this.#opening(id, effect.instance)), hold: effect.hold })
+        this.#lines.say(effect.process, { type: 'host', unit: effect.unit, services: effect.services.map((id) => this.#opening(id, effect.instance)), hold: effect.hold })
         break
       case 'begin':
-        this.#say(effect.process, { type: 'begin' })
+        this.#lines.say(effect.process, { type: 'begin' })
         break
       case 'drain':
         this.#drain(Object.values(this.#fleet.units).find(({ state }) => 'process' in state && state.process === effect.process)?.spec.id ?? '', effect.process)
         break
       case 'release':
-        this.#say(effect.process, { type: 'release', services: [...effect.services] })
+        this.#lines.say(effect.process, { type: 'release', services: [...effect.services] })
         break
       case 'kill':
         this.#driver.kill(effect.process)
         break
       case 'stand-in':
-        this.#say(effect.process, { type: 'stand-in', services: effect.services.map((id) => this.#opening(id)), reason: effect.reason })
+        this.#lines.say(effect.process, { type: 'stand-in', services: effect.services.map((id) => this.#opening(id)), reason: effect.reason })
         break
       case 'reconnect':
-        this.#say(effect.process, { type: 'reconnect', to: effect.to })
+        this.#lines.say(effect.process, { type: 'reconnect', to: effect.to })
         break
       case 'incident':
         this.note({ unit: effect.unit, kind: effect.kind, detail: effect.detail, action: effect.action, at: this.#options.now() })
@@ -393,7 +360,7 @@ export class Supervisor {
 
   #drain(unit: string, process: string): void {
     if (this.#plans.get(unit)?.probe) this.#driver.terminate(process, unit)
-    else this.#say(process, { type: 'stop' })
+    else this.#lines.say(process, { type: 'stop' })
   }
 
   /** What was seen and done, for people and for the agent. */
@@ -403,57 +370,8 @@ export class Supervisor {
     this.#options.onEvent({ type: 'incident', ...incident })
   }
 
-  #know(process: string): Known {
-    let known = this.#known.get(process)
-    if (!known) {
-      known = { link: undefined, waiting: [], lastBeat: this.#options.monotonic(), beaten: false, vitals: undefined, inner: null, unanswered: new Map() }
-      this.#known.set(process, known)
-    }
-    return known
-  }
-
-  #say(process: string, message: ToChild): void {
-    const known = this.#know(process)
-    if (known.link?.writable) known.link.write(`${JSON.stringify(message)}\n`)
-    else known.waiting.push(message)
-  }
-
-  /** A process calls in: a new one, or one that an earlier brain started. */
-  #meet(socket: Socket): void {
-    let name: string | undefined
-    socket.setEncoding('utf8')
-    socket.on('error', () => socket.destroy())
-    socket.on(
-      'data',
-      jsonLines<FromChild>((message) => {
-        if (message.type === 'hello') {
-          name = message.process
-          if (!processesOf(this.#fleet).includes(name) && !this.#resuming) {
-            // Nobody knows it any more: it is not to serve beside its successor.
-            socket.write(`${JSON.stringify({ type: 'stop' } satisfies ToChild)}\n`)
-            return
-          }
-          this.#driver.met(name, message.pid)
-          const known = this.#know(name)
-          known.link = socket
-          known.lastBeat = this.#options.monotonic()
-          const { waiting } = known
-          known.waiting = []
-          for (const each of waiting) this.#say(name, each)
-        } else if (name !== undefined) this.#hear(name, message)
-      }) as unknown as (chunk: Buffer) => void,
-    )
-    socket.on('close', () => {
-      const known = name === undefined ? undefined : this.#known.get(name)
-      if (known?.link !== socket) return
-      known.link = undefined
-      // A process that ends hangs up first: its end is looked for at once.
-      this.#driver.check()
-    })
-  }
-
   #hear(process: string, message: FromChild): void {
-    const known = this.#know(process)
+    const known = this.#lines.of(process)
     known.lastBeat = this.#options.monotonic()
     known.beaten = true
     switch (message.type) {
@@ -518,14 +436,14 @@ export class Supervisor {
       Object.values(this.#fleet.units).flatMap(({ spec, state }) =>
         spec.services.map(async (service) => {
           if (!isRunning(state) || spec.instance !== undefined) return
-          const known = this.#know(state.process)
+          const known = this.#lines.of(state.process)
           const answered = await fetch(`http://${host}:${ports[service]}/health`, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).then(
             (response) => response.ok,
             () => false,
           )
           const times = answered ? 0 : (known.unanswered.get(service) ?? 0) + 1
           known.unanswered.set(service, times)
-          if (times >= 2 && this.#known.get(state.process) === known) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
+          if (times >= 2 && this.#lines.known(state.process) === known) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
         }),
       ),
     )
@@ -543,46 +461,15 @@ export class Supervisor {
   }
 
   #statusesOf(unit: Unit): ServiceStatus[] {
-    const { spec, state } = unit
-    const process = 'process' in state ? state.process : undefined
-    const pid = process === undefined ? null : this.#driver.pidOf(process)
-    const since = isRunning(state) ? Math.round(this.#options.now() - (this.#options.monotonic() - state.since)) : null
-    const shared = { pid, cell: spec.id, restarts: unit.restarts, since }
-    const describe = (id: string): { status: ServiceState; detail?: string } => {
-      const reason = unit.readiness[id]
-      const unitDetail = 'detail' in state && state.status !== 'degraded' ? state.detail : undefined
-      const detail = unitDetail ?? (reason === null ? undefined : reason)
-      const status: ServiceState = !isRunning(state)
-        ? state.status === 'stopped' && state.wanted
-          ? 'starting'
-          : state.status
-        : reason === null
-          ? 'healthy'
-          : unit.everReady && reason !== undefined && state.status !== 'starting'
-            ? 'degraded'
-            : 'starting'
-      return { status, ...(detail ? { detail } : {}) }
-    }
-    if (spec.kind === 'infrastructure') {
-      const plan = this.#plans.get(spec.id) as UnitPlan
-      const own: ServiceStatus = { id: spec.id, kind: 'infrastructure', title: plan.title, category: 'infrastructure', port: plan.port, ...shared, ...describe(spec.id) }
-      if (spec.id !== 'localnet') return [own]
-      const inner = process === undefined ? null : (this.#known.get(process)?.inner ?? null)
-      return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: inner, status: inner === null ? 'starting' : own.status }]
-    }
-    return spec.services.map((id) => {
-      const entry = catalogueEntry(id)
-      const { instance } = spec
-      return {
-        id: instance === undefined ? id : spec.id,
-        kind: entry.kind,
-        title: instance === undefined ? titleOf(id) : `${titleOf(id)}, instance ${instance}`,
-        category: entry.category,
-        port: instance === undefined ? (this.#options.plan.ports[id] ?? null) : (this.#opening(id, instance).port ?? null),
-        ...shared,
-        ...describe(id),
-        ...(spec.home === undefined ? {} : { home: spec.home }),
-      }
+    const process = 'process' in unit.state ? unit.state.process : undefined
+    const plan = this.#plans.get(unit.spec.id)
+    return unitStatuses(unit, {
+      pid: process === undefined ? null : this.#driver.pidOf(process),
+      inner: process === undefined ? null : (this.#lines.known(process)?.inner ?? null),
+      title: plan?.title ?? unit.spec.id,
+      port: plan?.port ?? null,
+      sinceEpoch: (since) => Math.round(this.#options.now() - (this.#options.monotonic() - since)),
+      portOf: (id) => (unit.spec.instance === undefined ? (this.#options.plan.ports[id] ?? null) : (this.#opening(id, unit.spec.instance).port ?? null)),
     })
   }
 

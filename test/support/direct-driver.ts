@@ -2,21 +2,27 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import net from 'node:net'
 import type { Driver, DriverEvents } from '../../src/supervisor/driver.ts'
-import { FIRST_SOCKET_FD } from '../../src/supervisor/protocol.ts'
 
 interface BoundSocket {
   fd(): number
   close(): void
 }
 
+export interface DirectDriverOptions {
+  readonly ports: readonly number[]
+  args(unit: string | null): readonly string[]
+  readonly env: NodeJS.ProcessEnv
+}
+
 export class DirectDriver implements Driver {
   readonly children = new Map<string, ChildProcess>()
+  readonly events: DriverEvents
+  readonly options: DirectDriverOptions
   readonly #sockets: BoundSocket[]
 
-  constructor(
-    readonly events: DriverEvents,
-    readonly options: { ports: readonly number[]; args(unit: string | null): readonly string[]; env: NodeJS.ProcessEnv },
-  ) {
+  constructor(events: DriverEvents, options: DirectDriverOptions) {
+    this.events = events
+    this.options = options
     const Bound = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
     this.#sockets = options.ports.map((port) => new Bound({ host: '127.0.0.1', port }))
   }
@@ -60,6 +66,3 @@ export class DirectDriver implements Driver {
     for (const socket of this.#sockets) socket.close()
   }
 }
-
-/** The first descriptor that a child finds the sockets at. */
-export const FIRST_FD = FIRST_SOCKET_FD
