@@ -253,7 +253,15 @@ function ledgerContract(ledger: () => Ledger) {
     await ledger().saveTask({ ...task, status: 'done', finishedAt: 8 })
     expect(await ledger().task('t1')).toEqual({ ...task, status: 'done', finishedAt: 8 })
     expect(await ledger().tasks({ limit: 5, status: 'queued' })).toEqual([])
-    await ledger().recordIncident({ service: 's', kind: 'exited', detail: 'd', at: 5 })
+    expect(await ledger().setting('k')).toBeUndefined()
+    await ledger().saveSetting('k', { a: 1n })
+    await ledger().saveSetting('k', { a: 2n })
+    expect(await ledger().setting('k')).toEqual({ a: 2n })
+    const incident = { unit: 'cell', services: ['s', 't'], kind: 'exited', detail: 'd', action: 'a', at: 1_700_000_000_000, durationMs: null }
+    await ledger().recordIncident(incident)
+    await ledger().recordIncident({ ...incident, services: ['t'], kind: 'recovered', at: incident.at + 5, durationMs: 2.5 })
+    expect(await ledger().incidents({ since: 0, limit: 10, service: 's' })).toEqual([incident])
+    expect((await ledger().incidents({ since: incident.at + 1, limit: 10 })).map(({ durationMs }) => durationMs)).toEqual([2.5])
   })
 }
 

@@ -123,6 +123,7 @@ async function supervise({
     stateFile: join(folder, 'fleet.json'),
     callFolder: folder,
     policy: { ...HEALING, spares: 0, ...healing },
+    scalable: services,
     pollMs,
     now: Date.now,
     monotonic: () => performance.now(),

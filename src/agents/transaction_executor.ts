@@ -107,7 +107,9 @@ export default defineAgent({
         onNote: (note) => log.warn({}, note),
         onViolation: (detail) => {
           log.error({}, detail)
-          ledger.recordIncident({ service: 'transaction_executor', kind: 'prediction-violated', detail, at: now() }).catch(() => undefined)
+          ledger
+            .recordIncident({ unit: 'transaction_executor', services: ['transaction_executor'], kind: 'prediction-violated', detail, action: 'none', at: now(), durationMs: null })
+            .catch(() => undefined)
         },
       },
     })

@@ -56,8 +56,9 @@ export class Draft {
     return random
   }
 
-  protected incident(unit: Unit, kind: string, detail: string, action: string): void {
-    this.effects.push({ type: 'incident', unit: unit.spec.id, kind, detail, action })
+  protected incident({ spec }: Unit, kind: string, detail: string, action: string, durationMs?: number): void {
+    const services = spec.kind === 'cell' ? spec.services : [spec.id]
+    this.effects.push({ type: 'incident', unit: spec.id, services, kind, detail, action, ...(durationMs === undefined ? {} : { durationMs }) })
   }
 
   protected unit(id: string): Unit {

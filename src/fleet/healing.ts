@@ -210,9 +210,10 @@ class Healing extends Draft {
     const { state } = unit
     const next = { ...unit, readiness }
     if (missing === undefined) {
-      const { reconnect: _, ...rest } = next
+      const { reconnect: _, failedAt, ...rest } = next
       if (state.status === 'healthy' && !unit.reconnect && same(unit.readiness, readiness)) return
       this.write({ ...rest, failing: false, everReady: true, state: { status: 'healthy', process, since: state.since } })
+      if (failedAt !== undefined) this.incident(unit, 'recovered', `healthy again ${Math.round(this.now - failedAt)} ms after it failed`, 'none', this.now - failedAt)
       if (state.status !== 'healthy') this.#recovered(unit)
     } else if (state.status !== 'healthy' && same(unit.readiness, readiness)) {
       // Nothing new.
@@ -303,7 +304,16 @@ class Healing extends Draft {
     const failures = meant ? unit.failures : [...unit.failures.filter((at) => at > now - policy.windowMs), now]
     const quick = stable || meant ? 0 : unit.quick + 1
     const trials = stable ? 0 : unit.trials
-    const next: Unit = { ...unit, failures: trials === 0 && unit.trials > 0 ? [] : failures, quick, trials, failing: true, restarts: unit.restarts + 1, readiness: {} }
+    const next: Unit = {
+      ...unit,
+      failures: trials === 0 && unit.trials > 0 ? [] : failures,
+      quick,
+      trials,
+      failing: true,
+      failedAt: unit.failedAt ?? now,
+      restarts: unit.restarts + 1,
+      readiness: {},
+    }
     if (!policy.autoRestart) {
       this.incident(unit, 'exited', detail, 'AUTO_RESTART is off: it stays ended')
       this.write({ ...next, state: { status: 'stopped', wanted: false, detail: `${detail}; AUTO_RESTART is off` } })
@@ -371,6 +381,7 @@ class Healing extends Draft {
         readiness: {},
         everReady: false,
         failing: true,
+        failedAt: this.now,
       })
     }
   }

@@ -13,8 +13,8 @@ const IN_PROFILE: Readonly<Record<ProfileName, (entry: CatalogueEntry) => boolea
   complete: () => true,
 }
 
-/** Services that are alone in their process: the ways in, and what trades. */
-const ALONE: readonly string[] = ['coordination_system', 'dashboard', 'transaction_executor']
+/** Services that are alone in their process: the ways in, what trades, and what heals the others. */
+const ALONE: readonly string[] = ['coordination_system', 'dashboard', 'transaction_executor', 'self_healing_agent']
 
 /** The services of a profile, of those that are built. */
 export function servicesOf(profile: ProfileName, built: readonly string[]): CatalogueEntry[] {

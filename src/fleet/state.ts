@@ -53,6 +53,8 @@ export interface Unit {
   readonly everReady: boolean
   /** It failed and has not been healthy since. */
   readonly failing: boolean
+  /** When that began. */
+  readonly failedAt?: number
 }
 
 export interface Blame {
@@ -118,7 +120,16 @@ export type FleetEffect =
   | { readonly type: 'kill'; readonly process: string }
   | { readonly type: 'stand-in'; readonly process: string; readonly services: readonly string[]; readonly reason: string }
   | { readonly type: 'reconnect'; readonly process: string; readonly to: string }
-  | { readonly type: 'incident'; readonly unit: string; readonly kind: string; readonly detail: string; readonly action: string }
+  /** `durationMs`: how long it lasted, for what ended. */
+  | {
+      readonly type: 'incident'
+      readonly unit: string
+      readonly services: readonly string[]
+      readonly kind: string
+      readonly detail: string
+      readonly action: string
+      readonly durationMs?: number
+    }
 
 export interface HealingPolicy {
   readonly autoRestart: boolean

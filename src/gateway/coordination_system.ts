@@ -3,7 +3,12 @@ import { defineMain } from '../mcp/define.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { mainApp, viewSources } from './sources.ts'
+import { Dispatch } from './dispatch.ts'
+import { followInstances } from './instances.ts'
 import { toolGateway } from './tools.ts'
+
+const MOST_PER_SERVICE = 256
+const TELL_MS = 1_000
 
 export default defineMain({
   id: 'coordination_system',
@@ -13,11 +18,14 @@ export default defineMain({
     const options = { access: context.access, sources }
     const app = mainApp('coordination_system', context)
     apiRoutes(app, options)
+    const instances = await followInstances(ports, context)
+    const dispatch = new Dispatch({ ...instances, mostPerService: MOST_PER_SERVICE, now: context.now })
+    const telling = setInterval(() => void ports.bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined), TELL_MS)
     const gateway = toolGateway({
       fleet: ports.fleet,
       access: context.access,
       token: context.token,
-      ports: context.plan.ports,
+      dispatch,
       version: context.plan.version,
       timeoutMs: context.requestTimeoutMs,
       now: context.now,
@@ -37,6 +45,11 @@ export default defineMain({
     )
     app.get('/', (c) => c.redirect('/status'))
     const events = eventStream(ports.bus, sources, context.access)
-    return { app, upgrade: events.upgrade, stop: events.stop }
+    const stop = () => {
+      clearInterval(telling)
+      instances.stop()
+      events.stop()
+    }
+    return { app, upgrade: events.upgrade, stop }
   },
 })

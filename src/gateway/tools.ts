@@ -4,13 +4,14 @@ import { type AccessPolicy, authorize, identify } from '../mcp/access.ts'
 import type { ToolListing } from '../mcp/schema.ts'
 import { refuseUnauthorizedCall, toolOutcome } from '../mcp/surface.ts'
 import type { FleetControl } from '../ports/fleet.ts'
-import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
+import { KintsugiError, messageOf } from '../std/errors.ts'
+import type { Dispatch } from './dispatch.ts'
 
 export interface ToolGatewayOptions {
   fleet: FleetControl
   access: AccessPolicy
   token: string | undefined
-  ports: Readonly<Record<string, number>>
+  dispatch: Dispatch
   version: string
   timeoutMs: number
   now(): number
@@ -30,7 +31,7 @@ export interface ToolGateway {
 }
 
 export function toolGateway(options: ToolGatewayOptions): ToolGateway {
-  const { fleet, access, token, ports, now } = options
+  const { fleet, access, token, dispatch, now } = options
   let listed: Listed | undefined
   const own = token ? { authorization: `Bearer ${token}` } : {}
 
@@ -67,32 +68,15 @@ export function toolGateway(options: ToolGatewayOptions): ToolGateway {
       })
     }
     authorize(access, caller, neededFor(tool))
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)])
     // The caller's token is never passed on: the gateway has checked it, and speaks with its own where one is needed.
-    const request = () =>
-      fetch(`http://127.0.0.1:${ports[tool.service]}/query`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...(caller === 'operator' || access.required || access.beyondLoopback ? own : {}) },
-        body: JSON.stringify({ ...given, type: tool.plainName }),
-        signal: deadline,
-      })
-    let response: Response
-    try {
-      response = await request().catch((error) => {
-        // A read whose server died is repeated on its successor; anything else may have happened.
-        if (tool._meta['kintsugi/effect'] === 'read' && !deadline.aborted) return request()
-        throw error
-      })
-    } catch (error) {
-      throw new KintsugiError('service-unreachable', `${tool.service} did not answer: ${messageOf(error)}`, {
-        retry: 'later',
-        cause: error,
-        ...(tool._meta['kintsugi/effect'] === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
-      })
-    }
-    const body = (await response.json()) as { result?: Record<string, unknown>; error?: ErrorReport }
-    if (body.error) throw new KintsugiError(body.error.code, body.error.message, body.error)
-    return body.result ?? {}
+    return dispatch.call({
+      service: tool.service,
+      tool: tool.plainName,
+      effect: tool._meta['kintsugi/effect'],
+      arguments: given,
+      headers: caller === 'operator' || access.required || access.beyondLoopback ? own : {},
+      signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
+    })
   }
 
   const handler = createMcpHandler((request) => {

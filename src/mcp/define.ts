@@ -104,6 +104,8 @@ export interface RunningAgent extends Background {
   state(): Record<string, unknown>
   /** A task for it; absent where the agent takes none. */
   coordinate?(task: { description: string; arguments: Record<string, unknown> }): Promise<Record<string, unknown>>
+  /** Addresses beyond those that every service has, such as `GET /incidents`. A POST needs the token. */
+  readonly endpoints?: Readonly<Record<`${'GET' | 'POST'} /${string}`, (given: Record<string, unknown>) => Promise<Record<string, unknown>>>>
   /** Stops taking work and waits, within the signal, for what is under way. */
   drain?(signal: AbortSignal): Promise<void>
 }

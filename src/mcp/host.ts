@@ -113,7 +113,17 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       tools: listings.map(({ name, description, _meta }) => ({ name, description, effect: _meta['kintsugi/effect'] })),
       protocols: {
         mcp: ['2026-07-28', '2025-11-25'],
-        http: ['/health', '/ready', '/metrics', '/capabilities', '/tools', '/query', ...(options.agent ? ['/decisions', '/coordinate', '/.well-known/agent-card.json'] : [])],
+        http: [
+          '/health',
+          '/ready',
+          '/metrics',
+          '/capabilities',
+          '/tools',
+          '/query',
+          ...(options.agent
+            ? ['/decisions', '/coordinate', '/.well-known/agent-card.json', ...Object.keys(options.agent.endpoints ?? {}).map((address) => address.split(' ')[1] as string)]
+            : []),
+        ],
       },
       ...(definition.kind === 'agent' ? { duty: definition.duty } : {}),
     }),
@@ -192,6 +202,14 @@ function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOpti
     if (typeof body.description !== 'string' || body.description === '') throw new KintsugiError('bad-argument', 'description: expected what to do, as text (got nothing)')
     return c.json({ result: toPlain(await agent.coordinate({ description: body.description, arguments: (body.arguments as Record<string, unknown>) ?? {} })) })
   })
+  for (const [address, answer] of Object.entries(agent.endpoints ?? {})) {
+    const [method, path] = address.split(' ') as ['GET' | 'POST', string]
+    app.on(method, path, async (c) => {
+      if (method === 'GET') return c.json(toPlain(await answer(c.req.query())) as Record<string, unknown>)
+      authorize({ ...options.access, required: true }, identify(options.access, c.req.raw.headers))
+      return c.json(toPlain(await answer(await readJson(c.req.raw))) as Record<string, unknown>)
+    })
+  }
   app.get('/.well-known/agent-card.json', (c) =>
     c.json({
       protocolVersion: '1.0',

@@ -1,4 +1,6 @@
 /** What a service may see of the fleet and do to it. */
+import type { IncidentRecord } from '../fleet/stability.ts'
+
 export type ServiceState = 'starting' | 'healthy' | 'degraded' | 'backing-off' | 'quarantined' | 'stopping' | 'stopped'
 
 export interface ServiceStatus {
@@ -28,14 +30,7 @@ export interface FleetStatus {
 }
 
 /** What was seen, and what was done about it. */
-export interface Incident {
-  readonly unit: string
-  readonly kind: string
-  readonly detail: string
-  readonly action: string
-  /** ms since 1970. */
-  readonly at: number
-}
+export type Incident = IncidentRecord
 
 /** Of a cell's process, since its start. Bytes, ms. */
 export interface CellVitals {
@@ -43,9 +38,22 @@ export interface CellVitals {
   readonly pid: number | null
   readonly rss: number
   readonly heapUsed: number
+  /** Where the heap would end. */
+  readonly heapLimit: number
+  /** What the last forced collection left, and when (ms since 1970); null where there was none. */
+  readonly collected: { readonly at: number; readonly bytes: number } | null
   readonly loopDelayMs: number
   readonly cpuMs: number
   readonly services: Readonly<Record<string, { readonly calls: number; readonly errors: number; readonly durationMs: number; readonly running: number }>>
+}
+
+/** One thing of the fleet and what it stands on: a service, or a piece of infrastructure. */
+export interface Dependency {
+  readonly id: string
+  readonly cell: string
+  /** Ids of infrastructure and services. Its cell starts after the hard ones; without the others it lives, but is not ready. */
+  readonly hard: readonly string[]
+  readonly soft: readonly string[]
 }
 
 export interface ToolCall {
@@ -71,6 +79,13 @@ export interface FleetControl {
   bringHome(service: string): Promise<ServiceStatus>
   /** This many instances of a service: 1 is the service alone. */
   scale(service: string, instances: number): Promise<readonly ServiceStatus[]>
+  dependencies(): Promise<readonly Dependency[]>
+  /** The last lines of a service's log. */
+  logs(service: string, lines: number): Promise<readonly string[]>
+  /** Has a cell collect its garbage; what is left comes with its vitals. */
+  collect(cell: string): Promise<void>
+  /** Services of which several instances may run. */
+  scalable(): Promise<readonly string[]>
   /** Records what somebody else saw and did. */
   note(incident: Incident): Promise<void>
   /** Calls a tool of another service with this service's own authority. */

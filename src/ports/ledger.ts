@@ -1,4 +1,5 @@
 /** The ledger: what must not be forgotten. Written before it is acted on; amounts in smallest units. */
+import type { IncidentRecord } from '../fleet/stability.ts'
 import type { Address } from '../amm/index.ts'
 import type { Decision, Opportunity, Outcome } from '../arbitrage/index.ts'
 import type { Intent } from '../intents/index.ts'
@@ -174,7 +175,12 @@ export interface Ledger {
   saveTask(task: Task): Promise<void>
   task(id: string): Promise<Task | undefined>
   tasks(page: Page & { status?: TaskStatus }): Promise<Task[]>
-  recordIncident(incident: { service: string; kind: string; detail: string; at: number; recoveredAt?: number }): Promise<void>
+  recordIncident(incident: IncidentRecord): Promise<void>
+  /** The latest since then, oldest first; of one service where it is named. */
+  incidents(query: { since: number; limit: number; service?: string }): Promise<IncidentRecord[]>
+  /** What people set at run time, by key. */
+  setting<T>(key: string): Promise<T | undefined>
+  saveSetting(key: string, value: unknown): Promise<void>
   ping(): Promise<void>
   close(): Promise<void>
 }

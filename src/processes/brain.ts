@@ -1,12 +1,15 @@
 /** The brain's process: decides what becomes of the fleet, and takes orders on the control socket. It may die: the next one goes on from what it left. */
-import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ControlAnswer, ControlRequest } from '../adapters/fleet/control.ts'
 import { prepareEmbeddedPostgres } from '../adapters/ledger/embedded.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
 import { HEALING, type HealingPolicy, type UnitSpec } from '../fleet/state.ts'
 import type { CellPlan } from '../fleet/profiles.ts'
+import type { Dependency, FleetStatus } from '../ports/fleet.ts'
+import type { PortName } from '../ports/ports.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
 import { isAlive } from '../supervisor/alive.ts'
 import { type Launch, ProcessDriver } from '../supervisor/process-driver.ts'
@@ -14,7 +17,7 @@ import { Supervisor, type SupervisorEvent, type UnitPlan } from '../supervisor/s
 import { processCommand } from './command.ts'
 import { ledgerUrl } from './environment.ts'
 import { files, readPlan, socketPath } from './run-plan.ts'
-import { SERVICE_NEEDS } from './services.gen.ts'
+import { SCALABLE, SERVICE_NEEDS } from './services.gen.ts'
 
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
@@ -22,6 +25,8 @@ const paths = files(dataFolder)
 const listeners = new Set<Socket>()
 const STOP_MS = 9_000
 const OWNER_MS = 500
+/** Where a cell's heap ends. A leak is found long before. */
+const CELL_HEAP_MB = 1_024
 /** The keeper holds a key that came by the environment. */
 const keyHeld = process.env.KINTSUGI_KEY_HELD === '1'
 /** Instances beyond the first of each service have a range of eight ports. */
@@ -32,7 +37,7 @@ function tell(event: SupervisorEvent): void {
     const { type: _, ...incident } = event
     console.log(JSON.stringify({ time: incident.at, level: 40, ...incident }))
     // An incident of the database itself cannot be written to it; the log has it.
-    ledger?.recordIncident({ service: incident.unit, kind: incident.kind, detail: `${incident.detail}: ${incident.action}`, at: incident.at }).catch(() => undefined)
+    ledger?.recordIncident(incident).catch(() => undefined)
   }
   const line = `${JSON.stringify(event)}\n`
   for (const socket of listeners) socket.write(line)
@@ -52,7 +57,7 @@ function takesOver(): boolean {
 }
 
 const launches = new Map<string | null, Launch>()
-const cellLaunch = (key: boolean): Launch => ({ ...processCommand('cell'), sockets: true, key, stopSignal: 'SIGTERM' })
+const cellLaunch = (key: boolean): Launch => ({ ...processCommand('cell', [`--max-old-space-size=${CELL_HEAP_MB}`]), sockets: true, key, stopSignal: 'SIGTERM' })
 
 function infrastructure(id: string, title: string, port: number | null, after: readonly string[], launch: Launch, probe?: UnitPlan['probe']): UnitPlan {
   launches.set(id, launch)
@@ -97,6 +102,37 @@ function cellUnit(cell: CellPlan): UnitPlan {
   return { spec, title: cell.id, port: null }
 }
 
+/** Which piece of infrastructure is behind a port. */
+const BEHIND: Readonly<Partial<Record<PortName, string>>> = { ledger: 'database', bus: 'hub', market: 'localnet', chain: 'localnet', loans: 'localnet' }
+
+function dependencies(supervisor: Supervisor): Dependency[] {
+  const here = supervisor.status().services
+  return here.map(({ id, cell }) => {
+    const hard = supervisor.unitOf(id).spec.after
+    const chain = plan.mode === 'local' ? 'localnet' : 'discovery'
+    const behind = (SERVICE_NEEDS[id] ?? []).flatMap((need) => BEHIND[need] ?? []).map((piece) => (piece === 'localnet' ? chain : piece))
+    return { id, cell, hard, soft: [...new Set(behind)].filter((piece) => !hard.includes(piece) && here.some((service) => service.id === piece)) }
+  })
+}
+
+const LOG_TAIL_BYTES = 512 * 1_024
+
+/** Cells that took over from a spare write into the spares' log: their lines are told by the process. */
+function logTail(unit: string, status: FleetStatus, service: string, lines: number): string[] {
+  const pid = status.services.find(({ id }) => id === service)?.pid
+  const read = (name: string) => {
+    const path = join(paths.logs, `${name}.log`)
+    if (!existsSync(path)) return []
+    const text = readFileSync(path)
+    return text
+      .subarray(Math.max(0, text.length - LOG_TAIL_BYTES))
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+  }
+  return [...read(unit), ...read('spare').filter((line) => line.includes(`"pid":${pid},`))].slice(-lines)
+}
+
 async function main(): Promise<void> {
   mkdirSync(paths.calls, { recursive: true, mode: 0o700 })
   const linkPath = socketPath(dataFolder, 'brain')
@@ -122,6 +158,7 @@ async function main(): Promise<void> {
     stateFile: paths.fleet,
     callFolder: paths.calls,
     policy,
+    scalable: SCALABLE,
     pollMs: plan.settings.healthCheckIntervalMs,
     now: Date.now,
     monotonic,
@@ -163,6 +200,15 @@ async function main(): Promise<void> {
         return supervisor.bringHome(request.service)
       case 'scale':
         return supervisor.scale(request.service, request.instances)
+      case 'dependencies':
+        return dependencies(supervisor)
+      case 'logs':
+        return logTail(supervisor.unitOf(request.service).spec.id, supervisor.status(), request.service, request.lines)
+      case 'collect':
+        supervisor.collect(request.service)
+        return {}
+      case 'scalable':
+        return SCALABLE.filter((id) => id in plan.ports)
       case 'note':
         supervisor.note(request.incident)
         return {}

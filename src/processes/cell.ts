@@ -2,6 +2,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
@@ -204,6 +206,7 @@ async function health(): Promise<ServiceHealth[]> {
   )
 }
 
+const heapLimit = getHeapStatistics().heap_size_limit
 let lastHealth = ''
 async function heartbeat(changedOnly = false): Promise<void> {
   const services = await health()
@@ -215,6 +218,7 @@ async function heartbeat(changedOnly = false): Promise<void> {
   const vitals = {
     rss,
     heapUsed,
+    heapLimit,
     loopDelayMs: delay.max / 1e6,
     cpuMs: (user + system) / 1_000,
     services: Object.fromEntries([...hosted.values()].map((service) => [service.id, { ...service.vitals }])),
@@ -321,8 +325,6 @@ function onMessage(message: ToChild): void {
 /** What the heap holds after four collections: a cache that fills looks like a leak until then. */
 async function collect(): Promise<void> {
   const heapUsed: number[] = []
-  const { setFlagsFromString } = await import('node:v8')
-  const { runInNewContext } = await import('node:vm')
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void
   for (let round = 0; round < 4; round++) {

@@ -16,12 +16,33 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'mcp_monitoring_server': ['fleet', 'metrics'],
   'mcp_defi_analyzer_server': ['market', 'loans'],
   'mcp_coordinator_server': ['fleet', 'ledger'],
+  'unified_mcp_coordinator': ['fleet'],
+  'enhanced_mcp_server_manager': ['fleet', 'ledger', 'bus'],
+  'mcp_server_manager': ['fleet'],
+  'mcp-health-check': ['fleet', 'ledger'],
+  'mcp-stability-report': ['fleet', 'ledger'],
   'flash_loan_mcp_mcp_server': ['market', 'chain'],
   'arbitrage_detector': ['market', 'loans', 'bus', 'chain'],
   'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'],
+  'self_healing_agent': ['fleet', 'ledger'],
   'coordination_system': ['fleet', 'ledger', 'chain', 'bus'],
   'dashboard': ['fleet', 'ledger', 'chain', 'bus'],
 }
+
+/** Services that only answer, so that several instances of each may run. */
+export const SCALABLE: readonly string[] = [
+  'aave_flash_loan_mcp_server',
+  'mcp_flash_loan_server',
+  'dex_aggregator_mcp_server',
+  'working_flash_loan_mcp',
+  'mcp_monitoring_server',
+  'unified_mcp_coordinator',
+  'enhanced_mcp_server_manager',
+  'mcp_server_manager',
+  'mcp-health-check',
+  'mcp-stability-report',
+  'flash_loan_mcp_mcp_server',
+]
 
 const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'aave_flash_loan_mcp_server': () => import('../servers/trading/aave_flash_loan_mcp_server.ts'),
@@ -36,9 +57,15 @@ const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'mcp_monitoring_server': () => import('../servers/infrastructure/mcp_monitoring_server.ts'),
   'mcp_defi_analyzer_server': () => import('../servers/analytics/mcp_defi_analyzer_server.ts'),
   'mcp_coordinator_server': () => import('../servers/coordination/mcp_coordinator_server.ts'),
+  'unified_mcp_coordinator': () => import('../servers/coordination/unified_mcp_coordinator.ts'),
+  'enhanced_mcp_server_manager': () => import('../servers/coordination/enhanced_mcp_server_manager.ts'),
+  'mcp_server_manager': () => import('../servers/coordination/mcp_server_manager.ts'),
+  'mcp-health-check': () => import('../servers/development/mcp-health-check.ts'),
+  'mcp-stability-report': () => import('../servers/development/mcp-stability-report.ts'),
   'flash_loan_mcp_mcp_server': () => import('../servers/development/flash_loan_mcp_mcp_server.ts'),
   'arbitrage_detector': () => import('../agents/arbitrage_detector.ts'),
   'transaction_executor': () => import('../agents/transaction_executor.ts'),
+  'self_healing_agent': () => import('../agents/self_healing_agent.ts'),
   'coordination_system': () => import('../gateway/coordination_system.ts'),
   'dashboard': () => import('../gateway/dashboard.ts'),
 }

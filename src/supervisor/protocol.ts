@@ -39,6 +39,8 @@ export type Harm =
 export interface Vitals {
   readonly rss: number
   readonly heapUsed: number
+  /** Where the heap would end. */
+  readonly heapLimit: number
   /** The longest delay of the event loop since the last beat. */
   readonly loopDelayMs: number
   readonly cpuMs: number

@@ -2,13 +2,13 @@
 import { nextFleet } from '../fleet/healing.ts'
 import { isOverdue } from '../fleet/heartbeat.ts'
 import { type FleetEffect, type FleetEvent, type FleetState, type HealingPolicy, initialFleet, isRunning, processesOf, type Unit, type UnitSpec } from '../fleet/state.ts'
-import type { FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
+import type { CellVitals, FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { isStopped } from './alive.ts'
 import { readCallRecord } from './call-record.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 import { readMemory, writeMemory } from './memory.ts'
-import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening, type Vitals } from './protocol.ts'
+import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening } from './protocol.ts'
 import { Switchboard } from './switchboard.ts'
 import { unitStatuses } from './statuses.ts'
 
@@ -40,6 +40,8 @@ export interface SupervisorOptions {
   readonly stateFile: string
   readonly callFolder: string
   readonly policy: HealingPolicy
+  /** Services of which several instances may run. */
+  readonly scalable: readonly string[]
   readonly pollMs: number
   /** ms since 1970, for people. */
   now(): number
@@ -62,6 +64,8 @@ const TICK_MS = 50
 const POLL_TIMEOUT_MS = 2_000
 const PROBE_MS = 2_000
 const RECENT_INCIDENTS = 200
+/** The range of ports behind a service holds seven further ones. */
+const MOST_INSTANCES = 8
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -161,11 +165,12 @@ export class Supervisor {
   }
 
   /** How each process fares, by unit. */
-  vitals(): Record<string, Vitals & { process: string; pid: number | null }> {
+  vitals(): Record<string, CellVitals> {
     return Object.fromEntries(
       Object.values(this.#fleet.units).flatMap(({ spec, state }) => {
-        const vitals = 'process' in state ? this.#lines.known(state.process)?.vitals : undefined
-        return vitals && 'process' in state ? [[spec.id, { ...vitals, process: state.process, pid: this.#driver.pidOf(state.process) }]] : []
+        if (!('process' in state)) return []
+        const line = this.#lines.known(state.process)
+        return line?.vitals ? [[spec.id, { ...line.vitals, collected: line.collected, process: state.process, pid: this.#driver.pidOf(state.process) }]] : []
       }),
     )
   }
@@ -210,8 +215,13 @@ export class Supervisor {
     return this.#statusOfService(service)
   }
 
+  /** Throws `not-scalable` for what may run once only. */
   scale(service: string, instances: number): ServiceStatus[] {
     this.unitOf(service)
+    if (!this.#options.scalable.includes(service))
+      throw new KintsugiError('not-scalable', `${service} acts by itself, so only one of it may run`, { hint: `these may run several times: ${this.#options.scalable.join(', ')}` })
+    if (!Number.isInteger(instances) || instances < 1 || instances > MOST_INSTANCES)
+      throw new KintsugiError('bad-argument', `instances: expected a whole number from 1 to ${MOST_INSTANCES} (got ${instances})`)
     this.#apply({ type: 'scale', service, instances })
     return this.#statuses().filter(({ id }) => id === service || id.startsWith(`${service}#`))
   }
@@ -348,7 +358,15 @@ export class Supervisor {
         this.#lines.say(effect.process, { type: 'reconnect', to: effect.to })
         break
       case 'incident':
-        this.note({ unit: effect.unit, kind: effect.kind, detail: effect.detail, action: effect.action, at: this.#options.now() })
+        this.note({
+          unit: effect.unit,
+          services: effect.services,
+          kind: effect.kind,
+          detail: effect.detail,
+          action: effect.action,
+          at: this.#options.now(),
+          durationMs: effect.durationMs ?? null,
+        })
     }
   }
 
@@ -371,12 +389,12 @@ export class Supervisor {
   }
 
   #hear(process: string, message: FromChild): void {
-    const known = this.#lines.of(process)
-    known.lastBeat = this.#options.monotonic()
-    known.beaten = true
+    const line = this.#lines.of(process)
+    line.lastBeat = this.#options.monotonic()
+    line.beaten = true
     switch (message.type) {
       case 'heartbeat':
-        if (message.vitals) known.vitals = message.vitals
+        if (message.vitals) line.vitals = message.vitals
         this.#apply({ type: 'health', process, services: message.services })
         break
       case 'loaded':
@@ -389,7 +407,7 @@ export class Supervisor {
         this.#apply({ type: 'failed', process, service: message.service, detail: message.message })
         break
       case 'chain': {
-        known.inner = message.pid
+        line.inner = message.pid
         const replaced = message.genesis !== null && this.#genesis !== null && this.#genesis !== message.genesis
         if (message.genesis !== null) this.#genesis = message.genesis
         this.#dirty = true
@@ -397,8 +415,10 @@ export class Supervisor {
         if (replaced) this.#apply({ type: 'dependency-replaced', unit: 'localnet' })
         break
       }
-      case 'hello':
       case 'collected':
+        line.collected = { at: this.#options.now(), bytes: Math.min(...message.heapUsed) }
+        break
+      case 'hello':
         break
     }
   }

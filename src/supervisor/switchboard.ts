@@ -9,6 +9,7 @@ export interface Line {
   lastBeat: number
   beaten: boolean
   vitals: Vitals | undefined
+  collected: { at: number; bytes: number } | null
   /** The pid of what it looks after, where that is not itself (the chain). */
   inner: number | null
   /** Polls in a row that a service left unanswered. */
@@ -50,7 +51,7 @@ export class Switchboard {
   of(process: string): Line {
     let line = this.#lines.get(process)
     if (!line) {
-      line = { link: undefined, waiting: [], lastBeat: this.#options.monotonic(), beaten: false, vitals: undefined, inner: null, unanswered: new Map() }
+      line = { link: undefined, waiting: [], lastBeat: this.#options.monotonic(), beaten: false, vitals: undefined, collected: null, inner: null, unanswered: new Map() }
       this.#lines.set(process, line)
     }
     return line

@@ -1,15 +1,16 @@
 /** The fleet through its supervisor's control socket, and its services through their ports. */
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { CellVitals, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
+import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 
 export type ControlRequest =
-  | { op: 'status' | 'incidents' | 'vitals' | 'down' | 'events' }
+  | { op: 'status' | 'incidents' | 'vitals' | 'scalable' | 'dependencies' | 'down' | 'events' }
   | { op: 'restart'; service: string; reason?: string }
   | { op: 'stop' | 'isolate'; service: string; reason: string }
-  | { op: 'start' | 'bring-home'; service: string }
+  | { op: 'start' | 'bring-home' | 'collect'; service: string }
   | { op: 'scale'; service: string; instances: number }
+  | { op: 'logs'; service: string; lines: number }
   | { op: 'note'; incident: Incident }
   | { op: 'harm'; service: string; harm: ChaosHarm }
 
@@ -159,6 +160,10 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     isolate: (service, reason) => ask<ServiceStatus>({ op: 'isolate', service, reason }),
     bringHome: (service) => ask<ServiceStatus>({ op: 'bring-home', service }),
     scale: (service, instances) => ask<readonly ServiceStatus[]>({ op: 'scale', service, instances }),
+    dependencies: () => ask<readonly Dependency[]>({ op: 'dependencies' }),
+    logs: (service, lines) => ask<readonly string[]>({ op: 'logs', service, lines }),
+    collect: async (cell) => void (await ask({ op: 'collect', service: cell })),
+    scalable: () => ask<readonly string[]>({ op: 'scalable' }),
     note: async (incident) => void (await ask({ op: 'note', incident })),
     call: async ({ service, tool, arguments: given, signal }: ToolCall) =>
       (await request(service, '/query', { method: 'POST', body: JSON.stringify({ ...given, type: tool }), ...(signal ? { signal } : {}) })).result,

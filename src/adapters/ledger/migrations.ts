@@ -82,4 +82,15 @@ export const MIGRATIONS: readonly Migration[] = [
       );
       create index paper_trades_by_time on paper_trades (judged_at desc);`,
   },
+  {
+    id: 5,
+    name: 'incidents say which services they touch, what was done and how long it took; settings',
+    sql: `
+      alter table incidents rename column service to unit;
+      alter table incidents drop column recovered_at;
+      alter table incidents add column services text[] not null default '{}', add column action text not null default '', add column duration_ms double precision;
+      update incidents set services = array[unit];
+      create index incidents_by_time on incidents (at desc);
+      create table settings (key text primary key, value text not null, changed_at timestamptz not null default now());`,
+  },
 ]

@@ -1,6 +1,7 @@
 /** The ledger on PostgreSQL. */
 import pg from 'pg'
 import type { Address } from '../../amm/index.ts'
+import type { IncidentRecord } from '../../fleet/stability.ts'
 import type { Hex } from '../../ports/chain.ts'
 import type {
   DecisionRecord,
@@ -320,14 +321,42 @@ export class PostgresLedger implements Ledger {
     return rows.map((row) => decodeJson(row.record as string))
   }
 
-  async recordIncident(incident: { service: string; kind: string; detail: string; at: number; recoveredAt?: number }): Promise<void> {
-    await this.#query('insert into incidents (service, kind, detail, at, recovered_at) values ($1, $2, $3, $4, $5)', [
-      incident.service,
-      incident.kind,
-      incident.detail,
-      new Date(incident.at),
-      incident.recoveredAt === undefined ? null : new Date(incident.recoveredAt),
+  async setting<T>(key: string): Promise<T | undefined> {
+    const [row] = await this.#query('select value from settings where key = $1', [key])
+    return row && decodeJson<T>(row.value as string)
+  }
+
+  async saveSetting(key: string, value: unknown): Promise<void> {
+    await this.#query('insert into settings (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value, changed_at = now()', [key, encodeJson(value)])
+  }
+
+  async recordIncident({ unit, services, kind, detail, action, at, durationMs }: IncidentRecord): Promise<void> {
+    await this.#query('insert into incidents (unit, services, kind, detail, action, at, duration_ms) values ($1, $2, $3, $4, $5, $6, $7)', [
+      unit,
+      services,
+      kind,
+      detail,
+      action,
+      new Date(at),
+      durationMs,
     ])
+  }
+
+  async incidents({ since, limit, service }: { since: number; limit: number; service?: string }): Promise<IncidentRecord[]> {
+    const rows = await this.#query(
+      `select unit, services, kind, detail, action, extract(epoch from at) * 1000 as at, duration_ms from incidents
+       where at >= $1 and ($2::text is null or $2 = any(services)) order by at desc, id desc limit $3`,
+      [new Date(since), service ?? null, limit],
+    )
+    return rows.reverse().map((row) => ({
+      unit: row.unit as string,
+      services: row.services as string[],
+      kind: row.kind as string,
+      detail: row.detail as string,
+      action: row.action as string,
+      at: Number(row.at),
+      durationMs: row.duration_ms as number | null,
+    }))
   }
 
   async ping(): Promise<void> {

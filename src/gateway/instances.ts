@@ -1,0 +1,40 @@
+/** Where each service answers now: its own port, and those of further instances; and how people want calls divided among them. */
+import { BALANCING_SETTING, type Balancing } from '../engine/balancing.ts'
+import type { MainContext } from '../mcp/define.ts'
+import type { FleetControl } from '../ports/fleet.ts'
+import type { Ledger } from '../ports/ledger.ts'
+import { DEFAULT_BALANCING } from './dispatch.ts'
+
+const LOOK_MS = 1_000
+
+export interface Instances {
+  portsOf(service: string): readonly number[]
+  strategyOf(service: string): Balancing
+  stop(): void
+}
+
+export async function followInstances({ fleet, ledger }: { fleet: FleetControl; ledger: Ledger }, { plan }: MainContext): Promise<Instances> {
+  let further: Record<string, number[]> = {}
+  let strategies: Record<string, Balancing> = {}
+  const look = async () => {
+    const { services } = await fleet.status()
+    const found: Record<string, number[]> = {}
+    for (const { id, port, status } of services) {
+      const [service, instance] = id.split('#') as [string, string?]
+      if (instance === undefined || port === null || status !== 'healthy') continue
+      found[service] = [...(found[service] ?? []), port]
+    }
+    further = found
+    if (Object.keys(found).length > 0) strategies = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
+  }
+  await look().catch(() => undefined)
+  const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS)
+  return {
+    portsOf: (service) => {
+      const own = plan.ports[service]
+      return own === undefined ? [] : [own, ...(further[service] ?? [])]
+    },
+    strategyOf: (service) => strategies[service] ?? DEFAULT_BALANCING,
+    stop: () => clearInterval(timer),
+  }
+}

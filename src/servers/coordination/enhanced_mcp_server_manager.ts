@@ -1,0 +1,108 @@
+/** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
+import { z } from 'zod'
+import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/balancing.ts'
+import { SCALING, SCALING_SETTING, type ScalingPolicy } from '../../engine/healer.ts'
+import { defineServer, toolWith } from '../../mcp/define.ts'
+import { KintsugiError } from '../../std/errors.ts'
+
+const needs = ['fleet', 'ledger', 'bus'] as const
+const tool = toolWith(needs)
+const service = z.string().min(1).max(100).describe('an id such as mcp_liquidity_server')
+const instance = z.object({ id: z.string(), status: z.string(), pid: z.int().nullable(), port: z.int().nullable(), cell: z.string() })
+const policy = z.object({
+  least: z.int().min(1).max(8).default(SCALING.least),
+  most: z.int().min(1).max(8).default(SCALING.most),
+  outAt: z.number().min(0.1).max(1_000).default(SCALING.outAt).describe('calls running per instance at which one is added'),
+  inAt: z.number().min(0).max(1_000).default(SCALING.inAt).describe('calls running per instance at which one is taken away'),
+  outAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.outAfterMs),
+  inAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.inAfterMs),
+})
+
+export default defineServer({
+  id: 'enhanced_mcp_server_manager',
+  needs,
+  tools: {
+    instances: tool({
+      description: 'The instances of a service, or of every service that may run several times.',
+      effect: 'read',
+      input: z.object({ service: service.optional() }),
+      output: z.object({ scalable: z.array(z.string()), instances: z.array(instance) }),
+      example: {},
+      run: async ({ service: id }, { fleet }) => {
+        const scalable = [...(await fleet.scalable())]
+        const wanted = id === undefined ? scalable : [id]
+        const { services } = await fleet.status()
+        const found = services.filter((each) => wanted.includes(each.id.split('#')[0] as string))
+        return { scalable, instances: found.map(({ id: own, status, pid, port, cell }) => ({ id: own, status, pid, port, cell })) }
+      },
+    }),
+    scale_service: tool({
+      description: 'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
+      effect: 'write',
+      input: z.object({ service, instances: z.int().min(1).max(8) }),
+      output: z.object({ instances: z.array(instance) }),
+      example: { service: 'mcp_liquidity_server', instances: 1 },
+      run: async ({ service: id, instances }, { fleet }) => ({
+        instances: (await fleet.scale(id, instances)).map(({ id: own, status, pid, port, cell }) => ({ id: own, status, pid, port, cell })),
+      }),
+    }),
+    scaling_policy: tool({
+      description: 'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
+      effect: 'write',
+      input: z.object({ service, policy: policy.optional() }),
+      output: z.object({ service: z.string(), policy }),
+      example: { service: 'mcp_liquidity_server' },
+      run: async ({ service: id, policy: wanted }, { fleet, ledger }) => {
+        if (!(await fleet.scalable()).includes(id)) throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
+        const all = (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING)) ?? {}
+        if (!wanted) return { service: id, policy: all[id] ?? SCALING }
+        if (wanted.least > wanted.most) throw new KintsugiError('bad-argument', `policy.least: expected at most policy.most, ${wanted.most} (got ${wanted.least})`)
+        await ledger.saveSetting(SCALING_SETTING, { ...all, [id]: wanted })
+        return { service: id, policy: wanted }
+      },
+    }),
+    balancing_strategy: tool({
+      description: 'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
+      effect: 'write',
+      input: z.object({ service, strategy: z.enum(BALANCING).optional() }),
+      output: z.object({ service: z.string(), strategy: z.enum(BALANCING) }),
+      example: { service: 'mcp_liquidity_server' },
+      run: async ({ service: id, strategy }, { ledger }) => {
+        const all = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
+        if (strategy) await ledger.saveSetting(BALANCING_SETTING, { ...all, [id]: strategy })
+        return { service: id, strategy: strategy ?? all[id] ?? BALANCING[0] }
+      },
+    }),
+    circuit_breakers: tool({
+      description: 'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object({
+        observedAt: z.int().nullable().describe('ms since 1970; null where the gateway has not said anything yet'),
+        breakers: z.array(z.object({ name: z.string(), state: z.enum(['open', 'half-open']), failures: z.int(), retryInMs: z.int() })),
+        retryBudget: z.object({ used: z.number(), most: z.number() }).nullable(),
+      }),
+      example: {},
+      run: async (_input, { bus }) => {
+        const told = await bus.get<{
+          observedAt: number
+          breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
+          retryBudget: { used: number; most: number }
+        }>('gateway:breakers')
+        return told ?? { observedAt: null, breakers: [], retryBudget: null }
+      },
+    }),
+    predict_failures: tool({
+      description: 'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object({
+        unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),
+        restartsWaiting: z.array(z.string()),
+      }),
+      example: {},
+      run: (_input, { fleet, signal }) =>
+        fleet.call({ service: 'self_healing_agent', tool: 'predictions', arguments: {}, signal }) as Promise<{ unusual: []; restartsWaiting: [] }>,
+    }),
+  },
+})

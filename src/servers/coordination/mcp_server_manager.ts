@@ -1,0 +1,103 @@
+/** One service: its state, its log, and starting, stopping and restarting it. */
+import { z } from 'zod'
+import { defineServer, toolWith } from '../../mcp/define.ts'
+import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
+import { KintsugiError } from '../../std/errors.ts'
+
+const needs = ['fleet'] as const
+const tool = toolWith(needs)
+const service = z.string().min(1).max(100).describe('an id such as mcp_price_feed_server, or of infrastructure such as database')
+const state = z.object({
+  id: z.string(),
+  status: z.enum(['starting', 'healthy', 'degraded', 'backing-off', 'quarantined', 'stopping', 'stopped']),
+  cell: z.string().describe('the process group it runs in'),
+  pid: z.int().nullable(),
+  port: z.int().nullable(),
+  restarts: z.int(),
+  since: z.int().nullable().describe('ms since 1970'),
+  detail: z.string().optional(),
+  home: z.string().optional().describe('the cell it belongs to, while it is kept apart'),
+  sharesProcessWith: z.array(z.string()),
+})
+
+/** What stopping or restarting it would take along: the services in the same process. */
+async function stateOf(fleet: FleetControl, id: string): Promise<z.infer<typeof state>> {
+  const { services } = await fleet.status()
+  const found = services.find((each) => each.id === id)
+  if (!found)
+    throw new KintsugiError('unknown-service', `service: no service is called ${JSON.stringify(id)} here`, { hint: `known: ${services.map((each) => each.id).join(', ')}` })
+  const { kind: _, title: __, category: ___, ...rest } = found satisfies ServiceStatus
+  return { ...rest, sharesProcessWith: services.filter((each) => each.cell === found.cell && each.id !== id).map((each) => each.id) }
+}
+
+/** Without our own process nobody would answer any more. */
+async function refuseOwn(fleet: FleetControl, id: string): Promise<void> {
+  const { sharesProcessWith } = await stateOf(fleet, id)
+  if (id === 'mcp_server_manager' || sharesProcessWith.includes('mcp_server_manager'))
+    throw new KintsugiError('refused', `${id} shares its process with this server, which would end before it answered`, {
+      hint: `use \`npx kintsugi stop ${id}\`, or isolate it first`,
+    })
+}
+
+export default defineServer({
+  id: 'mcp_server_manager',
+  needs,
+  tools: {
+    start_server: tool({
+      description: 'Starts a service that was stopped, or that is set aside or waits to be tried again. What shares its process starts with it.',
+      effect: 'write',
+      input: z.object({ service }),
+      output: z.object({ service: state }),
+      example: { service: 'mcp_monitoring_server' },
+      run: async ({ service: id }, { fleet }) => {
+        await fleet.start(id)
+        return { service: await stateOf(fleet, id) }
+      },
+    }),
+    stop_server: tool({
+      description: 'Stops a service and keeps it stopped: calls under way are answered first. A service that shares its process is moved into one of its own before.',
+      effect: 'write',
+      input: z.object({ service, reason: z.string().max(200).default('stopped by a caller') }),
+      output: z.object({ service: state }),
+      example: { service: 'minimal-mcp-server' },
+      run: async ({ service: id, reason }, { fleet }) => {
+        const { sharesProcessWith } = await stateOf(fleet, id)
+        if (sharesProcessWith.length > 0) await fleet.isolate(id, reason)
+        await fleet.stop(id, reason)
+        return { service: await stateOf(fleet, id) }
+      },
+    }),
+    restart_server: tool({
+      description: 'Restarts the process of a service. A stand-in opens first where one may, so no call is lost.',
+      effect: 'write',
+      input: z.object({ service, reason: z.string().max(200).default('restarted by a caller') }),
+      output: z.object({ service: state }),
+      example: { service: 'mcp_monitoring_server' },
+      run: async ({ service: id, reason }, { fleet }) => {
+        await refuseOwn(fleet, id)
+        await fleet.restart(id, reason)
+        return { service: await stateOf(fleet, id) }
+      },
+    }),
+    server_status: tool({
+      description: 'The state of one service now: status, process, port, restarts, and what shares its process.',
+      effect: 'read',
+      input: z.object({ service }),
+      output: z.object({ service: state }),
+      example: { service: 'mcp_monitoring_server' },
+      run: async ({ service: id }, { fleet }) => ({ service: await stateOf(fleet, id) }),
+    }),
+    server_logs: tool({
+      description: "The last lines of a service's log, oldest first, as JSON lines.",
+      effect: 'read',
+      guarded: true,
+      input: z.object({ service, lines: z.int().min(1).max(1_000).default(50), contains: z.string().max(200).optional().describe('only lines that hold this text') }),
+      output: z.object({ service: z.string(), lines: z.array(z.string()) }),
+      example: { service: 'mcp_monitoring_server', lines: 5 },
+      run: async ({ service: id, lines, contains }, { fleet }) => {
+        const all = await fleet.logs(id, contains === undefined ? lines : 100_000)
+        return { service: id, lines: all.filter((line) => contains === undefined || line.includes(contains)).slice(-lines) }
+      },
+    }),
+  },
+})

@@ -1,0 +1,81 @@
+/** Dependencies: what stands on what, in which order things start, what a failure would touch. */
+import { z } from 'zod'
+import { impactOf, startOrder } from '../../fleet/dependencies.ts'
+import { defineServer, toolWith } from '../../mcp/define.ts'
+
+const needs = ['fleet'] as const
+const tool = toolWith(needs)
+const service = z.string().min(1).max(100).describe('an id such as database, hub, localnet or mcp_price_feed_server')
+
+export default defineServer({
+  id: 'unified_mcp_coordinator',
+  needs,
+  tools: {
+    dependency_graph: tool({
+      description: 'Every service and piece of infrastructure with what it stands on. Hard: its process starts after them. Soft: without them it lives, but is not ready.',
+      effect: 'read',
+      input: z.object({ service: service.optional().describe('only this one') }),
+      output: z.object({
+        nodes: z.array(z.object({ id: z.string(), cell: z.string(), status: z.string(), hard: z.array(z.string()), soft: z.array(z.string()) })),
+        mermaid: z.string().describe('the same as a picture, in Mermaid'),
+      }),
+      example: {},
+      run: async ({ service: only }, { fleet }) => {
+        const [all, { services }] = await Promise.all([fleet.dependencies(), fleet.status()])
+        const nodes = all
+          .filter(({ id }) => only === undefined || id === only)
+          .map(({ id, cell, hard, soft }) => ({ id, cell, status: services.find((each) => each.id === id)?.status ?? 'unknown', hard: [...hard], soft: [...soft] }))
+        const edges = nodes.flatMap(({ id, hard, soft }) => [...hard.map((to) => `  ${name(id)} --> ${name(to)}`), ...soft.map((to) => `  ${name(id)} -.-> ${name(to)}`)])
+        return { nodes, mermaid: ['graph LR', ...edges].join('\n') }
+      },
+    }),
+    start_order: tool({
+      description: 'The waves in which everything starts: each wave needs only what stands in earlier ones.',
+      effect: 'read',
+      input: z.object({}),
+      output: z.object({ waves: z.array(z.array(z.string())) }),
+      example: {},
+      run: async (_input, { fleet }) => ({ waves: startOrder(await fleet.dependencies()) }),
+    }),
+    impact_of: tool({
+      description: 'What the loss of a service would touch: what could not start, what would lose something it needs, and what shares its process.',
+      effect: 'read',
+      input: z.object({ service }),
+      output: z.object({ service: z.string(), cannotStart: z.array(z.string()), notReady: z.array(z.string()), sameProcess: z.array(z.string()) }),
+      example: { service: 'database' },
+      run: async ({ service: id }, { fleet }) => ({ service: id, ...impactOf(id, await fleet.dependencies()) }),
+    }),
+    cascade_restart: tool({
+      description: 'Restarts a service and then, wave by wave, every cell that stands on it. A stand-in opens first where one may.',
+      effect: 'write',
+      input: z.object({ service }),
+      output: z.object({ restarted: z.array(z.string()), left: z.array(z.string()).describe('cells that were left: our own, which would end before it answered') }),
+      example: { service: 'mcp_monitoring_server' },
+      run: async ({ service: id }, { fleet, progress }) => {
+        const all = await fleet.dependencies()
+        const { cannotStart, notReady } = impactOf(id, all)
+        const own = all.find((each) => each.id === 'unified_mcp_coordinator')?.cell
+        const cells = [
+          ...new Set(
+            [
+              id,
+              ...startOrder(all)
+                .flat()
+                .filter((each) => cannotStart.includes(each) || notReady.includes(each)),
+            ].map((each) => all.find((node) => node.id === each)?.cell ?? each),
+          ),
+        ]
+        const restarted: string[] = []
+        for (const [index, cell] of cells.entries()) {
+          progress(index, cells.length, cell)
+          if (cell === own) continue
+          await fleet.restart(cell, `a cascade that began with ${id}`)
+          restarted.push(cell)
+        }
+        return { restarted, left: cells.filter((cell) => cell === own) }
+      },
+    }),
+  },
+})
+
+const name = (id: string) => id.replace(/[^\w]/g, '_')
