@@ -50,7 +50,7 @@ class Healing extends Draft {
         this.#restart(this.unit(event.unit), event.reason)
         break
       case 'stop':
-        this.#stop(this.unit(event.unit), event.reason)
+        this.#stop(this.unit(event.unit), event.reason, event.forMs)
         break
       case 'start': {
         const unit = this.unit(event.unit)
@@ -97,7 +97,7 @@ class Healing extends Draft {
     }
     switch (state.status) {
       case 'stopped':
-        if (state.wanted) this.#start(unit)
+        if (state.wanted || (state.until !== undefined && now >= state.until)) this.#start(unit)
         break
       case 'backing-off':
         if (now >= state.until) this.#start(unit)
@@ -268,7 +268,7 @@ class Healing extends Draft {
     if (!unit) return
     const { state, successor } = unit
     if (state.status === 'stopping') {
-      this.#ended(unit, state.next)
+      this.#ended(unit, state.next, state.until)
       return
     }
     if (!isRunning(state)) return
@@ -282,9 +282,9 @@ class Healing extends Draft {
     this.#failed(unit, event)
   }
 
-  #ended(unit: Unit, next: 'start' | 'stop' | 'home' | 'remove'): void {
+  #ended(unit: Unit, next: 'start' | 'stop' | 'home' | 'remove', until?: number): void {
     if (next === 'start') this.#start(unit)
-    else if (next === 'stop') this.write({ ...unit, state: { status: 'stopped', wanted: false, detail: 'stopped on purpose' } })
+    else if (next === 'stop') this.write({ ...unit, state: { status: 'stopped', wanted: false, detail: 'stopped on purpose', ...(until === undefined ? {} : { until }) } })
     else {
       this.remove(unit.spec.id)
       const home = next === 'home' ? this.units[unit.spec.home as string] : undefined
@@ -455,13 +455,17 @@ class Healing extends Draft {
     })
   }
 
-  #stop(unit: Unit, reason: string): void {
-    if (isRunning(unit.state)) this.#terminate(unit, 'stop')
-    else if (unit.state.status === 'stopping') this.write({ ...unit, state: { ...unit.state, next: 'stop' } })
+  #stop(unit: Unit, reason: string, forMs?: number): void {
+    const until = forMs === undefined ? {} : { until: this.now + forMs }
+    if (isRunning(unit.state)) {
+      this.#terminate(unit, 'stop')
+      const stopping = this.unit(unit.spec.id)
+      this.write({ ...stopping, state: { ...(stopping.state as Extract<Unit['state'], { status: 'stopping' }>), ...until } })
+    } else if (unit.state.status === 'stopping') this.write({ ...unit, state: { ...unit.state, next: 'stop', ...until } })
     else {
       if (unit.standIn) this.effects.push({ type: 'kill', process: unit.standIn })
       const { standIn: _, ...rest } = unit
-      this.write({ ...rest, state: { status: 'stopped', wanted: false, detail: reason } })
+      this.write({ ...rest, state: { status: 'stopped', wanted: false, detail: reason, ...until } })
     }
   }
 

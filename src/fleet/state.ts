@@ -21,14 +21,14 @@ export interface UnitSpec {
 
 /** Each state carries only what it needs. `process` is the name of an operating-system process, container or pod. */
 export type UnitState =
-  /** `wanted`: it starts as soon as what it needs is there. */
-  | { readonly status: 'stopped'; readonly wanted: boolean; readonly detail?: string }
+  /** `wanted`: it starts as soon as what it needs is there; `until`: it is wanted again from then on. */
+  | { readonly status: 'stopped'; readonly wanted: boolean; readonly detail?: string; readonly until?: number }
   | { readonly status: 'starting'; readonly process: string; readonly since: number }
   | { readonly status: 'healthy'; readonly process: string; readonly since: number }
   | { readonly status: 'degraded'; readonly process: string; readonly since: number; readonly from: number; readonly detail: string }
   | { readonly status: 'backing-off'; readonly until: number; readonly detail: string }
   | { readonly status: 'quarantined'; readonly since: number; readonly until: number; readonly detail: string }
-  | { readonly status: 'stopping'; readonly process: string; readonly next: 'start' | 'stop' | 'home' | 'remove'; readonly killAt: number }
+  | { readonly status: 'stopping'; readonly process: string; readonly next: 'start' | 'stop' | 'home' | 'remove'; readonly killAt: number; readonly until?: number }
 
 export interface Unit {
   readonly spec: UnitSpec
@@ -99,7 +99,8 @@ export type FleetEvent =
   /** `suspects`: services with calls running; `meant`: we did it ourselves. */
   | { readonly type: 'exited'; readonly process: string; readonly detail: string; readonly suspects: readonly string[]; readonly meant: boolean }
   | { readonly type: 'restart'; readonly unit: string; readonly reason: string }
-  | { readonly type: 'stop'; readonly unit: string; readonly reason: string }
+  /** `forMs`: for so long only. */
+  | { readonly type: 'stop'; readonly unit: string; readonly reason: string; readonly forMs?: number }
   | { readonly type: 'start'; readonly unit: string }
   | { readonly type: 'isolate'; readonly service: string; readonly reason: string }
   | { readonly type: 'bring-home'; readonly service: string }
@@ -224,6 +225,7 @@ export function nextWake(state: FleetState, policy: HealingPolicy): number {
     const { state: own } = unit
     if (own.status === 'backing-off' || own.status === 'quarantined') waits.push(own.until)
     if (own.status === 'stopping') waits.push(own.killAt)
+    if (own.status === 'stopped' && own.until !== undefined) waits.push(own.until)
     if (own.status === 'starting' && unit.spec.kind === 'infrastructure') waits.push(own.since + policy.startMs)
     if (unit.spec.kind === 'cell' && (own.status === 'starting' || own.status === 'degraded')) waits.push(unwellUntil(unit, policy))
     if (own.status === 'healthy' && unit.spec.home !== undefined) waits.push(own.since + policy.homeMs)

@@ -64,6 +64,8 @@ interface Service<N extends PortName> {
   readonly tools: Readonly<Record<string, Tool<N>>>
   /** By URI. */
   readonly resources?: Readonly<Record<string, Resource<N>>>
+  /** It acts by itself, so that only one of it may run. Agents always do. */
+  readonly alone?: boolean
   /** Starts background work once the ports are there. */
   start?(ports: Pick<Ports, N>, service: ServiceContext): Promise<Background> | Background
 }

@@ -72,7 +72,8 @@ export interface FleetControl {
   vitals(): Promise<Readonly<Record<string, CellVitals>>>
   /** A planned restart: where a spare may stand in, no call is lost. */
   restart(service: string, reason?: string): Promise<ServiceStatus>
-  stop(service: string, reason: string): Promise<ServiceStatus>
+  /** For good, or for so long only. */
+  stop(service: string, reason: string, forMs?: number): Promise<ServiceStatus>
   start(service: string): Promise<ServiceStatus>
   /** Moves a service into a process of its own, or back. */
   isolate(service: string, reason: string): Promise<ServiceStatus>

@@ -191,7 +191,7 @@ async function main(): Promise<void> {
       case 'restart':
         return supervisor.restart(request.service, request.reason ?? 'asked for')
       case 'stop':
-        return supervisor.stopService(request.service, request.reason)
+        return supervisor.stopService(request.service, request.reason, request.forMs)
       case 'start':
         return supervisor.startService(request.service)
       case 'isolate':

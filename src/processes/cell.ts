@@ -53,7 +53,7 @@ const SWEEP_MS = 20
 type Handler = (request: Request, env: never) => Response | Promise<Response>
 
 /** Whether two processes may serve it at once for a moment: what only answers may, what acts by itself may not. */
-const mayOverlap = (definition: AnyDefinition) => definition.kind === 'main' || (definition.kind === 'server' && definition.start === undefined)
+const mayOverlap = (definition: AnyDefinition) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone)
 
 async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): Promise<void> {
   const definition = await loadService(id)

@@ -32,10 +32,15 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
 /** Services that only answer, so that several instances of each may run. */
 export const SCALABLE: readonly string[] = [
   'aave_flash_loan_mcp_server',
+  'mcp_arbitrage_server',
   'mcp_flash_loan_server',
   'dex_aggregator_mcp_server',
+  'real_time_price_mcp_server',
+  'profit_optimizer_mcp_server',
+  'mcp_liquidity_server',
   'working_flash_loan_mcp',
   'mcp_monitoring_server',
+  'mcp_defi_analyzer_server',
   'unified_mcp_coordinator',
   'enhanced_mcp_server_manager',
   'mcp_server_manager',

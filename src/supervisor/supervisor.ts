@@ -9,6 +9,7 @@ import { readCallRecord } from './call-record.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 import { readMemory, writeMemory } from './memory.ts'
 import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening } from './protocol.ts'
+import { answersHealth, watchByProbe } from './probe.ts'
 import { Switchboard } from './switchboard.ts'
 import { unitStatuses } from './statuses.ts'
 
@@ -61,8 +62,6 @@ export type SupervisorEvent =
   | { type: 'stopped' }
 
 const TICK_MS = 50
-const POLL_TIMEOUT_MS = 2_000
-const PROBE_MS = 2_000
 const RECENT_INCIDENTS = 200
 /** The range of ports behind a service holds seven further ones. */
 const MOST_INSTANCES = 8
@@ -193,8 +192,8 @@ export class Supervisor {
     return this.#statusOfService(service)
   }
 
-  stopService(service: string, reason: string): ServiceStatus {
-    this.#apply({ type: 'stop', unit: this.unitOf(service).spec.id, reason })
+  stopService(service: string, reason: string, forMs?: number): ServiceStatus {
+    this.#apply({ type: 'stop', unit: this.unitOf(service).spec.id, reason, ...(forMs === undefined ? {} : { forMs }) })
     return this.#statusOfService(service)
   }
 
@@ -423,47 +422,31 @@ export class Supervisor {
     }
   }
 
-  /** Asks what cannot say by itself whether it is up; and, once it is, whether it still answers. */
   #watchProbe(unit: string, process: string): void {
     const probe = this.#plans.get(unit)?.probe
     if (!probe) return
-    let failed = 0
-    const current = () => {
-      const state = this.#fleet.units[unit]?.state
-      return state !== undefined && 'process' in state && state.process === process && !this.#stopping
-    }
-    const ask = async () => {
-      let timer: NodeJS.Timeout | undefined
-      try {
-        await Promise.race([probe(), new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('no answer')), POLL_TIMEOUT_MS)))])
-        failed = 0
-        if (current()) this.#apply({ type: 'health', process, services: [{ id: unit, ready: true }] })
-      } catch (error) {
+    watchByProbe(probe, {
+      status: () => {
         const state = this.#fleet.units[unit]?.state
-        if (current() && state?.status !== 'starting' && ++failed >= 2) this.#apply({ type: 'hung', process, detail: `it did not answer twice: ${(error as Error).message}` })
-      }
-      clearTimeout(timer)
-      if (current()) setTimeout(ask, this.#fleet.units[unit]?.state.status === 'starting' ? 30 : PROBE_MS)
-    }
-    setTimeout(ask, 0)
+        return state !== undefined && 'process' in state && state.process === process && !this.#stopping ? state.status : undefined
+      },
+      onAnswer: () => this.#apply({ type: 'health', process, services: [{ id: unit, ready: true }] }),
+      onSilence: (reason) => this.#apply({ type: 'hung', process, detail: `it did not answer twice: ${reason}` }),
+    })
   }
 
   /** The last resort: asks every service on its port. One that beats its heart but has not answered twice is replaced. */
   async #poll(): Promise<void> {
     const { bindHost, ports } = this.#options.plan
-    const host = bindHost.includes(':') ? `[${bindHost}]` : bindHost
+    const units = Object.values(this.#fleet.units).filter(({ spec }) => spec.instance === undefined)
     await Promise.all(
-      Object.values(this.#fleet.units).flatMap(({ spec, state }) =>
+      units.flatMap(({ spec, state }) =>
         spec.services.map(async (service) => {
-          if (!isRunning(state) || spec.instance !== undefined) return
-          const known = this.#lines.of(state.process)
-          const answered = await fetch(`http://${host}:${ports[service]}/health`, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) }).then(
-            (response) => response.ok,
-            () => false,
-          )
-          const times = answered ? 0 : (known.unanswered.get(service) ?? 0) + 1
-          known.unanswered.set(service, times)
-          if (times >= 2 && this.#lines.known(state.process) === known) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
+          if (!isRunning(state)) return
+          const line = this.#lines.of(state.process)
+          const times = (await answersHealth(bindHost, ports[service] as number)) ? 0 : (line.unanswered.get(service) ?? 0) + 1
+          line.unanswered.set(service, times)
+          if (times >= 2 && this.#lines.known(state.process) === line) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
         }),
       ),
     )

@@ -7,7 +7,8 @@ import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 export type ControlRequest =
   | { op: 'status' | 'incidents' | 'vitals' | 'scalable' | 'dependencies' | 'down' | 'events' }
   | { op: 'restart'; service: string; reason?: string }
-  | { op: 'stop' | 'isolate'; service: string; reason: string }
+  | { op: 'stop'; service: string; reason: string; forMs?: number }
+  | { op: 'isolate'; service: string; reason: string }
   | { op: 'start' | 'bring-home' | 'collect'; service: string }
   | { op: 'scale'; service: string; instances: number }
   | { op: 'logs'; service: string; lines: number }
@@ -155,7 +156,7 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     incidents: () => ask<readonly Incident[]>({ op: 'incidents' }),
     vitals: () => ask<Readonly<Record<string, CellVitals>>>({ op: 'vitals' }),
     restart: (service, reason) => ask<ServiceStatus>({ op: 'restart', service, ...(reason === undefined ? {} : { reason }) }),
-    stop: (service, reason) => ask<ServiceStatus>({ op: 'stop', service, reason }),
+    stop: (service, reason, forMs) => ask<ServiceStatus>({ op: 'stop', service, reason, ...(forMs === undefined ? {} : { forMs }) }),
     start: (service) => ask<ServiceStatus>({ op: 'start', service }),
     isolate: (service, reason) => ask<ServiceStatus>({ op: 'isolate', service, reason }),
     bringHome: (service) => ask<ServiceStatus>({ op: 'bring-home', service }),

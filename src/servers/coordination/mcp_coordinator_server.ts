@@ -63,6 +63,7 @@ const id = z.string().min(1).max(100).describe('the id that coordinate returned'
 export default defineServer({
   id: 'mcp_coordinator_server',
   needs,
+  alone: true,
   start: async ({ fleet, ledger }, { log, now }) => {
     const started = new Coordinator({
       fleet,

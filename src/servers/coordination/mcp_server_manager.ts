@@ -55,15 +55,19 @@ export default defineServer({
       },
     }),
     stop_server: tool({
-      description: 'Stops a service and keeps it stopped: calls under way are answered first. A service that shares its process is moved into one of its own before.',
+      description: 'Stops a service, for good or for a while: calls under way are answered first. A service that shares its process is moved into one of its own before.',
       effect: 'write',
-      input: z.object({ service, reason: z.string().max(200).default('stopped by a caller') }),
+      input: z.object({
+        service,
+        reason: z.string().max(200).default('stopped by a caller'),
+        forSeconds: z.int().min(1).max(86_400).optional().describe('starts again by itself after this long, as for maintenance'),
+      }),
       output: z.object({ service: state }),
-      example: { service: 'minimal-mcp-server' },
-      run: async ({ service: id, reason }, { fleet }) => {
+      example: { service: 'mcp-stability-report', forSeconds: 1 },
+      run: async ({ service: id, reason, forSeconds }, { fleet }) => {
         const { sharesProcessWith } = await stateOf(fleet, id)
         if (sharesProcessWith.length > 0) await fleet.isolate(id, reason)
-        await fleet.stop(id, reason)
+        await fleet.stop(id, reason, forSeconds === undefined ? undefined : forSeconds * 1_000)
         return { service: await stateOf(fleet, id) }
       },
     }),

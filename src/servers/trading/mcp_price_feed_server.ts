@@ -67,6 +67,7 @@ async function oraclePrice(chain: Chain, market: MarketView, token: `0x${string}
 export default defineServer({
   id: 'mcp_price_feed_server',
   needs,
+  alone: true,
   start: ({ market, ledger }, { log, now }) => recordPricesEachBlock(market, ledger, now, log),
   tools: {
     price_query: tool({
