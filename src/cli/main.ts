@@ -96,6 +96,24 @@ program
   .addOption(json())
   .action(async (options) => (await import('./system-test.ts')).systemTest(options))
 
+const chaos = program.command('chaos').description('harm done on purpose to a running fleet on the local chain, and what it cost')
+chaos
+  .command('list')
+  .description('the scenarios there are')
+  .addOption(json())
+  .action(async (options) => (await import('./chaos.ts')).listScenarios(options))
+chaos
+  .command('run')
+  .description('run a scenario and report: recovery times, reads lost, trades, ledger against chain')
+  .argument('<scenario>')
+  .option('--seconds <n>', 'for so long', whole(1, 86_400), 60)
+  .option('--reads <n>', 'reads through the gateway per second', whole(0, 1_000), 100)
+  .option('--include-gateway', 'the gateway may be hit too; the client then repeats a read whose connection broke')
+  .option('--seed <n>', 'the same seed chooses the same victims', whole(0, 4_294_967_295), 1)
+  .addOption(data())
+  .addOption(json())
+  .action(async (scenario, options) => (await import('./chaos.ts')).runChaos(scenario, options))
+
 const market = program.command('market').description('a laboratory on markets in files (market-snapshot/1)')
 const hops = (standard: number) => new Option('--max-hops <n>', 'longest route, in pools').argParser(whole(2, 6)).default(standard)
 market

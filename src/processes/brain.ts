@@ -142,6 +142,7 @@ async function main(): Promise<void> {
   launches.set(null, cellLaunch(false))
   const policy: HealingPolicy = { ...HEALING, autoRestart: plan.settings.autoRestart, spares: plan.isolation === 'process' ? 2 : 1 }
   const monotonic = () => Number(process.hrtime.bigint() / 1_000n) / 1_000
+  let driver: ProcessDriver | undefined
   const supervisor = new Supervisor({
     plan: {
       profile: plan.profile,
@@ -153,7 +154,10 @@ async function main(): Promise<void> {
       instancePorts: INSTANCE_PORTS + plan.portOffset,
     },
     units: units(),
-    driver: (events) => new ProcessDriver({ ...events, keeperPath: socketPath(dataFolder, 'keeper'), launchOf: (unit) => launches.get(unit) ?? cellLaunch(false), now: monotonic }),
+    driver: (events) => {
+      driver = new ProcessDriver({ ...events, keeperPath: socketPath(dataFolder, 'keeper'), launchOf: (unit) => launches.get(unit) ?? cellLaunch(false), now: monotonic })
+      return driver
+    },
     linkPath,
     stateFile: paths.fleet,
     callFolder: paths.calls,
@@ -218,6 +222,11 @@ async function main(): Promise<void> {
         if (request.service === 'brain') {
           setTimeout(() => process.kill(process.pid, request.harm.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL'), 5)
           return { pid: process.pid }
+        }
+        if (request.service === 'keeper' || request.service === 'watcher') {
+          const pid = driver?.peers[request.service] ?? null
+          if (pid !== null) process.kill(pid, request.harm.kind === 'stop' ? 'SIGSTOP' : 'SIGKILL')
+          return { pid }
         }
         return { pid: supervisor.harm(request.service, request.harm) }
       case 'down':

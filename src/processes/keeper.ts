@@ -98,6 +98,7 @@ function startPeer(): void {
   closeSync(log)
   peerBeat = Date.now() + 5_000
   peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
+  if (role === 'keeper') tellPeers()
   child.on('message', hearPeer)
   child.on('error', () => undefined)
   child.on('exit', () => {
@@ -161,6 +162,8 @@ function tell(message: FromKeeper): void {
   else if (message.type === 'exited') unheard.push(message)
 }
 
+const tellPeers = () => tell({ type: 'peers', keeper: process.pid, watcher: peer?.pid ?? null })
+
 function startBrain(): void {
   const log = openLog('brain')
   const { command, args } = processCommand('brain')
@@ -217,6 +220,7 @@ function serveBrain(): void {
     brain = socket
     brainBeat = Date.now()
     tell({ type: 'children', children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })) })
+    tellPeers()
     const late = unheard
     unheard = []
     for (const message of late) tell(message)

@@ -35,6 +35,8 @@ export class ProcessDriver implements Driver {
   readonly #asked = new Map<string, number>()
   readonly #doomed = new Set<string>()
   #children = new Set<string>()
+  /** Who holds the sockets. */
+  peers: { readonly keeper: number | null; readonly watcher: number | null } = { keeper: null, watcher: null }
   #keeper: Socket | undefined
   #waiting: ToKeeper[] = []
   #lostAt: number
@@ -138,6 +140,9 @@ export class ProcessDriver implements Driver {
           this.met(child.process, child.pid)
         }
         this.#met.resolve()
+        break
+      case 'peers':
+        this.peers = { keeper: message.keeper, watcher: message.watcher }
         break
       case 'spawned':
         this.#children.add(message.process)

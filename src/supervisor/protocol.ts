@@ -86,6 +86,8 @@ export type ToKeeper =
 
 export type FromKeeper =
   | { type: 'children'; children: { process: string; pid: number }[] }
+  /** Who holds the sockets now. */
+  | { type: 'peers'; keeper: number; watcher: number | null }
   | { type: 'spawned'; process: string; pid: number }
   | { type: 'exited'; process: string; code: number | null; signal: NodeJS.Signals | null }
   /** Another brain is here already. */
