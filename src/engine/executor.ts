@@ -105,7 +105,9 @@ export class Executor {
     const { market, chain, ledger, signer, mode, terms, lease, now, events } = this.#options
     const { manifest } = market
     if (mode === 'local' && manifest.execution) {
-      const account = await signer.account()
+      const { operator } = manifest.execution
+      // The signer takes longest to start: the rest is read meanwhile.
+      const [account, balance] = await Promise.all([signer.account(), chain.balance(operator, 'latest'), this.#experiences.recall(ledger)])
       if (account !== manifest.execution.operator) throw new Error(`the signer holds ${account}, the contract's operator is ${manifest.execution.operator}`)
       this.#transactions = new Transactions({
         chain,
@@ -126,9 +128,8 @@ export class Executor {
           await this.#book(trade)
         },
       })
-      await this.#experiences.recall(ledger)
       await this.#transactions.recover()
-      this.#balance = await chain.balance(account, 'latest')
+      this.#balance = balance
     }
     this.#head = await chain.block('latest')
     this.#dataFee = await readDataFee(chain, terms.gas, this.#head.number)

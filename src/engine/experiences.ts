@@ -31,9 +31,10 @@ export class Experiences {
     this.learned = learn(this.learned, { gasRatio: Number(trade.gasUsed) / gasEstimate, bidShare: Math.max(bidShare, needed), gross, won })
   }
 
-  /** Recalls, then learns from each trade that is booked. */
-  async follow(ledger: Ledger, bus: Bus): Promise<{ stop(): void }> {
-    await this.recall(ledger)
+  /** Recalls, and learns from each trade that is booked. `recalled` resolves when the first is done. */
+  follow(ledger: Ledger, bus: Bus): { stop(): void; recalled: Promise<void> } {
+    const recalled = this.recall(ledger)
+    recalled.catch(() => undefined)
     const stop = bus.subscribe<Trade>('trades', (trade, { retained }) => {
       if (retained || trade.decisionId === null) return
       ledger.decision(trade.decisionId).then(
@@ -41,6 +42,6 @@ export class Experiences {
         () => undefined,
       )
     })
-    return { stop }
+    return { stop, recalled }
   }
 }

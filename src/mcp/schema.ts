@@ -18,9 +18,13 @@ const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
   return rest
 }
 
-/** How MCP and `GET /tools` describe a tool. */
+const listings = new WeakMap<Tool, ToolListing>()
+
+/** How MCP and `GET /tools` describe a tool. Made once: a spare makes them beforehand. */
 export function listTool(name: string, tool: Tool): ToolListing {
-  return {
+  const known = listings.get(tool)
+  if (known) return known
+  const listing: ToolListing = {
     name,
     title: name.replaceAll('_', ' ').replaceAll('-', ' '),
     description: tool.description,
@@ -29,6 +33,8 @@ export function listTool(name: string, tool: Tool): ToolListing {
     annotations: { readOnlyHint: tool.effect === 'read', destructiveHint: tool.effect === 'spend', idempotentHint: tool.effect === 'read', openWorldHint: tool.effect === 'spend' },
     _meta: { 'kintsugi/effect': tool.effect, 'kintsugi/guarded': tool.guarded === true, 'kintsugi/example': tool.example },
   }
+  listings.set(tool, listing)
+  return listing
 }
 
 /** Parses arguments; throws `bad-argument` naming each field, what it got and what was expected. */

@@ -11,6 +11,7 @@ import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
 import type { ServiceHealth } from '../fleet/state.ts'
 import type { AgentDefinition, AnyDefinition, Background, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
 import { type CallObserver, host } from '../mcp/host.ts'
+import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { CallRecord } from '../supervisor/call-record.ts'
@@ -358,11 +359,17 @@ loaded = true
 link.send({ type: 'loaded' })
 void warmUp()
 
+/** Loads a service's code, and describes its tools. */
+async function prepare(id: string): Promise<void> {
+  const definition = await loadService(id)
+  if (definition.kind !== 'main') for (const [tool, described] of Object.entries(definition.tools)) listTool(tool, described)
+}
+
 /** A spare gets ready beforehand: the services' code is loaded and the market followed, so that taking over is quick. */
 async function warmUp(): Promise<void> {
   await sleep(300)
   if (hosted.size > 0 || stopped) return
-  for (const cell of plan.cells) for (const id of cell.services) await loadService(id)
+  for (const cell of plan.cells) for (const id of cell.services) await prepare(id)
   if (hosted.size > 0 || stopped) return
   await Promise.all([ports.open('market'), ports.open('loans'), ports.open('ledger'), ports.open('bus')]).catch(() => undefined)
 }

@@ -99,6 +99,7 @@ export class PortSet {
   readonly #signal: AbortSignal
   #replica: MarketReplica | undefined
   #bus: Bus | undefined
+  #confirmation: Promise<void> | undefined
   #patienceMs = PATIENCE_MS
   /** What keeps a port from being ready, by port. */
   readonly waiting = new Map<PortName, string>()
@@ -134,7 +135,13 @@ export class PortSet {
 
   /** Brings a replica that a spare has held for a while up to this moment. */
   async confirmMarket(): Promise<void> {
-    if (this.#replica) await this.#replica.confirm()
+    const replica = this.#replica
+    if (!replica) return
+    // Services that are hosted at the same time ask once.
+    this.#confirmation ??= replica.confirm().finally(() => {
+      this.#confirmation = undefined
+    })
+    await this.#confirmation
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ import { amount, limit, symbolOrAddress } from '../../std/fields.ts'
 const needs = ['market', 'loans', 'ledger', 'bus'] as const
 const tool = toolWith(needs)
 const experiences = new Experiences()
+let recalled: Promise<void> | undefined
 
 /** Kept by this process, and told to the fleet: what people want from a trade. */
 const targets = { minNetNative: 0, minChance: 0, mostBidShare: 0.4 }
@@ -68,7 +69,12 @@ function chosen(
 export default defineServer({
   id: 'profit_optimizer_mcp_server',
   needs,
-  start: ({ ledger, bus }) => experiences.follow(ledger, bus),
+  // It answers before everything is recalled; what needs it waits.
+  start: ({ ledger, bus }) => {
+    const following = experiences.follow(ledger, bus)
+    recalled = following.recalled
+    return following
+  },
   tools: {
     optimize_amount: tool({
       description: 'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
@@ -96,7 +102,8 @@ export default defineServer({
       input: z.object(which),
       output: z.object({ block: z.int(), opportunity, prediction }),
       example: {},
-      run: (input, { market, loans }) => {
+      run: async (input, { market, loans }) => {
+        await recalled
         const found = chosen(market, loans, input)
         return { block: market.head.number, opportunity: showOpportunity(found, market), prediction: predict(found, market, experiences.learned) }
       },
@@ -134,7 +141,8 @@ export default defineServer({
       input: z.object({ maxHops: which.maxHops, limit: limit(50, 10) }),
       output: z.object({ block: z.int(), kept: z.array(z.object({ opportunity, prediction })), failed: z.object({ expectedProfit: z.int(), chance: z.int() }) }),
       example: { limit: 3 },
-      run: ({ maxHops, limit: most }, { market, loans }) => {
+      run: async ({ maxHops, limit: most }, { market, loans }) => {
+        await recalled
         const all = findOpportunities(market, loans, { maxHops, limit: 100 }).found.map((found) => ({ found, prediction: predict(found, market, experiences.learned) }))
         const poor = all.filter((item) => !(item.prediction.expectedNative > targets.minNetNative))
         const unlikely = all.filter((item) => item.prediction.chance < targets.minChance)
