@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { readDotEnv, readSettings, redactUrl } from './settings.ts'
+import { readDotEnv } from './dot-env.ts'
+import { readSettings, redactUrl } from './settings.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-settings-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

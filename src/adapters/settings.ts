@@ -1,12 +1,9 @@
 /** Settings from the environment and `.env`, validated once, every problem reported at once. */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
 import { KintsugiError } from '../std/errors.ts'
-
-/** The name under which a key may come; its value is never read here. */
-export const KEY_VARIABLE = 'ARBITRAGE_PRIVATE_KEY'
+import { readDotEnv } from './dot-env.ts'
 
 const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' }).transform((text) => text === 'true' || text === '1' || text === 'yes')
 const whole = (least: number, most: number) =>
@@ -91,18 +88,6 @@ export interface Settings {
 
 /** Only these names are taken from `.env`; the key's line is left to the signer. */
 const SETTING_NAMES = Object.keys(schema.shape)
-
-/** `.env` as name and value, for the names asked for. Lines that are not `NAME=value` are passed over. */
-export function readDotEnv(path: string, names: readonly string[]): Record<string, string> {
-  if (!existsSync(path)) return {}
-  const wanted = new Set(names)
-  const values: Record<string, string> = {}
-  for (const line of readFileSync(path, 'utf8').split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Z_][A-Z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
-    if (match?.[1] && wanted.has(match[1])) values[match[1]] = (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')
-  }
-  return values
-}
 
 /** Environment before `.env` before defaults. Throws `bad-settings` with one line per problem. */
 export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {

@@ -26,6 +26,8 @@ export interface FleetStatus {
   readonly mode: string
   readonly startedAt: number
   readonly readyMs: number | null
+  /** Processes that stand by to take over. */
+  readonly spares: { readonly warm: number; readonly total: number }
   readonly services: readonly ServiceStatus[]
 }
 

@@ -19,6 +19,7 @@ import { linkToBrain } from '../supervisor/link.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
 import { Ailments } from './ailments.ts'
 import { type Environment, PortSet, processEnvironment } from './environment.ts'
+import { rehearse } from './rehearsal.ts'
 import { files, socketPath } from './run-plan.ts'
 import { loadService } from './services.gen.ts'
 
@@ -337,12 +338,14 @@ async function collect(): Promise<void> {
 }
 
 let loaded = false
+let warm = false
 const link = linkToBrain({
   path: socketPath(plan.dataFolder, 'brain'),
   process: name,
   onMessage,
   onConnect: () => {
     if (loaded) link.send({ type: 'loaded' })
+    if (warm) link.send({ type: 'warm' })
     void heartbeat()
   },
   onOrphaned: stopOnce,
@@ -371,5 +374,10 @@ async function warmUp(): Promise<void> {
   if (hosted.size > 0 || stopped) return
   for (const cell of plan.cells) for (const id of cell.services) await prepare(id)
   if (hosted.size > 0 || stopped) return
-  await Promise.all([ports.open('market'), ports.open('loans'), ports.open('ledger'), ports.open('bus')]).catch(() => undefined)
+  const opening = [ports.open('market'), ports.open('loans'), ports.open('bus'), ports.open('fleet'), ports.open('metrics'), ports.open('ledger').then((ledger) => ledger.ping())]
+  await Promise.all(opening).catch(() => undefined)
+  if (hosted.size > 0 || stopped) return
+  await rehearse().catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
+  warm = true
+  link.send({ type: 'warm' })
 }

@@ -1,7 +1,7 @@
 /** How a process of the fleet is started: the bundle where it is built, the source otherwise; never with the key in its environment. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { KEY_VARIABLE } from '../adapters/settings.ts'
+import { KEY_VARIABLE } from '../adapters/dot-env.ts'
 import { packageRoot } from '../std/package-root.ts'
 
 export type ProcessName = 'keeper' | 'brain' | 'cell' | 'hub' | 'localnet' | 'discovery' | 'signer'

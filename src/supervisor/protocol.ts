@@ -58,6 +58,8 @@ export type FromChild =
   | { type: 'hello'; process: string; pid: number }
   /** The code is loaded: it can host at once. */
   | { type: 'loaded' }
+  /** Everything that can be done beforehand is done. */
+  | { type: 'warm' }
   | { type: 'heartbeat'; services: ServiceHealth[]; vitals?: Vitals }
   /** What only one process may do has ended here. */
   | { type: 'released' }

@@ -142,7 +142,15 @@ export class Supervisor {
 
   status(): FleetStatus {
     const { profile, mode, startedAt } = this.#options.plan
-    return { profile, mode, startedAt, readyMs: this.#readyMs, services: this.#statuses() }
+    const spares = Object.keys(this.#fleet.spares)
+    return {
+      profile,
+      mode,
+      startedAt,
+      readyMs: this.#readyMs,
+      spares: { warm: spares.filter((process) => this.#lines.known(process)?.warm).length, total: spares.length },
+      services: this.#statuses(),
+    }
   }
 
   /** What has happened so far, for one who listens from now on. */
@@ -395,6 +403,9 @@ export class Supervisor {
       case 'heartbeat':
         if (message.vitals) line.vitals = message.vitals
         this.#apply({ type: 'health', process, services: message.services })
+        break
+      case 'warm':
+        line.warm = true
         break
       case 'loaded':
         this.#apply({ type: 'loaded', process })

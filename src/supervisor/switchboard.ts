@@ -8,6 +8,8 @@ export interface Line {
   waiting: ToChild[]
   lastBeat: number
   beaten: boolean
+  /** A spare that has done everything beforehand. */
+  warm: boolean
   vitals: Vitals | undefined
   collected: { at: number; bytes: number } | null
   /** The pid of what it looks after, where that is not itself (the chain). */
@@ -51,7 +53,17 @@ export class Switchboard {
   of(process: string): Line {
     let line = this.#lines.get(process)
     if (!line) {
-      line = { link: undefined, waiting: [], lastBeat: this.#options.monotonic(), beaten: false, vitals: undefined, collected: null, inner: null, unanswered: new Map() }
+      line = {
+        link: undefined,
+        waiting: [],
+        lastBeat: this.#options.monotonic(),
+        beaten: false,
+        warm: false,
+        vitals: undefined,
+        collected: null,
+        inner: null,
+        unanswered: new Map(),
+      }
       this.#lines.set(process, line)
     }
     return line

@@ -1,0 +1,61 @@
+/** What every service does when it is asked, done beforehand by a spare: the code is compiled when the first real call comes. */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { z } from 'zod'
+import { LOOPBACK_NAMES } from '../mcp/access.ts'
+import { defineServer, toolWith } from '../mcp/define.ts'
+import { host } from '../mcp/host.ts'
+
+const ROUNDS = 20
+const tool = toolWith([])
+const rehearsed = defineServer({
+  id: 'rehearsal',
+  needs: [],
+  tools: {
+    echo: tool({
+      description: 'Says what it heard.',
+      effect: 'read',
+      input: z.object({ text: z.string(), count: z.int().default(1) }),
+      output: z.object({ text: z.string(), count: z.int() }),
+      example: { text: 'a' },
+      run: (input) => input,
+    }),
+  },
+})
+
+/** Serves a small server of the usual kind on a port of its own, asks it a few times, and closes it again. */
+export async function rehearse(): Promise<void> {
+  const access = { tokenHash: undefined, required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
+  const served = host(rehearsed, {} as never, {
+    title: 'Rehearsal',
+    category: 'development',
+    version: '0',
+    access,
+    maxConcurrent: 10,
+    timeoutMs: 1_000,
+    now: Date.now,
+    port: 0,
+    readiness: () => undefined,
+    observer: { begin: () => undefined, end: () => undefined },
+  })
+  const server = createAdaptorServer({ fetch: served.app.fetch }) as Server
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const post = (path: string, body: unknown) =>
+    fetch(`${base}${path}`, { method: 'POST', headers: { 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify(body) })
+  for (let round = 0; round < ROUNDS; round++) {
+    const answers = await Promise.all([
+      fetch(`${base}/ready`),
+      fetch(`${base}/health`),
+      post('/query', { type: 'echo', text: 'a' }),
+      post('/query', { type: 'echo', wrong: 1 }),
+      fetch(`${base}/metrics`),
+    ])
+    await Promise.all(answers.map((answer) => answer.text()))
+  }
+  served.stop()
+  server.close()
+}
