@@ -37,10 +37,13 @@ export interface LeakPolicy {
   /** The heap's low point is taken per window; suspicion looks at this many windows. */
   readonly windowMs: number
   readonly windows: number
-  /** A process that was just started fills its caches: no suspicion before. */
+  /** A process that was just started fills its caches: before, only fast growth is suspicious. */
   readonly warmUpMs: number
   readonly suspectBytesPerSecond: number
   readonly leakBytesPerSecond: number
+  /** Until it is this old its caches may still fill: only growth beyond what they do is a leak. */
+  readonly matureMs: number
+  readonly youngBytesPerSecond: number
   /** Forced collections until a verdict, and the time between two. */
   readonly collections: number
   readonly collectEveryMs: number
@@ -57,9 +60,11 @@ export const LEAKS: LeakPolicy = {
   warmUpMs: 120_000,
   suspectBytesPerSecond: 3_000,
   leakBytesPerSecond: 4_000,
-  collections: 5,
-  collectEveryMs: 12_000,
-  peaceMs: 600_000,
+  matureMs: 2_700_000,
+  youngBytesPerSecond: 200_000,
+  collections: 6,
+  collectEveryMs: 9_000,
+  peaceMs: 40_000,
   urgentMs: 90_000,
   urgentShare: 0.4,
 }
@@ -98,7 +103,8 @@ export class LeakWatch {
       this.#askedAt = point.at
       return { verdict: 'collect' }
     }
-    if (point.at - this.#startedAt < policy.warmUpMs || point.at < this.#peaceUntil || slope < policy.suspectBytesPerSecond) return undefined
+    const young = point.at - this.#startedAt < policy.warmUpMs
+    if (point.at < this.#peaceUntil || slope < (young ? policy.youngBytesPerSecond : policy.suspectBytesPerSecond)) return undefined
     this.#collected = []
     this.#askedAt = point.at
     return { verdict: 'collect' }
@@ -116,7 +122,8 @@ export class LeakWatch {
     const steps = points.slice(1).map((each, index) => each.bytes - (points[index] as HeapPoint).bytes)
     // What fills up grows less and less; a leak grows on.
     const flattening = (steps.at(-1) as number) + (steps.at(-2) as number) < ((steps[0] as number) + (steps[1] as number)) / 2
-    if (lower < policy.leakBytesPerSecond || flattening) {
+    const least = point.at - this.#startedAt < policy.matureMs ? policy.youngBytesPerSecond : policy.leakBytesPerSecond
+    if (lower < least || flattening) {
       this.#peaceUntil = point.at + policy.peaceMs
       return undefined
     }

@@ -16,7 +16,7 @@ export interface NormalPolicy {
   readonly follow: number
 }
 
-export const NORMAL: NormalPolicy = { learn: 60, slack: 1, alarm: 30, most: 8, follow: 0.002 }
+export const NORMAL: NormalPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
 
 /** Scales the median absolute deviation to a standard deviation. */
 const MAD_TO_SD = 1.4826
@@ -46,12 +46,13 @@ export class NormalWatch {
   }
 
   get normal(): number {
-    return this.#mean
+    return Math.expm1(this.#mean)
   }
 
-  /** Says so when the series has left its normal, once; after that it learns anew what is normal now, if asked to `forget`. */
-  observe(value: number): Departure | undefined {
+  /** Says so once when the series has left its normal. Values from 0 up; judged by their logarithm, since times and counts are skewed. */
+  observe(reading: number): Departure | undefined {
     const policy = this.#policy
+    const value = Math.log1p(reading)
     if (!this.learned) {
       this.#learning.push(value)
       if (this.#learning.length === policy.learn) this.#learn()
@@ -61,7 +62,7 @@ export class NormalWatch {
     const before = this.#sum
     this.#sum = Math.max(0, before + Math.min(policy.most, deviations) - policy.slack)
     if (this.#sum === 0 || deviations < policy.slack) this.#mean += policy.follow * (value - this.#mean)
-    return before <= policy.alarm && this.#sum > policy.alarm ? { normal: this.#mean, value, deviations } : undefined
+    return before <= policy.alarm && this.#sum > policy.alarm ? { normal: this.normal, value: reading, deviations } : undefined
   }
 
   /** Whether it is away from its normal now. */
