@@ -1,9 +1,9 @@
 /** The commands that ask or order a running fleet. */
 import { resolve } from 'node:path'
-import { askSupervisor, untilGone } from '../adapters/fleet/control.ts'
+import { askPatiently, askSupervisor, untilGone } from '../adapters/fleet/control.ts'
 import { CATALOGUE, CATEGORIES } from '../fleet/catalogue.ts'
 import type { ServiceView, StatusView } from '../gateway/api/schema.ts'
-import type { FleetStatus, ServiceStatus } from '../ports/fleet.ts'
+import type { FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import { socketPath } from '../processes/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
@@ -100,13 +100,40 @@ export function info(options: DataOptions): void {
   console.log(`\n${table(CATALOGUE.filter((entry) => built.has(entry.id)).map((entry) => [entry.id, `:${entry.port}`, color.dim(entry.duty)]))}`)
 }
 
+/** Stops a service until it is started; calls under way are answered first. */
+export async function stopService(service: string, options: DataOptions & { for?: number }): Promise<void> {
+  const forMs = options.for === undefined ? {} : { forMs: options.for * 1_000 }
+  const state = await askPatiently<ServiceStatus>(socketPath(resolve(options.data), 'control'), { op: 'stop', service, reason: 'stopped on the command line', ...forMs })
+  const together = (await askPatiently<FleetStatus>(socketPath(resolve(options.data), 'control'), { op: 'status' })).services
+    .filter(({ cell }) => cell === state.cell)
+    .map(({ id }) => id)
+  console.log(options.json ? JSON.stringify({ stopping: together }) : `stopping ${together.join(', ')}${options.for === undefined ? '' : ` for ${seconds(options.for * 1_000)}`}`)
+}
+
+export async function startService(service: string, options: DataOptions): Promise<void> {
+  const state = await askPatiently<ServiceStatus>(socketPath(resolve(options.data), 'control'), { op: 'start', service })
+  console.log(options.json ? JSON.stringify(state) : `${service} is ${state.status}`)
+}
+
+/** What was seen and done lately, oldest first. */
+export async function incidents(options: DataOptions & { lines: number }): Promise<void> {
+  const all = await askPatiently<readonly Incident[]>(socketPath(resolve(options.data), 'control'), { op: 'incidents' })
+  const latest = all.slice(-options.lines)
+  if (options.json) console.log(JSON.stringify({ incidents: latest }, null, 2))
+  else if (latest.length === 0) console.log('nothing has happened since the fleet came up')
+  else
+    for (const { at, unit, kind, detail, action } of latest)
+      console.log(`${color.dim(new Date(at).toLocaleTimeString())} ${color.bold(unit)} ${kind}: ${detail}${action === 'none' ? '' : `; ${action}`}`)
+}
+
 export async function restart(service: string, options: DataOptions): Promise<void> {
   const path = socketPath(resolve(options.data), 'control')
   const started = Date.now()
-  const before = await askSupervisor<ServiceStatus>(path, { op: 'restart', service })
+  const before = await askPatiently<ServiceStatus>(path, { op: 'restart', service, reason: 'asked for on the command line' })
   for (;;) {
-    const found = (await askSupervisor<FleetStatus>(path, { op: 'status' })).services.find((candidate) => candidate.id === before.id)
-    if (found?.status === 'healthy') {
+    const found = (await askPatiently<FleetStatus>(path, { op: 'status' })).services.find((candidate) => candidate.id === before.id)
+    // While a stand-in opens, the old process still serves.
+    if (found?.status === 'healthy' && found.pid !== before.pid) {
       console.log(
         options.json
           ? JSON.stringify({ ...found, elapsedMs: Date.now() - started })

@@ -80,6 +80,28 @@ program
   .addOption(json())
   .action(async (service, options) => (await import('./control.ts')).restart(service, options))
 program
+  .command('stop')
+  .description('stop a service, and what shares its process, until it is started again')
+  .argument('<service>')
+  .option('--for <seconds>', 'start it again after so long', whole(1, 86_400))
+  .addOption(data())
+  .addOption(json())
+  .action(async (service, options) => (await import('./control.ts')).stopService(service, options))
+program
+  .command('start')
+  .description('start a service that was stopped, or that is set aside')
+  .argument('<service>')
+  .addOption(data())
+  .addOption(json())
+  .action(async (service, options) => (await import('./control.ts')).startService(service, options))
+program
+  .command('incidents')
+  .description('what went wrong lately, and what was done about it')
+  .option('-n, --lines <n>', 'this many last ones', whole(1, 200), 30)
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./control.ts')).incidents(options))
+program
   .command('call')
   .description('call a tool: kintsugi call mcp_price_feed_server price_query \'{"symbol":"ETH"}\'')
   .argument('<service>')

@@ -50,7 +50,7 @@ export interface RetryBudget {
 }
 
 /** Retries per call, and the most that are saved up. */
-export const RETRY_SHARE = 0.2
+const RETRY_SHARE = 0.2
 export const MOST_RETRIES = 100
 export const fullBudget: RetryBudget = { tokens: MOST_RETRIES }
 

@@ -54,7 +54,7 @@ export interface LeakPolicy {
   readonly urgentShare: number
 }
 
-export const LEAKS: LeakPolicy = {
+const LEAKS: LeakPolicy = {
   windowMs: 4_000,
   windows: 8,
   warmUpMs: 120_000,

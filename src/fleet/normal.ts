@@ -16,7 +16,7 @@ export interface NormalPolicy {
   readonly follow: number
 }
 
-export const NORMAL: NormalPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
+const NORMAL: NormalPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
 
 /** Scales the median absolute deviation to a standard deviation. */
 const MAD_TO_SD = 1.4826

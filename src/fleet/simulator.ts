@@ -8,7 +8,7 @@ import { nextFleet } from './healing.ts'
 import { isOverdue } from './heartbeat.ts'
 import { HEALING, type FleetEffect, type FleetEvent, type FleetState, type HealingPolicy, initialFleet, isRunning, nextWake, type UnitSpec } from './state.ts'
 
-export const FAULTS = ['crash', 'hang', 'slow', 'leak', 'lost-messages', 'clock-jump', 'disk-full', 'bad-service', 'bad-dependency'] as const
+const FAULTS = ['crash', 'hang', 'slow', 'leak', 'lost-messages', 'clock-jump', 'disk-full', 'bad-service', 'bad-dependency'] as const
 export type Fault = (typeof FAULTS)[number]
 
 export interface SimulationOptions {
@@ -75,7 +75,7 @@ const STORM_STARTS = 24
 /** Faults that go on end after at most this long. */
 const LONG_MS = 90_000
 /** Everything must be well this long after the last trouble: the longest wait aside, and the way home. */
-export const calmBound = (policy: HealingPolicy) => policy.quarantineMostMs + policy.homeMs * 2 + 120_000
+const calmBound = (policy: HealingPolicy) => policy.quarantineMostMs + policy.homeMs * 2 + 120_000
 
 export function simulate(options: SimulationOptions): SimulationReport {
   return new World(options).run()

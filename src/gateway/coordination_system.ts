@@ -3,7 +3,7 @@ import { defineMain } from '../mcp/define.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { mainApp, viewSources } from './sources.ts'
-import { Dispatch } from './dispatch.ts'
+import { Dispatch } from '../adapters/fleet/dispatch.ts'
 import { followInstances } from './instances.ts'
 import { toolGateway } from './tools.ts'
 

@@ -3,7 +3,7 @@ import { BALANCING_SETTING, type Balancing } from '../engine/balancing.ts'
 import type { MainContext } from '../mcp/define.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
-import { DEFAULT_BALANCING } from './dispatch.ts'
+import { DEFAULT_BALANCING } from '../adapters/fleet/dispatch.ts'
 
 const LOOK_MS = 1_000
 

@@ -5,7 +5,7 @@ import type { ToolListing } from '../mcp/schema.ts'
 import { refuseUnauthorizedCall, toolOutcome } from '../mcp/surface.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
-import type { Dispatch } from './dispatch.ts'
+import type { Dispatch } from '../adapters/fleet/dispatch.ts'
 
 export interface ToolGatewayOptions {
   fleet: FleetControl

@@ -62,6 +62,8 @@ export interface ToolCall {
   readonly service: string
   readonly tool: string
   readonly arguments: Record<string, unknown>
+  /** A read that fails because its service died is repeated; anything else, and what does not say, is sent once. */
+  readonly effect?: 'read' | 'write' | 'spend'
   readonly signal?: AbortSignal
 }
 

@@ -14,6 +14,7 @@ import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
 import { isAlive } from '../supervisor/alive.ts'
 import { type Launch, ProcessDriver } from '../supervisor/process-driver.ts'
 import type { SupervisorEvent, UnitPlan } from '../supervisor/options.ts'
+import { Repairs } from '../supervisor/repair.ts'
 import { Supervisor } from '../supervisor/supervisor.ts'
 import { processCommand } from './command.ts'
 import { ledgerUrl } from './environment.ts'
@@ -26,6 +27,7 @@ const paths = files(dataFolder)
 const listeners = new Set<Socket>()
 const STOP_MS = 9_000
 const OWNER_MS = 500
+const REPAIR_MS = 2_000
 /** Where a cell's heap ends. A leak is found long before. */
 const CELL_HEAP_MB = 1_024
 /** The keeper holds a key that came by the environment. */
@@ -268,6 +270,13 @@ async function main(): Promise<void> {
   // Started in the foreground, the fleet ends with whoever started it.
   const { owner } = plan
   if (owner) setInterval(() => isAlive(owner) || void stop('whoever started it is gone'), OWNER_MS)
+  const repairs = new Repairs({
+    dataFolder,
+    logFolder: paths.logs,
+    documents: [paths.plan, paths.manifest],
+    note: (kind, detail, action) => supervisor.note({ unit: 'fleet', services: [], kind, detail, action, at: Date.now(), durationMs: null }),
+  })
+  setInterval(() => stopping ?? repairs.check(), REPAIR_MS)
   await supervisor.start()
 }
 

@@ -21,7 +21,7 @@ import { Ailments } from './ailments.ts'
 import { type Environment, PortSet, processEnvironment } from './environment.ts'
 import { rehearse } from './rehearsal.ts'
 import { files, socketPath } from './run-plan.ts'
-import { loadService } from './services.gen.ts'
+import { loadService, SERVICE_NEEDS } from './services.gen.ts'
 
 const environment: Environment = processEnvironment('cell')
 const { plan, log } = environment
@@ -298,6 +298,7 @@ function breakDown(service: string, message: string): void {
 function onMessage(message: ToChild): void {
   switch (message.type) {
     case 'host':
+      if (!message.services.some(({ id }) => SERVICE_NEEDS[id]?.includes('signer'))) ports.dropSigner()
       openServices(message.services, message.hold)
       break
     case 'begin':
@@ -376,6 +377,9 @@ async function warmUp(): Promise<void> {
   if (hosted.size > 0 || stopped) return
   const opening = [ports.open('market'), ports.open('loans'), ports.open('bus'), ports.open('fleet'), ports.open('metrics'), ports.open('ledger').then((ledger) => ledger.ping())]
   await Promise.all(opening).catch(() => undefined)
+  if (hosted.size > 0 || stopped) return
+  // A signer stands by too, without its key, unless the key came by the environment: that one is not for spares.
+  if (process.env.KINTSUGI_KEY_HELD !== '1') await ports.open('signer')
   if (hosted.size > 0 || stopped) return
   await rehearse().catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
   warm = true

@@ -133,6 +133,13 @@ export class PortSet {
     if (this.#bus instanceof HubBus) this.#bus.interrupt(ms)
   }
 
+  /** A signer that stood by for nothing ends. */
+  dropSigner(): void {
+    const signer = this.#opened.get('signer') as Promise<Ports['signer']> | undefined
+    this.#opened.delete('signer')
+    signer?.then((each) => each.close()).catch(() => undefined)
+  }
+
   /** Brings a replica that a spare has held for a while up to this moment. */
   async confirmMarket(): Promise<void> {
     const replica = this.#replica

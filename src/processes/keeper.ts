@@ -40,7 +40,7 @@ let ending = false
 /** Our own environment, less what is meant for us alone. */
 const environment = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => {
   const { KINTSUGI_ROLE: _, KINTSUGI_INHERITED: __, KINTSUGI_KEY_FD: ___, NODE_CHANNEL_FD: ____, ...env } = process.env
-  return { ...env, ...extra }
+  return { ...env, KINTSUGI_KEY_HELD: keyFd === undefined ? '' : '1', ...extra }
 }
 
 /** Throws `port-taken`, naming all that are not free. */
@@ -167,7 +167,7 @@ const tellPeers = () => tell({ type: 'peers', keeper: process.pid, watcher: peer
 function startBrain(): void {
   const log = openLog('brain')
   const { command, args } = processCommand('brain')
-  const child = spawn(command, args, { env: environment({ KINTSUGI_KEY_HELD: keyFd === undefined ? '' : '1' }), stdio: ['ignore', log, log] })
+  const child = spawn(command, args, { env: environment(), stdio: ['ignore', log, log] })
   closeSync(log)
   brainProcess = child
   brainBeat = Date.now() + 10_000

@@ -8,7 +8,7 @@ import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
 import { localKeys } from '../signer/keys.ts'
 import type { SignerPolicy } from '../signer/policy.ts'
-import { answer, type SignerRequest } from '../signer/signer.ts'
+import { answer, type SignerParts, type SignerRequest } from '../signer/signer.ts'
 import { messageOf } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
 import { files, readPlan } from './run-plan.ts'
@@ -18,19 +18,19 @@ const ETHER = 10n ** 18n
 const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
 
 const dataFolder = process.env.KINTSUGI_DATA as string
-const { operator, treasury, identity } = openKeys()
 if (process.argv.includes('--accounts')) {
+  const { operator, treasury } = openKeys()
   process.stdout.write(`${JSON.stringify({ operator: operator.address.toLowerCase(), treasury })}\n`)
   process.exit(0)
 }
-const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
-const parts = {
-  account: operator,
-  identity,
-  journal,
-  now: Date.now,
-  policy: currentPolicy(),
+
+/** Keys and journal are opened with the first request: a signer that only stands by holds no key, and its predecessor may still write. */
+function openParts(): SignerParts {
+  const { operator, identity } = openKeys()
+  const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
+  return { account: operator, identity, journal, now: Date.now, policy: currentPolicy() }
 }
+let parts: SignerParts | undefined
 
 /** What may be signed for the market that stands; read again only where its file was written anew. */
 function currentPolicy(): () => SignerPolicy {
@@ -50,6 +50,7 @@ const socket = new Socket({ fd: SIGNER_FD, readable: true, writable: true })
 socket.on('error', () => process.exit(1))
 socket.on('close', () => process.exit(0))
 createInterface({ input: socket }).on('line', (line) => {
+  parts ??= openParts()
   void answer(decodeJson<SignerRequest>(line), parts).then((reply) => socket.write(`${encodeJson(reply)}\n`))
 })
 process.on('SIGTERM', () => process.exit(0))

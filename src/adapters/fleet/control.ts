@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
+import { DEFAULT_BALANCING, Dispatch } from './dispatch.ts'
 
 export type ControlRequest =
   | { op: 'status' | 'incidents' | 'vitals' | 'scalable' | 'dependencies' | 'down' | 'events' }
@@ -28,6 +29,9 @@ export type ControlAnswer = { ok: true; result: unknown } | { ok: false; error: 
 const BRAIN_GAP_MS = 3_000
 const AGAIN_MS = 50
 const EVENTS_LOST_MS = 15_000
+/** Calls of one service to another: their longest time, and how many may be under way at once. */
+const CALL_MS = 60_000
+const MOST_CALLS = 64
 
 /** Asks again while a brain is being replaced. Only what may be said twice goes this way. */
 export async function askPatiently<T>(path: string, request: ControlRequest, timeoutMs = 10_000): Promise<T> {
@@ -150,6 +154,12 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     }
     return body
   }
+  const dispatch = new Dispatch({
+    portsOf: (service) => [portOf(service) ?? []].flat(),
+    strategyOf: () => DEFAULT_BALANCING,
+    mostPerService: MOST_CALLS,
+    now: () => performance.now(),
+  })
   const ask = <T>(message: ControlRequest) => askPatiently<T>(socketPath, message)
   return {
     status: () => ask<FleetStatus>({ op: 'status' }),
@@ -166,8 +176,17 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     collect: async (cell) => void (await ask({ op: 'collect', service: cell })),
     scalable: () => ask<readonly string[]>({ op: 'scalable' }),
     note: async (incident) => void (await ask({ op: 'note', incident })),
-    call: async ({ service, tool, arguments: given, signal }: ToolCall) =>
-      (await request(service, '/query', { method: 'POST', body: JSON.stringify({ ...given, type: tool }), ...(signal ? { signal } : {}) })).result,
+    call: async ({ service, tool, arguments: given, effect = 'write', signal }: ToolCall) => {
+      const deadline = AbortSignal.timeout(CALL_MS)
+      return dispatch.call({
+        service,
+        tool,
+        effect,
+        arguments: given,
+        headers: token ? { authorization: `Bearer ${token}` } : {},
+        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      })
+    },
     tools: async (service) => {
       const { tools } = (await request(service, '/capabilities', { signal: AbortSignal.timeout(5_000) })) as { tools: { name: string; description: string; effect: string }[] }
       return tools

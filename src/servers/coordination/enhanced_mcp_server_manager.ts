@@ -102,7 +102,7 @@ export default defineServer({
       }),
       example: {},
       run: (_input, { fleet, signal }) =>
-        fleet.call({ service: 'self_healing_agent', tool: 'predictions', arguments: {}, signal }) as Promise<{ unusual: []; restartsWaiting: [] }>,
+        fleet.call({ service: 'self_healing_agent', tool: 'predictions', arguments: {}, effect: 'read', signal }) as Promise<{ unusual: []; restartsWaiting: [] }>,
     }),
   },
 })

@@ -1,9 +1,9 @@
 /** Calls to services that fail now and then: instances to choose from, breakers, bulkheads, and repeating what may be repeated. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BALANCING, type Balancing, chooseInstance } from '../engine/balancing.ts'
-import { admit, type Breaker, closedBreaker, earn, failed, fullBudget, MOST_RETRIES, retryIn, spend, succeeded } from '../fleet/breaker.ts'
-import type { Effect } from '../mcp/define.ts'
-import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
+import { BALANCING, type Balancing, chooseInstance } from '../../engine/balancing.ts'
+import { admit, type Breaker, closedBreaker, earn, failed, fullBudget, MOST_RETRIES, retryIn, spend, succeeded } from '../../fleet/breaker.ts'
+import type { Effect } from '../../mcp/define.ts'
+import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 
 export interface DispatchOptions {
   /** Ports at which a service answers now, its own first. */
@@ -148,7 +148,12 @@ export class Dispatch {
       })
       body = (await response.json()) as typeof body
     } catch (error) {
-      if (signal.aborted) throw new KintsugiError('deadline-exceeded', `${service} did not answer ${tool} in time`, { retry: 'later', cause: error })
+      if (signal.aborted) {
+        const late = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+        throw late
+          ? new KintsugiError('deadline-exceeded', `${service} did not answer ${tool} in time`, { retry: 'later', cause: error })
+          : new KintsugiError('cancelled', `the call of ${service} was cancelled`, { cause: error })
+      }
       throw new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(error)}`, {
         retry: 'later',
         cause: error,

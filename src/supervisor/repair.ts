@@ -1,0 +1,104 @@
+/** Repairs of the usual causes: a disk that fills up, logs that grow, and files of the fleet's that became unreadable. */
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, renameSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+export interface RepairOptions {
+  readonly dataFolder: string
+  readonly logFolder: string
+  /** JSON files that processes read at their start: the last good content of each is kept, and put back. */
+  readonly documents: readonly string[]
+  /** Says what was found and done. */
+  note(kind: string, detail: string, action: string): void
+  /** Free and total bytes of the file system; a test gives its own. */
+  space?(folder: string): { free: number; total: number }
+}
+
+/** Below either, the disk is called low. */
+const LEAST_FREE_BYTES = 200_000_000
+const LEAST_FREE_SHARE = 0.02
+/** A log beyond this is cut at any time, one beyond the second when the disk is low. */
+const MOST_LOG_BYTES = 64_000_000
+const MOST_LOG_WHEN_LOW = 1_000_000
+const KEPT_LOG_BYTES = 256_000
+
+function spaceOf(folder: string): { free: number; total: number } {
+  const { bavail, blocks, bsize } = statfsSync(folder)
+  return { free: bavail * bsize, total: blocks * bsize }
+}
+
+export class Repairs {
+  readonly #options: RepairOptions
+  readonly #good = new Map<string, string>()
+  #low = false
+
+  constructor(options: RepairOptions) {
+    this.#options = options
+  }
+
+  /** Looks after everything once. */
+  check(): void {
+    this.#checkDisk()
+    for (const path of this.#options.documents) this.#checkDocument(path)
+  }
+
+  #checkDisk(): void {
+    const { dataFolder, logFolder, note, space = spaceOf } = this.#options
+    const { free, total } = space(dataFolder)
+    const low = free < LEAST_FREE_BYTES || free < total * LEAST_FREE_SHARE
+    const cut = low || this.#logs().some(({ bytes }) => bytes > MOST_LOG_BYTES) ? this.#rotate(low ? MOST_LOG_WHEN_LOW : MOST_LOG_BYTES) : 0
+    if (low && !this.#low)
+      note(
+        'disk-low',
+        `${Math.round(free / 1e6)} MB are free under ${dataFolder}`,
+        cut > 0 ? `logs were cut by ${Math.round(cut / 1e6)} MB` : `nothing of ours can be removed: make room, for example in ${logFolder}`,
+      )
+    else if (!low && this.#low) note('disk-recovered', `${Math.round(free / 1e6)} MB are free under ${dataFolder}`, 'none')
+    else if (!low && cut > 0) note('logs-rotated', `logs were cut by ${Math.round(cut / 1e6)} MB`, 'none')
+    this.#low = low
+  }
+
+  #logs(): { path: string; bytes: number }[] {
+    const { logFolder } = this.#options
+    if (!existsSync(logFolder)) return []
+    return readdirSync(logFolder)
+      .filter((name) => name.endsWith('.log'))
+      .map((name) => ({ path: join(logFolder, name), bytes: statSync(join(logFolder, name)).size }))
+  }
+
+  /** Cuts logs in place, so that processes go on writing to them, and keeps their ends. Returns the bytes that were freed. */
+  #rotate(most: number): number {
+    let freed = 0
+    for (const { path, bytes } of this.#logs()) {
+      if (bytes <= most) continue
+      const tail = Buffer.alloc(KEPT_LOG_BYTES)
+      const fd = openSync(path, 'r')
+      const read = readSync(fd, tail, 0, KEPT_LOG_BYTES, bytes - KEPT_LOG_BYTES)
+      closeSync(fd)
+      truncateSync(path, 0)
+      // From the next whole line on.
+      const text = tail.subarray(0, read)
+      writeFileSync(path, text.subarray(text.indexOf(10) + 1), { flag: 'a' })
+      freed += bytes - read
+    }
+    return freed
+  }
+
+  #checkDocument(path: string): void {
+    let text: string | undefined
+    try {
+      text = readFileSync(path, 'utf8')
+      JSON.parse(text)
+      this.#good.set(path, text)
+    } catch {
+      const good = this.#good.get(path)
+      if (good === undefined) return
+      try {
+        writeFileSync(`${path}.new`, good, { mode: 0o600 })
+        renameSync(`${path}.new`, path)
+        this.#options.note('file-repaired', `${basename(path)} ${text === undefined ? 'was gone' : 'could not be read'}`, 'its last good content was put back')
+      } catch (error) {
+        this.#options.note('file-broken', `${basename(path)} cannot be read, nor written: ${(error as Error).message}`, 'none')
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/** Calls to services that die, fail and fill up: what is repeated, what is not, and who is left alone. */
+import { createServer, type Server } from 'node:http'
+import { afterEach, expect, test } from 'vitest'
+import { Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { type Balancing, chooseInstance } from '../src/engine/balancing.ts'
+import type { Effect } from '../src/mcp/define.ts'
+import { freePort } from './support/local-chain.ts'
+
+const servers: Server[] = []
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+
+type Behaviour = 'answer' | 'die' | 'internal' | 'refuse' | 'slow'
+
+async function service(port: number, behaviour: (count: number) => Behaviour): Promise<{ count: number }> {
+  const seen = { count: 0 }
+  const server = createServer((_request, response) => {
+    const kind = behaviour(seen.count++)
+    const json = (body: unknown) => response.end(JSON.stringify(body))
+    if (kind === 'die') response.destroy()
+    else if (kind === 'internal') json({ error: { code: 'internal', message: 'it threw', retry: 'later' } })
+    else if (kind === 'refuse') json({ error: { code: 'bad-argument', message: 'symbol: expected a symbol', retry: 'never' } })
+    else setTimeout(() => json({ result: { port } }), kind === 'slow' ? 300 : 0)
+  })
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  return seen
+}
+
+function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', mostPerService = 8) {
+  const made = new Dispatch({ portsOf: (id) => ports[id] ?? [], strategyOf: () => strategy, mostPerService, now: () => performance.now() })
+  const call = (id: string, effect: Effect = 'read', ms = 2_000) =>
+    made.call({ service: id, tool: 'ask', effect, arguments: {}, headers: {}, signal: AbortSignal.timeout(ms) }) as Promise<{ port: number }>
+  return { made, call }
+}
+
+test('a read whose service dies is repeated; a write and a spend are sent once and say that they may have happened', async () => {
+  const port = await freePort()
+  const seen = await service(port, (count) => (count % 2 === 0 ? 'die' : 'answer'))
+  const { call } = dispatch({ a: [port] })
+  expect(await call('a')).toEqual({ port })
+  expect(seen.count).toBe(2)
+  for (const effect of ['write', 'spend'] as const) {
+    const before = seen.count
+    await expect(call('a', effect)).rejects.toMatchObject({ code: 'service-unreachable', hint: expect.stringContaining('may or may not') })
+    expect(seen.count).toBe(before + 1)
+    await call('a')
+  }
+})
+
+test('a read of a service that is away is held until it is back, within its deadline', async () => {
+  const port = await freePort()
+  const { call } = dispatch({ a: [port] })
+  const held = call('a')
+  setTimeout(() => void service(port, () => 'answer'), 300)
+  expect(await held).toEqual({ port })
+  const gone = await freePort()
+  const started = performance.now()
+  await expect(dispatch({ b: [gone] }).call('b', 'read', 400)).rejects.toMatchObject({ retry: 'later' })
+  expect(performance.now() - started).toBeLessThan(1_000)
+})
+
+test('a tool that fails five times in a row is left alone for a while; refusals do not count, other tools go on', async () => {
+  const port = await freePort()
+  let broken = true
+  const seen = await service(port, () => (broken ? 'internal' : 'answer'))
+  const { made, call } = dispatch({ a: [port] })
+  for (let count = 0; count < 5; count++) await expect(call('a')).rejects.toMatchObject({ code: 'internal' })
+  expect(made.state().breakers).toMatchObject([{ name: 'a__ask', state: 'open', failures: 1 }])
+  const before = seen.count
+  await expect(call('a', 'write')).rejects.toMatchObject({ code: 'service-unreachable', message: expect.stringContaining('left alone') })
+  expect(seen.count).toBe(before)
+  broken = false
+  // A read waits for the moment in which one may try again.
+  expect(await call('a')).toEqual({ port })
+  expect(made.state().breakers).toEqual([])
+  const refusing = await freePort()
+  await service(refusing, () => 'refuse')
+  const other = dispatch({ b: [refusing] })
+  for (let count = 0; count < 10; count++) await expect(other.call('b')).rejects.toMatchObject({ code: 'bad-argument' })
+})
+
+test('a full service refuses, and the others are not touched', async () => {
+  const [slow, quick] = [await freePort(), await freePort()]
+  await service(slow, () => 'slow')
+  await service(quick, () => 'answer')
+  const { call } = dispatch({ slow: [slow], quick: [quick] }, 'round-robin', 3)
+  const filling = Promise.all([call('slow'), call('slow'), call('slow')])
+  await expect(call('slow')).rejects.toMatchObject({ code: 'too-many-calls', retry: 'later' })
+  expect(await call('quick')).toEqual({ port: quick })
+  await filling
+})
+
+test('instances: in turn, the least loaded, the healthiest', async () => {
+  const [first, second] = [await freePort(), await freePort()]
+  await service(first, () => 'answer')
+  await service(second, () => 'answer')
+  const { call } = dispatch({ a: [first, second] })
+  const answers = []
+  for (let count = 0; count < 6; count++) answers.push((await call('a')).port)
+  expect(answers).toEqual([first, second, first, second, first, second])
+  const load = (running: number, errorShare = 0, latencyMs = 1) => ({ port: 0, running, errorShare, latencyMs })
+  expect(chooseInstance('least-loaded', [load(3), load(1), load(2)], 0)).toBe(1)
+  expect(chooseInstance('healthiest', [load(0, 0.5), load(0, 0)], 0)).toBe(1)
+  expect(chooseInstance('healthiest', [load(0, 0, 50), load(0, 0, 5)], 7)).toBe(1)
+  expect([0, 1, 2].map((turn) => chooseInstance('least-loaded', [load(1), load(1)], turn))).toEqual([0, 1, 0])
+  expect(() => chooseInstance('round-robin', [], 0)).toThrow(RangeError)
+})

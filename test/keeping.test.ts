@@ -1,0 +1,163 @@
+/** What keeps the fleet is killed, alone and in pairs, while people read: it comes back by itself. And chaos, the agent, what a killed fleet leaves. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { StatusView } from '../src/gateway/api/schema.ts'
+import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
+
+const fleet = new Fleet(12_000)
+beforeAll(() => fleet.start(60_000), 70_000)
+afterAll(() => fleet.dispose(), 40_000)
+
+interface Process {
+  readonly pid: number
+  /** keeper, watcher, or the name of its file: brain, cell, hub, ... */
+  readonly role: string
+}
+
+function ours(): Process[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid): Process[] => {
+      try {
+        const env = readFileSync(`/proc/${pid}/environ`, 'utf8')
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        if (!env.includes(`KINTSUGI_DATA=${fleet.data}\0`) || stat.includes(') Z ')) return []
+        const file = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+          .split('\0')
+          .find((part) => part.endsWith('.js'))
+          ?.split('/')
+          .at(-1)
+          ?.replace('.js', '')
+        return [{ pid: Number(pid), role: file === 'keeper' ? (/KINTSUGI_ROLE=(\w+)/.exec(env)?.[1] ?? 'keeper') : (file ?? '') }]
+      } catch {
+        return []
+      }
+    })
+}
+
+async function pidOf(name: string): Promise<number> {
+  const found = ours().find(({ role }) => role === name)?.pid
+  if (found !== undefined) return found
+  const status = await fleet.status()
+  return (status.main[name] ?? status.agents[name] ?? status.servers[name])?.pid as number
+}
+
+const allHealthy = async () => {
+  const status: StatusView = await fleet.status()
+  const services = Object.values({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
+  return services.length > 20 && services.every(({ status: state }) => state === 'healthy')
+}
+
+const KEEPING = ['keeper', 'watcher', 'brain', 'hub', 'coordination_system', 'self_healing_agent']
+const PAIRS = KEEPING.flatMap((a, index) => KEEPING.slice(index + 1).map((b) => [a, b])).filter((pair) => pair.join() !== 'keeper,watcher')
+
+test('each of what keeps the fleet, and every pair of it, is killed: back by itself, nothing else is restarted, reads go on', { timeout: 240_000 }, async () => {
+  let reading = true
+  let [answered, refused] = [0, 0]
+  const reads = (async () => {
+    while (reading) {
+      const response = await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, { connection: 'close' }).catch(() => undefined)
+      if (response?.ok) answered++
+      else refused++
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  })()
+  const trading = await pidOf('mcp_price_feed_server')
+  for (const victims of [...KEEPING.map((name) => [name]), ...PAIRS]) {
+    const pids = await Promise.all(victims.map(pidOf))
+    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    await fleet.until(
+      `back after ${victims.join(' and ')} were killed`,
+      async () => {
+        const roles = ours()
+        const replaced = victims.every((name) => !['keeper', 'watcher', 'brain', 'hub'].includes(name) || roles.some(({ role, pid }) => role === name && !pids.includes(pid)))
+        return replaced && (await allHealthy())
+      },
+      15_000,
+    )
+  }
+  reading = false
+  await reads
+  expect(refused).toBe(0)
+  expect(answered).toBeGreaterThan(100)
+  expect(await pidOf('mcp_price_feed_server')).toBe(trading)
+})
+
+test('chaos: a service killed every 2 s, reads through the gateway, trading on: nothing is lost, ledger equal to chain', { timeout: 120_000 }, async () => {
+  const outcome = await kintsugi(['chaos', 'run', 'kill', '--seconds', '20', '--reads', '40', '--seed', '3', '--data', fleet.data, '--json'])
+  const report = JSON.parse(outcome.stdout)
+  expect(report.reads.errors).toEqual({})
+  expect(report.reads.lost).toBe(0)
+  expect(report.reads.sent).toBeGreaterThan(500)
+  expect(report.recoveries.missing).toBe(0)
+  expect(report.trades.books.differences).toEqual([])
+  expect(report.healthyAfterwards).toBe(true)
+  expect(outcome.code).toBe(0)
+})
+
+test('chaos refuses what it does not know, and a disk that is too large to fill', async () => {
+  expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(/scenario: there is none called "earthquake"[\s\S]*there are kill, stop/)
+  expect(JSON.parse((await kintsugi(['chaos', 'list', '--json'])).stdout).kill.everyMs).toBe(2_000)
+})
+
+test('a service that leaks is replaced before its limit, by a planned restart', { timeout: 150_000 }, async () => {
+  const before = await pidOf('mcp_monitoring_server')
+  const chaos = kintsugi(['chaos', 'run', 'leak', '--seconds', '1', '--reads', '20', '--seed', '1', '--data', fleet.data, '--json'])
+  const report = JSON.parse((await chaos).stdout)
+  expect(before).toBeGreaterThan(0)
+  expect(report.reads.lost).toBe(0)
+  expect(report.recoveries).toMatchObject({ count: 1, missing: 0 })
+  const { incidents } = await fleet.get<{ incidents: { kind: string; detail: string; action: string }[] }>(8300, '/incidents?limit=200')
+  expect(incidents.filter(({ kind, detail }) => kind === 'restarted' && /memory grows by \d+ KB\/s/.test(detail)).at(-1)?.action).toBe('a stand-in opens first')
+})
+
+test('the agent at 8300: status, healing on demand with a token, refusals that name the field', async () => {
+  expect(await fleet.get(8300, '/system-status')).toMatchObject({ overall: expect.any(String), services: { healthy: expect.any(Number) } })
+  const post = (path: string, body: unknown, token = true) =>
+    fetch(fleet.url(8300, path), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${fleet.token}` } : {}) },
+      body: JSON.stringify(body),
+    })
+  expect((await post('/heal-service', { service: 'dashboard' }, false)).status).toBe(401)
+  const unknown = await post('/heal-service', { service: 'nobody' })
+  expect(unknown.status).toBe(404)
+  expect(await unknown.json()).toMatchObject({ error: { code: 'unknown-service', message: expect.stringContaining('service: no service is called "nobody"') } })
+  const stop = await fleet.query(8098, { type: 'stop_server', service: 'mcp-stability-report', reason: 'a test' }, { authorization: `Bearer ${fleet.token}` })
+  expect(((await stop.json()) as { result: { service: { cell: string } } }).result.service.cell).toBe('mcp-stability-report')
+  await fleet.until('stopped', async () => ((await fleet.get<{ unwell: { service: string; status: string }[] }>(8300, '/system-status')).unwell[0]?.status ?? '') === 'stopped')
+  expect(await (await post('/heal-service', { service: 'mcp-stability-report' })).json()).toMatchObject({ before: 'stopped', action: 'started' })
+  await fleet.until('healed', allHealthy)
+  expect(await (await post('/emergency-healing', {})).json()).toEqual({ healed: [] })
+})
+
+test('scaling out and in: further instances answer behind the gateway and on ports of their own', { timeout: 60_000 }, async () => {
+  const token = { authorization: `Bearer ${fleet.token}` }
+  const scale = async (instances: number) => {
+    const response = await fleet.query(8049, { type: 'scale_service', service: 'mcp_liquidity_server', instances }, token)
+    return ((await response.json()) as { result: { instances: { id: string; port: number }[] } }).result.instances
+  }
+  const [, second] = await scale(2)
+  expect(second?.id).toBe('mcp_liquidity_server#2')
+  await fleet.until('the second instance', async () => (await fetch(`http://127.0.0.1:${second?.port}/ready`)).ok)
+  const refused = await fleet.query(8049, { type: 'scale_service', service: 'mcp_coordinator_server', instances: 2 }, token)
+  expect(await refused.json()).toMatchObject({ error: { code: 'not-scalable' } })
+  await scale(1)
+  await fleet.until('one instance', async () => Object.keys((await fleet.status()).servers).every((id) => !id.includes('#')))
+})
+
+test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', { timeout: 90_000 }, async () => {
+  const [keeper, watcher] = [await pidOf('keeper'), await pidOf('watcher')]
+  process.kill(keeper, 'SIGKILL')
+  process.kill(watcher, 'SIGKILL')
+  await fleet.until('nothing is left', async () => processesOf(fleet.data).length === 0, 30_000)
+  await fleet.start(60_000)
+  await fleet.until('healthy again', allHealthy, 20_000)
+  // All three at once leave processes behind, which the next start ends.
+  for (const pid of await Promise.all(['keeper', 'watcher', 'brain'].map(pidOf))) process.kill(pid, 'SIGKILL')
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  fleet.child?.kill('SIGKILL')
+  expect(processesOf(fleet.data).length).toBeGreaterThan(3)
+  await fleet.start(60_000)
+  await fleet.until('healthy again', allHealthy, 20_000)
+})

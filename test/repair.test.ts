@@ -1,0 +1,87 @@
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { CallRecord, readCallRecord } from '../src/supervisor/call-record.ts'
+import { readMemory, writeMemory } from '../src/supervisor/memory.ts'
+import { Repairs } from '../src/supervisor/repair.ts'
+import { initialFleet } from '../src/fleet/state.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'kintsugi-repair-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('a low disk: logs are cut in place and keep their ends, people are told once, and once more when it is over', () => {
+  const logFolder = join(folder, 'logs')
+  mkdirSync(logFolder)
+  const path = join(logFolder, 'cell.log')
+  const fd = openSync(path, 'a')
+  for (let line = 0; line < 40_000; line++) writeSync(fd, `{"line":${line},"text":"${'x'.repeat(40)}"}\n`)
+  let free = 5e9
+  const notes: string[] = []
+  const repairs = new Repairs({
+    dataFolder: folder,
+    logFolder,
+    documents: [],
+    space: () => ({ free, total: 1e10 }),
+    note: (kind, detail, action) => notes.push(`${kind}: ${detail}: ${action}`),
+  })
+  repairs.check()
+  expect(notes).toEqual([])
+  free = 1e8
+  repairs.check()
+  repairs.check()
+  expect(notes).toHaveLength(1)
+  expect(notes[0]).toMatch(/disk-low: 100 MB are free .* logs were cut by 2 MB/)
+  expect(statSync(path).size).toBeLessThan(300_000)
+  // Whoever has it open goes on at its new end.
+  writeSync(fd, '{"line":"next"}\n')
+  const lines = readFileSync(path, 'utf8').trim().split('\n')
+  expect(lines.slice(-2)).toEqual([expect.stringContaining('"line":39999'), '{"line":"next"}'])
+  for (const line of lines) JSON.parse(line)
+  free = 5e9
+  repairs.check()
+  expect(notes[1]).toMatch(/disk-recovered/)
+})
+
+test('a document that becomes unreadable gets its last good content back', () => {
+  const path = join(folder, 'run.json')
+  writeFileSync(path, '{"good":1}')
+  const notes: string[] = []
+  const repairs = new Repairs({
+    dataFolder: folder,
+    logFolder: join(folder, 'none'),
+    documents: [path, join(folder, 'never.json')],
+    space: () => ({ free: 1e10, total: 1e10 }),
+    note: (kind, detail) => notes.push(`${kind}: ${detail}`),
+  })
+  repairs.check()
+  writeFileSync(path, '{"goo')
+  repairs.check()
+  expect(readFileSync(path, 'utf8')).toBe('{"good":1}')
+  rmSync(path)
+  repairs.check()
+  expect(readFileSync(path, 'utf8')).toBe('{"good":1}')
+  expect(notes).toEqual(['file-repaired: run.json could not be read', 'file-repaired: run.json was gone'])
+})
+
+test('what a brain leaves is taken up only whole and only by its own run', () => {
+  const path = join(folder, 'fleet.json')
+  const memory = { startedAt: 5, fleet: initialFleet([], 1), processes: {}, genesis: null, readyMs: null, inner: {} }
+  writeMemory(path, memory)
+  expect(readMemory(path, 5)).toEqual(memory)
+  expect(readMemory(path, 6)).toBeUndefined()
+  writeFileSync(path, readFileSync(path, 'utf8').slice(0, -9))
+  expect(readMemory(path, 5)).toBeUndefined()
+})
+
+test('the record of running calls tells who was at work when a process ended', () => {
+  const record = new CallRecord(folder, 'p1')
+  record.begin('a', 'tool_one')
+  record.begin('b', 'tool_two')
+  record.begin('b', 'tool_three')
+  record.end('a')
+  expect(readCallRecord(folder, 'p1')).toEqual([{ service: 'b', tool: 'tool_three', count: 2 }])
+  // It is read once.
+  expect(readCallRecord(folder, 'p1')).toEqual([])
+  expect(readCallRecord(folder, 'never')).toEqual([])
+})
