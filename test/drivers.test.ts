@@ -177,7 +177,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     engine.running.get('kintsugi-r1-p1')?.child?.kill('SIGKILL')
     await expect.poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length).toBe(1)
     const later = make(events, sleeper)
-    expect(await later.resume(memory)).toEqual(['p1'])
+    expect(await later.resume(memory, ['p1', 'p2'])).toEqual(['p1'])
     later.kill('p2')
     await expect.poll(() => exits, { timeout: 10_000 }).toContain('p2')
     later.end()

@@ -66,11 +66,10 @@ export class DockerDriver implements Driver {
     return [...this.#known]
   }
 
-  async resume(remembered: unknown): Promise<string[]> {
+  async resume(_remembered: unknown, expected: readonly string[]): Promise<string[]> {
     const running = await this.#running()
-    const before = remembered as string[]
-    for (const process of before) if (running.has(process)) this.#known.add(process)
-    return before.filter((process) => !running.has(process))
+    for (const process of expected) if (running.has(process)) this.#known.add(process)
+    return expected.filter((process) => !running.has(process))
   }
 
   end(): void {

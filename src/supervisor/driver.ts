@@ -12,8 +12,8 @@ export interface Driver {
   check(): void
   /** What a later brain needs to know of them. */
   remember(): unknown
-  /** Takes up what an earlier brain remembered. Resolves with the names of those that are gone meanwhile. */
-  resume(remembered: unknown): Promise<string[]>
+  /** Takes up what an earlier brain remembered and expected to run. Resolves with the names of those that are gone. */
+  resume(remembered: unknown, expected: readonly string[]): Promise<string[]>
   /** Everything is stopped. */
   end(): void
 }

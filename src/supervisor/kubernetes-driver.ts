@@ -60,11 +60,10 @@ export class KubernetesDriver implements Driver {
     return [...this.#known]
   }
 
-  async resume(remembered: unknown): Promise<string[]> {
+  async resume(_remembered: unknown, expected: readonly string[]): Promise<string[]> {
     const running = new Set((await this.#pods()).filter((pod) => endOf(pod) === undefined).map(processOf))
-    const before = remembered as string[]
-    for (const process of before) if (running.has(process)) this.#known.add(process)
-    return before.filter((process) => !running.has(process))
+    for (const process of expected) if (running.has(process)) this.#known.add(process)
+    return expected.filter((process) => !running.has(process))
   }
 
   end(): void {

@@ -92,14 +92,12 @@ export class ProcessDriver implements Driver {
     return Object.fromEntries(this.#identities)
   }
 
-  async resume(remembered: unknown): Promise<string[]> {
+  async resume(remembered: unknown, expected: readonly string[]): Promise<string[]> {
     await this.#met.promise
-    const gone: string[] = []
     for (const [process, identity] of Object.entries(remembered as Record<string, Identity>)) {
-      if (isAlive(identity)) this.#identities.set(process, identity)
-      else gone.push(process)
+      if (!this.#identities.has(process) && isAlive(identity)) this.#identities.set(process, identity)
     }
-    return gone
+    return expected.filter((process) => !this.#identities.has(process))
   }
 
   end(): void {

@@ -16,6 +16,7 @@ import { unitStatuses } from './statuses.ts'
 
 const TICK_MS = 50
 const RECENT_INCIDENTS = 200
+const NAMES_SKIPPED = 1_000
 /** The range of ports behind a service holds seven further ones. */
 const MOST_INSTANCES = 8
 
@@ -62,11 +63,12 @@ export class Supervisor {
     await this.#lines.listen(this.#options.linkPath)
     const remembered = readMemory(this.#options.stateFile, this.#options.plan.startedAt)
     if (remembered) {
-      this.#fleet = remembered.fleet
+      // What the last brain started and did not write down any more keeps its name for itself.
+      this.#fleet = { ...remembered.fleet, processes: remembered.fleet.processes + NAMES_SKIPPED }
       this.#genesis = remembered.genesis
       this.#readyMs = remembered.readyMs
       for (const process of processesOf(this.#fleet)) this.#lines.of(process).inner = remembered.inner[process] ?? null
-      for (const process of await this.#driver.resume(remembered.processes)) this.#exited(process, 'ended while nobody watched')
+      for (const process of await this.#driver.resume(remembered.processes, processesOf(this.#fleet))) this.#exited(process, 'ended while nobody watched')
       for (const { spec, state } of Object.values(this.#fleet.units)) {
         if (state.status === 'healthy' || state.status === 'degraded') this.#up.set(spec.id, 0)
         if (isRunning(state)) this.#watchProbe(spec.id, state.process)
@@ -282,6 +284,11 @@ export class Supervisor {
     const before = this.#fleet
     this.#fleet = state
     if (event.type === 'hung') this.#hung.add(event.process)
+    // Written down before it is done: a brain that dies in between leaves no process that the next one does not know.
+    if (effects.some(({ type }) => type === 'spawn')) {
+      this.#dirty = true
+      this.#remember()
+    }
     for (const effect of effects) this.#do(effect)
     if (state !== before) {
       this.#dirty = true
