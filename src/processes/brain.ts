@@ -140,7 +140,6 @@ async function main(): Promise<void> {
   mkdirSync(paths.calls, { recursive: true, mode: 0o700 })
   const linkPath = socketPath(dataFolder, 'brain')
   const control = socketPath(dataFolder, 'control')
-  if (process.platform !== 'win32') for (const path of [linkPath, control]) rmSync(path, { force: true })
   if (plan.external.database) await openLedger().migrate()
   launches.set(null, cellLaunch(false))
   const policy: HealingPolicy = { ...HEALING, autoRestart: plan.settings.autoRestart, spares: plan.isolation === 'process' ? 2 : 1 }
@@ -260,11 +259,6 @@ async function main(): Promise<void> {
           )
       })
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(control, resolve)
-  })
-  if (process.platform !== 'win32') chmodSync(control, 0o600)
   process.on('SIGTERM', () => void stop('asked for by a signal'))
   process.on('SIGINT', () => undefined)
   // Started in the foreground, the fleet ends with whoever started it.
@@ -277,6 +271,14 @@ async function main(): Promise<void> {
     note: (kind, detail, action) => supervisor.note({ unit: 'fleet', services: [], kind, detail, action, at: Date.now(), durationMs: null }),
   })
   setInterval(() => stopping ?? repairs.check(), REPAIR_MS)
+  // Only the brain that the keeper took may take the places where others call.
+  await driver?.ready()
+  if (process.platform !== 'win32') rmSync(control, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(control, resolve)
+  })
+  if (process.platform !== 'win32') chmodSync(control, 0o600)
   await supervisor.start()
 }
 

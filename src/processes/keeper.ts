@@ -281,7 +281,7 @@ function main(): void {
   process.on('SIGTERM', () => brainProcess?.kill('SIGTERM'))
   if (inherited) {
     note('this keeper took over from one that ended')
-    setTimeout(() => brain || startBrain(), BRAIN_PATIENCE_MS)
+    setTimeout(() => brain || brainProcess || startBrain(), BRAIN_PATIENCE_MS)
   } else {
     startBrain()
     process.send?.({ type: 'bound' } satisfies KeeperMessage)

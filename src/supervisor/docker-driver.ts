@@ -37,6 +37,8 @@ export class DockerDriver implements Driver {
     this.#listen()
   }
 
+  async ready(): Promise<void> {}
+
   spawn(process: string, unit: string | null): void {
     this.#known.add(process)
     this.#start(process, this.#options.planOf(unit, process)).catch((error) => {

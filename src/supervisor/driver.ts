@@ -1,5 +1,7 @@
 /** How the brain makes processes, whatever they are: operating-system processes, containers, pods. The reducer does not know which. */
 export interface Driver {
+  /** Resolves when we are the one who decides: before, another brain may still be at work. */
+  ready(): Promise<void>
   /** Starts what runs under this name: the process of a unit, or a spare (`unit` null). */
   spawn(process: string, unit: string | null): void
   kill(process: string): void

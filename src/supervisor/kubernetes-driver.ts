@@ -31,6 +31,8 @@ export class KubernetesDriver implements Driver {
     void this.#watch()
   }
 
+  async ready(): Promise<void> {}
+
   spawn(process: string, unit: string | null): void {
     this.#known.add(process)
     const { namespace } = this.#options

@@ -50,6 +50,10 @@ export class ProcessDriver implements Driver {
     setInterval(() => this.#send({ op: 'beat' }, false), BEAT_MS).unref()
   }
 
+  ready(): Promise<void> {
+    return this.#met.promise
+  }
+
   spawn(process: string, unit: string | null): void {
     const { stopSignal: _, ...launch } = this.#options.launchOf(unit)
     this.#asked.set(process, this.#options.now())

@@ -60,6 +60,7 @@ export class Supervisor {
 
   /** Starts the fleet, or goes on where an earlier brain left it. */
   async start(): Promise<void> {
+    await this.#driver.ready()
     await this.#lines.listen(this.#options.linkPath)
     const remembered = readMemory(this.#options.stateFile, this.#options.plan.startedAt)
     if (remembered) {

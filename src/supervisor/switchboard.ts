@@ -1,4 +1,5 @@
 /** The lines to the fleet's processes: they call in, and are told what to do; what is said before they call waits. */
+import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild, type Vitals } from './protocol.ts'
 
@@ -36,7 +37,9 @@ export class Switchboard {
     this.#options = options
   }
 
+  /** Takes the place of whoever listened there before. */
   listen(path: string): Promise<void> {
+    if (process.platform !== 'win32') rmSync(path, { force: true })
     return new Promise((resolve, reject) => {
       const server = createServer((socket) => this.#meet(socket))
       server.once('error', reject)

@@ -27,6 +27,8 @@ export class DirectDriver implements Driver {
     this.#sockets = options.ports.map((port) => new Bound({ host: '127.0.0.1', port }))
   }
 
+  async ready(): Promise<void> {}
+
   spawn(process_: string, unit: string | null): void {
     const child = spawn(process.execPath, [...this.options.args(unit)], {
       env: { ...this.options.env, KINTSUGI_PROCESS: process_ },

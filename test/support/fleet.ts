@@ -129,7 +129,7 @@ export class Fleet {
 
   async dispose(): Promise<void> {
     await this.stop()
-    rmSync(this.data, { recursive: true, force: true })
+    if (!process.env.KINTSUGI_KEEP) rmSync(this.data, { recursive: true, force: true })
   }
 }
 
