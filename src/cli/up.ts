@@ -20,7 +20,7 @@ import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
-import { type Identity, identityOf, isAlive, signalTo } from '../supervisor/alive.ts'
+import { type Identity, identityOf, isAlive, processesFor, signalTo } from '../supervisor/alive.ts'
 import type { SupervisorEvent } from '../supervisor/options.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
@@ -149,16 +149,17 @@ function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void
 
 /** What a fleet left that ended all at once: processes that nobody looks after any more. */
 function endLeftovers(dataFolder: string): void {
-  let left: Record<string, Identity> = {}
+  let written: Record<string, Identity> = {}
   try {
-    left = JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).processes
+    written = JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).processes
   } catch {
-    return
+    // There is none, or it was torn: the processes tell themselves.
   }
-  const alive = Object.values(left).filter(isAlive)
-  if (alive.length > 0) console.error(`${color.yellow('warning')} the last fleet here ended without its keeper; ${alive.length} of its processes are ended now`)
-  for (const identity of alive) signalTo(identity, 'SIGKILL')
-  while (Object.values(left).some(isAlive)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  // What was started last may not have been written down.
+  const left = [...Object.values(written), ...processesFor(dataFolder)].filter(isAlive)
+  if (left.length > 0) console.error(`${color.yellow('warning')} the last fleet here ended without its keeper; what is left of it is ended now`)
+  for (const identity of left) signalTo(identity, 'SIGKILL')
+  while (left.some(isAlive)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
 }
 
 /** Only what we made ourselves is removed, and only where it looks like a data folder of ours. */

@@ -1,5 +1,5 @@
 /** Processes that are not our children: are they there, and are they still who they were? */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Identity {
   readonly pid: number
@@ -48,4 +48,19 @@ export function signalTo(identity: Identity, signal: NodeJS.Signals): void {
   } catch {
     // Gone in between.
   }
+}
+
+/** Processes that were started for a data folder, as their environment tells; none where the platform does not. */
+export function processesFor(dataFolder: string): Identity[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+        return env.includes(`KINTSUGI_DATA=${dataFolder}`) ? [identityOf(Number(pid))] : []
+      } catch {
+        return []
+      }
+    })
 }
