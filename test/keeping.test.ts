@@ -146,18 +146,18 @@ test('scaling out and in: further instances answer behind the gateway and on por
   await fleet.until('one instance', async () => Object.keys((await fleet.status()).servers).every((id) => !id.includes('#')))
 })
 
-test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', { timeout: 90_000 }, async () => {
+test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', { timeout: 180_000 }, async () => {
   const [keeper, watcher] = [await pidOf('keeper'), await pidOf('watcher')]
   process.kill(keeper, 'SIGKILL')
   process.kill(watcher, 'SIGKILL')
   await fleet.until('nothing is left', async () => processesOf(fleet.data).length === 0, 30_000)
   await fleet.start(60_000)
-  await fleet.until('healthy again', allHealthy, 20_000)
+  await fleet.until('healthy again', allHealthy, 30_000)
   // All three at once leave processes behind, which the next start ends.
   for (const pid of await Promise.all(['keeper', 'watcher', 'brain'].map(pidOf))) process.kill(pid, 'SIGKILL')
   await new Promise((resolve) => setTimeout(resolve, 500))
   fleet.child?.kill('SIGKILL')
   expect(processesOf(fleet.data).length).toBeGreaterThan(3)
   await fleet.start(60_000)
-  await fleet.until('healthy again', allHealthy, 20_000)
+  await fleet.until('healthy again', allHealthy, 30_000)
 })
