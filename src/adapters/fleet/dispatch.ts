@@ -34,8 +34,8 @@ interface Load {
 const LATEST = 0.1
 /** While a service is being replaced its reads are held and tried again this often, within their deadline. */
 const RETRY_EVERY_MS = 25
-/** Refusals that another attempt may not meet: the service was starting, stopping or full. */
-const PASSING = new Set(['service-unreachable', 'stopping', 'too-many-calls'])
+/** Refusals that another attempt may not meet: the service was starting, stopping or full, or what it stands on was being replaced. */
+const PASSING = new Set(['service-unreachable', 'stopping', 'too-many-calls', 'ledger-unreachable', 'bus-unreachable', 'chain-unreachable', 'market-not-ready'])
 
 export class Dispatch {
   readonly #options: DispatchOptions
