@@ -1,7 +1,9 @@
 /** Calls to services that die, fail and fill up: what is repeated, what is not, and who is left alone. */
 import { createServer, type Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { LANE } from '../src/adapters/fleet/lane.ts'
 import { type Balancing, chooseInstance } from '../src/engine/balancing.ts'
 import type { Effect } from '../src/mcp/define.ts'
 import { freePort } from './support/local-chain.ts'
@@ -31,8 +33,8 @@ async function service(port: number, behaviour: (count: number) => Behaviour): P
   return seen
 }
 
-function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', mostPerService = 8) {
-  const made = new Dispatch({ portsOf: (id) => ports[id] ?? [], strategyOf: () => strategy, mostPerService, now: () => performance.now() })
+function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', most = 64) {
+  const made = new Dispatch({ portsOf: (id) => ports[id] ?? [], strategyOf: () => strategy, lane: { ...LANE, most }, now: () => performance.now() })
   const call = (id: string, effect: Effect = 'read', ms = 2_000) =>
     made.call({ service: id, tool: 'ask', effect, arguments: {}, headers: {}, signal: AbortSignal.timeout(ms) }) as Promise<{ port: number }>
   return { made, call }
@@ -62,6 +64,53 @@ test('a read of a service that is away is held until it is back, within its dead
   const started = performance.now()
   await expect(dispatch({ b: [gone] }).call('b', 'read', 400)).rejects.toMatchObject({ retry: 'later' })
   expect(performance.now() - started).toBeLessThan(1_000)
+})
+
+test('five hundred reads of a service that is away cost its port as little as one, and all of them are answered', async () => {
+  const port = await freePort()
+  let away = true
+  let busy = 0
+  let [most, asked] = [0, 0]
+  const server = createServer((_request, response) => {
+    asked++
+    if (away) return void response.end(JSON.stringify({ error: { code: 'ledger-unreachable', message: 'the ledger is away', retry: 'later' } }))
+    if (++busy > 20) {
+      busy--
+      return void response.end(JSON.stringify({ error: { code: 'too-many-calls', message: 'full', retry: 'later' } }))
+    }
+    most = Math.max(most, busy)
+    setTimeout(() => {
+      busy--
+      response.end(JSON.stringify({ result: { port } }))
+    }, 5)
+  })
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const { made, call } = dispatch({ a: [port] }, 'round-robin', 1_000)
+  const reads = Array.from({ length: 500 }, () => call('a', 'read', 10_000))
+  await sleep(1_000)
+  expect(made.state().lanes.a).toMatchObject({ running: 1, waiting: 499, away: true })
+  expect(asked).toBeLessThan(60)
+  away = false
+  expect(await Promise.all(reads)).toEqual(Array.from({ length: 500 }, () => ({ port })))
+  // It was used to its full width, and little more was asked of it.
+  expect(most).toBeGreaterThan(10)
+  expect(asked).toBeLessThan(700)
+})
+
+test('what was not sent yet waits while its service is away, a write too; a caller who gives up leaves no trace', async () => {
+  const port = await freePort()
+  let away = true
+  const seen = await service(port, () => (away ? 'die' : 'answer'))
+  const { made, call } = dispatch({ a: [port] })
+  const read = call('a')
+  await sleep(50)
+  const write = call('a', 'write')
+  await expect(call('a', 'write', 100)).rejects.toMatchObject({ code: 'deadline-exceeded' })
+  away = false
+  expect(await Promise.all([read, write])).toEqual([{ port }, { port }])
+  expect(made.state().lanes).toEqual({})
+  expect(seen.count).toBeGreaterThan(2)
 })
 
 test('a tool that fails five times in a row is left alone for a while; refusals do not count, other tools go on', async () => {

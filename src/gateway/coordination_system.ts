@@ -7,7 +7,6 @@ import { Dispatch } from '../adapters/fleet/dispatch.ts'
 import { followInstances } from './instances.ts'
 import { toolGateway } from './tools.ts'
 
-const MOST_PER_SERVICE = 256
 const TELL_MS = 1_000
 
 export default defineMain({
@@ -19,7 +18,7 @@ export default defineMain({
     const app = mainApp('coordination_system', context)
     apiRoutes(app, options)
     const instances = await followInstances(ports, context)
-    const dispatch = new Dispatch({ ...instances, mostPerService: MOST_PER_SERVICE, now: context.now })
+    const dispatch = new Dispatch({ ...instances, now: context.now })
     const telling = setInterval(() => void ports.bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined), TELL_MS)
     const gateway = toolGateway({
       fleet: ports.fleet,

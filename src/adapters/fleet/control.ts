@@ -29,9 +29,8 @@ export type ControlAnswer = { ok: true; result: unknown } | { ok: false; error: 
 const BRAIN_GAP_MS = 3_000
 const AGAIN_MS = 50
 const EVENTS_LOST_MS = 15_000
-/** Calls of one service to another: their longest time, and how many may be under way at once. */
+/** The longest time of a call of one service to another. */
 const CALL_MS = 60_000
-const MOST_CALLS = 64
 
 /** Asks again while a brain is being replaced. Only what may be said twice goes this way. */
 export async function askPatiently<T>(path: string, request: ControlRequest, timeoutMs = 10_000): Promise<T> {
@@ -157,7 +156,6 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
   const dispatch = new Dispatch({
     portsOf: (service) => [portOf(service) ?? []].flat(),
     strategyOf: () => DEFAULT_BALANCING,
-    mostPerService: MOST_CALLS,
     now: () => performance.now(),
   })
   const ask = <T>(message: ControlRequest) => askPatiently<T>(socketPath, message)

@@ -1,16 +1,15 @@
 /** Calls to services that fail now and then: instances to choose from, breakers, bulkheads, and repeating what may be repeated. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { BALANCING, type Balancing, chooseInstance } from '../../engine/balancing.ts'
 import { admit, type Breaker, closedBreaker, earn, failed, fullBudget, MOST_RETRIES, retryIn, spend, succeeded } from '../../fleet/breaker.ts'
 import type { Effect } from '../../mcp/define.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
+import { Lane, type LanePolicy } from './lane.ts'
 
 export interface DispatchOptions {
   /** Ports at which a service answers now, its own first. */
   portsOf(service: string): readonly number[]
   strategyOf(service: string): Balancing
-  /** Calls of one service that may be under way at once. */
-  mostPerService: number
+  lane?: LanePolicy
   now(): number
 }
 
@@ -32,8 +31,6 @@ interface Load {
 
 /** Weight of the latest call in an instance's averages. */
 const LATEST = 0.1
-/** While a service is being replaced its reads are held and tried again this often, within their deadline. */
-const RETRY_EVERY_MS = 25
 /** Refusals that another attempt may not meet: the service was starting, stopping or full, or what it stands on was being replaced. */
 const PASSING = new Set(['service-unreachable', 'stopping', 'too-many-calls', 'ledger-unreachable', 'bus-unreachable', 'chain-unreachable', 'market-not-ready'])
 
@@ -41,7 +38,7 @@ export class Dispatch {
   readonly #options: DispatchOptions
   readonly #breakers = new Map<string, Breaker>()
   readonly #loads = new Map<number, Load>()
-  readonly #running = new Map<string, number>()
+  readonly #lanes = new Map<string, Lane>()
   readonly #turns = new Map<string, number>()
   #budget = fullBudget
 
@@ -49,46 +46,71 @@ export class Dispatch {
     this.#options = options
   }
 
-  /** Breakers that are not closed, and how much of the retry budget is used. */
-  state(): { observedAt: number; breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]; retryBudget: { used: number; most: number } } {
+  /** Breakers that are not closed, services with calls under way, and how much of the retry budget is used. */
+  state(): {
+    observedAt: number
+    breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
+    lanes: Record<string, ReturnType<Lane['state']>>
+    retryBudget: { used: number; most: number }
+  } {
     const now = this.#options.now()
     const breakers = [...this.#breakers].flatMap(([name, breaker]) =>
       breaker.state === 'closed' ? [] : [{ name, state: breaker.state, failures: breaker.times, retryInMs: Math.round(retryIn(breaker, now)) }],
     )
-    return { observedAt: now, breakers, retryBudget: { used: Math.round(MOST_RETRIES - this.#budget.tokens), most: MOST_RETRIES } }
+    const lanes = Object.fromEntries([...this.#lanes].flatMap(([service, lane]) => (lane.idle ? [] : [[service, lane.state()]])))
+    return { observedAt: now, breakers, lanes, retryBudget: { used: Math.round(MOST_RETRIES - this.#budget.tokens), most: MOST_RETRIES } }
   }
 
   /**
    * A read whose service died is held and repeated on its successor, or on another instance, until its deadline. Anything else is sent once:
-   * it may have happened. Errors: what the tool answers; `too-many-calls`, `service-unreachable` (retry later).
+   * it may have happened. What was not sent yet waits while its service is away. Errors: what the tool answers; `too-many-calls`,
+   * `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`.
    */
   async call(call: DispatchedCall): Promise<Record<string, unknown>> {
-    const { service } = call
-    const running = this.#running.get(service) ?? 0
-    if (running >= this.#options.mostPerService)
-      throw new KintsugiError('too-many-calls', `${running} calls of ${service} are under way already`, {
+    const { service, signal } = call
+    const lane = this.#lane(service)
+    if (lane.full)
+      throw new KintsugiError('too-many-calls', `${lane.state().running + lane.state().waiting} calls of ${service} are under way already`, {
         retry: 'later',
         hint: 'other services are not affected; try again in a moment',
       })
-    this.#running.set(service, running + 1)
     this.#budget = earn(this.#budget)
-    try {
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await this.#attempt(call)
-        } catch (error) {
-          const again = call.effect === 'read' && !call.signal.aborted && isPassing(error)
-          const left = again ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
-          // A held read waits as one retry, however often it looks whether the service is back.
-          if (!left) throw again ? withHint(error) : error
-          this.#budget = left
-          await sleep(attempt === 0 ? 2 : RETRY_EVERY_MS, undefined, { signal: call.signal }).catch(() => undefined)
-          if (call.signal.aborted) throw error
+    await lane.enter(signal).catch((error) => {
+      throw ended(call, error)
+    })
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = await this.#attempt(call)
+        lane.answered()
+        return result
+      } catch (error) {
+        if (!isPassing(error)) {
+          // A call that its caller ended says nothing about the service.
+          if (signal.aborted) lane.gaveUp()
+          else lane.answered()
+          throw error
         }
+        // A held read counts as one retry, however often it looks whether the service is back.
+        const left = call.effect === 'read' && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
+        if (!left) {
+          lane.gaveUp()
+          throw call.effect === 'read' && !signal.aborted ? withHint(error) : error
+        }
+        this.#budget = left
+        await lane.hold(signal, error.code === 'too-many-calls' ? 'full' : 'away').catch(() => {
+          throw error
+        })
       }
-    } finally {
-      this.#running.set(service, (this.#running.get(service) ?? 1) - 1)
     }
+  }
+
+  #lane(service: string): Lane {
+    let lane = this.#lanes.get(service)
+    if (!lane) {
+      lane = new Lane(this.#options.lane)
+      this.#lanes.set(service, lane)
+    }
+    return lane
   }
 
   async #attempt(call: DispatchedCall): Promise<Record<string, unknown>> {
@@ -148,12 +170,7 @@ export class Dispatch {
       })
       body = (await response.json()) as typeof body
     } catch (error) {
-      if (signal.aborted) {
-        const late = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
-        throw late
-          ? new KintsugiError('deadline-exceeded', `${service} did not answer ${tool} in time`, { retry: 'later', cause: error })
-          : new KintsugiError('cancelled', `the call of ${service} was cancelled`, { cause: error })
-      }
+      if (signal.aborted) throw ended({ service, tool, signal }, error)
       throw new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(error)}`, {
         retry: 'later',
         cause: error,
@@ -182,7 +199,14 @@ export class Dispatch {
 /** Services come back within tens of milliseconds: their breaker opens late and looks again soon, so that held reads are not kept waiting. */
 const SERVICE_BREAKER = { most: 20, firstMs: 50, mostMs: 1_000 }
 
-function isPassing(error: unknown): boolean {
+function ended({ service, tool, signal }: Pick<DispatchedCall, 'service' | 'tool' | 'signal'>, cause: unknown): KintsugiError {
+  const late = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError'
+  return late
+    ? new KintsugiError('deadline-exceeded', `${service} did not answer ${tool} in time`, { retry: 'later', cause })
+    : new KintsugiError('cancelled', `the call of ${service} was cancelled`, { cause })
+}
+
+function isPassing(error: unknown): error is KintsugiError {
   return error instanceof KintsugiError && PASSING.has(error.code)
 }
 
