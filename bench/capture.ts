@@ -7,6 +7,7 @@
  * closed. So each gap is counted once: offered = first optimum + opened = ours + theirs + closed by others + still open,
  * where what opened in the last block of all does not count.
  */
+import { readBatch } from '../src/engine/pool-reader.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Address } from '../src/amm/index.ts'
@@ -55,7 +56,7 @@ try {
   const { manifest, trader } = JSON.parse(readFileSync(join(fleet.data, 'chain.json.local'), 'utf8')) as { manifest: MarketManifest; trader: Address }
   const url = `http://127.0.0.1:${8545 + OFFSET}`
   const chain = new JsonRpcChain({ url: `ws://127.0.0.1:${8545 + OFFSET}` })
-  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
+  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(100), now: Date.now })
   await market.start()
   const detector = new Detector({ market, loans: { offers: () => [] }, now: Date.now })
   const execution = manifest.execution as NonNullable<MarketManifest['execution']>

@@ -1,4 +1,5 @@
 /** What differs from chain to chain, each against a peer that behaves as the real one: discovery, price of data, relays, finality, limits on logs. */
+import { readBatch } from '../src/engine/pool-reader.ts'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -60,7 +61,7 @@ describe('discovery', () => {
 
   test('finds every pool of every exchange, as it was built, and nothing else', { timeout: 30_000 }, async () => {
     const notes: string[] = []
-    const found = await discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batchSize: 100, profile: profile(), onProgress: (text) => notes.push(text) })
+    const found = await discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100), profile: profile(), onProgress: (text) => notes.push(text) })
     const plain = (pools: typeof found.pools) =>
       pools
         .map(({ reference: _, feePips, powShortcuts: __, invariantRounding: ___, ...rest }) => ({ ...rest, ...(rest.engine === 'algebra' ? {} : { feePips }) }))
@@ -76,9 +77,9 @@ describe('discovery', () => {
   })
 
   test('a node of another chain is refused with what to set', async () => {
-    const answer = discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batchSize: 100, profile: base })
+    const answer = discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100), profile: base })
     await expect(answer).rejects.toMatchObject({ code: 'wrong-chain', message: 'the node is on chain 31337, base is chain 8453', hint: 'set BASE_RPC_URL to a node of base' })
-    await expect(discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batchSize: 100 })).rejects.toMatchObject({ code: 'unknown-chain' })
+    await expect(discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100) })).rejects.toMatchObject({ code: 'unknown-chain' })
   })
 
   test('a token that takes a fee on transfers, or will not move, is out with all its pools; so is one that is named', { timeout: 30_000 }, async () => {
@@ -92,7 +93,7 @@ describe('discovery', () => {
       chain: floor.local.chain,
       readerCode,
       executorCode,
-      batchSize: 100,
+      batch: readBatch(100),
       profile: profile(),
       excluded: [named],
       onProgress: (text) => notes.push(text),

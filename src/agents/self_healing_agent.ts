@@ -4,6 +4,7 @@ import { Healer, type HealingAction, SCALING, SCALING_SETTING, type ScalingPolic
 import { diagnose, healService } from '../engine/heal-service.ts'
 import { defineAgent, toolWith, type AgentDecision } from '../mcp/define.ts'
 import { incident } from '../engine/incidents.ts'
+import { CELL_HEAP_MB } from '../fleet/profiles.ts'
 import { limit } from '../std/fields.ts'
 import { messageOf } from '../std/errors.ts'
 
@@ -71,7 +72,7 @@ export default defineAgent({
     const decisions: AgentDecision[] = []
     const scalable = await fleet.scalable()
     let scaling: Record<string, ScalingPolicy> = {}
-    const healer = new Healer({ scalable, scaling: (service) => scaling[service] ?? SCALING })
+    const healer = new Healer({ scalable, usualHeapBytes: CELL_HEAP_MB * 2 ** 20, scaling: (service) => scaling[service] ?? SCALING })
     const waiting = new Map<string, { until: number; reason: string }>()
     let count = 0
 
@@ -119,6 +120,10 @@ export default defineAgent({
         case 'isolate':
           decide(`${action.service} into a process of its own`, [action.reason])
           await fleet.isolate(action.service, action.reason)
+          break
+        case 'resize':
+          decide(`${action.cell} gets ${action.heapMb === null ? 'the usual heap' : `a heap of ${action.heapMb} MB`}`, [action.reason])
+          await fleet.resize(action.cell, action.heapMb, action.reason)
       }
     }
     const restart = async (cell: string, reason: string) => {

@@ -1,4 +1,5 @@
 /** `kintsugi market record|replay`: the market of a running fleet written down, and a strategy judged on it. */
+import { readBatch } from '../engine/pool-reader.ts'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -31,7 +32,7 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
       hint: `set ${variable} as the fleet has it`,
     })
   const chain = new JsonRpcChain({ url: plan.external.chain && external ? (external.split(',')[0] as string).trim() : `ws://127.0.0.1:${plan.chainPort}` })
-  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: plan.settings.batchSize, now: Date.now })
+  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(plan.settings.batchSize), now: Date.now })
   try {
     await market.start()
     writeFileSync(file, '', { flag: 'wx' })

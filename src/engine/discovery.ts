@@ -29,15 +29,15 @@ export interface DiscoveryOptions extends PoolReaderOptions {
 
 /** The market of the chain at the other end. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the chain throws. */
 export async function discoverMarket(options: DiscoveryOptions): Promise<MarketManifest> {
-  const { chain, batchSize, onProgress = () => undefined } = options
+  const { chain, batch: limit, onProgress = () => undefined } = options
   const profile = await profileAt(chain, options.profile)
   // Nodes that have given up their oldest blocks have a first one all the same.
   const [first, head] = await Promise.all([chain.block(0).catch(() => chain.block('earliest')), chain.block('latest')])
   const candidates = pairsOf(profile).flatMap((pair) => profile.exchanges.flatMap((exchange) => candidatesOf(exchange, pair, profile.wrappedNative)))
   const pools: PoolDescriptor[] = []
-  for (let start = 0; start < candidates.length; start += batchSize) {
+  for (let start = 0; start < candidates.length; start += limit.value) {
     onProgress(`${start} of ${candidates.length} questions to factories answered, ${pools.length} pools`)
-    const batch = candidates.slice(start, start + batchSize)
+    const batch = candidates.slice(start, start + limit.value)
     const answers = await multicall(chain, profile.multicall, batch, head.number)
     batch.forEach(({ describe }, index) => {
       const answer = answers[index]

@@ -10,6 +10,8 @@ export type HealingAction =
   | { readonly type: 'warn'; readonly cell: string; readonly service: string | null; readonly measure: string; readonly detail: string }
   | { readonly type: 'scale'; readonly service: string; readonly instances: number; readonly reason: string }
   | { readonly type: 'isolate'; readonly service: string; readonly reason: string }
+  /** Another limit for a cell's heap; null for the usual one. */
+  | { readonly type: 'resize'; readonly cell: string; readonly heapMb: number | null; readonly reason: string }
 
 export interface ScalingPolicy {
   readonly least: number
@@ -31,6 +33,9 @@ export const SCALING_SETTING = 'scaling'
 const BUSY_SHARE = 0.85
 const BUSY_MS = 30_000
 
+/** A heap that stays this full, and is no leak, gets twice its limit; one that was given more and stays this empty goes back to the usual one. */
+const HEAP = { fullShare: 0.75, emptyShare: 0.15, upAfterMs: 20_000, downAfterMs: 1_800_000, mostMb: 4_096 }
+
 interface Watched {
   readonly process: string
   readonly leak: LeakWatch
@@ -40,10 +45,14 @@ interface Watched {
   lastAt: number
   collectedAt: number
   busySince: number | null
+  fullSince: number | null
+  emptySince: number | null
 }
 
 export interface HealerOptions {
   readonly scalable: readonly string[]
+  /** The limit of a cell's heap where nothing else was asked for, in bytes. */
+  readonly usualHeapBytes: number
   scaling(service: string): ScalingPolicy
 }
 
@@ -85,10 +94,17 @@ export class Healer {
         lastAt: now,
         collectedAt: 0,
         busySince: null,
+        fullSince: null,
+        emptySince: null,
       })
       return []
     }
-    const actions = [...this.#leak(cell, watched, vitals, now), ...this.#normal(cell, watched, vitals), ...this.#crowded(watched, vitals, now)]
+    const actions = [
+      ...this.#leak(cell, watched, vitals, now),
+      ...this.#normal(cell, watched, vitals),
+      ...this.#heap(cell, watched, vitals, now),
+      ...this.#crowded(watched, vitals, now),
+    ]
     watched.last = vitals
     watched.lastAt = now
     return actions
@@ -128,6 +144,24 @@ export class Healer {
       judge(watches.errors, (now.errors - before.errors) / calls, service, 'errors', '')
     }
     return actions
+  }
+
+  #heap(cell: string, watched: Watched, { heapUsed, heapLimit }: CellVitals, now: number): HealingAction[] {
+    const share = heapUsed / heapLimit
+    const usual = this.#options.usualHeapBytes
+    watched.fullSince = share >= HEAP.fullShare ? (watched.fullSince ?? now) : null
+    watched.emptySince = share <= HEAP.emptyShare && heapLimit > usual * 1.5 ? (watched.emptySince ?? now) : null
+    const megabytes = Math.round(heapLimit / 2 ** 20)
+    const of = `${Math.round(share * 100)} % of its ${megabytes} MB`
+    if (watched.fullSince !== null && now - watched.fullSince >= HEAP.upAfterMs && megabytes < HEAP.mostMb) {
+      watched.fullSince = null
+      return [{ type: 'resize', cell, heapMb: Math.min(HEAP.mostMb, megabytes * 2), reason: `it has needed ${of} of heap for ${HEAP.upAfterMs / 1_000} s` }]
+    }
+    if (watched.emptySince !== null && now - watched.emptySince >= HEAP.downAfterMs) {
+      watched.emptySince = null
+      return [{ type: 'resize', cell, heapMb: null, reason: `it has needed only ${of} of heap for ${HEAP.downAfterMs / 60_000} minutes` }]
+    }
+    return []
   }
 
   /** Services of a cell that is too busy for one processor: the busiest moves out, and comes home as isolated services do. */

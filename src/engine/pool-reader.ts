@@ -1,6 +1,8 @@
 /** The state of pools, read from the chain: many in one call, by code that is lent to an address for that call. */
 import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
+import { AdaptiveLimit } from '../std/adaptive-limit.ts'
+import { messageOf } from '../std/errors.ts'
 import type { Chain, Hex } from '../ports/chain.ts'
 import { withProtocolFee } from './pool-events.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'
@@ -13,36 +15,67 @@ const NO_ID: Hex = `0x${'0'.repeat(64)}`
 const READ_GAS = 2_000_000_000n
 /** Bitmap words that one call may read: bounds the node's work. */
 const WORDS_PER_CALL = 4_000
+/** A read that is answered this soon could have been larger. */
+const EASY_MS = 250
+const TOO_MUCH = /out of gas|gas (limit|allowance)|too (large|big|many)|limit exceeded|size|timed? ?out|did not answer/i
+
+/** As many pools per read as the setting says, to begin with. */
+export function readBatch(size: number): AdaptiveLimit {
+  return new AdaptiveLimit({ first: size, least: 1, most: size * 4 })
+}
 
 export interface PoolReaderOptions {
   chain: Chain
   /** Runtime code of contracts/src/MarketReader.sol. */
   readerCode: Hex
-  /** Most pools per read. */
-  batchSize: number
+  /** Pools per read: fewer where the node refuses or is slow, more where it takes them easily. */
+  batch: AdaptiveLimit
 }
 
 /** Those of `pools` that have a state at `block`. Throws what the chain throws. */
 export async function readPools(
-  { chain, readerCode, batchSize }: PoolReaderOptions,
+  options: PoolReaderOptions,
   manifest: Pick<MarketManifest, 'tokens' | 'uniswapV4'>,
   pools: readonly PoolDescriptor[],
   block: number,
 ): Promise<Map<Address, Pool>> {
   const decimals = new Map(manifest.tokens.map((token) => [token.address, token.decimals]))
   const found = new Map<Address, Pool>()
-  await Promise.all(
-    batches(pools, batchSize).map(async (batch) => {
-      const data = encodeFunctionData({ abi: readerAbi as Abi, functionName: 'read', args: [batch.map((pool) => queryOf(pool, manifest))] })
-      const result = await chain.call({ to: READER, data, gas: READ_GAS }, block, { [READER]: readerCode })
-      const states = decodeFunctionResult({ abi: readerAbi, functionName: 'read', data: result })
-      batch.forEach((descriptor, index) => {
-        const pool = decodePool(descriptor, states[index] as Hex, decimals)
-        if (pool) found.set(descriptor.address, pool)
-      })
-    }),
-  )
+  const read = async (batch: readonly PoolDescriptor[]): Promise<void> => {
+    const states = await readStates(options, manifest, batch, block)
+    if (!states) {
+      const half = batch.length >> 1
+      await Promise.all([read(batch.slice(0, half)), read(batch.slice(half))])
+      return
+    }
+    batch.forEach((descriptor, index) => {
+      const pool = decodePool(descriptor, states[index] as Hex, decimals)
+      if (pool) found.set(descriptor.address, pool)
+    })
+  }
+  await Promise.all(batches(pools, options.batch.value).map(read))
   return found
+}
+
+/** Undefined where so many were too many. */
+async function readStates(
+  { chain, readerCode, batch: limit }: PoolReaderOptions,
+  manifest: Pick<MarketManifest, 'uniswapV4'>,
+  batch: readonly PoolDescriptor[],
+  block: number,
+): Promise<readonly Hex[] | undefined> {
+  const data = encodeFunctionData({ abi: readerAbi as Abi, functionName: 'read', args: [batch.map((pool) => queryOf(pool, manifest))] })
+  const started = performance.now()
+  try {
+    const result = await chain.call({ to: READER, data, gas: READ_GAS }, block, { [READER]: readerCode })
+    if (batch.length >= limit.value && performance.now() - started < EASY_MS) limit.grow(batch.length)
+    return decodeFunctionResult({ abi: readerAbi, functionName: 'read', data: result })
+  } catch (error) {
+    // A node that refuses for another reason than size is not asked again with less.
+    if (batch.length === 1 || !TOO_MUCH.test(messageOf(error))) throw error
+    limit.shrink()
+    return undefined
+  }
 }
 
 function batches(pools: readonly PoolDescriptor[], batchSize: number): PoolDescriptor[][] {

@@ -33,9 +33,9 @@ export class Draft {
     return { state: { ...this.state, units: this.units, spares: this.spares, processes: this.processes, seed: this.seed }, effects: this.effects }
   }
 
-  protected spawn(unit: string | null): string {
+  protected spawn(unit: string | null, heapMb?: number): string {
     const process = `p${++this.processes}`
-    this.effects.push({ type: 'spawn', process, unit })
+    this.effects.push({ type: 'spawn', process, unit, ...(heapMb === undefined ? {} : { heapMb }) })
     return process
   }
 
@@ -87,4 +87,10 @@ export class Draft {
     const { [id]: _, ...rest } = this.units
     this.units = rest
   }
+}
+
+/** Whether two readings of readiness say the same. */
+export function same(a: Readonly<Record<string, string | null>>, b: Readonly<Record<string, string | null>>): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
 }

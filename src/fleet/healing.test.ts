@@ -48,6 +48,32 @@ function drive(specs: readonly UnitSpec[], policy: HealingPolicy = HEALING) {
 }
 
 describe('one unit', () => {
+  test('another limit of its heap: a process of its own takes over, no spare, and it keeps the limit when it fails', () => {
+    const fleet = drive([cell('a', ['s'])])
+    fleet.ready('a', 50)
+    fleet.send({ type: 'settled' }, 100)
+    fleet.send({ type: 'tick' }, 700)
+    const spare = Object.keys(fleet.state.spares)[0] as string
+    fleet.send({ type: 'loaded', process: spare }, 900)
+    expect(fleet.send({ type: 'resize', unit: 'a', heapMb: 2_048, reason: 'full' }, 5_000)).toMatchObject([
+      { type: 'incident', kind: 'restarted', detail: 'full' },
+      { type: 'spawn', unit: 'a', heapMb: 2_048 },
+      { type: 'host', unit: 'a', hold: true },
+    ])
+    expect(fleet.send({ type: 'resize', unit: 'a', heapMb: 2_048, reason: 'again' }, 5_010)).toEqual([])
+    const successor = fleet.unit('a').successor?.process as string
+    fleet.send({ type: 'health', process: successor, services: [{ id: 's', ready: false, held: true }] }, 5_500)
+    fleet.exit('a', 6_000)
+    expect(fleet.process('a')).toBe(successor)
+    fleet.ready('a', 6_100)
+    const effects = fleet.exit('a', 20_000)
+    expect(effects.find(({ type }) => type === 'spawn')).toMatchObject({ unit: 'a', heapMb: 2_048 })
+    expect(fleet.state.spares[spare]).toBe(true)
+    fleet.ready('a', 20_100)
+    fleet.send({ type: 'resize', unit: 'a', heapMb: null, reason: 'empty' }, 30_000)
+    expect(fleet.unit('a').successor?.process).toBe(spare)
+  })
+
   test('started, healthy, killed after a while: started again at once', () => {
     const fleet = drive([cell('a', ['s'])])
     expect(fleet.effects.map((effect) => effect.type)).toEqual(['spawn', 'host'])

@@ -4,7 +4,7 @@
  * Times are ms of a clock that only runs forward.
  */
 import { backoffDelay } from '../std/backoff.ts'
-import { Draft, type Step } from './draft.ts'
+import { Draft, same, type Step } from './draft.ts'
 import { dependants, isRunning, unwellUntil, type FleetEvent, type FleetState, type HealingPolicy, type Unit, type UnitSpec } from './state.ts'
 import { blame, halves } from './isolation.ts'
 
@@ -71,6 +71,9 @@ class Healing extends Draft {
       }
       case 'scale':
         this.#scale(event.service, event.instances)
+        break
+      case 'resize':
+        this.#resize(this.unit(event.unit), event.heapMb, event.reason)
         break
       case 'dependency-replaced':
         // What follows the old one is of no use any more, spares included.
@@ -183,9 +186,8 @@ class Healing extends Draft {
   }
 
   #processFor(spec: UnitSpec): string {
-    const spare = spec.fromSpare ? this.takeSpare() : undefined
-    if (spare) return spare
-    return this.spawn(spec.id)
+    const spare = spec.fromSpare && spec.heapMb === undefined ? this.takeSpare() : undefined
+    return spare ?? this.spawn(spec.id, spec.heapMb)
   }
 
   #fillSpares(): void {
@@ -437,6 +439,15 @@ class Healing extends Draft {
     this.write({ ...unit, successor: { process, phase: 'opening', since: this.now, until: this.now + this.policy.openMs } })
   }
 
+  /** Another limit of its heap needs another process. */
+  #resize(unit: Unit, heapMb: number | null, reason: string): void {
+    if (unit.spec.kind !== 'cell' || (unit.spec.heapMb ?? null) === heapMb || unit.successor) return
+    const { heapMb: _, ...spec } = unit.spec
+    const next = { ...unit, spec: heapMb === null ? spec : { ...spec, heapMb } }
+    this.write(next)
+    this.#restart(next, reason)
+  }
+
   #restartInPlace(unit: Unit): void {
     if (isRunning(unit.state)) this.#terminate(unit, 'start')
     else if (unit.state.status === 'stopping') this.write({ ...unit, state: { ...unit.state, next: 'start' } })
@@ -485,9 +496,4 @@ class Healing extends Draft {
     this.effects.push({ type: 'stand-in', process, services: unit.spec.services, reason: unit.state.detail })
     this.write({ ...unit, standIn: process })
   }
-}
-
-function same(a: Readonly<Record<string, string | null>>, b: Readonly<Record<string, string | null>>): boolean {
-  const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
 }

@@ -64,7 +64,7 @@ const LEAKS: LeakPolicy = {
   youngBytesPerSecond: 200_000,
   collections: 6,
   collectEveryMs: 9_000,
-  peaceMs: 40_000,
+  peaceMs: 15_000,
   urgentMs: 90_000,
   urgentShare: 0.4,
 }
@@ -115,8 +115,12 @@ export class LeakWatch {
     const policy = this.#policy
     if (!this.#collected) return undefined
     this.#collected.push(point)
-    if (this.#collected.length < policy.collections) return undefined
     const points = this.#collected
+    if (points.length < policy.collections) {
+      // Half way it may be plain that nothing grows: that saves the rest.
+      if (points.length >= policy.collections - 2 && theilSen(points).slope < policy.leakBytesPerSecond / 2) this.#acquit(point.at)
+      return undefined
+    }
     this.#collected = undefined
     const { slope, lower } = theilSen(points)
     const steps = points.slice(1).map((each, index) => each.bytes - (points[index] as HeapPoint).bytes)
@@ -124,9 +128,14 @@ export class LeakWatch {
     const flattening = (steps.at(-1) as number) + (steps.at(-2) as number) < ((steps[0] as number) + (steps[1] as number)) / 2
     const least = point.at - this.#startedAt < policy.matureMs ? policy.youngBytesPerSecond : policy.leakBytesPerSecond
     if (lower < least || flattening) {
-      this.#peaceUntil = point.at + policy.peaceMs
+      this.#acquit(point.at)
       return undefined
     }
     return { verdict: 'leak', bytesPerSecond: slope, limitInMs: ((limit - point.bytes) / slope) * 1_000 }
+  }
+
+  #acquit(at: number): void {
+    this.#collected = undefined
+    this.#peaceUntil = at + this.#policy.peaceMs
   }
 }

@@ -1,6 +1,9 @@
 /** Which services run, and which of them share a process. */
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts'
 
+/** The limit of a cell's heap, where nothing else was asked for. */
+export const CELL_HEAP_MB = 1_024
+
 export const PROFILES = ['test-complete', 'self-healing', 'complete'] as const
 export type ProfileName = (typeof PROFILES)[number]
 

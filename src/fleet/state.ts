@@ -17,6 +17,8 @@ export interface UnitSpec {
   readonly home?: string
   /** 2 and up for further instances of a service. */
   readonly instance?: number
+  /** The limit of its heap, where it needs another than the usual one: a spare cannot take its place then. */
+  readonly heapMb?: number
 }
 
 /** Each state carries only what it needs. `process` is the name of an operating-system process, container or pod. */
@@ -105,13 +107,15 @@ export type FleetEvent =
   | { readonly type: 'isolate'; readonly service: string; readonly reason: string }
   | { readonly type: 'bring-home'; readonly service: string }
   | { readonly type: 'scale'; readonly service: string; readonly instances: number }
+  /** `heapMb` null: the usual limit. */
+  | { readonly type: 'resize'; readonly unit: string; readonly heapMb: number | null; readonly reason: string }
   /** Something came back as another thing: a new chain is a new market. */
   | { readonly type: 'dependency-replaced'; readonly unit: string }
   | { readonly type: 'settled' }
 
 export type FleetEffect =
   /** `unit` null: a spare. */
-  | { readonly type: 'spawn'; readonly process: string; readonly unit: string | null }
+  | { readonly type: 'spawn'; readonly process: string; readonly unit: string | null; readonly heapMb?: number }
   /** `hold`: what only one process may do waits for `begin`. */
   | { readonly type: 'host'; readonly process: string; readonly unit: string; readonly services: readonly string[]; readonly hold: boolean; readonly instance?: number }
   | { readonly type: 'begin'; readonly process: string }

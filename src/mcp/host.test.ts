@@ -41,6 +41,7 @@ const options: HostOptions = {
   version: '1',
   port: 1,
   maxConcurrent: 2,
+  loopDelayMs: () => 0,
   timeoutMs: 60_000,
   now: Date.now,
   readiness: () => undefined,
@@ -119,6 +120,29 @@ describe('calls', () => {
     await Promise.all([first, second])
     expect((await ask(service, { type: 'echo', text: 'a' })).status).toBe(200)
   })
+})
+
+test('the limit of calls at once grows while it is reached and the event loop is calm, and shrinks while it is late', async () => {
+  let late = 0
+  let time = 0
+  const service = make({ maxConcurrent: 2, loopDelayMs: () => late, now: () => time })
+  const fill = async (count: number) => {
+    const calls = Array.from({ length: count }, () => ask(service, { type: 'hold' }))
+    await expect.poll(() => held.length).toBe(Math.min(count, held.length))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const most = service.inFlight()
+    for (const release of held.splice(0)) release()
+    await Promise.all(calls)
+    return most
+  }
+  for (let round = 0; round < 30; round++) await fill(10)
+  expect(await fill(10)).toBe(8)
+  late = 500
+  for (let second = 1; second <= 10; second++) {
+    time = second * 1_000
+    await ask(service, { type: 'echo', text: 'a' })
+  }
+  expect(await fill(10)).toBe(2)
 })
 
 describe('access', () => {

@@ -3,6 +3,7 @@ import { createMcpHandler, Server } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { PortName, Ports } from '../ports/ports.ts'
+import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
 import { type AccessPolicy, authorize, identify } from './access.ts'
@@ -21,8 +22,10 @@ export interface HostOptions {
   category: string
   version: string
   access: AccessPolicy
-  /** Calls that may run at once (MAX_CONCURRENT_OPERATIONS). */
+  /** Calls that may run at once (MAX_CONCURRENT_OPERATIONS), to begin with: the limit follows what the process can take. */
   maxConcurrent: number
+  /** How late the process's event loop runs, at worst, of late. */
+  loopDelayMs(): number
   /** Default deadline of a call in ms (REQUEST_TIMEOUT). */
   timeoutMs: number
   now(): number
@@ -33,6 +36,11 @@ export interface HostOptions {
   agent?: RunningAgent
   observer?: CallObserver
 }
+
+/** The limit of calls at once grows to at most this many times the setting, and shrinks while the event loop is this late. */
+const MOST_GROWTH = 4
+const STRAINED_MS = 150
+const ADAPT_MS = 1_000
 
 export interface HostedService {
   app: Hono
@@ -54,6 +62,16 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   const startedAt = now()
   const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
   let inFlight = 0
+  const concurrency = new AdaptiveLimit({ first: options.maxConcurrent, least: Math.min(2, options.maxConcurrent), most: options.maxConcurrent * MOST_GROWTH })
+  let adaptedAt = 0
+  /** After a call: a calm loop takes more, a late one less, at most once a second. */
+  const adapt = (wasFull: boolean) => {
+    if (options.loopDelayMs() > STRAINED_MS) {
+      if (now() - adaptedAt < ADAPT_MS) return
+      adaptedAt = now()
+      concurrency.shrink()
+    } else if (wasFull) concurrency.grow()
+  }
 
   const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined) => {
     const tool = tools.get(name)
@@ -61,7 +79,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
     }
     authorize(access, caller, tool)
-    if (inFlight >= options.maxConcurrent) {
+    if (inFlight >= concurrency.value) {
       throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, {
         retry: 'later',
         hint: 'try again in a moment, or raise MAX_CONCURRENT_OPERATIONS',
@@ -82,6 +100,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       outcome = toErrorReport(error).code
       throw error
     } finally {
+      adapt(inFlight >= concurrency.value)
       inFlight--
       const durationMs = performance.now() - started
       // A refusal of a bad call is an answer; what only the service is to blame for is an error.

@@ -81,6 +81,8 @@ export interface FleetControl {
   start(service: string): Promise<ServiceStatus>
   /** Moves a service into a process of its own, or back. */
   isolate(service: string, reason: string): Promise<ServiceStatus>
+  /** Another limit of a cell's heap, or the usual one (null); it is replaced for that, without a lost call. */
+  resize(cell: string, heapMb: number | null, reason: string): Promise<ServiceStatus>
   bringHome(service: string): Promise<ServiceStatus>
   /** This many instances of a service: 1 is the service alone. */
   scale(service: string, instances: number): Promise<readonly ServiceStatus[]>

@@ -1,4 +1,5 @@
 /** The brain's process: decides what becomes of the fleet, and takes orders on the control socket. It may die: the next one goes on from what it left. */
+import { CELL_HEAP_MB } from '../fleet/profiles.ts'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -29,7 +30,6 @@ const STOP_MS = 9_000
 const OWNER_MS = 500
 const REPAIR_MS = 2_000
 /** Where a cell's heap ends. A leak is found long before. */
-const CELL_HEAP_MB = 1_024
 /** The keeper holds a key that came by the environment. */
 const keyHeld = process.env.KINTSUGI_KEY_HELD === '1'
 /** Instances beyond the first of each service have a range of eight ports. */
@@ -59,11 +59,11 @@ function takesOver(): boolean {
   }
 }
 
-const launches = new Map<string | null, Launch>()
-const cellLaunch = (key: boolean): Launch => ({ ...processCommand('cell', [`--max-old-space-size=${CELL_HEAP_MB}`]), sockets: true, key, stopSignal: 'SIGTERM' })
+const launches = new Map<string | null, (heapMb?: number) => Launch>()
+const cellLaunch = (key: boolean, heapMb = CELL_HEAP_MB): Launch => ({ ...processCommand('cell', [`--max-old-space-size=${heapMb}`]), sockets: true, key, stopSignal: 'SIGTERM' })
 
 function infrastructure(id: string, title: string, port: number | null, after: readonly string[], launch: Launch, probe?: UnitPlan['probe']): UnitPlan {
-  launches.set(id, launch)
+  launches.set(id, () => launch)
   return { spec: { id, kind: 'infrastructure', services: [], after, fromSpare: false }, title, port, ...(probe ? { probe } : {}) }
 }
 
@@ -92,7 +92,7 @@ let migrated = false
 function cellUnit(cell: CellPlan): UnitPlan {
   const needs = cell.services.flatMap((id) => SERVICE_NEEDS[id] ?? [])
   const signs = needs.includes('signer') && keyHeld
-  launches.set(cell.id, cellLaunch(signs))
+  launches.set(cell.id, (heapMb) => cellLaunch(signs, heapMb))
   const spec: UnitSpec = {
     id: cell.id,
     kind: 'cell',
@@ -141,7 +141,7 @@ async function main(): Promise<void> {
   const linkPath = socketPath(dataFolder, 'brain')
   const control = socketPath(dataFolder, 'control')
   if (plan.external.database) await openLedger().migrate()
-  launches.set(null, cellLaunch(false))
+  launches.set(null, () => cellLaunch(false))
   const policy: HealingPolicy = { ...HEALING, autoRestart: plan.settings.autoRestart, spares: plan.isolation === 'process' ? 2 : 1 }
   const monotonic = () => Number(process.hrtime.bigint() / 1_000n) / 1_000
   let driver: ProcessDriver | undefined
@@ -157,7 +157,12 @@ async function main(): Promise<void> {
     },
     units: units(),
     driver: (events) => {
-      driver = new ProcessDriver({ ...events, keeperPath: socketPath(dataFolder, 'keeper'), launchOf: (unit) => launches.get(unit) ?? cellLaunch(false), now: monotonic })
+      driver = new ProcessDriver({
+        ...events,
+        keeperPath: socketPath(dataFolder, 'keeper'),
+        launchOf: (unit, heapMb) => launches.get(unit)?.(heapMb) ?? cellLaunch(false, heapMb),
+        now: monotonic,
+      })
       return driver
     },
     linkPath,
@@ -202,6 +207,8 @@ async function main(): Promise<void> {
         return supervisor.startService(request.service)
       case 'isolate':
         return supervisor.isolate(request.service, request.reason)
+      case 'resize':
+        return supervisor.resize(request.cell, request.heapMb, request.reason)
       case 'bring-home':
         return supervisor.bringHome(request.service)
       case 'scale':

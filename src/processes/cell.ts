@@ -86,6 +86,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     version: plan.version,
     access: environment.access,
     maxConcurrent: plan.settings.maxConcurrentOperations,
+    loopDelayMs: () => delay.max / 1e6,
     timeoutMs: plan.settings.requestTimeoutMs,
     now: Date.now,
     port,

@@ -1,4 +1,5 @@
 /** Finds the market of a real chain and writes it down for the others; tries again until it can. */
+import { readBatch } from '../engine/pool-reader.ts'
 import { renameSync, writeFileSync } from 'node:fs'
 import type { Address } from '../amm/index.ts'
 import { PROFILES } from '../engine/chains/profiles.ts'
@@ -24,7 +25,7 @@ async function discover(onProgress: (text: string) => void): Promise<void> {
     readerCode: marketReaderCode(),
     executorCode: executorCode(),
     excluded: plan.settings.excludedTokens as Address[],
-    batchSize: plan.settings.batchSize,
+    batch: readBatch(plan.settings.batchSize),
     ...(profile ? { profile } : {}),
     onProgress: (text) => {
       log.info({}, text)

@@ -1,4 +1,5 @@
 /** What every process of a run starts from: the plan, the ports that its services need, and its log. */
+import { readBatch } from '../engine/pool-reader.ts'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pino from 'pino'
@@ -208,7 +209,7 @@ export class PortSet {
       this.#signal.throwIfAborted()
       try {
         const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
-        const replica = new MarketReplica({ chain, manifest, readerCode, batchSize: plan.settings.batchSize, now: Date.now, patienceMs: () => this.#patienceMs })
+        const replica = new MarketReplica({ chain, manifest, readerCode, batch: readBatch(plan.settings.batchSize), now: Date.now, patienceMs: () => this.#patienceMs })
         await replica.start()
         this.#replica = replica
         this.waiting.delete('market')

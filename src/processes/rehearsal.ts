@@ -34,6 +34,7 @@ export async function rehearse(): Promise<void> {
     version: '0',
     access,
     maxConcurrent: 10,
+    loopDelayMs: () => 0,
     timeoutMs: 1_000,
     now: Date.now,
     port: 0,

@@ -10,7 +10,7 @@ export interface DockerDriverOptions extends DriverEvents {
   readonly socketPath: string
   /** Names the fleet, so that two on one engine do not see each other. */
   readonly run: string
-  planOf(unit: string | null, process: string): ContainerPlan
+  planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
   onError(message: string): void
 }
 
@@ -39,9 +39,9 @@ export class DockerDriver implements Driver {
 
   async ready(): Promise<void> {}
 
-  spawn(process: string, unit: string | null): void {
+  spawn(process: string, unit: string | null, heapMb?: number): void {
     this.#known.add(process)
-    this.#start(process, this.#options.planOf(unit, process)).catch((error) => {
+    this.#start(process, this.#options.planOf(unit, process, heapMb)).catch((error) => {
       this.#options.onError(`${process} could not be started: ${messageOf(error)}`)
       this.#gone(process, `could not be started: ${messageOf(error)}`)
     })

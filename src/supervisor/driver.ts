@@ -2,8 +2,8 @@
 export interface Driver {
   /** Resolves when we are the one who decides: before, another brain may still be at work. */
   ready(): Promise<void>
-  /** Starts what runs under this name: the process of a unit, or a spare (`unit` null). */
-  spawn(process: string, unit: string | null): void
+  /** Starts what runs under this name: the process of a unit, or a spare (`unit` null), with another limit of its heap where it needs one. */
+  spawn(process: string, unit: string | null, heapMb?: number): void
   kill(process: string): void
   /** Asks one that has no line to us to end in good order. */
   terminate(process: string, unit: string): void

@@ -10,7 +10,7 @@ export interface KubernetesDriverOptions extends DriverEvents {
   readonly namespace: string
   /** Names the fleet, so that two in one namespace do not see each other. */
   readonly run: string
-  planOf(unit: string | null, process: string): ContainerPlan
+  planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
   onError(message: string): void
 }
 
@@ -33,10 +33,10 @@ export class KubernetesDriver implements Driver {
 
   async ready(): Promise<void> {}
 
-  spawn(process: string, unit: string | null): void {
+  spawn(process: string, unit: string | null, heapMb?: number): void {
     this.#known.add(process)
     const { namespace } = this.#options
-    this.#api.createNamespacedPod({ namespace, body: this.#pod(process, this.#options.planOf(unit, process)) }).catch((error) => {
+    this.#api.createNamespacedPod({ namespace, body: this.#pod(process, this.#options.planOf(unit, process, heapMb)) }).catch((error) => {
       this.#options.onError(`${process} could not be started: ${messageOf(error)}`)
       this.#gone(process, `could not be started: ${messageOf(error).slice(0, 200)}`)
     })

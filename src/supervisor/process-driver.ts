@@ -18,7 +18,7 @@ export interface Launch {
 
 export interface ProcessDriverOptions extends DriverEvents {
   readonly keeperPath: string
-  launchOf(unit: string | null): Launch
+  launchOf(unit: string | null, heapMb?: number): Launch
   now(): number
 }
 
@@ -54,8 +54,8 @@ export class ProcessDriver implements Driver {
     return this.#met.promise
   }
 
-  spawn(process: string, unit: string | null): void {
-    const { stopSignal: _, ...launch } = this.#options.launchOf(unit)
+  spawn(process: string, unit: string | null, heapMb?: number): void {
+    const { stopSignal: _, ...launch } = this.#options.launchOf(unit, heapMb)
     this.#asked.set(process, this.#options.now())
     this.#send({ op: 'spawn', process, log: unit ?? 'spare', ...launch })
   }

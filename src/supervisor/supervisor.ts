@@ -19,6 +19,8 @@ const RECENT_INCIDENTS = 200
 const NAMES_SKIPPED = 1_000
 /** The range of ports behind a service holds seven further ones. */
 const MOST_INSTANCES = 8
+const LEAST_HEAP_MB = 128
+const MOST_HEAP_MB = 16_384
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -189,6 +191,16 @@ export class Supervisor {
     return this.#statuses().filter(({ id }) => id === service || id.startsWith(`${service}#`))
   }
 
+  /** Gives a cell another limit of its heap, or the usual one (null). Throws `bad-argument`. */
+  resize(cell: string, heapMb: number | null, reason: string): ServiceStatus {
+    if (heapMb !== null && (!Number.isInteger(heapMb) || heapMb < LEAST_HEAP_MB || heapMb > MOST_HEAP_MB))
+      throw new KintsugiError('bad-argument', `heapMb: expected a whole number from ${LEAST_HEAP_MB} to ${MOST_HEAP_MB} (got ${heapMb})`)
+    const { spec } = this.unitOf(cell)
+    if (spec.kind !== 'cell') throw new KintsugiError('bad-argument', `cell: ${cell} is infrastructure, whose memory is its own affair`)
+    this.#apply({ type: 'resize', unit: spec.id, heapMb, reason })
+    return this.#statusOfService(spec.services[0] as string)
+  }
+
   /** Lets a process collect its garbage and tell what is left; the answer comes with its vitals. */
   collect(unit: string): void {
     const { state } = this.unitOf(unit)
@@ -301,7 +313,7 @@ export class Supervisor {
     switch (effect.type) {
       case 'spawn':
         this.#lines.of(effect.process)
-        this.#driver.spawn(effect.process, effect.unit)
+        this.#driver.spawn(effect.process, effect.unit, effect.heapMb)
         if (effect.unit !== null) this.#watchProbe(effect.unit, effect.process)
         break
       case 'host':

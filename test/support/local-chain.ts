@@ -1,4 +1,5 @@
 /** A local chain for tests: real anvil, real contracts, ended by process id. */
+import { readBatch } from '../../src/engine/pool-reader.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -67,7 +68,7 @@ export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRan
 
 /** A market replica that follows the test's chain. */
 export async function followMarket({ chain, market }: TestChain): Promise<MarketReplica> {
-  const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batchSize: 100, now: Date.now })
+  const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(100), now: Date.now })
   await replica.start()
   return replica
 }

@@ -10,6 +10,7 @@ export type ControlRequest =
   | { op: 'restart'; service: string; reason?: string }
   | { op: 'stop'; service: string; reason: string; forMs?: number }
   | { op: 'isolate'; service: string; reason: string }
+  | { op: 'resize'; cell: string; heapMb: number | null; reason: string }
   | { op: 'start' | 'bring-home' | 'collect'; service: string }
   | { op: 'scale'; service: string; instances: number }
   | { op: 'logs'; service: string; lines: number }
@@ -167,6 +168,7 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     stop: (service, reason, forMs) => ask<ServiceStatus>({ op: 'stop', service, reason, ...(forMs === undefined ? {} : { forMs }) }),
     start: (service) => ask<ServiceStatus>({ op: 'start', service }),
     isolate: (service, reason) => ask<ServiceStatus>({ op: 'isolate', service, reason }),
+    resize: (cell, heapMb, reason) => ask<ServiceStatus>({ op: 'resize', cell, heapMb, reason }),
     bringHome: (service) => ask<ServiceStatus>({ op: 'bring-home', service }),
     scale: (service, instances) => ask<readonly ServiceStatus[]>({ op: 'scale', service, instances }),
     dependencies: () => ask<readonly Dependency[]>({ op: 'dependencies' }),

@@ -1,20 +1,20 @@
 /**
  * The calls of one service: how many are under way, who waits, and whether the service is away. While it is away one call at a time
- * looks whether it is back, so that a thousand held calls cost no more than one. The width follows what the service takes: it grows by one
- * for each width of answers while calls wait, and shrinks when the service says that it is full.
+ * looks whether it is back, so that a thousand held calls cost no more than one. The width follows what the service takes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { AdaptiveLimit, type LimitRange } from '../../std/adaptive-limit.ts'
 
 export interface LanePolicy {
-  readonly firstWidth: number
-  readonly mostWidth: number
+  /** Calls under way. */
+  readonly width: LimitRange
   /** Calls under way and waiting together. */
   readonly most: number
   /** How often a call looks whether a service that is away is back. */
   readonly lookMs: number
 }
 
-export const LANE: LanePolicy = { firstWidth: 10, mostWidth: 256, most: 2_048, lookMs: 25 }
+export const LANE: LanePolicy = { width: { first: 10, least: 1, most: 256 }, most: 2_048, lookMs: 25 }
 
 interface Waiting {
   readonly go: () => void
@@ -22,7 +22,7 @@ interface Waiting {
 
 export class Lane {
   readonly #policy: LanePolicy
-  #width: number
+  readonly #width: AdaptiveLimit
   #running = 0
   #away = false
   #looking = false
@@ -32,7 +32,7 @@ export class Lane {
 
   constructor(policy: LanePolicy = LANE) {
     this.#policy = policy
-    this.#width = policy.firstWidth
+    this.#width = new AdaptiveLimit(policy.width)
   }
 
   get full(): boolean {
@@ -44,7 +44,7 @@ export class Lane {
   }
 
   state(): { running: number; waiting: number; width: number; away: boolean } {
-    return { running: this.#running, waiting: this.#held.length + this.#waiting.length, width: Math.floor(this.#width), away: this.#away }
+    return { running: this.#running, waiting: this.#held.length + this.#waiting.length, width: this.#width.value, away: this.#away }
   }
 
   /** Resolves when it may be sent; rejects with the signal's reason. */
@@ -59,7 +59,7 @@ export class Lane {
   /** It was answered, whatever the answer. */
   answered(): void {
     this.#away = false
-    if (this.#waiting.length > 0) this.#width = Math.min(this.#policy.mostWidth, this.#width + 1 / this.#width)
+    if (this.#waiting.length > 0) this.#width.grow()
     this.#leave()
   }
 
@@ -70,7 +70,7 @@ export class Lane {
 
   /** The service is away or full: resolves when the call may be sent again; rejects with the signal's reason. */
   async hold(signal: AbortSignal, why: 'away' | 'full'): Promise<void> {
-    if (why === 'full') this.#width = Math.max(1, this.#width * 0.7)
+    if (why === 'full') this.#width.shrink()
     this.#away = true
     if (this.#looking) {
       this.#leave()
@@ -89,7 +89,7 @@ export class Lane {
   }
 
   #limit(): number {
-    return this.#away ? 1 : Math.floor(this.#width)
+    return this.#away ? 1 : this.#width.value
   }
 
   #leave(): void {
