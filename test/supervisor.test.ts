@@ -1,5 +1,7 @@
 /** The supervisor on real processes: each strategy of healing, seen from outside. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
@@ -33,7 +35,7 @@ socket.on('connect', () => {
   send({ type: 'hello', process: process.env.KINTSUGI_PROCESS, pid: process.pid })
   send({ type: 'loaded' })
   if (process.argv[2] === 'piece') { hosted.set(process.argv[3], { ready: true }); beat() }
-  setInterval(beat, 200)
+  setInterval(beat, Number(process.env.BEAT_MS ?? 200))
 })
 socket.on('close', () => process.exit(0))
 let rest = ''
@@ -285,4 +287,22 @@ test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
   }
   await healthy()
   expect(kinds()).not.toContain('quarantined')
+})
+
+test('twenty seconds of overload, sixteen busy loops: nobody is taken for hung', async () => {
+  const { healthy, kinds, supervisor, get } = await supervise({ services: IDS, healing: { spares: 3 }, env: { BEAT_MS: '1000' } })
+  await healthy()
+  await expect.poll(() => supervisor.status().spares.total, { timeout: 10_000 }).toBe(3)
+  const before = supervisor.status().services.map(({ pid }) => pid)
+  const loops = Array.from({ length: 16 }, () => spawn(process.execPath, ['-e', 'for (;;) {}'], { stdio: 'ignore' }))
+  try {
+    for (let second = 0; second < 20; second++) {
+      await sleep(1_000)
+      expect((await get()).ok).toBe(true)
+    }
+  } finally {
+    for (const loop of loops) loop.kill('SIGKILL')
+  }
+  expect(kinds()).toEqual([])
+  expect(supervisor.status().services.map(({ pid }) => pid)).toEqual(before)
 })

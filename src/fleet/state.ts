@@ -224,18 +224,27 @@ export function unwellUntil({ state, mends }: Unit, policy: HealingPolicy): numb
 
 /** When time alone changes something next, in ms; Infinity where nothing waits. */
 export function nextWake(state: FleetState, policy: HealingPolicy): number {
-  const times = Object.values(state.units).map((unit) => {
-    const waits = [unit.successor?.until ?? Number.POSITIVE_INFINITY, isRunning(unit.state) && unit.reconnect ? unit.reconnect.until : Number.POSITIVE_INFINITY]
-    const { state: own } = unit
-    if (own.status === 'backing-off' || own.status === 'quarantined') waits.push(own.until)
-    if (own.status === 'stopping') waits.push(own.killAt)
-    if (own.status === 'stopped' && own.until !== undefined) waits.push(own.until)
-    if (own.status === 'starting' && unit.spec.kind === 'infrastructure') waits.push(own.since + policy.startMs)
-    if (unit.spec.kind === 'cell' && (own.status === 'starting' || own.status === 'degraded')) waits.push(unwellUntil(unit, policy))
-    if (own.status === 'healthy' && unit.spec.home !== undefined) waits.push(own.since + policy.homeMs)
-    if (own.status === 'healthy' && unit.trials > 0) waits.push(own.since + policy.trialMs)
-    return Math.min(...waits)
-  })
-  if (state.settled && Object.keys(state.spares).length < policy.spares) times.push(state.spareAt)
-  return Math.min(Number.POSITIVE_INFINITY, ...times)
+  let next = state.settled && Object.keys(state.spares).length < policy.spares ? state.spareAt : Number.POSITIVE_INFINITY
+  for (const id in state.units) next = Math.min(next, unitWake(state.units[id] as Unit, policy))
+  return next
+}
+
+function unitWake(unit: Unit, policy: HealingPolicy): number {
+  const { state, spec } = unit
+  let next = unit.successor?.until ?? Number.POSITIVE_INFINITY
+  const consider = (at: number) => {
+    if (at < next) next = at
+  }
+  if (unit.reconnect && isRunning(state)) consider(unit.reconnect.until)
+  if (state.status === 'backing-off' || state.status === 'quarantined') consider(state.until)
+  else if (state.status === 'stopping') consider(state.killAt)
+  else if (state.status === 'stopped') consider(state.until ?? Number.POSITIVE_INFINITY)
+  else if (state.status === 'healthy') {
+    if (spec.home !== undefined) consider(state.since + policy.homeMs)
+    if (unit.trials > 0) consider(state.since + policy.trialMs)
+  } else {
+    if (state.status === 'starting' && spec.kind === 'infrastructure') consider(state.since + policy.startMs)
+    if (spec.kind === 'cell') consider(unwellUntil(unit, policy))
+  }
+  return next
 }

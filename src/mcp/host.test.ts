@@ -128,7 +128,6 @@ test('the limit of calls at once grows while it is reached and the event loop is
   const service = make({ maxConcurrent: 2, loopDelayMs: () => late, now: () => time })
   const fill = async (count: number) => {
     const calls = Array.from({ length: count }, () => ask(service, { type: 'hold' }))
-    await expect.poll(() => held.length).toBe(Math.min(count, held.length))
     await new Promise((resolve) => setTimeout(resolve, 20))
     const most = service.inFlight()
     for (const release of held.splice(0)) release()

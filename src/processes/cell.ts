@@ -9,7 +9,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
 import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
 import type { ServiceHealth } from '../fleet/state.ts'
-import type { AgentDefinition, AnyDefinition, Background, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
+import type { AgentDefinition, AnyDefinition, Background, MainContext, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
 import { type CallObserver, host } from '../mcp/host.ts'
 import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
@@ -19,7 +19,7 @@ import { linkToBrain } from '../supervisor/link.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
 import { Ailments } from './ailments.ts'
 import { type Environment, PortSet, processEnvironment } from './environment.ts'
-import { rehearse } from './rehearsal.ts'
+import { rehearse, rehearseSearch, rehearseViews } from './rehearsal.ts'
 import { files, socketPath } from './run-plan.ts'
 import { loadService, SERVICE_NEEDS } from './services.gen.ts'
 
@@ -51,6 +51,18 @@ const DRAIN_MS = 5_000
 /** How long connections that idle are still answered after the socket is let go, so that none breaks under a request on its way. */
 const LINGER_MS = 400
 const SWEEP_MS = 20
+
+const mainContext = (readiness: MainContext['readiness']): MainContext => ({
+  now: Date.now,
+  log,
+  mode: plan.mode,
+  lease: plan.lease,
+  access: environment.access,
+  plan,
+  token: environment.token,
+  readiness,
+  requestTimeoutMs: plan.settings.requestTimeoutMs,
+})
 
 type Handler = (request: Request, env: never) => Response | Promise<Response>
 
@@ -132,14 +144,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
   if (ownPort !== undefined) await listenBeside(server, ownPort)
   const context: ServiceContext = { now: Date.now, log, mode: plan.mode, lease: plan.lease }
   if (definition.kind === 'main') {
-    const main = await definition.start(opened, {
-      ...context,
-      access: environment.access,
-      plan,
-      token: environment.token,
-      readiness,
-      requestTimeoutMs: plan.settings.requestTimeoutMs,
-    })
+    const main = await definition.start(opened, mainContext(readiness))
     fetchHandler = main.app.fetch as Handler
     upgrade = main.upgrade
     background = main
@@ -382,7 +387,15 @@ async function warmUp(): Promise<void> {
   // A signer stands by too, without its key, unless the key came by the environment: that one is not for spares.
   if (process.env.KINTSUGI_KEY_HELD !== '1') await ports.open('signer')
   if (hosted.size > 0 || stopped) return
-  await rehearse().catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
+  const views = async () => {
+    const [fleet, ledger, chain] = await Promise.all([ports.open('fleet'), ports.open('ledger'), ports.open('chain')])
+    await rehearseViews(
+      { fleet, ledger, chain },
+      mainContext(async () => undefined),
+    )
+  }
+  const search = async () => rehearseSearch(await ports.open('market'), await ports.open('loans'))
+  await Promise.all([rehearse(), views(), search()]).catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
   warm = true
   link.send({ type: 'warm' })
 }

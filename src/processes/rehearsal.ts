@@ -4,11 +4,17 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { z } from 'zod'
+import { Detector } from '../engine/detector.ts'
+import { apiRoutes } from '../gateway/api/routes.ts'
+import { mainApp, viewSources } from '../gateway/sources.ts'
 import { LOOPBACK_NAMES } from '../mcp/access.ts'
-import { defineServer, toolWith } from '../mcp/define.ts'
+import { defineServer, type MainContext, toolWith } from '../mcp/define.ts'
 import { host } from '../mcp/host.ts'
+import type { Ports } from '../ports/ports.ts'
 
 const ROUNDS = 20
+const VIEW_ROUNDS = 5
+const SEARCH_ROUNDS = 3
 const tool = toolWith([])
 const rehearsed = defineServer({
   id: 'rehearsal',
@@ -24,6 +30,19 @@ const rehearsed = defineServer({
     }),
   },
 })
+
+/** Asks for the views of the gateway and the page a few times, without a socket: their connections are open and their code compiled when they are needed. */
+export async function rehearseViews(ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>, context: MainContext): Promise<void> {
+  const app = mainApp('coordination_system', context)
+  apiRoutes(app, { access: context.access, sources: viewSources(ports, context) })
+  for (let round = 0; round < VIEW_ROUNDS; round++) await (await app.request('/status', { headers: { host: 'localhost' } })).text()
+}
+
+/** Looks for what pays in the whole market, as the detector does when it starts. */
+export function rehearseSearch(market: Ports['market'], loans: Ports['loans']): void {
+  const change = { head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: Date.now() }
+  for (let round = 0; round < SEARCH_ROUNDS; round++) new Detector({ market, loans, now: Date.now }).detect(change)
+}
 
 /** Serves a small server of the usual kind on a port of its own, asks it a few times, and closes it again. */
 export async function rehearse(): Promise<void> {
