@@ -85,3 +85,16 @@ test('the record of running calls tells who was at work when a process ended', (
   expect(readCallRecord(folder, 'p1')).toEqual([])
   expect(readCallRecord(folder, 'never')).toEqual([])
 })
+
+test('where nothing can be written, calls are recorded no more and the memory says so, and nobody ends of it', () => {
+  const file = join(folder, 'a-file')
+  writeFileSync(file, '')
+  const record = new CallRecord(join(file, 'calls'), 'p1')
+  record.begin('a', 'tool')
+  record.end('a')
+  record.close()
+  expect(readCallRecord(join(file, 'calls'), 'p1')).toEqual([])
+  const memory = { startedAt: 1, fleet: initialFleet([], 1), processes: {}, genesis: null, readyMs: null, inner: {} }
+  expect(writeMemory(join(file, 'fleet.json'), memory)).toBe(false)
+  expect(writeMemory(join(folder, 'fleet.json'), memory)).toBe(true)
+})

@@ -94,7 +94,7 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
       count: durations.length,
       median: quantile(durations, 0.5),
       p99: quantile(durations, 0.99),
-      worst: durations.at(-1) ?? 0,
+      worst: Math.round(durations.at(-1) ?? 0),
       missing: recovered.length - durations.length,
     },
     reads: { sent, lost, median: quantile(times, 0.5), p99: quantile(times, 0.99), errors },

@@ -90,8 +90,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     const started = performance.now()
     let outcome = 'ok'
     inFlight++
-    options.observer?.begin(name)
     try {
+      options.observer?.begin(name)
       const input = parseArguments(name, tool, given)
       const work = Promise.resolve(tool.run(input, { ...granted, signal, caller, now, progress }))
       const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])

@@ -1,9 +1,10 @@
 /** The brain's process: decides what becomes of the fleet, and takes orders on the control socket. It may die: the next one goes on from what it left. */
+import { outliveOutput } from './output.ts'
 import { CELL_HEAP_MB } from '../fleet/profiles.ts'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { onLines } from '../std/lines.ts'
 import type { ControlAnswer, ControlRequest } from '../adapters/fleet/control.ts'
 import { prepareEmbeddedPostgres } from '../adapters/ledger/embedded.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
@@ -22,6 +23,7 @@ import { ledgerUrl } from './environment.ts'
 import { files, readPlan, socketPath } from './run-plan.ts'
 import { SCALABLE, SERVICE_NEEDS } from './services.gen.ts'
 
+outliveOutput()
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
 const paths = files(dataFolder)
@@ -29,7 +31,6 @@ const listeners = new Set<Socket>()
 const STOP_MS = 9_000
 const OWNER_MS = 500
 const REPAIR_MS = 2_000
-/** Where a cell's heap ends. A leak is found long before. */
 /** The keeper holds a key that came by the environment. */
 const keyHeld = process.env.KINTSUGI_KEY_HELD === '1'
 /** Instances beyond the first of each service have a range of eight ports. */
@@ -254,17 +255,15 @@ async function main(): Promise<void> {
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
     socket.on('close', () => listeners.delete(socket))
-    createInterface({ input: socket })
-      .on('error', () => undefined)
-      .on('line', (line) => {
-        const reply = (value: ControlAnswer) => socket.writable && socket.write(`${JSON.stringify(value)}\n`)
-        Promise.resolve()
-          .then(() => answer(JSON.parse(line) as ControlRequest, socket))
-          .then(
-            (result) => reply({ ok: true, result }),
-            (error) => reply({ ok: false, error: toErrorReport(error) }),
-          )
-      })
+    onLines(socket, (line) => {
+      const reply = (value: ControlAnswer) => socket.writable && socket.write(`${JSON.stringify(value)}\n`)
+      Promise.resolve()
+        .then(() => answer(JSON.parse(line) as ControlRequest, socket))
+        .then(
+          (result) => reply({ ok: true, result }),
+          (error) => reply({ ok: false, error: toErrorReport(error) }),
+        )
+    })
   })
   process.on('SIGTERM', () => void stop('asked for by a signal'))
   process.on('SIGINT', () => undefined)

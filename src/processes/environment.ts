@@ -24,6 +24,7 @@ import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
 import { processCommand, signerEnvironment } from './command.ts'
+import { outliveOutput } from './output.ts'
 import { files, type RunPlan, readPlan, socketPath } from './run-plan.ts'
 
 export interface Environment {
@@ -38,11 +39,14 @@ export function processEnvironment(name: string): Environment {
   const plan = readPlan(process.env.KINTSUGI_DATA as string)
   const tokenFile = files(plan.dataFolder).token
   const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : undefined
+  outliveOutput()
+  const logFile = pino.destination({ fd: 1, sync: true })
+  logFile.on('error', () => undefined)
   const beyondLoopback = !/^(127\.|::1$)/.test(plan.settings.bindHost)
   return {
     plan,
     token,
-    log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, pino.destination({ fd: 1, sync: true })),
+    log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, logFile),
     access: {
       tokenHash: token === undefined ? undefined : hashToken(token),
       required: plan.settings.authRequired,

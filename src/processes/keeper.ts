@@ -3,6 +3,7 @@
  * listening sockets on; all that decides is in the brain, which it starts again if it dies or hangs. The watcher holds the same
  * sockets and does nothing else: keeper and watcher start each other again.
  */
+import { outliveOutput } from './output.ts'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import net, { createServer, type Socket } from 'node:net'
@@ -21,6 +22,7 @@ interface BoundSocket {
 }
 type PeerMessage = { type: 'beat' } | { type: 'end' }
 
+outliveOutput()
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
 const paths = files(dataFolder)

@@ -1,6 +1,7 @@
 /** What every piece of infrastructure of ours does: tells the brain how it fares, and stops when it is told to. */
 import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
 import { type Link, linkToBrain } from '../supervisor/link.ts'
+import { outliveOutput } from './output.ts'
 import { socketPath } from './run-plan.ts'
 
 export interface Piece extends Pick<Link, 'send'> {
@@ -10,6 +11,7 @@ export interface Piece extends Pick<Link, 'send'> {
 
 /** `missing` says why it is not ready, or undefined. */
 export function pieceOfInfrastructure(id: string, { missing, onConnect, stop }: { missing(): string | undefined; onConnect?(): void; stop(): void }): Piece {
+  outliveOutput()
   const beat = () => {
     const reason = missing()
     link.send({ type: 'heartbeat', services: [{ id, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) }] })

@@ -1,7 +1,8 @@
 /** The signer's process: reads requests from the socket it inherited, and from nowhere else. */
+import { outliveOutput } from './output.ts'
 import { readFileSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
+import { onLines } from '../std/lines.ts'
 import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
 import { KEY_VARIABLE, readDotEnv } from '../adapters/dot-env.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
@@ -17,6 +18,7 @@ const ETHER = 10n ** 18n
 /** The caps of the embedded chain; nothing else is signed for by this version. */
 const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
 
+outliveOutput()
 const dataFolder = process.env.KINTSUGI_DATA as string
 if (process.argv.includes('--accounts')) {
   const { operator, treasury } = openKeys()
@@ -49,7 +51,7 @@ function currentPolicy(): () => SignerPolicy {
 const socket = new Socket({ fd: SIGNER_FD, readable: true, writable: true })
 socket.on('error', () => process.exit(1))
 socket.on('close', () => process.exit(0))
-createInterface({ input: socket }).on('line', (line) => {
+onLines(socket, (line) => {
   parts ??= openParts()
   void answer(decodeJson<SignerRequest>(line), parts).then((reply) => socket.write(`${encodeJson(reply)}\n`))
 })

@@ -1,6 +1,7 @@
 /**
  * Which services have calls running, in a small file that survives the process: what is in it when a process dies tells who was at work.
- * Written with one positioned write per change; the kernel keeps it, so nothing is synced.
+ * Written with one positioned write per change into space that was taken at the start; the kernel keeps it, so nothing is synced. Where even
+ * that fails (a full disk) calls go on without it.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,16 +9,22 @@ import { join } from 'node:path'
 /** Bytes per service: the count of running calls, little-endian, then the name of the last tool and its service. */
 const SLOT = 128
 const NAME_AT = 4
+const SLOTS_AT_FIRST = 32
 
 export class CallRecord {
-  readonly #fd: number
+  readonly #fd: number | undefined
   readonly #slots = new Map<string, Buffer>()
   readonly #path: string
 
   constructor(folder: string, process: string) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
     this.#path = join(folder, process)
-    this.#fd = openSync(this.#path, 'w+', 0o600)
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      this.#fd = openSync(this.#path, 'w+', 0o600)
+      writeSync(this.#fd, Buffer.alloc(SLOT * SLOTS_AT_FIRST))
+    } catch {
+      // Without it, whoever looks for a culprit halves.
+    }
   }
 
   begin(service: string, tool: string): void {
@@ -40,12 +47,17 @@ export class CallRecord {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    if (this.#fd !== undefined) closeSync(this.#fd)
     rmSync(this.#path, { force: true })
   }
 
   #write(service: string, slot: Buffer): void {
-    writeSync(this.#fd, slot, 0, SLOT, [...this.#slots.keys()].indexOf(service) * SLOT)
+    if (this.#fd === undefined) return
+    try {
+      writeSync(this.#fd, slot, 0, SLOT, [...this.#slots.keys()].indexOf(service) * SLOT)
+    } catch {
+      // What is written already stays.
+    }
   }
 }
 

@@ -24,8 +24,16 @@ export function readMemory(path: string, startedAt: number): Memory | undefined 
   }
 }
 
-/** Through a second file, so that a reader sees the old content or the new one. Not synced: it is for a brain that dies, not for a machine. */
-export function writeMemory(path: string, memory: Memory): void {
-  writeFileSync(`${path}.new`, JSON.stringify(memory), { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+/**
+ * Through a second file, so that a reader sees the old content or the new one. Not synced: it is for a brain that dies, not for a machine.
+ * False where it could not be written: a full disk must not end the one that mends.
+ */
+export function writeMemory(path: string, memory: Memory): boolean {
+  try {
+    writeFileSync(`${path}.new`, JSON.stringify(memory), { mode: 0o600 })
+    renameSync(`${path}.new`, path)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -85,8 +85,7 @@ export class Supervisor {
 
   #remember(): void {
     if (!this.#dirty || this.#resuming) return
-    this.#dirty = false
-    writeMemory(this.#options.stateFile, {
+    this.#dirty = !writeMemory(this.#options.stateFile, {
       startedAt: this.#options.plan.startedAt,
       fleet: this.#fleet,
       processes: this.#driver.remember(),

@@ -1,6 +1,6 @@
 /** The bus over the embedded hub; reconnects and subscribes again by itself. */
+import { onLines } from '../../std/lines.ts'
 import { connect, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { Bus, MessageInfo } from '../../ports/bus.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -87,9 +87,7 @@ export class HubBus implements Bus {
       for (const channel of this.#handlers.keys()) this.#send({ op: 'subscribe', channel })
     })
     socket.on('error', () => undefined)
-    createInterface({ input: socket })
-      .on('line', (line) => this.#receive(JSON.parse(line) as HubMessage))
-      .on('error', () => undefined)
+    onLines(socket, (line) => this.#receive(JSON.parse(line) as HubMessage))
     socket.on('close', () => {
       this.connected = false
       for (const call of this.#calls.values()) {

@@ -1,7 +1,7 @@
 /** The embedded message hub: publish, subscribe, a cache with expiry; newline-delimited JSON over a local socket. */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
+import { onLines } from '../../std/lines.ts'
 
 export type HubRequest =
   | { op: 'publish'; channel: string; data: string }
@@ -73,7 +73,7 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
   }
   const server = createServer((socket) => {
     sockets.add(socket)
-    createInterface({ input: socket }).on('line', (line) => {
+    onLines(socket, (line) => {
       try {
         handle(socket, JSON.parse(line) as HubRequest)
       } catch {

@@ -1,6 +1,6 @@
 /** The fleet through its supervisor's control socket, and its services through their ports. */
 import { connect } from 'node:net'
-import { createInterface } from 'node:readline'
+import { onLines } from '../../std/lines.ts'
 import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { DEFAULT_BALANCING, Dispatch } from './dispatch.ts'
@@ -61,9 +61,7 @@ export function askSupervisor<T>(path: string, request: ControlRequest, timeoutM
     }
     socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? 'no fleet is running on this data folder' : error.message))
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`))
-    const lines = createInterface({ input: socket })
-    lines.on('error', () => undefined)
-    lines.once('line', (line) => {
+    onLines(socket, (line) => {
       clearTimeout(timer)
       socket.end()
       const answer = JSON.parse(line) as ControlAnswer
@@ -86,12 +84,10 @@ export function supervisorEvents<T>(path: string, { onEvent, onLost }: { onEvent
       connected = true
       socket.write(`${JSON.stringify({ op: 'events' } satisfies ControlRequest)}\n`)
     })
-    createInterface({ input: socket })
-      .on('error', () => undefined)
-      .on('line', (line) => {
-        const message = JSON.parse(line) as T | ControlAnswer
-        if (!closed && !(typeof message === 'object' && message !== null && 'ok' in message)) onEvent(message as T)
-      })
+    onLines(socket, (line) => {
+      const message = JSON.parse(line) as T | ControlAnswer
+      if (!closed && !(typeof message === 'object' && message !== null && 'ok' in message)) onEvent(message as T)
+    })
     socket.on('close', () => {
       if (closed) return
       if (connected) lastSeen = performance.now()

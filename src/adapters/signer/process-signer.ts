@@ -1,7 +1,7 @@
 /** The signer as a child process, reached over a socket pair that it inherits: there is no path or port to open. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
-import { createInterface } from 'node:readline'
+import { onLines } from '../../std/lines.ts'
 import type { Address } from '../../amm/index.ts'
 import type { Intent } from '../../intents/index.ts'
 import type { Hex } from '../../ports/chain.ts'
@@ -67,7 +67,7 @@ export class ProcessSigner implements Signer {
     this.#child = child
     this.#channel = child.stdio[SIGNER_FD] as Duplex
     this.#channel.on('error', () => undefined)
-    createInterface({ input: this.#channel }).on('line', (line) => {
+    onLines(this.#channel, (line) => {
       const answer = decodeJson<Answer>(line)
       const call = this.#calls.get(answer.id)
       this.#calls.delete(answer.id)
