@@ -76,13 +76,14 @@ export class Transactions {
   /** Takes up what an earlier process left: open attempts are followed again, and re-sent where the node lost them. */
   async recover(): Promise<void> {
     const { ledger, chain, genesis, account } = this.#options
-    await ledger.markLost(genesis)
-    const open = (await ledger.openTransactions()).filter((record) => record.genesis === genesis && record.account === account)
+    const standing = ledger.markLost(genesis).then(() => ledger.openTransactions())
+    const [all, mined, highest] = await Promise.all([standing, chain.transactionCount(account, 'latest'), ledger.highestNonce(genesis, account)])
+    const open = all.filter((record) => record.genesis === genesis && record.account === account)
+    const decisions = await ledger.decisionsById(open.flatMap(({ decisionId }) => decisionId ?? []))
     for (const record of open) {
-      const decision = record.decisionId === null ? undefined : await ledger.decision(record.decisionId)
+      const decision = record.decisionId === null ? undefined : decisions.get(record.decisionId)
       this.#open.set(record.nonce, { record, decision, pools: decision ? legsIn(decision.opportunity).map((leg) => leg.pool) : [], receipt: undefined })
     }
-    const [mined, highest] = await Promise.all([chain.transactionCount(account, 'latest'), ledger.highestNonce(genesis, account)])
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
     await this.settle()
     const { number } = await chain.block('latest')

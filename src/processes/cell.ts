@@ -381,11 +381,10 @@ async function warmUp(): Promise<void> {
   if (hosted.size > 0 || stopped) return
   for (const cell of plan.cells) for (const id of cell.services) await prepare(id)
   if (hosted.size > 0 || stopped) return
-  const opening = [ports.open('market'), ports.open('loans'), ports.open('bus'), ports.open('fleet'), ports.open('metrics'), ports.open('ledger').then((ledger) => ledger.ping())]
-  await Promise.all(opening).catch(() => undefined)
-  if (hosted.size > 0 || stopped) return
   // A signer stands by too, without its key, unless the key came by the environment: that one is not for spares.
   if (process.env.KINTSUGI_KEY_HELD !== '1') await ports.open('signer')
+  const opening = [ports.open('market'), ports.open('loans'), ports.open('bus'), ports.open('fleet'), ports.open('metrics'), ports.open('ledger').then((ledger) => ledger.ping())]
+  await Promise.all(opening).catch(() => undefined)
   if (hosted.size > 0 || stopped) return
   const views = async () => {
     const [fleet, ledger, chain] = await Promise.all([ports.open('fleet'), ports.open('ledger'), ports.open('chain')])

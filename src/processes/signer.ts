@@ -7,7 +7,7 @@ import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
 import { KEY_VARIABLE, readDotEnv } from '../adapters/dot-env.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
-import { localKeys } from '../signer/keys.ts'
+import { localKeys, rehearseSigning } from '../signer/keys.ts'
 import type { SignerPolicy } from '../signer/policy.ts'
 import { answer, type SignerParts, type SignerRequest } from '../signer/signer.ts'
 import { messageOf } from '../std/errors.ts'
@@ -28,9 +28,17 @@ if (process.argv.includes('--accounts')) {
 
 /** Keys and journal are opened with the first request: a signer that only stands by holds no key, and its predecessor may still write. */
 function openParts(): SignerParts {
-  const { operator, identity } = openKeys()
+  const keys = openKeys()
   const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
-  return { account: operator, identity, journal, now: Date.now, policy: currentPolicy() }
+  return {
+    account: keys.operator,
+    get identity() {
+      return keys.identity
+    },
+    journal,
+    now: Date.now,
+    policy: currentPolicy(),
+  }
 }
 let parts: SignerParts | undefined
 
@@ -55,6 +63,8 @@ onLines(socket, (line) => {
   parts ??= openParts()
   void answer(decodeJson<SignerRequest>(line), parts).then((reply) => socket.write(`${encodeJson(reply)}\n`))
 })
+/** One that stands by gets ready while nobody asks. */
+setImmediate(() => parts ?? void rehearseSigning())
 process.on('SIGTERM', () => process.exit(0))
 process.on('SIGINT', () => undefined)
 

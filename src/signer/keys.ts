@@ -25,17 +25,44 @@ function keyFile(folder: string, name: string): PrivateKeyAccount {
   return parseKey(readFileSync(path, 'utf8'), path)
 }
 
+/** Each key is opened when it is first asked for: deriving an address takes a while. */
 export interface LocalKeys {
-  operator: PrivateKeyAccount
-  treasury: Address
+  readonly operator: PrivateKeyAccount
+  readonly treasury: Address
   /** Who we are to relays; holds nothing. */
-  identity: PrivateKeyAccount
+  readonly identity: PrivateKeyAccount
 }
 
 /** The operator (from `given`, where a key was handed over) and the treasury of the embedded chain. */
 export function localKeys(dataFolder: string, given?: string): LocalKeys {
   const folder = join(dataFolder, 'keys')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const operator = given === undefined ? keyFile(folder, 'operator') : parseKey(given, 'ARBITRAGE_PRIVATE_KEY')
-  return { operator, treasury: keyFile(folder, 'treasury').address.toLowerCase() as Address, identity: keyFile(folder, 'relay') }
+  let identity: PrivateKeyAccount | undefined
+  return {
+    operator: given === undefined ? keyFile(folder, 'operator') : parseKey(given, 'ARBITRAGE_PRIVATE_KEY'),
+    get treasury() {
+      return keyFile(folder, 'treasury').address.toLowerCase() as Address
+    },
+    get identity() {
+      return (identity ??= keyFile(folder, 'relay'))
+    },
+  }
+}
+
+/** Signs a few times with a key that holds nothing and is thrown away: the curve's tables are made and the code compiled when the first real signature is asked for. */
+export async function rehearseSigning(): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    const account = privateKeyToAccount(generatePrivateKey())
+    await account.signTransaction({
+      type: 'eip1559',
+      chainId: 1,
+      nonce: round,
+      gas: 21_000n,
+      maxFeePerGas: 1n,
+      maxPriorityFeePerGas: 1n,
+      to: account.address,
+      data: '0x',
+      value: 0n,
+    })
+  }
 }

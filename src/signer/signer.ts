@@ -17,7 +17,7 @@ export type SignerAnswer =
 export interface SignerParts {
   account: PrivateKeyAccount
   /** Who we are to relays. */
-  identity: PrivateKeyAccount
+  readonly identity: PrivateKeyAccount
   policy(): SignerPolicy
   journal: SignerJournal
   now(): number

@@ -47,7 +47,8 @@ export class CallRecord {
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
+    if (this.#fd === undefined) return
+    closeSync(this.#fd)
     rmSync(this.#path, { force: true })
   }
 
