@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { query, resultOf } from '../src/adapters/fleet/query.ts'
 import { LANE } from '../src/adapters/fleet/lane.ts'
 import { type Balancing, chooseInstance } from '../src/engine/balancing.ts'
 import type { Effect } from '../src/mcp/define.ts'
@@ -35,8 +36,11 @@ async function service(port: number, behaviour: (count: number) => Behaviour): P
 
 function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', most = 64) {
   const made = new Dispatch({ portsOf: (id) => ports[id] ?? [], strategyOf: () => strategy, lane: { ...LANE, most }, now: () => performance.now() })
-  const call = (id: string, effect: Effect = 'read', ms = 2_000) =>
-    made.call({ service: id, tool: 'ask', effect, arguments: {}, headers: {}, signal: AbortSignal.timeout(ms) }) as Promise<{ port: number }>
+  const call = async (id: string, effect: Effect = 'read', ms = 2_000) => {
+    const signal = AbortSignal.timeout(ms)
+    const said = await made.call({ service: id, tool: 'ask', effect, signal }, query({ tool: 'ask', arguments: {}, headers: {}, signal }))
+    return resultOf(said) as unknown as { port: number }
+  }
   return { made, call }
 }
 

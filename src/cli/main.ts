@@ -1,5 +1,5 @@
 /** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test|market`. */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { PROFILES } from '../fleet/profiles.ts'
 import { CHAINS } from '../engine/chains/names.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
@@ -117,6 +117,25 @@ program
   .addOption(data())
   .addOption(json())
   .action(async (options) => (await import('./system-test.ts')).systemTest(options))
+
+program
+  .command('mcp')
+  .description('the whole fleet as one MCP server on stdin and stdout, for clients that start one')
+  .addOption(new Option('--tools <which>', 'list all tools, or a few that find and call them').choices(['all', 'search']))
+  .option('--profile <name>', 'list the tools of a profile as well: trading, operator')
+  .addOption(data())
+  .action(async (options) => (await import('./mcp.ts')).mcp(options))
+program
+  .command('connect')
+  .description("write the fleet into a client's configuration, keeping what is there")
+  .addArgument(new Argument('<client>', 'whose').choices(['claude', 'claude-code', 'cursor', 'vscode']))
+  .option('--file <path>', "the configuration file (default: the client's own)")
+  .option('--tools <which>', 'all, or search (default)')
+  .option('--profile <name>', 'trading, operator')
+  .option('--print', 'show what would be written, and write nothing')
+  .addOption(data())
+  .addOption(json())
+  .action(async (client, options) => (await import('./connect.ts')).connect(client, options))
 
 const chaos = program.command('chaos').description('harm done on purpose to a running fleet on the local chain, and what it cost')
 chaos

@@ -89,6 +89,7 @@ export class Executor {
   /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
   readonly #leaving = new Map<string, DecisionRecord>()
   readonly #experiences = new Experiences()
+  #recalled: Promise<void> = Promise.resolve()
   /** Tips of the last pending transactions that opened something. */
   readonly #tips: bigint[] = []
   #unrecorded: DecisionRecord[] = []
@@ -106,8 +107,10 @@ export class Executor {
     const { manifest } = market
     if (mode === 'local' && manifest.execution) {
       const { operator } = manifest.execution
-      // The signer takes longest to start: the rest is read meanwhile.
-      const [account, balance] = await Promise.all([signer.account(), chain.balance(operator, 'latest'), this.#experiences.recall(ledger)])
+      // What earlier trades taught is needed for the first decision, not to be there.
+      this.#recalled = this.#experiences.recall(ledger)
+      this.#recalled.catch(() => undefined)
+      const [account, balance] = await Promise.all([signer.account(), chain.balance(operator, 'latest')])
       if (account !== manifest.execution.operator) throw new Error(`the signer holds ${account}, the contract's operator is ${manifest.execution.operator}`)
       this.#transactions = new Transactions({
         chain,
@@ -123,6 +126,7 @@ export class Executor {
         onNote: events.onNote,
         onFinal: async (final) => {
           const trade = await tradeOf(final, market, chain, now())
+          await this.#recalled
           const lost = trade.outcome === 'reverted' || trade.outcome === 'state-moved'
           this.#experiences.add(trade, final.decision, lost ? await tipAhead(final, market, chain).catch(() => undefined) : undefined)
           await this.#book(trade)
@@ -174,7 +178,7 @@ export class Executor {
     if (follows) this.#tips.push(follows.maxPriorityFeePerGas)
     if (this.#tips.length > KEPT_TIPS) this.#tips.shift()
     const head = this.#head && this.#head.number >= detection.block ? this.#head : await chain.block(detection.block)
-    await this.#settle(head)
+    await Promise.all([this.#settle(head), this.#recalled])
     const refused: DecisionRecord[] = []
     const trades: Promise<unknown>[] = []
     const busy = this.#busyPools()
@@ -197,7 +201,7 @@ export class Executor {
   async request(opportunity: Opportunity, dryRun: boolean): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
     const { chain, now } = this.#options
     const head = await chain.block('latest')
-    await this.#settle(head)
+    await Promise.all([this.#settle(head), this.#recalled])
     const record = this.#judge(opportunity, head, this.#busyPools(), this.#inFlightNow)
     if (record.decision.verdict === 'trade') return this.#trade(record, head, { seen: now(), told: now() }, dryRun)
     await this.#record([record])

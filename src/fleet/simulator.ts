@@ -368,13 +368,17 @@ class World {
       case 'lost-messages':
         if (proc) proc.deafUntil = this.#now + this.#random() * 10_000
         break
-      case 'clock-jump':
+      case 'clock-jump': {
         // The supervisor itself was away: whatever happened meanwhile is heard late, and beats look old.
-        this.#now += Math.round(this.#random() * 30_000)
+        const away = Math.round(this.#random() * 30_000)
+        this.#now += away
+        // Ends of that time are heard of now: nobody is blamed for the while.
+        for (const [process, since] of this.#orphans) this.#orphans.set(process, since + away)
         for (const each of this.#processes.values())
           if (isOverdue({ lastBeat: this.#now - BEAT_MS, now: this.#now, lagMs: 30_000 })) this.#violated(`${each.name} was called hung after the supervisor's own pause`)
         this.#dispatch({ type: 'tick' })
         break
+      }
       case 'disk-full':
         this.#diskFullUntil = this.#now + this.#random() * 20_000
         break

@@ -1,51 +1,107 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
+import { Dispatch } from '../adapters/fleet/dispatch.ts'
+import { type ResourceWatch, watchResources } from '../mcp/client.ts'
 import { defineMain } from '../mcp/define.ts'
+import type { ServiceDefinitions } from '../mcp/schema.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
-import { mainApp, viewSources } from './sources.ts'
-import { Dispatch } from '../adapters/fleet/dispatch.ts'
 import { followInstances } from './instances.ts'
-import { toolGateway } from './tools.ts'
+import { Directory } from './mcp/directory.ts'
+import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
+import { MetaTools } from './mcp/meta-tools.ts'
+import { mainApp, viewSources } from './sources.ts'
 
 const TELL_MS = 1_000
+const ASK_MS = 2_000
+/** Where gateways leave for each other, and for their successors, what services offer. */
+const DEFINITIONS_KEY = 'gateway:definitions'
+const REMEMBER_MS = 86_400_000
 
 export default defineMain({
   id: 'coordination_system',
   needs: ['fleet', 'ledger', 'chain', 'bus'],
   start: async (ports, context) => {
+    const { bus } = ports
+    const { access, token, plan, now } = context
     const sources = viewSources(ports, context)
-    const options = { access: context.access, sources }
     const app = mainApp('coordination_system', context)
-    apiRoutes(app, options)
-    const instances = await followInstances(ports, context)
-    const dispatch = new Dispatch({ ...instances, now: context.now })
-    const telling = setInterval(() => void ports.bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined), TELL_MS)
-    const gateway = toolGateway({
-      fleet: ports.fleet,
-      access: context.access,
-      token: context.token,
-      dispatch,
-      version: context.plan.version,
-      timeoutMs: context.requestTimeoutMs,
-      now: context.now,
+    apiRoutes(app, { access, sources })
+    let endpoint: McpEndpoint | undefined
+    let changed = false
+    const own: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+    const directory = new Directory({
+      now,
+      ask: async (service) => {
+        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, { headers: own, signal: AbortSignal.timeout(ASK_MS) })
+        if (!response.ok) throw new Error(`it answered ${response.status}`)
+        return (await response.json()) as ServiceDefinitions
+      },
+      onChange: (what) => {
+        if (what === 'tools') endpoint?.notify.toolsChanged()
+        else if (what === 'resources') endpoint?.notify.resourcesChanged()
+        else endpoint?.notify.promptsChanged()
+        changed = true
+      },
     })
-    app.all('/mcp', (c) => gateway.handle(c.req.raw))
-    app.get('/tools', async (c) => {
-      const { tools, missing } = await gateway.list()
-      return c.json({ tools: tools.map(({ service: _, plainName: __, ...tool }) => tool), missing })
+    const remembered = await bus.get<Record<string, ServiceDefinitions>>(DEFINITIONS_KEY).catch(() => undefined)
+    if (remembered) directory.recall(remembered)
+    let asked: Promise<void> = Promise.resolve()
+    const instances = await followInstances(ports, context, (services) => {
+      asked = directory.follow(services)
     })
+    // What an earlier one left is good enough to begin with.
+    if (!remembered) await asked
+    const dispatch = new Dispatch({ ...instances, now })
+    const serving = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs })
+    endpoint = serving
+    const watches = new Map<string, ResourceWatch>()
+    const watch = () => {
+      for (const [service, uris] of directory.watched) {
+        if (watches.has(service)) continue
+        watches.set(
+          service,
+          watchResources({ url: `http://127.0.0.1:${plan.ports[service]}/mcp`, ...(token ? { token } : {}) }, uris, (uri) => serving.notify.resourceUpdated(uri)),
+        )
+      }
+    }
+    const telling = setInterval(() => {
+      void bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined)
+      if (!changed) return
+      changed = false
+      watch()
+      void bus.set(DEFINITIONS_KEY, directory.remember(), REMEMBER_MS).catch(() => undefined)
+    }, TELL_MS)
+    watch()
+    app.all('/mcp', (c) => serving.fetch(c.req.raw))
+    app.all('/mcp/:server', (c) => serving.fetch(c.req.raw))
+    app.get('/tools', (c) => c.json({ tools: [...directory.tools.values()].map(({ listing }) => listing), missing: directory.missing }))
     app.get('/capabilities', (c) =>
       c.json({
         service: 'coordination_system',
         kind: 'main',
-        version: context.plan.version,
-        http: ['/health', '/ready', '/status', '/servers', '/agents', '/trades', '/opportunities', '/opportunities/{id}', '/restart/{service}', '/events', '/tools', '/mcp'],
+        version: plan.version,
+        http: [
+          '/health',
+          '/ready',
+          '/status',
+          '/servers',
+          '/agents',
+          '/trades',
+          '/opportunities',
+          '/opportunities/{id}',
+          '/restart/{service}',
+          '/events',
+          '/tools',
+          '/mcp',
+          '/mcp/{server}',
+        ],
       }),
     )
     app.get('/', (c) => c.redirect('/status'))
-    const events = eventStream(ports.bus, sources, context.access)
+    const events = eventStream(bus, sources, access)
     const stop = () => {
       clearInterval(telling)
+      for (const each of watches.values()) each.close()
       instances.stop()
       events.stop()
     }

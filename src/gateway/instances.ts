@@ -1,7 +1,7 @@
 /** Where each service answers now: its own port, and those of further instances; and how people want calls divided among them. */
 import { BALANCING_SETTING, type Balancing } from '../engine/balancing.ts'
 import type { MainContext } from '../mcp/define.ts'
-import type { FleetControl } from '../ports/fleet.ts'
+import type { FleetControl, ServiceStatus } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { DEFAULT_BALANCING } from '../adapters/fleet/dispatch.ts'
 
@@ -13,11 +13,17 @@ export interface Instances {
   stop(): void
 }
 
-export async function followInstances({ fleet, ledger }: { fleet: FleetControl; ledger: Ledger }, { plan }: MainContext): Promise<Instances> {
+/** `onStatus` hears what the supervisor says each time. */
+export async function followInstances(
+  { fleet, ledger }: { fleet: FleetControl; ledger: Ledger },
+  { plan }: MainContext,
+  onStatus: (services: readonly ServiceStatus[]) => void,
+): Promise<Instances> {
   let further: Record<string, number[]> = {}
   let strategies: Record<string, Balancing> = {}
   const look = async () => {
     const { services } = await fleet.status()
+    onStatus(services)
     const found: Record<string, number[]> = {}
     for (const { id, port, status } of services) {
       const [service, instance] = id.split('#') as [string, string?]

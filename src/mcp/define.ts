@@ -58,12 +58,27 @@ export interface Resource<N extends PortName = PortName> {
   watch?(ports: Pick<Ports, N>, onChange: () => void): () => void
 }
 
+/** A text for a model, filled in with arguments. */
+export interface Prompt<N extends PortName = PortName> {
+  readonly title: string
+  readonly description: string
+  readonly arguments: readonly {
+    readonly name: string
+    readonly description: string
+    readonly required: boolean
+    /** Values that begin so, for completion. */
+    complete?(ports: Pick<Ports, N>, beginning: string): Promise<readonly string[]> | readonly string[]
+  }[]
+  render(given: Readonly<Record<string, string>>, context: Pick<Ports, N> & { now(): number }): Promise<string> | string
+}
+
 interface Service<N extends PortName> {
   readonly id: string
   readonly needs: readonly N[]
   readonly tools: Readonly<Record<string, Tool<N>>>
   /** By URI. */
   readonly resources?: Readonly<Record<string, Resource<N>>>
+  readonly prompts?: Readonly<Record<string, Prompt<N>>>
   /** It acts by itself, so that only one of it may run. Agents always do. */
   readonly alone?: boolean
   /** Starts background work once the ports are there. */

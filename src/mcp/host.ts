@@ -1,4 +1,5 @@
 /** The one host: gives a definition its HTTP surface and its MCP endpoint. The only file that serves through the MCP SDK. */
+import { createHash } from 'node:crypto'
 import { createMcpHandler, Server } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
@@ -7,8 +8,8 @@ import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
 import { type AccessPolicy, authorize, identify } from './access.ts'
-import type { Context, RunningAgent, ServiceDefinition, Tool } from './define.ts'
-import { listTool, parseArguments, type ToolListing } from './schema.ts'
+import type { Context, Prompt, RunningAgent, ServiceDefinition, Tool } from './define.ts'
+import { listTool, parseArguments, type PromptListing, type ServiceDefinitions, type ToolListing } from './schema.ts'
 import { guardedApp, MOST_BODY_BYTES, refuseUnauthorizedCall, toolOutcome } from './surface.ts'
 
 /** Told of each call, for the record of what runs and the service's vitals. */
@@ -41,6 +42,8 @@ export interface HostOptions {
 const MOST_GROWTH = 4
 const STRAINED_MS = 150
 const ADAPT_MS = 1_000
+/** The protocol's own bound. */
+const MOST_COMPLETIONS = 100
 
 export interface HostedService {
   app: Hono
@@ -58,6 +61,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   const tools = new Map<string, Tool>(Object.entries(definition.tools))
   const resources = Object.entries(definition.resources ?? {})
   const listings = [...tools].map(([name, tool]) => listTool(name, tool))
+  const prompts = Object.entries(definition.prompts ?? {})
+  const definitions = definitionsOf(definition, listings)
   const metrics = serviceMetrics(definition.id)
   const startedAt = now()
   const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
@@ -138,6 +143,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
           '/metrics',
           '/capabilities',
           '/tools',
+          '/definitions',
           '/query',
           ...(options.agent
             ? ['/decisions', '/coordinate', '/.well-known/agent-card.json', ...Object.keys(options.agent.endpoints ?? {}).map((address) => address.split(' ')[1] as string)]
@@ -148,6 +154,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     }),
   )
   app.get('/tools', (c) => c.json({ tools: listings }))
+  app.get('/definitions', (c) => c.json(definitions))
   app.post('/query', async (c) => {
     const body = await readJson(c.req.raw)
     const { type, ...given } = body
@@ -161,12 +168,17 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   })
   if (options.agent) agentRoutes(app, definition, options, options.agent)
 
-  const watched = resources.some(([, resource]) => resource.watch !== undefined)
   const handler = createMcpHandler(
     (request) => {
       const server = new Server(
         { name: definition.id, version: options.version, title: options.title },
-        { capabilities: { tools: {}, ...(resources.length > 0 ? { resources: { subscribe: watched } } : {}) } },
+        {
+          capabilities: {
+            tools: {},
+            ...(resources.length > 0 ? { resources: { subscribe: definitions.watched.length > 0 } } : {}),
+            ...(prompts.length > 0 ? { prompts: {}, completions: {} } : {}),
+          },
+        },
       )
       server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
       server.setRequestHandler('tools/call', async ({ params }, context) => {
@@ -182,14 +194,14 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         return toolOutcome(() => call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress))
       })
       if (resources.length > 0) {
-        const list = resources.map(([uri, { title, description }]) => ({ uri, name: title, title, description, mimeType: 'application/json' }))
-        server.setRequestHandler('resources/list', () => ({ resources: list, ttlMs: 60_000, cacheScope: 'public' as never }))
+        server.setRequestHandler('resources/list', () => ({ resources: definitions.resources, ttlMs: 60_000, cacheScope: 'public' as never }))
         server.setRequestHandler('resources/read', async ({ params }) => {
           const resource = resources.find(([uri]) => uri === params.uri)?.[1]
           if (!resource) throw new KintsugiError('not-found', `there is no resource ${params.uri}`, { hint: resources.map(([uri]) => uri).join(', ') })
           return { contents: [{ uri: params.uri, mimeType: 'application/json', text: JSON.stringify(toPlain(await resource.read({ ...granted, now }))) }] }
         })
       }
+      if (prompts.length > 0) servePrompts(server, prompts, granted, now)
       return server
     },
     { maxRequestBodySize: MOST_BODY_BYTES },
@@ -205,6 +217,43 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     for (const each of stops) each()
   }
   return { app, tools: listings, call, inFlight: () => inFlight, stop }
+}
+
+function servePrompts(server: Server, prompts: readonly (readonly [string, Prompt])[], granted: Ports, now: () => number): void {
+  const find = (name: string) => {
+    const prompt = prompts.find(([known]) => known === name)?.[1]
+    if (!prompt) throw new KintsugiError('not-found', `there is no prompt ${name.slice(0, 80)}`, { hint: prompts.map(([known]) => known).join(', ') })
+    return prompt
+  }
+  server.setRequestHandler('prompts/list', () => ({ prompts: prompts.map(([name, prompt]) => listPrompt(name, prompt)), ttlMs: 60_000, cacheScope: 'public' as never }))
+  server.setRequestHandler('prompts/get', async ({ params }) => {
+    const prompt = find(params.name)
+    const given = params.arguments ?? {}
+    const missing = prompt.arguments.find(({ name, required }) => required && given[name] === undefined)
+    if (missing) throw new KintsugiError('bad-argument', `${missing.name}: expected ${missing.description} (got nothing)`)
+    const text = await prompt.render(given, { ...granted, now })
+    return { description: prompt.description, messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] }
+  })
+  server.setRequestHandler('completion/complete', async ({ params }) => {
+    const argument = params.ref.type === 'ref/prompt' ? find(params.ref.name).arguments.find(({ name }) => name === params.argument.name) : undefined
+    const values = (await argument?.complete?.(granted, params.argument.value)) ?? []
+    return { completion: { values: values.slice(0, MOST_COMPLETIONS), total: values.length, hasMore: values.length > MOST_COMPLETIONS } }
+  })
+}
+
+function listPrompt(name: string, prompt: Prompt): PromptListing {
+  return { name, title: prompt.title, description: prompt.description, arguments: prompt.arguments.map(({ complete: _, ...argument }) => argument) }
+}
+
+function definitionsOf({ resources = {}, prompts = {} }: ServiceDefinition, tools: ToolListing[]): ServiceDefinitions {
+  const all = {
+    tools,
+    resources: Object.entries(resources).map(([uri, { title, description }]) => ({ uri, name: title, title, description, mimeType: 'application/json' })),
+    resourceTemplates: [],
+    prompts: Object.entries(prompts).map(([name, prompt]) => listPrompt(name, prompt)),
+    watched: Object.entries(resources).flatMap(([uri, { watch }]) => (watch ? [uri] : [])),
+  }
+  return { ...all, hash: createHash('sha256').update(JSON.stringify(all)).digest('hex') }
 }
 
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {

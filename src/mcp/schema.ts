@@ -13,6 +13,36 @@ export interface ToolListing {
   _meta: { 'kintsugi/effect': Effect; 'kintsugi/guarded': boolean; 'kintsugi/example': Record<string, unknown> }
 }
 
+export interface ResourceListing {
+  uri: string
+  name: string
+  title: string
+  description: string
+  mimeType: string
+}
+
+export interface TemplateListing extends Omit<ResourceListing, 'uri'> {
+  uriTemplate: string
+}
+
+export interface PromptListing {
+  name: string
+  title: string
+  description: string
+  arguments: { name: string; description: string; required: boolean }[]
+}
+
+/** All that a service offers to MCP clients, for the gateway's directory. `hash` changes with any of it. */
+export interface ServiceDefinitions {
+  tools: ToolListing[]
+  resources: ResourceListing[]
+  resourceTemplates: TemplateListing[]
+  prompts: PromptListing[]
+  /** URIs whose changes are told to those who subscribe. */
+  watched: string[]
+  hash: string
+}
+
 const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, unknown>
   return rest

@@ -4,6 +4,7 @@ import { onLines } from '../../std/lines.ts'
 import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { DEFAULT_BALANCING, Dispatch } from './dispatch.ts'
+import { query, resultOf } from './query.ts'
 
 export type ControlRequest =
   | { op: 'status' | 'incidents' | 'vitals' | 'scalable' | 'dependencies' | 'down' | 'events' }
@@ -174,14 +175,9 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     note: async (incident) => void (await ask({ op: 'note', incident })),
     call: async ({ service, tool, arguments: given, effect = 'write', signal }: ToolCall) => {
       const deadline = AbortSignal.timeout(CALL_MS)
-      return dispatch.call({
-        service,
-        tool,
-        effect,
-        arguments: given,
-        headers: token ? { authorization: `Bearer ${token}` } : {},
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-      })
+      const ends = signal ? AbortSignal.any([signal, deadline]) : deadline
+      const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+      return resultOf(await dispatch.call({ service, tool, effect, signal: ends }, query({ tool, arguments: given, headers, signal: ends })))
     },
     tools: async (service) => {
       const { tools } = (await request(service, '/capabilities', { signal: AbortSignal.timeout(5_000) })) as { tools: { name: string; description: string; effect: string }[] }

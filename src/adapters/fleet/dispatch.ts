@@ -1,9 +1,10 @@
 /** Calls to services that fail now and then: instances to choose from, breakers, bulkheads, and repeating what may be repeated. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BALANCING, type Balancing, chooseInstance } from '../../engine/balancing.ts'
-import { admit, type Breaker, closedBreaker, earn, failed, fullBudget, MOST_RETRIES, retryIn, spend, succeeded } from '../../fleet/breaker.ts'
+import { admit, type Breaker, type BreakerPolicy, closedBreaker, earn, failed, fullBudget, MOST_RETRIES, retryIn, spend } from '../../fleet/breaker.ts'
 import type { Effect } from '../../mcp/define.ts'
-import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
-import { Lane, type LanePolicy } from './lane.ts'
+import { KintsugiError, messageOf } from '../../std/errors.ts'
+import { LANE, Lane, type LanePolicy } from './lane.ts'
 
 export interface DispatchOptions {
   /** Ports at which a service answers now, its own first. */
@@ -17,11 +18,18 @@ export interface DispatchedCall {
   readonly service: string
   readonly tool: string
   readonly effect: Effect
-  readonly arguments: Record<string, unknown>
-  readonly headers: Record<string, string>
   /** Ends with the caller, or at the deadline. */
   readonly signal: AbortSignal
 }
+
+/** What a service said. `code`: that of its own error report, where it answered with one. */
+export interface Answer<T> {
+  readonly value: T
+  readonly code?: string
+}
+
+/** Sends a call to one instance. Rejects where no answer came; the signal's end included. */
+export type Send<T> = (port: number) => Promise<Answer<T>>
 
 interface Load {
   running: number
@@ -63,10 +71,10 @@ export class Dispatch {
 
   /**
    * A read whose service died is held and repeated on its successor, or on another instance, until its deadline. Anything else is sent once:
-   * it may have happened. What was not sent yet waits while its service is away. Errors: what the tool answers; `too-many-calls`,
-   * `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`.
+   * it may have happened. What was not sent yet waits while its service is away. Resolves with what the service said, its errors too.
+   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`.
    */
-  async call(call: DispatchedCall): Promise<Record<string, unknown>> {
+  async call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
     const { service, signal } = call
     const lane = this.#lane(service)
     if (lane.full)
@@ -75,32 +83,31 @@ export class Dispatch {
         hint: 'other services are not affected; try again in a moment',
       })
     this.#budget = earn(this.#budget)
+    if (!this.#admit(`${service}__${call.tool}`)) await this.#toolAdmitted(call)
     await lane.enter(signal).catch((error) => {
       throw ended(call, error)
     })
     for (let attempt = 0; ; attempt++) {
-      try {
-        const result = await this.#attempt(call)
-        lane.answered()
-        return result
-      } catch (error) {
-        if (!isPassing(error)) {
-          // A call that its caller ended says nothing about the service.
-          if (signal.aborted) lane.gaveUp()
-          else lane.answered()
-          throw error
-        }
-        // A held read counts as one retry, however often it looks whether the service is back.
-        const left = call.effect === 'read' && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
-        if (!left) {
-          lane.gaveUp()
-          throw call.effect === 'read' && !signal.aborted ? withHint(error) : error
-        }
-        this.#budget = left
-        await lane.hold(signal, error.code === 'too-many-calls' ? 'full' : 'away').catch(() => {
-          throw error
-        })
+      const outcome = await this.#attempt(call, send).catch((error) => error as KintsugiError)
+      const code = outcome.code
+      if (code === undefined || !PASSING.has(code)) {
+        // A call that its caller ended says nothing about the service.
+        if (signal.aborted) lane.gaveUp()
+        else lane.answered()
+        return settle(outcome)
       }
+      // A held read counts as one retry, however often it looks whether the service is back.
+      const left = call.effect === 'read' && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
+      if (!left) {
+        lane.gaveUp()
+        return settle(call.effect === 'read' && !signal.aborted && outcome instanceof KintsugiError ? withHint(outcome) : outcome)
+      }
+      this.#budget = left
+      const ended = await lane.hold(signal, code === 'too-many-calls' ? 'full' : 'away').then(
+        () => false,
+        () => true,
+      )
+      if (ended) return settle(outcome)
     }
   }
 
@@ -113,72 +120,73 @@ export class Dispatch {
     return lane
   }
 
-  async #attempt(call: DispatchedCall): Promise<Record<string, unknown>> {
-    const { service, tool } = call
-    const names = [service, `${service}__${tool}`]
-    const now = this.#options.now()
-    const admitted = names.map((name) => ({ name, ...admit(this.#breakers.get(name) ?? closedBreaker, now) }))
-    const shut = admitted.find(({ allowed }) => !allowed)
-    if (shut)
-      throw new KintsugiError('service-unreachable', `${shut.name} failed several times in a row and is left alone for ${Math.ceil(retryIn(shut.breaker, now))} ms`, {
-        retry: 'later',
-      })
-    for (const { name, breaker } of admitted) this.#breakers.set(name, breaker)
+  async #attempt<T>(call: DispatchedCall, send: Send<T>): Promise<Answer<T>> {
+    const { service, signal } = call
+    if (!this.#admit(service)) throw this.#shut(service)
     const ports = this.#options.portsOf(service)
     if (ports.length === 0) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`)
-    const turn = this.#turns.get(service) ?? 0
-    this.#turns.set(service, turn + 1)
-    const port = ports[
-      chooseInstance(
-        this.#options.strategyOf(service),
-        ports.map((each) => ({ port: each, ...this.#load(each) })),
-        turn,
-      )
-    ] as number
+    const port = this.#instance(service, ports)
     const load = this.#load(port)
     load.running++
     const started = performance.now()
     try {
-      const result = await this.#send(port, call)
-      this.#outcome(load, true, performance.now() - started)
-      for (const name of names) this.#breakers.set(name, succeeded(this.#breakers.get(name) ?? closedBreaker))
-      return result
+      const answer = await send(port)
+      this.#judge(call, load, answer.code, performance.now() - started)
+      return answer
     } catch (error) {
-      const gone = error instanceof KintsugiError && error.code === 'service-unreachable'
-      const broken = error instanceof KintsugiError && (error.code === 'internal' || error.code === 'deadline-exceeded')
-      this.#outcome(load, !gone && !broken, performance.now() - started)
-      // The service's own answer, a refusal too, shows that it lives.
-      if (!call.signal.aborted) {
-        this.#breakers.set(service, gone ? failed(this.#breakers.get(service) ?? closedBreaker, this.#options.now(), SERVICE_BREAKER) : closedBreaker)
-        const name = `${service}__${tool}`
-        this.#breakers.set(name, broken ? failed(this.#breakers.get(name) ?? closedBreaker, this.#options.now()) : closedBreaker)
-      }
-      throw error
+      const report = signal.aborted ? ended(call, error) : gone(call, error)
+      this.#judge(call, load, report.code, performance.now() - started)
+      throw report
     } finally {
       load.running--
     }
   }
 
-  async #send(port: number, { service, tool, arguments: given, headers, signal, effect }: DispatchedCall): Promise<Record<string, unknown>> {
-    let body: { result?: Record<string, unknown>; error?: ErrorReport }
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/query`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: JSON.stringify({ ...given, type: tool }),
-        signal,
-      })
-      body = (await response.json()) as typeof body
-    } catch (error) {
-      if (signal.aborted) throw ended({ service, tool, signal }, error)
-      throw new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(error)}`, {
-        retry: 'later',
-        cause: error,
-        ...(effect === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
-      })
-    }
-    if (body.error) throw new KintsugiError(body.error.code, body.error.message, body.error)
-    return body.result ?? {}
+  /** A tool that fails is left alone, and the service's others are not: its reads wait, outside the lane, for the moment in which one may try. */
+  async #toolAdmitted({ service, tool, effect, signal }: DispatchedCall): Promise<void> {
+    const name = `${service}__${tool}`
+    do {
+      if (effect !== 'read' || signal.aborted) throw this.#shut(name)
+      const wait = retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now())
+      await sleep(Math.max(LANE.lookMs, wait), undefined, { signal }).catch(() => undefined)
+    } while (!this.#admit(name))
+  }
+
+  #admit(name: string): boolean {
+    const breaker = this.#breakers.get(name)
+    if (!breaker || breaker.state === 'closed') return true
+    const admitted = admit(breaker, this.#options.now())
+    this.#breakers.set(name, admitted.breaker)
+    return admitted.allowed
+  }
+
+  #shut(name: string): KintsugiError {
+    const wait = Math.ceil(retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now()))
+    return new KintsugiError('service-unreachable', `${name} failed several times in a row and is left alone for ${wait} ms`, { retry: 'later' })
+  }
+
+  #instance(service: string, ports: readonly number[]): number {
+    if (ports.length === 1) return ports[0] as number
+    const turn = this.#turns.get(service) ?? 0
+    this.#turns.set(service, turn + 1)
+    const loads = ports.map((each) => ({ port: each, ...this.#load(each) }))
+    return ports[chooseInstance(this.#options.strategyOf(service), loads, turn)] as number
+  }
+
+  /** What an outcome says about the service, the tool and the instance. The service's own answer, a refusal too, shows that it lives. */
+  #judge({ service, tool, signal }: DispatchedCall, load: Load, code: string | undefined, ms: number): void {
+    const away = code === 'service-unreachable'
+    const broken = code === 'internal' || code === 'deadline-exceeded'
+    load.errorShare += LATEST * ((away || broken ? 1 : 0) - load.errorShare)
+    load.latencyMs += LATEST * (ms - load.latencyMs)
+    if (signal.aborted && code !== 'deadline-exceeded') return
+    this.#count(service, away, SERVICE_BREAKER)
+    this.#count(`${service}__${tool}`, broken)
+  }
+
+  #count(name: string, bad: boolean, policy?: BreakerPolicy): void {
+    if (bad) this.#breakers.set(name, failed(this.#breakers.get(name) ?? closedBreaker, this.#options.now(), policy))
+    else this.#breakers.delete(name)
   }
 
   #load(port: number): Load {
@@ -188,11 +196,6 @@ export class Dispatch {
       this.#loads.set(port, load)
     }
     return load
-  }
-
-  #outcome(load: Load, ok: boolean, ms: number): void {
-    load.errorShare += LATEST * ((ok ? 0 : 1) - load.errorShare)
-    load.latencyMs += LATEST * (ms - load.latencyMs)
   }
 }
 
@@ -206,12 +209,21 @@ function ended({ service, tool, signal }: Pick<DispatchedCall, 'service' | 'tool
     : new KintsugiError('cancelled', `the call of ${service} was cancelled`, { cause })
 }
 
-function isPassing(error: unknown): error is KintsugiError {
-  return error instanceof KintsugiError && PASSING.has(error.code)
+function gone({ service, effect }: DispatchedCall, cause: unknown): KintsugiError {
+  if (cause instanceof KintsugiError) return cause
+  return new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(cause)}`, {
+    retry: 'later',
+    cause,
+    ...(effect === 'read' ? {} : { hint: 'the call may or may not have taken effect: look before repeating it' }),
+  })
 }
 
-function withHint(error: unknown): unknown {
-  if (!(error instanceof KintsugiError)) return error
+function settle<T>(outcome: Answer<T> | KintsugiError): T {
+  if (outcome instanceof KintsugiError) throw outcome
+  return outcome.value
+}
+
+function withHint(error: KintsugiError): KintsugiError {
   return new KintsugiError(error.code, error.message, { retry: 'later', hint: 'too many calls are being repeated already: this one was not', cause: error })
 }
 

@@ -1,0 +1,330 @@
+/** The gateway's endpoint before real services on real ports, with the official client in both revisions. */
+import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createAdaptorServer } from '@hono/node-server'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { Directory } from '../src/gateway/mcp/directory.ts'
+import { type McpEndpoint, mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
+import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
+import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { watchResources } from '../src/mcp/client.ts'
+import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { host } from '../src/mcp/host.ts'
+import type { ServiceDefinitions } from '../src/mcp/schema.ts'
+import { guardedApp } from '../src/mcp/surface.ts'
+import type { ServiceStatus } from '../src/ports/fleet.ts'
+import { freePort } from './support/local-chain.ts'
+
+const tool = toolWith([])
+const seen = { changes: 0, aborted: 0, authorization: new Set<string | null>() }
+let tellChange: () => void = () => undefined
+const serverOf = (id: string) =>
+  defineServer({
+    id,
+    needs: [],
+    tools: {
+      echo: tool({
+        description: 'Says what it heard, after a while.',
+        effect: 'read',
+        input: z.object({ text: z.string(), afterMs: z.int().max(5_000).default(0) }),
+        output: z.object({ text: z.string(), from: z.string() }),
+        example: { text: 'a' },
+        run: async ({ text, afterMs }) => {
+          if (afterMs > 0) await sleep(afterMs)
+          return { text, from: id }
+        },
+      }),
+      count: tool({
+        description: 'Counts aloud, and tells how far it is.',
+        effect: 'read',
+        input: z.object({ to: z.int().max(100) }),
+        output: z.object({ counted: z.int() }),
+        example: { to: 3 },
+        run: async ({ to }, { progress, signal }) => {
+          for (let at = 1; at <= to; at++) {
+            progress(at, to, `at ${at}`)
+            await sleep(20)
+            if (signal.aborted) {
+              seen.aborted++
+              break
+            }
+          }
+          return { counted: to }
+        },
+      }),
+      change: tool({
+        description: 'Changes something.',
+        effect: 'write',
+        input: z.object({}),
+        output: z.object({ changes: z.int() }),
+        example: {},
+        run: () => ({ changes: ++seen.changes }),
+      }),
+    },
+    resources: {
+      [`${id}://state`]: {
+        title: 'state',
+        description: 'The state.',
+        read: () => ({ id }),
+        watch: (_ports, onChange) => {
+          if (id === 'alpha') tellChange = onChange
+          return () => undefined
+        },
+      },
+      'shared://state': { title: 'shared', description: 'Both have it.', read: () => ({ of: id }) },
+    },
+    prompts: {
+      greet: {
+        title: 'Greet',
+        description: 'A greeting.',
+        arguments: [{ name: 'who', description: 'a name', required: true, complete: (_ports, beginning) => ['ada', 'alan', 'grace'].filter((name) => name.startsWith(beginning)) }],
+        render: ({ who }) => `Greet ${who} from ${id}.`,
+      },
+    },
+  })
+
+const access: AccessPolicy = { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
+const options = { title: 'Test', category: 'test', version: '1', loopDelayMs: () => 0, maxConcurrent: 64, timeoutMs: 10_000, now: Date.now, readiness: () => undefined, access }
+const ports: Record<string, number> = {}
+const servers = new Map<string, Server>()
+const listen = (server: Server, port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+
+async function open(id: string): Promise<void> {
+  const service = host(serverOf(id), {} as never, { ...options, port: ports[id] as number })
+  const server = createAdaptorServer({
+    fetch: (request) => {
+      seen.authorization.add(request.headers.get('authorization'))
+      return service.app.fetch(request)
+    },
+  }) as Server
+  servers.set(id, server)
+  await listen(server, ports[id] as number)
+}
+
+async function close(id: string): Promise<void> {
+  const server = servers.get(id)
+  server?.closeAllConnections()
+  await new Promise((resolve) => server?.close(resolve))
+}
+
+let url = ''
+let directory: Directory
+let endpoint: McpEndpoint
+const statuses = () => ['alpha', 'beta'].map((id) => ({ id, kind: 'server', pid: 1, port: ports[id], status: 'healthy' }) as unknown as ServiceStatus)
+
+beforeAll(async () => {
+  for (const id of ['alpha', 'beta', 'gateway']) ports[id] = await freePort()
+  await open('alpha')
+  await open('beta')
+  directory = new Directory({
+    now: Date.now,
+    ask: async (service) => (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
+    onChange: () => undefined,
+  })
+  await directory.follow(statuses())
+  const dispatch = new Dispatch({ portsOf: (id) => [ports[id] as number], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() })
+  endpoint = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token: 'right', version: '1', timeoutMs: 10_000 })
+  const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
+  app.all('/mcp', (c) => endpoint.fetch(c.req.raw))
+  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw))
+  const gateway = createAdaptorServer({ fetch: app.fetch }) as Server
+  servers.set('gateway', gateway)
+  await listen(gateway, ports.gateway as number)
+  url = `http://127.0.0.1:${ports.gateway}`
+})
+afterAll(async () => {
+  for (const id of servers.keys()) await close(id)
+})
+
+async function connect(path: string, revision: '2026-07-28' | '2025-11-25', headers: Record<string, string> = {}): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: revision === '2026-07-28' ? { pin: revision } : 'legacy' } })
+  await client.connect(new StreamableHTTPClientTransport(new URL(path, url), { requestInit: { headers } }))
+  return client
+}
+
+describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision) => {
+  test('calls tools of several servers, and hears their progress', async () => {
+    const client = await connect('/mcp?tools=all', revision)
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['alpha', 'beta'].flatMap((id) => ['echo', 'count', 'change'].map((name) => `${id}__${name}`)))
+    for (const id of ['alpha', 'beta']) expect((await client.callTool({ name: `${id}__echo`, arguments: { text: 'ö' } })).structuredContent).toEqual({ text: 'ö', from: id })
+    const heard: number[] = []
+    const counted = await client.callTool({ name: 'alpha__count', arguments: { to: 4 } }, { onprogress: ({ progress }) => heard.push(progress) })
+    expect(counted.structuredContent).toEqual({ counted: 4 })
+    expect(heard).toEqual([1, 2, 3, 4])
+    await client.close()
+  })
+
+  test('resources, prompts and completions of all servers', async () => {
+    const client = await connect('/mcp', revision)
+    const { resources } = await client.listResources()
+    expect(resources.map(({ uri }) => uri)).toEqual(['alpha://state', 'shared://state', 'beta://state', `kintsugi://beta/${encodeURIComponent('shared://state')}`])
+    const read = async (uri: string) => JSON.parse(((await client.readResource({ uri })).contents[0] as { text: string }).text)
+    expect(await read('beta://state')).toEqual({ id: 'beta' })
+    expect(await read('shared://state')).toEqual({ of: 'alpha' })
+    expect(await read(resources[3]?.uri as string)).toEqual({ of: 'beta' })
+    await expect(read('nobody://has')).rejects.toThrow('no resource')
+    expect((await client.listPrompts()).prompts.map(({ name }) => name)).toEqual(['alpha__greet', 'beta__greet'])
+    const prompt = await client.getPrompt({ name: 'beta__greet', arguments: { who: 'Ada' } })
+    expect(prompt.messages[0]?.content).toEqual({ type: 'text', text: 'Greet Ada from beta.' })
+    const completed = await client.complete({ ref: { type: 'ref/prompt', name: 'beta__greet' }, argument: { name: 'who', value: 'a' } })
+    expect(completed.completion.values).toEqual(['ada', 'alan'])
+    await client.close()
+  })
+
+  test('sees a few meta tools, and finds, reads and calls the others with them', async () => {
+    const client = await connect('/mcp', revision)
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['search_tools', 'describe_tool', 'call_tool'])
+    const found = (await client.callTool({ name: 'search_tools', arguments: { query: 'echo a text after some time' } })).structuredContent as {
+      tools: { name: string; arguments: string }[]
+    }
+    expect(found.tools[0]).toMatchObject({ name: 'alpha__echo', arguments: 'text: string, afterMs?: integer' })
+    const described = (await client.callTool({ name: 'describe_tool', arguments: { name: 'beta__change' } })).structuredContent as { _meta: unknown }
+    expect(described._meta).toMatchObject({ 'kintsugi/effect': 'write' })
+    const called = await client.callTool({ name: 'call_tool', arguments: { name: 'beta__echo', arguments: { text: 'b' } } })
+    expect(called.structuredContent).toEqual({ text: 'b', from: 'beta' })
+    const wrong = await client.callTool({ name: 'call_tool', arguments: { name: 'beta__nothing' } })
+    expect(wrong).toMatchObject({ isError: true, _meta: { 'kintsugi/error': { code: 'unknown-tool' } } })
+    const bad = await client.callTool({ name: 'search_tools', arguments: { query: '' } })
+    expect(bad).toMatchObject({ isError: true, _meta: { 'kintsugi/error': { code: 'bad-argument', message: expect.stringContaining('query') } } })
+    await client.close()
+  })
+
+  test('one server by itself, under its own names', async () => {
+    const client = await connect('/mcp/beta', revision)
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'count', 'change'])
+    expect((await client.callTool({ name: 'echo', arguments: { text: 'b' } })).structuredContent).toEqual({ text: 'b', from: 'beta' })
+    expect((await client.getPrompt({ name: 'greet', arguments: { who: 'Ada' } })).messages[0]?.content).toMatchObject({ text: 'Greet Ada from beta.' })
+    await client.close()
+  })
+})
+
+test('changes of a resource reach who subscribed through the gateway', async () => {
+  const watch = watchResources({ url: `http://127.0.0.1:${ports.alpha}/mcp` }, ['alpha://state'], (uri) => endpoint.notify.resourceUpdated(uri))
+  const client = await connect('/mcp', '2026-07-28')
+  const told: string[] = []
+  client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
+    told.push(params.uri)
+  })
+  await client.listen({ resourceSubscriptions: ['alpha://state'] })
+  await expect
+    .poll(() => {
+      tellChange()
+      return told.length
+    })
+    .toBeGreaterThan(0)
+  expect(new Set(told)).toEqual(new Set(['alpha://state']))
+  watch.close()
+  await client.close()
+})
+
+test('who goes away ends the call at the server', async () => {
+  const client = await connect('/mcp', '2026-07-28')
+  const before = seen.aborted
+  const gone = new AbortController()
+  const call = client.callTool({ name: 'alpha__count', arguments: { to: 100 } }, { signal: gone.signal }).catch((error) => error)
+  await sleep(150)
+  gone.abort()
+  await call
+  await expect.poll(() => seen.aborted).toBe(before + 1)
+  await client.close()
+})
+
+const post = (body: unknown, headers: Record<string, string> = {}, path = '/mcp') =>
+  fetch(new URL(path, url), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+    body: JSON.stringify(body),
+  })
+const envelope = (name: string, given: unknown = {}) => ({
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'tools/call',
+  params: {
+    name,
+    arguments: given,
+    _meta: {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': {},
+    },
+  },
+})
+const modern = (name: string) => ({ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name })
+
+test('headers that say something else than the body are refused', async () => {
+  const right = await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
+  expect(await right.json()).toMatchObject({ id: 1, result: { resultType: 'complete', structuredContent: { text: 'a' } } })
+  for (const headers of [
+    { ...modern('alpha__echo'), 'mcp-name': 'alpha__change' },
+    { ...modern('alpha__echo'), 'mcp-method': 'tools/list' },
+    { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call' },
+    { 'mcp-method': 'tools/call', 'mcp-name': 'alpha__echo' },
+  ]) {
+    const response = await post(envelope('alpha__echo', { text: 'a' }), headers)
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error: { code: -32020 } })
+  }
+})
+
+test('a write needs the token, whichever way it is asked for, and the token of the caller never travels on', async () => {
+  const before = seen.changes
+  seen.authorization.clear()
+  const asked = [
+    () => post(envelope('alpha__change'), modern('alpha__change')),
+    () => post(envelope('call_tool', { name: 'alpha__change' }), modern('call_tool')),
+    () => post(envelope('change'), modern('change'), '/mcp/alpha'),
+    () => post({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } }, { 'mcp-protocol-version': '2025-11-25' }),
+    () => post([{ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } }], { 'mcp-protocol-version': '2025-03-26' }),
+    () => post(envelope('alpha__change'), { ...modern('alpha__change'), 'mcp-name': 'alpha__echo' }),
+  ]
+  for (const ask of asked) expect([400, 401]).toContain((await ask()).status)
+  expect((await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer wrong' })).status).toBe(401)
+  expect(seen.changes).toBe(before)
+  const allowed = await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer right' })
+  expect(await allowed.json()).toMatchObject({ result: { structuredContent: { changes: before + 1 } } })
+  // The gateway speaks with its own token, which here happens to be the same; a read without one goes without.
+  await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
+  expect([...seen.authorization].sort()).toEqual(['Bearer right', null].sort())
+})
+
+test('two hundred clients with the same request ids, delays and hang-ups: nobody gets another one’s answer', async () => {
+  let wrong = 0
+  let answered = 0
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, client) => {
+      for (let round = 0; round < 20; round++) {
+        const text = `${client}-${round}`
+        const ends = new AbortController()
+        if ((client + round) % 11 === 0) setTimeout(() => ends.abort(), 3)
+        const call = post(envelope(client % 2 ? 'alpha__echo' : 'beta__echo', { text, afterMs: (client * 7 + round) % 9 }), modern(client % 2 ? 'alpha__echo' : 'beta__echo'))
+        const answer = (await Promise.race([
+          call.then((response) => response.json()),
+          new Promise((resolve) => ends.signal.addEventListener('abort', () => resolve(undefined))),
+        ])) as { result?: { structuredContent?: { text: string } } } | undefined
+        if (!answer) continue
+        answered++
+        if (answer.result?.structuredContent?.text !== text) wrong++
+      }
+    }),
+  )
+  expect(wrong).toBe(0)
+  expect(answered).toBeGreaterThan(3_000)
+})
+
+test('a dead server breaks nobody’s list and nobody’s call; a read of it is held until it is back', async () => {
+  await close('beta')
+  await directory.follow(statuses().map((status) => ({ ...status, pid: 2 })))
+  const client = await connect('/mcp?tools=all', '2026-07-28')
+  const listed = await client.listTools()
+  expect(listed.tools).toHaveLength(6)
+  expect(listed._meta?.['kintsugi/missing']).toMatchObject([{ service: 'beta' }])
+  expect((await client.callTool({ name: 'alpha__echo', arguments: { text: 'a' } })).structuredContent).toMatchObject({ from: 'alpha' })
+  const held = client.callTool({ name: 'beta__echo', arguments: { text: 'b' } })
+  await sleep(300)
+  await open('beta')
+  expect((await held).structuredContent).toMatchObject({ from: 'beta' })
+  await client.close()
+})
