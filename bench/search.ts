@@ -14,7 +14,7 @@ const definitions = (await Promise.all(Object.keys(SERVICE_NEEDS).map(loadServic
 const tools = definitions.flatMap(({ id, tools }) =>
   Object.entries(tools).map(([plain, tool]) => {
     const listing = listTool(plain, tool)
-    return { service: id, plain, listing: { ...listing, name: `${id}__${plain}` } }
+    return { service: id, plain, listing: { ...listing, name: `${id}__${plain}` }, keywords: tool.keywords ?? '' }
   }),
 )
 const questions = readFileSync(join(import.meta.dirname, '../test/fixtures/tool-questions.txt'), 'utf8')

@@ -26,6 +26,7 @@ export default defineAgent({
     detection_statistics: tool({
       description: 'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
       effect: 'read',
+      keywords: 'how many opportunities were detected, how fast, detector figures',
       input: z.object({}),
       output: z.object({
         block: z.int(),
@@ -37,6 +38,7 @@ export default defineAgent({
     captured_share: tool({
       description: 'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
       effect: 'read',
+      keywords: 'which share of the available profit do we capture, what competitors take',
       input: z.object({ limit: z.int().min(1).max(600).default(20).describe('this many last blocks') }),
       output: z.object({ totals: capturedTotals, blocks: z.array(capturedBlock) }),
       example: { limit: 5 },

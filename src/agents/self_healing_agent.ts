@@ -25,6 +25,7 @@ export default defineAgent({
     system_status: tool({
       description: 'The health of the whole fleet: what is not healthy and why, what the last hour brought.',
       effect: 'read',
+      keywords: 'overall condition of the fleet, summary, is anything unwell',
       input: z.object({}),
       output: z.object({
         overall: z.enum(['healthy', 'degraded', 'critical']),
@@ -38,6 +39,7 @@ export default defineAgent({
     incidents: tool({
       description: 'What was seen, what was done about it and how long it took, oldest first.',
       effect: 'read',
+      keywords: 'what happened, what did the healer do, failures and repairs',
       input: z.object({ service: z.string().max(100).optional(), sinceMinutes: z.int().min(1).max(100_000).default(60), limit: limit(1_000, 100) }),
       output: z.object({ incidents: z.array(incident) }),
       example: {},
@@ -51,6 +53,7 @@ export default defineAgent({
     predictions: tool({
       description: 'What is away from its learned normal now, and restarts that wait for a quiet moment: what may fail next.',
       effect: 'read',
+      keywords: 'unusual behaviour, suspected leaks, what may fail next, warnings',
       input: z.object({}),
       output: z.object({
         unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),
@@ -62,6 +65,7 @@ export default defineAgent({
     heal_service: tool({
       description: 'Finds out what is wrong with a service and mends it: starts what is stopped or set aside, restarts what is degraded; leaves alone what is healthy.',
       effect: 'write',
+      keywords: 'repair, fix what is broken or degraded, make it well again',
       input: z.object({ service: z.string().min(1).max(100) }),
       output: z.object({ service: z.string(), before: z.string(), action: z.string(), reason: z.string() }),
       example: { service: 'mcp_monitoring_server' },

@@ -23,6 +23,7 @@ export default defineAgent({
     execution_summary: tool({
       description: 'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
       effect: 'read',
+      keywords: 'trades booked, reverted, win rate, performance of the bot, how fast we send',
       input: z.object({}),
       output: z.object({
         inFlight: z.int(),
@@ -51,6 +52,7 @@ export default defineAgent({
       description:
         'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
       effect: 'spend',
+      keywords: 'send the trade with this id, do it now',
       input: z.object({ opportunity: z.string().max(200_000).describe('an opportunity as this system writes it, as JSON text'), dryRun: z.boolean().default(false) }),
       output: executionAnswer,
       example: { opportunity: EXAMPLE_OPPORTUNITY, dryRun: true },

@@ -137,6 +137,38 @@ program
   .addOption(json())
   .action(async (client, options) => (await import('./connect.ts')).connect(client, options))
 
+const token = program.command('token').description('who may do what: tokens with scopes and an end')
+token
+  .command('issue')
+  .description('make a token and show it once')
+  .argument('<subject>', 'who it is for')
+  .option('--role <name>', 'reader, operator, trader or admin')
+  .option('--scope <scope...>', 'read, write or spend, with :server or :server__tool where it is narrower')
+  .option('--hours <n>', 'how long it is valid', Number, 720)
+  .addOption(data())
+  .addOption(json())
+  .action(async (subject, options) => (await import('./token.ts')).issueToken(subject, options))
+token
+  .command('list')
+  .description('the tokens there are, newest first')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./token.ts')).listTokens(options))
+token
+  .command('revoke')
+  .description('end a token at once')
+  .argument('<id>')
+  .addOption(data())
+  .addOption(json())
+  .action(async (id, options) => (await import('./token.ts')).revokeToken(id, options))
+token
+  .command('rotate')
+  .description('sign with a new key from now on')
+  .option('--revoke', 'end every earlier token')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./token.ts')).rotateKeys(options))
+
 const chaos = program.command('chaos').description('harm done on purpose to a running fleet on the local chain, and what it cost')
 chaos
   .command('list')

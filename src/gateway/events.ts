@@ -15,7 +15,7 @@ const MOST_BUFFERED = 1024 * 1024
 const MOST_CLIENTS = 200
 
 export interface EventStream {
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
   stop(): void
 }
 
@@ -59,12 +59,12 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
     )
   }, STATUS_EVERY_MS)
   return {
-    upgrade(request, socket, head) {
+    async upgrade(request, socket, head) {
       try {
         const headers = new Headers()
         for (const [name, value] of Object.entries(request.headers)) if (typeof value === 'string') headers.set(name, value)
         checkOrigin(access, headers)
-        authorize(access, identify(access, headers))
+        authorize(access, await identify(access, headers))
         if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/events' || server.clients.size >= MOST_CLIENTS) {
           socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
           return

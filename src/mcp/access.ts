@@ -2,11 +2,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
 import { KintsugiError } from '../std/errors.ts'
-import type { Tool } from './define.ts'
+import { allows, type Grant, type Scope, scopeFor, type Wanted } from '../access/scopes.ts'
 
 export interface AccessPolicy {
   /** SHA-256 of the token, so that the token itself is not kept around. */
   readonly tokenHash: Buffer | undefined
+  /** What a token of the issuer grants; undefined for one that is not valid. */
+  readonly verify?: (token: string) => Promise<Grant | undefined>
   /** AUTH=required: reads need the token too. */
   readonly required: boolean
   /** Whether the service listens beyond loopback: then everything needs the token but health and readiness. */
@@ -29,26 +31,44 @@ export function checkOrigin(policy: AccessPolicy, headers: Headers): void {
   if (!result.ok) throw new KintsugiError('forbidden-origin', `requests from ${origin.slice(0, 100)} are not allowed: ${result.message}`)
 }
 
-/** Who the caller is: `operator` with the token, otherwise `anonymous`. Throws `bad-token` for a wrong one. */
-export function identify(policy: AccessPolicy, headers: Headers): 'operator' | 'anonymous' {
-  const header = headers.get('authorization')
-  if (header === null) return 'anonymous'
-  const token = /^Bearer ([^\s]+)$/i.exec(header)?.[1]
-  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return 'operator'
-  throw new KintsugiError('bad-token', 'the token is not valid here', { hint: 'send `Authorization: Bearer` with the content of the file `token` in the data folder' })
+export interface Caller {
+  /** `anonymous`, `operator` for the fleet's own token, otherwise whom the token was given to. */
+  readonly name: string
+  readonly scopes: readonly Scope[]
 }
 
-/** Throws `token-required` where a tool, or anything beyond health, needs one. */
-export function authorize(policy: AccessPolicy, caller: 'operator' | 'anonymous', tool?: Pick<Tool, 'effect' | 'guarded'>): void {
-  if (caller === 'operator') return
+export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
+/** Who holds the token of the data folder may do everything. */
+const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
+const TOKEN_HINT = 'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
+
+/** Who the caller is. Throws `bad-token` for a token that is not valid: it is never treated as none. */
+export async function identify(policy: AccessPolicy, headers: Headers): Promise<Caller> {
+  const header = headers.get('authorization')
+  if (header === null) return ANONYMOUS
+  const token = /^Bearer ([^\s]+)$/i.exec(header)?.[1]
+  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return OPERATOR
+  const grant = token && (await policy.verify?.(token))
+  if (grant) return { name: grant.subject, scopes: grant.scopes }
+  throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })
+}
+
+/** Throws `token-required` where a tool, or anything beyond health, needs one, and `insufficient-scope` for a token that does not reach so far. */
+export function authorize(policy: AccessPolicy, caller: Caller, tool?: Wanted & { readonly guarded?: boolean | undefined }): void {
   const needed = policy.required || policy.beyondLoopback || (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
   if (!needed) return
-  const why = policy.required
-    ? 'AUTH=required'
-    : policy.beyondLoopback
-      ? 'the service is reachable from outside'
-      : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
-  throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: 'send `Authorization: Bearer` with the content of the file `token` in the data folder' })
+  if (caller === ANONYMOUS) {
+    const why = policy.required
+      ? 'AUTH=required'
+      : policy.beyondLoopback
+        ? 'the service is reachable from outside'
+        : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
+    throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: TOKEN_HINT })
+  }
+  if (tool && !allows(caller.scopes, tool))
+    throw new KintsugiError('insufficient-scope', `the token of ${caller.name} does not allow this: it needs the scope ${scopeFor(tool)}`, {
+      hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; a token with more is issued by \`kintsugi token issue\``,
+    })
 }
 
 const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 503 | 504>> = {
@@ -61,6 +81,8 @@ const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 
   'not-found': 404,
   'token-required': 401,
   'bad-token': 401,
+  'insufficient-scope': 403,
+  'bad-scope': 400,
   'forbidden-host': 403,
   'forbidden-origin': 403,
   'too-large': 413,

@@ -10,6 +10,8 @@ export interface CallContext {
   readonly signal: AbortSignal
   /** Who calls: `anonymous` on loopback, otherwise the token's name. */
   readonly caller: string
+  /** What the caller's token allows; empty without one. */
+  readonly scopes: readonly string[]
   /** ms since 1970. */
   now(): number
   /** Tells the caller how far long work is, where it listens. */
@@ -22,6 +24,8 @@ export type Context<N extends PortName> = CallContext & Pick<Ports, N>
 export interface Tool<N extends PortName = PortName> {
   readonly description: string
   readonly effect: Effect
+  /** What people say when they want it and its description does not: for the search, not for models. */
+  readonly keywords?: string
   /** A read that shows private data, reaches outside or is expensive: it needs a token too. */
   readonly guarded?: boolean
   readonly input: z.ZodObject
@@ -36,6 +40,7 @@ export function toolWith<const N extends readonly PortName[]>(_needs: N) {
   return <I extends z.ZodObject, O extends z.ZodObject>(definition: {
     description: string
     effect: Effect
+    keywords?: string
     guarded?: boolean
     input: I
     output: O

@@ -7,7 +7,7 @@ import type { PortName, Ports } from '../ports/ports.ts'
 import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
-import { type AccessPolicy, authorize, identify } from './access.ts'
+import { type AccessPolicy, ANONYMOUS, authorize, type Caller, identify } from './access.ts'
 import type { Context, Prompt, RunningAgent, ServiceDefinition, Tool } from './define.ts'
 import { listTool, parseArguments, type PromptListing, type ServiceDefinitions, type ToolListing } from './schema.ts'
 import { guardedApp, MOST_BODY_BYTES, refuseUnauthorizedCall, toolOutcome } from './surface.ts'
@@ -49,7 +49,7 @@ export interface HostedService {
   app: Hono
   tools: readonly ToolListing[]
   /** Runs a tool as a caller would. */
-  call(name: string, given: unknown, caller: 'operator' | 'anonymous', signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
+  call(name: string, given: unknown, caller: Caller, signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
   inFlight(): number
   /** Ends what watches its resources. */
   stop(): void
@@ -83,7 +83,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     if (!tool) {
       throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
     }
-    authorize(access, caller, tool)
+    authorize(access, caller, wantedOf(definition.id, name, tool))
     if (inFlight >= concurrency.value) {
       throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, {
         retry: 'later',
@@ -98,7 +98,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     try {
       options.observer?.begin(name)
       const input = parseArguments(name, tool, given)
-      const work = Promise.resolve(tool.run(input, { ...granted, signal, caller, now, progress }))
+      const work = Promise.resolve(tool.run(input, { ...granted, signal, caller: caller.name, scopes: caller.scopes, now, progress }))
       const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])
       return toPlain(result) as Record<string, unknown>
     } catch (error) {
@@ -164,7 +164,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         data: { fields: [{ field: 'type', expected: 'the name of a tool', got: String(type) }] },
       })
     }
-    return c.json({ result: await call(type, given, identify(access, c.req.raw.headers), c.req.raw.signal) })
+    return c.json({ result: await call(type, given, await identify(access, c.req.raw.headers), c.req.raw.signal) })
   })
   if (options.agent) agentRoutes(app, definition, options, options.agent)
 
@@ -182,7 +182,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       )
       server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
       server.setRequestHandler('tools/call', async ({ params }, context) => {
-        const caller = request.requestInfo ? identify(access, request.requestInfo.headers) : 'anonymous'
+        const caller = request.requestInfo ? await identify(access, request.requestInfo.headers) : ANONYMOUS
         const token = params._meta?.progressToken
         const progress: Context<never>['progress'] = (done, total, message) => {
           if (token === undefined) return
@@ -209,7 +209,10 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   // Who subscribes is told once for each change, and reads again.
   const stops = resources.flatMap(([uri, resource]) => resource.watch?.(granted, () => handler.notify.resourceUpdated(uri)) ?? [])
   app.all('/mcp', async (c) => {
-    await refuseUnauthorizedCall(c.req.raw, access, (name) => tools.get(name))
+    await refuseUnauthorizedCall(c.req.raw, access, (name) => {
+      const tool = tools.get(name)
+      return tool && wantedOf(definition.id, name, tool)
+    })
     return handler.fetch(c.req.raw)
   })
 
@@ -218,6 +221,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   }
   return { app, tools: listings, call, inFlight: () => inFlight, stop }
 }
+
+const wantedOf = (service: string, tool: string, { effect, guarded }: Tool) => ({ service, tool, effect, guarded })
 
 function servePrompts(server: Server, prompts: readonly (readonly [string, Prompt])[], granted: Ports, now: () => number): void {
   const find = (name: string) => {
@@ -245,9 +250,10 @@ function listPrompt(name: string, prompt: Prompt): PromptListing {
   return { name, title: prompt.title, description: prompt.description, arguments: prompt.arguments.map(({ complete: _, ...argument }) => argument) }
 }
 
-function definitionsOf({ resources = {}, prompts = {} }: ServiceDefinition, tools: ToolListing[]): ServiceDefinitions {
+function definitionsOf({ tools, resources = {}, prompts = {} }: ServiceDefinition, listings: ToolListing[]): ServiceDefinitions {
   const all = {
-    tools,
+    tools: listings,
+    keywords: Object.fromEntries(Object.entries(tools).flatMap(([name, { keywords }]) => (keywords === undefined ? [] : [[name, keywords]]))),
     resources: Object.entries(resources).map(([uri, { title, description }]) => ({ uri, name: title, title, description, mimeType: 'application/json' })),
     resourceTemplates: [],
     prompts: Object.entries(prompts).map(([name, prompt]) => listPrompt(name, prompt)),
@@ -264,7 +270,7 @@ function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOpti
     return c.json({ decisions: toPlain(await agent.decisions(limit)) })
   })
   app.post('/coordinate', async (c) => {
-    authorize({ ...options.access, required: true }, identify(options.access, c.req.raw.headers))
+    authorize({ ...options.access, required: true }, await identify(options.access, c.req.raw.headers), { effect: 'write', service: definition.id })
     const body = await readJson(c.req.raw)
     if (!agent.coordinate) throw new KintsugiError('not-supported', `${definition.id} takes no tasks`)
     if (typeof body.description !== 'string' || body.description === '') throw new KintsugiError('bad-argument', 'description: expected what to do, as text (got nothing)')
@@ -274,7 +280,7 @@ function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOpti
     const [method, path] = address.split(' ') as ['GET' | 'POST', string]
     app.on(method, path, async (c) => {
       if (method === 'GET') return c.json(toPlain(await answer(c.req.query())) as Record<string, unknown>)
-      authorize({ ...options.access, required: true }, identify(options.access, c.req.raw.headers))
+      authorize({ ...options.access, required: true }, await identify(options.access, c.req.raw.headers), { effect: 'write', service: definition.id })
       return c.json(toPlain(await answer(await readJson(c.req.raw))) as Record<string, unknown>)
     })
   }

@@ -38,6 +38,8 @@ export interface ServiceDefinitions {
   resources: ResourceListing[]
   resourceTemplates: TemplateListing[]
   prompts: PromptListing[]
+  /** Words for the search, by tool. */
+  keywords: Record<string, string>
   /** URIs whose changes are told to those who subscribe. */
   watched: string[]
   hash: string

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from './access.ts'
-import type { Tool } from './define.ts'
+import type { Wanted } from '../access/scopes.ts'
 
 export const MOST_BODY_BYTES = 1024 * 1024
 
@@ -46,7 +46,7 @@ export function guardedApp({ access, identity, health, readiness, hint }: Surfac
   })
   // Everything that is added after this needs the token where reads do.
   app.use(async (c, next) => {
-    authorize(access, identify(access, c.req.raw.headers))
+    authorize(access, await identify(access, c.req.raw.headers))
     await next()
   })
   return app
@@ -56,17 +56,17 @@ export function guardedApp({ access, identity, health, readiness, hint }: Surfac
 export async function refuseUnauthorizedCall(
   request: Request,
   access: AccessPolicy,
-  find: (name: string) => Pick<Tool, 'effect' | 'guarded'> | undefined | Promise<Pick<Tool, 'effect' | 'guarded'> | undefined>,
+  find: (name: string) => (Wanted & { readonly guarded?: boolean | undefined }) | undefined,
 ): Promise<void> {
-  const caller = identify(access, request.headers)
-  if (request.method !== 'POST' || caller === 'operator') return
+  const caller = await identify(access, request.headers)
+  if (request.method !== 'POST') return
   const body = await request
     .clone()
     .json()
     .catch(() => undefined)
   for (const message of Array.isArray(body) ? body : [body]) {
     if (message?.method !== 'tools/call') continue
-    const tool = await find(String(message.params?.name))
+    const tool = find(String(message.params?.name))
     if (tool) authorize(access, caller, tool)
   }
 }

@@ -1,6 +1,7 @@
 /** Every port a service may need, by the name it is asked for in `needs`. */
 import type { LoanOffer } from '../flash/index.ts'
 import type { Address } from '../amm/index.ts'
+import type { AccessAdmin } from './access.ts'
 import type { Bus } from './bus.ts'
 import type { Chain } from './chain.ts'
 import type { FleetControl } from './fleet.ts'
@@ -26,6 +27,8 @@ export interface Ports {
   relays: readonly Relay[]
   fleet: FleetControl
   metrics: MetricsSource
+  /** Whom tokens are given to. */
+  access: AccessAdmin
 }
 
 export type PortName = keyof Ports

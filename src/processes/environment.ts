@@ -1,4 +1,5 @@
 /** What every process of a run starts from: the plan, the ports that its services need, and its log. */
+import { TokenIssuer, TokenVerifier } from '../adapters/access/tokens.ts'
 import { readBatch } from '../engine/pool-reader.ts'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -40,6 +41,7 @@ export function processEnvironment(name: string): Environment {
   const tokenFile = files(plan.dataFolder).token
   const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : undefined
   outliveOutput()
+  const verifier = new TokenVerifier(tokenFiles(plan))
   const logFile = pino.destination({ fd: 1, sync: true })
   logFile.on('error', () => undefined)
   const beyondLoopback = !/^(127\.|::1$)/.test(plan.settings.bindHost)
@@ -49,11 +51,18 @@ export function processEnvironment(name: string): Environment {
     log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, logFile),
     access: {
       tokenHash: token === undefined ? undefined : hashToken(token),
+      verify: (given) => verifier.verify(given),
       required: plan.settings.authRequired,
       beyondLoopback,
       hostnames: beyondLoopback ? [...LOOPBACK_NAMES, plan.settings.bindHost, ...Object.keys(plan.ports)] : LOOPBACK_NAMES,
     },
   }
+}
+
+/** Where the tokens' keys lie: the issuer's own, and those that everyone checks with. */
+function tokenFiles({ dataFolder }: RunPlan) {
+  const { tokenKeys, tokenIssuer } = files(dataFolder)
+  return { publicPath: tokenKeys, privatePath: tokenIssuer, now: Date.now }
 }
 
 /** The ledger's address: the user's, or the embedded one's with the password from the data folder. */
@@ -190,6 +199,8 @@ export class PortSet {
         return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, token })
       case 'metrics':
         return metricsSource(portOf, token)
+      case 'access':
+        return new TokenIssuer(tokenFiles(plan))
       case 'signer': {
         if (plan.mode === 'paper') return noSigner
         const signer = new ProcessSigner({

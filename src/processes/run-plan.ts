@@ -45,6 +45,8 @@ export const files = (dataFolder: string) => ({
   manifest: join(dataFolder, 'chain.json'),
   chainPid: join(dataFolder, 'chain.pid'),
   token: join(dataFolder, 'token'),
+  tokenKeys: join(dataFolder, 'token-keys.json'),
+  tokenIssuer: join(dataFolder, 'keys', 'tokens.json'),
   logs: join(dataFolder, 'logs'),
   signerJournal: join(dataFolder, 'signer.journal'),
   accounts: join(dataFolder, 'accounts.json'),

@@ -9,7 +9,8 @@ export interface SearchableTool {
   readonly service: string
   readonly tool: string
   readonly description: string
-  readonly effect: string
+  /** Words that users say. */
+  readonly keywords: string
   /** The names and descriptions of its arguments. */
   readonly parameters: string
   /** Words that people tagged its server with. */
@@ -22,7 +23,7 @@ export interface Found {
 }
 
 /** How much a match in a field counts. */
-const BOOST = { tool: 8, service: 0.3, tags: 2, description: 2, parameters: 0.2 }
+const BOOST = { tool: 8, service: 0.3, tags: 2, description: 2, keywords: 2, parameters: 0.2 }
 /** A synonym counts for less than the word itself. */
 const SYNONYM_WEIGHT = 0.7
 /** How soon a repeated word says no more, and how much a long text is held against it. */

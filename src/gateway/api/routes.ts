@@ -46,8 +46,9 @@ export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
     return c.json({ opportunity: opportunityView(record, manifest()), record: toPlain(record) })
   })
   app.post('/restart/:service', async (c) => {
-    authorize({ ...access, required: true }, identify(access, c.req.raw.headers))
-    return c.json({ restarting: await fleet.restart(c.req.param('service')) })
+    const service = c.req.param('service')
+    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), { effect: 'write', service })
+    return c.json({ restarting: await fleet.restart(service) })
   })
 }
 

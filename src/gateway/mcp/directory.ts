@@ -17,6 +17,8 @@ export interface Listed<T> {
   readonly plain: string
   /** As clients see it. */
   readonly listing: T
+  /** Words for the search, of tools. */
+  readonly keywords?: string
 }
 
 /** Definitions are asked for anew after this long, whatever happened. */
@@ -132,7 +134,13 @@ export class Directory {
     const templates: Listed<TemplateListing>[] = []
     for (const [service, { definitions }] of [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1))) {
       if (!definitions) continue
-      for (const tool of definitions.tools) tools.set(nameOf(service, tool.name), { service, plain: tool.name, listing: { ...tool, name: nameOf(service, tool.name) } })
+      for (const tool of definitions.tools)
+        tools.set(nameOf(service, tool.name), {
+          service,
+          plain: tool.name,
+          listing: { ...tool, name: nameOf(service, tool.name) },
+          keywords: definitions.keywords[tool.name] ?? '',
+        })
       for (const prompt of definitions.prompts)
         prompts.set(nameOf(service, prompt.name), { service, plain: prompt.name, listing: { ...prompt, name: nameOf(service, prompt.name) } })
       for (const resource of definitions.resources) {

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream'
 import { classifyInboundRequest, createMcpHandler, Server, UriTemplate } from '@modelcontextprotocol/server'
 import type { Dispatch } from '../../adapters/fleet/dispatch.ts'
-import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
+import { type AccessPolicy, ANONYMOUS, authorize, identify } from '../../mcp/access.ts'
 import type { Effect } from '../../mcp/define.ts'
 import { MOST_BODY_BYTES, toolOutcome } from '../../mcp/surface.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
@@ -66,12 +66,12 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
   })
 
   const send = async (request: Request, call: JsonRpcRequest, target: Target, modern: boolean): Promise<Response> => {
-    const caller = identify(access, request.headers)
-    authorize(access, caller, target)
+    const caller = await identify(access, request.headers)
+    authorize(access, caller, { ...target, tool: target.what })
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     for (const [name, value] of request.headers) if (PASSED_ON.test(name)) headers[name] = value
     if (target.name !== undefined && modern) headers['mcp-name'] = target.name
-    if (caller === 'operator' || access.required || access.beyondLoopback) Object.assign(headers, own)
+    if (caller !== ANONYMOUS || access.required || access.beyondLoopback) Object.assign(headers, own)
     const body = JSON.stringify({ ...call, params: modern ? stamped(target.params, version) : target.params })
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)])
     try {
@@ -107,7 +107,7 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       const modern = outcome?.kind === 'modern'
       // A modern request whose headers do not say what its body says is refused by the protocol's own rules.
       if (!single || (modern && !headersAgree(request, call))) {
-        refuseGuarded(request, parsedBody, view, options)
+        await refuseGuarded(request, parsedBody, view, options)
         return handler.fetch(request, { parsedBody })
       }
       let target: Target | undefined
@@ -136,15 +136,15 @@ function headersAgree(request: Request, { method, params }: JsonRpcRequest): boo
 }
 
 /** What the SDK answers by itself must not be a way around the token either. */
-function refuseGuarded(request: Request, body: unknown, view: View, { access, directory }: EndpointOptions): void {
-  const caller = identify(access, request.headers)
+async function refuseGuarded(request: Request, body: unknown, view: View, { access, directory }: EndpointOptions): Promise<void> {
+  const caller = await identify(access, request.headers)
   for (const message of Array.isArray(body) ? body : [body]) {
     if ((message as JsonRpcRequest | undefined)?.method !== 'tools/call') continue
     try {
       const target = targetOf(message as JsonRpcRequest, view, directory)
-      if (target) authorize(access, caller, target)
+      if (target) authorize(access, caller, { ...target, tool: target.what })
     } catch (error) {
-      if (error instanceof KintsugiError && error.code !== 'token-required') continue
+      if (error instanceof KintsugiError && error.code !== 'token-required' && error.code !== 'insufficient-scope') continue
       throw error
     }
   }
@@ -217,7 +217,7 @@ function stamped(params: Record<string, unknown>, version: string): Record<strin
 /** A failure on the way: as a tool's error, which a model can read, or as the protocol's. */
 function failure(call: JsonRpcRequest, error: unknown, modern: boolean): Response {
   const report = toErrorReport(error)
-  if (report.code === 'token-required' || report.code === 'bad-token') throw error
+  if (report.code === 'token-required' || report.code === 'bad-token' || report.code === 'insufficient-scope') throw error
   if (call.method !== 'tools/call') {
     const code = report.code === 'not-found' || report.code === 'bad-argument' ? -32602 : -32603
     return Response.json({ jsonrpc: '2.0', id: call.id, error: { code, message: report.message, data: report } })

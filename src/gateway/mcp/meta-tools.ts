@@ -1,7 +1,7 @@
 /** The tools that stand for all the others: search, describe, call. */
 import { z } from 'zod'
 import type { ToolListing } from '../../mcp/schema.ts'
-import { ToolIndex } from '../../search/index.ts'
+import { type SearchableTool, ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { Directory, Listed } from './directory.ts'
 
@@ -87,18 +87,11 @@ export function unknownTool(name: string, directory: Directory): KintsugiError {
   })
 }
 
-export function searchable({ service, plain, listing }: Listed<ToolListing>) {
+/** A tool as the search reads it. */
+export function searchable({ service, plain, listing, keywords = '' }: Listed<ToolListing>): SearchableTool {
   const properties = (listing.inputSchema.properties ?? {}) as Record<string, { description?: string }>
-  return {
-    name: listing.name,
-    service,
-    tool: plain,
-    description: listing.description,
-    effect: listing._meta['kintsugi/effect'],
-    parameters: Object.entries(properties)
-      .map(([name, { description }]) => `${name} ${description ?? ''}`)
-      .join(' '),
-  }
+  const parameters = Object.entries(properties).map(([name, { description }]) => `${name} ${description ?? ''}`)
+  return { name: listing.name, service, tool: plain, description: listing.description, keywords, parameters: parameters.join(' ') }
 }
 
 /** `symbol: string, amount?: integer`, as short as it can be said. */

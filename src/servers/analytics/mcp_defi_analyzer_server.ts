@@ -30,6 +30,7 @@ export default defineServer({
     protocol_overview: tool({
       description: 'Each protocol of this chain: pools, value at the price, volume and fees in the window since this service started, and what the lenders can lend.',
       effect: 'read',
+      keywords: 'TVL, what protocols are there, state of aave, uniswap, balancer',
       input: z.object({}),
       output: z.object({
         block: z.int(),
@@ -63,6 +64,7 @@ export default defineServer({
       description:
         'What providing liquidity earns in fees, pool by pool, best first: volume and fees really traded since this service started, and the yearly rate they would make.',
       effect: 'read',
+      keywords: 'interest, APY, APR, what lenders and suppliers earn, borrow rates',
       input: z.object({ token: symbolOrAddress().optional(), limit: limit(200, 20) }),
       output: z.object({ windowSeconds: z.number(), pools: z.array(yieldRow) }),
       example: { limit: 5 },
@@ -89,6 +91,7 @@ export default defineServer({
     pool_returns: tool({
       description: 'What a share of one pool did since this service started, against holding its tokens: fees earned, loss by the price having moved, and the sum.',
       effect: 'read',
+      keywords: 'what LPs make, fees earned by providing liquidity, return of a pool',
       input: z.object({ pool: address() }),
       output: z.object({
         pool: address(),
@@ -127,6 +130,7 @@ export default defineServer({
       description:
         'What providing liquidity loses against holding when the price of one token changes by a factor: full range, weighted, or concentrated between two prices. Pure arithmetic, no market needed.',
       effect: 'read',
+      keywords: 'loss of a liquidity provider when the price moves',
       input: z.object({
         priceRatio: z.number().positive().max(1e6).describe('price afterwards over price before'),
         weight: z.number().gt(0).lt(1).default(0.5).describe('share of the token whose price changes; 0.5 is a constant-product pool'),
@@ -147,6 +151,7 @@ export default defineServer({
       description:
         'Where the same pair has different prices: for each pair of tokens the cheapest and the dearest pool, the gap between them, and whether it is wider than both fees.',
       effect: 'read',
+      keywords: 'spreads and gaps between exchanges per pair',
       input: z.object({ limit: limit(200, 20) }),
       output: z.object({
         block: z.int(),

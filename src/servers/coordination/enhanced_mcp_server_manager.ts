@@ -25,6 +25,7 @@ export default defineServer({
     instances: tool({
       description: 'The instances of a service, or of every service that may run several times.',
       effect: 'read',
+      keywords: 'how many copies run, replicas, where they listen',
       input: z.object({ service: service.optional() }),
       output: z.object({ scalable: z.array(z.string()), instances: z.array(instance) }),
       example: {},
@@ -39,6 +40,7 @@ export default defineServer({
     scale_service: tool({
       description: 'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
       effect: 'write',
+      keywords: 'more or fewer copies, add an instance, replicas, scale up and down',
       input: z.object({ service, instances: z.int().min(1).max(8) }),
       output: z.object({ instances: z.array(instance) }),
       example: { service: 'mcp_liquidity_server', instances: 1 },
@@ -49,6 +51,7 @@ export default defineServer({
     scaling_policy: tool({
       description: 'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
       effect: 'write',
+      keywords: 'autoscaling limits, let it grow under load, least and most instances',
       input: z.object({ service, policy: policy.optional() }),
       output: z.object({ service: z.string(), policy }),
       example: { service: 'mcp_liquidity_server' },
@@ -64,6 +67,7 @@ export default defineServer({
     balancing_strategy: tool({
       description: 'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
       effect: 'write',
+      keywords: 'round robin, least loaded, healthiest, how calls are distributed',
       input: z.object({ service, strategy: z.enum(BALANCING).optional() }),
       output: z.object({ service: z.string(), strategy: z.enum(BALANCING) }),
       example: { service: 'mcp_liquidity_server' },
@@ -76,6 +80,7 @@ export default defineServer({
     circuit_breakers: tool({
       description: 'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
       effect: 'read',
+      keywords: 'which tools are blocked because they failed, open breakers, retry budget',
       input: z.object({}),
       output: z.object({
         observedAt: z.int().nullable().describe('ms since 1970; null where the gateway has not said anything yet'),
@@ -95,6 +100,7 @@ export default defineServer({
     predict_failures: tool({
       description: 'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
       effect: 'read',
+      keywords: 'what will fail next, early signs of trouble, leaks',
       input: z.object({}),
       output: z.object({
         unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),

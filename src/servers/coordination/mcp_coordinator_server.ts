@@ -81,6 +81,7 @@ export default defineServer({
       description:
         'Runs a job made of steps, each a call of a tool of some service, side by side, with retries for reads and one deadline over all; returns its id at once, or the joined result where wait is set. Steps may read and write, never spend.',
       effect: 'write',
+      keywords: 'do a task for me, run several tools one after the other, queue a job, delegate to an agent',
       input: z.object({
         description: z.string().min(1).max(500).describe('what the job is for'),
         steps: z
@@ -114,6 +115,7 @@ export default defineServer({
     task_status: tool({
       description: 'How far a job is: each step with its attempts, result or error.',
       effect: 'read',
+      keywords: 'is my task done, progress of a job, its result',
       input: z.object({ id }),
       output: taskView,
       example: { id: 'task_00000000-0000-0000-0000-000000000000' },
@@ -126,6 +128,7 @@ export default defineServer({
     list_tasks: tool({
       description: 'Jobs, newest first, by status where wanted.',
       effect: 'read',
+      keywords: 'which tasks are waiting or running, the queue of jobs',
       input: z.object({ status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).optional(), limit: limit(100, 20), offset: offset() }),
       output: z.object({ tasks: z.array(taskView) }),
       example: { limit: 5 },
@@ -134,6 +137,7 @@ export default defineServer({
     cancel_task: tool({
       description: 'Stops a job: steps under way are aborted, the rest is skipped; what was done stays done.',
       effect: 'write',
+      keywords: 'abort, stop a running job',
       input: z.object({ id }),
       output: taskView,
       example: { id: 'task_00000000-0000-0000-0000-000000000000' },

@@ -46,6 +46,7 @@ export default defineServer({
     start_server: tool({
       description: 'Starts a service that was stopped, or that is set aside or waits to be tried again. What shares its process starts with it.',
       effect: 'write',
+      keywords: 'bring up what is stopped',
       input: z.object({ service }),
       output: z.object({ service: state }),
       example: { service: 'mcp_monitoring_server' },
@@ -57,6 +58,7 @@ export default defineServer({
     stop_server: tool({
       description: 'Stops a service, for good or for a while: calls under way are answered first. A service that shares its process is moved into one of its own before.',
       effect: 'write',
+      keywords: 'shut down, take offline, switch off',
       input: z.object({
         service,
         reason: z.string().max(200).default('stopped by a caller'),
@@ -74,6 +76,7 @@ export default defineServer({
     restart_server: tool({
       description: 'Restarts the process of a service. A stand-in opens first where one may, so no call is lost.',
       effect: 'write',
+      keywords: 'reboot without losing calls, bounce',
       input: z.object({ service, reason: z.string().max(200).default('restarted by a caller') }),
       output: z.object({ service: state }),
       example: { service: 'mcp_monitoring_server' },
@@ -86,6 +89,7 @@ export default defineServer({
     server_status: tool({
       description: 'The state of one service now: status, process, port, restarts, and what shares its process.',
       effect: 'read',
+      keywords: 'is it running, pid, port, uptime, state of one server',
       input: z.object({ service }),
       output: z.object({ service: state }),
       example: { service: 'mcp_monitoring_server' },
@@ -94,6 +98,7 @@ export default defineServer({
     server_logs: tool({
       description: "The last lines of a service's log, oldest first, as JSON lines.",
       effect: 'read',
+      keywords: 'what did it print, last lines, console, output before a crash',
       guarded: true,
       input: z.object({ service, lines: z.int().min(1).max(1_000).default(50), contains: z.string().max(200).optional().describe('only lines that hold this text') }),
       output: z.object({ service: z.string(), lines: z.array(z.string()) }),

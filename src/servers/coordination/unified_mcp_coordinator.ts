@@ -14,6 +14,7 @@ export default defineServer({
     dependency_graph: tool({
       description: 'Every service and piece of infrastructure with what it stands on. Hard: its process starts after them. Soft: without them it lives, but is not ready.',
       effect: 'read',
+      keywords: 'what needs what, which services need redis or the database, draw dependencies',
       input: z.object({ service: service.optional().describe('only this one') }),
       output: z.object({
         nodes: z.array(z.object({ id: z.string(), cell: z.string(), status: z.string(), hard: z.array(z.string()), soft: z.array(z.string()) })),
@@ -32,6 +33,7 @@ export default defineServer({
     start_order: tool({
       description: 'The waves in which everything starts: each wave needs only what stands in earlier ones.',
       effect: 'read',
+      keywords: 'startup sequence, in which order services start',
       input: z.object({}),
       output: z.object({ waves: z.array(z.array(z.string())) }),
       example: {},
@@ -40,6 +42,7 @@ export default defineServer({
     impact_of: tool({
       description: 'What the loss of a service would touch: what could not start, what would lose something it needs, and what shares its process.',
       effect: 'read',
+      keywords: 'what breaks if something goes down, blast radius, what depends on it',
       input: z.object({ service }),
       output: z.object({ service: z.string(), cannotStart: z.array(z.string()), notReady: z.array(z.string()), sameProcess: z.array(z.string()) }),
       example: { service: 'database' },
@@ -48,6 +51,7 @@ export default defineServer({
     cascade_restart: tool({
       description: 'Restarts a service and then, wave by wave, every cell that stands on it. A stand-in opens first where one may.',
       effect: 'write',
+      keywords: 'restart a service and everything that depends on it',
       input: z.object({ service }),
       output: z.object({ restarted: z.array(z.string()), left: z.array(z.string()).describe('cells that were left: our own, which would end before it answered') }),
       example: { service: 'mcp_monitoring_server' },

@@ -46,6 +46,7 @@ export default defineServer({
       description:
         'The flash loans of the last blocks, newest first, read from the events of Aave, the Balancer vault and the concentrated pools of this market. Flash swaps of pairs show in decode_flash_loan: their events do not tell them from swaps.',
       effect: 'read',
+      keywords: "who took flash loans lately, on chain, other people's loans",
       input: z.object({ ...window, limit: limit(500, 50) }),
       output: z.object({ fromBlock: z.int(), toBlock: z.int(), loans: z.array(loan) }),
       example: { blocks: 50 },
@@ -66,6 +67,7 @@ export default defineServer({
     flash_loan_statistics: tool({
       description: 'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid.',
       effect: 'read',
+      keywords: 'average size, count and volume of flash loans by lender and token',
       input: z.object(window),
       output: z.object({
         fromBlock: z.int(),
@@ -100,6 +102,7 @@ export default defineServer({
     decode_flash_loan: tool({
       description: 'One transaction taken apart: its flash loans, the swaps it made in this market in order, and what its sender’s contract gained in each token.',
       effect: 'read',
+      keywords: 'what did this transaction do with its loan',
       input: z.object({ hash: z.string().regex(/^0x[0-9a-fA-F]{64}$/, 'expected a transaction hash: 0x and 64 hexadecimal digits') }),
       output: z.object({
         hash: z.string(),
@@ -137,6 +140,7 @@ export default defineServer({
       description:
         'Who else closes cycles in this market: contracts other than ours whose transactions traded through two or more pools and ended with more of a token, over the last blocks.',
       effect: 'read',
+      keywords: 'what other bots do, who competes with us, who won instead',
       input: z.object({ ...window, limit: limit(100, 20) }),
       output: z.object({
         fromBlock: z.int(),

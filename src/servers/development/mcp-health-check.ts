@@ -20,6 +20,7 @@ export default defineServer({
     health: tool({
       description: 'The health of every service now, or of one; only the unhealthy ones where asked.',
       effect: 'read',
+      keywords: 'is everything ok, which services are unhealthy, check of all services',
       input: z.object({ service: service.optional(), unhealthyOnly: z.boolean().default(false) }),
       output: z.object({
         healthy: z.boolean(),
@@ -44,6 +45,7 @@ export default defineServer({
     health_history: tool({
       description: 'What happened to a service, or to all, oldest first: failures, recoveries and how long they took. It survives restarts.',
       effect: 'read',
+      keywords: 'was it down yesterday, health over time, outages',
       input: z.object({ service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24), limit: limit(1_000, 100) }),
       output: z.object({ since: z.int(), incidents: z.array(incident) }),
       example: { hours: 1 },
@@ -56,6 +58,7 @@ export default defineServer({
     uptime: tool({
       description: 'Availability of each service over the last hours: time down, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
       effect: 'read',
+      keywords: 'availability, SLA, percentage of time it was up',
       input: z.object({ service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24) }),
       output: z.object({
         since: z.int(),

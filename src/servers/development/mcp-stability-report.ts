@@ -19,6 +19,7 @@ export default defineServer({
       description:
         'How stable each service was over the last hours: failures, mean time to recovery and between failures, flapping, leaks, error budget. As Markdown, or HTML with a plot.',
       effect: 'read',
+      keywords: 'reliability, time between failures, which service crashes most often',
       input: z.object({
         hours: z.number().min(0.01).max(8_760).default(24),
         format: z.enum(['markdown', 'html']).default('markdown'),
@@ -57,6 +58,7 @@ export default defineServer({
     incident_timeline: tool({
       description: 'All incidents in time, a page at a time, newest first.',
       effect: 'read',
+      keywords: 'what went wrong and when, post mortem, last night',
       input: z.object({ hours: z.number().min(0.01).max(8_760).default(24), kind: z.string().max(40).optional(), limit: limit(500, 50), offset: offset() }),
       output: z.object({ total: z.int(), incidents: z.array(incident) }),
       example: { hours: 1 },

@@ -38,6 +38,7 @@ export default defineServer({
       description:
         'Samples of a metric over all running services, from a live scrape. Give a metric name, and labels to select by; sum adds the selected samples up per service. For PromQL run Prometheus against the /metrics addresses.',
       effect: 'read',
+      keywords: 'prometheus metric values by name, calls per second, raw numbers',
       input: z.object({
         metric: z.string().min(1).max(200).describe('a metric name, for example kintsugi_tool_calls_total'),
         labels: z.record(z.string(), z.string()).default({}),
@@ -70,6 +71,7 @@ export default defineServer({
     service_metrics: tool({
       description: 'All metrics of one service now, with its state, process and memory.',
       effect: 'read',
+      keywords: 'latency, error rate, number of calls of one service',
       input: z.object({ service: z.string().min(1).max(100).describe('an id such as mcp_price_feed_server') }),
       output: z.object({
         service: z.string(),
@@ -91,6 +93,7 @@ export default defineServer({
     top_services: tool({
       description: 'The processes of the fleet ordered by memory or processor time, with the services that each hosts: what uses the machine.',
       effect: 'read',
+      keywords: 'which service uses the most memory or cpu, slowest, most errors, ranking',
       input: z.object({ by: z.enum(['memory', 'cpu']).default('memory'), limit: limit(100, 10) }),
       output: z.object({
         observedAt: z.int(),
@@ -116,6 +119,7 @@ export default defineServer({
     host_resources: tool({
       description: 'The machine: processors, load, memory in all and available, uptime.',
       effect: 'read',
+      keywords: 'cpu, memory, disk of the machine, load, is the disk full',
       input: z.object({}),
       output: z.object({
         observedAt: z.int(),

@@ -61,6 +61,7 @@ export default defineServer({
       description:
         'The best arbitrage that an Aave loan of one token would make now: route, exact size, premium as Aave rounds it, profit after it and the gas at the present base fee.',
       effect: 'read',
+      keywords: 'does a loan pay off for this pair, profit when borrowing and trading',
       input: z.object({ token: symbolOrAddress().optional(), maxHops }),
       output: z.object({
         block: z.int(),
@@ -82,6 +83,7 @@ export default defineServer({
       description:
         'What the Aave V3 pool can lend of each token now, with the premium, read from the pool after each block; paused, frozen and flash-disabled reserves are not listed.',
       effect: 'read',
+      keywords: 'available reserves, how much can be borrowed from aave',
       input: z.object({ token: symbolOrAddress().optional(), limit: limit(500, 50) }),
       output: z.object({ block: z.int(), pool: address(), reserves: z.array(reserve) }),
       example: {},
@@ -95,6 +97,7 @@ export default defineServer({
     simulate_flash_loan: tool({
       description: 'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
       effect: 'read',
+      keywords: 'dry run, try without sending, rehearse a loan',
       input: z.object({ token: symbolOrAddress(), amount: amount() }),
       output: z.object({ token: z.string(), amount: amount(), available: amount(), possible: z.boolean(), premium: amount(), repay: amount(), reason: z.string().nullable() }),
       example: { token: 'USDC', amount: '1000000000' },
@@ -120,6 +123,7 @@ export default defineServer({
       description:
         'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
       effect: 'spend',
+      keywords: 'send, carry out, full cycle with borrowed money',
       input: z.object({ token: symbolOrAddress().optional(), maxHops, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
       output: executionAnswer,
       example: { dryRun: true },
@@ -133,6 +137,7 @@ export default defineServer({
     monitor_opportunities: tool({
       description: 'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
       effect: 'read',
+      keywords: 'watch, keep an eye on, report new ones as they come',
       input: z.object({ seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) }),
       output: z.object({ blocks: z.int(), opportunities: z.array(opportunity) }),
       example: { seconds: 1 },

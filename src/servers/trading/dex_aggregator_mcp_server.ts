@@ -69,6 +69,7 @@ export default defineServer({
     get_prices: tool({
       description: 'What each exchange says a token is worth now, pool by pool, deepest first. For one robust price use price_query of mcp_price_feed_server.',
       effect: 'read',
+      keywords: 'compare prices across exchanges, what each venue pays',
       input: z.object({ symbol: symbolOrAddress(), limit: limit(100, 20) }),
       output: z.object({ symbol: z.string(), quote: z.string(), prices: z.array(z.object({ dex: z.string(), pool: address(), price: z.number(), depth: z.number() })) }),
       example: { symbol: 'WETH' },
@@ -87,6 +88,7 @@ export default defineServer({
     find_route: tool({
       description: 'The best way to swap an amount of one token for another: over several pools, split over several paths where that gives more, exact to the unit at this block.',
       effect: 'read',
+      keywords: 'best way to swap, split an order over pools, least slippage, best price for selling',
       input: z.object(swap),
       output: z.object({
         block: z.int(),
@@ -115,6 +117,7 @@ export default defineServer({
     quote_swap: tool({
       description: 'How much of one token comes out for an amount of another, over the best route, with the least that a slippage tolerance allows.',
       effect: 'read',
+      keywords: 'how much do I get, what can I buy, amount out of a swap',
       input: z.object({ ...swap, slippageBps: z.int().min(0).max(5_000).default(50).describe('tolerance in hundredths of a percent') }),
       output: z.object({
         block: z.int(),
@@ -142,6 +145,7 @@ export default defineServer({
       description:
         'The calls that make a swap over the best single path of pairs and vault pools, in order, for an account to send: approvals where the vault pulls, transfers where a pair must be paid, and the swap itself. Concentrated pools are left out: they are paid by a callback, which needs a contract. Nothing is signed or sent.',
       effect: 'read',
+      keywords: 'calldata, unsigned transaction, prepare an exchange of tokens',
       input: z.object({ ...swap, account: address().describe('who will send the calls and gets what comes out'), slippageBps: z.int().min(0).max(5_000).default(50) }),
       output: z.object({ block: z.int(), amountOut: amount(), minimumOut: amount(), calls: z.array(swapCall), note: z.string() }),
       example: { from: 'WETH', to: 'USDC', amount: '1000000000000000000', account: '0x0000000000000000000000000000000000000001' },
@@ -158,6 +162,7 @@ export default defineServer({
     list_dexes: tool({
       description: 'The exchanges of this market: how many pools of which kinds each has, and how deep they are together.',
       effect: 'read',
+      keywords: 'which exchanges, venues, DEXes are connected',
       input: z.object({}),
       output: z.object({
         dexes: z.array(
@@ -179,6 +184,7 @@ export default defineServer({
     list_pools: tool({
       description: 'The pools of this market, deepest first, all or those of one exchange or token.',
       effect: 'read',
+      keywords: 'pools of a pair, which pools hold a token',
       input: z.object({ dex: z.string().max(64).optional(), token: symbolOrAddress().optional(), limit: limit(500, 50), offset: offset() }),
       output: z.object({
         total: z.int(),

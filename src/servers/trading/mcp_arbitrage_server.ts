@@ -23,6 +23,7 @@ export default defineServer({
       description:
         'Opportunities that pay right now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, best first. Searches anew; for what the detector saw in recent blocks use scan_statistics.',
       effect: 'read',
+      keywords: 'what pays now, profitable trades, best arbitrage at the moment',
       input: z.object({
         maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'),
         minValue: z.number().min(0).default(0).describe('least profit, in quote units'),
@@ -46,6 +47,7 @@ export default defineServer({
       description:
         'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
       effect: 'read',
+      keywords: 'loops, triangular, round trips from a token, profitable cycles',
       input: z.object({ token: symbolOrAddress(), maxHops: z.int().min(2).max(4).default(3), limit: limit(200, 20) }),
       output: z.object({
         block: z.int(),
@@ -82,6 +84,7 @@ export default defineServer({
       description:
         'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
       effect: 'read',
+      keywords: 'why did we trade or not trade, reasons, which rule refused it',
       input: z.object({ id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities') }),
       output: z.object({
         id: z.string(),
@@ -130,6 +133,7 @@ export default defineServer({
       description:
         'The most that could be earned from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual. The prices that prove the bound come with it. Use it to see what share single cycles capture.',
       effect: 'read',
+      keywords: 'theoretical maximum, the most that could be earned, joint optimum',
       input: z.object({ maxIterations: z.int().min(10).max(2_000).default(400) }),
       output: z.object({
         block: z.int(),
@@ -183,6 +187,7 @@ export default defineServer({
       description:
         'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids.',
       effect: 'read',
+      keywords: 'how long a scan takes, cycles searched per block',
       input: z.object({ limit: limit(100, 10) }),
       output: z.object({
         ...detectionStatistics,

@@ -55,6 +55,7 @@ export default defineServer({
     list_providers: tool({
       description: 'All kinds of flash lenders on this chain: how each charges, and how many tokens each lends now.',
       effect: 'read',
+      keywords: 'who lends, which lenders and protocols are available, premium of each',
       input: z.object({}),
       output: z.object({ block: z.int(), observedAt: z.int(), providers: z.array(z.object({ kind, description: z.string(), lenders: z.int(), tokens: z.array(z.string()) })) }),
       example: {},
@@ -78,6 +79,7 @@ export default defineServer({
     quote_loan: tool({
       description: 'The cheapest flash loan of an amount of a token now, over all lenders that have that much.',
       effect: 'read',
+      keywords: 'what a loan costs, fee for borrowing, premium, price of borrowing',
       input: z.object(loan),
       output: z.object({ block: z.int(), observedAt: z.int(), quote }),
       example: { token: 'USDC', amount: '1000000000' },
@@ -92,6 +94,7 @@ export default defineServer({
     compare_providers: tool({
       description: 'Every lender of a token side by side for one amount, cheapest first, with why any of them cannot serve it.',
       effect: 'read',
+      keywords: 'cheapest lender, compare fees of aave, balancer, uniswap',
       input: z.object({ ...loan, limit: limit(100, 20) }),
       output: z.object({ block: z.int(), quotes: z.array(quote), unable: z.array(z.object({ kind, lender: address(), reason: z.string() })) }),
       example: { token: 'WETH', amount: '1000000000000000000' },
@@ -114,6 +117,7 @@ export default defineServer({
       description:
         'A loan for a given route: the cheapest lender that may be combined with it, and for every other why not (a pool that lends is locked, a Balancer loan cannot have a Balancer leg). Refuses where none can.',
       effect: 'read',
+      keywords: 'split a loan over lenders, borrow for a trade',
       input: z.object({
         ...loan,
         pools: z.array(address()).min(1).max(5).describe('the pools that the route trades through, in order'),

@@ -46,6 +46,7 @@ export default defineServer({
       description:
         'How much one can put into a pool, in either direction, before the average price is worse than the marginal one by so many basis points; the fee is left out. Exact, by the contract’s own arithmetic.',
       effect: 'read',
+      keywords: 'how deep is a pool, order book, depth at each price',
       input: z.object({ pool: address(), basisPoints: z.array(z.int().min(1).max(5_000)).min(1).max(10).default([10, 50, 100, 200]) }),
       output: z.object({
         pool: address(),
@@ -73,6 +74,7 @@ export default defineServer({
       description:
         'What orders of growing size get from a pool: amount out and how much worse than the present price it is, fee included. A curve to plot; points that the pool refuses are left out.',
       effect: 'read',
+      keywords: 'price impact, slippage by size, selling a large amount',
       input: z.object({ ...pairFields, points: z.int().min(2).max(100).default(20) }),
       output: z.object({ pool: address(), tokenIn: z.string(), tokenOut: z.string(), points: z.array(z.object({ amountIn: amount(), amountOut: amount(), impact: z.number() })) }),
       example: { pool: '0x0000000000000000000000000000000000000001' },
@@ -89,6 +91,7 @@ export default defineServer({
     liquidity_map: tool({
       description: 'Where the liquidity of the market lies: each pool with its exchange, kind, tokens and value at the price, deepest first, and the sum by exchange.',
       effect: 'read',
+      keywords: 'where is the liquidity, overview over exchanges and tokens',
       input: z.object({ token: symbolOrAddress().optional(), limit: limit(500, 50) }),
       output: z.object({
         block: z.int(),
@@ -117,6 +120,7 @@ export default defineServer({
     tick_distribution: tool({
       description: 'The liquidity of a concentrated pool from tick to tick, with the price where each stretch begins and ends: where the depth lies and where the price now is.',
       effect: 'read',
+      keywords: 'where LPs concentrate, ticks, ranges of a uniswap v3 pool',
       input: z.object({ pool: address(), limit: limit(2_000, 200) }),
       output: z.object({
         pool: address(),
@@ -158,6 +162,7 @@ export default defineServer({
     liquidity_changes: tool({
       description: 'Which pools gained or lost most over the last blocks, in quote units at the price: money coming, leaving, or moved by trades. Seen since this service started.',
       effect: 'read',
+      keywords: 'who added or removed liquidity, mint and burn events',
       input: z.object({ blocks: z.int().min(1).max(KEPT_BLOCKS).default(30), limit: limit(200, 20) }),
       output: z.object({
         fromBlock: z.int(),

@@ -74,6 +74,7 @@ export default defineServer({
       description:
         'The price of one token now: the depth-weighted median over all pools that trade it, with confidence and age. Use it whenever a single trustworthy price is wanted; for each pool by itself use real_time_price_mcp_server.',
       effect: 'read',
+      keywords: 'what is it worth, current price in dollars, how much is one token',
       input: z.object({ symbol: symbolOrAddress() }),
       output: price,
       example: { symbol: 'ETH' },
@@ -82,6 +83,7 @@ export default defineServer({
     price_history: tool({
       description: 'Past prices of one token as this system saw them, oldest first, one point per block with a change, from the ledger.',
       effect: 'read',
+      keywords: 'how did the price develop, candles, ohlc, chart, last hour, largest move',
       input: z.object({ symbol: symbolOrAddress(), minutes: z.int().min(1).max(43_200).default(60).describe('how far back, in minutes'), limit: limit(5_000, 500) }),
       output: z.object({
         symbol: z.string(),
@@ -105,6 +107,7 @@ export default defineServer({
     list_symbols: tool({
       description: 'Every token that this market knows, with its address, decimals and present price where it has one.',
       effect: 'read',
+      keywords: 'which tokens are known or supported, symbols, addresses',
       input: z.object({ limit: limit(1_000, 100), search: z.string().max(64).default('').describe('only symbols that contain this') }),
       output: z.object({ total: z.int(), symbols: z.array(z.object({ symbol: z.string(), address: address(), decimals: z.int(), price: z.number().nullable(), pools: z.int() })) }),
       example: { limit: 10 },
@@ -124,6 +127,7 @@ export default defineServer({
       description:
         'Checks one price: how far each pool lies from the median, how far the median lies from the oracle, and how old it is; says whether it may be relied on and why not.',
       effect: 'read',
+      keywords: 'are prices stale, can the feed be trusted, check the oracle',
       input: z.object({
         symbol: symbolOrAddress(),
         maxDeviation: z.number().positive().max(1).default(0.05).describe('largest accepted distance from the oracle, as a fraction'),

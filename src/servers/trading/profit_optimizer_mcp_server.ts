@@ -79,6 +79,7 @@ export default defineServer({
     optimize_amount: tool({
       description: 'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
       effect: 'read',
+      keywords: 'what size should the trade have, best input amount',
       input: z.object(which),
       output: z.object({ block: z.int(), opportunity, bestAmount: amount(), profit: amount(), profitAtHalf: amount().nullable(), profitAtDouble: amount().nullable() }),
       example: {},
@@ -99,6 +100,7 @@ export default defineServer({
     predict_profit: tool({
       description: 'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
       effect: 'read',
+      keywords: 'chance of success, expected profit after gas and competition, likely to earn',
       input: z.object(which),
       output: z.object({ block: z.int(), opportunity, prediction }),
       example: {},
@@ -111,6 +113,7 @@ export default defineServer({
     profit_curve: tool({
       description: 'The profit of an opportunity of now over its size, exact at each point, from a hundredth of the best size to twice of it: a curve to plot.',
       effect: 'read',
+      keywords: 'plot profit against size, how profit falls when trading more',
       input: z.object({ ...which, points: z.int().min(3).max(100).default(20) }),
       output: z.object({
         block: z.int(),
@@ -138,6 +141,7 @@ export default defineServer({
     filter_opportunities: tool({
       description: 'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
       effect: 'read',
+      keywords: 'only those above a minimum, filter by profit, token or size',
       input: z.object({ maxHops: which.maxHops, limit: limit(50, 10) }),
       output: z.object({ block: z.int(), kept: z.array(z.object({ opportunity, prediction })), failed: z.object({ expectedProfit: z.int(), chance: z.int() }) }),
       example: { limit: 3 },
@@ -157,6 +161,7 @@ export default defineServer({
     get_profit_targets: tool({
       description: 'What filter_opportunities asks of a trade.',
       effect: 'read',
+      keywords: 'our profit goal, minimum profit settings, thresholds',
       input: z.object({}),
       output: z.object(targetFields),
       example: {},
@@ -165,6 +170,7 @@ export default defineServer({
     set_profit_targets: tool({
       description: 'Changes what filter_opportunities asks of a trade, until this service starts again. What the executor asks is set by its policies, not here.',
       effect: 'write',
+      keywords: 'change goals, raise the minimum profit',
       input: z.object({ minNetNative: targetFields.minNetNative.optional(), minChance: targetFields.minChance.optional(), mostBidShare: targetFields.mostBidShare.optional() }),
       output: z.object(targetFields),
       example: { minChance: 0 },

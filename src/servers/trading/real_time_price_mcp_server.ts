@@ -60,6 +60,7 @@ export default defineServer({
       description:
         'The price of one token in another as each pool has it now, best for the seller first. For one robust price in dollars use price_query of mcp_price_feed_server.',
       effect: 'read',
+      keywords: 'live price of a token, what is it worth now',
       input: z.object({ base: symbolOrAddress(), quote: symbolOrAddress(), limit: limit(100, 20) }),
       output: z.object({
         block: z.int(),
@@ -91,6 +92,7 @@ export default defineServer({
     fetch_all_prices: tool({
       description: 'One row per pool and pair of the whole market, or of one token: the table that the stream keeps changing.',
       effect: 'read',
+      keywords: 'every price at once, all tokens, price table',
       input: z.object({ token: symbolOrAddress().optional(), limit: limit(1_000, 100), offset: offset() }),
       output: z.object({ block: z.int(), observedAt: z.int(), total: z.int(), rows: z.array(row) }),
       example: { limit: 10 },
@@ -104,6 +106,7 @@ export default defineServer({
       description:
         'Follows the market for some seconds and returns every row that changed, in order; progress is told block by block. For an endless stream open the WebSocket that the answer names, which sends one event per block, or subscribe to the resource prices://all.',
       effect: 'read',
+      keywords: 'stream, tell me whenever a price changes, live updates',
       input: z.object({ token: symbolOrAddress().optional(), seconds: z.int().min(1).max(25).default(5), limit: limit(2_000, 500) }),
       output: z.object({ blocks: z.int(), rows: z.array(row), websocket: z.string().describe('path on the coordination system; events of type prices') }),
       example: { seconds: 1 },
@@ -126,6 +129,7 @@ export default defineServer({
     get_token_liquidity: tool({
       description: 'Where the liquidity of a token lies: what each pool holds of it at the price, largest first.',
       effect: 'read',
+      keywords: 'how liquid is a token, how much of it can be traded',
       input: z.object({ token: symbolOrAddress(), limit: limit(200, 20) }),
       output: z.object({
         token: z.string(),
@@ -154,6 +158,7 @@ export default defineServer({
       description:
         'How far pools disagree about a token: each pool against the depth-weighted median, largest distance first. A wide gap that fees do not explain is where arbitrage lives.',
       effect: 'read',
+      keywords: 'do exchanges disagree, differences between pools and the reference price',
       input: z.object({ token: symbolOrAddress(), limit: limit(200, 20) }),
       output: z.object({
         token: z.string(),

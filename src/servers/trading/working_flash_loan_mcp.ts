@@ -42,6 +42,7 @@ export default defineServer({
     detect_arbitrage: tool({
       description: 'The trades that pay right now, best first, each with route, exact size, cheapest loan, gas and what is left.',
       effect: 'read',
+      keywords: 'gap between two exchanges, is there any arbitrage right now',
       input: z.object({ ...choice, limit: limit(50, 10) }),
       output: z.object({ block: z.int(), observedAt: z.int(), found: z.array(withNumbers) }),
       example: { limit: 3 },
@@ -55,6 +56,7 @@ export default defineServer({
       description:
         'Takes the best trade of now through everything but sending: the rules, the contract on the pending block, the profit that would come out. Needs the token, as it uses the executor.',
       effect: 'read',
+      keywords: 'what happens if we execute this, try out a trade on a fork',
       guarded: true,
       input: z.object(choice),
       output: executionAnswer,
@@ -65,6 +67,7 @@ export default defineServer({
       description:
         'Has the best trade of now executed: judged by every rule, simulated, signed by the signer within its caps, sent. Atomic: it earns or reverts. Says why where it was not sent.',
       effect: 'spend',
+      keywords: 'send the trade, do it now, full cycle with borrowed money',
       input: z.object({ ...choice, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
       output: executionAnswer,
       example: { dryRun: true },
@@ -73,6 +76,7 @@ export default defineServer({
     execution_status: tool({
       description: 'What became of one trade by the id of its decision: refused and why, in flight, or final with what it earned and burned.',
       effect: 'read',
+      keywords: 'what became of my transaction, was it confirmed, mined, reverted',
       input: z.object({ id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits') }),
       output: z.object({
         id: z.string(),
@@ -120,6 +124,7 @@ export default defineServer({
     opportunities: tool({
       description: 'The last opportunities that were judged, newest first: traded or refused, and by which rule.',
       effect: 'read',
+      keywords: 'recent opportunities and what was decided, what we saw in the last blocks',
       input: z.object({ verdict: z.enum(['trade', 'refuse']).optional(), limit: limit(200, 20), offset: offset() }),
       output: z.object({
         opportunities: z.array(
@@ -142,6 +147,7 @@ export default defineServer({
     profit_analysis: tool({
       description: `What was earned, from the ledger: by outcome, by lender and by route, gas included; only what is final counts. ${EXECUTOR} books it.`,
       effect: 'read',
+      keywords: 'how much did we earn today, profit per route and per day, revenue, pnl, win rate',
       input: z.object({ limit: limit(1_000, 500).describe('look at so many of the last trades') }),
       output: z.object({
         trades: z.int(),

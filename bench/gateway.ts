@@ -1,0 +1,159 @@
+/**
+ * What the gateway adds: the very same tool of the very same running service, asked on its own port and through the gateway, in turn, in one
+ * run; and the list of the whole fleet. Beside them mcp-hub before the same service, fetched for the occasion.
+ * node bench/gateway.ts [calls per round, default 400] [rounds, default 6] [--no-peers]
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { readPlan } from '../src/processes/run-plan.ts'
+import { Fleet } from '../test/support/fleet.ts'
+
+const [calls = 400, rounds = 6] = process.argv
+  .slice(2)
+  .filter((argument) => !argument.startsWith('--'))
+  .map(Number)
+const agent = new Agent({ connections: 16, pipelining: 1 })
+const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+const SERVICE = 'mcp_price_feed_server'
+const TOOL = 'list_symbols'
+
+interface Door {
+  readonly title: string
+  readonly url: string
+  readonly name: string
+  readonly revision: '2026-07-28' | '2025-11-25'
+  session?: string
+}
+
+let id = 0
+function message(door: Door, method: string, params: Record<string, unknown>) {
+  const modern = door.revision === '2026-07-28'
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': door.revision,
+    'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': {},
+  }
+  const name = params.name as string | undefined
+  return {
+    body: JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params: modern ? { ...params, _meta: meta } : params }),
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': door.revision,
+      ...(modern ? { 'mcp-method': method, ...(name ? { 'mcp-name': name } : {}) } : {}),
+      ...(door.session ? { 'mcp-session-id': door.session } : {}),
+    },
+  }
+}
+
+async function ask(door: Door, method: string, params: Record<string, unknown>): Promise<string> {
+  const { body, headers } = message(door, method, params)
+  const response = await request(door.url, { method: 'POST', body, headers, dispatcher: agent })
+  const session = response.headers['mcp-session-id']
+  if (typeof session === 'string') door.session = session
+  const text = await response.body.text()
+  if (response.statusCode >= 300 || !text.includes('"result"')) throw new Error(`${door.title} answered ${response.statusCode}: ${text.slice(0, 200)}`)
+  return text
+}
+
+const call = (door: Door) => ask(door, 'tools/call', { name: door.name, arguments: {} })
+
+/** Times of calls, in ms, with so many in flight, and how many a second that makes. */
+async function measure(door: Door, inFlight: number): Promise<{ times: number[]; perSecond: number }> {
+  const times: number[] = []
+  let left = calls
+  const started = performance.now()
+  await Promise.all(
+    Array.from({ length: inFlight }, async () => {
+      while (left-- > 0) {
+        const at = performance.now()
+        await call(door)
+        times.push(performance.now() - at)
+      }
+    }),
+  )
+  return { times, perSecond: (calls / (performance.now() - started)) * 1_000 }
+}
+
+async function hub(port: number, upstream: string): Promise<{ door: Door; end(): void }> {
+  const folder = mkdtempSync(join(tmpdir(), 'kintsugi-hub-'))
+  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'mcp-hub@4.2.1'], { stdio: 'ignore' })
+  const config = join(folder, 'servers.json')
+  writeFileSync(config, JSON.stringify({ mcpServers: { upstream: { url: upstream } } }))
+  const child = spawn(process.execPath, [join(folder, 'node_modules/mcp-hub/dist/cli.js'), '--port', String(port), '--config', config], {
+    stdio: 'ignore',
+    env: { ...process.env, HOME: folder },
+  })
+  const door: Door = { title: 'mcp-hub', url: `http://127.0.0.1:${port}/mcp`, name: `upstream__${TOOL}`, revision: '2025-11-25' }
+  const end = () => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  for (let attempt = 0; attempt < 100; attempt++) {
+    await sleep(200)
+    const up = await ask(door, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } }).catch((error) => error as Error)
+    if (!(up instanceof Error)) return { door, end }
+  }
+  end()
+  throw new Error('mcp-hub did not come up')
+}
+
+// The fleet stands still but for what is asked of it: no traders, no competitor, a block a minute.
+const fleet = new Fleet(10_000, ['--traders', 'off', '--competitors', '0', '--block-seconds', '60'])
+let peer: Awaited<ReturnType<typeof hub>> | undefined
+try {
+  await fleet.start(60_000)
+  const { ports } = readPlan(fleet.data)
+  const gateway = `http://127.0.0.1:${ports.coordination_system}/mcp`
+  const direct = `http://127.0.0.1:${ports[SERVICE]}/mcp`
+  const doors: Door[] = [
+    { title: 'the service itself, 2026-07-28', url: direct, name: TOOL, revision: '2026-07-28' },
+    { title: 'through the gateway, 2026-07-28', url: gateway, name: `${SERVICE}__${TOOL}`, revision: '2026-07-28' },
+    { title: 'the service itself, 2025-11-25', url: direct, name: TOOL, revision: '2025-11-25' },
+    { title: 'through the gateway, 2025-11-25', url: gateway, name: `${SERVICE}__${TOOL}`, revision: '2025-11-25' },
+  ]
+  if (!process.argv.includes('--no-peers')) {
+    peer = await hub(10_990, direct).catch((error) => {
+      console.log(`mcp-hub: ${(error as Error).message}`)
+      return undefined
+    })
+    if (peer) doors.push(peer.door)
+  }
+  await sleep(5_000)
+  console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${SERVICE} ${TOOL}, ${calls * rounds} calls each, in turn\n`)
+  for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
+  console.log('| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|')
+  const found = new Map(doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [door, all] of found) {
+      all.one.push(...(await measure(door, 1)).times)
+      const { times, perSecond } = await measure(door, 8)
+      all.eight.push(...times)
+      all.perSecond.push(perSecond)
+    }
+  }
+  const ms = (value: number) => `${value.toFixed(2)} ms`
+  for (const [{ title }, { one, eight, perSecond }] of found)
+    console.log(
+      `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${quantile(perSecond, 0.5).toFixed(0)} |`,
+    )
+  const all = { ...(doors[1] as Door), url: `${gateway}?tools=all` }
+  const listed: number[] = []
+  let size = 0
+  for (let count = 0; count < 50; count++) {
+    const at = performance.now()
+    size = (await ask(all, 'tools/list', {})).length
+    listed.push(performance.now() - at)
+  }
+  console.log(
+    `\ntools/list of the whole fleet: ${ms(quantile(listed, 0.5))} (median of 50), ${(size / 1_000).toFixed(0)} kB; by default ${(await ask(doors[1] as Door, 'tools/list', {})).length} bytes`,
+  )
+} finally {
+  peer?.end()
+  await agent.close()
+  await fleet.dispose()
+}
