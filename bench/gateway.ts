@@ -26,7 +26,8 @@ interface Door {
   readonly url: string
   readonly name: string
   readonly revision: '2026-07-28' | '2025-11-25'
-  session?: string
+  /** Where answers do not come with the response: the one to a request. */
+  answerTo?(id: number): Promise<string>
 }
 
 let id = 0
@@ -45,17 +46,16 @@ function message(door: Door, method: string, params: Record<string, unknown>) {
       accept: 'application/json, text/event-stream',
       'mcp-protocol-version': door.revision,
       ...(modern ? { 'mcp-method': method, ...(name ? { 'mcp-name': name } : {}) } : {}),
-      ...(door.session ? { 'mcp-session-id': door.session } : {}),
     },
   }
 }
 
 async function ask(door: Door, method: string, params: Record<string, unknown>): Promise<string> {
   const { body, headers } = message(door, method, params)
+  const answer = door.answerTo?.(id)
   const response = await request(door.url, { method: 'POST', body, headers, dispatcher: agent })
-  const session = response.headers['mcp-session-id']
-  if (typeof session === 'string') door.session = session
-  const text = await response.body.text()
+  const said = await response.body.text()
+  const text = answer ? await answer : said
   if (response.statusCode >= 300 || !text.includes('"result"')) throw new Error(`${door.title} answered ${response.statusCode}: ${text.slice(0, 200)}`)
   return text
 }
@@ -79,6 +79,7 @@ async function measure(door: Door, inFlight: number): Promise<{ times: number[];
   return { times, perSecond: (calls / (performance.now() - started)) * 1_000 }
 }
 
+/** mcp-hub speaks the transport of 2024: requests are posted, answers come on one stream of events. */
 async function hub(port: number, upstream: string): Promise<{ door: Door; end(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-hub-'))
   execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'mcp-hub@4.2.1'], { stdio: 'ignore' })
@@ -88,18 +89,45 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
     stdio: 'ignore',
     env: { ...process.env, HOME: folder },
   })
-  const door: Door = { title: 'mcp-hub', url: `http://127.0.0.1:${port}/mcp`, name: `upstream__${TOOL}`, revision: '2025-11-25' }
+  const ends = new AbortController()
   const end = () => {
+    ends.abort()
     child.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   }
-  for (let attempt = 0; attempt < 100; attempt++) {
-    await sleep(200)
-    const up = await ask(door, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } }).catch((error) => error as Error)
-    if (!(up instanceof Error)) return { door, end }
+  const waiting = new Map<number, (text: string) => void>()
+  const base = `http://127.0.0.1:${port}`
+  let messages: string | undefined
+  const listen = async () => {
+    const stream = await fetch(`${base}/mcp`, { headers: { accept: 'text/event-stream' }, signal: ends.signal })
+    let rest = ''
+    for await (const chunk of stream.body as ReadableStream<Uint8Array>) {
+      const events = (rest + Buffer.from(chunk).toString()).split('\n\n')
+      rest = events.pop() as string
+      for (const event of events) {
+        const data = /^data: (.*)$/m.exec(event)?.[1] ?? ''
+        if (event.startsWith('event: endpoint')) messages = base + data
+        else if (data !== '') waiting.get((JSON.parse(data) as { id: number }).id)?.(data)
+      }
+    }
   }
-  end()
-  throw new Error('mcp-hub did not come up')
+  for (let attempt = 0; attempt < 100 && messages === undefined; attempt++) {
+    void listen().catch(() => undefined)
+    await sleep(500)
+  }
+  if (messages === undefined) {
+    end()
+    throw new Error('mcp-hub did not come up')
+  }
+  const door: Door = {
+    title: 'through mcp-hub 4.2.1, 2024-11-05',
+    url: messages,
+    name: `upstream__${TOOL}`,
+    revision: '2025-11-25',
+    answerTo: (id) => new Promise((resolve) => waiting.set(id, resolve)),
+  }
+  await ask(door, 'initialize', { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: { name: 'bench', version: '1' } })
+  return { door, end }
 }
 
 // The fleet stands still but for what is asked of it: no traders, no competitor, a block a minute.

@@ -2,6 +2,8 @@
  * What is found early, and what is called wrongly: leaks, and services that leave their normal, on simulated failures, against a fixed threshold.
  * node bench/prediction.ts [processes, default 60]
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { heapModel, heapUsed, latency, liveBytes } from '../src/fleet/failure-models.ts'
 import { LeakWatch } from '../src/fleet/leak.ts'
 import { NormalWatch } from '../src/fleet/normal.ts'
@@ -65,3 +67,31 @@ const clean = Array.from({ length: processes }, (_, seed) => alarms(seed + 5_001
 console.log(
   `\nfalse alarms in ${processes} services over 24 hours each: CUSUM ${clean.filter(({ cusum }) => cusum !== undefined).length}, threshold ${clean.filter(({ threshold }) => threshold !== undefined).length} services`,
 )
+
+/** Recorded on a real fleet by bench/record-failures.ts: one reading a second, null where no call was made. */
+const recorded = JSON.parse(readFileSync(join(import.meta.dirname, '../test/fixtures/recorded-latency.json'), 'utf8')) as {
+  failsFromSecond: number
+  series: { service: string; fails: boolean; meanLatencyMs: (number | null)[] }[]
+}
+console.log('\n| recorded | fails | CUSUM | threshold of 10 times | false alarms, CUSUM / threshold |\n|---|---|---|---|---|')
+for (const { service, fails, meanLatencyMs } of recorded.series) {
+  const from = recorded.failsFromSecond
+  const watch = new NormalWatch()
+  const typical = quantile(
+    meanLatencyMs.slice(0, 120).filter((value): value is number => value !== null),
+    0.5,
+  )
+  const cusum: number[] = []
+  const threshold: number[] = []
+  for (const [second, value] of meanLatencyMs.entries()) {
+    if (value === null) continue
+    if (watch.observe(value)) cusum.push(second)
+    if (value > typical * 10) threshold.push(second)
+  }
+  const wrong = (alarms: number[]) => alarms.filter((second) => second < from || !fails).length
+  const first = (alarms: number[]) => {
+    const second = alarms.find((each) => each >= from)
+    return !fails ? '' : second === undefined ? 'not seen' : `after ${second - from} s`
+  }
+  console.log(`| ${service}, typically ${typical.toFixed(1)} ms | ${fails ? 'yes' : 'no'} | ${first(cusum)} | ${first(threshold)} | ${wrong(cusum)} / ${wrong(threshold)} |`)
+}

@@ -16,6 +16,7 @@ const LAYERS: Readonly<Record<string, { layer: number; pure?: true }>> = {
   fleet: { layer: 3, pure: true },
   search: { layer: 3, pure: true },
   access: { layer: 3, pure: true },
+  audit: { layer: 3, pure: true },
   ports: { layer: 4 },
   mcp: { layer: 5 },
   engine: { layer: 5 },

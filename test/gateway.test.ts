@@ -128,8 +128,8 @@ beforeAll(async () => {
   const dispatch = new Dispatch({ portsOf: (id) => [ports[id] as number], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() })
   endpoint = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token: 'right', version: '1', timeoutMs: 10_000 })
   const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
-  app.all('/mcp', (c) => endpoint.fetch(c.req.raw))
-  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw))
+  app.all('/mcp', (c) => endpoint.fetch(c.req.raw, c.env))
+  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw, c.env))
   const gateway = createAdaptorServer({ fetch: app.fetch }) as Server
   servers.set('gateway', gateway)
   await listen(gateway, ports.gateway as number)

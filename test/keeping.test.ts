@@ -1,6 +1,8 @@
 /** What keeps the fleet is killed, alone and in pairs, while people read: it comes back by itself. And chaos, the agent, what a killed fleet leaves. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { askSupervisor } from '../src/adapters/fleet/control.ts'
+import { socketPath } from '../src/processes/run-plan.ts'
 import type { StatusView } from '../src/gateway/api/schema.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 
@@ -129,6 +131,32 @@ test('the agent at 8300: status, healing on demand with a token, refusals that n
   expect(await (await post('/heal-service', { service: 'mcp-stability-report' })).json()).toMatchObject({ before: 'stopped', action: 'started' })
   await fleet.until('healed', allHealthy)
   expect(await (await post('/emergency-healing', {})).json()).toEqual({ healed: [] })
+})
+
+test('a cell gets another limit of its heap without a lost call, and keeps it when it is killed', { timeout: 60_000 }, async () => {
+  const control = socketPath(fleet.data, 'control')
+  const limit = async () => (await askSupervisor<Record<string, { heapLimit: number }>>(control, { op: 'vitals' })).development?.heapLimit ?? 0
+  const before = await limit()
+  let reading = true
+  let lost = 0
+  const reads = (async () => {
+    while (reading) if (!(await fleet.query(8070, { type: 'health' }, { connection: 'close' }).catch(() => undefined))?.ok) lost++
+  })()
+  await askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 2_048, reason: 'a test wants more' })
+  await fleet.until('the larger heap', async () => (await limit()) > before * 1.5)
+  await askSupervisor(control, { op: 'harm', service: 'development', harm: { kind: 'kill' } })
+  await fleet.until('it is back', allHealthy)
+  await fleet.until('still the larger heap', async () => (await limit()) > before * 1.5)
+  await askSupervisor(control, { op: 'resize', cell: 'development', heapMb: null, reason: 'and now less' })
+  await fleet.until('the usual heap', async () => (await limit()) === before)
+  reading = false
+  await reads
+  // The kill may break the one call that was under way on the service's own port.
+  expect(lost).toBeLessThanOrEqual(1)
+  await expect(askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 7, reason: '' })).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('heapMb'),
+  })
 })
 
 test('scaling out and in: further instances answer behind the gateway and on ports of their own', { timeout: 60_000 }, async () => {

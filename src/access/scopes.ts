@@ -4,7 +4,7 @@
  */
 import { KintsugiError } from '../std/errors.ts'
 
-export const EFFECTS = ['read', 'write', 'spend'] as const
+const EFFECTS = ['read', 'write', 'spend'] as const
 export type ScopeEffect = (typeof EFFECTS)[number]
 
 /** `read`, `write:mcp_server_manager`, `spend:transaction_executor__execute_opportunity`. */

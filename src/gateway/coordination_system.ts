@@ -6,7 +6,7 @@ import type { ServiceDefinitions } from '../mcp/schema.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { followInstances } from './instances.ts'
-import { Directory } from './mcp/directory.ts'
+import { Directory, type Remembered } from './mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
 import { MetaTools } from './mcp/meta-tools.ts'
 import { mainApp, viewSources } from './sources.ts'
@@ -43,7 +43,7 @@ export default defineMain({
         changed = true
       },
     })
-    const remembered = await bus.get<Record<string, ServiceDefinitions>>(DEFINITIONS_KEY).catch(() => undefined)
+    const remembered = await bus.get<Remembered>(DEFINITIONS_KEY).catch(() => undefined)
     if (remembered) directory.recall(remembered)
     let asked: Promise<void> = Promise.resolve()
     const instances = await followInstances(ports, context, (services) => {
@@ -71,9 +71,10 @@ export default defineMain({
       watch()
       void bus.set(DEFINITIONS_KEY, directory.remember(), REMEMBER_MS).catch(() => undefined)
     }, TELL_MS)
-    watch()
-    app.all('/mcp', (c) => serving.fetch(c.req.raw))
-    app.all('/mcp/:server', (c) => serving.fetch(c.req.raw))
+    // Calls come first: changes of resources are listened to in a moment.
+    const watching = setTimeout(watch, TELL_MS)
+    app.all('/mcp', (c) => serving.fetch(c.req.raw, c.env))
+    app.all('/mcp/:server', (c) => serving.fetch(c.req.raw, c.env))
     app.get('/tools', (c) => c.json({ tools: [...directory.tools.values()].map(({ listing }) => listing), missing: directory.missing }))
     app.get('/capabilities', (c) =>
       c.json({
@@ -101,6 +102,7 @@ export default defineMain({
     const events = eventStream(bus, sources, access)
     const stop = () => {
       clearInterval(telling)
+      clearTimeout(watching)
       for (const each of watches.values()) each.close()
       instances.stop()
       events.stop()

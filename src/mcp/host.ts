@@ -36,6 +36,8 @@ export interface HostOptions {
   readiness(): Promise<string | undefined> | string | undefined
   agent?: RunningAgent
   observer?: CallObserver
+  /** Harm on purpose: what a slow dependency does to a call. */
+  suffer?<T>(work: () => T | Promise<T>): Promise<T>
 }
 
 /** The limit of calls at once grows to at most this many times the setting, and shrinks while the event loop is this late. */
@@ -98,7 +100,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     try {
       options.observer?.begin(name)
       const input = parseArguments(name, tool, given)
-      const work = Promise.resolve(tool.run(input, { ...granted, signal, caller: caller.name, scopes: caller.scopes, now, progress }))
+      const run = () => tool.run(input, { ...granted, signal, caller: caller.name, scopes: caller.scopes, now, progress })
+      const work = options.suffer ? options.suffer(run) : Promise.resolve(run())
       const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])
       return toPlain(result) as Record<string, unknown>
     } catch (error) {

@@ -103,6 +103,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     now: Date.now,
     port,
     observer,
+    suffer: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
   }
   const readiness = async (): Promise<string | undefined> => {
     if (failure !== undefined) {
@@ -117,7 +118,9 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
   hosting.promise.catch(() => undefined)
   let fetchHandler: Handler = (request, env) => notYet(request, env, id, hosting.promise)
   let upgrade: ((request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer) => void) | undefined
-  const server = createAdaptorServer({ fetch: (request, env) => ailments.suffer(() => fetchHandler(request, env as never)) }) as Server
+  const server = createAdaptorServer({
+    fetch: (request, env) => (definition.kind === 'main' ? ailments.suffer(() => fetchHandler(request, env as never)) : fetchHandler(request, env as never)),
+  }) as Server
   server.on('upgrade', (request, socket, head) => (upgrade ? upgrade(request, socket, head) : socket.destroy()))
   server.keepAliveTimeout = 65_000
   const entryOf: Hosted = {

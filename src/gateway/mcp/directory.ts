@@ -25,6 +25,9 @@ export interface Listed<T> {
 const STALE_MS = 60_000
 const AGAIN_MS = 1_000
 
+/** What gateways leave for each other, by service. */
+export type Remembered = Readonly<Record<string, { readonly process: string; readonly definitions: ServiceDefinitions }>>
+
 interface Known {
   definitions: ServiceDefinitions | undefined
   /** Of the process that told them. */
@@ -72,16 +75,16 @@ export class Directory {
     return [...this.#known].flatMap(([service, { failure }]) => (failure === undefined ? [] : [{ service, reason: failure }]))
   }
 
-  /** Definitions that another gateway, or an earlier one, has heard: they hold until the service says otherwise. */
-  recall(definitions: Readonly<Record<string, ServiceDefinitions>>): void {
-    for (const [service, known] of Object.entries(definitions))
-      this.#known.set(service, { definitions: known, process: '', at: Number.NEGATIVE_INFINITY, asking: false, failure: undefined })
+  /** Definitions that another gateway, or an earlier one, has heard: they hold until the service has another process. */
+  recall(remembered: Remembered): void {
+    const at = this.#options.now()
+    for (const [service, { process, definitions }] of Object.entries(remembered)) this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
     this.#rebuild()
   }
 
   /** All that is known, for those who come after. */
-  remember(): Record<string, ServiceDefinitions> {
-    return Object.fromEntries([...this.#known].flatMap(([service, { definitions }]) => (definitions ? [[service, definitions]] : [])))
+  remember(): Remembered {
+    return Object.fromEntries([...this.#known].flatMap(([service, { process, definitions }]) => (definitions ? [[service, { process, definitions }]] : [])))
   }
 
   /** By service, the URIs whose changes it tells. */

@@ -2,6 +2,7 @@
  * `/mcp`: every server of the fleet behind one address, for clients of both revisions. What belongs to a server is forwarded as it is, with
  * its name and what is per hop rewritten; lists, discovery, subscriptions and the meta tools are answered here.
  */
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { classifyInboundRequest, createMcpHandler, Server, UriTemplate } from '@modelcontextprotocol/server'
 import type { Dispatch } from '../../adapters/fleet/dispatch.ts'
@@ -26,7 +27,8 @@ export interface EndpointOptions {
 }
 
 export interface McpEndpoint {
-  fetch(request: Request): Promise<Response>
+  /** `env`: the adapter's, which tells when the caller hangs up. */
+  fetch(request: Request, env?: unknown): Promise<Response>
   notify: ReturnType<typeof createMcpHandler>['notify']
 }
 
@@ -65,7 +67,7 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
     maxRequestBodySize: MOST_BODY_BYTES,
   })
 
-  const send = async (request: Request, call: JsonRpcRequest, target: Target, modern: boolean): Promise<Response> => {
+  const send = async (request: Request, env: unknown, call: JsonRpcRequest, target: Target, modern: boolean): Promise<Response> => {
     const caller = await identify(access, request.headers)
     authorize(access, caller, { ...target, tool: target.what })
     const headers: Record<string, string> = { 'content-type': 'application/json' }
@@ -73,38 +75,37 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
     if (target.name !== undefined && modern) headers['mcp-name'] = target.name
     if (caller !== ANONYMOUS || access.required || access.beyondLoopback) Object.assign(headers, own)
     const body = JSON.stringify({ ...call, params: modern ? stamped(target.params, version) : target.params })
-    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)])
+    const { signal, release } = endOf(request, env, timeoutMs)
     try {
       const answer = await dispatch.call({ service: target.service, tool: target.what, effect: target.effect, signal }, forward({ body, headers, signal }))
-      const stream = Buffer.isBuffer(answer.body) ? new Uint8Array(answer.body) : (Readable.toWeb(Readable.from(answer.body, { objectMode: false })) as ReadableStream<Uint8Array>)
+      if (Buffer.isBuffer(answer.body)) release()
+      const stream = Buffer.isBuffer(answer.body) ? (answer.body as Uint8Array<ArrayBuffer>) : (Readable.toWeb(Readable.from(answer.body, { objectMode: false })) as ReadableStream<Uint8Array>)
       return new Response(stream, { status: answer.status, headers: { 'content-type': answer.contentType } })
     } catch (error) {
+      release()
       return failure(call, error, modern)
     }
   }
 
   return {
     notify: handler.notify,
-    async fetch(request) {
+    async fetch(request, env) {
       const view = viewOf(request.url)
       if (request.method !== 'POST') return handler.fetch(request)
-      const parsedBody: unknown = await request
-        .clone()
-        .json()
-        .catch(() => undefined)
-      const outcome =
-        parsedBody === undefined
-          ? undefined
-          : classifyInboundRequest({
-              httpMethod: 'POST',
-              ...headerOf(request, 'mcp-protocol-version', 'protocolVersionHeader'),
-              ...headerOf(request, 'mcp-method', 'mcpMethodHeader'),
-              ...headerOf(request, 'mcp-name', 'mcpNameHeader'),
-              body: parsedBody,
-            })
+      const text = await request.text()
+      const parsedBody = parse(text)
+      // What is no JSON is refused in the protocol's own words.
+      if (parsedBody === undefined) return handler.fetch(new Request(request.url, { method: 'POST', headers: request.headers, body: text }))
+      const outcome = classifyInboundRequest({
+        httpMethod: 'POST',
+        ...headerOf(request, 'mcp-protocol-version', 'protocolVersionHeader'),
+        ...headerOf(request, 'mcp-method', 'mcpMethodHeader'),
+        ...headerOf(request, 'mcp-name', 'mcpNameHeader'),
+        body: parsedBody,
+      })
       const call = parsedBody as JsonRpcRequest
-      const single = outcome !== undefined && outcome.kind !== 'reject' && !Array.isArray(parsedBody) && call.id !== undefined && call.params !== undefined
-      const modern = outcome?.kind === 'modern'
+      const single = outcome.kind !== 'reject' && !Array.isArray(parsedBody) && call.id !== undefined && call.params !== undefined
+      const modern = outcome.kind === 'modern'
       // A modern request whose headers do not say what its body says is refused by the protocol's own rules.
       if (!single || (modern && !headersAgree(request, call))) {
         await refuseGuarded(request, parsedBody, view, options)
@@ -116,8 +117,34 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       } catch (error) {
         return failure(call, error, modern)
       }
-      return target ? send(request, call, target, modern) : handler.fetch(request, { parsedBody })
+      return target ? send(request, env, call, target, modern) : handler.fetch(request, { parsedBody })
     },
+  }
+}
+
+/** Ends with the caller or at the deadline. The adapter's own signal would make a whole web request of it, which costs more than all the rest. */
+function endOf(request: Request, env: unknown, timeoutMs: number): { signal: AbortSignal; release: () => void } {
+  const outgoing = (env as { outgoing?: ServerResponse } | undefined)?.outgoing
+  if (!outgoing) return { signal: AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]), release: () => undefined }
+  const ends = new AbortController()
+  const timer = setTimeout(() => ends.abort(new DOMException('the call took too long', 'TimeoutError')), timeoutMs)
+  const hungUp = () => {
+    clearTimeout(timer)
+    if (!outgoing.writableFinished) ends.abort()
+  }
+  outgoing.once('close', hungUp)
+  const release = () => {
+    clearTimeout(timer)
+    outgoing.off('close', hungUp)
+  }
+  return { signal: ends.signal, release }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 
