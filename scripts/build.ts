@@ -35,6 +35,8 @@ export async function build(): Promise<void> {
     platform: 'node',
     target: 'node22',
     external: ['pg-native'],
+    // Its main file asks for its parts in a way that no bundler follows.
+    alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
     chunkNames: 'chunks/[name]-[hash]',
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
     logLevel: 'warning',

@@ -17,6 +17,8 @@ interface Check {
 /** An example that names something that does not exist here answers this, which is an answer. */
 const EXPECTED_FOR_EXAMPLES = new Set(['not-found', 'no-loan', 'nothing-pays'])
 
+const READY_MS = 5_000
+
 export async function systemTest(options: DataOptions & { quick?: boolean }): Promise<void> {
   const plan = runningPlan(options)
   const checks: Check[] = []
@@ -33,8 +35,12 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
   for (const service of Object.keys(plan.ports)) {
     await run(service, 'health', async () => void (await request(plan, service, '/health')))
     await run(service, 'ready', async () => {
-      const { ready, reason } = await request<{ ready: boolean; reason?: string }>(plan, service, '/ready')
-      if (!ready) throw new Error(reason)
+      // An example before may have restarted it.
+      for (const until = performance.now() + READY_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+        const { ready, reason } = await request<{ ready: boolean; reason?: string }>(plan, service, '/ready')
+        if (ready) return
+        if (performance.now() > until) throw new Error(reason)
+      }
     })
     if (options.quick || service === 'coordination_system' || service === 'dashboard') continue
     await run(service, 'speaks MCP', async () => {
