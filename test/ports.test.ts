@@ -1,7 +1,5 @@
 /** One contract per port, against every backend: the embedded ones and the real ones. */
 import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,11 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Hub, startHub } from '../src/adapters/bus/hub.ts'
 import { HubBus } from '../src/adapters/bus/hub-client.ts'
 import { RedisBus } from '../src/adapters/bus/redis.ts'
-import { prepareEmbeddedPostgres } from '../src/adapters/ledger/embedded.ts'
+import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
 import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
 import type { Bus } from '../src/ports/bus.ts'
 import type { DecisionRecord, Ledger, NewAttempt, Task, Trade } from '../src/ports/ledger.ts'
-import { freePort } from './support/local-chain.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-ports-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -266,32 +263,16 @@ function ledgerContract(ledger: () => Ledger) {
 }
 
 describe('the ledger on embedded PostgreSQL', () => {
-  let server: ChildProcess
+  let database: EmbeddedDatabase
   let ledger: PostgresLedger
   beforeAll(async () => {
-    const postgres = prepareEmbeddedPostgres({ dataFolder: folder, port: await freePort() })
-    server = spawn(postgres.command, postgres.args, {
-      env: postgres.env,
-      stdio: 'ignore',
-      ...(postgres.uid === undefined ? {} : { uid: postgres.uid, gid: postgres.gid as number }),
-    })
-    ledger = new PostgresLedger({ connectionString: postgres.connectionString, poolSize: 2, batchSize: 2 })
-    for (
-      let attempt = 0;
-      attempt < 400 &&
-      !(await ledger.ping().then(
-        () => true,
-        () => false,
-      ));
-      attempt++
-    )
-      await new Promise((resolve) => setTimeout(resolve, 50))
+    database = await startDatabase()
+    ledger = new PostgresLedger({ connectionString: database.connectionString, poolSize: 2, batchSize: 2 })
     expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, MIGRATIONS.length])
   })
   afterAll(async () => {
     await ledger.close()
-    server.kill('SIGINT')
-    await once(server, 'exit')
+    await database.stop()
   })
   ledgerContract(() => ledger)
 })

@@ -3,16 +3,19 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Detection } from '../engine/detector.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
+import { witness } from '../engine/audit.ts'
 import { Executor, type Sent } from '../engine/executor.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
 import { standingPolicies } from '../engine/policies.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
-const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'] as const
+const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'] as const
 const tool = toolWith(needs)
 /** Bookings leave a block's first moments to its trades. */
 const BOOKING_PATIENCE_MS = 150
+/** How often the head of the audit log is signed, where it has moved. */
+const WITNESS_MS = 30_000
 let executor: Executor | undefined
 
 export default defineAgent({
@@ -76,7 +79,7 @@ export default defineAgent({
       },
     }),
   },
-  start: async ({ market, chain, ledger, bus, signer, relays }, { now, log, mode, lease }) => {
+  start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
     const sent: Sent[] = []
     const { chainId } = market.manifest
     const started = new Executor({
@@ -126,11 +129,22 @@ export default defineAgent({
     const stopChanges = market.subscribe((change) => {
       started.onChange(change).catch((error) => log.warn({ error: messageOf(error) }, `what was traded on paper before block ${change.head.number} was not judged`))
     })
+    // The record of every call is witnessed by the one process that nobody else's code runs in.
+    let witnessed = 0
+    const witnessing = setInterval(() => {
+      witness(audit, signer, witnessed, now()).then(
+        (head) => {
+          witnessed = head?.size ?? witnessed
+        },
+        (error) => log.debug({ error: messageOf(error) }, 'the audit log was not witnessed'),
+      )
+    }, WITNESS_MS)
     const stopHeads = chain.watch((head) => {
       started.onHead(head).catch((error) => log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`))
     })
     return {
       stop: () => {
+        clearInterval(witnessing)
         stopDetections()
         stopFollowing()
         stopHeads()

@@ -169,6 +169,21 @@ token
   .addOption(json())
   .action(async (options) => (await import('./token.ts')).rotateKeys(options))
 
+const audit = program.command('audit').description('the record of every call')
+audit
+  .command('verify')
+  .description('check the whole record against its heads and their signatures; exit code 0 only if nothing was changed')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./audit.ts')).verify(options))
+audit
+  .command('export')
+  .description('the entries, one JSON object per line')
+  .option('--from <n>', 'the first one', whole(0, 9_007_199_254_740_991), 0)
+  .option('--limit <n>', 'at most so many', whole(1, 9_007_199_254_740_991), 9_007_199_254_740_991)
+  .addOption(data())
+  .action(async (options) => (await import('./audit.ts')).exportAudit(options))
+
 const chaos = program.command('chaos').description('harm done on purpose to a running fleet on the local chain, and what it cost')
 chaos
   .command('list')

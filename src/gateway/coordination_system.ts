@@ -1,6 +1,7 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
 import { Dispatch } from '../adapters/fleet/dispatch.ts'
 import { type ResourceWatch, watchResources } from '../mcp/client.ts'
+import { AuditSink } from '../engine/audit-sink.ts'
 import { defineMain } from '../mcp/define.ts'
 import type { ServiceDefinitions } from '../mcp/schema.ts'
 import { apiRoutes } from './api/routes.ts'
@@ -19,13 +20,14 @@ const REMEMBER_MS = 86_400_000
 
 export default defineMain({
   id: 'coordination_system',
-  needs: ['fleet', 'ledger', 'chain', 'bus'],
+  needs: ['fleet', 'ledger', 'chain', 'bus', 'audit'],
   start: async (ports, context) => {
     const { bus } = ports
     const { access, token, plan, now } = context
     const sources = viewSources(ports, context)
     const app = mainApp('coordination_system', context)
     apiRoutes(app, { access, sources })
+    const audit = new AuditSink({ open: async () => ports.audit, onNote: (note) => context.log.warn({}, note) })
     let endpoint: McpEndpoint | undefined
     let changed = false
     const own: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
@@ -52,7 +54,7 @@ export default defineMain({
     // What an earlier one left is good enough to begin with.
     if (!remembered) await asked
     const dispatch = new Dispatch({ ...instances, now })
-    const serving = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs })
+    const serving = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs, audit })
     endpoint = serving
     const watches = new Map<string, ResourceWatch>()
     const watch = () => {
@@ -101,6 +103,7 @@ export default defineMain({
     app.get('/', (c) => c.redirect('/status'))
     const events = eventStream(bus, sources, access)
     const stop = () => {
+      void audit.stop()
       clearInterval(telling)
       clearTimeout(watching)
       for (const each of watches.values()) each.close()

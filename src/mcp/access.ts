@@ -42,12 +42,19 @@ export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
 const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
 const TOKEN_HINT = 'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
 
+/** The gateway, which speaks with the fleet's own token, says for whom: for the records, not for what is allowed. */
+export const ON_BEHALF_HEADER = 'x-kintsugi-caller'
+
+function onBehalf(name: string | null): Caller {
+  return name !== null && /^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}$/.test(name) ? { ...OPERATOR, name } : OPERATOR
+}
+
 /** Who the caller is. Throws `bad-token` for a token that is not valid: it is never treated as none. */
 export async function identify(policy: AccessPolicy, headers: Headers): Promise<Caller> {
   const header = headers.get('authorization')
   if (header === null) return ANONYMOUS
   const token = /^Bearer ([^\s]+)$/i.exec(header)?.[1]
-  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return OPERATOR
+  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return onBehalf(headers.get(ON_BEHALF_HEADER))
   const grant = token && (await policy.verify?.(token))
   if (grant) return { name: grant.subject, scopes: grant.scopes }
   throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })

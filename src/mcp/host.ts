@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { createMcpHandler, Server } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { AuditEntry, AuditRecorder } from '../ports/audit.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
@@ -36,6 +37,8 @@ export interface HostOptions {
   readiness(): Promise<string | undefined> | string | undefined
   agent?: RunningAgent
   observer?: CallObserver
+  /** Where every call is recorded. */
+  audit?: AuditRecorder
   /** Harm on purpose: what a slow dependency does to a call. */
   suffer?<T>(work: () => T | Promise<T>): Promise<T>
 }
@@ -65,6 +68,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   const listings = [...tools].map(([name, tool]) => listTool(name, tool))
   const prompts = Object.entries(definition.prompts ?? {})
   const definitions = definitionsOf(definition, listings)
+  const definitionHashes = new Map(listings.map((listing) => [listing.name, sha256(JSON.stringify(listing))]))
   const metrics = serviceMetrics(definition.id)
   const startedAt = now()
   const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
@@ -80,12 +84,31 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     } else if (wasFull) concurrency.grow()
   }
 
+  const entryOf = (name: string, { effect }: Tool, caller: Caller, given: unknown): AuditEntry => ({
+    at: now(),
+    who: caller.name,
+    service: definition.id,
+    tool: name,
+    effect,
+    argumentsHash: sha256(JSON.stringify(given) ?? ''),
+    definitionHash: definitionHashes.get(name) ?? '',
+    decision: 'allowed',
+    outcome: null,
+    durationMs: null,
+  })
+
   const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined) => {
     const tool = tools.get(name)
     if (!tool) {
       throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
     }
-    authorize(access, caller, wantedOf(definition.id, name, tool))
+    const entry = entryOf(name, tool, caller, given)
+    try {
+      authorize(access, caller, wantedOf(definition.id, name, tool))
+    } catch (error) {
+      options.audit?.record({ ...entry, decision: 'refused', outcome: toErrorReport(error).code })
+      throw error
+    }
     if (inFlight >= concurrency.value) {
       throw new KintsugiError('too-many-calls', `${definition.id} already runs ${inFlight} calls`, {
         retry: 'later',
@@ -100,6 +123,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     try {
       options.observer?.begin(name)
       const input = parseArguments(name, tool, given)
+      // What may move value is written down before it happens, or does not happen.
+      if (tool.effect === 'spend') await options.audit?.recordNow({ ...entry, decision: 'begins' })
       const run = () => tool.run(input, { ...granted, signal, caller: caller.name, scopes: caller.scopes, now, progress })
       const work = options.suffer ? options.suffer(run) : Promise.resolve(run())
       const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])
@@ -113,6 +138,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       const durationMs = performance.now() - started
       // A refusal of a bad call is an answer; what only the service is to blame for is an error.
       options.observer?.end(name, outcome !== 'internal', durationMs)
+      options.audit?.record({ ...entry, at: now(), outcome, durationMs: Math.round(durationMs * 1_000) / 1_000 })
       metrics.calls.inc({ tool: name, outcome })
       metrics.duration.observe({ tool: name }, durationMs / 1_000)
     }
@@ -212,10 +238,15 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
   // Who subscribes is told once for each change, and reads again.
   const stops = resources.flatMap(([uri, resource]) => resource.watch?.(granted, () => handler.notify.resourceUpdated(uri)) ?? [])
   app.all('/mcp', async (c) => {
-    await refuseUnauthorizedCall(c.req.raw, access, (name) => {
-      const tool = tools.get(name)
-      return tool && wantedOf(definition.id, name, tool)
-    })
+    await refuseUnauthorizedCall(
+      c.req.raw,
+      access,
+      (name) => {
+        const tool = tools.get(name)
+        return tool && wantedOf(definition.id, name, tool)
+      },
+      (name, caller, given, code) => options.audit?.record({ ...entryOf(name, tools.get(name) as Tool, caller, given), decision: 'refused', outcome: code }),
+    )
     return handler.fetch(c.req.raw)
   })
 
@@ -253,6 +284,8 @@ function listPrompt(name: string, prompt: Prompt): PromptListing {
   return { name, title: prompt.title, description: prompt.description, arguments: prompt.arguments.map(({ complete: _, ...argument }) => argument) }
 }
 
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
 function definitionsOf({ tools, resources = {}, prompts = {} }: ServiceDefinition, listings: ToolListing[]): ServiceDefinitions {
   const all = {
     tools: listings,
@@ -262,7 +295,7 @@ function definitionsOf({ tools, resources = {}, prompts = {} }: ServiceDefinitio
     prompts: Object.entries(prompts).map(([name, prompt]) => listPrompt(name, prompt)),
     watched: Object.entries(resources).flatMap(([uri, { watch }]) => (watch ? [uri] : [])),
   }
-  return { ...all, hash: createHash('sha256').update(JSON.stringify(all)).digest('hex') }
+  return { ...all, hash: sha256(JSON.stringify(all)) }
 }
 
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {

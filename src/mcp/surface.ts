@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
-import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from './access.ts'
+import { type AccessPolicy, authorize, type Caller, checkOrigin, identify, statusOf } from './access.ts'
 import type { Wanted } from '../access/scopes.ts'
 
 export const MOST_BODY_BYTES = 1024 * 1024
@@ -57,6 +57,7 @@ export async function refuseUnauthorizedCall(
   request: Request,
   access: AccessPolicy,
   find: (name: string) => (Wanted & { readonly guarded?: boolean | undefined }) | undefined,
+  onRefused: (name: string, caller: Caller, given: unknown, code: string) => void,
 ): Promise<void> {
   const caller = await identify(access, request.headers)
   if (request.method !== 'POST') return
@@ -66,8 +67,15 @@ export async function refuseUnauthorizedCall(
     .catch(() => undefined)
   for (const message of Array.isArray(body) ? body : [body]) {
     if (message?.method !== 'tools/call') continue
-    const tool = find(String(message.params?.name))
-    if (tool) authorize(access, caller, tool)
+    const name = String(message.params?.name)
+    const tool = find(name)
+    if (!tool) continue
+    try {
+      authorize(access, caller, tool)
+    } catch (error) {
+      onRefused(name, caller, message.params?.arguments, toErrorReport(error).code)
+      throw error
+    }
   }
 }
 

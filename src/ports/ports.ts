@@ -2,6 +2,7 @@
 import type { LoanOffer } from '../flash/index.ts'
 import type { Address } from '../amm/index.ts'
 import type { AccessAdmin } from './access.ts'
+import type { AuditLog } from './audit.ts'
 import type { Bus } from './bus.ts'
 import type { Chain } from './chain.ts'
 import type { FleetControl } from './fleet.ts'
@@ -29,6 +30,7 @@ export interface Ports {
   metrics: MetricsSource
   /** Whom tokens are given to. */
   access: AccessAdmin
+  audit: AuditLog
 }
 
 export type PortName = keyof Ports

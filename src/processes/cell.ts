@@ -15,6 +15,7 @@ import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { CallRecord } from '../supervisor/call-record.ts'
+import { AuditSink } from '../engine/audit-sink.ts'
 import { linkToBrain } from '../supervisor/link.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
 import { Ailments } from './ailments.ts'
@@ -30,6 +31,7 @@ const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
 const record = new CallRecord(files(plan.dataFolder).calls, name)
 const ailments = new Ailments()
+const audit = new AuditSink({ open: () => ports.open('audit'), onNote: (note) => log.warn({}, note) })
 
 interface Hosted {
   readonly id: string
@@ -103,6 +105,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     now: Date.now,
     port,
     observer,
+    audit,
     suffer: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
   }
   const readiness = async (): Promise<string | undefined> => {
@@ -265,6 +268,7 @@ async function stop(): Promise<never> {
   await Promise.allSettled(services.map(letGo))
   link.send({ type: 'released' })
   if (services.length > 0) await finish(services)
+  await Promise.race([audit.stop(), sleep(1_000)])
   stopping.abort(new KintsugiError('stopping', 'the cell is stopping'))
   await Promise.race([ports.close(), sleep(500)]).catch(() => undefined)
   record.close()

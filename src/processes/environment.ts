@@ -1,4 +1,5 @@
 /** What every process of a run starts from: the plan, the ports that its services need, and its log. */
+import { PostgresAuditLog } from '../adapters/ledger/audit-log.ts'
 import { TokenIssuer, TokenVerifier } from '../adapters/access/tokens.ts'
 import { readBatch } from '../engine/pool-reader.ts'
 import { existsSync, readFileSync } from 'node:fs'
@@ -199,6 +200,11 @@ export class PortSet {
         return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, token })
       case 'metrics':
         return metricsSource(portOf, token)
+      case 'audit': {
+        const log = new PostgresAuditLog(ledgerUrl(plan), files(plan.dataFolder).witnesses)
+        this.#closers.push(() => log.close())
+        return log
+      }
       case 'access':
         return new TokenIssuer(tokenFiles(plan))
       case 'signer': {

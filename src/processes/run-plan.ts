@@ -49,6 +49,7 @@ export const files = (dataFolder: string) => ({
   tokenIssuer: join(dataFolder, 'keys', 'tokens.json'),
   logs: join(dataFolder, 'logs'),
   signerJournal: join(dataFolder, 'signer.journal'),
+  witnesses: join(dataFolder, 'audit-heads'),
   accounts: join(dataFolder, 'accounts.json'),
   lease: join(dataFolder, 'lease'),
   fleet: join(dataFolder, 'fleet.json'),

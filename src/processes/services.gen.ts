@@ -24,9 +24,9 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'mcp-stability-report': ['fleet', 'ledger'],
   'flash_loan_mcp_mcp_server': ['market', 'chain'],
   'arbitrage_detector': ['market', 'loans', 'bus', 'chain'],
-  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays'],
+  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
   'self_healing_agent': ['fleet', 'ledger'],
-  'coordination_system': ['fleet', 'ledger', 'chain', 'bus'],
+  'coordination_system': ['fleet', 'ledger', 'chain', 'bus', 'audit'],
   'dashboard': ['fleet', 'ledger', 'chain', 'bus'],
 }
 

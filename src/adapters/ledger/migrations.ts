@@ -93,4 +93,15 @@ export const MIGRATIONS: readonly Migration[] = [
       create index incidents_by_time on incidents (at desc);
       create table settings (key text primary key, value text not null, changed_at timestamptz not null default now());`,
   },
+  {
+    id: 6,
+    name: 'the audit log: entries in one order, its head, and the heads that were witnessed',
+    sql: `
+      create table audit_log (sequence bigint primary key, entry text not null);
+      create table audit_head (one boolean primary key default true check (one), size bigint not null, peaks bytea[] not null);
+      insert into audit_head (size, peaks) values (0, '{}');
+      create table audit_witnesses (
+        size bigint not null, root text not null, account text not null, signature text not null, at timestamptz not null, primary key (size, account)
+      );`,
+  },
 ]

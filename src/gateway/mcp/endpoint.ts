@@ -2,13 +2,15 @@
  * `/mcp`: every server of the fleet behind one address, for clients of both revisions. What belongs to a server is forwarded as it is, with
  * its name and what is per hop rewritten; lists, discovery, subscriptions and the meta tools are answered here.
  */
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { classifyInboundRequest, createMcpHandler, Server, UriTemplate } from '@modelcontextprotocol/server'
 import type { Dispatch } from '../../adapters/fleet/dispatch.ts'
-import { type AccessPolicy, ANONYMOUS, authorize, identify } from '../../mcp/access.ts'
+import { type AccessPolicy, ANONYMOUS, authorize, type Caller, identify, ON_BEHALF_HEADER } from '../../mcp/access.ts'
 import type { Effect } from '../../mcp/define.ts'
 import { MOST_BODY_BYTES, toolOutcome } from '../../mcp/surface.ts'
+import type { AuditEntry, AuditRecorder } from '../../ports/audit.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { type Directory, nameOf } from './directory.ts'
 import { forward } from './forward.ts'
@@ -24,6 +26,8 @@ export interface EndpointOptions {
   token: string | undefined
   version: string
   timeoutMs: number
+  /** Where what is refused here is recorded; the rest is recorded where it runs. */
+  audit?: AuditRecorder
 }
 
 export interface McpEndpoint {
@@ -69,17 +73,24 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
 
   const send = async (request: Request, env: unknown, call: JsonRpcRequest, target: Target, modern: boolean): Promise<Response> => {
     const caller = await identify(access, request.headers)
-    authorize(access, caller, { ...target, tool: target.what })
+    try {
+      authorize(access, caller, { ...target, tool: target.what })
+    } catch (error) {
+      options.audit?.record(refusal(caller, target, error))
+      throw error
+    }
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     for (const [name, value] of request.headers) if (PASSED_ON.test(name)) headers[name] = value
     if (target.name !== undefined && modern) headers['mcp-name'] = target.name
-    if (caller !== ANONYMOUS || access.required || access.beyondLoopback) Object.assign(headers, own)
+    if (caller !== ANONYMOUS || access.required || access.beyondLoopback) Object.assign(headers, own, caller === ANONYMOUS ? {} : { [ON_BEHALF_HEADER]: caller.name })
     const body = JSON.stringify({ ...call, params: modern ? stamped(target.params, version) : target.params })
     const { signal, release } = endOf(request, env, timeoutMs)
     try {
       const answer = await dispatch.call({ service: target.service, tool: target.what, effect: target.effect, signal }, forward({ body, headers, signal }))
       if (Buffer.isBuffer(answer.body)) release()
-      const stream = Buffer.isBuffer(answer.body) ? (answer.body as Uint8Array<ArrayBuffer>) : (Readable.toWeb(Readable.from(answer.body, { objectMode: false })) as ReadableStream<Uint8Array>)
+      const stream = Buffer.isBuffer(answer.body)
+        ? (answer.body as Uint8Array<ArrayBuffer>)
+        : (Readable.toWeb(Readable.from(answer.body, { objectMode: false })) as ReadableStream<Uint8Array>)
       return new Response(stream, { status: answer.status, headers: { 'content-type': answer.contentType } })
     } catch (error) {
       release()
@@ -119,6 +130,24 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       }
       return target ? send(request, env, call, target, modern) : handler.fetch(request, { parsedBody })
     },
+  }
+}
+
+function refusal(caller: Caller, { service, what, effect, params }: Target, error: unknown): AuditEntry {
+  const argumentsHash = createHash('sha256')
+    .update(JSON.stringify(params.arguments ?? {}))
+    .digest('hex')
+  return {
+    at: Date.now(),
+    who: caller.name,
+    service,
+    tool: what,
+    effect,
+    argumentsHash,
+    definitionHash: '',
+    decision: 'refused',
+    outcome: toErrorReport(error).code,
+    durationMs: null,
   }
 }
 

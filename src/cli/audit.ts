@@ -1,0 +1,50 @@
+/** `kintsugi audit`: is the record of every call what it was? And the record itself. */
+import { PostgresAuditLog } from '../adapters/ledger/audit-log.ts'
+import { verifyAudit } from '../engine/audit.ts'
+import type { AuditEntry } from '../ports/audit.ts'
+import { ledgerUrl } from '../processes/environment.ts'
+import { files } from '../processes/run-plan.ts'
+import { color } from './format.ts'
+import { type DataOptions, runningPlan } from './run.ts'
+
+const PAGE = 5_000
+
+function open(options: DataOptions): PostgresAuditLog {
+  const plan = runningPlan(options)
+  return new PostgresAuditLog(ledgerUrl(plan), files(plan.dataFolder).witnesses)
+}
+
+export async function verify(options: DataOptions): Promise<void> {
+  const log = open(options)
+  try {
+    const report = await verifyAudit(log)
+    if (options.json) console.log(JSON.stringify(report))
+    else {
+      const ok = report.problems.length === 0
+      console.log(`${ok ? color.green('✓') : color.red('✗')} ${report.entries} entries, root ${report.root}`)
+      console.log(`  ${report.witnesses} heads signed by the signer, the last of ${report.witnessed} entries`)
+      for (const problem of report.problems) console.log(`${color.red('✗')} ${problem}`)
+    }
+    if (report.problems.length > 0) process.exitCode = 1
+  } finally {
+    await log.close()
+  }
+}
+
+/** One entry per line, as it was hashed, with its place. */
+export async function exportAudit(options: DataOptions & { from: number; limit: number }): Promise<void> {
+  const log = open(options)
+  try {
+    let from = options.from
+    for (let left = options.limit; left > 0; ) {
+      const page = await log.entries({ from, limit: Math.min(PAGE, left) })
+      const last = page.at(-1)
+      if (!last) return
+      process.stdout.write(page.map(({ sequence, text }) => `${JSON.stringify({ sequence, ...(JSON.parse(text) as AuditEntry) })}\n`).join(''))
+      left -= page.length
+      from = last.sequence + 1
+    }
+  } finally {
+    await log.close()
+  }
+}

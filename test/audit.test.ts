@@ -1,0 +1,195 @@
+/** The record of every call, on a real PostgreSQL: what is in it, what is not, and that no change of it stays hidden. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { PostgresAuditLog } from '../src/adapters/ledger/audit-log.ts'
+import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
+import { verifyAudit, witness } from '../src/engine/audit.ts'
+import { AuditSink } from '../src/engine/audit-sink.ts'
+import { hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { host } from '../src/mcp/host.ts'
+import type { AuditEntry } from '../src/ports/audit.ts'
+import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'kintsugi-audit-'))
+let database: EmbeddedDatabase
+let raw: pg.Client
+let log: PostgresAuditLog
+let count = 0
+
+beforeAll(async () => {
+  database = await startDatabase()
+  const ledger = new PostgresLedger({ connectionString: database.connectionString, poolSize: 1, batchSize: 10 })
+  await ledger.migrate()
+  await ledger.close()
+  raw = new pg.Client({ connectionString: database.connectionString })
+  await raw.connect()
+})
+afterAll(async () => {
+  await log?.close()
+  await raw?.end()
+  await database?.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  await log?.close()
+  await raw.query("delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'")
+  log = new PostgresAuditLog(database.connectionString, join(folder, `heads-${count++}`))
+})
+
+const entry = (tool: string, change: Partial<AuditEntry> = {}): AuditEntry => ({
+  at: 1_700_000_000_000,
+  who: 'ada',
+  service: 'vault',
+  tool,
+  effect: 'read',
+  argumentsHash: 'a'.repeat(64),
+  definitionHash: 'd'.repeat(64),
+  decision: 'allowed',
+  outcome: 'ok',
+  durationMs: 1.5,
+  ...change,
+})
+const account = privateKeyToAccount(generatePrivateKey())
+const signer = { identify: async (digest: `0x${string}`) => ({ account: account.address, signature: await account.signMessage({ message: digest }) }) }
+const fill = async (entries: number) => {
+  for (let at = 0; at < entries; at += 7) await log.append(Array.from({ length: Math.min(7, entries - at) }, (_, index) => entry(`tool-${at + index}`)))
+}
+
+test('many writers make one order without gaps, and its head is signed', async () => {
+  const others = Array.from({ length: 5 }, () => new PostgresAuditLog(database.connectionString, join(folder, 'none')))
+  await Promise.all(others.flatMap((each, writer) => Array.from({ length: 20 }, (_, index) => each.append([entry(`${writer}-${index}`), entry(`${writer}-${index}-b`)]))))
+  await Promise.all(others.map((each) => each.close()))
+  const all = await log.entries({ from: 0, limit: 1_000 })
+  expect(all.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+  expect(await witness(log, signer, 0, 1)).toMatchObject({ size: 200, account: account.address })
+  expect(await witness(log, signer, 200, 2)).toBeUndefined()
+  expect(await verifyAudit(log)).toMatchObject({ entries: 200, witnesses: 2, witnessed: 200, problems: [] })
+})
+
+test.each([
+  ['one character of an entry', () => raw.query(`update audit_log set entry = replace(entry, 'ada', 'eve') where sequence = 11`)],
+  ['an entry deleted', () => raw.query('delete from audit_log where sequence = 11')],
+  ['two entries changed places', () => raw.query(`update audit_log a set entry = b.entry from audit_log b where (a.sequence, b.sequence) in ((11, 12), (12, 11))`)],
+  ['the end cut off', () => raw.query('delete from audit_log where sequence >= 25')],
+  [
+    'the end cut off, and the head with it',
+    async () => {
+      const short = (await log.entries({ from: 0, limit: 25 })).map(({ text }) => JSON.parse(text) as AuditEntry)
+      await raw.query("delete from audit_log; update audit_head set size = 0, peaks = '{}'")
+      await log.append(short)
+    },
+  ],
+  [
+    'everything rewritten, heads and signed heads of the ledger too',
+    async () => {
+      const changed = (await log.entries({ from: 0, limit: 100 })).map(({ text }) => JSON.parse(text.replace('tool-11', 'tool-99')) as AuditEntry)
+      await raw.query("delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'")
+      await log.append(changed)
+      const mine = privateKeyToAccount(generatePrivateKey())
+      const head = await log.head()
+      await raw.query('insert into audit_witnesses (size, root, account, signature, at) values ($1, $2, $3, $4, now())', [
+        head.size,
+        head.root,
+        mine.address,
+        await mine.signMessage({ message: head.root }),
+      ])
+    },
+  ],
+])('what is done to it afterwards is found: %s', async (_what, change) => {
+  await fill(30)
+  await witness(log, signer, 0, 1)
+  expect((await verifyAudit(log)).problems).toEqual([])
+  await change()
+  expect((await verifyAudit(log)).problems.length).toBeGreaterThan(0)
+})
+
+test('a service records who asked for what and what came of it; never what was said', async () => {
+  const secret = randomBytes(16).toString('hex')
+  const tool = toolWith([])
+  const of = (effect: 'read' | 'write' | 'spend') =>
+    tool({
+      description: effect,
+      effect,
+      input: z.object({ text: z.string().default('') }),
+      output: z.object({ said: z.string() }),
+      example: {},
+      run: ({ text }) => ({ said: text }),
+    })
+  let away = false
+  let paid = 0
+  const server = defineServer({
+    id: 'vault',
+    needs: [],
+    tools: {
+      look: of('read'),
+      change: of('write'),
+      pay: tool({
+        description: 'pays',
+        effect: 'spend',
+        input: z.object({}),
+        output: z.object({}),
+        example: {},
+        run: () => {
+          paid++
+          return {}
+        },
+      }),
+    },
+  })
+  const audit = new AuditSink({
+    open: async () => {
+      if (away) throw new Error('the ledger is away')
+      return log
+    },
+    onNote: () => undefined,
+  })
+  const service = host(server, {} as never, {
+    title: 'Vault',
+    category: 'test',
+    version: '1',
+    port: 1,
+    maxConcurrent: 8,
+    loopDelayMs: () => 0,
+    timeoutMs: 5_000,
+    now: Date.now,
+    readiness: () => undefined,
+    access: { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
+    audit,
+  })
+  const ask = async (body: object, headers: Record<string, string> = {}) =>
+    (await service.app.request('/query', { method: 'POST', body: JSON.stringify(body), headers: { host: 'localhost', ...headers } })).status
+  const bearer = { authorization: 'Bearer right' }
+  expect(await ask({ type: 'look', text: secret })).toBe(200)
+  expect(await ask({ type: 'change', text: secret })).toBe(401)
+  expect(await ask({ type: 'change', text: secret }, { ...bearer, 'x-kintsugi-caller': 'grace' })).toBe(200)
+  expect(await ask({ type: 'look', text: 7 })).toBe(400)
+  expect(await ask({ type: 'pay' }, bearer)).toBe(200)
+  await audit.flush()
+  const entries = (await log.entries({ from: 0, limit: 100 })).map(({ text }) => text)
+  expect(entries.join()).not.toContain(secret)
+  expect(entries.map((text) => JSON.parse(text) as AuditEntry).map(({ who, tool: name, decision, outcome }) => `${who} ${name} ${decision} ${outcome}`)).toEqual([
+    'anonymous look allowed ok',
+    'anonymous change refused token-required',
+    'grace change allowed ok',
+    'anonymous look allowed bad-argument',
+    'operator pay begins null',
+    'operator pay allowed ok',
+  ])
+  // What moves value does not happen where it cannot be written down first; what reads goes on, and is written when the log is back.
+  away = true
+  expect(await ask({ type: 'pay' }, bearer)).toBe(500)
+  expect(paid).toBe(1)
+  expect(await ask({ type: 'look' })).toBe(200)
+  away = false
+  await audit.stop()
+  const later = (await log.entries({ from: 6, limit: 100 })).map(({ text }) => JSON.parse(text) as AuditEntry)
+  expect(later.map(({ tool: name, decision }) => `${name} ${decision}`)).toEqual(['pay allowed', 'look allowed'])
+  expect((await verifyAudit(log)).problems).toEqual([])
+})
