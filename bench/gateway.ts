@@ -9,7 +9,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
-import { readPlan } from '../src/processes/run-plan.ts'
+import { askSupervisor } from '../src/adapters/fleet/control.ts'
+import { readPlan, socketPath } from '../src/processes/run-plan.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
 const [calls = 400, rounds = 6] = process.argv
@@ -130,6 +131,28 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
   return { door, end }
 }
 
+/** Reads at 50 a second for ten seconds, the service's process harmed after two of them. */
+async function through(door: Door, control: string, kind: 'kill' | 'stop'): Promise<{ sent: number; lost: number; longest: number }> {
+  const times: number[] = []
+  let [sent, lost] = [0, 0]
+  const under: Promise<void>[] = []
+  const started = performance.now()
+  setTimeout(() => void askSupervisor(control, { op: 'harm', service: SERVICE, harm: { kind } }), 2_000)
+  while (performance.now() - started < 10_000) {
+    sent++
+    const at = performance.now()
+    under.push(
+      Promise.race([call(door), sleep(30_000).then(() => Promise.reject(new Error('no answer within 30 s')))]).then(
+        () => void times.push(performance.now() - at),
+        () => void lost++,
+      ),
+    )
+    await sleep(20)
+  }
+  await Promise.all(under)
+  return { sent, lost, longest: Math.max(0, ...times) }
+}
+
 // The fleet stands still but for what is asked of it: no traders, no competitor, a block a minute.
 const fleet = new Fleet(10_000, ['--traders', 'off', '--competitors', '0', '--block-seconds', '60'])
 let peer: Awaited<ReturnType<typeof hub>> | undefined
@@ -170,6 +193,14 @@ try {
       `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${quantile(perSecond, 0.5).toFixed(0)} |`,
     )
   const all = { ...(doors[1] as Door), url: `${gateway}?tools=all` }
+  console.log('\n| door | its service | reads | lost | longest wait |\n|---|---|---|---|---|')
+  for (const kind of ['kill', 'stop'] as const) {
+    for (const door of [doors[1] as Door, ...(peer ? [peer.door] : [])]) {
+      const { sent, lost, longest } = await through(door, socketPath(fleet.data, 'control'), kind)
+      console.log(`| ${door.title} | ${kind === 'kill' ? 'killed' : 'stopped (it hangs)'} | ${sent} | ${lost} | ${longest.toFixed(0)} ms |`)
+      await sleep(5_000)
+    }
+  }
   const listed: number[] = []
   let size = 0
   for (let count = 0; count < 50; count++) {

@@ -5,8 +5,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { META_LISTINGS, searchable } from '../src/gateway/mcp/meta-tools.ts'
+import { META_LISTINGS } from '../src/gateway/mcp/meta-tools.ts'
 import { listTool } from '../src/mcp/schema.ts'
+import { searchableTool } from '../src/mcp/tool-search.ts'
 import { loadService, SERVICE_NEEDS } from '../src/processes/services.gen.ts'
 import { ToolIndex } from '../src/search/index.ts'
 
@@ -28,7 +29,7 @@ const unknown = questions.flatMap(({ right }) => right.filter((name) => !tools.s
 if (unknown.length > 0) throw new Error(`no such tools: ${unknown.join(', ')}`)
 
 const started = performance.now()
-const index = new ToolIndex(tools.map(searchable))
+const index = new ToolIndex(tools.map(({ service, plain, listing, keywords }) => searchableTool(service, plain, listing, keywords, [])))
 const builtMs = performance.now() - started
 const searched = performance.now()
 const ranked = questions.map((each) => {

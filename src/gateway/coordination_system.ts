@@ -4,18 +4,17 @@ import { type ResourceWatch, watchResources } from '../mcp/client.ts'
 import { AuditSink } from '../engine/audit-sink.ts'
 import { defineMain } from '../mcp/define.ts'
 import type { ServiceDefinitions } from '../mcp/schema.ts'
+import { DEFINITIONS_KEY, type FleetDefinitions, type ServerTags, TAGS_SETTING } from '../mcp/tool-search.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { followInstances } from './instances.ts'
-import { Directory, type Remembered } from './mcp/directory.ts'
+import { Directory } from './mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
 import { MetaTools } from './mcp/meta-tools.ts'
 import { mainApp, viewSources } from './sources.ts'
 
 const TELL_MS = 1_000
 const ASK_MS = 2_000
-/** Where gateways leave for each other, and for their successors, what services offer. */
-const DEFINITIONS_KEY = 'gateway:definitions'
 const REMEMBER_MS = 86_400_000
 
 export default defineMain({
@@ -45,7 +44,7 @@ export default defineMain({
         changed = true
       },
     })
-    const remembered = await bus.get<Remembered>(DEFINITIONS_KEY).catch(() => undefined)
+    const remembered = await bus.get<FleetDefinitions>(DEFINITIONS_KEY).catch(() => undefined)
     if (remembered) directory.recall(remembered)
     let asked: Promise<void> = Promise.resolve()
     const instances = await followInstances(ports, context, (services) => {
@@ -54,7 +53,17 @@ export default defineMain({
     // What an earlier one left is good enough to begin with.
     if (!remembered) await asked
     const dispatch = new Dispatch({ ...instances, now })
-    const serving = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs, audit })
+    const meta = new MetaTools(directory)
+    ports.ledger.setting<ServerTags>(TAGS_SETTING).then(
+      (tags) => {
+        if (tags) meta.tags = tags
+      },
+      () => undefined,
+    )
+    const stopTags = bus.subscribe<ServerTags>(TAGS_SETTING, (tags) => {
+      meta.tags = tags
+    })
+    const serving = mcpEndpoint({ directory, meta, dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs, audit })
     endpoint = serving
     const watches = new Map<string, ResourceWatch>()
     const watch = () => {
@@ -103,6 +112,7 @@ export default defineMain({
     app.get('/', (c) => c.redirect('/status'))
     const events = eventStream(bus, sources, access)
     const stop = () => {
+      stopTags()
       void audit.stop()
       clearInterval(telling)
       clearTimeout(watching)

@@ -14,7 +14,7 @@ export interface SearchableTool {
   /** The names and descriptions of its arguments. */
   readonly parameters: string
   /** Words that people tagged its server with. */
-  readonly tags?: string
+  readonly tags: string
 }
 
 export interface Found {

@@ -1,5 +1,6 @@
 /** What each service offers to MCP clients, kept up to date: asked for again when its process has changed, and now and then. */
 import type { PromptListing, ResourceListing, ServiceDefinitions, TemplateListing, ToolListing } from '../../mcp/schema.ts'
+import { type FleetDefinitions, nameOf } from '../../mcp/tool-search.ts'
 import { messageOf } from '../../std/errors.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 
@@ -25,9 +26,6 @@ export interface Listed<T> {
 const STALE_MS = 60_000
 const AGAIN_MS = 1_000
 
-/** What gateways leave for each other, by service. */
-export type Remembered = Readonly<Record<string, { readonly process: string; readonly definitions: ServiceDefinitions }>>
-
 interface Known {
   definitions: ServiceDefinitions | undefined
   /** Of the process that told them. */
@@ -36,8 +34,6 @@ interface Known {
   asking: boolean
   failure: string | undefined
 }
-
-export const nameOf = (service: string, plain: string): string => `${service}__${plain}`
 
 /** A URI that two services offer is told apart for the second by its service. */
 const uriOf = (service: string, uri: string): string => `kintsugi://${service}/${encodeURIComponent(uri)}`
@@ -76,14 +72,14 @@ export class Directory {
   }
 
   /** Definitions that another gateway, or an earlier one, has heard: they hold until the service has another process. */
-  recall(remembered: Remembered): void {
+  recall(remembered: FleetDefinitions): void {
     const at = this.#options.now()
     for (const [service, { process, definitions }] of Object.entries(remembered)) this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
     this.#rebuild()
   }
 
   /** All that is known, for those who come after. */
-  remember(): Remembered {
+  remember(): FleetDefinitions {
     return Object.fromEntries([...this.#known].flatMap(([service, { process, definitions }]) => (definitions ? [[service, { process, definitions }]] : [])))
   }
 

@@ -1,7 +1,8 @@
 /** The tools that stand for all the others: search, describe, call. */
 import { z } from 'zod'
 import type { ToolListing } from '../../mcp/schema.ts'
-import { type SearchableTool, ToolIndex } from '../../search/index.ts'
+import { argumentsOf, searchableTool, type ServerTags } from '../../mcp/tool-search.ts'
+import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { Directory, Listed } from './directory.ts'
 
@@ -50,15 +51,24 @@ export class MetaTools {
   readonly #directory: Directory
   #indexed: ReadonlyMap<string, Listed<ToolListing>> | undefined
   #index = new ToolIndex([])
+  #tags: ServerTags = {}
 
   constructor(directory: Directory) {
     this.#directory = directory
   }
 
+  /** Words that people tagged servers with: the search knows them from now on. */
+  set tags(tags: ServerTags) {
+    this.#tags = tags
+    this.#indexed = undefined
+  }
+
   search(query: string, limit: number) {
     const { tools } = this.#directory
     if (this.#indexed !== tools) {
-      this.#index = new ToolIndex([...tools.values()].map(searchable))
+      this.#index = new ToolIndex(
+        [...tools.values()].map(({ service, plain, listing, keywords }) => searchableTool(service, plain, listing, keywords ?? '', this.#tags[service] ?? [])),
+      )
       this.#indexed = tools
     }
     const found = this.#index.search(query, limit).flatMap(({ name }) => tools.get(name) ?? [])
@@ -85,22 +95,6 @@ export function unknownTool(name: string, directory: Directory): KintsugiError {
   return new KintsugiError('unknown-tool', `no tool is called ${JSON.stringify(name.slice(0, 120))}`, {
     hint: `tools are named server__tool; search_tools finds them${missing.length > 0 ? `; not answering now: ${missing.map(({ service }) => service).join(', ')}` : ''}`,
   })
-}
-
-/** A tool as the search reads it. */
-export function searchable({ service, plain, listing, keywords = '' }: Listed<ToolListing>): SearchableTool {
-  const properties = (listing.inputSchema.properties ?? {}) as Record<string, { description?: string }>
-  const parameters = Object.entries(properties).map(([name, { description }]) => `${name} ${description ?? ''}`)
-  return { name: listing.name, service, tool: plain, description: listing.description, keywords, parameters: parameters.join(' ') }
-}
-
-/** `symbol: string, amount?: integer`, as short as it can be said. */
-function argumentsOf({ inputSchema }: ToolListing): string {
-  const properties = (inputSchema.properties ?? {}) as Record<string, { type?: string; enum?: unknown[] }>
-  const required = new Set((inputSchema.required ?? []) as string[])
-  return Object.entries(properties)
-    .map(([name, { type, enum: values }]) => `${name}${required.has(name) ? '' : '?'}: ${values ? values.join('|') : (type ?? 'any')}`)
-    .join(', ')
 }
 
 function shorten(text: string): string {
