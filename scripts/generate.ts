@@ -49,7 +49,7 @@ emit(
   `${HEADER}import type { AnyDefinition } from '../mcp/define.ts'\nimport type { PortName } from '../ports/ports.ts'\n\n/** What each built service needs. */\nexport const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {\n${built
     .map(({ entry, definition }) => `  '${entry.id}': [${definition.needs.map((need) => `'${need}'`).join(', ')}],`)
     .join('\n')}\n}\n\n/** Services that only answer, so that several instances of each may run. */\nexport const SCALABLE: readonly string[] = [\n${built
-    .filter(({ definition }) => definition.kind === 'server' && !definition.alone)
+    .filter(({ definition }) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone))
     .map(({ entry }) => `  '${entry.id}',`)
     .join('\n')}\n]\n\nconst LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {\n${built
     .map(({ entry, path }) => `  '${entry.id}': () => import('${relative(join(root, 'src/processes'), join(root, path))}'),`)

@@ -328,3 +328,13 @@ test('a dead server breaks nobody’s list and nobody’s call; a read of it is 
   expect((await held).structuredContent).toMatchObject({ from: 'beta' })
   await client.close()
 })
+
+test("LangChain's adapter loads every tool and calls one", async () => {
+  const { MultiServerMCPClient } = await import('@langchain/mcp-adapters')
+  const client = new MultiServerMCPClient({ mcpServers: { kintsugi: { transport: 'http', url: `${url}/mcp?tools=all` } }, useStandardContentBlocks: true })
+  const tools = await client.getTools()
+  expect(tools.map(({ name }) => name).sort()).toEqual(['alpha', 'beta'].flatMap((id) => ['change', 'count', 'echo'].map((name) => `${id}__${name}`)))
+  const echo = tools.find(({ name }) => name === 'alpha__echo')
+  expect(JSON.stringify(await echo?.invoke({ text: 'from a chain' }))).toContain('from a chain')
+  await client.close()
+})

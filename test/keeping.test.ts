@@ -97,6 +97,28 @@ test('chaos: a service killed every 2 s, reads through the gateway, trading on: 
   expect(outcome.code).toBe(0)
 })
 
+test('two gateways on one socket, killed under load: no read is lost', { timeout: 120_000 }, async () => {
+  const control = socketPath(fleet.data, 'control')
+  await askSupervisor(control, { op: 'scale', service: 'coordination_system', instances: 2 })
+  await fleet.until('the second gateway', async () => (await fleet.status()).main['coordination_system#2']?.status === 'healthy')
+  const killed: string[] = []
+  const killing = (async () => {
+    for (const cell of ['coordination_system', 'coordination_system#2', 'coordination_system']) {
+      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      await askSupervisor(control, { op: 'harm', service: cell, harm: { kind: 'kill' } })
+      killed.push(cell)
+    }
+  })()
+  const { stdout } = await kintsugi(['chaos', 'run', 'kill', '--data', fleet.data, '--seconds', '16', '--reads', '60', '--include-gateway', '--json'])
+  await killing
+  const report = JSON.parse(stdout)
+  expect(killed).toHaveLength(3)
+  expect(report.reads.sent).toBeGreaterThan(800)
+  expect(report.reads, JSON.stringify(report.reads.errors)).toMatchObject({ lost: 0 })
+  await askSupervisor(control, { op: 'scale', service: 'coordination_system', instances: 1 })
+  await fleet.until('one gateway again', async () => !('coordination_system#2' in (await fleet.status()).main))
+})
+
 test('chaos refuses what it does not know, and a disk that is too large to fill', async () => {
   expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(/scenario: there is none called "earthquake"[\s\S]*there are kill, stop/)
   expect(JSON.parse((await kintsugi(['chaos', 'list', '--json'])).stdout).kill.everyMs).toBe(2_000)

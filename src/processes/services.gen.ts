@@ -50,6 +50,8 @@ export const SCALABLE: readonly string[] = [
   'mcp-health-check',
   'mcp-stability-report',
   'flash_loan_mcp_mcp_server',
+  'coordination_system',
+  'dashboard',
 ]
 
 const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
