@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createParser } from 'eventsource-parser'
 import { Agent, request } from 'undici'
 import { askSupervisor } from '../src/adapters/fleet/control.ts'
 import { readPlan, socketPath } from '../src/processes/run-plan.ts'
@@ -101,16 +102,13 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
   let messages: string | undefined
   const listen = async () => {
     const stream = await fetch(`${base}/mcp`, { headers: { accept: 'text/event-stream' }, signal: ends.signal })
-    let rest = ''
-    for await (const chunk of stream.body as ReadableStream<Uint8Array>) {
-      const events = (rest + Buffer.from(chunk).toString()).split('\n\n')
-      rest = events.pop() as string
-      for (const event of events) {
-        const data = /^data: (.*)$/m.exec(event)?.[1] ?? ''
-        if (event.startsWith('event: endpoint')) messages = base + data
+    const parser = createParser({
+      onEvent: ({ event, data }) => {
+        if (event === 'endpoint') messages = base + data
         else if (data !== '') waiting.get((JSON.parse(data) as { id: number }).id)?.(data)
-      }
-    }
+      },
+    })
+    for await (const chunk of stream.body as ReadableStream<Uint8Array>) parser.feed(Buffer.from(chunk).toString())
   }
   for (let attempt = 0; attempt < 100 && messages === undefined; attempt++) {
     void listen().catch(() => undefined)

@@ -51,6 +51,7 @@ const entry = (tool: string, change: Partial<AuditEntry> = {}): AuditEntry => ({
   effect: 'read',
   argumentsHash: 'a'.repeat(64),
   definitionHash: 'd'.repeat(64),
+  trace: null,
   decision: 'allowed',
   outcome: 'ok',
   durationMs: 1.5,
@@ -169,7 +170,7 @@ test('a service records who asked for what and what came of it; never what was s
   expect(await ask({ type: 'look', text: secret })).toBe(200)
   expect(await ask({ type: 'change', text: secret })).toBe(401)
   expect(await ask({ type: 'change', text: secret }, { ...bearer, 'x-kintsugi-caller': 'grace' })).toBe(200)
-  expect(await ask({ type: 'look', text: 7 })).toBe(400)
+  expect(await ask({ type: 'look', text: 7 }, { traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` })).toBe(400)
   expect(await ask({ type: 'pay' }, bearer)).toBe(200)
   await audit.flush()
   const entries = (await log.entries({ from: 0, limit: 100 })).map(({ text }) => text)
@@ -182,6 +183,7 @@ test('a service records who asked for what and what came of it; never what was s
     'operator pay begins null',
     'operator pay allowed ok',
   ])
+  expect(entries.map((text) => (JSON.parse(text) as AuditEntry).trace)).toEqual([null, null, null, 'ab'.repeat(16), null, null])
   // What moves value does not happen where it cannot be written down first; what reads goes on, and is written when the log is back.
   away = true
   expect(await ask({ type: 'pay' }, bearer)).toBe(500)

@@ -1,6 +1,6 @@
 /** Aggregates health, predicts failures, heals, scales, rebalances. Crashes and hangs are mended without it; what it adds is slower and looks further. */
 import { z } from 'zod'
-import { Healer, type HealingAction, SCALING, SCALING_SETTING, type ScalingPolicy } from '../engine/healer.ts'
+import { Healer, predictions, type HealingAction, SCALING, SCALING_SETTING, type ScalingPolicy } from '../engine/healer.ts'
 import { diagnose, healService } from '../engine/heal-service.ts'
 import { defineAgent, toolWith, type AgentDecision } from '../mcp/define.ts'
 import { incident } from '../engine/incidents.ts'
@@ -55,10 +55,7 @@ export default defineAgent({
       effect: 'read',
       keywords: 'unusual behaviour, suspected leaks, what may fail next, warnings',
       input: z.object({}),
-      output: z.object({
-        unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),
-        restartsWaiting: z.array(z.string()),
-      }),
+      output: predictions,
       example: {},
       run: () => watching?.() ?? { unusual: [], restartsWaiting: [] },
     }),

@@ -1,4 +1,5 @@
 /** `kintsugi mcp`: the gateway for clients that want stdio. Each message of theirs is one request to the endpoint; what comes back is theirs. */
+import { createParser } from 'eventsource-parser'
 import { onLines } from '../std/lines.ts'
 import { messageOf } from '../std/errors.ts'
 import { type DataOptions, readToken, runningPlan } from './run.ts'
@@ -93,17 +94,7 @@ export async function mcp(options: McpOptions): Promise<void> {
 
 /** The data of each event of a stream. */
 async function events(response: Response, hear: (text: string) => void): Promise<void> {
-  let rest = ''
+  const parser = createParser({ onEvent: ({ data }) => hear(data) })
   const decoder = new TextDecoder()
-  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n\r?\n/)
-    rest = parts.pop() as string
-    for (const part of parts) {
-      const data = part
-        .split(/\r?\n/)
-        .flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trimStart()] : []))
-        .join('\n')
-      hear(data)
-    }
-  }
+  for await (const chunk of response.body as ReadableStream<Uint8Array>) parser.feed(decoder.decode(chunk, { stream: true }))
 }

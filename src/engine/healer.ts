@@ -1,7 +1,14 @@
 /** The slow side of healing: what a leak, a service that leaves its normal, load and a crowded cell call for. Decides; somebody else acts. */
+import { z } from 'zod'
 import { LeakWatch, type LeakVerdict } from '../fleet/leak.ts'
 import { NormalWatch } from '../fleet/normal.ts'
 import type { CellVitals } from '../ports/fleet.ts'
+
+/** What is away from its normal, and restarts that wait for a quiet moment, as tools tell it. */
+export const predictions = z.object({
+  unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),
+  restartsWaiting: z.array(z.string()),
+})
 
 export type HealingAction =
   | { readonly type: 'collect'; readonly cell: string }

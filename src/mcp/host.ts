@@ -8,6 +8,7 @@ import type { PortName, Ports } from '../ports/ports.ts'
 import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
+import { traceOf } from '../std/trace.ts'
 import { type AccessPolicy, ANONYMOUS, authorize, type Caller, identify } from './access.ts'
 import type { Context, Prompt, RunningAgent, ServiceDefinition, Tool } from './define.ts'
 import { listTool, parseArguments, type PromptListing, type ServiceDefinitions, type ToolListing } from './schema.ts'
@@ -54,7 +55,7 @@ export interface HostedService {
   app: Hono
   tools: readonly ToolListing[]
   /** Runs a tool as a caller would. */
-  call(name: string, given: unknown, caller: Caller, signal?: AbortSignal, progress?: Context<never>['progress']): Promise<Record<string, unknown>>
+  call(name: string, given: unknown, caller: Caller, signal?: AbortSignal, progress?: Context<never>['progress'], trace?: string | null): Promise<Record<string, unknown>>
   inFlight(): number
   /** Ends what watches its resources. */
   stop(): void
@@ -84,7 +85,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     } else if (wasFull) concurrency.grow()
   }
 
-  const entryOf = (name: string, { effect }: Tool, caller: Caller, given: unknown): AuditEntry => ({
+  const entryOf = (name: string, { effect }: Tool, caller: Caller, given: unknown, trace: string | null): AuditEntry => ({
+    trace,
     at: now(),
     who: caller.name,
     service: definition.id,
@@ -97,12 +99,12 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     durationMs: null,
   })
 
-  const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined) => {
+  const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined, trace = null) => {
     const tool = tools.get(name)
     if (!tool) {
       throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
     }
-    const entry = entryOf(name, tool, caller, given)
+    const entry = entryOf(name, tool, caller, given, trace)
     try {
       authorize(access, caller, wantedOf(definition.id, name, tool))
     } catch (error) {
@@ -193,7 +195,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         data: { fields: [{ field: 'type', expected: 'the name of a tool', got: String(type) }] },
       })
     }
-    return c.json({ result: await call(type, given, await identify(access, c.req.raw.headers), c.req.raw.signal) })
+    return c.json({ result: await call(type, given, await identify(access, c.req.raw.headers), c.req.raw.signal, undefined, traceOf(c.req.raw.headers.get('traceparent'))) })
   })
   if (options.agent) agentRoutes(app, definition, options, options.agent)
 
@@ -220,7 +222,9 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
             params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) },
           })
         }
-        return toolOutcome(() => call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress))
+        return toolOutcome(() =>
+          call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress, traceOf(request.requestInfo?.headers.get('traceparent') ?? params._meta?.traceparent)),
+        )
       })
       if (resources.length > 0) {
         server.setRequestHandler('resources/list', () => ({ resources: definitions.resources, ttlMs: 60_000, cacheScope: 'public' as never }))
@@ -245,7 +249,8 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         const tool = tools.get(name)
         return tool && wantedOf(definition.id, name, tool)
       },
-      (name, caller, given, code) => options.audit?.record({ ...entryOf(name, tools.get(name) as Tool, caller, given), decision: 'refused', outcome: code }),
+      (name, caller, given, code) =>
+        options.audit?.record({ ...entryOf(name, tools.get(name) as Tool, caller, given, traceOf(c.req.raw.headers.get('traceparent'))), decision: 'refused', outcome: code }),
     )
     return handler.fetch(c.req.raw)
   })

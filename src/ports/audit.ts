@@ -10,6 +10,8 @@ export interface AuditEntry {
   readonly effect: 'read' | 'write' | 'spend'
   readonly argumentsHash: string
   readonly definitionHash: string
+  /** The trace it belongs to (W3C trace context), 32 hex digits; null for none. */
+  readonly trace: string | null
   /** `begins`: written before anything happens, of what may move value. */
   readonly decision: 'allowed' | 'refused' | 'begins'
   /** `ok`, or the error's code; null for what only begins. */

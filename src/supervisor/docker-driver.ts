@@ -1,22 +1,16 @@
 /** Containers, through the socket of Docker's engine (API 1.43). Each process of the fleet is one container, which binds its ports itself. */
 import http from 'node:http'
 import { KintsugiError, messageOf } from '../std/errors.ts'
+import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
-import type { Driver, DriverEvents } from './driver.ts'
 import { jsonLines } from './protocol.ts'
 
-export interface DockerDriverOptions extends DriverEvents {
+export interface DockerDriverOptions extends ContainerDriverOptions {
   /** Usually /var/run/docker.sock. */
   readonly socketPath: string
-  /** Names the fleet, so that two on one engine do not see each other. */
-  readonly run: string
-  planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
-  onError(message: string): void
 }
 
 const API = '/v1.43'
-const RETRY_MS = 200
-const STOP_SECONDS = 10
 const LABEL = 'kintsugi'
 
 interface EngineEvent {
@@ -24,72 +18,37 @@ interface EngineEvent {
   readonly Actor: { readonly Attributes: Readonly<Record<string, string>> }
 }
 
-export class DockerDriver implements Driver {
-  readonly #options: DockerDriverOptions
-  /** Containers that run, or are being made, by process. */
-  readonly #known = new Set<string>()
+export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
+  /** Killed before they were made. */
   readonly #doomed = new Set<string>()
   #events: http.ClientRequest | undefined
-  #ended = false
 
   constructor(options: DockerDriverOptions) {
-    this.#options = options
+    super(options)
     this.#listen()
-  }
-
-  async ready(): Promise<void> {}
-
-  spawn(process: string, unit: string | null, heapMb?: number): void {
-    this.#known.add(process)
-    this.#start(process, this.#options.planOf(unit, process, heapMb)).catch((error) => {
-      this.#options.onError(`${process} could not be started: ${messageOf(error)}`)
-      this.#gone(process, `could not be started: ${messageOf(error)}`)
-    })
   }
 
   kill(process: string): void {
     this.#doomed.add(process)
-    this.#forgiving(() => this.#request('POST', `/containers/${this.#name(process)}/kill?signal=SIGKILL`))
+    this.#forgiving(() => this.#request('POST', `/containers/${this.nameOf(process)}/kill?signal=SIGKILL`))
   }
 
   terminate(process: string): void {
-    this.#forgiving(() => this.#request('POST', `/containers/${this.#name(process)}/stop?t=${STOP_SECONDS}`))
-  }
-
-  /** Containers have numbers of their own, which mean nothing here. */
-  pidOf(): null {
-    return null
-  }
-
-  met(): void {}
-  check(): void {}
-
-  remember(): string[] {
-    return [...this.#known]
-  }
-
-  async resume(_remembered: unknown, expected: readonly string[]): Promise<string[]> {
-    const running = await this.#running()
-    for (const process of expected) if (running.has(process)) this.#known.add(process)
-    return expected.filter((process) => !running.has(process))
+    this.#forgiving(() => this.#request('POST', `/containers/${this.nameOf(process)}/stop?t=${STOP_SECONDS}`))
   }
 
   end(): void {
-    this.#ended = true
+    this.ended = true
     this.#events?.destroy()
   }
 
-  #name(process: string): string {
-    return `kintsugi-${this.#options.run}-${process}`
-  }
-
-  async #start(process: string, { image, command, env, volumes, network, aliases, memoryBytes }: ContainerPlan): Promise<void> {
-    const name = this.#name(process)
+  protected async create(process: string, { image, command, env, volumes, network, aliases, memoryBytes }: ContainerPlan): Promise<void> {
+    const name = this.nameOf(process)
     await this.#request('POST', `/containers/create?name=${name}`, {
       Image: image,
       Cmd: command,
       Env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
-      Labels: { [`${LABEL}.run`]: this.#options.run, [`${LABEL}.process`]: process },
+      Labels: { [`${LABEL}.run`]: this.options.run, [`${LABEL}.process`]: process },
       HostConfig: {
         AutoRemove: true,
         Binds: volumes,
@@ -108,57 +67,57 @@ export class DockerDriver implements Driver {
 
   /** Follows what ends. Whatever ended while nobody listened is found by asking who runs. */
   #listen(): void {
-    const filters = encodeURIComponent(JSON.stringify({ label: [`${LABEL}.run=${this.#options.run}`], event: ['die'] }))
+    const filters = encodeURIComponent(JSON.stringify({ label: [`${LABEL}.run=${this.options.run}`], event: ['die'] }))
     const again = () => {
-      if (!this.#ended) setTimeout(() => this.#listen(), RETRY_MS)
+      if (!this.ended) setTimeout(() => this.#listen(), RETRY_MS)
     }
-    const request = http.get({ socketPath: this.#options.socketPath, path: `${API}/events?filters=${filters}` }, (response) => {
-      this.#reconcile().catch((error) => this.#options.onError(messageOf(error)))
+    const request = http.get({ socketPath: this.options.socketPath, path: `${API}/events?filters=${filters}` }, (response) => {
+      this.#reconcile().catch((error) => this.options.onError(messageOf(error)))
       response.setEncoding('utf8')
       response.on(
         'data',
         jsonLines<EngineEvent>(({ Action, Actor }) => {
           const process = Actor.Attributes[`${LABEL}.process`]
-          if (Action === 'die' && process !== undefined) this.#gone(process, endedAs(Number(Actor.Attributes.exitCode)))
+          if (Action === 'die' && process !== undefined) this.gone(process, endedAs(Number(Actor.Attributes.exitCode)))
         }),
       )
       response.on('close', again)
     })
     request.on('error', (error) => {
-      this.#options.onError(`the engine's events cannot be followed: ${error.message}`)
+      this.options.onError(`the engine's events cannot be followed: ${error.message}`)
       again()
     })
     this.#events = request
   }
 
   async #reconcile(): Promise<void> {
-    const before = [...this.#known]
-    const running = await this.#running()
-    for (const process of before) if (!running.has(process)) this.#gone(process, 'ended while nobody listened')
+    const before = [...this.known]
+    const running = await this.running()
+    for (const process of before) if (!running.has(process)) this.gone(process, 'ended while nobody listened')
   }
 
-  async #running(): Promise<Set<string>> {
-    const filters = encodeURIComponent(JSON.stringify({ label: [`${LABEL}.run=${this.#options.run}`], status: ['created', 'running', 'paused', 'restarting'] }))
+  protected async running(): Promise<Set<string>> {
+    const filters = encodeURIComponent(JSON.stringify({ label: [`${LABEL}.run=${this.options.run}`], status: ['created', 'running', 'paused', 'restarting'] }))
     const containers = (await this.#request('GET', `/containers/json?all=1&filters=${filters}`)) as { Labels: Record<string, string> }[]
     return new Set(containers.flatMap(({ Labels }) => Labels[`${LABEL}.process`] ?? []))
   }
 
-  #gone(process: string, detail: string): void {
+  protected override gone(process: string, detail: string): void {
     this.#doomed.delete(process)
-    if (this.#known.delete(process)) this.#options.onExit(process, detail)
+    super.gone(process, detail)
   }
 
   /** One that is gone already needs no end. */
   #forgiving(work: () => Promise<unknown>): void {
     work().catch((error) => {
-      if (!(error instanceof KintsugiError && (error.code === 'not-found' || error.code === 'conflict'))) this.#options.onError(messageOf(error))
+      if (!(error instanceof KintsugiError && (error.code === 'not-found' || error.code === 'conflict'))) this.options.onError(messageOf(error))
     })
   }
 
   #request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const request = http.request(
-        { socketPath: this.#options.socketPath, method, path: `${API}${path}`, headers: { 'content-type': 'application/json' }, timeout: 30_000 },
+        { socketPath: this.options.socketPath, method, path: `${API}${path}`, headers: { 'content-type': 'application/json' }, timeout: 30_000 },
         (response) => {
           let text = ''
           response.setEncoding('utf8').on('data', (chunk: string) => {
@@ -179,7 +138,7 @@ export class DockerDriver implements Driver {
       request.on('timeout', () => request.destroy(new Error('the engine did not answer')))
       request.on('error', (error) =>
         reject(
-          new KintsugiError('engine-unreachable', `${this.#options.socketPath}: ${error.message}`, {
+          new KintsugiError('engine-unreachable', `${this.options.socketPath}: ${error.message}`, {
             retry: 'later',
             hint: 'is Docker running, and may this user use its socket?',
           }),

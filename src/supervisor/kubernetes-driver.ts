@@ -1,45 +1,34 @@
 /** Pods, through the client of Kubernetes. Each process of the fleet is one pod, which binds its ports itself and is never restarted by the kubelet: the reducer decides. */
 import { CoreV1Api, type KubeConfig, type V1Pod, Watch } from '@kubernetes/client-node'
 import { messageOf } from '../std/errors.ts'
+import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
 import { endedAs } from './docker-driver.ts'
-import type { Driver, DriverEvents } from './driver.ts'
 
-export interface KubernetesDriverOptions extends DriverEvents {
+export interface KubernetesDriverOptions extends ContainerDriverOptions {
   readonly config: KubeConfig
   readonly namespace: string
-  /** Names the fleet, so that two in one namespace do not see each other. */
-  readonly run: string
-  planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
-  onError(message: string): void
 }
 
-const RETRY_MS = 200
-const STOP_SECONDS = 10
 const LABEL = 'kintsugi.dev'
 
-export class KubernetesDriver implements Driver {
-  readonly #options: KubernetesDriverOptions
+export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
   readonly #api: CoreV1Api
-  readonly #known = new Set<string>()
   #watching: AbortController | undefined
-  #ended = false
 
   constructor(options: KubernetesDriverOptions) {
-    this.#options = options
+    super(options)
     this.#api = options.config.makeApiClient(CoreV1Api)
     void this.#watch()
   }
 
-  async ready(): Promise<void> {}
+  protected async create(process: string, plan: ContainerPlan): Promise<void> {
+    await this.#api.createNamespacedPod({ namespace: this.options.namespace, body: this.#pod(process, plan) })
+  }
 
-  spawn(process: string, unit: string | null, heapMb?: number): void {
-    this.#known.add(process)
-    const { namespace } = this.#options
-    this.#api.createNamespacedPod({ namespace, body: this.#pod(process, this.#options.planOf(unit, process, heapMb)) }).catch((error) => {
-      this.#options.onError(`${process} could not be started: ${messageOf(error)}`)
-      this.#gone(process, `could not be started: ${messageOf(error).slice(0, 200)}`)
-    })
+  protected async running(): Promise<Set<string>> {
+    const { items } = await this.#api.listNamespacedPod({ namespace: this.options.namespace, labelSelector: `${LABEL}/run=${this.options.run}` })
+    return new Set(items.filter((pod) => endOf(pod) === undefined).map(processOf))
   }
 
   kill(process: string): void {
@@ -50,26 +39,8 @@ export class KubernetesDriver implements Driver {
     this.#delete(process, STOP_SECONDS)
   }
 
-  /** Pods have no number that means anything here. */
-  pidOf(): null {
-    return null
-  }
-
-  met(): void {}
-  check(): void {}
-
-  remember(): string[] {
-    return [...this.#known]
-  }
-
-  async resume(_remembered: unknown, expected: readonly string[]): Promise<string[]> {
-    const running = new Set((await this.#pods()).filter((pod) => endOf(pod) === undefined).map(processOf))
-    for (const process of expected) if (running.has(process)) this.#known.add(process)
-    return expected.filter((process) => !running.has(process))
-  }
-
   end(): void {
-    this.#ended = true
+    this.ended = true
     this.#watching?.abort()
   }
 
@@ -80,8 +51,8 @@ export class KubernetesDriver implements Driver {
     })
     return {
       metadata: {
-        name: this.#name(process),
-        labels: { [`${LABEL}/run`]: this.#options.run, [`${LABEL}/process`]: process, ...Object.fromEntries(aliases.map((alias) => [`${LABEL}/${alias.slice(0, 50)}`, 'yes'])) },
+        name: this.nameOf(process),
+        labels: { [`${LABEL}/run`]: this.options.run, [`${LABEL}/process`]: process, ...Object.fromEntries(aliases.map((alias) => [`${LABEL}/${alias.slice(0, 50)}`, 'yes'])) },
       },
       spec: {
         restartPolicy: 'Never',
@@ -104,30 +75,22 @@ export class KubernetesDriver implements Driver {
     }
   }
 
-  #name(process: string): string {
-    return `kintsugi-${this.#options.run}-${process}`
-  }
-
   #delete(process: string, gracePeriodSeconds: number): void {
-    this.#api.deleteNamespacedPod({ namespace: this.#options.namespace, name: this.#name(process), gracePeriodSeconds }).catch((error) => {
+    this.#api.deleteNamespacedPod({ namespace: this.options.namespace, name: this.nameOf(process), gracePeriodSeconds }).catch((error) => {
       // One that is gone already needs no end.
-      if ((error as { code?: number }).code !== 404) this.#options.onError(messageOf(error))
+      if ((error as { code?: number }).code !== 404) this.options.onError(messageOf(error))
     })
-  }
-
-  async #pods(): Promise<V1Pod[]> {
-    return (await this.#api.listNamespacedPod({ namespace: this.#options.namespace, labelSelector: `${LABEL}/run=${this.#options.run}` })).items
   }
 
   /** Follows what ends. Whatever ended while nobody watched is found by asking who runs. */
   async #watch(): Promise<void> {
-    const { config, namespace, run, onError } = this.#options
-    while (!this.#ended) {
+    const { config, namespace, run, onError } = this.options
+    while (!this.ended) {
       try {
-        const before = [...this.#known]
+        const before = [...this.known]
         const { items, metadata } = await this.#api.listNamespacedPod({ namespace, labelSelector: `${LABEL}/run=${run}` })
         const running = new Set(items.filter((pod) => endOf(pod) === undefined).map(processOf))
-        for (const process of before) if (!running.has(process) && items.some((pod) => processOf(pod) === process)) this.#gone(process, 'ended while nobody watched')
+        for (const process of before) if (!running.has(process) && items.some((pod) => processOf(pod) === process)) this.gone(process, 'ended while nobody watched')
         await new Promise<void>((resolve, reject) => {
           const query = { labelSelector: `${LABEL}/run=${run}`, ...(metadata?.resourceVersion ? { resourceVersion: metadata.resourceVersion } : {}) }
           new Watch(config)
@@ -142,9 +105,9 @@ export class KubernetesDriver implements Driver {
             }, reject)
         })
       } catch (error) {
-        if (!this.#ended) onError(`pods cannot be watched: ${messageOf(error)}`)
+        if (!this.ended) onError(`pods cannot be watched: ${messageOf(error)}`)
       }
-      if (!this.#ended) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      if (!this.ended) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
 
@@ -152,13 +115,9 @@ export class KubernetesDriver implements Driver {
     const end = endOf(pod)
     if (phase !== 'DELETED' && end === undefined) return
     const process = processOf(pod)
-    this.#gone(process, end ?? 'was deleted')
+    this.gone(process, end ?? 'was deleted')
     // A pod that ended stays until somebody takes it away.
     if (phase !== 'DELETED') this.#delete(process, 0)
-  }
-
-  #gone(process: string, detail: string): void {
-    if (this.#known.delete(process)) this.#options.onExit(process, detail)
   }
 }
 

@@ -12,6 +12,7 @@ import type { Effect } from '../../mcp/define.ts'
 import { MOST_BODY_BYTES, toolOutcome } from '../../mcp/surface.ts'
 import type { AuditEntry, AuditRecorder } from '../../ports/audit.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
+import { nextTraceparent, traceOf } from '../../std/trace.ts'
 import { nameOf } from '../../mcp/tool-search.ts'
 import type { Directory } from './directory.ts'
 import { forward } from './forward.ts'
@@ -61,7 +62,7 @@ const CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
 /** Which field names what a request is for. */
 const NAMED_BY: Readonly<Record<string, string>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
 /** Headers that go on to the service besides those made anew. */
-const PASSED_ON = /^(accept|mcp-protocol-version|mcp-method|mcp-param-.+|traceparent|tracestate)$/
+const PASSED_ON = /^(accept|mcp-protocol-version|mcp-method|mcp-param-.+|tracestate)$/
 const INSTRUCTIONS =
   'A fleet of servers for flash-loan arbitrage and its own operation. Find tools with search_tools and call them with call_tool, or by their full name server__tool. Reads are free; tools with the effect "write" or "spend" need the token.'
 
@@ -74,14 +75,16 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
 
   const send = async (request: Request, env: unknown, call: JsonRpcRequest, target: Target, modern: boolean): Promise<Response> => {
     const caller = await identify(access, request.headers)
+    const trace = nextTraceparent(request.headers.get('traceparent') ?? (target.params._meta as Record<string, unknown> | undefined)?.traceparent)
     try {
       authorize(access, caller, { ...target, tool: target.what })
     } catch (error) {
-      options.audit?.record(refusal(caller, target, error))
+      options.audit?.record(refusal(caller, target, traceOf(trace), error))
       throw error
     }
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     for (const [name, value] of request.headers) if (PASSED_ON.test(name)) headers[name] = value
+    headers.traceparent = trace
     if (target.name !== undefined && modern) headers['mcp-name'] = target.name
     if (caller !== ANONYMOUS || access.required || access.beyondLoopback) Object.assign(headers, own, caller === ANONYMOUS ? {} : { [ON_BEHALF_HEADER]: caller.name })
     const body = JSON.stringify({ ...call, params: modern ? stamped(target.params, version) : target.params })
@@ -134,7 +137,7 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
   }
 }
 
-function refusal(caller: Caller, { service, what, effect, params }: Target, error: unknown): AuditEntry {
+function refusal(caller: Caller, { service, what, effect, params }: Target, trace: string | null, error: unknown): AuditEntry {
   const argumentsHash = createHash('sha256')
     .update(JSON.stringify(params.arguments ?? {}))
     .digest('hex')
@@ -146,6 +149,7 @@ function refusal(caller: Caller, { service, what, effect, params }: Target, erro
     effect,
     argumentsHash,
     definitionHash: '',
+    trace,
     decision: 'refused',
     outcome: toErrorReport(error).code,
     durationMs: null,

@@ -1,4 +1,5 @@
 /** One JSON-RPC request to one instance, as it is but for its name and what is per hop; the answer as it comes. */
+import { createParser } from 'eventsource-parser'
 import { Agent, type Dispatcher } from 'undici'
 import type { Answer, Send } from '../../adapters/fleet/dispatch.ts'
 
@@ -29,16 +30,17 @@ export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> 
       return { value: { status, contentType, body: whole }, ...codeOf(status, whole) }
     }
     // An event stream of a single event is an answer like any other; more than that is passed on as it comes.
-    let read: Buffer<ArrayBufferLike> = Buffer.alloc(0)
-    for (;;) {
-      const chunk = await chunks.next()
-      if (chunk) read = Buffer.concat([read, chunk])
-      const first = firstEvent(read)
-      if (first !== undefined && !isFinal(first)) return { value: { status, contentType, body: rest(read, chunks) } }
-      if (chunk) continue
-      if (first === undefined) throw new Error('the answer broke off')
-      return { value: { status, contentType, body: read }, ...codeOf(status, Buffer.from(first)) }
+    let first: string | undefined
+    const parser = createParser({ onEvent: ({ data }) => void (first ??= data === '' ? undefined : data) })
+    const decoder = new TextDecoder()
+    const read: Buffer[] = []
+    for (let chunk = await chunks.next(); chunk; chunk = await chunks.next()) {
+      read.push(chunk)
+      parser.feed(decoder.decode(chunk, { stream: true }))
+      if (first !== undefined && !isFinal(first)) return { value: { status, contentType, body: rest(Buffer.concat(read), chunks) } }
     }
+    if (first === undefined) throw new Error('the answer broke off')
+    return { value: { status, contentType, body: Buffer.concat(read) }, ...codeOf(status, Buffer.from(first)) }
   }
 }
 
@@ -134,21 +136,6 @@ async function* rest(read: Buffer, chunks: Chunks): AsyncGenerator<Buffer> {
   } finally {
     chunks.drop()
   }
-}
-
-/** The data of the first whole event that has any. */
-function firstEvent(read: Buffer): string | undefined {
-  for (const event of read
-    .toString('utf8')
-    .split(/\r?\n\r?\n/)
-    .slice(0, -1)) {
-    const data = event
-      .split(/\r?\n/)
-      .flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trimStart()] : []))
-      .join('\n')
-    if (data !== '') return data
-  }
-  return undefined
 }
 
 /** Whether a message ends the exchange: an answer does, a notification does not. */

@@ -1,7 +1,7 @@
 /** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
 import { z } from 'zod'
 import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/balancing.ts'
-import { SCALING, SCALING_SETTING, type ScalingPolicy } from '../../engine/healer.ts'
+import { SCALING, SCALING_SETTING, type ScalingPolicy, predictions } from '../../engine/healer.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
@@ -102,10 +102,7 @@ export default defineServer({
       effect: 'read',
       keywords: 'what will fail next, early signs of trouble, leaks',
       input: z.object({}),
-      output: z.object({
-        unusual: z.array(z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() })),
-        restartsWaiting: z.array(z.string()),
-      }),
+      output: predictions,
       example: {},
       run: (_input, { fleet, signal }) =>
         fleet.call({ service: 'self_healing_agent', tool: 'predictions', arguments: {}, effect: 'read', signal }) as Promise<{ unusual: []; restartsWaiting: [] }>,
