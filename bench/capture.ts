@@ -41,7 +41,9 @@ interface BlockBooks {
   block: number
   optimum: Optimum
   ours: number
+  /** What they took out of the pools, and what they paid for it: a bid that was worth it when it was made, and is due for a remnant too. */
   theirs: number
+  theirGas: number
   /** What our reverted transactions burned. */
   burned: number
   sent: number
@@ -81,6 +83,7 @@ try {
       optimum: { block: 0, upperBound: 0, planned: 0, plannedNet: 0, cycles: 0, best: 0 },
       ours: 0,
       theirs: 0,
+      theirGas: 0,
       burned: 0,
       sent: 0,
       reverted: 0,
@@ -102,7 +105,8 @@ try {
           const from = moved.filter((log) => log.topics[1] === padded(trader)).reduce((total, log) => total + BigInt(log.data), 0n)
           return sum + value(address, to - from)
         }, 0)
-        entry.theirs += left - gas
+        entry.theirs += left
+        entry.theirGas += gas
       }
     }
     detector.detect(change)
@@ -147,16 +151,16 @@ function summary(): string {
   const openedLast = books.length > 1 ? Math.max(0, last.optimum.plannedNet + last.ours + last.theirs - before.optimum.plannedNet) : 0
   opened -= openedLast
   const open = Math.max(0, last.optimum.plannedNet - openedLast)
-  const total = (key: 'ours' | 'theirs' | 'burned' | 'sent' | 'reverted') => rest.reduce((sum, entry) => sum + entry[key], 0)
+  const total = (key: 'ours' | 'theirs' | 'theirGas' | 'burned' | 'sent' | 'reverted') => rest.reduce((sum, entry) => sum + entry[key], 0)
   const offered = first.optimum.plannedNet + opened
   const coin = (wei: number) => (wei / 1e18).toFixed(3)
   const share = (wei: number) => `${((100 * wei) / offered).toFixed(1)} %`
   const bound = books.reduce((sum, entry) => sum + entry.optimum.upperBound, 0)
   const planned = books.reduce((sum, entry) => sum + entry.optimum.planned, 0)
   return [
-    '| blocks | offered | ours | theirs | closed before we traded | lost: we reverted | still open | burned by reverts | of the bound the plan takes |',
-    '|---|---|---|---|---|---|---|---|---|',
-    `| ${books.length} | ${coin(offered)} | ${coin(total('ours'))} (${share(total('ours'))}) | ${coin(total('theirs'))} (${share(total('theirs'))}) | ${coin(closed)} (${share(closed)}) | ${coin(lost)} (${share(lost)}) | ${coin(open)} (${share(open)}) | ${coin(total('burned'))} | ${((100 * planned) / bound).toFixed(1)} % |`,
+    '| blocks | offered | ours | theirs, before gas | their gas | closed before we traded | lost: we reverted | still open | burned by reverts | of the bound the plan takes |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    `| ${books.length} | ${coin(offered)} | ${coin(total('ours'))} (${share(total('ours'))}) | ${coin(total('theirs'))} (${share(total('theirs'))}) | ${coin(total('theirGas'))} | ${coin(closed)} (${share(closed)}) | ${coin(lost)} (${share(lost)}) | ${coin(open)} (${share(open)}) | ${coin(total('burned'))} | ${((100 * planned) / bound).toFixed(1)} % |`,
     '',
     `${total('sent')} transactions of ours, ${total('reverted')} reverted; seed ${seed}, ${competitors} competitors, blocks of ${BLOCK_SECONDS} s`,
   ].join('\n')

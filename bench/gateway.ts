@@ -1,6 +1,7 @@
 /**
  * What the gateway adds: the very same tool of the very same running service, asked on its own port and through the gateway, in turn, in one
- * run; and the list of the whole fleet. Beside them mcp-hub before the same service, fetched for the occasion.
+ * run; and the list of the whole fleet. Beside them mcp-hub before the same service; and, for a server that speaks stdio, mcp-proxy and
+ * supergateway, which know no other. The peers are fetched for the occasion.
  * node bench/gateway.ts [calls per round, default 400] [rounds, default 6] [--no-peers]
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -20,6 +21,10 @@ const [calls = 400, rounds = 6] = process.argv
   .map(Number)
 const agent = new Agent({ connections: 16, pipelining: 1 })
 const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+/** Calls of a turn, one after the other. */
+const TURN = 20
+/** Calls of a block with eight in flight. */
+const BLOCK = 100
 const SERVICE = 'mcp_price_feed_server'
 const TOOL = 'list_symbols'
 
@@ -28,6 +33,10 @@ interface Door {
   readonly url: string
   readonly name: string
   readonly revision: '2026-07-28' | '2025-11-25'
+  /** Of the session that it keeps, where it keeps one. */
+  headers?: Record<string, string>
+  /** The tool's arguments. */
+  given?: Record<string, unknown>
   /** Where answers do not come with the response: the one to a request. */
   answerTo?(id: number): Promise<string>
 }
@@ -48,6 +57,7 @@ function message(door: Door, method: string, params: Record<string, unknown>) {
       accept: 'application/json, text/event-stream',
       'mcp-protocol-version': door.revision,
       ...(modern ? { 'mcp-method': method, ...(name ? { 'mcp-name': name } : {}) } : {}),
+      ...door.headers,
     },
   }
 }
@@ -62,23 +72,93 @@ async function ask(door: Door, method: string, params: Record<string, unknown>):
   return text
 }
 
-const call = (door: Door) => ask(door, 'tools/call', { name: door.name, arguments: {} })
+const call = (door: Door) => ask(door, 'tools/call', { name: door.name, arguments: door.given ?? {} })
 
-/** Times of calls, in ms, with so many in flight, and how many a second that makes. */
-async function measure(door: Door, inFlight: number): Promise<{ times: number[]; perSecond: number }> {
-  const times: number[] = []
-  let left = calls
+const timed = async (door: Door): Promise<number> => {
+  const at = performance.now()
+  await call(door)
+  return performance.now() - at
+}
+
+/** Eight at a time: times in ms, and how many a second that makes. */
+async function eightAtOnce(door: Door, times: number[]): Promise<number> {
+  let left = BLOCK
   const started = performance.now()
   await Promise.all(
-    Array.from({ length: inFlight }, async () => {
-      while (left-- > 0) {
-        const at = performance.now()
-        await call(door)
-        times.push(performance.now() - at)
-      }
+    Array.from({ length: 8 }, async () => {
+      while (left-- > 0) times.push(await timed(door))
     }),
   )
-  return { times, perSecond: (calls / (performance.now() - started)) * 1_000 }
+  return (BLOCK / (performance.now() - started)) * 1_000
+}
+
+const ENDS: (() => void)[] = []
+
+/** A package of npm in a folder of its own. */
+function fetched(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kintsugi-peer-'))
+  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', name], { stdio: 'ignore' })
+  ENDS.push(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'node_modules')
+}
+
+/** Starts a program that serves MCP over HTTP, and begins a session with it. */
+async function started(title: string, args: readonly string[], port: number, env: NodeJS.ProcessEnv = {}): Promise<Door | undefined> {
+  const child = spawn(process.execPath, args, { stdio: 'ignore', env: { ...process.env, ...env }, detached: true })
+  ENDS.push(() => {
+    try {
+      process.kill(-(child.pid as number), 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  })
+  const door: Door = { title, url: `http://127.0.0.1:${port}/mcp`, name: 'echo', revision: '2025-11-25', given: { message: 'hello' } }
+  for (let attempt = 0; attempt < 60; attempt++) {
+    await sleep(500)
+    try {
+      const { body, headers } = message(door, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } })
+      const response = await fetch(door.url, { method: 'POST', body, headers })
+      await response.text()
+      if (!response.ok) continue
+      const session = response.headers.get('mcp-session-id')
+      if (session) door.headers = { 'mcp-session-id': session }
+      const ready = { jsonrpc: '2.0', method: 'notifications/initialized' }
+      await (await fetch(door.url, { method: 'POST', body: JSON.stringify(ready), headers: { ...headers, ...door.headers } })).text()
+      await call(door)
+      return door
+    } catch {
+      // Not yet.
+    }
+  }
+  console.log(`${title} did not come up`)
+  return undefined
+}
+
+/** The same server of npm, which speaks stdio, behind each of those that bring such servers to HTTP. */
+async function stdioDoors(gateway: string, token: string, bridge: string): Promise<Door[]> {
+  const everything = join(import.meta.dirname, '../node_modules/@modelcontextprotocol/server-everything/dist/index.js')
+  const command = [process.execPath, everything, 'stdio']
+  const post = async (url: string, body: object) => {
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } })
+    if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
+  }
+  await post(`${gateway.replace(/mcp$/, '')}approvals/policy`, { tools: [] })
+  await post(bridge, { type: 'connect_server', name: 'everything', command: command[0], args: command.slice(1) })
+  await post(bridge, { type: 'approve_definition', server: 'everything', effect: 'read' })
+  await sleep(3_000)
+  const ours: Door = { title: 'ours: gateway and bridge', url: gateway, name: 'everything__echo', revision: '2025-11-25', given: { message: 'hello' } }
+  const itself = await started('the server itself, over HTTP', [everything, 'streamableHttp'], 10_991, { PORT: '10991' })
+  const proxy = await started(
+    'mcp-proxy 6.7.19',
+    [join(fetched('mcp-proxy@6.7.19'), 'mcp-proxy/dist/bin/mcp-proxy.mjs'), '--port', '10992', '--host', '127.0.0.1', '--', ...command],
+    10_992,
+  )
+  const supergateway = await started(
+    'supergateway 4.0.0',
+    [join(fetched('supergateway@4.0.0'), 'supergateway/dist/index.js'), '--stdio', command.join(' '), '--outputTransport', 'streamableHttp', '--stateful', '--port', '10993'],
+    10_993,
+  )
+  return [itself, ours, proxy, supergateway].filter((door) => door !== undefined)
 }
 
 /** mcp-hub speaks the transport of 2024: requests are posted, answers come on one stream of events. */
@@ -151,6 +231,24 @@ async function through(door: Door, control: string, kind: 'kill' | 'stop'): Prom
   return { sent, lost, longest: Math.max(0, ...times) }
 }
 
+const ms = (value: number) => `${value.toFixed(2)} ms`
+
+/** Each door in turn, round after round: one table. */
+async function compare(doors: readonly Door[]): Promise<void> {
+  for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
+  console.log('| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|')
+  const found = new Map(doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]))
+  // A few calls at each door in turn, so that the machine's moods are shared and nobody is measured cold.
+  for (let round = 0; round < rounds; round++) {
+    for (let count = 0; count < calls; count += TURN) for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))
+    for (let block = 0; block < calls / BLOCK; block++) for (const [door, all] of found) all.perSecond.push(await eightAtOnce(door, all.eight))
+  }
+  for (const [{ title }, { one, eight, perSecond }] of found)
+    console.log(
+      `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${quantile(perSecond, 0.5).toFixed(0)} |`,
+    )
+}
+
 // The fleet stands still but for what is asked of it: no traders, no competitor, a block a minute.
 const fleet = new Fleet(10_000, ['--traders', 'off', '--competitors', '0', '--block-seconds', '60'])
 let peer: Awaited<ReturnType<typeof hub>> | undefined
@@ -174,22 +272,7 @@ try {
   }
   await sleep(5_000)
   console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${SERVICE} ${TOOL}, ${calls * rounds} calls each, in turn\n`)
-  for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
-  console.log('| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|')
-  const found = new Map(doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]))
-  for (let round = 0; round < rounds; round++) {
-    for (const [door, all] of found) {
-      all.one.push(...(await measure(door, 1)).times)
-      const { times, perSecond } = await measure(door, 8)
-      all.eight.push(...times)
-      all.perSecond.push(perSecond)
-    }
-  }
-  const ms = (value: number) => `${value.toFixed(2)} ms`
-  for (const [{ title }, { one, eight, perSecond }] of found)
-    console.log(
-      `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${quantile(perSecond, 0.5).toFixed(0)} |`,
-    )
+  await compare(doors)
   const all = { ...(doors[1] as Door), url: `${gateway}?tools=all` }
   console.log('\n| door | its service | reads | lost | longest wait |\n|---|---|---|---|---|')
   for (const kind of ['kill', 'stop'] as const) {
@@ -198,6 +281,11 @@ try {
       console.log(`| ${door.title} | ${kind === 'kill' ? 'killed' : 'stopped (it hangs)'} | ${sent} | ${lost} | ${longest.toFixed(0)} ms |`)
       await sleep(5_000)
     }
+  }
+  if (!process.argv.includes('--no-peers')) {
+    const behind = await stdioDoors(gateway, fleet.token, `http://127.0.0.1:${ports.mcp_integration_bridge}/query`)
+    console.log(`\nA server of npm that speaks stdio (server-everything, echo), behind those that bring such servers to HTTP, 2025-11-25:\n`)
+    await compare(behind)
   }
   const listed: number[] = []
   let size = 0
@@ -211,6 +299,7 @@ try {
   )
 } finally {
   peer?.end()
+  for (const end of ENDS) end()
   await agent.close()
   await fleet.dispose()
 }

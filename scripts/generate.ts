@@ -1,6 +1,7 @@
 /** Writes what is generated from the catalogue and the definitions; with --check it compares instead and fails on drift. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { createGenerator } from 'ts-json-schema-generator'
 import { CATALOGUE, CATEGORIES, type CatalogueEntry, titleOf } from '../src/fleet/catalogue.ts'
 import { listTool } from '../src/mcp/schema.ts'
 import type { AnyDefinition } from '../src/mcp/define.ts'
@@ -24,6 +25,17 @@ function fileOf(entry: CatalogueEntry): string | undefined {
   const path = entry.kind === 'server' ? `src/servers/${entry.category}/${entry.id}.ts` : entry.kind === 'agent' ? `src/agents/${entry.id}.ts` : `src/gateway/${entry.id}.ts`
   return existsSync(join(root, path)) ? path : undefined
 }
+
+// The shapes of the API, as its OpenAPI document says them.
+const { definitions } = createGenerator({
+  path: join(root, 'src/gateway/api/schema.ts'),
+  tsconfig: join(root, 'tsconfig.json'),
+  type: '*',
+  expose: 'export',
+  skipTypeCheck: true,
+  additionalProperties: true,
+}).createSchema('*')
+emit('src/gateway/api/shapes.gen.ts', `${HEADER}export const SHAPES = ${JSON.stringify(definitions, null, 2).replaceAll('#/definitions/', '#/components/schemas/')} as const\n`)
 
 const built: { entry: CatalogueEntry; path: string; definition: AnyDefinition }[] = []
 for (const entry of CATALOGUE) {

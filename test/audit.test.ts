@@ -8,6 +8,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { PostgresAuditLog } from '../src/adapters/ledger/audit-log.ts'
+import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
 import { verifyAudit, witness } from '../src/engine/audit.ts'
 import { AuditSink } from '../src/engine/audit-sink.ts'
@@ -16,6 +17,7 @@ import { defineServer, toolWith } from '../src/mcp/define.ts'
 import { host } from '../src/mcp/host.ts'
 import type { AuditEntry } from '../src/ports/audit.ts'
 import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+import { hostOptions } from './support/host-options.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-audit-'))
 let database: EmbeddedDatabase
@@ -25,7 +27,7 @@ let count = 0
 
 beforeAll(async () => {
   database = await startDatabase()
-  const ledger = new PostgresLedger({ connectionString: database.connectionString, poolSize: 1, batchSize: 10 })
+  const ledger = new PostgresLedger({ pool: connectionPool(database.connectionString, 1), batchSize: 10 })
   await ledger.migrate()
   await ledger.close()
   raw = new pg.Client({ connectionString: database.connectionString })
@@ -40,7 +42,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await log?.close()
   await raw.query("delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'")
-  log = new PostgresAuditLog(database.connectionString, join(folder, `heads-${count++}`))
+  log = new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, `heads-${count++}`))
 })
 
 const entry = (tool: string, change: Partial<AuditEntry> = {}): AuditEntry => ({
@@ -64,7 +66,7 @@ const fill = async (entries: number) => {
 }
 
 test('many writers make one order without gaps, and its head is signed', async () => {
-  const others = Array.from({ length: 5 }, () => new PostgresAuditLog(database.connectionString, join(folder, 'none')))
+  const others = Array.from({ length: 5 }, () => new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, 'none')))
   await Promise.all(others.flatMap((each, writer) => Array.from({ length: 20 }, (_, index) => each.append([entry(`${writer}-${index}`), entry(`${writer}-${index}-b`)]))))
   await Promise.all(others.map((each) => each.close()))
   const all = await log.entries({ from: 0, limit: 1_000 })
@@ -151,25 +153,20 @@ test('a service records who asked for what and what came of it; never what was s
     },
     onNote: () => undefined,
   })
-  const service = host(server, {} as never, {
-    title: 'Vault',
-    category: 'test',
-    version: '1',
-    port: 1,
-    maxConcurrent: 8,
-    loopDelayMs: () => 0,
-    timeoutMs: 5_000,
-    now: Date.now,
-    readiness: () => undefined,
-    access: { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
-    audit,
-  })
+  const service = host(
+    server,
+    {} as never,
+    hostOptions({
+      access: { tokenHash: hashToken('right'), service: (token) => (token === 'svc' ? 'gateway' : undefined), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
+      audit,
+    }),
+  )
   const ask = async (body: object, headers: Record<string, string> = {}) =>
     (await service.app.request('/query', { method: 'POST', body: JSON.stringify(body), headers: { host: 'localhost', ...headers } })).status
   const bearer = { authorization: 'Bearer right' }
   expect(await ask({ type: 'look', text: secret })).toBe(200)
   expect(await ask({ type: 'change', text: secret })).toBe(401)
-  expect(await ask({ type: 'change', text: secret }, { ...bearer, 'x-kintsugi-caller': 'grace' })).toBe(200)
+  expect(await ask({ type: 'change', text: secret }, { authorization: 'Bearer svc', 'x-kintsugi-caller': 'grace', 'x-kintsugi-scopes': 'write' })).toBe(200)
   expect(await ask({ type: 'look', text: 7 }, { traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` })).toBe(400)
   expect(await ask({ type: 'pay' }, bearer)).toBe(200)
   await audit.flush()

@@ -50,9 +50,12 @@ test('a read whose service dies is repeated; a write and a spend are sent once a
   const { call } = dispatch({ a: [port] })
   expect(await call('a')).toEqual({ port })
   expect(seen.count).toBe(2)
-  for (const effect of ['write', 'spend'] as const) {
+  for (const [effect, code, hint] of [
+    ['write', 'service-unreachable', 'may or may not'],
+    ['spend', 'ambiguous-outcome', 'execution_status'],
+  ] as const) {
     const before = seen.count
-    await expect(call('a', effect)).rejects.toMatchObject({ code: 'service-unreachable', hint: expect.stringContaining('may or may not') })
+    await expect(call('a', effect)).rejects.toMatchObject({ code, hint: expect.stringContaining(hint) })
     expect(seen.count).toBe(before + 1)
     await call('a')
   }
@@ -162,4 +165,66 @@ test('instances: in turn, the least loaded, the healthiest', async () => {
   expect(chooseInstance('healthiest', [load(0, 0, 50), load(0, 0, 5)], 7)).toBe(1)
   expect([0, 1, 2].map((turn) => chooseInstance('least-loaded', [load(1), load(1)], turn))).toEqual([0, 1, 0])
   expect(() => chooseInstance('round-robin', [], 0)).toThrow(RangeError)
+})
+
+test('a spend that nobody took did not happen: it is told to come later, not that it may have', async () => {
+  const { call } = dispatch({ a: [await freePort()] })
+  await expect(call('a', 'spend')).rejects.toMatchObject({ code: 'service-unreachable', retry: 'later' })
+})
+
+test('a write with an idempotency key is repeated; a spend with one is not', async () => {
+  const port = await freePort()
+  const seen = await service(port, (count) => (count % 2 === 0 ? 'die' : 'answer'))
+  const { made } = dispatch({ a: [port] })
+  const send = (effect: Effect) => {
+    const signal = AbortSignal.timeout(2_000)
+    return made.call({ service: 'a', tool: 'set', effect, signal, keyed: true }, query({ tool: 'set', arguments: {}, headers: {}, signal }))
+  }
+  expect(resultOf(await send('write'))).toEqual({ port })
+  expect(seen.count).toBe(2)
+  await expect(send('spend')).rejects.toMatchObject({ code: 'ambiguous-outcome' })
+  expect(seen.count).toBe(3)
+})
+
+test('nobody has more under way than their share, and no tool more than its: others are not affected', async () => {
+  const port = await freePort()
+  await service(port, () => 'slow')
+  const made = new Dispatch({ portsOf: () => [port], strategyOf: () => 'round-robin', limits: { perCaller: 3, perTool: 5 }, now: () => performance.now() })
+  const ask = (caller: string, tool = 'ask') => {
+    const signal = AbortSignal.timeout(2_000)
+    return made.call({ service: 'a', tool, effect: 'read', signal, caller }, query({ tool, arguments: {}, headers: {}, signal })).then(
+      () => 'ok',
+      (error) => `${error.code}: ${error.message}`,
+    )
+  }
+  const greedy = await Promise.all([...Array.from({ length: 6 }, () => ask('greedy')), ask('modest')])
+  expect(greedy.filter((outcome) => outcome === 'ok')).toHaveLength(4)
+  expect(greedy.at(-1)).toBe('ok')
+  expect(greedy.find((outcome) => outcome !== 'ok')).toContain('greedy has 3 calls already')
+  const many = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((caller) => ask(caller)))
+  expect(many.filter((outcome) => outcome === 'ok')).toHaveLength(5)
+  expect(await Promise.all([...['a', 'b', 'c', 'd', 'e'].map((caller) => ask(caller)), ask('f', 'other')])).toEqual(Array.from({ length: 6 }, () => 'ok'))
+})
+
+test('a cheap read that takes long is asked of a second instance too, for five calls in a hundred at most', async () => {
+  const [slow, quick] = [await freePort(), await freePort()]
+  const seen = await service(slow, () => 'slow')
+  const other = await service(quick, () => 'answer')
+  const made = new Dispatch({ portsOf: () => [slow, quick], strategyOf: () => 'round-robin', now: () => performance.now() })
+  const ask = async (hedged: boolean) => {
+    const signal = AbortSignal.timeout(2_000)
+    const started = performance.now()
+    await made.call({ service: 'a', tool: 'ask', effect: 'read', signal, hedged }, query({ tool: 'ask', arguments: {}, headers: {}, signal }))
+    return performance.now() - started
+  }
+  expect(await ask(true)).toBeLessThan(200)
+  expect([seen.count, other.count]).toEqual([1, 1])
+  await ask(false)
+  // Not asked for: it takes as long as it takes.
+  expect(await ask(false)).toBeGreaterThan(250)
+  const asked = 60
+  for (let round = 0; round < asked; round++) await ask(true)
+  const twice = seen.count + other.count - (asked + 4)
+  expect(twice).toBeGreaterThan(3)
+  expect(twice).toBeLessThanOrEqual(10 + Math.ceil(asked * 0.05))
 })

@@ -1,10 +1,7 @@
 /** The whole system as a user starts it: it trades, explains, refuses, heals, stops, and remembers. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { encodeFunctionData, parseAbi } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
@@ -14,6 +11,7 @@ import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema
 import { connectMcp } from '../src/mcp/client.ts'
 import type { ToolListing } from '../src/mcp/schema.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
+import { EXPECTED_FOR_EXAMPLES } from '../src/cli/system-test.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])
 const all = (status: StatusView) => ({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
@@ -133,9 +131,7 @@ describe('every service', () => {
         const bearer = { authorization: `Bearer ${fleet.token}` }
         const example = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name }, bearer)
         const body = (await example.json()) as { result?: unknown; error?: { code: string } }
-        expect(body.result !== undefined || ['not-found', 'no-loan', 'nothing-pays'].includes(body.error?.code ?? ''), `${id} ${tool.name}: ${JSON.stringify(body.error)}`).toBe(
-          true,
-        )
+        expect(body.result !== undefined || EXPECTED_FOR_EXAMPLES.has(body.error?.code ?? ''), `${id} ${tool.name}: ${JSON.stringify(body.error)}`).toBe(true)
         const bad = (await (await fleet.query(port, { type: tool.name, nonsense: 1 }, bearer)).json()) as { error: { code: string; message: string } }
         expect([bad.error.code, bad.error.message], `${id} ${tool.name}`).toEqual(['bad-argument', expect.stringContaining('nonsense')])
         const anonymous = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name })
@@ -241,76 +237,6 @@ describe('coordination', () => {
     socket.close()
     const foreign = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'), { origin: 'http://evil.com' })
     expect(await new Promise((resolve) => foreign.on('error', (error) => resolve(error.message)))).toMatch(/403/)
-  })
-})
-
-describe('one endpoint for everything', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'kintsugi-clients-'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-  /** What a client does with its own configuration: starts the command, or opens the address. */
-  async function connectAs(name: string, key: string, revision: 'pin' | 'legacy'): Promise<Client> {
-    const file = join(folder, `${name}.json`)
-    const outcome = await kintsugi(['connect', name, '--file', file, '--data', fleet.data])
-    expect(outcome, outcome.stderr).toMatchObject({ code: 0 })
-    const entry = JSON.parse(readFileSync(file, 'utf8'))[key].kintsugi
-    const client = new Client({ name, version: '1' }, { versionNegotiation: { mode: revision === 'pin' ? { pin: '2026-07-28' } : 'legacy' } })
-    const transport = entry.url ? new StreamableHTTPClientTransport(new URL(entry.url)) : new StdioClientTransport({ command: entry.command, args: entry.args, stderr: 'ignore' })
-    await client.connect(transport)
-    return client
-  }
-
-  test.each([
-    ['claude', 'mcpServers'],
-    ['claude-code', 'mcpServers'],
-    ['cursor', 'mcpServers'],
-    ['vscode', 'servers'],
-  ])('%s is connected by its own configuration, and uses the fleet in both revisions', async (name, key) => {
-    for (const revision of ['pin', 'legacy'] as const) {
-      const client = await connectAs(name, key, revision)
-      expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual(['search_tools', 'describe_tool', 'call_tool'])
-      const found = (await client.callTool({ name: 'search_tools', arguments: { query: 'what is ETH worth right now' } })).structuredContent as { tools: { name: string }[] }
-      expect(found.tools.map((tool) => tool.name)).toContain('mcp_price_feed_server__price_query')
-      const called = await client.callTool({ name: 'call_tool', arguments: { name: 'mcp_price_feed_server__price_query', arguments: { symbol: 'ETH' } } })
-      expect((called.structuredContent as { price: number }).price).toBeGreaterThan(2_000)
-      expect((await client.listResources()).resources.length).toBeGreaterThan(0)
-      await client.close()
-    }
-  })
-
-  test('what stands in a configuration stays, comments too; one that is no JSON is left alone', async () => {
-    const file = join(folder, 'mine.json')
-    writeFileSync(file, '{\n  // my own\n  "theme": "dark",\n  "mcpServers": { "other": { "command": "x" }, },\n}\n')
-    expect((await kintsugi(['connect', 'cursor', '--file', file, '--data', fleet.data, '--profile', 'trading'])).code).toBe(0)
-    const text = readFileSync(file, 'utf8')
-    for (const part of ['// my own', '"theme": "dark"', '"other"', `${12_000 + 8_000}/mcp?profile=trading`]) expect(text).toContain(part)
-    expect(text).not.toContain(fleet.token.trim())
-    writeFileSync(file, '{ "mcpServers": ')
-    const refused = await kintsugi(['connect', 'cursor', '--file', file, '--data', fleet.data])
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing was changed') })
-    expect(readFileSync(file, 'utf8')).toBe('{ "mcpServers": ')
-  })
-
-  test('a token of the command line opens what it says, at the gateway and at a service, until it is revoked', async () => {
-    const token = async (...args: string[]) => JSON.parse((await kintsugi(['token', ...args, '--data', fleet.data, '--json'])).stdout)
-    const { token: narrow, grant } = await token('issue', 'ci', '--scope', 'write:mcp_coordinator_server', '--hours', '1')
-    const bearer = { authorization: `Bearer ${narrow}` }
-    const cancel = { type: 'cancel_task', id: 'none' }
-    expect((await fleet.query(8077, cancel, bearer)).status).toBe(404)
-    expect((await fleet.query(8098, { type: 'stop_server', service: 'dashboard' }, bearer)).status).toBe(403)
-    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
-    await client.connect(new StreamableHTTPClientTransport(new URL(fleet.url(8000, '/mcp')), { requestInit: { headers: bearer } }))
-    expect(await client.callTool({ name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } })).toMatchObject({
-      isError: true,
-      _meta: { 'kintsugi/error': { code: 'not-found' } },
-    })
-    await expect(client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } })).rejects.toThrow()
-    // Nobody hands out more than they have.
-    expect((await fleet.query(8074, { type: 'issue_token', subject: 'eve', role: 'admin' }, bearer)).status).toBe(403)
-    expect((await token('list')).find((each: { id: string }) => each.id === grant.id)).toMatchObject({ subject: 'ci', state: 'valid' })
-    await token('revoke', grant.id)
-    await fleet.until('it is refused', async () => (await fleet.query(8077, cancel, bearer)).status === 401, 3_000)
-    await client.close().catch(() => undefined)
   })
 })
 

@@ -10,13 +10,16 @@ import { Directory } from '../src/gateway/mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
-import { watchResources } from '../src/mcp/client.ts'
+import { watchServer } from '../src/mcp/client.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
 import { host } from '../src/mcp/host.ts'
 import type { ServiceDefinitions } from '../src/mcp/schema.ts'
 import { guardedApp } from '../src/mcp/surface.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
 import { freePort } from './support/local-chain.ts'
+import { Sessions } from '../src/gateway/mcp/sessions.ts'
+import { MemoryBus } from './support/memory-bus.ts'
+import { hostOptions } from './support/host-options.ts'
 
 const tool = toolWith([])
 const seen = { changes: 0, aborted: 0, authorization: new Set<string | null>() }
@@ -87,13 +90,12 @@ const serverOf = (id: string) =>
   })
 
 const access: AccessPolicy = { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
-const options = { title: 'Test', category: 'test', version: '1', loopDelayMs: () => 0, maxConcurrent: 64, timeoutMs: 10_000, now: Date.now, readiness: () => undefined, access }
 const ports: Record<string, number> = {}
 const servers = new Map<string, Server>()
 const listen = (server: Server, port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
 
 async function open(id: string): Promise<void> {
-  const service = host(serverOf(id), {} as never, { ...options, port: ports[id] as number })
+  const service = host(serverOf(id), {} as never, hostOptions({ access, port: ports[id] as number }))
   const server = createAdaptorServer({
     fetch: (request) => {
       seen.authorization.add(request.headers.get('authorization'))
@@ -126,7 +128,16 @@ beforeAll(async () => {
   })
   await directory.follow(statuses())
   const dispatch = new Dispatch({ portsOf: (id) => [ports[id] as number], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() })
-  endpoint = mcpEndpoint({ directory, meta: new MetaTools(directory), dispatch, access, token: 'right', version: '1', timeoutMs: 10_000 })
+  endpoint = mcpEndpoint({
+    directory,
+    meta: new MetaTools(directory),
+    dispatch,
+    sessions: new Sessions(new MemoryBus(), 'secret'),
+    access,
+    bearer: () => 'right',
+    version: '1',
+    timeoutMs: 10_000,
+  })
   const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
   app.all('/mcp', (c) => endpoint.fetch(c.req.raw, c.env))
   app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw, c.env))
@@ -202,7 +213,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
 })
 
 test('changes of a resource reach who subscribed through the gateway', async () => {
-  const watch = watchResources({ url: `http://127.0.0.1:${ports.alpha}/mcp` }, ['alpha://state'], (uri) => endpoint.notify.resourceUpdated(uri))
+  const watch = watchServer({ url: `http://127.0.0.1:${ports.alpha}/mcp` }, { uris: ['alpha://state'], onUpdate: (uri) => endpoint.notify.resourceUpdated(uri) })
   const client = await connect('/mcp', '2026-07-28')
   const told: string[] = []
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {

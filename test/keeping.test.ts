@@ -44,6 +44,12 @@ async function pidOf(name: string): Promise<number> {
   return (status.main[name] ?? status.agents[name] ?? status.servers[name])?.pid as number
 }
 
+/** Stopped first, so that none of them has time to see another one's end. */
+async function killAtOnce(names: readonly string[]): Promise<void> {
+  const pids = await Promise.all(names.map(pidOf))
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal)
+}
+
 const allHealthy = async () => {
   const status: StatusView = await fleet.status()
   const services = Object.values({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
@@ -109,8 +115,9 @@ test('two gateways on one socket, killed under load: no read is lost', { timeout
       killed.push(cell)
     }
   })()
-  const { stdout } = await kintsugi(['chaos', 'run', 'kill', '--data', fleet.data, '--seconds', '16', '--reads', '60', '--include-gateway', '--json'])
+  const { stdout, stderr } = await kintsugi(['chaos', 'run', 'kill', '--data', fleet.data, '--seconds', '16', '--reads', '60', '--include-gateway', '--json'])
   await killing
+  expect(stderr).toBe('')
   const report = JSON.parse(stdout)
   expect(killed).toHaveLength(3)
   expect(report.reads.sent).toBeGreaterThan(800)
@@ -197,14 +204,12 @@ test('scaling out and in: further instances answer behind the gateway and on por
 })
 
 test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', { timeout: 180_000 }, async () => {
-  const [keeper, watcher] = [await pidOf('keeper'), await pidOf('watcher')]
-  process.kill(keeper, 'SIGKILL')
-  process.kill(watcher, 'SIGKILL')
-  await fleet.until('nothing is left', async () => processesOf(fleet.data).length === 0, 30_000)
+  await killAtOnce(['keeper', 'watcher'])
+  await expect.poll(() => processesOf(fleet.data), { timeout: 30_000 }).toEqual([])
   await fleet.start(60_000)
   await fleet.until('healthy again', allHealthy, 30_000)
   // All three at once leave processes behind, which the next start ends.
-  for (const pid of await Promise.all(['keeper', 'watcher', 'brain'].map(pidOf))) process.kill(pid, 'SIGKILL')
+  await killAtOnce(['keeper', 'watcher', 'brain'])
   await new Promise((resolve) => setTimeout(resolve, 500))
   fleet.child?.kill('SIGKILL')
   expect(processesOf(fleet.data).length).toBeGreaterThan(3)

@@ -52,6 +52,30 @@ describe.runIf(executablePath)('the dashboard', () => {
     })
   }
 
+  test('a call that needs a person waits on the page, says what it is, and goes on when it is approved there', async () => {
+    const call = async () => {
+      const response = await fleet.query(8086, { type: 'connect_server', name: 'elsewhere', url: 'http://127.0.0.1:9/mcp' }, { authorization: `Bearer ${fleet.token}` })
+      return ((await response.json()) as { error: { code: string } }).error.code
+    }
+    expect(await call()).toBe('approval-needed')
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } })
+    await page.goto(fleet.url(8080, '/'))
+    const section = page.locator('section', { hasText: 'Waiting for you' })
+    await section.getByText('http://127.0.0.1:9/mcp').waitFor()
+    const approve = section.getByRole('button', { name: 'Approve' })
+    expect(await approve.isDisabled()).toBe(true)
+    await section.getByLabel('Token').fill('wrong')
+    await approve.click()
+    await section.getByText('the token is not valid here').waitFor()
+    if (process.env.KINTSUGI_PICTURES) await page.screenshot({ path: join(pictures, 'dashboard-approval.png') })
+    await section.getByLabel('Token').fill(fleet.token)
+    await approve.click()
+    await section.waitFor({ state: 'detached' })
+    // It goes on now, and fails for another reason: nobody is there.
+    expect(await call()).toBe('server-unreachable')
+    await page.close()
+  })
+
   test('a killed service shows, only the unhealthy in one click, and a refusal explains itself', async () => {
     const page = await browser.newPage()
     await page.goto(fleet.url(8080, '/'))

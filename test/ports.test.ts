@@ -9,6 +9,7 @@ import { type Hub, startHub } from '../src/adapters/bus/hub.ts'
 import { HubBus } from '../src/adapters/bus/hub-client.ts'
 import { RedisBus } from '../src/adapters/bus/redis.ts'
 import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
 import type { Bus } from '../src/ports/bus.ts'
 import type { DecisionRecord, Ledger, NewAttempt, Task, Trade } from '../src/ports/ledger.ts'
@@ -245,7 +246,7 @@ function ledgerContract(ledger: () => Ledger) {
     const points = [1, 2, 3].map((block) => ({ symbol: 'ETH', price: block * 1.5, block, at: 1_700_000_000_000 + block }))
     await ledger().recordPrices(points)
     expect(await ledger().priceHistory({ symbol: 'ETH', since: 1_700_000_000_002, limit: 10 })).toEqual(points.slice(1))
-    const task: Task = { id: 't1', description: 'd', priority: 1, status: 'queued', steps: [], createdAt: 5, finishedAt: null, deadline: 9 }
+    const task: Task = { id: 't1', description: 'd', priority: 1, caller: { name: 'test', scopes: [] }, status: 'queued', steps: [], createdAt: 5, finishedAt: null, deadline: 9 }
     await ledger().saveTask(task)
     await ledger().saveTask({ ...task, status: 'done', finishedAt: 8 })
     expect(await ledger().task('t1')).toEqual({ ...task, status: 'done', finishedAt: 8 })
@@ -267,7 +268,7 @@ describe('the ledger on embedded PostgreSQL', () => {
   let ledger: PostgresLedger
   beforeAll(async () => {
     database = await startDatabase()
-    ledger = new PostgresLedger({ connectionString: database.connectionString, poolSize: 2, batchSize: 2 })
+    ledger = new PostgresLedger({ pool: connectionPool(database.connectionString, 2), batchSize: 2 })
     expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, MIGRATIONS.length])
   })
   afterAll(async () => {
@@ -286,7 +287,7 @@ describe.runIf(databaseRuns)('the ledger on a PostgreSQL server', () => {
     admin = new pg.Client(DATABASE_URL)
     await admin.connect()
     await admin.query(`create schema ${schema}`)
-    ledger = new PostgresLedger({ connectionString: `${DATABASE_URL}?options=-c%20search_path%3D${schema}`, poolSize: 2, batchSize: 100 })
+    ledger = new PostgresLedger({ pool: connectionPool(`${DATABASE_URL}?options=-c%20search_path%3D${schema}`, 2), batchSize: 100 })
     await ledger.migrate()
   })
   afterAll(async () => {

@@ -134,7 +134,7 @@ describe('POLYGON_RPC_URL', () => {
     const built = await buildMarket(url, plan, { operator: '0x00000000000000000000000000000000000000a1', treasury: '0x00000000000000000000000000000000000000a2' })
     await placeAtPolygon(url, built.manifest)
     await rpc(url, 'evm_setIntervalMining', 1)
-    const fleet = await new Fleet(22_000, ['--chain', 'polygon'], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
+    const fleet = await new Fleet(16_000, ['--chain', 'polygon'], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
     fleets.push(fleet)
     const status = await fleet.status()
     expect([status.mode, status.chain?.network, status.chain?.id]).toEqual(['paper', 'polygon', 137])

@@ -1,14 +1,27 @@
-/** Tokens at a service's own port: what they open, and everything that is not one. */
+/** Tokens, at a service's own port and at the gateway alike: what they open, and everything that is not one. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import type { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { ISSUER, TokenIssuer, TokenVerifier } from '../src/adapters/access/tokens.ts'
-import { hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { Directory } from '../src/gateway/mcp/directory.ts'
+import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
+import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
+import { Sessions } from '../src/gateway/mcp/sessions.ts'
+import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import type { ServiceDefinitions } from '../src/mcp/schema.ts'
+import { guardedApp } from '../src/mcp/surface.ts'
+import type { ServiceStatus } from '../src/ports/fleet.ts'
+import { freePort } from './support/local-chain.ts'
+import { MemoryBus } from './support/memory-bus.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
 import { host } from '../src/mcp/host.ts'
+import { hostOptions } from './support/host-options.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'kintsugi-tokens-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -28,103 +41,160 @@ let ask: (
   path?: string,
 ) => Promise<{ status: number; body: { result?: { by: string }; error?: { code: string; message: string } } }>
 
-beforeEach(async () => {
-  folder = join(root, String(count++))
-  const files = { publicPath: join(folder, 'keys.json'), privatePath: join(folder, 'private', 'tokens.json'), now: () => time }
-  issuer = new TokenIssuer(files)
-  const verifier = new TokenVerifier(files)
-  const service = host(server, {} as never, {
-    title: 'Vault',
-    category: 'test',
-    version: '1',
-    port: 1,
-    maxConcurrent: 8,
-    loopDelayMs: () => 0,
-    timeoutMs: 5_000,
-    now: () => time,
-    readiness: () => undefined,
-    access: { tokenHash: hashToken('the-operator'), verify: (token) => verifier.verify(token), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
-  })
-  ask = async (type, headers = {}, path = '/query') => {
-    // Whoever checks looks at the files every half second.
-    time += 600
-    const response = await service.app.request(path, { method: 'POST', body: JSON.stringify({ type }), headers: { host: 'localhost', ...headers } })
-    return { status: response.status, body: (await response.json()) as never }
-  }
-})
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 const given = async (...scopes: string[]) => (await issuer.issue({ subject: 'ada', scopes, seconds: 3_600 })).token
 
-test('a token opens what its scopes say, and the tool is told whose it is', async () => {
-  const table: [string[], Record<string, number>][] = [
-    [['read'], { look: 200, peek: 200, change: 403, pay: 403 }],
-    [['write'], { peek: 200, change: 200, pay: 403 }],
-    [['write:vault__change'], { peek: 403, change: 200, pay: 403 }],
-    [['spend:vault'], { peek: 200, change: 200, pay: 200 }],
-    [['spend:other', 'read:vault'], { peek: 200, change: 403, pay: 403 }],
-  ]
-  for (const [scopes, expected] of table) {
-    const token = await given(...scopes)
-    for (const [name, status] of Object.entries(expected)) expect((await ask(name, bearer(token))).status, `${scopes.join(' ')} on ${name}`).toBe(status)
+/** Asks through a gateway before the service, as a client of 2026 would. */
+async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask> {
+  const directory = new Directory({
+    now: () => time,
+    ask: async () => (await (await fetch(`http://127.0.0.1:${port}/definitions`)).json()) as ServiceDefinitions,
+    onChange: () => undefined,
+  })
+  await directory.follow([{ id: 'vault', kind: 'server', pid: 1, port, status: 'healthy' } as unknown as ServiceStatus])
+  const endpoint = mcpEndpoint({
+    directory,
+    meta: new MetaTools(directory),
+    dispatch: new Dispatch({ portsOf: () => [port], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() }),
+    sessions: new Sessions(new MemoryBus(), 'secret'),
+    access,
+    bearer: () => 'svc',
+    version: '1',
+    timeoutMs: 5_000,
+  })
+  const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
+  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw))
+  return async (name, headers = {}, path = '/query') => {
+    time += 600
+    const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+    const response = await app.request(path.replace('/query', '/mcp/vault'), {
+      method: 'POST',
+      headers: {
+        host: 'localhost',
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': name,
+        ...headers,
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {}, _meta: meta } }),
+    })
+    const body = (await response.json()) as { result?: { structuredContent: { by: string } }; error?: never }
+    return { status: response.status, body: { ...(body.result ? { result: body.result.structuredContent } : {}), ...(body.error ? { error: body.error } : {}) } }
   }
-  expect((await ask('change', bearer(await given('write')))).body.result).toEqual({ by: 'ada' })
-  expect((await ask('pay', bearer('the-operator'))).body.result).toEqual({ by: 'operator' })
-  expect((await ask('pay', bearer(await given('write')))).body.error).toMatchObject({ code: 'insufficient-scope', message: expect.stringContaining('spend:vault__pay') })
-})
+}
 
-test('what is no token of ours is refused, even where none is needed', async () => {
-  const token = await given('spend')
-  const [header, payload, signature] = token.split('.') as [string, string, string]
-  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>
-  const key = JSON.parse(readFileSync(join(folder, 'private', 'tokens.json'), 'utf8')).keys[0]
-  const foreign = await generateKeyPair('EdDSA', { crv: 'Ed25519' })
-  const signed = (change: Record<string, unknown>, by: Parameters<SignJWT['sign']>[0], alg = 'EdDSA') =>
-    new SignJWT({ ...claims, ...change }).setProtectedHeader({ alg, kid: key.kid }).sign(by)
-  const ours = await importJWK(key, 'EdDSA')
-  const publicKey = Buffer.from(key.x, 'base64url')
-  const bad: Record<string, string> = {
-    nonsense: 'nonsense',
-    'alg none': new UnsecuredJWT(claims).setIssuer(ISSUER).encode(),
-    'alg none, our signature': `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.${signature}`,
-    'signed with the public key as a secret': await signed({}, publicKey, 'HS256'),
-    'another one’s key': await signed({}, foreign.privateKey),
-    'a changed payload': `${header}.${Buffer.from(JSON.stringify({ ...claims, sub: 'eve' })).toString('base64url')}.${signature}`,
-    'wrong audience': await signed({ aud: 'kintsugi:another' }, ours),
-    'wrong issuer': await signed({ iss: 'somebody' }, ours),
-    expired: await signed({ exp: Math.floor(time / 1_000) - 1 }, ours),
-    'without an end': await signed({ exp: undefined }, ours),
-    'without an id': await signed({ jti: undefined }, ours),
-    'cut off': token.slice(0, -2),
-  }
-  for (const [what, each] of Object.entries(bad))
-    for (const name of ['look', 'pay']) expect((await ask(name, bearer(each))).body.error, `${what} on ${name}`).toMatchObject({ code: 'bad-token' })
-  expect((await ask('pay', {}, `/query?access_token=${token}`)).body.error).toMatchObject({ code: 'token-required' })
-  expect((await ask('pay', bearer(token))).status).toBe(200)
-  expect(await exportJWK(foreign.publicKey)).toBeDefined()
-})
+describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
+  let service: Server
+  afterEach(() => {
+    service.closeAllConnections()
+    service.close()
+  })
+  beforeEach(async () => {
+    folder = join(root, String(count++))
+    const files = { publicPath: join(folder, 'keys.json'), privatePath: join(folder, 'private', 'tokens.json'), now: () => time }
+    issuer = new TokenIssuer(files)
+    const verifier = new TokenVerifier(files)
+    const access: AccessPolicy = {
+      tokenHash: hashToken('the-operator'),
+      service: (token) => (token === 'svc' ? 'gateway' : undefined),
+      verify: (token) => verifier.verify(token),
+      required: false,
+      beyondLoopback: false,
+      hostnames: LOOPBACK_NAMES,
+    }
+    const { app } = host(
+      server,
+      {} as never,
+      hostOptions({
+        now: () => time,
+        access,
+      }),
+    )
+    ask = async (type, headers = {}, path = '/query') => {
+      // Whoever checks looks at the files every half second.
+      time += 600
+      const response = await app.request(path, { method: 'POST', body: JSON.stringify({ type }), headers: { host: 'localhost', ...headers } })
+      return { status: response.status, body: (await response.json()) as never }
+    }
+    const port = await freePort()
+    service = createAdaptorServer({ fetch: app.fetch }) as Server
+    await new Promise<void>((resolve) => service.listen(port, '127.0.0.1', resolve))
+    if (door === 'gateway') ask = await atGateway(access, port)
+  })
 
-test('tokens end: by time, by revocation, by a new key that revokes', async () => {
-  const short = (await issuer.issue({ subject: 'ada', scopes: ['spend'], seconds: 60 })).token
-  expect((await ask('pay', bearer(short))).status).toBe(200)
-  time += 61_000
-  expect((await ask('pay', bearer(short))).status).toBe(401)
-  const { token, grant } = await issuer.issue({ subject: 'ada', scopes: ['spend'], seconds: 3_600 })
-  expect((await ask('pay', bearer(token))).status).toBe(200)
-  await issuer.revoke(grant.id)
-  expect((await ask('pay', bearer(token))).status).toBe(401)
-  const before = await given('spend')
-  await issuer.rotate(false)
-  const after = await given('spend')
-  for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(200)
-  expect(await issuer.rotate(true)).toMatchObject({ revoked: 3 - 1 })
-  for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(401)
-  await expect(issuer.revoke('none')).rejects.toMatchObject({ code: 'not-found' })
-})
+  test('a token opens what its scopes say, and the tool is told whose it is', async () => {
+    const table: [string[], Record<string, number>][] = [
+      [['read'], { look: 200, peek: 200, change: 403, pay: 403 }],
+      [['write'], { peek: 200, change: 200, pay: 403 }],
+      [['write:vault__change'], { peek: 403, change: 200, pay: 403 }],
+      [['spend:vault'], { peek: 200, change: 200, pay: 200 }],
+      [['spend:other', 'read:vault'], { peek: 200, change: 403, pay: 403 }],
+    ]
+    for (const [scopes, expected] of table) {
+      const token = await given(...scopes)
+      for (const [name, status] of Object.entries(expected)) expect((await ask(name, bearer(token))).status, `${scopes.join(' ')} on ${name}`).toBe(status)
+    }
+    expect((await ask('change', bearer(await given('write')))).body.result).toEqual({ by: 'ada' })
+    expect((await ask('pay', bearer('the-operator'))).body.result).toEqual({ by: 'operator' })
+    expect((await ask('pay', bearer(await given('write')))).body.error).toMatchObject({ code: 'insufficient-scope', message: expect.stringContaining('spend:vault__pay') })
+  })
 
-test('no token and no private key is in what everyone can read', async () => {
-  const token = await given('spend')
-  const readable = readFileSync(join(folder, 'keys.json'), 'utf8')
-  expect(readable).not.toContain(token)
-  expect(JSON.parse(readable).keys[0].d).toBeUndefined()
-  expect(readFileSync(join(folder, 'private', 'tokens.json'), 'utf8')).not.toContain(token)
+  test('what is no token of ours is refused, even where none is needed', async () => {
+    const token = await given('spend')
+    const [header, payload, signature] = token.split('.') as [string, string, string]
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>
+    const key = JSON.parse(readFileSync(join(folder, 'private', 'tokens.json'), 'utf8')).keys[0]
+    const foreign = await generateKeyPair('EdDSA', { crv: 'Ed25519' })
+    const signed = (change: Record<string, unknown>, by: Parameters<SignJWT['sign']>[0], alg = 'EdDSA') =>
+      new SignJWT({ ...claims, ...change }).setProtectedHeader({ alg, kid: key.kid }).sign(by)
+    const ours = await importJWK(key, 'EdDSA')
+    const publicKey = Buffer.from(key.x, 'base64url')
+    const bad: Record<string, string> = {
+      nonsense: 'nonsense',
+      'alg none': new UnsecuredJWT(claims).setIssuer(ISSUER).encode(),
+      'alg none, our signature': `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.${signature}`,
+      'signed with the public key as a secret': await signed({}, publicKey, 'HS256'),
+      'another one’s key': await signed({}, foreign.privateKey),
+      'a changed payload': `${header}.${Buffer.from(JSON.stringify({ ...claims, sub: 'eve' })).toString('base64url')}.${signature}`,
+      'wrong audience': await signed({ aud: 'kintsugi:another' }, ours),
+      'wrong issuer': await signed({ iss: 'somebody' }, ours),
+      expired: await signed({ exp: Math.floor(time / 1_000) - 1 }, ours),
+      'without an end': await signed({ exp: undefined }, ours),
+      'without an id': await signed({ jti: undefined }, ours),
+      'cut off': token.slice(0, -2),
+    }
+    for (const [what, each] of Object.entries(bad))
+      for (const name of ['look', 'pay']) expect((await ask(name, bearer(each))).body.error, `${what} on ${name}`).toMatchObject({ code: 'bad-token' })
+    expect((await ask('pay', {}, `/query?access_token=${token}`)).body.error).toMatchObject({ code: 'token-required' })
+    expect((await ask('pay', bearer(token))).status).toBe(200)
+    expect(await exportJWK(foreign.publicKey)).toBeDefined()
+  })
+
+  test('tokens end: by time, by revocation, by a new key that revokes', async () => {
+    const short = (await issuer.issue({ subject: 'ada', scopes: ['spend'], seconds: 60 })).token
+    expect((await ask('pay', bearer(short))).status).toBe(200)
+    time += 61_000
+    expect((await ask('pay', bearer(short))).status).toBe(401)
+    const { token, grant } = await issuer.issue({ subject: 'ada', scopes: ['spend'], seconds: 3_600 })
+    expect((await ask('pay', bearer(token))).status).toBe(200)
+    await issuer.revoke(grant.id)
+    expect((await ask('pay', bearer(token))).status).toBe(401)
+    const before = await given('spend')
+    await issuer.rotate(false)
+    const after = await given('spend')
+    for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(200)
+    expect(await issuer.rotate(true)).toMatchObject({ revoked: 3 - 1 })
+    for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(401)
+    await expect(issuer.revoke('none')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('no token and no private key is in what everyone can read', async () => {
+    const token = await given('spend')
+    const readable = readFileSync(join(folder, 'keys.json'), 'utf8')
+    expect(readable).not.toContain(token)
+    expect(JSON.parse(readable).keys[0].d).toBeUndefined()
+    expect(readFileSync(join(folder, 'private', 'tokens.json'), 'utf8')).not.toContain(token)
+  })
 })

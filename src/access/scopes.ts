@@ -20,6 +20,9 @@ export const ROLES: Readonly<Record<string, { readonly title: string; readonly s
   admin: { title: 'Everything, tokens for others too', scopes: ['spend'] },
 }
 
+/** Who is meant by these is known without a token: nobody is given one of them. */
+export const RESERVED_NAMES: readonly string[] = ['operator', 'anonymous']
+
 export interface Grant {
   /** Of the token; what it is revoked by. */
   readonly id: string
@@ -28,6 +31,8 @@ export interface Grant {
   readonly scopes: readonly Scope[]
   /** s since 1970. */
   readonly expiresAt: number
+  /** Calls a minute; absent for as many as there are. */
+  readonly callsPerMinute?: number
 }
 
 export interface Wanted {

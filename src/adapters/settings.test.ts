@@ -25,6 +25,8 @@ test('defaults, where nothing is set', () => {
     requestTimeoutMs: 30_000,
     batchSize: 100,
     authRequired: false,
+    telemetryUrl: null,
+    oauth: null,
     bindHost: '127.0.0.1',
   })
 })
@@ -48,6 +50,8 @@ test("the seed's names and meanings", () => {
     requestTimeoutMs: 7_000,
     batchSize: 10,
     authRequired: true,
+    telemetryUrl: null,
+    oauth: null,
     rpcUrls: { polygon: 'https://polygon.example/key' },
   })
 })

@@ -56,6 +56,10 @@ const schema = z.object({
   REQUEST_TIMEOUT: whole(1, 3_600).default(30),
   BATCH_SIZE: whole(1, 10_000).default(100),
   AUTH: z.enum(['open', 'required'], { error: 'expected open or required' }).default('open'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https').optional(),
+  OAUTH_ISSUER: url('http', 'https').optional(),
+  OAUTH_AUDIENCE: url('http', 'https').optional(),
+  OAUTH_JWKS_URL: url('http', 'https').optional(),
   BIND_HOST: z
     .string()
     .regex(/^[0-9a-fA-F.:]+$/, 'expected a numeric IP address')
@@ -83,6 +87,10 @@ export interface Settings {
   requestTimeoutMs: number
   batchSize: number
   authRequired: boolean
+  /** Where spans and metrics are sent to, over OTLP; nowhere where it is null. */
+  telemetryUrl: string | null
+  /** An issuer whose tokens are good here; `audience`: whom they must be for, the gateway's own address where it is absent. */
+  oauth: { issuer: string; audience: string | null; jwksUrl: string | null } | null
   bindHost: string
 }
 
@@ -129,6 +137,8 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
     requestTimeoutMs: s.REQUEST_TIMEOUT * 1_000,
     batchSize: s.BATCH_SIZE,
     authRequired: s.AUTH === 'required',
+    telemetryUrl: s.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
+    oauth: s.OAUTH_ISSUER === undefined ? null : { issuer: s.OAUTH_ISSUER, audience: s.OAUTH_AUDIENCE ?? null, jwksUrl: s.OAUTH_JWKS_URL ?? null },
     bindHost: s.BIND_HOST,
   }
 }

@@ -7,7 +7,7 @@ import { witness } from '../engine/audit.ts'
 import { Executor, type Sent } from '../engine/executor.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
 import { standingPolicies } from '../engine/policies.ts'
-import { defineAgent, toolWith } from '../mcp/define.ts'
+import { type Context, defineAgent, toolWith } from '../mcp/define.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
 const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'] as const
@@ -17,6 +17,26 @@ const BOOKING_PATIENCE_MS = 150
 /** How often the head of the audit log is signed, where it has moved. */
 const WITNESS_MS = 30_000
 let executor: Executor | undefined
+
+/** Judges, simulates and, unless it is a dry run, sends what is given as text. */
+async function execute(text: string, { market, now }: Context<'market'>, dryRun: boolean): Promise<z.input<typeof executionAnswer>> {
+  if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
+  const given = readOpportunity(text, market)
+  const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
+  const { record, hash } = await executor.request({ ...given, id }, dryRun)
+  const { simulation, decision } = record
+  return {
+    sent: hash !== undefined,
+    id,
+    hash: hash ?? null,
+    verdict: decision.verdict,
+    reasons: decision.rules.filter((rule) => !rule.ok).map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
+    profit: String(given.profit),
+    simulation: simulation
+      ? { succeeded: simulation.succeeded, gasUsed: String(simulation.gasUsed), profit: String(simulation.profit), ...(simulation.error ? { error: simulation.error } : {}) }
+      : null,
+  }
+}
 
 export default defineAgent({
   id: 'transaction_executor',
@@ -55,28 +75,12 @@ export default defineAgent({
       description:
         'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
       effect: 'spend',
+      approval: { harmless: ({ dryRun }) => dryRun, preview: (input, context) => execute(input.opportunity, context, true) },
       keywords: 'send the trade with this id, do it now',
       input: z.object({ opportunity: z.string().max(200_000).describe('an opportunity as this system writes it, as JSON text'), dryRun: z.boolean().default(false) }),
       output: executionAnswer,
       example: { opportunity: EXAMPLE_OPPORTUNITY, dryRun: true },
-      run: async ({ opportunity: text, dryRun }, { market, now }) => {
-        if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
-        const given = readOpportunity(text, market)
-        const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
-        const { record, hash } = await executor.request({ ...given, id }, dryRun)
-        const { simulation, decision } = record
-        return {
-          sent: hash !== undefined,
-          id,
-          hash: hash ?? null,
-          verdict: decision.verdict,
-          reasons: decision.rules.filter((rule) => !rule.ok).map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
-          profit: String(given.profit),
-          simulation: simulation
-            ? { succeeded: simulation.succeeded, gasUsed: String(simulation.gasUsed), profit: String(simulation.profit), ...(simulation.error ? { error: simulation.error } : {}) }
-            : null,
-        }
-      },
+      run: ({ opportunity, dryRun }, context) => execute(opportunity, context, dryRun),
     }),
   },
   start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {

@@ -1,5 +1,6 @@
 /** `kintsugi audit`: is the record of every call what it was? And the record itself. */
 import { PostgresAuditLog } from '../adapters/ledger/audit-log.ts'
+import { connectionPool } from '../adapters/ledger/pool.ts'
 import { verifyAudit } from '../engine/audit.ts'
 import type { AuditEntry } from '../ports/audit.ts'
 import { ledgerUrl } from '../processes/environment.ts'
@@ -11,7 +12,7 @@ const PAGE = 5_000
 
 function open(options: DataOptions): PostgresAuditLog {
   const plan = runningPlan(options)
-  return new PostgresAuditLog(ledgerUrl(plan), files(plan.dataFolder).witnesses)
+  return new PostgresAuditLog(connectionPool(ledgerUrl(plan), 1), files(plan.dataFolder).witnesses)
 }
 
 export async function verify(options: DataOptions): Promise<void> {

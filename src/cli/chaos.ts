@@ -40,6 +40,7 @@ const GATEWAY = 'coordination_system'
 /** A full disk is only played on a small one. */
 const MOST_BALLAST_BYTES = 2_000_000_000
 const SETTLE_MS = 60_000
+const PATIENCE_MS = 10_000
 
 export function listScenarios(options: { json?: boolean }): void {
   if (options.json) console.log(JSON.stringify(SCENARIOS, null, 2))
@@ -58,7 +59,7 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
   const say = (text: string) => options.json || console.log(text)
   say(`${color.bold('chaos')} ${scenario.title}, for ${options.seconds} s, seed ${options.seed}`)
   const chain = new JsonRpcChain({ url: `http://127.0.0.1:${plan.chainPort}` })
-  const view = await request<StatusView>(plan, GATEWAY, '/status')
+  const view = await askGateway<StatusView>(plan, '/status')
   const from = await chain.block('latest')
   const tradesBefore = view.metrics?.tradesBooked ?? 0
   const reading = new AbortController()
@@ -101,7 +102,7 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
       missing: recovered.length - durations.length,
     },
     reads: { sent, lost, median: quantile(times, 0.5), p99: quantile(times, 0.99), errors },
-    trades: { before: tradesBefore, after: (await request<StatusView>(plan, GATEWAY, '/status')).metrics?.tradesBooked ?? 0, books: await booksOf(chain, plan, view, from.number) },
+    trades: { before: tradesBefore, after: (await askGateway<StatusView>(plan, '/status')).metrics?.tradesBooked ?? 0, books: await booksOf(chain, plan, view, from.number) },
     healthyAfterwards,
     healthyAfterMs,
   }
@@ -120,6 +121,21 @@ async function until(check: () => Promise<boolean>, timeoutMs: number): Promise<
   }
   return false
 }
+
+/** The gateway may be a victim itself, or be served by one: what it is asked is asked again. Throws what came last. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const end = Date.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (Date.now() > end) throw error
+      await sleep(50)
+    }
+  }
+}
+
+const askGateway = <T>(plan: ReturnType<typeof runningPlan>, path: string): Promise<T> => patiently(() => request<T>(plan, GATEWAY, path))
 
 async function victimsOf(status: () => Promise<FleetStatus>, withGateway: boolean): Promise<Victim[]> {
   const { services } = await status()
@@ -196,7 +212,7 @@ async function readThroughGateway(url: string, token: string | undefined, perSec
   let sent = 0
   let lost = 0
   if (perSecond === 0) return { sent, lost, times, errors }
-  const connection = await connectMcp({ url, name: 'chaos', ...(token ? { token } : {}) })
+  const connection = await patiently(() => connectMcp({ url, name: 'chaos', ...(token ? { token } : {}) }))
   const calls: [string, Record<string, unknown>][] = [
     ['mcp_price_feed_server__price_query', { symbol: 'ETH' }],
     ['dex_aggregator_mcp_server__list_dexes', {}],
@@ -234,13 +250,13 @@ async function readThroughGateway(url: string, token: string | undefined, perSec
 
 /** The ledger against the chain, over all blocks of the chaos; null where the chain was replaced meanwhile. */
 async function booksOf(chain: JsonRpcChain, plan: ReturnType<typeof runningPlan>, before: StatusView, from: number): Promise<BooksCheck | null> {
-  const after = await request<StatusView>(plan, GATEWAY, '/status')
+  const after = await askGateway<StatusView>(plan, '/status')
   if (!before.accounts || before.chain?.genesis !== after.chain?.genesis) return null
   const to = (await chain.block('finalized')).number
   let books: BooksCheck | null = null
   // Booking follows finality by a moment.
   await until(async () => {
-    const { trades } = await request<{ trades: TradeView[] }>(plan, GATEWAY, '/trades?limit=10000')
+    const { trades } = await askGateway<{ trades: TradeView[] }>(plan, '/trades?limit=10000')
     books = await checkBooks(chain, before.accounts as NonNullable<StatusView['accounts']>, trades, from, to)
     return books.equal
   }, 20_000)

@@ -145,6 +145,7 @@ token
   .option('--role <name>', 'reader, operator, trader or admin')
   .option('--scope <scope...>', 'read, write or spend, with :server or :server__tool where it is narrower')
   .option('--hours <n>', 'how long it is valid', Number, 720)
+  .option('--calls-per-minute <n>', 'how often it may call', Number)
   .addOption(data())
   .addOption(json())
   .action(async (subject, options) => (await import('./token.ts')).issueToken(subject, options))
@@ -168,6 +169,36 @@ token
   .addOption(data())
   .addOption(json())
   .action(async (options) => (await import('./token.ts')).rotateKeys(options))
+
+const approvals = program.command('approvals').description('calls that wait for a person, and which do')
+approvals
+  .command('list', { isDefault: true })
+  .description('what waits, and the policy (this is done where nothing else is said)')
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./approvals.ts')).listApprovals(options))
+approvals
+  .command('policy')
+  .description('change which calls need a person')
+  .option('--tools <tool...>', '* for all that may, a server, server__tool, or none')
+  .option('--at-client', 'who sits at the client may approve there')
+  .option('--no-at-client', 'only the dashboard and the command line may')
+  .option('--minutes <n>', 'how long an approval is waited for, and good', Number)
+  .addOption(data())
+  .addOption(json())
+  .action(async (options) => (await import('./approvals.ts')).changePolicy(options))
+for (const [name, approve, what] of [
+  ['approve', true, 'let a call happen that waits for a person'],
+  ['refuse', false, 'refuse a call that waits for a person'],
+] as const)
+  program
+    .command(name)
+    .description(what)
+    .argument('<id>', 'as `kintsugi approvals` shows it')
+    .option('--yes', 'without asking again')
+    .addOption(data())
+    .addOption(json())
+    .action(async (id, options) => (await import('./approvals.ts')).decide(id, approve, options))
 
 const audit = program.command('audit').description('the record of every call')
 audit

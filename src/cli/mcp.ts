@@ -1,5 +1,7 @@
 /** `kintsugi mcp`: the gateway for clients that want stdio. Each message of theirs is one request to the endpoint; what comes back is theirs. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createParser } from 'eventsource-parser'
+import { headerValue, NAMED_BY } from '../mcp/headers.ts'
 import { onLines } from '../std/lines.ts'
 import { messageOf } from '../std/errors.ts'
 import { type DataOptions, readToken, runningPlan } from './run.ts'
@@ -16,18 +18,8 @@ interface Message {
   readonly params?: Record<string, unknown>
 }
 
+const LISTEN_AGAIN_MS = 1_000
 const VERSION_META = 'io.modelcontextprotocol/protocolVersion'
-const NAMED_BY: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
-}
-/** A header holds visible ASCII; anything else travels as the protocol says. */
-const headerValue = (text: string) => (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`)
-
 export async function mcp(options: McpOptions): Promise<void> {
   const plan = runningPlan(options)
   const token = readToken(plan)
@@ -35,6 +27,10 @@ export async function mcp(options: McpOptions): Promise<void> {
   const url = `http://127.0.0.1:${plan.ports.coordination_system}/mcp${query.size > 0 ? `?${query}` : ''}`
   const underWay = new Map<string | number, { method: string; ends: AbortController }>()
   let negotiated: string | undefined
+  /** Of a client of 2025: what servers ask, and what changes, reaches it in its session. */
+  let session: string | undefined
+  const closing = new AbortController()
+  const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
   const say = (message: unknown) => process.stdout.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`)
 
   const hear = (text: string) => {
@@ -59,17 +55,37 @@ export async function mcp(options: McpOptions): Promise<void> {
         headers: {
           'content-type': 'application/json',
           accept: 'application/json, text/event-stream',
-          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...authorization,
+          ...(session !== undefined && typeof claimed !== 'string' ? { 'mcp-session-id': session } : {}),
           ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
           ...(typeof claimed === 'string' ? { 'mcp-method': method, ...(typeof named === 'string' ? { 'mcp-name': headerValue(named) } : {}) } : {}),
         },
       })
+      const given = response.headers.get('mcp-session-id')
       if (response.headers.get('content-type')?.startsWith('text/event-stream')) await events(response, hear)
       else hear(await response.text())
+      if (given !== null && session === undefined) {
+        session = given
+        void listen(given)
+      }
     } catch (error) {
       if (id !== undefined && !ends.signal.aborted) say({ jsonrpc: '2.0', id, error: { code: -32603, message: `the gateway did not answer: ${messageOf(error)}` } })
     } finally {
       if (id !== undefined) underWay.delete(id)
+    }
+  }
+
+  /** What changes is told on a stream of the session's own, which is opened again when it breaks. */
+  const listen = async (id: string) => {
+    while (!closing.signal.aborted) {
+      try {
+        const headers = { accept: 'text/event-stream', 'mcp-session-id': id, ...authorization }
+        const response = await fetch(url, { headers, signal: closing.signal })
+        if (response.ok) await events(response, hear)
+      } catch {
+        // The gateway is being replaced.
+      }
+      await sleep(LISTEN_AGAIN_MS, undefined, { signal: closing.signal }).catch(() => undefined)
     }
   }
 
@@ -86,6 +102,7 @@ export async function mcp(options: McpOptions): Promise<void> {
     void ask(line, message)
   })
   await new Promise<void>((resolve) => process.stdin.on('end', resolve))
+  closing.abort()
   // Subscriptions end with the client; calls under way are let finish.
   for (const { method, ends } of underWay.values()) if (method === 'subscriptions/listen') ends.abort()
   const deadline = Date.now() + plan.settings.requestTimeoutMs

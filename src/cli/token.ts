@@ -18,9 +18,15 @@ const day = (seconds: number) => new Date(seconds * 1_000).toISOString().slice(0
 const line = ({ id, subject, scopes, expiresAt, state }: Described) =>
   `${(state === 'valid' ? color.green : color.dim)(state.padEnd(8))} ${id}  ${subject.padEnd(20)} until ${day(expiresAt)}  ${scopes.join(' ')}`
 
-export async function issueToken(subject: string, options: DataOptions & { role?: string; scope?: string[]; hours: number }): Promise<void> {
-  const { role, scope: scopes, hours } = options
-  const { token, grant } = await ask<{ token: string; grant: Described }>(options, 'issue_token', { subject, hours, ...(role ? { role } : {}), ...(scopes ? { scopes } : {}) })
+export async function issueToken(subject: string, options: DataOptions & { role?: string; scope?: string[]; hours: number; callsPerMinute?: number }): Promise<void> {
+  const { role, scope: scopes, hours, callsPerMinute } = options
+  const { token, grant } = await ask<{ token: string; grant: Described }>(options, 'issue_token', {
+    subject,
+    hours,
+    ...(role ? { role } : {}),
+    ...(scopes ? { scopes } : {}),
+    ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
+  })
   if (options.json) console.log(JSON.stringify({ token, grant }))
   else console.log(`${token}\n\n${line(grant)}\n${color.dim('the token is shown this once; send it as `Authorization: Bearer`')}`)
 }

@@ -24,6 +24,7 @@ import { type Identity, identityOf, isAlive, processesFor, signalTo } from '../s
 import type { SupervisorEvent } from '../supervisor/options.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
+import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import { color, seconds, units } from './format.ts'
 
 export interface UpOptions {
@@ -180,6 +181,7 @@ function prepareFolder(plan: RunPlan): void {
   mkdirSync(plan.dataFolder, { recursive: true, mode: 0o711 })
   mkdirSync(paths.logs, { recursive: true, mode: 0o700 })
   if (!existsSync(paths.token)) writeFileSync(paths.token, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  rotateServiceKeys(paths.serviceKeys)
   const lease = (existsSync(paths.lease) ? Number(readFileSync(paths.lease, 'utf8')) : 0) + 1
   writeFileSync(paths.lease, String(lease), { mode: 0o600 })
   writeFileSync(paths.plan, JSON.stringify({ ...plan, lease }, null, 1), { mode: 0o600 })

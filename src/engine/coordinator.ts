@@ -1,4 +1,5 @@
 /** Tasks over services: a plan of steps, run with retries, joined into one result; durable, so that a restart resumes it. */
+import { allows, scopeFor } from '../access/scopes.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger, Task, TaskStep } from '../ports/ledger.ts'
 import { backoffDelay } from '../std/backoff.ts'
@@ -43,7 +44,7 @@ export class Coordinator {
   }
 
   /** Checks the plan against what the services offer, records the task and starts it. Throws `bad-argument` naming the step. */
-  async submit(task: { id: string; description: string; priority: number; timeoutMs: number; steps: readonly PlannedStep[] }): Promise<Task> {
+  async submit(task: Pick<Task, 'id' | 'description' | 'caller' | 'priority'> & { readonly timeoutMs: number; readonly steps: readonly PlannedStep[] }): Promise<Task> {
     await Promise.all(
       task.steps.map(async (step, index) => {
         const tools = await this.#options.fleet.tools(step.service)
@@ -53,12 +54,16 @@ export class Coordinator {
             hint: `its tools: ${tools.map((candidate) => candidate.name).join(', ')}`,
           })
         if (tool.effect === 'spend') throw new KintsugiError('bad-argument', `steps.${index}.tool: ${step.tool} moves value; tasks may only read and write`)
+        const wanted = { effect: tool.effect as 'read' | 'write', service: step.service, tool: step.tool }
+        if (!allows(task.caller.scopes, wanted))
+          throw new KintsugiError('insufficient-scope', `steps.${index}.tool: ${task.caller.name} may not do this: it needs the scope ${scopeFor(wanted)}`)
       }),
     )
     const { now } = this.#options
     const created: Task = {
       id: task.id,
       description: task.description,
+      caller: task.caller,
       priority: task.priority,
       status: 'queued',
       createdAt: now(),
@@ -120,7 +125,7 @@ export class Coordinator {
     await Promise.all(
       task.steps.map(async (step, index) => {
         if (step.status === 'done' || step.status === 'failed') return
-        const finished = await this.#step(step, signal)
+        const finished = await this.#step(task, step, signal)
         steps = steps.with(index, finished)
         await save('running', null)
       }),
@@ -130,7 +135,7 @@ export class Coordinator {
   }
 
   /** One step: a read is repeated where trying again can help; a write that may have happened is not. */
-  async #step(step: TaskStep, signal: AbortSignal): Promise<TaskStep> {
+  async #step({ caller }: Task, step: TaskStep, signal: AbortSignal): Promise<TaskStep> {
     const { fleet, now } = this.#options
     const startedAt = now()
     const tool = (await fleet.tools(step.service).catch(() => [])).find((candidate) => candidate.name === step.tool)
@@ -138,7 +143,7 @@ export class Coordinator {
     for (let attempt = 1; ; attempt++) {
       try {
         signal.throwIfAborted()
-        const result = await fleet.call({ service: step.service, tool: step.tool, arguments: step.arguments, signal })
+        const result = await fleet.call({ service: step.service, tool: step.tool, arguments: step.arguments, caller, signal })
         return { ...step, status: 'done', attempts: attempt, result, startedAt, finishedAt: now() }
       } catch (error) {
         const { code, message, retry } = toErrorReport(error)

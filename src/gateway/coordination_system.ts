@@ -1,6 +1,7 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
 import { Dispatch } from '../adapters/fleet/dispatch.ts'
-import { type ResourceWatch, watchResources } from '../mcp/client.ts'
+import { type Watch, watchServer } from '../mcp/client.ts'
+import { Approvals } from '../engine/approvals.ts'
 import { AuditSink } from '../engine/audit-sink.ts'
 import { defineMain } from '../mcp/define.ts'
 import type { ServiceDefinitions } from '../mcp/schema.ts'
@@ -11,6 +12,7 @@ import { followInstances } from './instances.ts'
 import { Directory } from './mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
 import { MetaTools } from './mcp/meta-tools.ts'
+import { Sessions } from './mcp/sessions.ts'
 import { mainApp, viewSources } from './sources.ts'
 
 const TELL_MS = 1_000
@@ -19,21 +21,24 @@ const REMEMBER_MS = 86_400_000
 
 export default defineMain({
   id: 'coordination_system',
-  needs: ['fleet', 'ledger', 'chain', 'bus', 'audit'],
+  needs: ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records'],
   start: async (ports, context) => {
     const { bus } = ports
-    const { access, token, plan, now } = context
+    const { access, secret, bearer, plan, now } = context
     const sources = viewSources(ports, context)
     const app = mainApp('coordination_system', context)
-    apiRoutes(app, { access, sources })
     const audit = new AuditSink({ open: async () => ports.audit, onNote: (note) => context.log.warn({}, note) })
+    apiRoutes(app, { access, sources, approvals: new Approvals(ports.records, now), audit, mode: context.mode })
     let endpoint: McpEndpoint | undefined
     let changed = false
-    const own: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+    const own = (): Record<string, string> => {
+      const token = bearer()
+      return token === undefined ? {} : { authorization: `Bearer ${token}` }
+    }
     const directory = new Directory({
       now,
       ask: async (service) => {
-        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, { headers: own, signal: AbortSignal.timeout(ASK_MS) })
+        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, { headers: own(), signal: AbortSignal.timeout(ASK_MS) })
         if (!response.ok) throw new Error(`it answered ${response.status}`)
         return (await response.json()) as ServiceDefinitions
       },
@@ -46,12 +51,10 @@ export default defineMain({
     })
     const remembered = await bus.get<FleetDefinitions>(DEFINITIONS_KEY).catch(() => undefined)
     if (remembered) directory.recall(remembered)
-    let asked: Promise<void> = Promise.resolve()
     const instances = await followInstances(ports, context, (services) => {
-      asked = directory.follow(services)
+      void directory.follow(services)
+      return !directory.gathered
     })
-    // What an earlier one left is good enough to begin with.
-    if (!remembered) await asked
     const dispatch = new Dispatch({ ...instances, now })
     const meta = new MetaTools(directory)
     ports.ledger.setting<ServerTags>(TAGS_SETTING).then(
@@ -63,21 +66,34 @@ export default defineMain({
     const stopTags = bus.subscribe<ServerTags>(TAGS_SETTING, (tags) => {
       meta.tags = tags
     })
-    const serving = mcpEndpoint({ directory, meta, dispatch, access, token, version: plan.version, timeoutMs: context.requestTimeoutMs, audit })
+    const sessions = new Sessions(bus, secret)
+    const serving = mcpEndpoint({
+      directory,
+      meta,
+      dispatch,
+      sessions,
+      access,
+      bearer,
+      version: plan.version,
+      timeoutMs: context.requestTimeoutMs,
+      audit,
+      telemetry: context.telemetry,
+    })
     endpoint = serving
-    const watches = new Map<string, ResourceWatch>()
+    const watches = new Map<string, Watch>()
     const watch = () => {
-      for (const [service, uris] of directory.watched) {
+      for (const [service, { uris, changing }] of directory.watched) {
         if (watches.has(service)) continue
+        const onListChange = changing ? () => void directory.refresh(service) : undefined
         watches.set(
           service,
-          watchResources({ url: `http://127.0.0.1:${plan.ports[service]}/mcp`, ...(token ? { token } : {}) }, uris, (uri) => serving.notify.resourceUpdated(uri)),
+          watchServer({ url: `http://127.0.0.1:${plan.ports[service]}/mcp`, token: bearer }, { uris, onUpdate: (uri) => serving.notify.resourceUpdated(uri), onListChange }),
         )
       }
     }
     const telling = setInterval(() => {
       void bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined)
-      if (!changed) return
+      if (!changed || !directory.gathered) return
       changed = false
       watch()
       void bus.set(DEFINITIONS_KEY, directory.remember(), REMEMBER_MS).catch(() => undefined)
@@ -101,6 +117,10 @@ export default defineMain({
           '/trades',
           '/opportunities',
           '/opportunities/{id}',
+          '/openapi.json',
+          '/approvals',
+          '/approvals/{id}',
+          '/approvals/policy',
           '/restart/{service}',
           '/events',
           '/tools',
@@ -113,6 +133,7 @@ export default defineMain({
     const events = eventStream(bus, sources, access)
     const stop = () => {
       stopTags()
+      sessions.stop()
       void audit.stop()
       clearInterval(telling)
       clearTimeout(watching)
@@ -120,6 +141,6 @@ export default defineMain({
       instances.stop()
       events.stop()
     }
-    return { app, upgrade: events.upgrade, stop }
+    return { app, upgrade: events.upgrade, unready: () => (directory.gathered ? undefined : 'the services are being asked what they offer'), stop }
   },
 })

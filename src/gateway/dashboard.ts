@@ -2,6 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { extname, join, normalize } from 'node:path'
 import { Hono } from 'hono'
+import { AuditSink } from '../engine/audit-sink.ts'
+import { Approvals } from '../engine/approvals.ts'
 import { defineMain } from '../mcp/define.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
@@ -21,10 +23,11 @@ const CONTENT_POLICY =
 
 export default defineMain({
   id: 'dashboard',
-  needs: ['fleet', 'ledger', 'chain', 'bus'],
+  needs: ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit'],
   start: async (ports, context) => {
     const sources = viewSources(ports, context)
-    const options = { access: context.access, sources }
+    const audit = new AuditSink({ open: async () => ports.audit, onNote: (note) => context.log.warn({}, note) })
+    const options = { access: context.access, sources, approvals: new Approvals(ports.records, context.now), audit, mode: context.mode }
     const app = mainApp('dashboard', context)
     const api = new Hono()
     apiRoutes(api, options)
@@ -45,6 +48,13 @@ export default defineMain({
         },
       })
     })
-    return { app, upgrade: events.upgrade, stop: events.stop }
+    return {
+      app,
+      upgrade: events.upgrade,
+      stop: () => {
+        void audit.stop()
+        events.stop()
+      },
+    }
   },
 })

@@ -6,6 +6,7 @@ import type { Ledger } from '../ports/ledger.ts'
 import { DEFAULT_BALANCING } from '../adapters/fleet/dispatch.ts'
 
 const LOOK_MS = 1_000
+const SOON_MS = 100
 
 export interface Instances {
   portsOf(service: string): readonly number[]
@@ -13,17 +14,20 @@ export interface Instances {
   stop(): void
 }
 
-/** `onStatus` hears what the supervisor says each time. */
+/** `onStatus` hears what the supervisor says each time; it answers whether it waits for something, so that the next look comes soon. */
 export async function followInstances(
   { fleet, ledger }: { fleet: FleetControl; ledger: Ledger },
   { plan }: MainContext,
-  onStatus: (services: readonly ServiceStatus[]) => void,
+  onStatus: (services: readonly ServiceStatus[]) => boolean,
 ): Promise<Instances> {
   let further: Record<string, number[]> = {}
   let strategies: Record<string, Balancing> = {}
+  let waiting = true
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
   const look = async () => {
     const { services } = await fleet.status()
-    onStatus(services)
+    waiting = onStatus(services)
     const found: Record<string, number[]> = {}
     for (const { id, port, status } of services) {
       const [service, instance] = id.split('#') as [string, string?]
@@ -33,14 +37,20 @@ export async function followInstances(
     further = found
     if (Object.keys(found).length > 0) strategies = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
   }
-  await look().catch(() => undefined)
-  const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS)
+  const again = async () => {
+    await look().catch(() => undefined)
+    if (!stopped) timer = setTimeout(again, waiting ? SOON_MS : LOOK_MS)
+  }
+  await again()
   return {
     portsOf: (service) => {
       const own = plan.ports[service]
       return own === undefined ? [] : [own, ...(further[service] ?? [])]
     },
     strategyOf: (service) => strategies[service] ?? DEFAULT_BALANCING,
-    stop: () => clearInterval(timer),
+    stop: () => {
+      stopped = true
+      clearTimeout(timer)
+    },
   }
 }

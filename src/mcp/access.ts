@@ -1,6 +1,7 @@
 /** Who may call: Host and Origin checks against rebinding, and the token. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
+import { take, type TokenBucket } from '../std/token-bucket.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { allows, type Grant, type Scope, scopeFor, type Wanted } from '../access/scopes.ts'
 
@@ -9,6 +10,10 @@ export interface AccessPolicy {
   readonly tokenHash: Buffer | undefined
   /** What a token of the issuer grants; undefined for one that is not valid. */
   readonly verify?: (token: string) => Promise<Grant | undefined>
+  /** Which process of the fleet a token is of; undefined for one that is of none. */
+  readonly service?: (token: string) => string | undefined
+  /** Whose tokens are good here besides our own, and whom they must be for. */
+  readonly oauth?: { readonly issuer: string; readonly resource: string }
   /** AUTH=required: reads need the token too. */
   readonly required: boolean
   /** Whether the service listens beyond loopback: then everything needs the token but health and readiness. */
@@ -35,6 +40,10 @@ export interface Caller {
   /** `anonymous`, `operator` for the fleet's own token, otherwise whom the token was given to. */
   readonly name: string
   readonly scopes: readonly Scope[]
+  /** Of a token that may call only so often. */
+  readonly limit?: { readonly id: string; readonly callsPerMinute: number }
+  /** A process of the fleet, for itself: what it does was decided where it began. */
+  readonly service?: true
 }
 
 export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
@@ -42,11 +51,19 @@ export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
 const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
 const TOKEN_HINT = 'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
 
-/** The gateway, which speaks with the fleet's own token, says for whom: for the records, not for what is allowed. */
-export const ON_BEHALF_HEADER = 'x-kintsugi-caller'
+/** A service that calls for somebody else says for whom, and what they may do. Only services are believed. */
+const BEHALF_HEADER = 'x-kintsugi-caller'
+const SCOPES_HEADER = 'x-kintsugi-scopes'
 
-function onBehalf(name: string | null): Caller {
-  return name !== null && /^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}$/.test(name) ? { ...OPERATOR, name } : OPERATOR
+export const onBehalfOf = ({ name, scopes }: Pick<Caller, 'name' | 'scopes'>): Record<string, string> => ({
+  [BEHALF_HEADER]: encodeURIComponent(name),
+  [SCOPES_HEADER]: scopes.join(' '),
+})
+
+function ofService(name: string, headers: Headers): Caller {
+  const behalf = headers.get(BEHALF_HEADER)
+  if (behalf === null) return { name, scopes: ['spend'], service: true }
+  return { name: decodeURIComponent(behalf).slice(0, 100), scopes: (headers.get(SCOPES_HEADER) ?? '').split(' ').filter((scope) => scope !== '') }
 }
 
 /** Who the caller is. Throws `bad-token` for a token that is not valid: it is never treated as none. */
@@ -54,9 +71,11 @@ export async function identify(policy: AccessPolicy, headers: Headers): Promise<
   const header = headers.get('authorization')
   if (header === null) return ANONYMOUS
   const token = /^Bearer ([^\s]+)$/i.exec(header)?.[1]
-  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return onBehalf(headers.get(ON_BEHALF_HEADER))
+  if (token && policy.tokenHash && timingSafeEqual(hashToken(token), policy.tokenHash)) return OPERATOR
+  const service = token && policy.service?.(token)
+  if (service) return ofService(service, headers)
   const grant = token && (await policy.verify?.(token))
-  if (grant) return { name: grant.subject, scopes: grant.scopes }
+  if (grant) return { name: grant.subject, scopes: grant.scopes, ...(grant.callsPerMinute === undefined ? {} : { limit: { id: grant.id, callsPerMinute: grant.callsPerMinute } }) }
   throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })
 }
 
@@ -65,16 +84,38 @@ export function authorize(policy: AccessPolicy, caller: Caller, tool?: Wanted & 
   const needed = policy.required || policy.beyondLoopback || (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
   if (!needed) return
   if (caller === ANONYMOUS) {
-    const why = policy.required
-      ? 'AUTH=required'
-      : policy.beyondLoopback
-        ? 'the service is reachable from outside'
-        : `the tool ${tool?.effect === 'read' ? 'is guarded' : `has the effect "${tool?.effect}"`}`
-    throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: TOKEN_HINT })
+    const why =
+      tool && tool.effect !== 'read'
+        ? `it has the effect "${tool.effect}"`
+        : tool?.guarded
+          ? 'the tool is guarded'
+          : policy.beyondLoopback
+            ? 'the service is reachable from outside'
+            : 'AUTH=required'
+    throw new KintsugiError('token-required', `a token is needed: ${why}`, { hint: TOKEN_HINT, ...(tool ? { data: { scope: scopeFor(tool) } } : {}) })
   }
   if (tool && !allows(caller.scopes, tool))
     throw new KintsugiError('insufficient-scope', `the token of ${caller.name} does not allow this: it needs the scope ${scopeFor(tool)}`, {
       hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; a token with more is issued by \`kintsugi token issue\``,
+      data: { scope: scopeFor(tool) },
+    })
+}
+
+/** How often each limited token has called of late. */
+const buckets = new Map<string, TokenBucket>()
+const MOST_BUCKETS = 10_000
+
+/** Counts a call of a token that may call only so often. Throws `too-many-calls`. */
+export function countCall({ name, limit }: Caller, now: number): void {
+  if (!limit) return
+  if (buckets.size > MOST_BUCKETS) buckets.clear()
+  const { bucket, allowed, retryInMs } = take(buckets.get(limit.id), limit.callsPerMinute, now)
+  buckets.set(limit.id, bucket)
+  if (!allowed)
+    throw new KintsugiError('too-many-calls', `the token of ${name} allows ${limit.callsPerMinute} calls a minute`, {
+      retry: 'later',
+      hint: `try again in ${Math.ceil(retryInMs / 1_000)} s`,
+      data: { retryInMs },
     })
 }
 
@@ -89,6 +130,8 @@ const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 
   'token-required': 401,
   'bad-token': 401,
   'insufficient-scope': 403,
+  'approval-needed': 403,
+  'approval-refused': 403,
   'bad-scope': 400,
   'forbidden-host': 403,
   'forbidden-origin': 403,
@@ -96,6 +139,7 @@ const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 
   'too-many-calls': 429,
   'deadline-exceeded': 504,
   'service-unreachable': 503,
+  'server-unreachable': 503,
   'chain-unreachable': 503,
   'ledger-unreachable': 503,
   'bus-unreachable': 503,

@@ -1,12 +1,15 @@
 /** The MCP client of the fleet: the official one, with our deadlines and errors. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { Client, type ClientOptions, type OAuthClientProvider, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface McpClientOptions {
   url: string
-  token?: string
+  /** A function where it changes with time. */
+  token?: string | (() => string | undefined)
   name?: string
+  /** For servers that want tokens of an issuer. */
+  authProvider?: OAuthClientProvider
 }
 
 export interface McpConnection {
@@ -17,14 +20,26 @@ export interface McpConnection {
   close(): Promise<void>
 }
 
+/** Speaks whichever revision both sides know. */
+export const newClient = (name = 'kintsugi', capabilities: ClientOptions['capabilities'] = {}): Client =>
+  new Client({ name, version: '1' }, { capabilities, versionNegotiation: { mode: 'auto' } })
+
+export function transportTo({ url, token, authProvider }: McpClientOptions): StreamableHTTPClientTransport {
+  const text = typeof token === 'function' ? token() : token
+  return new StreamableHTTPClientTransport(new URL(url), {
+    ...(text === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${text}` } } }),
+    ...(authProvider ? { authProvider } : {}),
+  })
+}
+
 /** Connects in whichever revision both sides know. */
-export async function connectMcp({ url, token, name = 'kintsugi' }: McpClientOptions): Promise<McpConnection> {
-  const client = new Client({ name, version: '1' }, { versionNegotiation: { mode: 'auto' } })
-  const transport = new StreamableHTTPClientTransport(new URL(url), token ? { requestInit: { headers: { authorization: `Bearer ${token}` } } } : {})
+export async function connectMcp(options: McpClientOptions): Promise<McpConnection> {
+  const client = newClient(options.name)
+  const transport = transportTo(options)
   try {
     await client.connect(transport)
   } catch (error) {
-    throw new KintsugiError('service-unreachable', `${url} cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
+    throw new KintsugiError('service-unreachable', `${options.url} cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
   }
   return {
     protocolVersion: client.getNegotiatedProtocolVersion(),
@@ -41,22 +56,32 @@ export async function connectMcp({ url, token, name = 'kintsugi' }: McpClientOpt
   }
 }
 
-export interface ResourceWatch {
+export interface Watch {
   close(): void
+}
+
+/** What is listened for, and who is told. */
+export interface Watched {
+  readonly uris: readonly string[]
+  onUpdate(uri: string): void
+  /** Absent where lists do not change. */
+  readonly onListChange?: (() => void) | undefined
 }
 
 const WATCH_AGAIN_MS = 500
 
-/** Tells of each change of these resources, for as long as it is not closed: a server that goes away is listened to again when it is back. */
-export function watchResources({ url, token, name = 'kintsugi' }: McpClientOptions, uris: readonly string[], onUpdate: (uri: string) => void): ResourceWatch {
+/** Tells of changes for as long as it is not closed: a server that goes away is listened to again when it is back. */
+export function watchServer(options: McpClientOptions, { uris, onUpdate, onListChange }: Watched): Watch {
   const ends = new AbortController()
   const listen = async () => {
     while (!ends.signal.aborted) {
-      const client = new Client({ name, version: '1' }, { versionNegotiation: { mode: 'auto' } })
+      const client = newClient(options.name)
       try {
         client.setNotificationHandler('notifications/resources/updated', ({ params }) => onUpdate(params.uri))
-        await client.connect(new StreamableHTTPClientTransport(new URL(url), token ? { requestInit: { headers: { authorization: `Bearer ${token}` } } } : {}))
-        const subscription = await client.listen({ resourceSubscriptions: [...uris] }, { signal: ends.signal })
+        if (onListChange) for (const what of ['tools', 'prompts', 'resources'] as const) client.setNotificationHandler(`notifications/${what}/list_changed`, onListChange)
+        await client.connect(transportTo(options))
+        const lists = onListChange ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}
+        const subscription = await client.listen({ resourceSubscriptions: [...uris], ...lists }, { signal: ends.signal })
         await subscription.closed
       } catch {
         // It is away: it is tried again.

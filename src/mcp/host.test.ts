@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { hashToken, LOOPBACK_NAMES } from './access.ts'
 import { defineServer, toolWith } from './define.ts'
 import { type HostOptions, host } from './host.ts'
+import { hostOptions } from '../../test/support/host-options.ts'
 
 const tool = toolWith([])
 const held: (() => void)[] = []
@@ -35,18 +36,11 @@ const server = defineServer({
     big: tool({ description: 'amounts', effect: 'read', input: z.object({}), output: z.object({ amount: z.string() }), example: {}, run: () => ({ amount: 12n }) as never }),
   },
 })
-const options: HostOptions = {
-  title: 'Test',
-  category: 'test',
-  version: '1',
-  port: 1,
+const options = hostOptions({
   maxConcurrent: 2,
-  loopDelayMs: () => 0,
   timeoutMs: 60_000,
-  now: Date.now,
-  readiness: () => undefined,
   access: { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
-}
+})
 const make = (change: Partial<HostOptions> = {}) => host(server, {} as never, { ...options, ...change })
 const ask = (service: ReturnType<typeof make>, body: unknown, headers: Record<string, string> = {}) =>
   Promise.resolve(service.app.request('/query', { method: 'POST', body: JSON.stringify(body), headers: { host: 'localhost', ...headers } })).then(async (response) => ({

@@ -1,18 +1,25 @@
-/** The one host: gives a definition its HTTP surface and its MCP endpoint. The only file that serves through the MCP SDK. */
-import { createHash } from 'node:crypto'
-import { createMcpHandler, Server } from '@modelcontextprotocol/server'
+/** The one host: gives a definition its HTTP surface and its MCP endpoint, and runs its calls. */
+import { createHash, randomBytes } from 'node:crypto'
 import type { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { AuditEntry, AuditRecorder } from '../ports/audit.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
+import type { Records } from '../ports/records.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
 import { AdaptiveLimit } from '../std/adaptive-limit.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
+import { parseShallow } from '../std/shallow-json.ts'
 import { toPlain } from '../std/json.ts'
-import { traceOf } from '../std/trace.ts'
-import { type AccessPolicy, ANONYMOUS, authorize, type Caller, identify } from './access.ts'
-import type { Context, Prompt, RunningAgent, ServiceDefinition, Tool } from './define.ts'
-import { listTool, parseArguments, type PromptListing, type ServiceDefinitions, type ToolListing } from './schema.ts'
-import { guardedApp, MOST_BODY_BYTES, refuseUnauthorizedCall, toolOutcome } from './surface.ts'
+import { currentTrace, nextTraceparent, traceOf, traceparentOf } from '../std/trace.ts'
+import { type AccessPolicy, authorize, type Caller, countCall, identify } from './access.ts'
+import { type ApprovalDesk, approved } from './approve.ts'
+import { ToolContent } from './content.ts'
+import { InputNeeded, NOBODY, stateCodec } from './conversation.ts'
+import type { RunningAgent, ServiceDefinition, Tool } from './define.ts'
+import { IDEMPOTENCY_HEADER, once } from './once.ts'
+import { type CallOptions, Offer, protocolHandler } from './protocol.ts'
+import { parseArguments, type ToolListing } from './schema.ts'
+import { guardedApp, readMessage, refuseUnauthorizedCall, serveRead } from './surface.ts'
 
 /** Told of each call, for the record of what runs and the service's vitals. */
 export interface CallObserver {
@@ -40,6 +47,14 @@ export interface HostOptions {
   observer?: CallObserver
   /** Where every call is recorded. */
   audit?: AuditRecorder
+  /** Who collects spans and metrics. */
+  telemetry?: Telemetry | undefined
+  /** Where calls that need a person wait for one. */
+  approvals?: ApprovalDesk
+  /** What processes share. */
+  records(): Promise<Records>
+  /** The same in every process of the fleet; absent, what a caller comes back with is good for this process alone. */
+  secret?: string | undefined
   /** Harm on purpose: what a slow dependency does to a call. */
   suffer?<T>(work: () => T | Promise<T>): Promise<T>
 }
@@ -48,14 +63,14 @@ export interface HostOptions {
 const MOST_GROWTH = 4
 const STRAINED_MS = 150
 const ADAPT_MS = 1_000
-/** The protocol's own bound. */
-const MOST_COMPLETIONS = 100
+/** States that callers came back with are remembered for as long as they would be good. */
+const STATE_MS = 600_000
 
 export interface HostedService {
   app: Hono
   tools: readonly ToolListing[]
   /** Runs a tool as a caller would. */
-  call(name: string, given: unknown, caller: Caller, signal?: AbortSignal, progress?: Context<never>['progress'], trace?: string | null): Promise<Record<string, unknown>>
+  call(name: string, given: unknown, caller: Caller, options?: CallOptions): Promise<Record<string, unknown> | ToolContent>
   inFlight(): number
   /** Ends what watches its resources. */
   stop(): void
@@ -64,15 +79,22 @@ export interface HostedService {
 /** Builds the service. `ports` must hold what the definition needs. */
 export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>, options: HostOptions): HostedService {
   const { access, now } = options
-  const tools = new Map<string, Tool>(Object.entries(definition.tools))
-  const resources = Object.entries(definition.resources ?? {})
-  const listings = [...tools].map(([name, tool]) => listTool(name, tool))
-  const prompts = Object.entries(definition.prompts ?? {})
-  const definitions = definitionsOf(definition, listings)
-  const definitionHashes = new Map(listings.map((listing) => [listing.name, sha256(JSON.stringify(listing))]))
   const metrics = serviceMetrics(definition.id)
   const startedAt = now()
   const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
+  const offer = new Offer(definition, granted, () => {
+    handler.notify.toolsChanged()
+    handler.notify.promptsChanged()
+    handler.notify.resourcesChanged()
+  })
+  const hashes = new WeakMap<ToolListing, string>()
+  const definitionHash = (name: string): string => {
+    const listing = offer.listings.find((each) => each.name === name)
+    if (!listing) return ''
+    const known = hashes.get(listing) ?? sha256(JSON.stringify(listing))
+    hashes.set(listing, known)
+    return known
+  }
   let inFlight = 0
   const concurrency = new AdaptiveLimit({ first: options.maxConcurrent, least: Math.min(2, options.maxConcurrent), most: options.maxConcurrent * MOST_GROWTH })
   let adaptedAt = 0
@@ -93,20 +115,28 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
     tool: name,
     effect,
     argumentsHash: sha256(JSON.stringify(given) ?? ''),
-    definitionHash: definitionHashes.get(name) ?? '',
+    definitionHash: definitionHash(name),
     decision: 'allowed',
     outcome: null,
     durationMs: null,
   })
 
-  const call: HostedService['call'] = async (name, given, caller, outer, progress = () => undefined, trace = null) => {
-    const tool = tools.get(name)
+  /** A state is good for once: what changes something is not done twice with it. */
+  const consume = async (state: string | undefined) => {
+    if (state === undefined) return
+    if (!(await (await options.records()).create('state', state, {}, now() + STATE_MS)))
+      throw new KintsugiError('bad-argument', 'requestState: it was used already', { hint: 'begin the call anew' })
+  }
+
+  const call: HostedService['call'] = async (name, given, caller, { signal: outer, conversation = NOBODY, trace: cameFrom = null, onDetach, key, cameWith } = {}) => {
+    const tool = offer.tools.get(name)
     if (!tool) {
-      throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...tools.keys()].join(', ')}` })
+      throw new KintsugiError('unknown-tool', `${definition.id} has no tool ${JSON.stringify(name.slice(0, 80))}`, { hint: `its tools: ${[...offer.tools.keys()].join(', ')}` })
     }
-    const entry = entryOf(name, tool, caller, given, trace)
+    let entry = entryOf(name, tool, caller, given, traceOf(cameFrom))
     try {
       authorize(access, caller, wantedOf(definition.id, name, tool))
+      countCall(caller, now())
     } catch (error) {
       options.audit?.record({ ...entry, decision: 'refused', outcome: toErrorReport(error).code })
       throw error
@@ -117,26 +147,39 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
         hint: 'try again in a moment, or raise MAX_CONCURRENT_OPERATIONS',
       })
     }
-    const timeout = AbortSignal.timeout(options.timeoutMs)
-    const signal = outer ? AbortSignal.any([outer, timeout]) : timeout
+    const end = endOf(outer, name, options.timeoutMs)
+    onDetach?.(end.detach)
     const started = performance.now()
+    const operation = options.telemetry?.begin('server', 'tools/call', name, { 'server.address': definition.id }, cameFrom)
+    const trace = operation?.traceparent ?? nextTraceparent(cameFrom)
     let outcome = 'ok'
     inFlight++
     try {
       options.observer?.begin(name)
       const input = parseArguments(name, tool, given)
-      // What may move value is written down before it happens, or does not happen.
-      if (tool.effect === 'spend') await options.audit?.recordNow({ ...entry, decision: 'begins' })
-      const run = () => tool.run(input, { ...granted, signal, caller: caller.name, scopes: caller.scopes, now, progress })
-      const work = options.suffer ? options.suffer(run) : Promise.resolve(run())
-      const result = await Promise.race([work, aborted(signal, timeout, name, options.timeoutMs)])
-      return toPlain(result) as Record<string, unknown>
+      const context = { ...granted, ...conversation, signal: end.signal, caller: caller.name, scopes: caller.scopes, now }
+      const run = async () => {
+        const approvedBy = options.approvals && (await approved(options.approvals, { service: definition.id, name, tool, given, input, caller, context }))
+        if (approvedBy !== undefined) entry = { ...entry, approvedBy }
+        if (tool.effect !== 'read') await consume(cameWith)
+        // What may move value is written down before it happens, or does not happen.
+        if (tool.effect === 'spend') await options.audit?.recordNow({ ...entry, decision: 'begins' })
+        return currentTrace.run(trace, () => tool.run(input, context))
+      }
+      const keyed = { service: definition.id, tool: name, caller: caller.name, given, repeatable: tool.idempotent === true }
+      const attempt = async () => (key === undefined || tool.effect === 'read' ? run() : once(await options.records(), { key, ...keyed }, now(), run))
+      const work = options.suffer ? options.suffer(attempt) : attempt()
+      const result = await Promise.race([work, end.reached])
+      if (tool.effect === 'read') await consume(cameWith)
+      return result instanceof ToolContent ? result : (toPlain(result) as Record<string, unknown>)
     } catch (error) {
-      outcome = toErrorReport(error).code
+      outcome = error instanceof InputNeeded ? 'input-needed' : toErrorReport(error).code
       throw error
     } finally {
+      end.release()
       adapt(inFlight >= concurrency.value)
       inFlight--
+      operation?.end(outcome === 'ok' || outcome === 'input-needed' ? undefined : outcome)
       const durationMs = performance.now() - started
       // A refusal of a bad call is an answer; what only the service is to blame for is an error.
       options.observer?.end(name, outcome !== 'internal', durationMs)
@@ -165,7 +208,7 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       category: options.category,
       port: options.port,
       needs: definition.needs,
-      tools: listings.map(({ name, description, _meta }) => ({ name, description, effect: _meta['kintsugi/effect'] })),
+      tools: offer.listings.map(({ name, description, _meta }) => ({ name, description, effect: _meta['kintsugi/effect'] })),
       protocols: {
         mcp: ['2026-07-28', '2025-11-25'],
         http: [
@@ -184,124 +227,72 @@ export function host(definition: ServiceDefinition, ports: Pick<Ports, PortName>
       ...(definition.kind === 'agent' ? { duty: definition.duty } : {}),
     }),
   )
-  app.get('/tools', (c) => c.json({ tools: listings }))
-  app.get('/definitions', (c) => c.json(definitions))
+  app.get('/tools', (c) => c.json({ tools: offer.listings }))
+  app.get('/definitions', (c) => c.json(offer.definitions))
   app.post('/query', async (c) => {
     const body = await readJson(c.req.raw)
     const { type, ...given } = body
     if (typeof type !== 'string') {
       throw new KintsugiError('bad-argument', `type: expected the name of a tool as a string (got ${type === undefined ? 'nothing' : JSON.stringify(type).slice(0, 60)})`, {
-        hint: `one of ${[...tools.keys()].join(', ')}`,
+        hint: `one of ${[...offer.tools.keys()].join(', ')}`,
         data: { fields: [{ field: 'type', expected: 'the name of a tool', got: String(type) }] },
       })
     }
-    return c.json({ result: await call(type, given, await identify(access, c.req.raw.headers), c.req.raw.signal, undefined, traceOf(c.req.raw.headers.get('traceparent'))) })
+    const result = await call(type, given, await identify(access, c.req.raw.headers), {
+      signal: c.req.raw.signal,
+      trace: traceparentOf(c.req.raw.headers.get('traceparent')),
+      key: c.req.raw.headers.get(IDEMPOTENCY_HEADER) ?? undefined,
+    })
+    return c.json({ result: result instanceof ToolContent ? { content: result.blocks, ...(result.structured ? { structuredContent: result.structured } : {}) } : result })
   })
   if (options.agent) agentRoutes(app, definition, options, options.agent)
 
-  const handler = createMcpHandler(
-    (request) => {
-      const server = new Server(
-        { name: definition.id, version: options.version, title: options.title },
-        {
-          capabilities: {
-            tools: {},
-            ...(resources.length > 0 ? { resources: { subscribe: definitions.watched.length > 0 } } : {}),
-            ...(prompts.length > 0 ? { prompts: {}, completions: {} } : {}),
-          },
-        },
-      )
-      server.setRequestHandler('tools/list', () => ({ tools: listings as never, ttlMs: 60_000, cacheScope: 'public' as never }))
-      server.setRequestHandler('tools/call', async ({ params }, context) => {
-        const caller = request.requestInfo ? await identify(access, request.requestInfo.headers) : ANONYMOUS
-        const token = params._meta?.progressToken
-        const progress: Context<never>['progress'] = (done, total, message) => {
-          if (token === undefined) return
-          void context.mcpReq.notify({
-            method: 'notifications/progress',
-            params: { progressToken: token, progress: done, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) },
-          })
-        }
-        return toolOutcome(() =>
-          call(params.name, params.arguments ?? {}, caller, context.mcpReq.signal, progress, traceOf(request.requestInfo?.headers.get('traceparent') ?? params._meta?.traceparent)),
-        )
-      })
-      if (resources.length > 0) {
-        server.setRequestHandler('resources/list', () => ({ resources: definitions.resources, ttlMs: 60_000, cacheScope: 'public' as never }))
-        server.setRequestHandler('resources/read', async ({ params }) => {
-          const resource = resources.find(([uri]) => uri === params.uri)?.[1]
-          if (!resource) throw new KintsugiError('not-found', `there is no resource ${params.uri}`, { hint: resources.map(([uri]) => uri).join(', ') })
-          return { contents: [{ uri: params.uri, mimeType: 'application/json', text: JSON.stringify(toPlain(await resource.read({ ...granted, now }))) }] }
-        })
-      }
-      if (prompts.length > 0) servePrompts(server, prompts, granted, now)
-      return server
-    },
-    { maxRequestBodySize: MOST_BODY_BYTES },
-  )
+  const handler = protocolHandler(definition, granted, () => offer, {
+    title: options.title,
+    version: options.version,
+    access,
+    stateCodec: stateCodec(options.secret === undefined ? randomBytes(32) : createHash('sha256').update(`request state of ${options.secret}`).digest()),
+    records: options.records,
+    now,
+    call,
+  })
   // Who subscribes is told once for each change, and reads again.
-  const stops = resources.flatMap(([uri, resource]) => resource.watch?.(granted, () => handler.notify.resourceUpdated(uri)) ?? [])
+  const stops = Object.entries(definition.resources ?? {}).flatMap(([uri, resource]) => resource.watch?.(granted, () => handler.notify.resourceUpdated(uri)) ?? [])
   app.all('/mcp', async (c) => {
+    const { raw: request } = c.req
+    if (request.method !== 'POST') {
+      await identify(access, request.headers)
+      return handler.fetch(request)
+    }
+    const message = await readMessage(request)
     await refuseUnauthorizedCall(
-      c.req.raw,
+      request,
+      message.body,
       access,
       (name) => {
-        const tool = tools.get(name)
+        const tool = offer.tools.get(name)
         return tool && wantedOf(definition.id, name, tool)
       },
       (name, caller, given, code) =>
-        options.audit?.record({ ...entryOf(name, tools.get(name) as Tool, caller, given, traceOf(c.req.raw.headers.get('traceparent'))), decision: 'refused', outcome: code }),
+        options.audit?.record({
+          ...entryOf(name, offer.tools.get(name) as Tool, caller, given, traceOf(request.headers.get('traceparent'))),
+          decision: 'refused',
+          outcome: code,
+        }),
     )
-    return handler.fetch(c.req.raw)
+    return serveRead(handler, request, message)
   })
 
   const stop = () => {
     for (const each of stops) each()
+    offer.stop()
   }
-  return { app, tools: listings, call, inFlight: () => inFlight, stop }
+  return { app, tools: offer.listings, call, inFlight: () => inFlight, stop }
 }
 
 const wantedOf = (service: string, tool: string, { effect, guarded }: Tool) => ({ service, tool, effect, guarded })
 
-function servePrompts(server: Server, prompts: readonly (readonly [string, Prompt])[], granted: Ports, now: () => number): void {
-  const find = (name: string) => {
-    const prompt = prompts.find(([known]) => known === name)?.[1]
-    if (!prompt) throw new KintsugiError('not-found', `there is no prompt ${name.slice(0, 80)}`, { hint: prompts.map(([known]) => known).join(', ') })
-    return prompt
-  }
-  server.setRequestHandler('prompts/list', () => ({ prompts: prompts.map(([name, prompt]) => listPrompt(name, prompt)), ttlMs: 60_000, cacheScope: 'public' as never }))
-  server.setRequestHandler('prompts/get', async ({ params }) => {
-    const prompt = find(params.name)
-    const given = params.arguments ?? {}
-    const missing = prompt.arguments.find(({ name, required }) => required && given[name] === undefined)
-    if (missing) throw new KintsugiError('bad-argument', `${missing.name}: expected ${missing.description} (got nothing)`)
-    const text = await prompt.render(given, { ...granted, now })
-    return { description: prompt.description, messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] }
-  })
-  server.setRequestHandler('completion/complete', async ({ params }) => {
-    const argument = params.ref.type === 'ref/prompt' ? find(params.ref.name).arguments.find(({ name }) => name === params.argument.name) : undefined
-    const values = (await argument?.complete?.(granted, params.argument.value)) ?? []
-    return { completion: { values: values.slice(0, MOST_COMPLETIONS), total: values.length, hasMore: values.length > MOST_COMPLETIONS } }
-  })
-}
-
-function listPrompt(name: string, prompt: Prompt): PromptListing {
-  return { name, title: prompt.title, description: prompt.description, arguments: prompt.arguments.map(({ complete: _, ...argument }) => argument) }
-}
-
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
-function definitionsOf({ tools, resources = {}, prompts = {} }: ServiceDefinition, listings: ToolListing[]): ServiceDefinitions {
-  const all = {
-    tools: listings,
-    keywords: Object.fromEntries(Object.entries(tools).flatMap(([name, { keywords }]) => (keywords === undefined ? [] : [[name, keywords]]))),
-    resources: Object.entries(resources).map(([uri, { title, description }]) => ({ uri, name: title, title, description, mimeType: 'application/json' })),
-    resourceTemplates: [],
-    prompts: Object.entries(prompts).map(([name, prompt]) => listPrompt(name, prompt)),
-    watched: Object.entries(resources).flatMap(([uri, { watch }]) => (watch ? [uri] : [])),
-  }
-  return { ...all, hash: sha256(JSON.stringify(all)) }
-}
 
 function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOptions, agent: RunningAgent): void {
   app.get('/decisions', async (c) => {
@@ -340,30 +331,39 @@ function agentRoutes(app: Hono, definition: ServiceDefinition, options: HostOpti
   )
 }
 
+const JSON_HINT = 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}'
+
 async function readJson(request: Request): Promise<Record<string, unknown>> {
-  const text = await request.text()
-  try {
-    const value: unknown = JSON.parse(text)
-    if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
-  } catch {
-    throw new KintsugiError('bad-json', `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`, {
-      hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}',
-    })
-  }
-  throw new KintsugiError('bad-json', 'the body is JSON but not an object', { hint: 'send a JSON object such as {"type": "price_query", "symbol": "ETH"}' })
+  const value = parseShallow(await request.text(), JSON_HINT)
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new KintsugiError('bad-json', 'the body is JSON but not an object', { hint: JSON_HINT })
 }
 
-function aborted(signal: AbortSignal, timeout: AbortSignal, name: string, timeoutMs: number): Promise<never> {
-  return new Promise((_, reject) => {
-    const stop = () =>
-      reject(
-        timeout.aborted
-          ? new KintsugiError('deadline-exceeded', `${name} did not finish within ${timeoutMs} ms`, { retry: 'later', hint: 'raise REQUEST_TIMEOUT, or ask for less' })
-          : new KintsugiError('cancelled', `${name} was cancelled by its caller`),
-      )
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
+/** When a call is over: its caller goes away, or its time is up; once it is a task, when that one is cancelled. */
+function endOf(outer: AbortSignal | undefined, name: string, timeoutMs: number) {
+  const ends = new AbortController()
+  const reached = Promise.withResolvers<never>()
+  reached.promise.catch(() => undefined)
+  const end = (error: KintsugiError) => {
+    ends.abort(error)
+    reached.reject(error)
+  }
+  const cancelled = () => end(new KintsugiError('cancelled', `${name} was cancelled by its caller`))
+  const timer = setTimeout(
+    () => end(new KintsugiError('deadline-exceeded', `${name} did not finish within ${timeoutMs} ms`, { retry: 'later', hint: 'raise REQUEST_TIMEOUT, or ask for less' })),
+    timeoutMs,
+  )
+  const release = () => {
+    clearTimeout(timer)
+    outer?.removeEventListener('abort', cancelled)
+  }
+  if (outer?.aborted) cancelled()
+  else outer?.addEventListener('abort', cancelled, { once: true })
+  const detach = (by: AbortSignal) => {
+    release()
+    by.addEventListener('abort', cancelled, { once: true })
+  }
+  return { signal: ends.signal, reached: reached.promise, release, detach }
 }
 
 function serviceMetrics(service: string) {

@@ -8,7 +8,7 @@ export interface ToolListing {
   title: string
   description: string
   inputSchema: Record<string, unknown>
-  outputSchema: Record<string, unknown>
+  outputSchema?: Record<string, unknown>
   annotations: { readOnlyHint: boolean; destructiveHint: boolean; idempotentHint: boolean; openWorldHint: boolean }
   _meta: { 'kintsugi/effect': Effect; 'kintsugi/guarded': boolean; 'kintsugi/example': Record<string, unknown> }
 }
@@ -42,6 +42,8 @@ export interface ServiceDefinitions {
   keywords: Record<string, string>
   /** URIs whose changes are told to those who subscribe. */
   watched: string[]
+  /** Whether tools or prompts come and go while it runs. */
+  changing: boolean
   hash: string
 }
 
@@ -60,9 +62,14 @@ export function listTool(name: string, tool: Tool): ToolListing {
     name,
     title: name.replaceAll('_', ' ').replaceAll('-', ' '),
     description: tool.description,
-    inputSchema: jsonSchema(tool.input, 'input'),
-    outputSchema: jsonSchema(tool.output, 'input'),
-    annotations: { readOnlyHint: tool.effect === 'read', destructiveHint: tool.effect === 'spend', idempotentHint: tool.effect === 'read', openWorldHint: tool.effect === 'spend' },
+    inputSchema: tool.inputSchema ?? jsonSchema(tool.input, 'input'),
+    ...(tool.outputSchema ? { outputSchema: tool.outputSchema } : tool.output ? { outputSchema: jsonSchema(tool.output, 'input') } : {}),
+    annotations: {
+      readOnlyHint: tool.effect === 'read',
+      destructiveHint: tool.effect === 'spend',
+      idempotentHint: tool.effect === 'read' || tool.idempotent === true,
+      openWorldHint: tool.effect === 'spend',
+    },
     _meta: { 'kintsugi/effect': tool.effect, 'kintsugi/guarded': tool.guarded === true, 'kintsugi/example': tool.example },
   }
   listings.set(tool, listing)
@@ -71,7 +78,7 @@ export function listTool(name: string, tool: Tool): ToolListing {
 
 /** Parses arguments; throws `bad-argument` naming each field, what it got and what was expected. */
 export function parseArguments(name: string, tool: Tool, given: unknown): never {
-  const parsed = tool.input.strict().safeParse(given)
+  const parsed = (tool.inputSchema ? tool.input : tool.input.strict()).safeParse(given)
   if (parsed.success) return parsed.data as never
   const fields = parsed.error.issues.slice(0, 10).map((issue) => ({
     field: issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '(arguments)'),

@@ -11,7 +11,8 @@ export type FleetDefinitions = Readonly<Record<string, { readonly process: strin
 export const TAGS_SETTING = 'server-tags'
 export type ServerTags = Readonly<Record<string, readonly string[]>>
 
-export const nameOf = (service: string, plain: string): string => `${service}__${plain}`
+/** A tool's name in the fleet; that of a connected server's tool says whose it is already. */
+export const nameOf = (service: string, plain: string): string => (plain.includes('__') ? plain : `${service}__${plain}`)
 
 /** A tool as the search reads it. */
 export function searchableTool(service: string, plain: string, listing: ToolListing, keywords: string, tags: readonly string[]): SearchableTool {

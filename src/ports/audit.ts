@@ -17,6 +17,8 @@ export interface AuditEntry {
   /** `ok`, or the error's code; null for what only begins. */
   readonly outcome: string | null
   readonly durationMs: number | null
+  /** Who approved it, where it needed a person. */
+  readonly approvedBy?: string
   /** Entries that were lost before this one, because they could not be written for too long. */
   readonly lost?: number
 }

@@ -63,6 +63,8 @@ export interface ToolCall {
   readonly tool: string
   readonly arguments: Record<string, unknown>
   /** A read that fails because its service died is repeated; anything else, and what does not say, is sent once. */
+  /** For whom; absent, for the service that calls. */
+  readonly caller?: { readonly name: string; readonly scopes: readonly string[] }
   readonly effect?: 'read' | 'write' | 'spend'
   readonly signal?: AbortSignal
 }

@@ -131,6 +131,8 @@ export interface TaskStep {
 export interface Task {
   readonly id: string
   readonly description: string
+  /** Whoever wanted it: its steps may do what they may. */
+  readonly caller: { readonly name: string; readonly scopes: readonly string[] }
   readonly priority: number
   readonly status: TaskStatus
   readonly steps: readonly TaskStep[]

@@ -4,11 +4,13 @@ import type { Address } from '../amm/index.ts'
 import type { AccessAdmin } from './access.ts'
 import type { AuditLog } from './audit.ts'
 import type { Bus } from './bus.ts'
+import type { Connections } from './connections.ts'
 import type { Chain } from './chain.ts'
 import type { FleetControl } from './fleet.ts'
 import type { Ledger } from './ledger.ts'
 import type { MarketView } from './market.ts'
 import type { MetricsSource } from './metrics.ts'
+import type { Records } from './records.ts'
 import type { Relay } from './relay.ts'
 import type { Signer } from './signer.ts'
 
@@ -31,6 +33,9 @@ export interface Ports {
   /** Whom tokens are given to. */
   access: AccessAdmin
   audit: AuditLog
+  records: Records
+  /** Other people's servers. */
+  connections: Connections
 }
 
 export type PortName = keyof Ports

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { onLines } from '../std/lines.ts'
 import type { ControlAnswer, ControlRequest } from '../adapters/fleet/control.ts'
 import { prepareEmbeddedPostgres } from '../adapters/ledger/embedded.ts'
+import { connectionPool } from '../adapters/ledger/pool.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
 import { HEALING, type HealingPolicy, type UnitSpec } from '../fleet/state.ts'
 import type { CellPlan } from '../fleet/profiles.ts'
@@ -20,6 +21,7 @@ import { Repairs } from '../supervisor/repair.ts'
 import { Supervisor } from '../supervisor/supervisor.ts'
 import { processCommand } from './command.ts'
 import { ledgerUrl } from './environment.ts'
+import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import { files, readPlan, socketPath } from './run-plan.ts'
 import { SCALABLE, SERVICE_NEEDS } from './services.gen.ts'
 
@@ -31,6 +33,8 @@ const listeners = new Set<Socket>()
 const STOP_MS = 9_000
 const OWNER_MS = 500
 const REPAIR_MS = 2_000
+/** The key by which our processes know each other is replaced this often. */
+const NEW_KEY_MS = 3_600_000
 /** The keeper holds a key that came by the environment. */
 const keyHeld = process.env.KINTSUGI_KEY_HELD === '1'
 /** Instances beyond the first of each service have a range of eight ports. */
@@ -49,7 +53,7 @@ function tell(event: SupervisorEvent): void {
 
 /** One connection for the little that is written here: the schema, and incidents. */
 let ledger: PostgresLedger | undefined
-const openLedger = () => (ledger ??= new PostgresLedger({ connectionString: ledgerUrl(plan), poolSize: 1, batchSize: 100 }))
+const openLedger = () => (ledger ??= new PostgresLedger({ pool: connectionPool(ledgerUrl(plan), 1), batchSize: 100 }))
 
 /** Whether an earlier brain of this very run left its state: the database then runs, or is to be started as it was. */
 function takesOver(): boolean {
@@ -277,6 +281,7 @@ async function main(): Promise<void> {
     note: (kind, detail, action) => supervisor.note({ unit: 'fleet', services: [], kind, detail, action, at: Date.now(), durationMs: null }),
   })
   setInterval(() => stopping ?? repairs.check(), REPAIR_MS)
+  setInterval(() => rotateServiceKeys(paths.serviceKeys), NEW_KEY_MS)
   // Only the brain that the keeper took may take the places where others call.
   await driver?.ready()
   if (process.platform !== 'win32') rmSync(control, { force: true })

@@ -15,11 +15,12 @@ import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { CallRecord } from '../supervisor/call-record.ts'
+import { approvalPolicy, Approvals } from '../engine/approvals.ts'
 import { AuditSink } from '../engine/audit-sink.ts'
 import { linkToBrain } from '../supervisor/link.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
 import { Ailments } from './ailments.ts'
-import { type Environment, PortSet, processEnvironment } from './environment.ts'
+import { type Environment, openTelemetry, PortSet, processEnvironment } from './environment.ts'
 import { rehearse, rehearseSearch, rehearseViews } from './rehearsal.ts'
 import { files, socketPath } from './run-plan.ts'
 import { loadService, SERVICE_NEEDS } from './services.gen.ts'
@@ -29,6 +30,7 @@ const { plan, log } = environment
 const name = process.env.KINTSUGI_PROCESS as string
 const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
+const telemetry = await openTelemetry(environment, name)
 const record = new CallRecord(files(plan.dataFolder).calls, name)
 const ailments = new Ailments()
 const audit = new AuditSink({ open: () => ports.open('audit'), onNote: (note) => log.warn({}, note) })
@@ -61,7 +63,9 @@ const mainContext = (readiness: MainContext['readiness']): MainContext => ({
   lease: plan.lease,
   access: environment.access,
   plan,
-  token: environment.token,
+  telemetry,
+  secret: environment.secret,
+  bearer: environment.bearer,
   readiness,
   requestTimeoutMs: plan.settings.requestTimeoutMs,
 })
@@ -106,15 +110,23 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     port,
     observer,
     audit,
+    telemetry,
+    records: () => ports.open('records'),
+    approvals: {
+      policy: async () => approvalPolicy(await ports.open('ledger'), plan.mode),
+      approvals: async () => new Approvals(await ports.open('records'), Date.now),
+    },
+    secret: environment.secret,
     suffer: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
   }
+  let unready: (() => string | undefined) | undefined
   const readiness = async (): Promise<string | undefined> => {
     if (failure !== undefined) {
       const waiting = [...ports.waiting.values()]
       return failure === 'starting' && waiting.length > 0 ? waiting.join('; ') : failure
     }
     if (definition.needs.includes('market')) return (await ports.open('market')).failure
-    return undefined
+    return unready?.()
   }
   // The socket answers from the start: health at once, everything else once the ports are there.
   const hosting = Promise.withResolvers<Handler>()
@@ -153,6 +165,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     const main = await definition.start(opened, mainContext(readiness))
     fetchHandler = main.app.fetch as Handler
     upgrade = main.upgrade
+    unready = main.unready
     background = main
   } else if (definition.kind === 'agent') {
     agent = await (definition as AgentDefinition).start(opened, context)
@@ -268,7 +281,7 @@ async function stop(): Promise<never> {
   await Promise.allSettled(services.map(letGo))
   link.send({ type: 'released' })
   if (services.length > 0) await finish(services)
-  await Promise.race([audit.stop(), sleep(1_000)])
+  await Promise.race([Promise.all([audit.stop(), telemetry?.close()]), sleep(1_000)])
   stopping.abort(new KintsugiError('stopping', 'the cell is stopping'))
   await Promise.race([ports.close(), sleep(500)]).catch(() => undefined)
   record.close()
@@ -394,9 +407,9 @@ async function warmUp(): Promise<void> {
   await Promise.all(opening).catch(() => undefined)
   if (hosted.size > 0 || stopped) return
   const views = async () => {
-    const [fleet, ledger, chain] = await Promise.all([ports.open('fleet'), ports.open('ledger'), ports.open('chain')])
+    const [fleet, ledger, chain, records] = await Promise.all([ports.open('fleet'), ports.open('ledger'), ports.open('chain'), ports.open('records')])
     await rehearseViews(
-      { fleet, ledger, chain },
+      { fleet, ledger, chain, records },
       mainContext(async () => undefined),
     )
   }

@@ -1,5 +1,8 @@
 /** What every process of a run starts from: the plan, the ports that its services need, and its log. */
+import { ConnectedServers } from '../adapters/connections/connected-servers.ts'
 import { PostgresAuditLog } from '../adapters/ledger/audit-log.ts'
+import { ServiceKeys } from '../adapters/access/service-keys.ts'
+import { IssuerVerifier } from '../adapters/access/issuer-tokens.ts'
 import { TokenIssuer, TokenVerifier } from '../adapters/access/tokens.ts'
 import { readBatch } from '../engine/pool-reader.ts'
 import { existsSync, readFileSync } from 'node:fs'
@@ -12,7 +15,9 @@ import { endpointName, FailoverChain } from '../adapters/chain/failover.ts'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { JsonRpcRelay } from '../adapters/chain/relay.ts'
 import { fleetControl } from '../adapters/fleet/control.ts'
+import { type ConnectionPool, connectionPool } from '../adapters/ledger/pool.ts'
 import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import { PostgresRecords } from '../adapters/records/postgres.ts'
 import { metricsSource } from '../adapters/metrics/prometheus.ts'
 import { ProcessSigner } from '../adapters/signer/process-signer.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -22,6 +27,7 @@ import type { Log } from '../mcp/define.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../mcp/access.ts'
 import type { Bus } from '../ports/bus.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
@@ -33,7 +39,10 @@ export interface Environment {
   readonly plan: RunPlan
   readonly log: Log & { flush?(): void }
   readonly access: AccessPolicy
-  readonly token: string | undefined
+  /** What is derived from it is the same in every process of the fleet. */
+  readonly secret: string | undefined
+  /** Our own token, for calls of other services. */
+  bearer(): string | undefined
 }
 
 /** Reads the plan named by KINTSUGI_DATA. */
@@ -43,21 +52,47 @@ export function processEnvironment(name: string): Environment {
   const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : undefined
   outliveOutput()
   const verifier = new TokenVerifier(tokenFiles(plan))
+  const serviceKeys = new ServiceKeys(files(plan.dataFolder).serviceKeys, name, Date.now)
   const logFile = pino.destination({ fd: 1, sync: true })
   logFile.on('error', () => undefined)
+  const oauth = plan.settings.oauth && {
+    issuer: plan.settings.oauth.issuer,
+    resource: plan.settings.oauth.audience ?? `http://127.0.0.1:${plan.ports.coordination_system}/mcp`,
+  }
+  const issuer =
+    oauth &&
+    new IssuerVerifier({
+      issuer: oauth.issuer,
+      audience: oauth.resource,
+      jwksUrl: plan.settings.oauth?.jwksUrl ?? undefined,
+      now: Date.now,
+      onNote: (note) => log.warn({}, note),
+    })
   const beyondLoopback = !/^(127\.|::1$)/.test(plan.settings.bindHost)
+  const log = pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, logFile)
   return {
     plan,
-    token,
-    log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, logFile),
+    secret: token,
+    bearer: () => serviceKeys.token(),
+    log,
     access: {
       tokenHash: token === undefined ? undefined : hashToken(token),
-      verify: (given) => verifier.verify(given),
+      verify: async (given) => (await verifier.verify(given)) ?? issuer?.verify(given),
+      ...(oauth ? { oauth } : {}),
+      service: (given) => serviceKeys.verify(given),
       required: plan.settings.authRequired,
       beyondLoopback,
       hostnames: beyondLoopback ? [...LOOPBACK_NAMES, plan.settings.bindHost, ...Object.keys(plan.ports)] : LOOPBACK_NAMES,
     },
   }
+}
+
+/** Who collects spans and metrics; its code is loaded only where somebody does. */
+export async function openTelemetry({ plan }: Environment, instance: string): Promise<Telemetry | undefined> {
+  const { telemetryUrl } = plan.settings
+  if (telemetryUrl === null) return undefined
+  const { OpenTelemetry } = await import('../adapters/telemetry/open-telemetry.ts')
+  return new OpenTelemetry({ endpoint: telemetryUrl, version: plan.version, instance })
 }
 
 /** Where the tokens' keys lie: the issuer's own, and those that everyone checks with. */
@@ -94,17 +129,15 @@ export function openBus(plan: RunPlan, redisUrl = process.env.REDIS_URL): Bus {
   return plan.external.redis ? new RedisBus(redisUrl as string) : new HubBus(socketPath(plan.dataFolder, 'hub'))
 }
 
-export function openLedger({ plan, log }: Environment, poolSize: number): PostgresLedger {
-  return new PostgresLedger({
-    connectionString: ledgerUrl(plan),
-    poolSize,
-    batchSize: plan.settings.batchSize,
-    onError: (error) => log.warn({ error: error.message }, 'a ledger connection was lost'),
-  })
+/** Connections to the ledger's database. */
+export function openDatabase({ plan, log }: Environment, most: number): ConnectionPool {
+  return connectionPool(ledgerUrl(plan), most, (error) => log.warn({ error: error.message }, 'a connection to the database was lost'))
 }
 
 /** A block is read by every process that follows the market: those that no trade waits for let the others go first. */
 const PATIENCE_MS = 60
+/** To the database, of one process at once. */
+const CONNECTIONS = 4
 
 /** The ports of one process, each opened when first asked for and shared by its services. */
 export class PortSet {
@@ -115,6 +148,7 @@ export class PortSet {
   #replica: MarketReplica | undefined
   #bus: Bus | undefined
   #confirmation: Promise<void> | undefined
+  #pool: ConnectionPool | undefined
   #patienceMs = PATIENCE_MS
   /** What keeps a port from being ready, by port. */
   readonly waiting = new Map<PortName, string>()
@@ -170,8 +204,18 @@ export class PortSet {
     for (const close of this.#closers.reverse()) await close()
   }
 
+  /** Shared by everything that is kept there; ended after what uses it. */
+  #database(): ConnectionPool {
+    if (!this.#pool) {
+      const pool = openDatabase(this.#environment, CONNECTIONS)
+      this.#pool = pool
+      this.#closers.unshift(() => pool.end())
+    }
+    return this.#pool
+  }
+
   async #open(name: PortName): Promise<unknown> {
-    const { plan, token, log } = this.#environment
+    const { plan, bearer, log } = this.#environment
     const portOf = (service: string) => plan.ports[service]
     switch (name) {
       case 'chain': {
@@ -179,11 +223,8 @@ export class PortSet {
         this.#closers.push(() => chain.close())
         return chain
       }
-      case 'ledger': {
-        const ledger = openLedger(this.#environment, 4)
-        this.#closers.push(() => ledger.close())
-        return ledger
-      }
+      case 'ledger':
+        return new PostgresLedger({ pool: this.#database(), batchSize: plan.settings.batchSize })
       case 'bus': {
         const bus = openBus(plan)
         this.#bus = bus
@@ -197,13 +238,17 @@ export class PortSet {
       case 'relays':
         return this.#relays()
       case 'fleet':
-        return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, token })
+        return fleetControl({ socketPath: socketPath(plan.dataFolder, 'control'), portOf, bearer })
       case 'metrics':
-        return metricsSource(portOf, token)
-      case 'audit': {
-        const log = new PostgresAuditLog(ledgerUrl(plan), files(plan.dataFolder).witnesses)
-        this.#closers.push(() => log.close())
-        return log
+        return metricsSource(portOf, bearer)
+      case 'audit':
+        return new PostgresAuditLog(this.#database(), files(plan.dataFolder).witnesses)
+      case 'records':
+        return new PostgresRecords(this.#database(), Date.now)
+      case 'connections': {
+        const connected = new ConnectedServers(await this.open('ledger'), (note) => log.warn({}, note))
+        this.#closers.push(() => connected.close())
+        return connected
       }
       case 'access':
         return new TokenIssuer(tokenFiles(plan))

@@ -14,7 +14,8 @@ import type { Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
-import { openLedger, PortSet, processEnvironment } from './environment.ts'
+import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import { openDatabase, PortSet, processEnvironment } from './environment.ts'
 import { pieceOfInfrastructure } from './piece.ts'
 import { files } from './run-plan.ts'
 
@@ -86,7 +87,7 @@ function watchAdopted(pid: number): void {
 async function startChain(): Promise<BuiltRecord> {
   killLeftover()
   state = 'starting the chain'
-  const ledger = openLedger(environment, 1)
+  const ledger = new PostgresLedger({ pool: openDatabase(environment, 1), batchSize: plan.settings.batchSize })
   const highest = await ledger.highestBlock()
   const firstBlock = highest === 0 ? 1 : highest + BLOCK_GAP
   const child = spawn(foundryBinary('anvil'), anvilArguments({ port: plan.chainPort, firstBlock }), { stdio: ['ignore', 'ignore', 'inherit'] })

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { z } from 'zod'
 import { Detector } from '../engine/detector.ts'
+import { Approvals } from '../engine/approvals.ts'
 import { apiRoutes } from '../gateway/api/routes.ts'
 import { mainApp, viewSources } from '../gateway/sources.ts'
 import { LOOPBACK_NAMES } from '../mcp/access.ts'
@@ -32,9 +33,9 @@ const rehearsed = defineServer({
 })
 
 /** Asks for the views of the gateway and the page a few times, without a socket: their connections are open and their code compiled when they are needed. */
-export async function rehearseViews(ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>, context: MainContext): Promise<void> {
+export async function rehearseViews(ports: Pick<Ports, 'fleet' | 'ledger' | 'chain' | 'records'>, context: MainContext): Promise<void> {
   const app = mainApp('coordination_system', context)
-  apiRoutes(app, { access: context.access, sources: viewSources(ports, context) })
+  apiRoutes(app, { access: context.access, sources: viewSources(ports, context), approvals: new Approvals(ports.records, context.now), mode: context.mode })
   for (let round = 0; round < VIEW_ROUNDS; round++) await (await app.request('/status', { headers: { host: 'localhost' } })).text()
 }
 
@@ -58,6 +59,7 @@ export async function rehearse(): Promise<void> {
     now: Date.now,
     port: 0,
     readiness: () => undefined,
+    records: () => Promise.reject(new Error('a rehearsal shares nothing')),
     observer: { begin: () => undefined, end: () => undefined },
   })
   const server = createAdaptorServer({ fetch: served.app.fetch }) as Server

@@ -45,6 +45,7 @@ export const files = (dataFolder: string) => ({
   manifest: join(dataFolder, 'chain.json'),
   chainPid: join(dataFolder, 'chain.pid'),
   token: join(dataFolder, 'token'),
+  serviceKeys: join(dataFolder, 'service-keys.json'),
   tokenKeys: join(dataFolder, 'token-keys.json'),
   tokenIssuer: join(dataFolder, 'keys', 'tokens.json'),
   logs: join(dataFolder, 'logs'),

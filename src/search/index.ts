@@ -30,6 +30,8 @@ const SYNONYM_WEIGHT = 0.7
 const BM25 = { k: 0.7, b: 0.3, d: 0.5 }
 const PREFIX_FROM = 4
 const FUZZY_FROM = 6
+/** Words of a question that are looked for. */
+const MOST_WORDS = 32
 
 export class ToolIndex {
   readonly #index = new MiniSearch<SearchableTool & { id: string }>({
@@ -45,7 +47,7 @@ export class ToolIndex {
 
   /** Best first. An empty question finds nothing. */
   search(question: string, limit: number): Found[] {
-    const asked = wordsOf(question).flatMap((word) => stem(word) ?? [])
+    const asked = [...new Set(wordsOf(question).flatMap((word) => stem(word) ?? []))].slice(0, MOST_WORDS)
     if (asked.length === 0) return []
     const synonyms = new Set(asked.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !asked.includes(term)))
     const found = this.#index.search([...asked, ...synonyms].join(' '), {

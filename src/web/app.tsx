@@ -1,6 +1,7 @@
 /** The page: is everything well, what was earned, what runs, what was traded and why. */
 import { useEffect, useState } from 'react'
 import type { StatusView } from '../gateway/api/schema.ts'
+import { Approvals } from './approvals.tsx'
 import { ProfitChart } from './chart.tsx'
 import { amount, compact, percent } from './format.ts'
 import { type Block, type Captured, type Connection, useEvents, useNow, useOpportunities, useStatus, useTrades } from './live.ts'
@@ -26,6 +27,7 @@ export function App() {
             {problem}
           </p>
         ))}
+        <Approvals now={now} />
         <Tiles status={status.data} blocks={blocks} captured={captured} />
         <section className="card">
           <h2>
@@ -69,8 +71,8 @@ function Tiles({ status, blocks, captured }: { status: StatusView | undefined; b
     <div className="tiles">
       <Tile
         label="Profit booked"
-        value={metrics ? `${compact(metrics.profitValue)} ${chain?.quoteSymbol ?? ''}` : '—'}
-        note={metrics ? `${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}` : ''}
+        value={metrics ? compact(metrics.profitValue) : '—'}
+        note={metrics ? `${chain?.quoteSymbol ?? ''} · ${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}` : ''}
         gold
       />
       <Tile label="Trades" value={metrics ? String(metrics.tradesBooked) : '—'} note={metrics ? `${metrics.profitable} earned` : ''} />

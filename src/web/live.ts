@@ -1,7 +1,7 @@
 /** The page's data: read once over REST, then kept current by the event stream; a gap is closed by reading again. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
-import type { EventView, OpportunityView, StatusView, TradeView } from '../gateway/api/schema.ts'
+import type { ApprovalView, EventView, OpportunityView, StatusView, TradeView } from '../gateway/api/schema.ts'
 
 const MOST_TRADES = 500
 const RECONNECT_MS = 1_000
@@ -10,8 +10,8 @@ export type Captured = Extract<EventView, { type: 'captured' }>
 export type Block = Extract<EventView, { type: 'block' }>
 export type Connection = 'live' | 'connecting' | 'lost'
 
-async function read<T>(path: string): Promise<T> {
-  const response = await fetch(`/api${path}`)
+async function read<T>(path: string, init?: RequestInit): Promise<T> {
+  const response = await fetch(`/api${path}`, init)
   const body = await response.json()
   if (!response.ok) throw new Error(body.error?.message ?? `status ${response.status}`)
   return body as T
@@ -25,6 +25,13 @@ export const useOpportunities = () =>
     queryFn: async () => (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities,
     refetchInterval: 3_000,
   })
+
+export const useApprovals = () =>
+  useQuery({ queryKey: ['approvals'], queryFn: async () => (await read<{ approvals: ApprovalView[] }>('/approvals')).approvals, refetchInterval: 3_000 })
+
+/** Decides about what was shown. Rejects with what the system says against it. */
+export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: string) =>
+  read(`/approvals/${id}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify({ digest, approve }) })
 
 /** Follows `/events` and returns how the connection stands, the last blocks, and what was captured of what they held. */
 export function useEvents(): { connection: Connection; blocks: readonly Block[]; captured: Captured | undefined } {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { StatusView, TradeView } from '../../src/gateway/api/schema.ts'
 
 const root = join(import.meta.dirname, '../..')
-const cli = join(root, 'bin/kintsugi.mjs')
+export const cli = join(root, 'bin/kintsugi.mjs')
 
 export interface Outcome {
   code: number | null
@@ -44,6 +44,7 @@ export class Fleet {
   readonly #args: readonly string[]
   readonly #env: NodeJS.ProcessEnv
 
+  /** All its ports have to lie below those that the kernel gives to outgoing connections (from 32768 on Linux). */
   constructor(offset: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
     this.data = mkdtempSync(join(tmpdir(), 'kintsugi-fleet-'))
     this.offset = offset

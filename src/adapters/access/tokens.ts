@@ -102,8 +102,9 @@ export class TokenVerifier {
   }
 }
 
-function grantOf({ jti, sub, exp, scope }: JWTPayload): Grant {
-  return { id: String(jti), subject: String(sub), expiresAt: Number(exp), scopes: String(scope).split(' ') }
+function grantOf({ jti, sub, exp, scope, callsPerMinute }: JWTPayload): Grant {
+  const rate = typeof callsPerMinute === 'number' ? { callsPerMinute } : {}
+  return { id: String(jti), subject: String(sub), expiresAt: Number(exp), scopes: String(scope).split(' '), ...rate }
 }
 
 export class TokenIssuer implements AccessAdmin {
@@ -113,14 +114,32 @@ export class TokenIssuer implements AccessAdmin {
     this.#files = files
   }
 
-  async issue({ subject, scopes, seconds }: { subject: string; scopes: readonly string[]; seconds: number }): Promise<{ token: string; grant: IssuedToken }> {
+  async issue({
+    subject,
+    scopes,
+    seconds,
+    callsPerMinute,
+  }: {
+    subject: string
+    scopes: readonly string[]
+    seconds: number
+    callsPerMinute?: number
+  }): Promise<{ token: string; grant: IssuedToken }> {
     for (const scope of scopes) parseScope(scope)
     const state = await this.#state()
     const key = state.keys.at(-1) as JWK & { kid: string }
     const issuedAt = Math.floor(this.#files.now() / 1_000)
-    const grant: IssuedToken = { id: randomUUID(), subject, scopes, issuedAt, expiresAt: issuedAt + seconds, revokedAt: null }
+    const grant: IssuedToken = {
+      id: randomUUID(),
+      subject,
+      scopes,
+      issuedAt,
+      expiresAt: issuedAt + seconds,
+      revokedAt: null,
+      ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
+    }
     const { importJWK, SignJWT } = await import('jose')
-    const token = await new SignJWT({ scope: scopes.join(' ') })
+    const token = await new SignJWT({ scope: scopes.join(' '), ...(callsPerMinute === undefined ? {} : { callsPerMinute }) })
       .setProtectedHeader({ alg: ALGORITHM, kid: key.kid, typ: 'JWT' })
       .setIssuer(ISSUER)
       .setAudience(state.audience)

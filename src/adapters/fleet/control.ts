@@ -2,6 +2,8 @@
 import { connect } from 'node:net'
 import { onLines } from '../../std/lines.ts'
 import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
+import { onBehalfOf } from '../../mcp/access.ts'
+import { currentTrace, nextTraceparent } from '../../std/trace.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { DEFAULT_BALANCING, Dispatch } from './dispatch.ts'
 import { query, resultOf } from './query.ts'
@@ -127,10 +129,13 @@ export async function untilGone(path: string, timeoutMs: number): Promise<boolea
 export interface ControlOptions {
   socketPath: string
   portOf(service: string): number | undefined
-  token: string | undefined
+  /** Our own token now. */
+  bearer(): string | undefined
 }
 
-export function fleetControl({ socketPath, portOf, token }: ControlOptions): FleetControl {
+const authorization = (token: string | undefined): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` })
+
+export function fleetControl({ socketPath, portOf, bearer }: ControlOptions): FleetControl {
   const request = async (service: string, path: string, init: RequestInit = {}): Promise<Record<string, unknown>> => {
     const port = portOf(service)
     if (port === undefined) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`)
@@ -138,7 +143,7 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     try {
       response = await fetch(`http://127.0.0.1:${port}${path}`, {
         ...init,
-        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        headers: { 'content-type': 'application/json', ...authorization(bearer()) },
       })
     } catch (error) {
       if (init.signal?.aborted) throw new KintsugiError('cancelled', `the call of ${service} was cancelled`)
@@ -173,10 +178,11 @@ export function fleetControl({ socketPath, portOf, token }: ControlOptions): Fle
     collect: async (cell) => void (await ask({ op: 'collect', service: cell })),
     scalable: () => ask<readonly string[]>({ op: 'scalable' }),
     note: async (incident) => void (await ask({ op: 'note', incident })),
-    call: async ({ service, tool, arguments: given, effect = 'write', signal }: ToolCall) => {
+    call: async ({ service, tool, arguments: given, effect = 'write', caller, signal }: ToolCall) => {
       const deadline = AbortSignal.timeout(CALL_MS)
       const ends = signal ? AbortSignal.any([signal, deadline]) : deadline
-      const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+      const traceparent = nextTraceparent(currentTrace.getStore())
+      const headers: Record<string, string> = { ...authorization(bearer()), ...(caller ? onBehalfOf(caller) : {}), traceparent }
       return resultOf(await dispatch.call({ service, tool, effect, signal: ends }, query({ tool, arguments: given, headers, signal: ends })))
     },
     tools: async (service) => {

@@ -11,6 +11,7 @@ export interface DispatchOptions {
   portsOf(service: string): readonly number[]
   strategyOf(service: string): Balancing
   lane?: LanePolicy
+  limits?: DispatchLimits
   now(): number
 }
 
@@ -20,7 +21,21 @@ export interface DispatchedCall {
   readonly effect: Effect
   /** Ends with the caller, or at the deadline. */
   readonly signal: AbortSignal
+  /** Who calls: nobody has more under way than their share. Absent for those who share none. */
+  readonly caller?: string | undefined
+  /** It carries an idempotency key: a write that happens once however often it is sent. */
+  readonly keyed?: boolean
+  /** It is cheap, and anybody may ask: a second instance may be asked too where the first takes long. */
+  readonly hedged?: boolean
 }
+
+/** Calls under way at most: of one caller, and of one tool. */
+export interface DispatchLimits {
+  readonly perCaller: number
+  readonly perTool: number
+}
+
+const LIMITS: DispatchLimits = { perCaller: 256, perTool: 1_024 }
 
 /** What a service said. `code`: that of its own error report, where it answered with one. */
 export interface Answer<T> {
@@ -39,6 +54,12 @@ interface Load {
 
 /** Weight of the latest call in an instance's averages. */
 const LATEST = 0.1
+/** A second instance is asked when the first has taken this many times as long as the quickest instance usually does, and at least so long. */
+const HEDGE_AFTER = 4
+const LEAST_HEDGE_MS = 15
+/** Of a hundred calls, five may be asked twice. */
+const HEDGE_SHARE = 0.05
+const MOST_HEDGES = 10
 /** Refusals that another attempt may not meet: the service was starting, stopping or full, or what it stands on was being replaced. */
 const PASSING = new Set(['service-unreachable', 'stopping', 'too-many-calls', 'ledger-unreachable', 'bus-unreachable', 'chain-unreachable', 'market-not-ready'])
 
@@ -48,7 +69,9 @@ export class Dispatch {
   readonly #loads = new Map<number, Load>()
   readonly #lanes = new Map<string, Lane>()
   readonly #turns = new Map<string, number>()
+  readonly #underWay = new Map<string, number>()
   #budget = fullBudget
+  #hedges = MOST_HEDGES
 
   constructor(options: DispatchOptions) {
     this.#options = options
@@ -60,22 +83,51 @@ export class Dispatch {
     breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
     lanes: Record<string, ReturnType<Lane['state']>>
     retryBudget: { used: number; most: number }
+    hedges: { left: number }
   } {
     const now = this.#options.now()
     const breakers = [...this.#breakers].flatMap(([name, breaker]) =>
       breaker.state === 'closed' ? [] : [{ name, state: breaker.state, failures: breaker.times, retryInMs: Math.round(retryIn(breaker, now)) }],
     )
     const lanes = Object.fromEntries([...this.#lanes].flatMap(([service, lane]) => (lane.idle ? [] : [[service, lane.state()]])))
-    return { observedAt: now, breakers, lanes, retryBudget: { used: Math.round(MOST_RETRIES - this.#budget.tokens), most: MOST_RETRIES } }
+    return {
+      observedAt: now,
+      breakers,
+      lanes,
+      retryBudget: { used: Math.round(MOST_RETRIES - this.#budget.tokens), most: MOST_RETRIES },
+      hedges: { left: Math.floor(this.#hedges) },
+    }
   }
 
   /**
-   * A read whose service died is held and repeated on its successor, or on another instance, until its deadline. Anything else is sent once:
-   * it may have happened. What was not sent yet waits while its service is away. Resolves with what the service said, its errors too.
-   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`.
+   * A read whose service died is held and repeated on its successor, or on another instance, until its deadline; so is a write with an
+   * idempotency key. Anything else is sent once: it may have happened. What was not sent yet waits while its service is away. Resolves with what the service said, its errors too.
+   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`; `ambiguous-outcome` for a spend of which nobody knows.
    */
   async call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
+    const { perCaller, perTool } = this.#options.limits ?? LIMITS
+    const tool = `${call.service}__${call.tool}`
+    if (call.caller === undefined) return this.#within(tool, perTool, `${tool} runs`, () => this.#call(call, send))
+    return this.#within(`caller ${call.caller}`, perCaller, `${call.caller} has`, () => this.#within(tool, perTool, `${tool} runs`, () => this.#call(call, send)))
+  }
+
+  /** Calls beyond the limit are refused, so that others have room. */
+  async #within<T>(what: string, most: number, whose: string, work: () => Promise<T>): Promise<T> {
+    const running = this.#underWay.get(what) ?? 0
+    if (running >= most) throw new KintsugiError('too-many-calls', `${whose} ${running} calls already`, { retry: 'later', hint: 'others are not affected; try again in a moment' })
+    this.#underWay.set(what, running + 1)
+    try {
+      return await work()
+    } finally {
+      const left = (this.#underWay.get(what) ?? 1) - 1
+      if (left === 0) this.#underWay.delete(what)
+      else this.#underWay.set(what, left)
+    }
+  }
+
+  async #call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
     const { service, signal } = call
+    const repeatable = isRepeatable(call)
     const lane = this.#lane(service)
     if (lane.full)
       throw new KintsugiError('too-many-calls', `${lane.state().running + lane.state().waiting} calls of ${service} are under way already`, {
@@ -97,10 +149,10 @@ export class Dispatch {
         return settle(outcome)
       }
       // A held read counts as one retry, however often it looks whether the service is back.
-      const left = call.effect === 'read' && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
+      const left = repeatable && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
       if (!left) {
         lane.gaveUp()
-        return settle(call.effect === 'read' && !signal.aborted && outcome instanceof KintsugiError ? withHint(outcome) : outcome)
+        return settle(repeatable && !signal.aborted && outcome instanceof KintsugiError ? withHint(outcome) : outcome)
       }
       this.#budget = left
       const ended = await lane.hold(signal, code === 'too-many-calls' ? 'full' : 'away').then(
@@ -126,6 +178,27 @@ export class Dispatch {
     const ports = this.#options.portsOf(service)
     if (ports.length === 0) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`)
     const port = this.#instance(service, ports)
+    const first = this.#ask(call, port, send)
+    if (!call.hedged || call.effect !== 'read' || ports.length < 2) return first
+    this.#hedges = Math.min(MOST_HEDGES, this.#hedges + HEDGE_SHARE)
+    if (this.#hedges < 1) return first
+    const patience = Math.max(LEAST_HEDGE_MS, HEDGE_AFTER * Math.min(...ports.map((each) => this.#load(each).latencyMs)))
+    const early = await Promise.race([
+      first.then(
+        () => true,
+        () => true,
+      ),
+      sleep(patience, false, { signal }).catch(() => true),
+    ])
+    if (early) return first
+    this.#hedges--
+    const other = ports.filter((each) => each !== port)
+    const second = this.#ask(call, this.#instance(service, other), send)
+    // Whichever answers; where both fail, what the first said.
+    return Promise.any([first, second]).catch(() => first)
+  }
+
+  async #ask<T>(call: DispatchedCall, port: number, send: Send<T>): Promise<Answer<T>> {
     const load = this.#load(port)
     load.running++
     const started = performance.now()
@@ -134,8 +207,8 @@ export class Dispatch {
       this.#judge(call, load, answer.code, performance.now() - started)
       return answer
     } catch (error) {
-      const report = signal.aborted ? ended(call, error) : gone(call, error)
-      this.#judge(call, load, report.code, performance.now() - started)
+      const report = call.signal.aborted ? ended(call, error) : gone(call, error)
+      this.#judge(call, load, report.code === 'ambiguous-outcome' ? 'service-unreachable' : report.code, performance.now() - started)
       throw report
     } finally {
       load.running--
@@ -143,10 +216,11 @@ export class Dispatch {
   }
 
   /** A tool that fails is left alone, and the service's others are not: its reads wait, outside the lane, for the moment in which one may try. */
-  async #toolAdmitted({ service, tool, effect, signal }: DispatchedCall): Promise<void> {
+  async #toolAdmitted(call: DispatchedCall): Promise<void> {
+    const { service, tool, signal } = call
     const name = `${service}__${tool}`
     do {
-      if (effect !== 'read' || signal.aborted) throw this.#shut(name)
+      if (!isRepeatable(call) || signal.aborted) throw this.#shut(name)
       const wait = retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now())
       await sleep(Math.max(LANE.lookMs, wait), undefined, { signal }).catch(() => undefined)
     } while (!this.#admit(name))
@@ -209,8 +283,21 @@ function ended({ service, tool, signal }: Pick<DispatchedCall, 'service' | 'tool
     : new KintsugiError('cancelled', `the call of ${service} was cancelled`, { cause })
 }
 
-function gone({ service, effect }: DispatchedCall, cause: unknown): KintsugiError {
+const isRepeatable = ({ effect, keyed }: DispatchedCall): boolean => effect === 'read' || (effect === 'write' && keyed === true)
+
+/** Whether a request cannot have arrived: nobody took the connection. */
+const neverArrived = (cause: unknown): boolean => {
+  const code = (cause as { code?: unknown; cause?: { code?: unknown } } | undefined)?.code ?? (cause as { cause?: { code?: unknown } } | undefined)?.cause?.code
+  return code === 'ECONNREFUSED' || code === 'UND_ERR_CONNECT_TIMEOUT'
+}
+
+function gone({ service, tool, effect }: DispatchedCall, cause: unknown): KintsugiError {
   if (cause instanceof KintsugiError) return cause
+  if (effect === 'spend' && !neverArrived(cause))
+    return new KintsugiError('ambiguous-outcome', `${service} ended while ${tool} was under way: it may have moved value, or not`, {
+      cause,
+      hint: 'it was not repeated; execution_status and the last trades tell what was sent, `kintsugi audit export` whether it began',
+    })
   return new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(cause)}`, {
     retry: 'later',
     cause,

@@ -1,24 +1,23 @@
 /** The audit log in PostgreSQL: sequenced under a lock, so that whatever number of processes writes, there is one order and one head. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import pg from 'pg'
+import type pg from 'pg'
 import { append, emptyFrontier, type Frontier, leafHash, rootOf } from '../../audit/merkle.ts'
 import type { AuditEntry, AuditHead, AuditLog, SequencedEntry, Witness } from '../../ports/audit.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
+import type { ConnectionPool } from './pool.ts'
 
 const MOST_KEPT = 500
 
 const headOf = (frontier: Frontier): AuditHead => ({ size: frontier.size, root: rootOf(frontier).toString('hex') })
 
 export class PostgresAuditLog implements AuditLog {
-  readonly #pool: pg.Pool
-
+  readonly #pool: ConnectionPool
   readonly #witnessFile: string
 
   /** `witnessFile`: where heads are kept besides the ledger, so that whoever rewrites the ledger is found out. */
-  constructor(connectionString: string, witnessFile: string) {
+  constructor(pool: ConnectionPool, witnessFile: string) {
     this.#witnessFile = witnessFile
-    this.#pool = new pg.Pool({ connectionString, max: 1, idleTimeoutMillis: 30_000, connectionTimeoutMillis: 5_000 })
-    this.#pool.on('error', () => undefined)
+    this.#pool = pool
   }
 
   async append(entries: readonly AuditEntry[]): Promise<AuditHead> {

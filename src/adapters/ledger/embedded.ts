@@ -68,7 +68,8 @@ export function prepareEmbeddedPostgres({ dataFolder, port, keep = false }: Embe
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     port: String(port),
-    max_connections: '100',
+    // A hundred processes, each with its share; those that nobody uses cost next to nothing.
+    max_connections: '400',
     shared_buffers: '64MB',
     logging_collector: 'off',
     log_min_messages: 'warning',

@@ -104,4 +104,14 @@ export const MIGRATIONS: readonly Migration[] = [
         size bigint not null, root text not null, account text not null, signature text not null, at timestamptz not null, primary key (size, account)
       );`,
   },
+  {
+    id: 7,
+    name: 'records that processes share until they expire',
+    sql: `
+      create table records (
+        kind text not null, id text not null, version int not null default 0, value text not null,
+        created_at timestamptz not null, expires_at timestamptz not null, primary key (kind, id)
+      );
+      create index records_by_expiry on records (expires_at);`,
+  },
 ]

@@ -1,5 +1,5 @@
 /** The ledger on PostgreSQL. */
-import pg from 'pg'
+import type pg from 'pg'
 import type { Address } from '../../amm/index.ts'
 import type { IncidentRecord } from '../../fleet/stability.ts'
 import type { Hex } from '../../ports/chain.ts'
@@ -20,14 +20,12 @@ import type {
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import { MIGRATIONS } from './migrations.ts'
+import type { ConnectionPool } from './pool.ts'
 
 export interface PostgresLedgerOptions {
-  connectionString: string
-  /** Most connections of this process. */
-  poolSize: number
+  pool: ConnectionPool
   /** Rows per insert. */
   batchSize: number
-  onError?(error: Error): void
 }
 
 /** Codes that mean "the server is not there or is going away", by class. Source: PostgreSQL, appendix A. */
@@ -39,13 +37,12 @@ type Row = Record<string, unknown>
 const MIGRATION_LOCK = 4_207_001
 
 export class PostgresLedger implements Ledger {
-  readonly #pool: pg.Pool
+  readonly #pool: ConnectionPool
   readonly #batchSize: number
 
-  constructor({ connectionString, poolSize, batchSize, onError }: PostgresLedgerOptions) {
+  constructor({ pool, batchSize }: PostgresLedgerOptions) {
     this.#batchSize = batchSize
-    this.#pool = new pg.Pool({ connectionString, max: poolSize, connectionTimeoutMillis: 5_000, idleTimeoutMillis: 30_000, application_name: 'kintsugi' })
-    this.#pool.on('error', (error) => onError?.(error))
+    this.#pool = pool
   }
 
   /** Brings the schema up to date; safe to call from several processes at once. Returns the steps applied. */

@@ -8,12 +8,13 @@ import { KintsugiError, messageOf } from '../../std/errors.ts'
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4_096
 
-export function metricsSource(portOf: (service: string) => number | undefined, token: string | undefined): MetricsSource {
+export function metricsSource(portOf: (service: string) => number | undefined, bearer: () => string | undefined): MetricsSource {
   return {
     async scrape(service) {
       const port = portOf(service)
       if (port === undefined) throw new KintsugiError('unknown-service', `${service} has no port here`)
       try {
+        const token = bearer()
         const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: token ? { authorization: `Bearer ${token}` } : {}, signal: AbortSignal.timeout(3_000) })
         if (!response.ok) throw new Error(`status ${response.status}`)
         return parsePrometheus(await response.text())

@@ -1,18 +1,40 @@
 /** The REST API, the same on the coordination system and behind the dashboard. */
 import type { Hono } from 'hono'
+import { z } from 'zod'
+import { approvalPolicy, type Approvals, changeApprovalPolicy } from '../../engine/approvals.ts'
 import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
+import type { AuditRecorder } from '../../ports/audit.ts'
+import { traceOf } from '../../std/trace.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { parseShallow } from '../../std/shallow-json.ts'
 import { toPlain } from '../../std/json.ts'
+import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
+import { openApi } from './openapi.ts'
 import { opportunityView, paperTradeView, statusView, tradeView, type ViewSources } from '../views.ts'
 
 export interface ApiOptions {
   access: AccessPolicy
   sources: ViewSources
+  approvals: Approvals
+  /** Where decisions are recorded. */
+  audit?: AuditRecorder
+  mode: 'local' | 'paper'
 }
 
-/** Adds what can be read, and the restart. */
-export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
+const decision = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the approval as it was shown'), approve: z.boolean() })
+const policyChange = z.strictObject({
+  tools: z
+    .array(z.string().regex(/^(\*|[a-z0-9][A-Za-z0-9_-]{0,200})$/, '*, a server, or server__tool'))
+    .max(200)
+    .optional(),
+  atClient: z.boolean().optional(),
+  minutes: z.int().min(1).max(1_440).optional(),
+})
+
+/** Adds what can be read, and what can be decided. */
+export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }: ApiOptions): void {
   const { ledger, fleet, manifest } = sources
+  app.get('/openapi.json', (c) => c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')))
   app.get('/status', async (c) => c.json(await statusView(sources)))
   app.get('/servers', async (c) => c.json({ servers: (await statusView(sources)).servers }))
   app.get('/agents', async (c) => c.json({ agents: (await statusView(sources)).agents }))
@@ -45,11 +67,52 @@ export function apiRoutes(app: Hono, { access, sources }: ApiOptions): void {
     if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
     return c.json({ opportunity: opportunityView(record, manifest()), record: toPlain(record) })
   })
+  app.get('/approvals', async (c) =>
+    c.json({ approvals: (await approvals.list()) satisfies ApprovalView[], policy: (await approvalPolicy(ledger, mode)) satisfies ApprovalPolicyView }),
+  )
+  app.post('/approvals/policy', async (c) => {
+    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), { effect: 'spend', service: 'coordination_system' })
+    const { tools, atClient, minutes } = read(policyChange, parseShallow(await c.req.text()))
+    const change = { ...(tools ? { tools } : {}), ...(atClient === undefined ? {} : { atClient }), ...(minutes === undefined ? {} : { minutes }) }
+    return c.json({ policy: await changeApprovalPolicy(ledger, mode, change) })
+  })
+  app.post('/approvals/:id', async (c) => {
+    const caller = await identify(access, c.req.raw.headers)
+    const id = c.req.param('id')
+    const waiting = (await approvals.list()).find((each) => each.id === id)
+    if (!waiting) throw new KintsugiError('not-found', `no approval ${JSON.stringify(id.slice(0, 40))} is waited for`)
+    // Who may do it may let others do it.
+    authorize({ ...access, required: true }, caller, { effect: 'spend', service: waiting.service, tool: waiting.tool })
+    const { digest, approve } = read(decision, parseShallow(await c.req.text()))
+    const approval = await approvals.decide(id, digest, approve, { name: caller.name })
+    audit?.record({
+      at: Date.now(),
+      who: caller.name,
+      service: 'coordination_system',
+      tool: approve ? 'approve' : 'refuse',
+      effect: 'write',
+      argumentsHash: digest,
+      definitionHash: '',
+      trace: traceOf(c.req.raw.headers.get('traceparent')),
+      decision: 'allowed',
+      outcome: 'ok',
+      durationMs: null,
+    })
+    return c.json({ approval })
+  })
   app.post('/restart/:service', async (c) => {
     const service = c.req.param('service')
     authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), { effect: 'write', service })
     return c.json({ restarting: await fleet.restart(service) })
   })
+}
+
+/** Throws `bad-argument` with the field. */
+function read<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'the body'}: ${issue?.message}`)
 }
 
 function whole(text: string | undefined, name: string, least: number, most: number, usual: number): number {

@@ -13,6 +13,31 @@ export interface ServiceView {
   detail?: string
 }
 
+/** A call that waits for a person, or did. */
+export interface ApprovalView {
+  id: string
+  service: string
+  tool: string
+  caller: string
+  arguments: unknown
+  /** What would happen; null where the tool cannot say. */
+  preview: unknown
+  /** Of all of that: who decides sends back what they saw. */
+  digest: string
+  state: 'pending' | 'approved' | 'refused' | 'used'
+  decidedBy: string | null
+  createdAt: number
+  expiresAt: number
+}
+
+export interface ApprovalPolicyView {
+  version: number
+  /** `*`, a server, or `server__tool`. */
+  tools: readonly string[]
+  atClient: boolean
+  minutes: number
+}
+
 export interface TokenAmount {
   token: string
   symbol: string

@@ -22,9 +22,12 @@ export interface Listed<T> {
   readonly keywords?: string
 }
 
+/** A service that does not say what it offers keeps a new gateway from answering for no longer than this. ms. */
+const GATHER_MS = 10_000
 /** Definitions are asked for anew after this long, whatever happened. */
 const STALE_MS = 60_000
-const AGAIN_MS = 1_000
+/** After a failure, not before this long. */
+const AGAIN_MS = 100
 
 interface Known {
   definitions: ServiceDefinitions | undefined
@@ -45,9 +48,28 @@ export class Directory {
   #resources = new Map<string, Listed<ResourceListing>>()
   #templates: Listed<TemplateListing>[] = []
   #prompts = new Map<string, Listed<PromptListing>>()
+  readonly #patience: number
+  readonly #gathering = Promise.withResolvers<void>()
+  #gathered = false
 
   constructor(options: DirectoryOptions) {
     this.#options = options
+    this.#patience = options.now() + GATHER_MS
+  }
+
+  /** Whether every service has told, at least once, what it offers: a list before that would be taken for the whole, and a tool be called unknown that is there. */
+  get gathered(): boolean {
+    return this.#gathered
+  }
+
+  get gathering(): Promise<void> {
+    return this.#gathering.promise
+  }
+
+  #settle(): void {
+    if (this.#gathered || (this.#options.now() < this.#patience && (this.#known.size === 0 || this.missing.length > 0))) return
+    this.#gathered = true
+    this.#gathering.resolve()
   }
 
   get tools(): ReadonlyMap<string, Listed<ToolListing>> {
@@ -66,6 +88,10 @@ export class Directory {
     return this.#prompts
   }
 
+  serves(service: string): boolean {
+    return this.#known.has(service)
+  }
+
   /** Services whose definitions are not known, or not from the process that runs now. */
   get missing(): { service: string; reason: string }[] {
     return [...this.#known].flatMap(([service, { failure }]) => (failure === undefined ? [] : [{ service, reason: failure }]))
@@ -76,6 +102,7 @@ export class Directory {
     const at = this.#options.now()
     for (const [service, { process, definitions }] of Object.entries(remembered)) this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
     this.#rebuild()
+    this.#settle()
   }
 
   /** All that is known, for those who come after. */
@@ -83,9 +110,19 @@ export class Directory {
     return Object.fromEntries([...this.#known].flatMap(([service, { process, definitions }]) => (definitions ? [[service, { process, definitions }]] : [])))
   }
 
-  /** By service, the URIs whose changes it tells. */
-  get watched(): ReadonlyMap<string, readonly string[]> {
-    return new Map([...this.#known].flatMap(([service, { definitions }]) => (definitions && definitions.watched.length > 0 ? [[service, definitions.watched] as const] : [])))
+  /** Services that tell of changes: of which URIs, and whether their lists change. */
+  get watched(): ReadonlyMap<string, { readonly uris: readonly string[]; readonly changing: boolean }> {
+    return new Map(
+      [...this.#known].flatMap(([service, { definitions }]) =>
+        definitions && (definitions.changing || definitions.watched.length > 0) ? [[service, { uris: definitions.watched, changing: definitions.changing }] as const] : [],
+      ),
+    )
+  }
+
+  /** Asks a service anew that says its lists have changed. */
+  async refresh(service: string): Promise<void> {
+    const known = this.#known.get(service)
+    if (known) await this.#ask(service, known, known.process)
   }
 
   /** What is there now, as the supervisor says. Resolves when every service that had to be asked has answered, or failed. */
@@ -95,6 +132,7 @@ export class Directory {
     let gone = false
     for (const id of this.#known.keys()) if (!ids.has(id)) gone = this.#known.delete(id) || gone
     if (gone) this.#rebuild()
+    this.#settle()
     const now = this.#options.now()
     await Promise.all(
       here.map(async ({ id, pid }) => {
@@ -123,7 +161,13 @@ export class Directory {
     } finally {
       known.asking = false
       known.at = this.#options.now()
+      this.#settle()
     }
+  }
+
+  /** Nobody takes the name of a service of ours. */
+  #taken(name: string): boolean {
+    return name.includes('__') && this.#known.has(name.split('__')[0] as string)
   }
 
   #rebuild(): void {
@@ -133,15 +177,17 @@ export class Directory {
     const templates: Listed<TemplateListing>[] = []
     for (const [service, { definitions }] of [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1))) {
       if (!definitions) continue
-      for (const tool of definitions.tools)
+      for (const tool of definitions.tools) {
+        if (this.#taken(tool.name)) continue
         tools.set(nameOf(service, tool.name), {
           service,
           plain: tool.name,
           listing: { ...tool, name: nameOf(service, tool.name) },
           keywords: definitions.keywords[tool.name] ?? '',
         })
+      }
       for (const prompt of definitions.prompts)
-        prompts.set(nameOf(service, prompt.name), { service, plain: prompt.name, listing: { ...prompt, name: nameOf(service, prompt.name) } })
+        if (!this.#taken(prompt.name)) prompts.set(nameOf(service, prompt.name), { service, plain: prompt.name, listing: { ...prompt, name: nameOf(service, prompt.name) } })
       for (const resource of definitions.resources) {
         const uri = resources.has(resource.uri) ? uriOf(service, resource.uri) : resource.uri
         resources.set(uri, { service, plain: resource.uri, listing: { ...resource, uri, name: nameOf(service, resource.name) } })

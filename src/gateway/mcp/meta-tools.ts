@@ -71,6 +71,7 @@ export class MetaTools {
       )
       this.#indexed = tools
     }
+    const { missing } = this.#directory
     const found = this.#index.search(query, limit).flatMap(({ name }) => tools.get(name) ?? [])
     return {
       tools: found.map(({ listing }) => ({
@@ -79,6 +80,7 @@ export class MetaTools {
         arguments: argumentsOf(listing),
         effect: listing._meta['kintsugi/effect'],
       })),
+      ...(missing.length > 0 ? { missing } : {}),
       ...(found.length === 0 ? { hint: 'nothing matches: try other words, such as price, arbitrage, loan, health, restart, task' } : {}),
     }
   }

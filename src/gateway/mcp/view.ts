@@ -46,9 +46,12 @@ export function viewOf(url: string): View {
   return { kind: 'search', pinned: profile.pinned }
 }
 
+/** Whether something is of the server that a view is of; of every one where it is of none. A connected server is one like ours. */
+export const belongs = (view: View, service: string, name: string): boolean => view.kind !== 'server' || view.server === service || name.startsWith(`${view.server}__`)
+
 /** Whether a view lists a tool without being asked for it. */
 export function lists(view: View, service: string, name: string): boolean {
   if (view.kind === 'all') return true
-  if (view.kind === 'server') return view.server === service
+  if (view.kind === 'server') return belongs(view, service, name)
   return view.pinned.includes(name) || view.pinned.includes(`${service}__*`)
 }

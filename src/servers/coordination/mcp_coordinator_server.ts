@@ -13,6 +13,7 @@ const CONCURRENT_TASKS = 8
 let coordinator: Coordinator | undefined
 
 const taskView = z.object({
+  caller: z.string(),
   id: z.string(),
   description: z.string(),
   status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
@@ -37,8 +38,10 @@ const taskView = z.object({
 
 function view(task: Task): z.input<typeof taskView> {
   const count = (status: string) => task.steps.filter((step) => step.status === status).length
+  const { caller, ...rest } = task
   return {
-    ...task,
+    ...rest,
+    caller: caller.name,
     progress: { done: count('done'), failed: count('failed'), total: task.steps.length },
     steps: task.steps.map(({ id, service, tool: name, status, attempts, result, error, startedAt, finishedAt }) => ({
       id,
@@ -101,8 +104,8 @@ export default defineServer({
         ],
         wait: true,
       },
-      run: async ({ description, steps, priority, timeoutSeconds, wait }, { ledger, signal, progress }) => {
-        let task = await running().submit({ id: `task_${randomUUID()}`, description, priority, timeoutMs: timeoutSeconds * 1_000, steps })
+      run: async ({ description, steps, priority, timeoutSeconds, wait }, { ledger, caller, scopes, signal, progress }) => {
+        let task = await running().submit({ id: `task_${randomUUID()}`, description, caller: { name: caller, scopes }, priority, timeoutMs: timeoutSeconds * 1_000, steps })
         while (wait && (task.status === 'queued' || task.status === 'running')) {
           await new Promise((resolve) => setTimeout(resolve, 50))
           signal.throwIfAborted()

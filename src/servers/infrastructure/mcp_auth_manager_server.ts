@@ -1,6 +1,6 @@
 /** Who may do what: tokens with scopes and an end, issued, looked into and revoked. */
 import { z } from 'zod'
-import { mayGrant, parseScope, ROLES } from '../../access/scopes.ts'
+import { RESERVED_NAMES, mayGrant, parseScope, ROLES } from '../../access/scopes.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import type { IssuedToken } from '../../ports/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -11,6 +11,7 @@ const tool = toolWith(needs)
 const MOST_DAYS = 366
 const scope = z.string().max(250).describe('read, write or spend, with :server or :server__tool where it is narrower')
 const described = z.object({
+  callsPerMinute: z.int().nullable(),
   id: z.string(),
   subject: z.string(),
   scopes: z.array(z.string()),
@@ -20,8 +21,16 @@ const described = z.object({
 })
 
 function describe({ revokedAt, ...token }: IssuedToken, now: number): z.input<typeof described> {
-  const { id, subject, issuedAt, expiresAt } = token
-  return { id, subject, scopes: [...token.scopes], issuedAt, expiresAt, state: revokedAt !== null ? 'revoked' : expiresAt <= now / 1_000 ? 'expired' : 'valid' }
+  const { id, subject, issuedAt, expiresAt, callsPerMinute } = token
+  return {
+    id,
+    subject,
+    callsPerMinute: callsPerMinute ?? null,
+    scopes: [...token.scopes],
+    issuedAt,
+    expiresAt,
+    state: revokedAt !== null ? 'revoked' : expiresAt <= now / 1_000 ? 'expired' : 'valid',
+  }
 }
 
 export default defineServer({
@@ -39,6 +48,7 @@ export default defineServer({
         subject: z
           .string()
           .regex(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}$/)
+          .refine((name) => !RESERVED_NAMES.includes(name.toLowerCase()), 'the name of somebody in particular: choose another')
           .describe('who it is for: letters, digits, spaces and . _ @ -'),
         role: z.enum(Object.keys(ROLES) as [string, ...string[]]).optional(),
         scopes: z.array(scope).min(1).max(50).optional(),
@@ -48,17 +58,23 @@ export default defineServer({
           .max(MOST_DAYS * 24)
           .default(24 * 30)
           .describe('how long it is valid'),
+        callsPerMinute: z.int().min(1).max(1_000_000).optional().describe('how often it may call; as often as it likes where this is absent'),
       }),
       output: z.object({ token: z.string(), grant: described }),
       example: { subject: 'example', role: 'reader', hours: 0.01 },
-      run: async ({ subject, role, scopes, hours }, { access, scopes: held, now }) => {
+      run: async ({ subject, role, scopes, hours, callsPerMinute }, { access, scopes: held, now }) => {
         if ((role === undefined) === (scopes === undefined))
           throw new KintsugiError('bad-argument', 'role, scopes: expected one of the two', { hint: 'list_roles shows the roles' })
         const wanted = scopes ?? [...(ROLES[role as string]?.scopes ?? [])]
         for (const one of wanted) parseScope(one)
         if (!mayGrant(held, wanted))
           throw new KintsugiError('insufficient-scope', `scopes: ${wanted.join(' ')} is more than your own token allows`, { hint: `yours: ${held.join(' ')}` })
-        const { token, grant } = await access.issue({ subject, scopes: wanted, seconds: Math.max(1, Math.round(hours * 3_600)) })
+        const { token, grant } = await access.issue({
+          subject,
+          scopes: wanted,
+          seconds: Math.max(1, Math.round(hours * 3_600)),
+          ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
+        })
         return { token, grant: describe(grant, now()) }
       },
     }),

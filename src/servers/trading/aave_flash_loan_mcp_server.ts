@@ -5,7 +5,7 @@ import { executeOpportunity, executionAnswer } from '../../engine/manual-trade.t
 import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
 import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'
 import { premium } from '../../flash/index.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { type Context, defineServer, toolWith } from '../../mcp/define.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -52,6 +52,17 @@ function reservesOf(market: MarketView, loans: LoanMarket): z.input<typeof reser
 }
 
 const byAave = (market: MarketView, loans: LoanMarket, hops: number, most: number) => findOpportunities(market, loans, { maxHops: hops, limit: most, lender: 'aave-v3' })
+
+function execute(
+  { token, maxHops: hops }: { token?: string | undefined; maxHops: number },
+  { market, loans, fleet, signal }: Context<'market' | 'loans' | 'fleet'>,
+  dryRun: boolean,
+): ReturnType<typeof executeOpportunity> {
+  aavePool(market)
+  const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
+  const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
+  return executeOpportunity(fleet, market, best, dryRun, signal)
+}
 
 export default defineServer({
   id: 'aave_flash_loan_mcp_server',
@@ -123,16 +134,12 @@ export default defineServer({
       description:
         'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
       effect: 'spend',
+      approval: { harmless: ({ dryRun }) => dryRun, preview: (input, context) => execute(input, context, true) },
       keywords: 'send, carry out, full cycle with borrowed money',
       input: z.object({ token: symbolOrAddress().optional(), maxHops, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
       output: executionAnswer,
       example: { dryRun: true },
-      run: ({ token, maxHops: hops, dryRun }, { market, loans, fleet, signal }) => {
-        aavePool(market)
-        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
-        return executeOpportunity(fleet, market, best, dryRun, signal)
-      },
+      run: (input, context) => execute(input, context, input.dryRun),
     }),
     monitor_opportunities: tool({
       description: 'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',

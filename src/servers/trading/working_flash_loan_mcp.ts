@@ -67,6 +67,10 @@ export default defineServer({
       description:
         'Has the best trade of now executed: judged by every rule, simulated, signed by the signer within its caps, sent. Atomic: it earns or reverts. Says why where it was not sent.',
       effect: 'spend',
+      approval: {
+        harmless: ({ dryRun }) => dryRun,
+        preview: (input, { market, loans, fleet, signal }) => executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
+      },
       keywords: 'send the trade, do it now, full cycle with borrowed money',
       input: z.object({ ...choice, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
       output: executionAnswer,

@@ -1,0 +1,66 @@
+/** Calls that wait for a person: what they are, what would happen, and the two buttons. */
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { ApprovalView } from '../gateway/api/schema.ts'
+import { decide, useApprovals } from './live.ts'
+
+export function Approvals({ now }: { now: number }) {
+  const { data } = useApprovals()
+  // It is kept for as long as the page is open, and nowhere else.
+  const [token, setToken] = useState('')
+  const waiting = (data ?? []).filter(({ state, expiresAt }) => state === 'pending' && expiresAt > now)
+  if (waiting.length === 0) return null
+  return (
+    <section className="card approvals">
+      <h2>
+        Waiting for you <small>calls that a person has to approve</small>
+      </h2>
+      <label>
+        Token{' '}
+        <input type="password" autoComplete="off" value={token} onChange={(event) => setToken(event.target.value)} placeholder="of `kintsugi token issue`, or the data folder's" />
+      </label>
+      {waiting.map((approval) => (
+        <Waiting key={approval.digest} approval={approval} token={token} now={now} />
+      ))}
+    </section>
+  )
+}
+
+function Waiting({ approval, token, now }: { approval: ApprovalView; token: string; now: number }) {
+  const client = useQueryClient()
+  const deciding = useMutation({
+    mutationFn: (approve: boolean) => decide(approval, approve, token),
+    onSettled: () => client.invalidateQueries({ queryKey: ['approvals'] }),
+  })
+  const minutes = Math.max(0, Math.ceil((approval.expiresAt - now) / 60_000))
+  return (
+    <article>
+      <h3>
+        {approval.service}__{approval.tool} <small>for {approval.caller}</small>
+      </h3>
+      <dl>
+        <dt>arguments</dt>
+        <dd>
+          <pre>{JSON.stringify(approval.arguments, null, 1)}</pre>
+        </dd>
+        {approval.preview !== null && (
+          <>
+            <dt>what would happen</dt>
+            <dd>
+              <pre>{JSON.stringify(approval.preview, null, 1)}</pre>
+            </dd>
+          </>
+        )}
+      </dl>
+      <p>
+        <button type="button" disabled={token === '' || deciding.isPending} onClick={() => deciding.mutate(true)}>
+          Approve
+        </button>{' '}
+        <button type="button" disabled={token === '' || deciding.isPending} onClick={() => deciding.mutate(false)}>
+          Refuse
+        </button>{' '}
+        <small className={deciding.error ? 'bad' : ''}>{deciding.error ? deciding.error.message : token === '' ? 'needs a token' : `${minutes} min left`}</small>
+      </p>
+    </article>
+  )
+}
