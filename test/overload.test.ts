@@ -36,6 +36,18 @@ async function others(): Promise<{ p99: number; failed: number }> {
   return { p99: times.sort((a, b) => a - b)[Math.floor(READS * 0.99)] as number, failed }
 }
 
+/** Others do not notice: none fails, and their slow end stays near the usual. What comes from the abuse comes every time, so a machine that is busy with something else has three tries. */
+async function expectUnnoticed(usual: { readonly p99: number }) {
+  const most = 2 * usual.p99 + NOISE_MS
+  const seen: number[] = []
+  while (seen.length < 3 && !(Math.min(...seen) < most)) {
+    const { p99, failed } = await others()
+    expect(failed).toBe(0)
+    seen.push(p99)
+  }
+  expect(Math.min(...seen), `slow ends of ${seen.join(', ')} ms`).toBeLessThan(most)
+}
+
 /** Code that harms, in a thread of its own, until it is told to end. */
 function attack(source: string): { end(): Promise<unknown> } {
   const worker = new Worker(`const { workerData: url } = require('node:worker_threads');\n${source}`, { eval: true, workerData: fleet.url(8000, '/mcp') })
@@ -56,13 +68,11 @@ describe('while somebody sends', () => {
     const usual = await others()
     const harm = attack(source)
     await sleep(500)
-    const under = await others()
+    await expectUnnoticed(usual)
     await harm.end()
     await sleep(1_000)
-    const after = await others()
-    expect([usual.failed, under.failed, after.failed]).toEqual([0, 0, 0])
-    expect(under.p99).toBeLessThan(2 * usual.p99 + NOISE_MS)
-    expect(after.p99).toBeLessThan(2 * usual.p99 + NOISE_MS)
+    await expectUnnoticed(usual)
+    expect(usual.failed).toBe(0)
   })
 })
 
@@ -83,11 +93,9 @@ test('a thousand connections, of which half send a byte a second, keep nobody el
     sent++
   }, 1_000)
   await sleep(1_000)
-  const under = await others()
+  await expectUnnoticed(usual)
   clearInterval(dawdling)
   for (const socket of sockets) socket.destroy()
-  expect(under.failed).toBe(0)
-  expect(under.p99).toBeLessThan(2 * usual.p99 + NOISE_MS)
 })
 
 test('what is too large, too deep or no JSON is refused as such', async () => {

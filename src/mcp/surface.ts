@@ -15,6 +15,10 @@ export const MOST_BODY_BYTES = 1024 * 1024
 /** What is refused for its size is read to its end all the same, up to these bounds: who is cut off while sending hears no refusal. */
 const MOST_AWAY_BYTES = 32 * MOST_BODY_BYTES
 const MOST_AWAY_MS = 2_000
+/** A piece, then a pause, longer the more there are who send: together they are read at 50 MB/s, and others do not notice. */
+const AWAY_PIECE_BYTES = 256 * 1024
+const AWAY_PAUSE_MS = 5
+let readingAway = 0
 
 export interface SurfaceOptions {
   access: AccessPolicy
@@ -73,18 +77,25 @@ export function guardedApp({ access, identity, health, readiness, hint }: Surfac
   return app
 }
 
-/** Reads what is left of a body, and keeps nothing of it. Resolves with whether all of it came. */
+/** Reads what is left of a body, slowly, and keeps nothing of it. Resolves with whether all of it came. */
 async function readAway(incoming: HttpBindings['incoming'] | undefined): Promise<boolean> {
   if (!incoming || !('socket' in incoming) || Number(incoming.headers['content-length'] ?? 0) > MOST_AWAY_BYTES) return false
-  let left = MOST_AWAY_BYTES
+  let read = 0
+  let due = AWAY_PIECE_BYTES
+  readingAway++
   incoming.on('data', (chunk: Buffer) => {
-    left -= chunk.length
-    if (left < 0) incoming.pause()
+    read += chunk.length
+    if (read < due) return
+    due += AWAY_PIECE_BYTES
+    incoming.pause()
+    if (read < MOST_AWAY_BYTES) setTimeout(() => incoming.resume(), AWAY_PAUSE_MS * readingAway).unref()
   })
-  return finished(incoming, { writable: false, signal: AbortSignal.timeout(MOST_AWAY_MS) }).then(
-    () => true,
-    () => false,
-  )
+  return finished(incoming, { writable: false, signal: AbortSignal.timeout(MOST_AWAY_MS) })
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => readingAway--)
 }
 
 /** What a client is told that came without a token, or with one that does not reach so far (RFC 6750, RFC 9728). */
