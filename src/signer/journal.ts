@@ -1,5 +1,6 @@
 /** What was signed, durable before the signature leaves: one JSON line per signature, synced; a torn tail is cut. */
-import { closeSync, existsSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fdatasync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { decodeJson, encodeJson } from '../std/json.ts'
 import type { SignerState } from './policy.ts'
 
@@ -10,6 +11,7 @@ interface Entry {
   lease: number
 }
 
+const sync = promisify(fdatasync)
 /** Lines beyond which the file is rewritten with only what still counts. */
 const COMPACT_AT = 5_000
 
@@ -20,6 +22,7 @@ export class SignerJournal {
   #entries: Entry[] = []
   #lease = 0
   #compactAt = COMPACT_AT
+  #syncing = 0
 
   constructor(path: string, windowMs: number, now: number) {
     this.#path = path
@@ -41,13 +44,18 @@ export class SignerJournal {
     return { lease: this.#lease, spent: this.#entries.filter((entry) => entry.at > now - this.#windowMs) }
   }
 
-  /** Returns once the entry is on disk. */
-  append(entry: Entry): void {
+  /** Counts at once; resolves once the entry is on disk. */
+  async append(entry: Entry): Promise<void> {
     writeSync(this.#fd, `${encodeJson(entry)}\n`)
-    fdatasyncSync(this.#fd)
     this.#entries.push(entry)
     this.#lease = Math.max(this.#lease, entry.lease)
-    if (this.#entries.length > this.#compactAt) this.#compact(entry.at)
+    this.#syncing++
+    try {
+      await sync(this.#fd)
+    } finally {
+      this.#syncing--
+    }
+    if (this.#syncing === 0 && this.#entries.length > this.#compactAt) this.#compact(entry.at)
   }
 
   #compact(now: number): void {

@@ -82,11 +82,11 @@ describe('policy', () => {
 })
 
 describe('journal', () => {
-  test('what was signed for survives, a torn tail is cut', () => {
+  test('what was signed for survives, a torn tail is cut', async () => {
     const path = join(folder, 'journal')
     const first = new SignerJournal(path, 60_000, NOW)
-    first.append({ at: NOW, nonce: 1, wei: 700n, lease: 9 })
-    first.append({ at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 })
+    await first.append({ at: NOW, nonce: 1, wei: 700n, lease: 9 })
+    await first.append({ at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 })
     appendFileSync(path, '{"at":5,"non')
     const second = new SignerJournal(path, 60_000, NOW)
     expect(second.state(NOW)).toEqual({
@@ -96,7 +96,7 @@ describe('journal', () => {
         { at: NOW, nonce: 2, wei: 1n << 90n, lease: 8 },
       ],
     })
-    second.append({ at: NOW, nonce: 3, wei: 1n, lease: 9 })
+    await second.append({ at: NOW, nonce: 3, wei: 1n, lease: 9 })
     expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(4)
     expect(second.state(NOW + 60_001).spent).toEqual([])
     expect(second.state(NOW + 60_001).lease).toBe(9)
@@ -111,6 +111,19 @@ describe('answers', () => {
     if (!('raw' in reply)) throw new Error(JSON.stringify(reply))
     expect((await recoverTransactionAddress({ serializedTransaction: reply.raw as never })).toLowerCase()).toBe(account)
     expect(parseTransaction(reply.raw)).toMatchObject({ to: policy.executor, nonce: 3, chainId: 31_337, gas: 100n })
+  })
+
+  test('requests at the same instant count against one cap', async () => {
+    const own = parts()
+    const replies = await Promise.all([3, 4].map((nonce) => answer({ id: nonce, op: 'sign', intent: { ...execute, nonce } }, own)))
+    expect(replies.map((reply) => 'raw' in reply)).toEqual([true, false])
+    expect(replies[1]).toMatchObject({ error: { message: expect.stringContaining('within the window') } })
+  })
+
+  test('a signature that cannot be written down does not leave', async () => {
+    const own = parts()
+    own.journal.append = () => Promise.reject(new Error('no space left on device'))
+    expect(await answer({ id: 1, op: 'sign', intent: execute }, own)).toMatchObject({ error: { message: expect.stringContaining('no space left') } })
   })
 
   test('to relays it speaks with a key of its own, over digests as text and nothing else', async () => {

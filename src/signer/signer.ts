@@ -42,14 +42,14 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
     const now = parts.now()
     const refusal = refusalOf(intent, parts.policy(), parts.journal.state(now), now)
     if (refusal) throw new KintsugiError('signer-refused', `the signer refused: ${refusal}`)
-    // Durable before the signature leaves: a crash may forget a signature, never what it may have spent.
-    parts.journal.append({ at: now, nonce: intent.nonce, wei: intent.gasLimit * intent.maxFeePerGas, lease: intent.lease })
     const fees = { chainId: intent.chainId, nonce: intent.nonce, gas: intent.gasLimit, maxFeePerGas: intent.maxFeePerGas, maxPriorityFeePerGas: intent.maxPriorityFeePerGas }
     const transaction =
       intent.type === 'execute'
         ? { type: 'eip1559' as const, ...fees, to: intent.executor, data: encodeExecute(intent), value: 0n }
         : { type: 'eip1559' as const, ...fees, to: intent.account, data: '0x' as const, value: 0n }
-    const raw = await parts.account.signTransaction(transaction)
+    // Durable before the signature leaves: a crash may forget a signature, never what it may have spent. Meanwhile it is made.
+    const durable = parts.journal.append({ at: now, nonce: intent.nonce, wei: intent.gasLimit * intent.maxFeePerGas, lease: intent.lease })
+    const [raw] = await Promise.all([parts.account.signTransaction(transaction), durable])
     return { id: request.id, raw, hash: keccak256(raw) }
   } catch (error) {
     return { id: request.id, error: toErrorReport(error) }
