@@ -1,6 +1,6 @@
 /** Settings from the environment and `.env`, validated once, every problem reported at once. */
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { readDotEnv } from './dot-env.ts'

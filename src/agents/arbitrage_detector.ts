@@ -1,5 +1,5 @@
 /** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CaptureBook, capturedBlock, capturedTotals } from '../engine/capture.ts'
 import { Detector, type Detection } from '../engine/detector.ts'
 import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'

@@ -1,5 +1,5 @@
 /** Aggregates health, predicts failures, heals, scales, rebalances. Crashes and hangs are mended without it; what it adds is slower and looks further. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Healer, predictions, type HealingAction, SCALING, SCALING_SETTING, type ScalingPolicy } from '../engine/healer.ts'
 import { diagnose, healService } from '../engine/heal-service.ts'
 import { defineAgent, toolWith, type AgentDecision } from '../mcp/define.ts'

@@ -1,6 +1,6 @@
 /** Simulates, has it signed, sends, follows to finality, replaces and recovers. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Detection } from '../engine/detector.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
 import { witness } from '../engine/audit.ts'

@@ -15,7 +15,7 @@ import type { FleetStatus } from '../ports/fleet.ts'
 import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import { childEnvironment, processCommand, signerEnvironment } from '../processes/command.ts'
 import type { KeeperMessage } from '../processes/keeper.ts'
-import { openBus } from '../processes/environment.ts'
+import { openBus } from '../processes/bus.ts'
 import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
@@ -259,10 +259,10 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
   return new Promise((resolveUp, reject) => {
     let stopping = false
     let ready = false
-    let closeBus: (() => void) | undefined
+    let following: Promise<() => void> | undefined
     const seen = new Set<string>()
     const end = (error?: Error) => {
-      closeBus?.()
+      void following?.then((close) => close())
       stream.close()
       if (error) {
         reject(error)
@@ -299,7 +299,7 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
             if (options.detach) {
               stream.close()
               resolveUp()
-            } else closeBus ??= followTrades(plan, settings, options.json === true)
+            } else following ??= followTrades(plan, settings, options.json === true)
             break
           case 'stopped':
             void untilGone(socketPath(plan.dataFolder, 'keeper'), 3_000).then(() => end())
@@ -318,8 +318,8 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
 }
 
 /** One line per trade, as it is booked. */
-function followTrades(plan: RunPlan, settings: Settings, json: boolean): () => void {
-  const bus = openBus(plan, settings.redisUrl)
+async function followTrades(plan: RunPlan, settings: Settings, json: boolean): Promise<() => void> {
+  const bus = await openBus(plan, settings.redisUrl)
   bus.subscribe<Trade>('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
     if (json) {

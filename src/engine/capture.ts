@@ -1,5 +1,5 @@
 /** What share of the market's bound is captured, block by block: what a block held against what our trades in the next one took of it. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Hex } from '../ports/chain.ts'
 import type { Trade } from '../ports/ledger.ts'
 import type { Optimum } from './detector.ts'

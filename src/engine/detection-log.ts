@@ -1,5 +1,5 @@
 /** The last detections, and what they say together. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Opportunity } from '../arbitrage/index.ts'
 import type { Detection } from './detector.ts'
 

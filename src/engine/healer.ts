@@ -1,5 +1,5 @@
 /** The slow side of healing: what a leak, a service that leaves its normal, load and a crowded cell call for. Decides; somebody else acts. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { LeakWatch, type LeakVerdict } from '../fleet/leak.ts'
 import { NormalWatch } from '../fleet/normal.ts'
 import type { CellVitals } from '../ports/fleet.ts'

@@ -1,5 +1,5 @@
 /** Incidents as tools show them. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const incident = z.object({
   unit: z.string().describe('the cell or piece of infrastructure'),

@@ -1,5 +1,5 @@
 /** A trade on request: the opportunity travels to the executor, the only one that may sign and send, and its answer comes back. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Opportunity } from '../arbitrage/index.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { MarketView } from '../ports/market.ts'

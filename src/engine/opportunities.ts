@@ -1,5 +1,5 @@
 /** Opportunities of the present block, for services that answer questions: found anew, financed, and as tools show them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Financed, finance, gasOfHops, type Leg, type Opportunity, planned, TRANSACTION_GAS, withBestLoan } from '../arbitrage/index.ts'
 import type { LenderKind, LoanOffer } from '../flash/index.ts'
 import { type Cycle, MarketSearch, walkCycle } from '../graph/index.ts'

@@ -1,6 +1,6 @@
 /** The plain calls that make a swap from an ordinary account: what it must approve, pay and call, in order. */
 import { encodeFunctionData, parseAbi } from 'viem'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address, Pool } from '../amm/index.ts'
 import type { Hop, Route } from '../graph/index.ts'
 import type { MarketView } from '../ports/market.ts'

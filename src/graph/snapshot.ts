@@ -1,5 +1,5 @@
 /** The format `market-snapshot/1`: a market as data. All amounts are integers as decimal strings, in smallest units. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
 import { KintsugiError } from '../std/errors.ts'
 

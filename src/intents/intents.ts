@@ -1,5 +1,5 @@
 /** The typed intents that the signer will sign, and nothing else; shared by the engine and the signer. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address } from '../amm/index.ts'
 
 const address = z

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
 import { take, type TokenBucket } from '../std/token-bucket.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { calledFor } from '../access/on-behalf.ts'
 import { allows, type Grant, type Scope, scopeFor, type Wanted } from '../access/scopes.ts'
 
 export interface AccessPolicy {
@@ -51,19 +52,8 @@ export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
 const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
 const TOKEN_HINT = 'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
 
-/** A service that calls for somebody else says for whom, and what they may do. Only services are believed. */
-const BEHALF_HEADER = 'x-kintsugi-caller'
-const SCOPES_HEADER = 'x-kintsugi-scopes'
-
-export const onBehalfOf = ({ name, scopes }: Pick<Caller, 'name' | 'scopes'>): Record<string, string> => ({
-  [BEHALF_HEADER]: encodeURIComponent(name),
-  [SCOPES_HEADER]: scopes.join(' '),
-})
-
 function ofService(name: string, headers: Headers): Caller {
-  const behalf = headers.get(BEHALF_HEADER)
-  if (behalf === null) return { name, scopes: ['spend'], service: true }
-  return { name: decodeURIComponent(behalf).slice(0, 100), scopes: (headers.get(SCOPES_HEADER) ?? '').split(' ').filter((scope) => scope !== '') }
+  return calledFor(headers) ?? { name, scopes: ['spend'], service: true }
 }
 
 /** Who the caller is. Throws `bad-token` for a token that is not valid: it is never treated as none. */

@@ -1,5 +1,5 @@
 /** Before a call that may need a person: asks for the approval, at the client or elsewhere, and uses it up. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Approval, type ApprovalPolicy, needsApproval } from '../access/approvals.ts'
 import type { ApprovalBook } from '../ports/approvals.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'

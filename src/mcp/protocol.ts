@@ -1,7 +1,7 @@
 /** A service's MCP endpoint: what it offers, through the SDK's handler, for clients of both revisions. */
 import { createHash, randomUUID } from 'node:crypto'
 import { createMcpHandler, type McpHttpHandler, type PromptMessage, ResourceNotFoundError, Server, type ServerContext, UriTemplate } from '@modelcontextprotocol/server'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Ports } from '../ports/ports.ts'
 import type { Records } from '../ports/records.ts'
 import { KintsugiError } from '../std/errors.ts'

@@ -1,5 +1,5 @@
 /** Tool schemas as JSON Schema, and what validation failures say. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { KintsugiError } from '../std/errors.ts'
 import type { Effect, Tool } from './define.ts'
 

@@ -1,7 +1,7 @@
 /** Harm that a cell does to itself when chaos asks for it: what a leak, a slow dependency, a stuck loop look like for real. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Harm } from '../supervisor/protocol.ts'
-import type { PortSet } from './environment.ts'
+import type { PortSet } from './ports.ts'
 
 const LEAK_EVERY_MS = 100
 

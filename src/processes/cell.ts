@@ -20,13 +20,16 @@ import { AuditSink } from '../engine/audit-sink.ts'
 import { linkToBrain } from '../supervisor/link.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
 import { Ailments } from './ailments.ts'
-import { type Environment, openTelemetry, PortSet, processEnvironment } from './environment.ts'
+import { processAccess } from './access.ts'
+import { processEnvironment } from './environment.ts'
+import { openTelemetry, PortSet } from './ports.ts'
 import { rehearse, rehearseSearch, rehearseViews } from './rehearsal.ts'
 import { files, socketPath } from './run-plan.ts'
 import { loadService, SERVICE_NEEDS } from './services.gen.ts'
 
-const environment: Environment = processEnvironment('cell')
+const environment = processEnvironment('cell')
 const { plan, log } = environment
+const { access, secret, bearer } = processAccess(environment, 'cell')
 const name = process.env.KINTSUGI_PROCESS as string
 const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
@@ -48,7 +51,7 @@ interface Hosted {
 }
 const hosted = new Map<string, Hosted>()
 const stopping = new AbortController()
-const ports = new PortSet(environment, stopping.signal)
+const ports = new PortSet({ ...environment, bearer }, stopping.signal)
 const begun = Promise.withResolvers<void>()
 /** How long work under way may take to come to its end when the cell is stopped. */
 const DRAIN_MS = 5_000
@@ -61,11 +64,11 @@ const mainContext = (readiness: MainContext['readiness']): MainContext => ({
   log,
   mode: plan.mode,
   lease: plan.lease,
-  access: environment.access,
+  access,
   plan,
   telemetry,
-  secret: environment.secret,
-  bearer: environment.bearer,
+  secret,
+  bearer,
   readiness,
   requestTimeoutMs: plan.settings.requestTimeoutMs,
 })
@@ -102,7 +105,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     title: titleOf(id),
     category: entry.category,
     version: plan.version,
-    access: environment.access,
+    access,
     maxConcurrent: plan.settings.maxConcurrentOperations,
     loopDelayMs: () => delay.max / 1e6,
     timeoutMs: plan.settings.requestTimeoutMs,
@@ -116,7 +119,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
       policy: async () => approvalPolicy(await ports.open('ledger'), plan.mode),
       approvals: async () => new Approvals(await ports.open('records'), Date.now),
     },
-    secret: environment.secret,
+    secret,
     suffer: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
   }
   let unready: (() => string | undefined) | undefined

@@ -13,17 +13,22 @@ function processFile(name: ProcessName): string {
   return existsSync(bundled) ? bundled : join(root, 'src/processes', `${name}.ts`)
 }
 
+/** A fleet is many processes: what is short-lived is collected in small steps instead of in a heap of 16 MB each. */
+const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1']
+/** Threads that allocate now and then share what the C library holds ready. */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
+
 export function processCommand(name: ProcessName, nodeOptions: readonly string[] = []): { command: string; args: string[] } {
-  return { command: process.execPath, args: ['--disable-warning=ExperimentalWarning', ...nodeOptions, processFile(name)] }
+  return { command: process.execPath, args: [...NODE_OPTIONS, ...nodeOptions, processFile(name)] }
 }
 
 /** The environment of every process of ours: ours, less the key. */
 export function childEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { [KEY_VARIABLE]: _, ...env } = process.env
-  return { ...env, NODE_ENV: 'production', ...extra }
+  return { ...env, NODE_ENV: 'production', ...ALLOCATOR, ...extra }
 }
 
 /** The signer gets the data folder and nothing else. */
 export function signerEnvironment(dataFolder: string): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, KINTSUGI_DATA: dataFolder, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
+  return { ...ALLOCATOR, PATH: process.env.PATH, KINTSUGI_DATA: dataFolder, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
 }

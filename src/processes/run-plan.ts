@@ -68,3 +68,9 @@ export function socketPath(dataFolder: string, name: 'control' | 'hub' | 'keeper
 export function readPlan(dataFolder: string): RunPlan {
   return JSON.parse(readFileSync(files(dataFolder).plan, 'utf8')) as RunPlan
 }
+
+/** Where the tokens' keys lie: the issuer's own, and those that everyone checks with. */
+export function tokenFiles({ dataFolder }: RunPlan) {
+  const { tokenKeys, tokenIssuer } = files(dataFolder)
+  return { publicPath: tokenKeys, privatePath: tokenIssuer, now: Date.now }
+}

@@ -1,5 +1,5 @@
 /** Field types that many tools share. Amounts are integers as decimal strings, in the token's smallest unit. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const amount = () => z.string().regex(/^\d{1,78}$/, 'expected a non-negative integer as a decimal string, in the smallest unit')
 

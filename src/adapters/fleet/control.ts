@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 import { onLines } from '../../std/lines.ts'
 import type { CellVitals, Dependency, FleetControl, FleetStatus, Incident, ServiceStatus, ToolCall } from '../../ports/fleet.ts'
-import { onBehalfOf } from '../../mcp/access.ts'
+import { onBehalfOf } from '../../access/on-behalf.ts'
 import { currentTrace, nextTraceparent } from '../../std/trace.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { DEFAULT_BALANCING, Dispatch } from './dispatch.ts'

@@ -1,6 +1,6 @@
 /** The REST API, the same on the coordination system and behind the dashboard. */
 import type { Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { approvalPolicy, type Approvals, changeApprovalPolicy } from '../../engine/approvals.ts'
 import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
 import type { AuditRecorder } from '../../ports/audit.ts'

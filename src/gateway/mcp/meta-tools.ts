@@ -1,5 +1,5 @@
 /** The tools that stand for all the others: search, describe, call. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ToolListing } from '../../mcp/schema.ts'
 import { argumentsOf, searchableTool, type ServerTags } from '../../mcp/tool-search.ts'
 import { ToolIndex } from '../../search/index.ts'

@@ -1,5 +1,5 @@
 /** DeFi from on-chain state: what protocols hold, what providing liquidity earned, what it lost against holding, where prices differ. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import { valueHeld } from '../../engine/depth.ts'
 import { PoolReturns } from '../../engine/pool-returns.ts'

@@ -1,5 +1,5 @@
 /** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/balancing.ts'
 import { SCALING, SCALING_SETTING, type ScalingPolicy, predictions } from '../../engine/healer.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'

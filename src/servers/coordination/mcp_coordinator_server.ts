@@ -1,6 +1,6 @@
 /** Main coordination: splits a job over servers and agents, runs the parts, and joins the results. */
 import { randomUUID } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { Coordinator } from '../../engine/coordinator.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { limit, offset } from '../../std/fields.ts'

@@ -1,5 +1,5 @@
 /** One service: its state, its log, and starting, stopping and restarting it. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import { KintsugiError } from '../../std/errors.ts'

@@ -1,5 +1,5 @@
 /** Finds the right tool among hundreds, and lets people put servers into groups of their own. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { argumentsOf, DEFINITIONS_KEY, type FleetDefinitions, searchableTool, type ServerTags, TAGS_SETTING } from '../../mcp/tool-search.ts'

@@ -1,5 +1,5 @@
 /** Dependencies: what stands on what, in which order things start, what a failure would touch. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { impactOf, startOrder } from '../../fleet/dependencies.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 

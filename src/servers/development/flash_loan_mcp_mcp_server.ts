@@ -1,5 +1,5 @@
 /** Flash loans as they happened on chain: who borrowed what from whom, what it was for, and who else trades like us. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { cyclesIn, decodeLoan, type FlashLoan, loansIn, transactionLoans } from '../../engine/flash-loan-history.ts'
 import { humanValue, tokenAt } from '../../engine/tokens.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'

@@ -1,5 +1,5 @@
 /** Health with memory: how everything is now, how it was, and how long it has been up. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { incident } from '../../engine/incidents.ts'
 import { stabilityOf } from '../../fleet/stability.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'

@@ -1,5 +1,5 @@
 /** MTBF, MTTR, restarts, flapping, leaks and the error budget, as a report that people read. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { incident } from '../../engine/incidents.ts'
 import { stabilityHtml, stabilityMarkdown } from '../../engine/stability-report.ts'
 import { stabilityOf } from '../../fleet/stability.ts'

@@ -1,6 +1,6 @@
 /** The reference of the protocol surface: everything that the kit offers, each once, under the names that the conformance suites expect. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { audio, embedded, image, text, ToolContent } from '../../mcp/content.ts'
 import { type Answers, brokenDown, type Conversation, elicit, entered, listRoots, type Question, sample } from '../../mcp/conversation.ts'
 import { contentToolWith, defineServer, type Prompt } from '../../mcp/define.ts'

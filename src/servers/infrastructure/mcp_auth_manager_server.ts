@@ -1,5 +1,5 @@
 /** Who may do what: tokens with scopes and an end, issued, looked into and revoked. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { RESERVED_NAMES, mayGrant, parseScope, ROLES } from '../../access/scopes.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import type { IssuedToken } from '../../ports/access.ts'

@@ -1,5 +1,5 @@
 /** Other people's MCP servers in the fleet: connected, supervised, and called only as they were approved. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue.ts'
 import { ToolContent } from '../../mcp/content.ts'
 import { defineServer, type Prompt, type PromptMessages, type Resource, type ResourceTemplate, type Tool, toolWith } from '../../mcp/define.ts'

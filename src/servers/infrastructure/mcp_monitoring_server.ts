@@ -1,5 +1,5 @@
 /** Machine and service metrics: the live scrape of every running service, and the machine itself. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { limit } from '../../std/fields.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'

@@ -1,6 +1,6 @@
 /** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
 import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
 import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'

@@ -1,5 +1,5 @@
 /** Best execution across pools: quotes, routes split where that pays, and the calls that make a swap. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Address, feeFraction, type Pool } from '../../amm/index.ts'
 import { quotesOf } from '../../arbitrage/index.ts'
 import { valueHeld } from '../../engine/depth.ts'

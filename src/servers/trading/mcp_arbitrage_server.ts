@@ -1,5 +1,5 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { legsOf } from '../../arbitrage/index.ts'
 import type { Detection } from '../../engine/detector.ts'
 import { findOpportunities, leg, opportunity, searchOf, showLeg, showOpportunity } from '../../engine/opportunities.ts'

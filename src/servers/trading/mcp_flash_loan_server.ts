@@ -1,5 +1,5 @@
 /** Any lender: what each offers now, which is cheapest, and which cannot be combined with a route. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { findToken, tokenAt } from '../../engine/tokens.ts'
 import { impossible, LOAN_GAS, type LoanOffer, premium, rankOffers } from '../../flash/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'

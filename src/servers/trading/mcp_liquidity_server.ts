@@ -1,5 +1,5 @@
 /** Depth: how much can be traded at which price, where liquidity lies, and how it changes. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Address, type Pool, sqrtRatioAtTick } from '../../amm/index.ts'
 import { impactCurve, inputWithin, valueHeld } from '../../engine/depth.ts'
 import { findToken, tokenAt } from '../../engine/tokens.ts'

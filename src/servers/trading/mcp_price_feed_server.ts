@@ -1,6 +1,6 @@
 /** One robust price per symbol: the depth-weighted median over pools, checked against the oracle where there is one. */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
-import { z } from 'zod'
+import * as z from 'zod'
 import { quotesOf } from '../../arbitrage/index.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'

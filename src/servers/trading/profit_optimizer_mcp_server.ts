@@ -1,5 +1,5 @@
 /** What a trade would really earn: net of premium, gas as a distribution, and the chance of being first. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
 import { Experiences } from '../../engine/experiences.ts'
 import { atSize, findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'

@@ -1,6 +1,6 @@
 /** Prices as a stream: one row per pool and pair, as they change with each block. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import { heldBy } from '../../engine/depth.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'

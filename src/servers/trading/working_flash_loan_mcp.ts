@@ -1,5 +1,5 @@
 /** The whole trade behind one door: find it, simulate it, have it executed, see what became of it and what it earned. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Opportunity } from '../../arbitrage/index.ts'
 import { EXECUTOR, executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
 import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
