@@ -6,6 +6,7 @@ import { submitterOf } from '../src/engine/submission.ts'
 import { Transactions } from '../src/engine/transactions.ts'
 import { encodeExecute, type ExecuteIntent, type Intent } from '../src/intents/index.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
+import { KintsugiError } from '../src/std/errors.ts'
 import type { Head, Hex, Receipt } from '../src/ports/chain.ts'
 import type { DecisionRecord } from '../src/ports/ledger.ts'
 import type { Signer } from '../src/ports/signer.ts'
@@ -221,4 +222,65 @@ test('where another came after it, its nonce is filled, and the other is mined',
   expect(await nonceOnChain()).toBe(nonce + 2)
   expect(booked.map((receipt) => receipt.transactionHash)).toContain(second)
   expect(booked.filter((receipt) => receipt.succeeded).map((receipt) => receipt.gasUsed)).toEqual([21_000n])
+})
+
+/** Attempts that the ledger refuses, by nonce. */
+function refusing(...nonces: number[]) {
+  const { recordAttempt } = store.ledger
+  const attempts: string[] = []
+  store.ledger.recordAttempt = async (attempt, by) => {
+    attempts.push(`${attempt.intent.type} ${attempt.nonce}`)
+    if (attempt.intent.type === 'execute' && nonces.includes(attempt.nonce)) throw new KintsugiError('ledger-unreachable', 'the ledger cannot be reached')
+    await recordAttempt(attempt, by)
+  }
+  return attempts
+}
+
+test('what could not be written down is never sent, and its nonce is used by the next', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const nonce = await nonceOnChain()
+  const { recordAttempt } = store.ledger
+  refusing(nonce, nonce + 1)
+  const both = await Promise.allSettled([1, 2].map(async () => transactions.submit(intent, decision, await head(), { cleared })))
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  await mine(transactions, 1)
+  expect([transactions.unsettled, await local.chain.transactionCount(address, 'pending')]).toEqual([0, nonce])
+  store.ledger.recordAttempt = recordAttempt
+  const hash = await submitted(transactions)
+  expect([...store.transactions.keys()]).toEqual([nonce])
+  await mine(transactions, 4)
+  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+})
+
+test('where another came after what could not be written down, its nonce is filled, and the other is mined', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const nonce = await nonceOnChain()
+  const attempts = refusing(nonce)
+  const at = await head()
+  const [first, second] = await Promise.allSettled([1, 2].map(() => transactions.submit(intent, decision, at, { cleared })))
+  expect([first?.status, second?.status]).toEqual(['rejected', 'fulfilled'])
+  await mine(transactions, 4)
+  expect(attempts).toEqual([`execute ${nonce}`, `execute ${nonce + 1}`, `cancel ${nonce}`])
+  expect(await nonceOnChain()).toBe(nonce + 2)
+  expect(booked.map(({ succeeded, gasUsed }) => succeeded && gasUsed)).toEqual([21_000n, false])
+})
+
+test('one after the other is signed while the one before is written down', async () => {
+  const transactions = make()
+  await transactions.recover()
+  const { recordAttempt } = store.ledger
+  let [recording, most] = [0, 0]
+  store.ledger.recordAttempt = async (attempt, by) => {
+    most = Math.max(most, ++recording)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    recording--
+    await recordAttempt(attempt, by)
+  }
+  const at = await head()
+  await Promise.all(Array.from({ length: 4 }, () => transactions.submit(intent, decision, at, { cleared })))
+  expect(most).toBe(4)
+  await mine(transactions, 4)
+  expect(booked).toHaveLength(4)
 })

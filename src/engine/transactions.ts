@@ -29,8 +29,8 @@ interface Open {
   /** Pools of its route, busy until it is mined. */
   pools: readonly Address[]
   receipt: Receipt | undefined
-  /** Signed and persisted, and not cleared yet: nobody has been given it. */
-  held?: boolean
+  /** Nobody has been given it: it waits to be written down and cleared; or it could not be written down, is void, and its nonce is to be filled. */
+  held?: 'waits' | 'void'
 }
 
 export interface SubmitOptions {
@@ -135,26 +135,30 @@ export class Transactions {
 
   /**
    * Signs and persists, and sends once `cleared` says so; where it does not, the nonce is given back, and `undefined`
-   * returned. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; then nothing is left behind.
+   * returned. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; what could not be written down is never sent.
    */
   submit(build: (nonce: number) => ExecuteIntent, decision: DecisionRecord, head: Head, { cleared, behind }: SubmitOptions): Promise<Handed | undefined> {
     const { ledger, now } = this.#options
     return this.#inTurn(async () => {
       const nonce = this.#nextNonce
-      const intent = build(nonce)
-      const attempt = await this.#attempt(intent, decision.id, head)
-      const signedAt = now()
-      await ledger.recordAttempt(attempt, decision)
-      // From here on the nonce is ours to settle, whatever the node answers.
+      const attempt = await this.#attempt(build(nonce), decision.id, head)
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = { genesis: attempt.genesis, account: attempt.account, nonce, decisionId: decision.id, status: 'open', attempts: [attempt] }
-      const open: Open = { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined, held: true }
+      const open: Open = { record, decision, pools: legsIn(decision.opportunity).map((leg) => leg.pool), receipt: undefined, held: 'waits' }
       this.#open.set(nonce, open)
-      return { attempt, open, signedAt, recordedAt: now() }
-    }).then(async ({ attempt, open, signedAt, recordedAt }) => {
-      // The next one need not wait for this one's clearance, nor for the node's answer.
+      return { attempt, open, signedAt: now() }
+    }).then(async ({ attempt, open, signedAt }) => {
+      // The next one is signed meanwhile, and need not wait for this one's clearance, nor for the node's answer.
+      try {
+        await ledger.recordAttempt(attempt, decision)
+      } catch (error) {
+        open.held = 'void'
+        await this.#inTurn(() => this.#giveUp(attempt.nonce, open, head)).catch((failed) => this.#options.onNote(`nonce ${attempt.nonce} waits to be filled: ${messageOf(failed)}`))
+        throw error
+      }
+      const recordedAt = now()
       const ok = await cleared.catch(() => false)
-      open.held = false
+      delete open.held
       if (!ok) {
         await this.#inTurn(() => this.#abandon(attempt.nonce, open, head))
         return undefined
@@ -162,6 +166,15 @@ export class Transactions {
       await this.#send(attempt, head.number, behind)
       return { hash: attempt.hash, signedAt, recordedAt }
     })
+  }
+
+  /** What could not be written down is never sent: its nonce is free again, or filled where another came after it. */
+  async #giveUp(nonce: number, open: Open, head: Head): Promise<void> {
+    if (nonce !== this.#nextNonce - 1) return this.#abandon(nonce, open, head)
+    for (let last: Open | undefined = open; last?.held === 'void'; last = this.#open.get(this.#nextNonce - 1)) {
+      this.#open.delete(last.record.nonce)
+      this.#nextNonce = last.record.nonce
+    }
   }
 
   /** A nonce that is not wanted after all: free again where none comes after it, else filled with nothing. */
@@ -188,6 +201,7 @@ export class Transactions {
     const finalized = await finalBlock(chain, finality, head.number)
     for (const [nonce, open] of [...this.#open].sort(([a], [b]) => a - b)) {
       const { receipt, record } = open
+      if (open.held === 'void') await this.#inTurn(() => this.#giveUp(nonce, open, head)).catch((error) => onNote(`nonce ${nonce} waits to be filled: ${messageOf(error)}`))
       if (open.held) continue
       if (receipt) {
         if (receipt.blockNumber > finalized) continue
@@ -233,9 +247,11 @@ export class Transactions {
       maxPriorityFeePerGas: bumped(last.intent.maxPriorityFeePerGas),
     }
     const attempt = await this.#attempt(intent, open.record.decisionId, head)
-    await ledger.recordAttempt(attempt)
-    open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
-    onNote(`nonce ${open.record.nonce} is withdrawn: not mined for ${STUCK_AFTER_BLOCKS} blocks, or not wanted after all`)
+    // What was never written down takes its decision along.
+    await ledger.recordAttempt(attempt, open.held === 'void' ? open.decision : undefined)
+    open.record = { ...open.record, attempts: open.held === 'void' ? [attempt] : [...open.record.attempts, attempt] }
+    delete open.held
+    onNote(`nonce ${open.record.nonce} is withdrawn: not mined for ${STUCK_AFTER_BLOCKS} blocks, not written down, or not wanted after all`)
     await this.#send(attempt, head.number)
   }
 
