@@ -58,6 +58,8 @@ const DRAIN_MS = 5_000
 /** How long connections that idle are still answered after the socket is let go, so that none breaks under a request on its way. */
 const LINGER_MS = 400
 const SWEEP_MS = 20
+/** How long after its start a cell is left alone. */
+const SETTLED_MS = 500
 
 const mainContext = (readiness: MainContext['readiness']): MainContext => ({
   now: Date.now,
@@ -354,11 +356,16 @@ function onMessage(message: ToChild): void {
   }
 }
 
+/** A collection of the whole heap. */
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
+}
+
 /** What the heap holds after four collections: a cache that fills looks like a leak until then. */
 async function collect(): Promise<void> {
   const heapUsed: number[] = []
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
+  const gc = garbageCollector()
   for (let round = 0; round < 4; round++) {
     gc()
     heapUsed.push(process.memoryUsage().heapUsed)
@@ -398,10 +405,18 @@ async function prepare(id: string): Promise<void> {
   if (definition.kind !== 'main') for (const [tool, described] of Object.entries(definition.tools)) listTool(tool, described)
 }
 
+/** What a start leaves in the heap is garbage that nothing would collect for a long time: it goes once everybody is served. */
+async function leaveNoScraps(): Promise<void> {
+  while (!stopped && !(await health()).every(({ ready }) => ready)) await sleep(SETTLED_MS)
+  await sleep(SETTLED_MS)
+  garbageCollector()()
+}
+
 /** A spare gets ready beforehand: the services' code is loaded and the market followed, so that taking over is quick. */
 async function warmUp(): Promise<void> {
   await sleep(300)
-  if (hosted.size > 0 || stopped) return
+  if (hosted.size > 0) return leaveNoScraps()
+  if (stopped) return
   for (const cell of plan.cells) for (const id of cell.services) await prepare(id)
   if (hosted.size > 0 || stopped) return
   // A signer stands by too, without its key, unless the key came by the environment: that one is not for spares.
@@ -418,6 +433,7 @@ async function warmUp(): Promise<void> {
   }
   const search = async () => rehearseSearch(await ports.open('market'), await ports.open('loans'))
   await Promise.all([rehearse(), views(), search()]).catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
+  garbageCollector()()
   warm = true
   link.send({ type: 'warm' })
 }
