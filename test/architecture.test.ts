@@ -50,6 +50,8 @@ interface Import {
   from: string
   to: string
   typeOnly: boolean
+  /** Loaded when it is asked for. */
+  lazy: boolean
 }
 
 function importsOf(file: string): Import[] {
@@ -61,6 +63,7 @@ function importsOf(file: string): Import[] {
       from: file,
       to: specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier,
       typeOnly: match[1] !== undefined || match[5] !== undefined,
+      lazy: match[4] !== undefined,
     }
   })
 }
@@ -123,6 +126,39 @@ function isTypesOnly({ from, to }: Import): boolean {
     .filter((match) => relative(root, resolve(root, dirname(from), match[2] as string)) === to)
     .every((match) => (match[1] as string).split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')))
 }
+
+/** Code takes memory in every process that loads it. */
+const SPARED: Readonly<Record<string, RegExp>> = {
+  keeper: /./,
+  hub: /./,
+  brain: /^(zod|viem|ioredis|pino|hono|@modelcontextprotocol\/)/,
+  signer: /^(pg|pino|ioredis|hono|@modelcontextprotocol\/)/,
+  localnet: /^(ioredis|hono|@modelcontextprotocol\/)/,
+  discovery: /^(ioredis|hono|@modelcontextprotocol\/)/,
+  cell: /^(ioredis|@modelcontextprotocol\/client|@opentelemetry\/(?!api)|@kubernetes)/,
+}
+
+test.each(Object.entries(SPARED))('the process %s loads nothing large that it does not need', (name, large) => {
+  const seen = new Set<string>()
+  const found: string[] = []
+  const visit = (file: string, path: readonly string[]) => {
+    if (seen.has(file)) return
+    seen.add(file)
+    for (const one of importsOf(file)) {
+      if (one.typeOnly || one.lazy) continue
+      if (one.to.startsWith('src/')) {
+        if (!isTypesOnly(one)) visit(one.to, [...path, one.to])
+      } else if (large.test(one.to) && !one.to.startsWith('node:')) found.push([...path, one.to].join(' > '))
+    }
+  }
+  visit(`src/processes/${name}.ts`, [])
+  expect(seen.size).toBeGreaterThan(1)
+  expect(found).toEqual([])
+})
+
+test('zod is imported whole, so that the bundler leaves out its languages', () => {
+  expect(product.filter((file) => /import \{[^}]*\} from 'zod'/.test(readFileSync(join(root, file), 'utf8')))).toEqual([])
+})
 
 test('pure folders are pure', () => {
   // A hash is a function of its input.
