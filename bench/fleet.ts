@@ -81,11 +81,13 @@ try {
   const atStart = memory()
   await fleet.until('profit booked', async () => (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n))
   const profit = performance.now() - begun
+  const atProfit = memory()
   console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${(await fleet.status()).profile} profile\n`)
   console.log('| what | figure |\n|---|---|')
   console.log(`| from the command to everything healthy | ${ms(ready)} (of which start phase ${ms((await fleet.status()).readyMs ?? 0)}) |`)
   console.log(`| from the command to the first profit booked at finality | ${ms(profit)} |`)
-  console.log(`| memory (PSS) after the start, warm spare included | ${atStart.megabytes} MB in ${atStart.processes} processes |`)
+  console.log(`| memory (PSS) one second after the start, while the spare warms up | ${atStart.megabytes} MB in ${atStart.processes} processes |`)
+  console.log(`| memory (PSS) at that first profit, the spare warm | ${atProfit.megabytes} MB in ${atProfit.processes} processes |`)
   // In turn, so that no cell fails often enough within a minute to be set aside: that is for crash loops.
   const times = new Map<string, number[]>(Object.keys(CALLS).map((cell) => [cell, []]))
   for (let round = 0; round < kills; round++) {
