@@ -284,3 +284,25 @@ test('one after the other is signed while the one before is written down', async
   await mine(transactions, 4)
   expect(booked).toHaveLength(4)
 })
+
+test('a process that died while one was being written down and the next already was: its successor fills the gap', async () => {
+  const dying = make()
+  await dying.recover()
+  const nonce = await nonceOnChain()
+  const { recordAttempt } = store.ledger
+  store.ledger.recordAttempt = (attempt, by) => (attempt.nonce === nonce ? new Promise(() => undefined) : recordAttempt(attempt, by))
+  const at = await head()
+  void dying.submit(intent, decision, at, { cleared })
+  const second = (await dying.submit(intent, decision, at, { cleared }))?.hash
+  store.ledger.recordAttempt = recordAttempt
+  expect([...store.transactions.keys()]).toEqual([nonce + 1])
+  const successor = make()
+  await successor.recover()
+  await mine(successor, 4)
+  expect(await nonceOnChain()).toBe(nonce + 2)
+  expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['cancel'])
+  expect(booked.map((receipt) => receipt.transactionHash)).toContain(second)
+  const third = await submitted(successor)
+  await mine(successor, 4)
+  expect(booked.at(-1)?.transactionHash).toBe(third)
+})

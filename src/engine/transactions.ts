@@ -86,8 +86,22 @@ export class Transactions {
     }
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
     await this.settle()
-    const { number } = await chain.block('latest')
-    for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record, number)
+    const head = await chain.block('latest')
+    await this.#fillGaps(mined, head)
+    for (const { record, receipt } of this.#open.values()) if (!receipt) await this.#resend(record, head.number)
+  }
+
+  /** A process that died while one transaction was being written down and the next one was already: the nonce of the first is missing, and would hold up all that come after. */
+  async #fillGaps(mined: number, head: Head): Promise<void> {
+    const { submitter, genesis, account } = this.#options
+    for (let nonce = mined; nonce < this.#nextNonce; nonce++) {
+      if (this.#open.has(nonce)) continue
+      const next = this.#open.get(Math.min(...[...this.#open.keys()].filter((open) => open > nonce)))
+      if (!next || submitter.expiresAfter !== undefined) return this.#expire(nonce)
+      const open: Open = { record: { genesis, account, nonce, decisionId: null, status: 'open', attempts: [] }, decision: undefined, pools: [], receipt: undefined }
+      await this.#withdraw(open, head, next.record.attempts.at(-1)?.intent)
+      this.#open.set(nonce, open)
+    }
   }
 
   /** What was sent and is not mined yet. */
@@ -232,19 +246,19 @@ export class Transactions {
     this.#nextNonce = nonce
   }
 
-  async #withdraw(open: Open, head: Head): Promise<void> {
+  /** Fills its nonce with a transfer to ourselves, at more than `like` offered. */
+  async #withdraw(open: Open, head: Head, like = open.record.attempts.at(-1)?.intent): Promise<void> {
     const { ledger, onNote } = this.#options
-    const last = open.record.attempts.at(-1)
-    if (!last) return
+    if (!like) return
     const intent: Intent = {
       type: 'cancel',
-      chainId: last.intent.chainId,
-      account: last.intent.account,
+      chainId: like.chainId,
+      account: like.account,
       nonce: open.record.nonce,
       lease: this.#options.lease,
       gasLimit: TRANSFER_GAS,
-      maxFeePerGas: bumped(last.intent.maxFeePerGas > head.baseFeePerGas * 2n ? last.intent.maxFeePerGas : head.baseFeePerGas * 2n),
-      maxPriorityFeePerGas: bumped(last.intent.maxPriorityFeePerGas),
+      maxFeePerGas: bumped(like.maxFeePerGas > head.baseFeePerGas * 2n ? like.maxFeePerGas : head.baseFeePerGas * 2n),
+      maxPriorityFeePerGas: bumped(like.maxPriorityFeePerGas),
     }
     const attempt = await this.#attempt(intent, open.record.decisionId, head)
     // What was never written down takes its decision along.
