@@ -7,14 +7,15 @@
  * closed. So each gap is counted once: offered = first optimum + opened = ours + theirs + closed by others + still open,
  * where what opened in the last block of all does not count.
  */
-import { readBatch } from '../src/engine/pool-reader.ts'
+
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Address } from '../src/amm/index.ts'
 import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
-import { transferred } from '../src/engine/books.ts'
-import { Detector, type Optimum } from '../src/engine/detector.ts'
-import { MarketReplica } from '../src/engine/market.ts'
+import type { Address } from '../src/amm/index.ts'
+import { transferred } from '../src/engine/books/booking.ts'
+import { readBatch } from '../src/engine/market/pool-reader.ts'
+import { MarketReplica } from '../src/engine/market/replica.ts'
+import { Detector, type Optimum } from '../src/engine/trading/detector.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc } from '../src/localnet/rpc.ts'
 import { competitorAccount } from '../src/localnet/traders.ts'
@@ -26,7 +27,14 @@ import { Fleet } from '../test/support/fleet.ts'
 const [minutes = 10, competitors = 2, seed = 20_261_122] = process.argv.slice(2).map(Number)
 const BLOCK_SECONDS = 2
 const OFFSET = 10_000
-const fleet = new Fleet(OFFSET, ['--seed', String(seed), '--competitors', String(competitors), '--block-seconds', String(BLOCK_SECONDS)])
+const fleet = new Fleet(OFFSET, [
+  '--seed',
+  String(seed),
+  '--competitors',
+  String(competitors),
+  '--block-seconds',
+  String(BLOCK_SECONDS),
+])
 
 interface RawReceipt {
   from: Address
@@ -55,15 +63,29 @@ const TRANSFER = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 
 try {
   await fleet.start()
-  const { manifest, trader } = JSON.parse(readFileSync(join(fleet.data, 'chain.json.local'), 'utf8')) as { manifest: MarketManifest; trader: Address }
+  const { manifest, trader } = JSON.parse(readFileSync(join(fleet.data, 'chain.json.local'), 'utf8')) as {
+    manifest: MarketManifest
+    trader: Address
+  }
   const url = `http://127.0.0.1:${8545 + OFFSET}`
   const chain = new JsonRpcChain({ url: `ws://127.0.0.1:${8545 + OFFSET}` })
-  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(100), now: Date.now })
+  const market = new MarketReplica({
+    chain,
+    manifest,
+    readerCode: own('MarketReader').deployedBytecode,
+    batch: readBatch(100),
+    now: Date.now,
+  })
   await market.start()
   const detector = new Detector({ market, loans: { offers: () => [] }, now: Date.now })
   const execution = manifest.execution as NonNullable<MarketManifest['execution']>
   const rivals = Array.from({ length: competitors }, (_, index) => competitorAccount(index))
-  const everything: MarketChange = { head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: Date.now() }
+  const everything: MarketChange = {
+    head: market.head,
+    changed: new Set(market.pools.keys()),
+    logs: [],
+    receivedAt: Date.now(),
+  }
   detector.detect(everything)
   let work: Promise<void> = Promise.resolve()
   const begin = Date.now()
@@ -72,12 +94,21 @@ try {
   })
 
   async function onBlock(change: MarketChange): Promise<void> {
-    const receipts = await rpc<RawReceipt[]>(url, 'eth_getBlockReceipts', `0x${change.head.number.toString(16)}`)
+    const receipts = await rpc<RawReceipt[]>(
+      url,
+      'eth_getBlockReceipts',
+      `0x${change.head.number.toString(16)}`,
+    )
     const prices = market.prices()
     const native = prices.get(manifest.wrappedNative)?.rate ?? 1
-    const value = (token: Address, amount: bigint) => (Number(amount) * (prices.get(token)?.rate ?? 0)) / native
+    const value = (token: Address, amount: bigint) =>
+      (Number(amount) * (prices.get(token)?.rate ?? 0)) / native
     const flow = (receipt: RawReceipt, from: Address, to: Address) =>
-      manifest.tokens.reduce((sum, { address }) => sum + value(address, transferred(receipt.logs as unknown as Log[], address, from, to)), 0)
+      manifest.tokens.reduce(
+        (sum, { address }) =>
+          sum + value(address, transferred(receipt.logs as unknown as Log[], address, from, to)),
+        0,
+      )
     const entry: BlockBooks = {
       block: change.head.number,
       optimum: { block: 0, upperBound: 0, planned: 0, plannedNet: 0, cycles: 0, best: 0 },
@@ -100,9 +131,15 @@ try {
       } else if (rivals.includes(receipt.from) && succeeded) {
         // What a cycle leaves with the traders' contract: all that came less all that went.
         const left = manifest.tokens.reduce((sum, { address }) => {
-          const moved = receipt.logs.filter((log) => log.address === address && log.topics.length === 3 && log.topics[0] === TRANSFER)
-          const to = moved.filter((log) => log.topics[2] === padded(trader)).reduce((total, log) => total + BigInt(log.data), 0n)
-          const from = moved.filter((log) => log.topics[1] === padded(trader)).reduce((total, log) => total + BigInt(log.data), 0n)
+          const moved = receipt.logs.filter(
+            (log) => log.address === address && log.topics.length === 3 && log.topics[0] === TRANSFER,
+          )
+          const to = moved
+            .filter((log) => log.topics[2] === padded(trader))
+            .reduce((total, log) => total + BigInt(log.data), 0n)
+          const from = moved
+            .filter((log) => log.topics[1] === padded(trader))
+            .reduce((total, log) => total + BigInt(log.data), 0n)
           return sum + value(address, to - from)
         }, 0)
         entry.theirs += left
@@ -121,11 +158,18 @@ try {
   market.stop()
   chain.close()
   console.log(summary())
-  const { opportunities } = await fleet.get<{ opportunities: { refusedBy: string | null; verdict: string }[] }>(8000, '/opportunities?limit=1000')
+  const { opportunities } = await fleet.get<{
+    opportunities: { refusedBy: string | null; verdict: string }[]
+  }>(8000, '/opportunities?limit=1000')
   const reasons = new Map<string, number>()
   for (const { verdict, refusedBy } of opportunities)
-    reasons.set(verdict === 'trade' ? 'sent' : (refusedBy ?? 'unknown'), (reasons.get(verdict === 'trade' ? 'sent' : (refusedBy ?? 'unknown')) ?? 0) + 1)
-  console.log(`\ndecisions on the last ${opportunities.length} opportunities: ${[...reasons].map(([reason, count]) => `${reason} ${count}`).join(', ')}`)
+    reasons.set(
+      verdict === 'trade' ? 'sent' : (refusedBy ?? 'unknown'),
+      (reasons.get(verdict === 'trade' ? 'sent' : (refusedBy ?? 'unknown')) ?? 0) + 1,
+    )
+  console.log(
+    `\ndecisions on the last ${opportunities.length} opportunities: ${[...reasons].map(([reason, count]) => `${reason} ${count}`).join(', ')}`,
+  )
 } finally {
   await fleet.dispose()
 }
@@ -148,10 +192,14 @@ function summary(): string {
   const rest = books.slice(1)
   // What opened in the last block nobody has had a block's time for: it is neither offered nor left open.
   const before = books.at(-2) ?? first
-  const openedLast = books.length > 1 ? Math.max(0, last.optimum.plannedNet + last.ours + last.theirs - before.optimum.plannedNet) : 0
+  const openedLast =
+    books.length > 1
+      ? Math.max(0, last.optimum.plannedNet + last.ours + last.theirs - before.optimum.plannedNet)
+      : 0
   opened -= openedLast
   const open = Math.max(0, last.optimum.plannedNet - openedLast)
-  const total = (key: 'ours' | 'theirs' | 'theirGas' | 'burned' | 'sent' | 'reverted') => rest.reduce((sum, entry) => sum + entry[key], 0)
+  const total = (key: 'ours' | 'theirs' | 'theirGas' | 'burned' | 'sent' | 'reverted') =>
+    rest.reduce((sum, entry) => sum + entry[key], 0)
   const offered = first.optimum.plannedNet + opened
   const coin = (wei: number) => (wei / 1e18).toFixed(3)
   const share = (wei: number) => `${((100 * wei) / offered).toFixed(1)} %`

@@ -9,7 +9,8 @@ import { Fleet } from '../test/support/fleet.ts'
 
 const [kills = 10, stops = 3] = process.argv.slice(2).map(Number)
 const fleet = new Fleet(10_000)
-const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+const quantile = (values: number[], q: number) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
 const ms = (value: number) => `${value.toFixed(0)} ms`
 const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
 
@@ -19,7 +20,10 @@ function memory(): { megabytes: number; processes: number } {
   let processes = 0
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      const ours = readFileSync(`/proc/${pid}/environ`, 'utf8').includes(fleet.data) || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(fleet.data) || parentIsOurs(pid)
+      const ours =
+        readFileSync(`/proc/${pid}/environ`, 'utf8').includes(fleet.data) ||
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(fleet.data) ||
+        parentIsOurs(pid)
       if (!ours) continue
       kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
       processes++
@@ -33,7 +37,11 @@ function memory(): { megabytes: number; processes: number } {
 /** PostgreSQL's own children rewrite their command line and have no environment of ours. */
 function parentIsOurs(pid: string): boolean {
   const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return parent !== undefined && parent !== '0' && readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes(`${fleet.data}/postgres`)
+  return (
+    parent !== undefined &&
+    parent !== '0' &&
+    readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes(`${fleet.data}/postgres`)
+  )
 }
 
 /** A call that proves that a service works on state read after `since`. */
@@ -41,7 +49,8 @@ const CALLS: Readonly<Record<string, (since: number) => Promise<boolean>>> = {
   trading: async (since) => (await answer(8091, { type: 'price_query', symbol: 'ETH' }))?.observedAt > since,
   infrastructure: async (since) => (await answer(8088, { type: 'host_resources' }))?.observedAt > since,
   coordination: async () => Array.isArray((await answer(8077, { type: 'list_tasks', limit: 1 }))?.tasks),
-  agents: async (since) => (await fleet.get<{ state: { observedAt: number } }>(9003, '/health')).state?.observedAt > since,
+  agents: async (since) =>
+    (await fleet.get<{ state: { observedAt: number } }>(9003, '/health')).state?.observedAt > since,
   transaction_executor: async () => (await answer(9004, { type: 'execution_summary' }))?.tradesBooked >= 0,
   coordination_system: async () => (await fleet.get<StatusView>(8000, '/status')).metrics !== null,
   dashboard: async () => (await fleet.get<StatusView>(8080, '/api/status')).metrics !== null,
@@ -54,20 +63,26 @@ async function answer(port: number, body: unknown): Promise<any> {
 
 async function recover(cell: string, signal: 'SIGKILL' | 'SIGSTOP'): Promise<number> {
   const all = (status: StatusView) => Object.values({ ...status.servers, ...status.agents, ...status.main })
-  const services = all(await fleet.get<StatusView>(8080, '/api/status').catch(() => fleet.status())).filter((service) => service.cell === cell)
+  const services = all(await fleet.get<StatusView>(8080, '/api/status').catch(() => fleet.status())).filter(
+    (service) => service.cell === cell,
+  )
   process.kill(services[0]?.pid as number, signal)
   const since = Date.now()
   const started = performance.now()
   for (;;) {
     const ready = await Promise.all(
       services.map((service) =>
-        fetch(`http://127.0.0.1:${service.port}/ready`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(200) }).then(
+        fetch(`http://127.0.0.1:${service.port}/ready`, {
+          headers: { connection: 'close' },
+          signal: AbortSignal.timeout(200),
+        }).then(
           (response) => response.ok,
           () => false,
         ),
       ),
     )
-    if (ready.every(Boolean) && (await CALLS[cell]?.(since).catch(() => false))) return performance.now() - started
+    if (ready.every(Boolean) && (await CALLS[cell]?.(since).catch(() => false)))
+      return performance.now() - started
     if (performance.now() - started > 20_000) throw new Error(`${cell} did not come back`)
     await sleep(2)
   }
@@ -79,15 +94,25 @@ try {
   const ready = performance.now() - begun
   await sleep(1_000)
   const atStart = memory()
-  await fleet.until('profit booked', async () => (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n))
+  await fleet.until('profit booked', async () =>
+    (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n),
+  )
   const profit = performance.now() - begun
   const atProfit = memory()
-  console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${(await fleet.status()).profile} profile\n`)
+  console.log(
+    `machine: ${availableParallelism()} cores, Node ${process.version}; ${(await fleet.status()).profile} profile\n`,
+  )
   console.log('| what | figure |\n|---|---|')
-  console.log(`| from the command to everything healthy | ${ms(ready)} (of which start phase ${ms((await fleet.status()).readyMs ?? 0)}) |`)
+  console.log(
+    `| from the command to everything healthy | ${ms(ready)} (of which start phase ${ms((await fleet.status()).readyMs ?? 0)}) |`,
+  )
   console.log(`| from the command to the first profit booked at finality | ${ms(profit)} |`)
-  console.log(`| memory (PSS) one second after the start, while the spare warms up | ${atStart.megabytes} MB in ${atStart.processes} processes |`)
-  console.log(`| memory (PSS) at that first profit, the spare warm | ${atProfit.megabytes} MB in ${atProfit.processes} processes |`)
+  console.log(
+    `| memory (PSS) one second after the start, while the spare warms up | ${atStart.megabytes} MB in ${atStart.processes} processes |`,
+  )
+  console.log(
+    `| memory (PSS) at that first profit, the spare warm | ${atProfit.megabytes} MB in ${atProfit.processes} processes |`,
+  )
   // In turn, so that no cell fails often enough within a minute to be set aside: that is for crash loops.
   const times = new Map<string, number[]>(Object.keys(CALLS).map((cell) => [cell, []]))
   for (let round = 0; round < kills; round++) {
@@ -106,10 +131,14 @@ try {
     await sleep(3_000)
     hung.push(await recover('trading', 'SIGSTOP'))
   }
-  console.log(`| hung (SIGSTOP): trading noticed, killed and answering, median / worst of ${stops} | ${ms(quantile(hung, 0.5))} / ${ms(Math.max(...hung))} |`)
+  console.log(
+    `| hung (SIGSTOP): trading noticed, killed and answering, median / worst of ${stops} | ${ms(quantile(hung, 0.5))} / ${ms(Math.max(...hung))} |`,
+  )
   const after = memory()
   console.log(`| memory (PSS) after all that | ${after.megabytes} MB in ${after.processes} processes |`)
-  const { state } = await fleet.get<{ state: { blockToSentMs: { median: number; p99: number; count: number } } }>(9004, '/health')
+  const { state } = await fleet.get<{
+    state: { blockToSentMs: { median: number; p99: number; count: number } }
+  }>(9004, '/health')
   console.log(
     `| block seen to transaction sent, median / p99 of ${state.blockToSentMs.count} since its last start | ${state.blockToSentMs.median} ms / ${state.blockToSentMs.p99} ms |`,
   )

@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createParser } from 'eventsource-parser'
 import { Agent, request } from 'undici'
-import { askSupervisor } from '../src/adapters/fleet/control.ts'
-import { readPlan, socketPath } from '../src/processes/run-plan.ts'
+import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
+import { readPlan, socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
 const [calls = 400, rounds = 6] = process.argv
@@ -20,7 +20,8 @@ const [calls = 400, rounds = 6] = process.argv
   .filter((argument) => !argument.startsWith('--'))
   .map(Number)
 const agent = new Agent({ connections: 16, pipelining: 1 })
-const quantile = (values: number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+const quantile = (values: number[], q: number) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
 /** Calls of a turn, one after the other. */
 const TURN = 20
 /** Calls of a block with eight in flight. */
@@ -51,7 +52,12 @@ function message(door: Door, method: string, params: Record<string, unknown>) {
   }
   const name = params.name as string | undefined
   return {
-    body: JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params: modern ? { ...params, _meta: meta } : params }),
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: ++id,
+      method,
+      params: modern ? { ...params, _meta: meta } : params,
+    }),
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
@@ -68,7 +74,8 @@ async function ask(door: Door, method: string, params: Record<string, unknown>):
   const response = await request(door.url, { method: 'POST', body, headers, dispatcher: agent })
   const said = await response.body.text()
   const text = answer ? await answer : said
-  if (response.statusCode >= 300 || !text.includes('"result"')) throw new Error(`${door.title} answered ${response.statusCode}: ${text.slice(0, 200)}`)
+  if (response.statusCode >= 300 || !text.includes('"result"'))
+    throw new Error(`${door.title} answered ${response.statusCode}: ${text.slice(0, 200)}`)
   return text
 }
 
@@ -103,8 +110,17 @@ function fetched(name: string): string {
 }
 
 /** Starts a program that serves MCP over HTTP, and begins a session with it. */
-async function started(title: string, args: readonly string[], port: number, env: NodeJS.ProcessEnv = {}): Promise<Door | undefined> {
-  const child = spawn(process.execPath, args, { stdio: 'ignore', env: { ...process.env, ...env }, detached: true })
+async function started(
+  title: string,
+  args: readonly string[],
+  port: number,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Door | undefined> {
+  const child = spawn(process.execPath, args, {
+    stdio: 'ignore',
+    env: { ...process.env, ...env },
+    detached: true,
+  })
   ENDS.push(() => {
     try {
       process.kill(-(child.pid as number), 'SIGKILL')
@@ -112,18 +128,34 @@ async function started(title: string, args: readonly string[], port: number, env
       // It has ended by itself.
     }
   })
-  const door: Door = { title, url: `http://127.0.0.1:${port}/mcp`, name: 'echo', revision: '2025-11-25', given: { message: 'hello' } }
+  const door: Door = {
+    title,
+    url: `http://127.0.0.1:${port}/mcp`,
+    name: 'echo',
+    revision: '2025-11-25',
+    given: { message: 'hello' },
+  }
   for (let attempt = 0; attempt < 60; attempt++) {
     await sleep(500)
     try {
-      const { body, headers } = message(door, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } })
+      const { body, headers } = message(door, 'initialize', {
+        protocolVersion: '2025-11-25',
+        capabilities: {},
+        clientInfo: { name: 'bench', version: '1' },
+      })
       const response = await fetch(door.url, { method: 'POST', body, headers })
       await response.text()
       if (!response.ok) continue
       const session = response.headers.get('mcp-session-id')
       if (session) door.headers = { 'mcp-session-id': session }
       const ready = { jsonrpc: '2.0', method: 'notifications/initialized' }
-      await (await fetch(door.url, { method: 'POST', body: JSON.stringify(ready), headers: { ...headers, ...door.headers } })).text()
+      await (
+        await fetch(door.url, {
+          method: 'POST',
+          body: JSON.stringify(ready),
+          headers: { ...headers, ...door.headers },
+        })
+      ).text()
       await call(door)
       return door
     } catch {
@@ -136,26 +168,63 @@ async function started(title: string, args: readonly string[], port: number, env
 
 /** The same server of npm, which speaks stdio, behind each of those that bring such servers to HTTP. */
 async function stdioDoors(gateway: string, token: string, bridge: string): Promise<Door[]> {
-  const everything = join(import.meta.dirname, '../node_modules/@modelcontextprotocol/server-everything/dist/index.js')
+  const everything = join(
+    import.meta.dirname,
+    '../node_modules/@modelcontextprotocol/server-everything/dist/index.js',
+  )
   const command = [process.execPath, everything, 'stdio']
   const post = async (url: string, body: object) => {
-    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } })
+    const response = await fetch(url, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    })
     if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
   }
   await post(`${gateway.replace(/mcp$/, '')}approvals/policy`, { tools: [] })
-  await post(bridge, { type: 'connect_server', name: 'everything', command: command[0], args: command.slice(1) })
+  await post(bridge, {
+    type: 'connect_server',
+    name: 'everything',
+    command: command[0],
+    args: command.slice(1),
+  })
   await post(bridge, { type: 'approve_definition', server: 'everything', effect: 'read' })
   await sleep(3_000)
-  const ours: Door = { title: 'ours: gateway and bridge', url: gateway, name: 'everything__echo', revision: '2025-11-25', given: { message: 'hello' } }
-  const itself = await started('the server itself, over HTTP', [everything, 'streamableHttp'], 10_991, { PORT: '10991' })
+  const ours: Door = {
+    title: 'ours: gateway and bridge',
+    url: gateway,
+    name: 'everything__echo',
+    revision: '2025-11-25',
+    given: { message: 'hello' },
+  }
+  const itself = await started('the server itself, over HTTP', [everything, 'streamableHttp'], 10_991, {
+    PORT: '10991',
+  })
   const proxy = await started(
     'mcp-proxy 6.7.19',
-    [join(fetched('mcp-proxy@6.7.19'), 'mcp-proxy/dist/bin/mcp-proxy.mjs'), '--port', '10992', '--host', '127.0.0.1', '--', ...command],
+    [
+      join(fetched('mcp-proxy@6.7.19'), 'mcp-proxy/dist/bin/mcp-proxy.mjs'),
+      '--port',
+      '10992',
+      '--host',
+      '127.0.0.1',
+      '--',
+      ...command,
+    ],
     10_992,
   )
   const supergateway = await started(
     'supergateway 4.0.0',
-    [join(fetched('supergateway@4.0.0'), 'supergateway/dist/index.js'), '--stdio', command.join(' '), '--outputTransport', 'streamableHttp', '--stateful', '--port', '10993'],
+    [
+      join(fetched('supergateway@4.0.0'), 'supergateway/dist/index.js'),
+      '--stdio',
+      command.join(' '),
+      '--outputTransport',
+      'streamableHttp',
+      '--stateful',
+      '--port',
+      '10993',
+    ],
     10_993,
   )
   return [itself, ours, proxy, supergateway].filter((door) => door !== undefined)
@@ -164,13 +233,19 @@ async function stdioDoors(gateway: string, token: string, bridge: string): Promi
 /** mcp-hub speaks the transport of 2024: requests are posted, answers come on one stream of events. */
 async function hub(port: number, upstream: string): Promise<{ door: Door; end(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-hub-'))
-  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'mcp-hub@4.2.1'], { stdio: 'ignore' })
+  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'mcp-hub@4.2.1'], {
+    stdio: 'ignore',
+  })
   const config = join(folder, 'servers.json')
   writeFileSync(config, JSON.stringify({ mcpServers: { upstream: { url: upstream } } }))
-  const child = spawn(process.execPath, [join(folder, 'node_modules/mcp-hub/dist/cli.js'), '--port', String(port), '--config', config], {
-    stdio: 'ignore',
-    env: { ...process.env, HOME: folder },
-  })
+  const child = spawn(
+    process.execPath,
+    [join(folder, 'node_modules/mcp-hub/dist/cli.js'), '--port', String(port), '--config', config],
+    {
+      stdio: 'ignore',
+      env: { ...process.env, HOME: folder },
+    },
+  )
   const ends = new AbortController()
   const end = () => {
     ends.abort()
@@ -181,14 +256,18 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
   const base = `http://127.0.0.1:${port}`
   let messages: string | undefined
   const listen = async () => {
-    const stream = await fetch(`${base}/mcp`, { headers: { accept: 'text/event-stream' }, signal: ends.signal })
+    const stream = await fetch(`${base}/mcp`, {
+      headers: { accept: 'text/event-stream' },
+      signal: ends.signal,
+    })
     const parser = createParser({
       onEvent: ({ event, data }) => {
         if (event === 'endpoint') messages = base + data
         else if (data !== '') waiting.get((JSON.parse(data) as { id: number }).id)?.(data)
       },
     })
-    for await (const chunk of stream.body as ReadableStream<Uint8Array>) parser.feed(Buffer.from(chunk).toString())
+    for await (const chunk of stream.body as ReadableStream<Uint8Array>)
+      parser.feed(Buffer.from(chunk).toString())
   }
   for (let attempt = 0; attempt < 100 && messages === undefined; attempt++) {
     void listen().catch(() => undefined)
@@ -205,12 +284,20 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
     revision: '2025-11-25',
     answerTo: (id) => new Promise((resolve) => waiting.set(id, resolve)),
   }
-  await ask(door, 'initialize', { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: { name: 'bench', version: '1' } })
+  await ask(door, 'initialize', {
+    protocolVersion: '2024-11-05',
+    capabilities: {},
+    clientInfo: { name: 'bench', version: '1' },
+  })
   return { door, end }
 }
 
 /** Reads at 50 a second for ten seconds, the service's process harmed after two of them. */
-async function through(door: Door, control: string, kind: 'kill' | 'stop'): Promise<{ sent: number; lost: number; longest: number }> {
+async function through(
+  door: Door,
+  control: string,
+  kind: 'kill' | 'stop',
+): Promise<{ sent: number; lost: number; longest: number }> {
   const times: number[] = []
   let [sent, lost] = [0, 0]
   const under: Promise<void>[] = []
@@ -220,7 +307,10 @@ async function through(door: Door, control: string, kind: 'kill' | 'stop'): Prom
     sent++
     const at = performance.now()
     under.push(
-      Promise.race([call(door), sleep(30_000).then(() => Promise.reject(new Error('no answer within 30 s')))]).then(
+      Promise.race([
+        call(door),
+        sleep(30_000).then(() => Promise.reject(new Error('no answer within 30 s'))),
+      ]).then(
         () => void times.push(performance.now() - at),
         () => void lost++,
       ),
@@ -236,12 +326,18 @@ const ms = (value: number) => `${value.toFixed(2)} ms`
 /** Each door in turn, round after round: one table. */
 async function compare(doors: readonly Door[]): Promise<void> {
   for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
-  console.log('| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|')
-  const found = new Map(doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]))
+  console.log(
+    '| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|',
+  )
+  const found = new Map(
+    doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]),
+  )
   // A few calls at each door in turn, so that the machine's moods are shared and nobody is measured cold.
   for (let round = 0; round < rounds; round++) {
-    for (let count = 0; count < calls; count += TURN) for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))
-    for (let block = 0; block < calls / BLOCK; block++) for (const [door, all] of found) all.perSecond.push(await eightAtOnce(door, all.eight))
+    for (let count = 0; count < calls; count += TURN)
+      for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))
+    for (let block = 0; block < calls / BLOCK; block++)
+      for (const [door, all] of found) all.perSecond.push(await eightAtOnce(door, all.eight))
   }
   for (const [{ title }, { one, eight, perSecond }] of found)
     console.log(
@@ -259,9 +355,19 @@ try {
   const direct = `http://127.0.0.1:${ports[SERVICE]}/mcp`
   const doors: Door[] = [
     { title: 'the service itself, 2026-07-28', url: direct, name: TOOL, revision: '2026-07-28' },
-    { title: 'through the gateway, 2026-07-28', url: gateway, name: `${SERVICE}__${TOOL}`, revision: '2026-07-28' },
+    {
+      title: 'through the gateway, 2026-07-28',
+      url: gateway,
+      name: `${SERVICE}__${TOOL}`,
+      revision: '2026-07-28',
+    },
     { title: 'the service itself, 2025-11-25', url: direct, name: TOOL, revision: '2025-11-25' },
-    { title: 'through the gateway, 2025-11-25', url: gateway, name: `${SERVICE}__${TOOL}`, revision: '2025-11-25' },
+    {
+      title: 'through the gateway, 2025-11-25',
+      url: gateway,
+      name: `${SERVICE}__${TOOL}`,
+      revision: '2025-11-25',
+    },
   ]
   if (!process.argv.includes('--no-peers')) {
     peer = await hub(10_990, direct).catch((error) => {
@@ -271,20 +377,30 @@ try {
     if (peer) doors.push(peer.door)
   }
   await sleep(5_000)
-  console.log(`machine: ${availableParallelism()} cores, Node ${process.version}; ${SERVICE} ${TOOL}, ${calls * rounds} calls each, in turn\n`)
+  console.log(
+    `machine: ${availableParallelism()} cores, Node ${process.version}; ${SERVICE} ${TOOL}, ${calls * rounds} calls each, in turn\n`,
+  )
   await compare(doors)
   const all = { ...(doors[1] as Door), url: `${gateway}?tools=all` }
   console.log('\n| door | its service | reads | lost | longest wait |\n|---|---|---|---|---|')
   for (const kind of ['kill', 'stop'] as const) {
     for (const door of [doors[1] as Door, ...(peer ? [peer.door] : [])]) {
       const { sent, lost, longest } = await through(door, socketPath(fleet.data, 'control'), kind)
-      console.log(`| ${door.title} | ${kind === 'kill' ? 'killed' : 'stopped (it hangs)'} | ${sent} | ${lost} | ${longest.toFixed(0)} ms |`)
+      console.log(
+        `| ${door.title} | ${kind === 'kill' ? 'killed' : 'stopped (it hangs)'} | ${sent} | ${lost} | ${longest.toFixed(0)} ms |`,
+      )
       await sleep(5_000)
     }
   }
   if (!process.argv.includes('--no-peers')) {
-    const behind = await stdioDoors(gateway, fleet.token, `http://127.0.0.1:${ports.mcp_integration_bridge}/query`)
-    console.log(`\nA server of npm that speaks stdio (server-everything, echo), behind those that bring such servers to HTTP, 2025-11-25:\n`)
+    const behind = await stdioDoors(
+      gateway,
+      fleet.token,
+      `http://127.0.0.1:${ports.mcp_integration_bridge}/query`,
+    )
+    console.log(
+      `\nA server of npm that speaks stdio (server-everything, echo), behind those that bring such servers to HTTP, 2025-11-25:\n`,
+    )
     await compare(behind)
   }
   const listed: number[] = []

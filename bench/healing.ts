@@ -3,25 +3,44 @@
  * node bench/healing.ts [kills in cells, default 400] [kills isolated, default 100] [stops, default 30] [kills under PM2, default 60]
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { files, readPlan, type RunPlan, socketPath } from '../src/processes/run-plan.ts'
-import { type FromChild, jsonLines } from '../src/supervisor/protocol.ts'
+import { files, type RunPlan, readPlan, socketPath } from '../src/processes/run/run-plan.ts'
+import { type FromChild, jsonLines } from '../src/supervisor/links/protocol.ts'
 import { Fleet } from '../test/support/fleet.ts'
 import { cellsOf, harmAndWait, ms, quantile, recovered, settled, sleep } from './recovery.ts'
 
-const [killsInCells = 400, killsIsolated = 100, stops = 30, killsUnderPm2 = 60] = process.argv.slice(2).map(Number)
+const [killsInCells = 400, killsIsolated = 100, stops = 30, killsUnderPm2 = 60] = process.argv
+  .slice(2)
+  .map(Number)
 const root = join(import.meta.dirname, '..')
 const row = (name: string, times: readonly number[]) =>
-  console.log(`| ${name} | ${times.length} | ${ms(quantile(times, 0.5))} | ${ms(quantile(times, 0.95))} | ${ms(quantile(times, 0.99))} | ${ms(Math.max(...times))} |`)
+  console.log(
+    `| ${name} | ${times.length} | ${ms(quantile(times, 0.5))} | ${ms(quantile(times, 0.95))} | ${ms(quantile(times, 0.99))} | ${ms(Math.max(...times))} |`,
+  )
 /** Quiet between two failures. */
 const BETWEEN_MS = 200
 /** What PM2 runs too: the executor would trade twice. */
 const COMPARED = ['trading', 'infrastructure', 'analytics', 'development', 'coordination', 'dashboard']
 
-async function killAll(fleet: Fleet, plan: RunPlan, count: number, kind: 'kill' | 'stop', only?: readonly string[]): Promise<Map<string, number[]>> {
+async function killAll(
+  fleet: Fleet,
+  plan: RunPlan,
+  count: number,
+  kind: 'kill' | 'stop',
+  only?: readonly string[],
+): Promise<Map<string, number[]>> {
   const control = socketPath(fleet.data, 'control')
   const target = { portOf: (service: string) => plan.ports[service] as number }
   const times = new Map<string, number[]>()
@@ -56,7 +75,11 @@ try {
   await sleep(3_000)
   const killed = await killAll(fleet, plan, killsInCells, 'kill')
   row('killed, in cells: all', all(killed))
-  for (const [cell, times] of killed) row(`killed, in cells: ${cell} (${plan.cells.find(({ id }) => id === cell)?.services.length} services)`, times)
+  for (const [cell, times] of killed)
+    row(
+      `killed, in cells: ${cell} (${plan.cells.find(({ id }) => id === cell)?.services.length} services)`,
+      times,
+    )
   row('hung (SIGSTOP), in cells', all(await killAll(fleet, plan, Math.ceil((stops * 2) / 3), 'stop')))
   if (killsUnderPm2 > 0) {
     const ours = [...killed].filter(([cell]) => COMPARED.includes(cell)).flatMap(([, times]) => times)
@@ -74,7 +97,10 @@ if (killsIsolated > 0) {
     await isolated.start(120_000)
     const plan = readPlan(isolated.data)
     await sleep(5_000)
-    row('killed, isolated: each service in a process of its own', all(await killAll(isolated, plan, killsIsolated, 'kill')))
+    row(
+      'killed, isolated: each service in a process of its own',
+      all(await killAll(isolated, plan, killsIsolated, 'kill')),
+    )
     row('hung (SIGSTOP), isolated', all(await killAll(isolated, plan, Math.floor(stops / 3), 'stop')))
   } finally {
     await isolated.dispose()
@@ -83,30 +109,37 @@ if (killsIsolated > 0) {
 
 /**
  * The very same cells, from the same bundle, on the same database, hub and chain, under PM2: each binds its ports itself and is told what to
- * host by a small stand-in for the brain. PM2 is fetched for the occasion, since its licence is not one to build on.
+ * host by a small stand-in for the supervisor. PM2 is fetched for the occasion, since its licence is not one to build on.
  */
 async function underPm2(fleet: Fleet, plan: RunPlan, count: number): Promise<number[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-pm2-'))
   pm2Folder = folder
-  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'pm2@7.0.4'], { stdio: 'ignore' })
+  execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'pm2@7.0.4'], {
+    stdio: 'ignore',
+  })
   const data = join(folder, 'data')
   mkdirSync(join(data, 'logs'), { recursive: true })
   const ports = Object.fromEntries(Object.entries(plan.ports).map(([id, port]) => [id, port + 1_500]))
   const cells = plan.cells.filter(({ id }) => COMPARED.includes(id))
-  writeFileSync(files(data).plan, JSON.stringify({ ...plan, dataFolder: data, ports, cells, owner: undefined }))
-  for (const name of ['chain.json', 'token', 'postgres.password', 'accounts.json']) if (existsSync(join(fleet.data, name))) symlinkSync(join(fleet.data, name), join(data, name))
+  writeFileSync(
+    files(data).plan,
+    JSON.stringify({ ...plan, dataFolder: data, ports, cells, owner: undefined }),
+  )
+  for (const name of ['chain.json', 'token', 'postgres.password', 'accounts.json'])
+    if (existsSync(join(fleet.data, name))) symlinkSync(join(fleet.data, name), join(data, name))
   symlinkSync(socketPath(fleet.data, 'hub'), socketPath(data, 'hub'))
   symlinkSync(socketPath(fleet.data, 'control'), socketPath(data, 'control'))
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
     const hear = jsonLines<FromChild>((message) => {
       if (message.type !== 'hello') return
-      const services = cells.find(({ id }) => id === message.process)?.services.map((id) => ({ id, fd: null })) ?? []
+      const services =
+        cells.find(({ id }) => id === message.process)?.services.map((id) => ({ id, fd: null })) ?? []
       socket.write(`${JSON.stringify({ type: 'host', unit: message.process, services, hold: false })}\n`)
     })
     socket.on('data', (chunk) => hear(String(chunk)))
   })
-  await new Promise<void>((resolve) => server.listen(socketPath(data, 'brain'), resolve))
+  await new Promise<void>((resolve) => server.listen(socketPath(data, 'supervisor'), resolve))
   const pm2 = (...args: string[]) =>
     new Promise<string>((resolve, reject) => {
       const child = spawn(process.execPath, [join(folder, 'node_modules/pm2/bin/pm2'), ...args], {
@@ -123,7 +156,12 @@ async function underPm2(fleet: Fleet, plan: RunPlan, count: number): Promise<num
     name: id,
     script: join(root, 'dist/cell.js'),
     interpreter: process.execPath,
-    env: { KINTSUGI_DATA: data, KINTSUGI_PROCESS: id, NODE_ENV: 'production', NODE_COMPILE_CACHE: join(fleet.data, 'compile-cache') },
+    env: {
+      KINTSUGI_DATA: data,
+      KINTSUGI_PROCESS: id,
+      NODE_ENV: 'production',
+      NODE_COMPILE_CACHE: join(fleet.data, 'compile-cache'),
+    },
     min_uptime: 0,
     max_restarts: 1_000_000,
   }))
@@ -151,7 +189,12 @@ function pidOf(data: string, cell: string): number {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-      if (env.includes(`KINTSUGI_DATA=${data}`) && env.includes(`KINTSUGI_PROCESS=${cell}`) && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z')) return Number(pid)
+      if (
+        env.includes(`KINTSUGI_DATA=${data}`) &&
+        env.includes(`KINTSUGI_PROCESS=${cell}`) &&
+        !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z')
+      )
+        return Number(pid)
     } catch {
       // Gone meanwhile.
     }
@@ -161,7 +204,10 @@ function pidOf(data: string, cell: string): number {
 
 function endPm2(folder: string): void {
   try {
-    execFileSync(process.execPath, [join(folder, 'node_modules/pm2/bin/pm2'), 'kill'], { env: { ...process.env, PM2_HOME: join(folder, 'pm2') }, stdio: 'ignore' })
+    execFileSync(process.execPath, [join(folder, 'node_modules/pm2/bin/pm2'), 'kill'], {
+      env: { ...process.env, PM2_HOME: join(folder, 'pm2') },
+      stdio: 'ignore',
+    })
   } catch {
     // It did not come up.
   }

@@ -4,12 +4,18 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Token as SdkToken } from '@uniswap/sdk-core'
 import type { Pool as SdkPoolType } from '@uniswap/v3-sdk'
-import { type Address, type ConcentratedPool, type Pool, quoteExactIn, swapExactIn } from '../src/amm/index.ts'
+import {
+  type Address,
+  type ConcentratedPool,
+  type Pool,
+  quoteExactIn,
+  swapExactIn,
+} from '../src/amm/index.ts'
 import { readMarket } from '../src/cli/market.ts'
 import { MarketGraph, MarketSearch, planCycles, type SizedCycle, upperBound } from '../src/graph/index.ts'
 import { embeddedMarket } from '../src/localnet/market.ts'
@@ -22,13 +28,16 @@ const { CurrencyAmount, Token } = require('@uniswap/sdk-core') as typeof import(
 const { Pool: SdkPool, TickListDataProvider } = require('@uniswap/v3-sdk') as typeof import('@uniswap/v3-sdk')
 
 const arguments_ = process.argv.slice(2)
-const folder = arguments_.find((argument) => !argument.startsWith('--')) ?? join(import.meta.dirname, '../../shared')
+const folder =
+  arguments_.find((argument) => !argument.startsWith('--')) ?? join(import.meta.dirname, '../../shared')
 const WETH: Address = '0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2'
 
 const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b)
-const quantile = (values: readonly number[], q: number) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+const quantile = (values: readonly number[], q: number) =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
 const ms = (value: number) => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ms`
-const spread = (values: readonly number[]) => `${ms(quantile(values, 0.5))} (${ms(quantile(values, 0.05))} to ${ms(quantile(values, 0.95))})`
+const spread = (values: readonly number[]) =>
+  `${ms(quantile(values, 0.5))} (${ms(quantile(values, 0.05))} to ${ms(quantile(values, 0.95))})`
 const rows: string[][] = []
 const row = (what: string, figure: string, target = '', verdict?: boolean) => {
   rows.push([what, figure, target, verdict === undefined ? '' : verdict ? 'yes' : '**no**'])
@@ -69,7 +78,8 @@ function benchFile(name: string): void {
   const about = `${name.replace(/\..*/, '')}, ${market.pools.length} pools`
   const random = seededRandom(1)
   const degree = new Map<Address, number>()
-  for (const pool of market.pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
+  for (const pool of market.pools)
+    for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
   const hottest = [...market.pools].sort((a, b) => heat(b, degree) - heat(a, degree)).slice(0, 50)
   for (const maxHops of [3, 4]) {
     let search: MarketSearch | undefined
@@ -78,14 +88,22 @@ function benchFile(name: string): void {
     })
     const found = search as MarketSearch
     found.setValues({ get: (token) => (token === WETH ? 1 : 0) })
-    row(`${about}: index of ${found.index.count} cycles up to ${maxHops} hops, built once`, ms(built as number))
+    row(
+      `${about}: index of ${found.index.count} cycles up to ${maxHops} hops, built once`,
+      ms(built as number),
+    )
     times(5, () => found.search())
     const full = times(21, () => {
       found.search()
       found.best(20)
     })
     const limit = maxHops === 3 ? 10 : 250
-    row(`${about}: all of them screened and sized, the best 20 confirmed`, spread(full), `below ${limit} ms`, quantile(full, 0.5) < limit)
+    row(
+      `${about}: all of them screened and sized, the best 20 confirmed`,
+      spread(full),
+      `below ${limit} ms`,
+      quantile(full, 0.5) < limit,
+    )
     const changedBy = (choose: () => readonly Pool[]) => {
       const touched: number[] = []
       const took = Array.from({ length: 200 }, () => {
@@ -98,7 +116,9 @@ function benchFile(name: string): void {
       })
       return { took, touched: quantile(touched, 0.5) }
     }
-    const any = changedBy(() => Array.from({ length: 50 }, () => market.pools[Math.floor(random() * market.pools.length)] as Pool))
+    const any = changedBy(() =>
+      Array.from({ length: 50 }, () => market.pools[Math.floor(random() * market.pools.length)] as Pool),
+    )
     row(
       `${about}: 50 changed pools, up to ${maxHops} hops (${any.touched} cycles touched)`,
       spread(any.took),
@@ -116,14 +136,21 @@ function benchFile(name: string): void {
   const graph = new MarketGraph(market.pools)
   const bound = upperBound(graph, WETH, { maxIterations: 1_000 })
   const cold = times(9, () => upperBound(graph, WETH, { maxIterations: 1_000 }))
-  row(`${about}: joint optimum, from nothing (${bound.iterations} iterations, ${bound.converged ? 'converged' : 'a bound only'})`, spread(cold))
+  row(
+    `${about}: joint optimum, from nothing (${bound.iterations} iterations, ${bound.converged ? 'converged' : 'a bound only'})`,
+    spread(cold),
+  )
   const search = new MarketSearch(market.pools, { maxHops: 3, startTokens: [WETH] })
   search.setValues(bound.prices)
   search.search()
-  const worthOf = ({ hops, grossProfit }: SizedCycle) => Number(grossProfit) * search.valueOf((hops[0] as SizedCycle['hops'][number]).tokenIn)
+  const worthOf = ({ hops, grossProfit }: SizedCycle) =>
+    Number(grossProfit) * search.valueOf((hops[0] as SizedCycle['hops'][number]).tokenIn)
   const single = search.best(1).map(worthOf)[0] ?? 0
   if (market.pools.length < 1_000) {
-    const plan = planCycles(search, { maxCycles: 64, worth: () => 0 }, undefined, bound).reduce((sum, sized) => sum + worthOf(sized), 0)
+    const plan = planCycles(search, { maxCycles: 64, worth: () => 0 }, undefined, bound).reduce(
+      (sum, sized) => sum + worthOf(sized),
+      0,
+    )
     row(
       `${about}: of the joint optimum of ${(bound.value / 1e18).toFixed(6)} ETH, the best cycle takes, a plan of cycles takes`,
       `${((100 * single) / bound.value).toFixed(1)} %, ${((100 * plan) / bound.value).toFixed(2)} %`,
@@ -143,13 +170,19 @@ function usualWay(file: string, about: string, search: MarketSearch): void {
     row('Bellman-Ford', 'skipped: the baseline is not there')
     return
   }
-  const theirs = JSON.parse(execFileSync(process.execPath, [script, file, '20'], { encoding: 'utf8' })) as { medianMs: number; hops: number }
+  const theirs = JSON.parse(execFileSync(process.execPath, [script, file, '20'], { encoding: 'utf8' })) as {
+    medianMs: number
+    hops: number
+  }
   const ours = times(21, () => {
     search.search()
     search.best(1)
   })
   const { searchedCycles, paying } = search.search()
-  row(`${about}: Bellman-Ford finds one cycle (${theirs.hops} hops) in; we search ${searchedCycles} and size ${paying} in`, `${ms(theirs.medianMs)}; ${ms(quantile(ours, 0.5))}`)
+  row(
+    `${about}: Bellman-Ford finds one cycle (${theirs.hops} hops) in; we search ${searchedCycles} and size ${paying} in`,
+    `${ms(theirs.medianMs)}; ${ms(quantile(ours, 0.5))}`,
+  )
 }
 
 /** Random constant-product pools around common prices, as the published solver is measured on. */
@@ -161,34 +194,69 @@ function jointOptimum(): void {
     const i = Math.floor(random() * 199)
     const j = i + 1 + Math.floor(random() * (199 - i))
     const depth = Math.exp(normal(random) * 1.5) * 1e24
-    const reserves: [bigint, bigint] = [BigInt(Math.floor((depth / (prices[i] as number)) * Math.exp(normal(random) * 0.01))), BigInt(Math.floor(depth / (prices[j] as number)))]
-    return { kind: 'constant-product', address: address(1_000_000 + index), dex: 'random', tokens: [address(i + 1), address(j + 1)], reserves, feeBps: 30 }
+    const reserves: [bigint, bigint] = [
+      BigInt(Math.floor((depth / (prices[i] as number)) * Math.exp(normal(random) * 0.01))),
+      BigInt(Math.floor(depth / (prices[j] as number))),
+    ]
+    return {
+      kind: 'constant-product',
+      address: address(1_000_000 + index),
+      dex: 'random',
+      tokens: [address(i + 1), address(j + 1)],
+      reserves,
+      feeBps: 30,
+    }
   })
   const graph = new MarketGraph(pools)
   times(10, () => upperBound(graph, address(1)))
   const took = times(31, () => upperBound(graph, address(1)))
-  row('joint optimum over 10,000 random pools and 200 tokens, from nothing', spread(took), 'below 10 ms', quantile(took, 0.5) < 10)
+  row(
+    'joint optimum over 10,000 random pools and 200 tokens, from nothing',
+    spread(took),
+    'below 10 ms',
+    quantile(took, 0.5) < 10,
+  )
 }
 
 /** The same quotes by the exchange's own library: equal to the unit, and how long each takes. */
 async function concentratedQuotes(): Promise<void> {
-  const pools = embeddedMarket(seededRandom(1)).snapshot.pools.filter((pool): pool is ConcentratedPool => pool.kind === 'concentrated' && pool.engine === undefined)
+  const pools = embeddedMarket(seededRandom(1)).snapshot.pools.filter(
+    (pool): pool is ConcentratedPool => pool.kind === 'concentrated' && pool.engine === undefined,
+  )
   const random = seededRandom(2)
   const trials = Array.from({ length: 2_000 }, () => {
     const pool = pools[Math.floor(random() * pools.length)] as ConcentratedPool
     const zeroForOne = random() < 0.5
-    const held = zeroForOne ? (pool.liquidity << 96n) / pool.sqrtPriceX96 : (pool.liquidity * pool.sqrtPriceX96) >> 96n
-    return { pool, zeroForOne, amountIn: BigInt(Math.floor(Math.exp(random() * Math.log(Number(held) * 0.3)))) + 1_000n }
+    const held = zeroForOne
+      ? (pool.liquidity << 96n) / pool.sqrtPriceX96
+      : (pool.liquidity * pool.sqrtPriceX96) >> 96n
+    return {
+      pool,
+      zeroForOne,
+      amountIn: BigInt(Math.floor(Math.exp(random() * Math.log(Number(held) * 0.3)))) + 1_000n,
+    }
   })
   const tokenOf = (address: Address) => new Token(137, address, 18)
   const sdk = new Map(
     pools.map((pool) => {
-      const ticks = (pool.ticks ?? []).map(([index, net, gross]) => ({ index, liquidityNet: String(net), liquidityGross: String(gross) }))
+      const ticks = (pool.ticks ?? []).map(([index, net, gross]) => ({
+        index,
+        liquidityNet: String(net),
+        liquidityGross: String(gross),
+      }))
       const [token0, token1] = [tokenOf(pool.tokens[0]), tokenOf(pool.tokens[1])]
       return [
         pool,
         {
-          pool: new SdkPool(token0, token1, pool.feePips, String(pool.sqrtPriceX96), String(pool.liquidity), pool.tick, new TickListDataProvider(ticks, pool.tickSpacing)),
+          pool: new SdkPool(
+            token0,
+            token1,
+            pool.feePips,
+            String(pool.sqrtPriceX96),
+            String(pool.liquidity),
+            pool.tick,
+            new TickListDataProvider(ticks, pool.tickSpacing),
+          ),
           token0,
           token1,
         },
@@ -199,13 +267,18 @@ async function concentratedQuotes(): Promise<void> {
   const theirs: (bigint | undefined)[] = []
   const runOurs = () => {
     ours.length = 0
-    for (const { pool, zeroForOne, amountIn } of trials) ours.push(quoteExactIn(pool, pool.tokens[zeroForOne ? 0 : 1], pool.tokens[zeroForOne ? 1 : 0], amountIn))
+    for (const { pool, zeroForOne, amountIn } of trials)
+      ours.push(
+        quoteExactIn(pool, pool.tokens[zeroForOne ? 0 : 1], pool.tokens[zeroForOne ? 1 : 0], amountIn),
+      )
   }
   const runTheirs = async () => {
     theirs.length = 0
     for (const { pool, zeroForOne, amountIn } of trials) {
       const at = sdk.get(pool) as { pool: SdkPoolType; token0: SdkToken; token1: SdkToken }
-      const quoted = await at.pool.getOutputAmount(CurrencyAmount.fromRawAmount(zeroForOne ? at.token0 : at.token1, String(amountIn))).catch(() => undefined)
+      const quoted = await at.pool
+        .getOutputAmount(CurrencyAmount.fromRawAmount(zeroForOne ? at.token0 : at.token1, String(amountIn)))
+        .catch(() => undefined)
       theirs.push(quoted && BigInt(quoted[0].quotient.toString()))
     }
   }
@@ -220,7 +293,9 @@ async function concentratedQuotes(): Promise<void> {
     await runTheirs()
     library.push((performance.now() - started) / trials.length)
   }
-  const differences = trials.filter((_, index) => ours[index] !== undefined && ours[index] !== theirs[index]).length
+  const differences = trials.filter(
+    (_, index) => ours[index] !== undefined && ours[index] !== theirs[index],
+  ).length
   const partial = trials.filter((_, index) => ours[index] === undefined && (theirs[index] ?? 0n) > 0n).length
   const [a, b] = [quantile(mine, 0.5) * 1_000, quantile(library, 0.5) * 1_000]
   row(
@@ -237,9 +312,16 @@ async function latency(): Promise<void> {
   try {
     await fleet.start()
     await new Promise((resolve) => setTimeout(resolve, 60_000))
-    const { state } = await fleet.get<{ state: { blockToSentMs: { count: number; median: number; p99: number } } }>(9004, '/health')
+    const { state } = await fleet.get<{
+      state: { blockToSentMs: { count: number; median: number; p99: number } }
+    }>(9004, '/health')
     const { count, median, p99 } = state.blockToSentMs
-    row(`block seen to transaction sent, median / p99 of ${count}`, `${median.toFixed(0)} / ${p99.toFixed(0)} ms`, 'below 15 / 40 ms', median < 15 && p99 < 40)
+    row(
+      `block seen to transaction sent, median / p99 of ${count}`,
+      `${median.toFixed(0)} / ${p99.toFixed(0)} ms`,
+      'below 15 / 40 ms',
+      median < 15 && p99 < 40,
+    )
   } finally {
     await fleet.dispose()
   }
@@ -250,5 +332,13 @@ benchFile('mainnet-scale.json.gz')
 jointOptimum()
 await concentratedQuotes()
 if (arguments_.includes('--latency')) await latency()
-console.log(`${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores, Node ${process.versions.node}; median (5 % to 95 %)\n`)
-console.log(['| what | figure | target | reached |', '|---|---|---|---|', ...rows.map((cells) => `| ${cells.join(' | ')} |`)].join('\n'))
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores, Node ${process.versions.node}; median (5 % to 95 %)\n`,
+)
+console.log(
+  [
+    '| what | figure | target | reached |',
+    '|---|---|---|---|',
+    ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+  ].join('\n'),
+)

@@ -1,8 +1,9 @@
 /** How long until a process that was harmed answers again: ready, and a real call on data newer than the harm. */
-import { askSupervisor, type ChaosHarm } from '../src/adapters/fleet/control.ts'
+import { askSupervisor, type ChaosHarm } from '../src/adapters/fleet/control-client.ts'
 import type { FleetStatus, ServiceStatus } from '../src/ports/fleet.ts'
 
-export const quantile = (values: readonly number[], q: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
+export const quantile = (values: readonly number[], q: number) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
 export const ms = (value: number) => `${value.toFixed(0)} ms`
 export const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
 
@@ -24,19 +25,31 @@ async function query(target: Target, service: string, body: unknown): Promise<An
 }
 
 const get = async (target: Target, service: string, path: string): Promise<Answer> =>
-  (await fetch(`http://127.0.0.1:${target.portOf(service)}${path}`, { headers: { connection: 'close' } })).json()
+  (
+    await fetch(`http://127.0.0.1:${target.portOf(service)}${path}`, { headers: { connection: 'close' } })
+  ).json()
 
 /** A call per service that proves that it works on state read after `since` (ms since 1970). */
 const PROOFS: Readonly<Record<string, (target: Target, since: number) => Promise<boolean>>> = {
-  mcp_price_feed_server: async (target, since) => (await query(target, 'mcp_price_feed_server', { type: 'price_query', symbol: 'ETH' }))?.observedAt > since,
-  mcp_monitoring_server: async (target, since) => (await query(target, 'mcp_monitoring_server', { type: 'host_resources' }))?.observedAt > since,
-  mcp_coordinator_server: async (target) => Array.isArray((await query(target, 'mcp_coordinator_server', { type: 'list_tasks', limit: 1 }))?.tasks),
-  mcp_defi_analyzer_server: async (target) => (await query(target, 'mcp_defi_analyzer_server', { type: 'protocol_overview' })) !== undefined,
-  'mcp-health-check': async (target, since) => (await query(target, 'mcp-health-check', { type: 'health' }))?.observedAt > since,
-  arbitrage_detector: async (target, since) => (await get(target, 'arbitrage_detector', '/health')).state?.observedAt > since,
-  transaction_executor: async (target) => (await query(target, 'transaction_executor', { type: 'execution_summary' }))?.tradesBooked >= 0,
-  self_healing_agent: async (target) => (await get(target, 'self_healing_agent', '/system-status')).services?.total > 0,
-  coordination_system: async (target) => (await get(target, 'coordination_system', '/status')).metrics !== null,
+  mcp_price_feed_server: async (target, since) =>
+    (await query(target, 'mcp_price_feed_server', { type: 'price_query', symbol: 'ETH' }))?.observedAt >
+    since,
+  mcp_monitoring_server: async (target, since) =>
+    (await query(target, 'mcp_monitoring_server', { type: 'host_resources' }))?.observedAt > since,
+  mcp_coordinator_server: async (target) =>
+    Array.isArray((await query(target, 'mcp_coordinator_server', { type: 'list_tasks', limit: 1 }))?.tasks),
+  mcp_defi_analyzer_server: async (target) =>
+    (await query(target, 'mcp_defi_analyzer_server', { type: 'protocol_overview' })) !== undefined,
+  'mcp-health-check': async (target, since) =>
+    (await query(target, 'mcp-health-check', { type: 'health' }))?.observedAt > since,
+  arbitrage_detector: async (target, since) =>
+    (await get(target, 'arbitrage_detector', '/health')).state?.observedAt > since,
+  transaction_executor: async (target) =>
+    (await query(target, 'transaction_executor', { type: 'execution_summary' }))?.tradesBooked >= 0,
+  self_healing_agent: async (target) =>
+    (await get(target, 'self_healing_agent', '/system-status')).services?.total > 0,
+  coordination_system: async (target) =>
+    (await get(target, 'coordination_system', '/status')).metrics !== null,
   dashboard: async (target) => (await get(target, 'dashboard', '/api/status')).metrics !== null,
 }
 
@@ -46,13 +59,20 @@ export async function recovered(target: Target, services: readonly string[]): Pr
   const started = performance.now()
   const proof = services.find((service) => service in PROOFS)
   const answered = async (service: string) =>
-    fetch(`http://127.0.0.1:${target.portOf(service)}/ready`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(1_000) }).then(
+    fetch(`http://127.0.0.1:${target.portOf(service)}/ready`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(1_000),
+    }).then(
       (response) => response.ok,
       () => false,
     )
   for (;;) {
     const ready = await Promise.all(services.map(answered))
-    if (ready.every(Boolean) && (proof === undefined || (await PROOFS[proof]?.(target, since).catch(() => false)))) return performance.now() - started
+    if (
+      ready.every(Boolean) &&
+      (proof === undefined || (await PROOFS[proof]?.(target, since).catch(() => false)))
+    )
+      return performance.now() - started
     if (performance.now() - started > 30_000) throw new Error(`${services.join(', ')} did not come back`)
     await sleep(2)
   }
@@ -62,12 +82,20 @@ export async function recovered(target: Target, services: readonly string[]): Pr
 export async function cellsOf(control: string): Promise<Map<string, ServiceStatus[]>> {
   const { services } = await askSupervisor<FleetStatus>(control, { op: 'status' })
   const cells = new Map<string, ServiceStatus[]>()
-  for (const service of services) if (service.kind !== 'infrastructure') cells.set(service.cell, [...(cells.get(service.cell) ?? []), service])
+  for (const service of services)
+    if (service.kind !== 'infrastructure')
+      cells.set(service.cell, [...(cells.get(service.cell) ?? []), service])
   return cells
 }
 
 /** Harms a cell on purpose, so that no breaker counts it, and resolves when it answers again. */
-export async function harmAndWait(control: string, target: Target, cell: string, services: readonly string[], harm: ChaosHarm): Promise<number> {
+export async function harmAndWait(
+  control: string,
+  target: Target,
+  cell: string,
+  services: readonly string[],
+  harm: ChaosHarm,
+): Promise<number> {
   await askSupervisor(control, { op: 'harm', service: cell, harm })
   return recovered(target, services)
 }

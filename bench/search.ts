@@ -11,11 +11,18 @@ import { searchableTool } from '../src/mcp/tool-search.ts'
 import { loadService, SERVICE_NEEDS } from '../src/processes/services.gen.ts'
 import { ToolIndex } from '../src/search/index.ts'
 
-const definitions = (await Promise.all(Object.keys(SERVICE_NEEDS).map(loadService))).flatMap((definition) => (definition.kind === 'main' ? [] : [definition]))
+const definitions = (await Promise.all(Object.keys(SERVICE_NEEDS).map(loadService))).flatMap((definition) =>
+  definition.kind === 'main' ? [] : [definition],
+)
 const tools = definitions.flatMap(({ id, tools }) =>
   Object.entries(tools).map(([plain, tool]) => {
     const listing = listTool(plain, tool)
-    return { service: id, plain, listing: { ...listing, name: `${id}__${plain}` }, keywords: tool.keywords ?? '' }
+    return {
+      service: id,
+      plain,
+      listing: { ...listing, name: `${id}__${plain}` },
+      keywords: tool.keywords ?? '',
+    }
   }),
 )
 const questions = readFileSync(join(import.meta.dirname, '../test/fixtures/tool-questions.txt'), 'utf8')
@@ -25,11 +32,15 @@ const questions = readFileSync(join(import.meta.dirname, '../test/fixtures/tool-
     const [question, right] = line.split('|').map((part) => part.trim()) as [string, string]
     return { number, question, right: right.split(',').map((name) => name.trim()) }
   })
-const unknown = questions.flatMap(({ right }) => right.filter((name) => !tools.some(({ plain }) => plain === name)))
+const unknown = questions.flatMap(({ right }) =>
+  right.filter((name) => !tools.some(({ plain }) => plain === name)),
+)
 if (unknown.length > 0) throw new Error(`no such tools: ${unknown.join(', ')}`)
 
 const started = performance.now()
-const index = new ToolIndex(tools.map(({ service, plain, listing, keywords }) => searchableTool(service, plain, listing, keywords, [])))
+const index = new ToolIndex(
+  tools.map(({ service, plain, listing, keywords }) => searchableTool(service, plain, listing, keywords, [])),
+)
 const builtMs = performance.now() - started
 const searched = performance.now()
 const ranked = questions.map((each) => {
@@ -38,20 +49,29 @@ const ranked = questions.map((each) => {
 })
 const searchMs = (performance.now() - searched) / questions.length
 
-console.log(`${tools.length} tools, ${questions.length} questions; index built in ${builtMs.toFixed(1)} ms, a search takes ${searchMs.toFixed(2)} ms\n`)
-console.log('| questions | how many | right tool first | among the first 3 | among the first 5 |\n|---|---|---|---|---|')
+console.log(
+  `${tools.length} tools, ${questions.length} questions; index built in ${builtMs.toFixed(1)} ms, a search takes ${searchMs.toFixed(2)} ms\n`,
+)
+console.log(
+  '| questions | how many | right tool first | among the first 3 | among the first 5 |\n|---|---|---|---|---|',
+)
 for (const [name, of] of [
   ['tuned on', ranked.filter(({ number }) => number % 2 === 0)],
   ['left aside', ranked.filter(({ number }) => number % 2 === 1)],
 ] as const) {
-  const share = (most: number) => `${((of.filter(({ rank }) => rank >= 0 && rank < most).length / of.length) * 100).toFixed(1)} %`
+  const share = (most: number) =>
+    `${((of.filter(({ rank }) => rank >= 0 && rank < most).length / of.length) * 100).toFixed(1)} %`
   console.log(`| ${name} | ${of.length} | ${share(1)} | ${share(3)} | ${share(5)} |`)
 }
 /** What models read, by the usual rule of thumb of four characters to a token. */
 const tokens = (value: unknown) => Math.round(JSON.stringify(value).length / 4)
 const answers = ranked.map(({ question }) => index.search(question, 5).length)
-console.log(`\n| a model reads | tokens, about |\n|---|---|\n| all tools | ${tokens(tools.map(({ listing }) => listing))} |\n| the meta tools | ${tokens(META_LISTINGS)} |`)
-if (answers.some((count) => count === 0)) console.log(`\n${answers.filter((count) => count === 0).length} questions found nothing`)
+console.log(
+  `\n| a model reads | tokens, about |\n|---|---|\n| all tools | ${tokens(tools.map(({ listing }) => listing))} |\n| the meta tools | ${tokens(META_LISTINGS)} |`,
+)
+if (answers.some((count) => count === 0))
+  console.log(`\n${answers.filter((count) => count === 0).length} questions found nothing`)
 if (process.argv.includes('--misses'))
   for (const { number, question, right, found, rank } of ranked)
-    if (number % 2 === 0 && (rank < 0 || rank > 4)) console.log(`${question} | wanted ${right.join(', ')} | got ${found.slice(0, 5).join(', ')}`)
+    if (number % 2 === 0 && (rank < 0 || rank > 4))
+      console.log(`${question} | wanted ${right.join(', ')} | got ${found.slice(0, 5).join(', ')}`)

@@ -2,7 +2,7 @@
  * Fleet hours in virtual time, with every kind of trouble.
  * node bench/simulate.ts [hours in all, default 3000] [first seed, default 1000] [mean seconds between two troubles, default 120]
  */
-import { simulate } from '../src/fleet/simulator.ts'
+import { simulate } from '../src/fleet/simulation/simulator.ts'
 
 const [hours = 3_000, first = 1_000, everySeconds = 120] = process.argv.slice(2).map(Number)
 const EACH = 10

@@ -17,7 +17,12 @@ const judged = corpus.map((each) => ({ ...each, flags: flagsOf(each.text) }))
 const bad = judged.filter((each) => each.bad)
 const good = judged.filter((each) => !each.bad)
 const definitions = (await Promise.all(Object.keys(SERVICE_NEEDS).map(loadService))).flatMap((definition) =>
-  definition.kind === 'main' ? [] : Object.entries(definition.tools).map(([name, tool]) => ({ name: `${definition.id}__${name}`, flags: flagsOfDefinition(listTool(name, tool)) })),
+  definition.kind === 'main'
+    ? []
+    : Object.entries(definition.tools).map(([name, tool]) => ({
+        name: `${definition.id}__${name}`,
+        flags: flagsOfDefinition(listTool(name, tool)),
+      })),
 )
 const flagged = definitions.filter(({ flags }) => flags.length > 0)
 console.log(`| corpus | how many | flagged |\n|---|---|---|
@@ -26,6 +31,7 @@ console.log(`| corpus | how many | flagged |\n|---|---|---|
 | our own definitions | ${definitions.length} | ${flagged.length} |`)
 if (process.argv.includes('--misses')) {
   for (const { text } of bad.filter(({ flags }) => flags.length === 0)) console.log(`missed: ${text}`)
-  for (const { text, flags } of good.filter(({ flags }) => flags.length > 0)) console.log(`wrong: ${text} ${JSON.stringify(flags)}`)
+  for (const { text, flags } of good.filter(({ flags }) => flags.length > 0))
+    console.log(`wrong: ${text} ${JSON.stringify(flags)}`)
   for (const { name, flags } of flagged) console.log(`wrong: ${name} ${JSON.stringify(flags)}`)
 }

@@ -33,7 +33,12 @@ if ('BoundSocket' in net) {
 
 function newerNode() {
   try {
-    const path = join(dirname(createRequire(import.meta.url).resolve(`node-${process.platform}-${process.arch}/package.json`)), 'bin/node')
+    const path = join(
+      dirname(
+        createRequire(import.meta.url).resolve(`node-${process.platform}-${process.arch}/package.json`),
+      ),
+      'bin/node',
+    )
     return existsSync(path) ? path : undefined
   } catch {
     return undefined

@@ -9,23 +9,35 @@ const stamp = join(dist, '.built')
 /** The newest change below a folder. */
 function newest(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
-    (latest, entry) => (entry.isFile() ? Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs) : latest),
+    (latest, entry) =>
+      entry.isFile() ? Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs) : latest,
     0,
   )
 }
 
 /** Whether the sources changed since the last build. */
 export function isStale(): boolean {
-  return !existsSync(stamp) || statSync(stamp).mtimeMs < Math.max(newest(join(root, 'src')), newest(join(root, 'scripts')), statSync(join(root, 'package.json')).mtimeMs)
+  return (
+    !existsSync(stamp) ||
+    statSync(stamp).mtimeMs <
+      Math.max(
+        newest(join(root, 'src')),
+        newest(join(root, 'scripts')),
+        statSync(join(root, 'package.json')).mtimeMs,
+      )
+  )
 }
 
 export async function build(): Promise<void> {
   const { build: bundle } = await import('esbuild')
-  const processes = ['keeper', 'brain', 'cell', 'hub', 'localnet', 'discovery', 'signer']
+  const processes = ['keeper', 'supervisor', 'cell', 'hub', 'localnet', 'discovery', 'signer']
   // Chunks are named by their content: a fleet that runs on the last build keeps the ones it may still load.
   mkdirSync(dist, { recursive: true })
   await bundle({
-    entryPoints: { ...Object.fromEntries(processes.map((name) => [name, join(root, 'src/processes', `${name}.ts`)])), cli: join(root, 'src/cli/main.ts') },
+    entryPoints: {
+      ...Object.fromEntries(processes.map((name) => [name, join(root, 'src/processes', `${name}.ts`)])),
+      cli: join(root, 'src/cli/main.ts'),
+    },
     outdir: dist,
     bundle: true,
     splitting: true,
@@ -38,7 +50,9 @@ export async function build(): Promise<void> {
     // Its main file asks for its parts in a way that no bundler follows.
     alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
     chunkNames: 'chunks/[name]-[hash]',
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   })
   // Whoever builds (a test, say), the page is the one for production.

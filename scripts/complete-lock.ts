@@ -59,7 +59,10 @@ for (const [at, entry] of Object.entries(lock.packages)) {
     }
     if (found) continue
     const words = name.split(/[/_-]/)
-    const [os, cpu] = [words.map((word) => OS[word]).find(Boolean), words.map((word) => CPU[word.replace(/msvc|gnu|musl|eabi.*/, '')]).find(Boolean)]
+    const [os, cpu] = [
+      words.map((word) => OS[word]).find(Boolean),
+      words.map((word) => CPU[word.replace(/msvc|gnu|musl|eabi.*/, '')]).find(Boolean),
+    ]
     lock.packages[`node_modules/${name}`] = {
       version: range.replace(/^[^\d]*/, ''),
       optional: true,

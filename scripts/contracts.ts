@@ -9,7 +9,12 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
 const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string; version(): string }
-const sources = Object.fromEntries(readdirSync(join(root, 'contracts/src')).map((file) => [`src/${file}`, { content: readFileSync(join(root, 'contracts/src', file), 'utf8') }]))
+const sources = Object.fromEntries(
+  readdirSync(join(root, 'contracts/src')).map((file) => [
+    `src/${file}`,
+    { content: readFileSync(join(root, 'contracts/src', file), 'utf8') },
+  ]),
+)
 const output = JSON.parse(
   solc.compile(
     JSON.stringify({
@@ -33,7 +38,10 @@ if (errors.length > 0) {
 mkdirSync(join(root, 'contracts/artifacts'), { recursive: true })
 let stale = 0
 for (const [source, contracts] of Object.entries(
-  output.contracts as Record<string, Record<string, { abi: unknown[]; evm: Record<'bytecode' | 'deployedBytecode', { object: string }> }>>,
+  output.contracts as Record<
+    string,
+    Record<string, { abi: unknown[]; evm: Record<'bytecode' | 'deployedBytecode', { object: string }> }>
+  >,
 )) {
   for (const [name, contract] of Object.entries(contracts)) {
     if (contract.evm.bytecode.object === '') continue
@@ -42,7 +50,9 @@ for (const [source, contracts] of Object.entries(
     if (!check) writeFileSync(path, text)
     else if (readFileSync(path, 'utf8') !== text) {
       stale++
-      console.error(`contracts/artifacts/${name}.json differs from what ${source} compiles to: run \`node scripts/contracts.ts\``)
+      console.error(
+        `contracts/artifacts/${name}.json differs from what ${source} compiles to: run \`node scripts/contracts.ts\``,
+      )
     }
   }
 }

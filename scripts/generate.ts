@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { createGenerator } from 'ts-json-schema-generator'
-import { CATALOGUE, CATEGORIES, type CatalogueEntry, titleOf } from '../src/fleet/catalogue.ts'
-import { listTool } from '../src/mcp/schema.ts'
+import { CATALOGUE, CATEGORIES, type CatalogueEntry, titleOf } from '../src/fleet/catalogue/catalogue.ts'
 import type { AnyDefinition } from '../src/mcp/define.ts'
+import { listTool } from '../src/mcp/schema.ts'
 
 const root = join(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
@@ -22,7 +22,12 @@ function emit(path: string, text: string): void {
 
 /** Where a service's definition stands, if it is built. */
 function fileOf(entry: CatalogueEntry): string | undefined {
-  const path = entry.kind === 'server' ? `src/servers/${entry.category}/${entry.id}.ts` : entry.kind === 'agent' ? `src/agents/${entry.id}.ts` : `src/gateway/${entry.id}.ts`
+  const path =
+    entry.kind === 'server'
+      ? `src/servers/${entry.category}/${entry.id}.ts`
+      : entry.kind === 'agent'
+        ? `src/agents/${entry.id}.ts`
+        : `src/gateway/${entry.id}.ts`
   return existsSync(join(root, path)) ? path : undefined
 }
 
@@ -35,7 +40,10 @@ const { definitions } = createGenerator({
   skipTypeCheck: true,
   additionalProperties: true,
 }).createSchema('*')
-emit('src/gateway/api/shapes.gen.ts', `${HEADER}export const SHAPES = ${JSON.stringify(definitions, null, 2).replaceAll('#/definitions/', '#/components/schemas/')} as const\n`)
+emit(
+  'src/gateway/api/shapes.gen.ts',
+  `${HEADER}export const SHAPES = ${JSON.stringify(definitions, null, 2).replaceAll('#/definitions/', '#/components/schemas/')} as const\n`,
+)
 
 const built: { entry: CatalogueEntry; path: string; definition: AnyDefinition }[] = []
 for (const entry of CATALOGUE) {
@@ -48,23 +56,39 @@ for (const entry of CATALOGUE) {
 
 // A file in a service folder that the catalogue does not know would never run.
 const known = new Set(built.map(({ path }) => path))
-for (const folder of ['src/agents', ...Object.keys(CATEGORIES).map((category) => `src/servers/${category}`)]) {
+for (const folder of [
+  'src/agents',
+  ...Object.keys(CATEGORIES).map((category) => `src/servers/${category}`),
+]) {
   if (!existsSync(join(root, folder))) continue
   for (const file of readdirSync(join(root, folder))) {
     const path = `${folder}/${file}`
-    if (file.endsWith('.ts') && !file.endsWith('.test.ts') && !known.has(path)) throw new Error(`${path} belongs to no entry of the catalogue`)
+    if (file.endsWith('.ts') && !file.endsWith('.test.ts') && !known.has(path))
+      throw new Error(`${path} belongs to no entry of the catalogue`)
   }
 }
 
 emit(
   'src/processes/services.gen.ts',
   `${HEADER}import type { AnyDefinition } from '../mcp/define.ts'\nimport type { PortName } from '../ports/ports.ts'\n\n/** What each built service needs. */\nexport const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {\n${built
-    .map(({ entry, definition }) => `  '${entry.id}': [${definition.needs.map((need) => `'${need}'`).join(', ')}],`)
-    .join('\n')}\n}\n\n/** Services that only answer, so that several instances of each may run. */\nexport const SCALABLE: readonly string[] = [\n${built
-    .filter(({ definition }) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone))
+    .map(
+      ({ entry, definition }) =>
+        `  '${entry.id}': [${definition.needs.map((need) => `'${need}'`).join(', ')}],`,
+    )
+    .join(
+      '\n',
+    )}\n}\n\n/** Services that only answer, so that several instances of each may run. */\nexport const SCALABLE: readonly string[] = [\n${built
+    .filter(
+      ({ definition }) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone),
+    )
     .map(({ entry }) => `  '${entry.id}',`)
-    .join('\n')}\n]\n\nconst LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {\n${built
-    .map(({ entry, path }) => `  '${entry.id}': () => import('${relative(join(root, 'src/processes'), join(root, path))}'),`)
+    .join(
+      '\n',
+    )}\n]\n\nconst LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {\n${built
+    .map(
+      ({ entry, path }) =>
+        `  '${entry.id}': () => import('${relative(join(root, 'src/processes'), join(root, path))}'),`,
+    )
     .join(
       '\n',
     )}\n}\n\n/** Loads a service's definition; a process pays only for what it hosts. */\nexport async function loadService(id: string): Promise<AnyDefinition> {\n  const load = LOADERS[id]\n  if (!load) throw new RangeError(\`\${id} is not built\`)\n  return (await load()).default as AnyDefinition\n}\n`,
@@ -75,20 +99,35 @@ const tables = Object.entries(CATEGORIES).map(([category, title]) => {
   const rows = CATALOGUE.filter((entry) => entry.category === category)
   return `### ${title} (${rows.filter((entry) => isBuilt.has(entry.id)).length} of ${rows.length} built)\n\n| id | port | duty | built |\n|---|---|---|---|\n${rows.map((entry) => `| \`${entry.id}\` | ${entry.port} | ${entry.duty} | ${isBuilt.has(entry.id) ? 'yes' : ''} |`).join('\n')}\n`
 })
-emit('docs/catalogue.md', `<!-- Generated by scripts/generate.ts. Do not edit. -->\n# The catalogue\n\n${tables.join('\n')}`)
+emit(
+  'docs/catalogue.md',
+  `<!-- Generated by scripts/generate.ts. Do not edit. -->\n# The catalogue\n\n${tables.join('\n')}`,
+)
 
 const tools = built.flatMap(({ entry, definition }) =>
   definition.kind === 'main'
     ? []
     : [
-        `## ${titleOf(entry.id)}\n\n\`${entry.id}\`, port ${entry.port}: ${entry.duty}.\n\n${Object.entries(definition.tools)
-          .map(([name, tool]) => `- \`${name}\` (${tool.effect}${tool.guarded ? ', guarded' : ''}): ${tool.description} Example: \`${JSON.stringify(tool.example)}\``)
+        `## ${titleOf(entry.id)}\n\n\`${entry.id}\`, port ${entry.port}: ${entry.duty}.\n\n${Object.entries(
+          definition.tools,
+        )
+          .map(
+            ([name, tool]) =>
+              `- \`${name}\` (${tool.effect}${tool.guarded ? ', guarded' : ''}): ${tool.description} Example: \`${JSON.stringify(tool.example)}\``,
+          )
           .join('\n')}\n`,
       ],
 )
-emit('docs/tools.md', `<!-- Generated by scripts/generate.ts. Do not edit. -->\n# Tools\n\n${tools.join('\n')}`)
+emit(
+  'docs/tools.md',
+  `<!-- Generated by scripts/generate.ts. Do not edit. -->\n# Tools\n\n${tools.join('\n')}`,
+)
 const schemas = Object.fromEntries(
-  built.flatMap(({ entry, definition }) => (definition.kind === 'main' ? [] : [[entry.id, Object.entries(definition.tools).map(([name, tool]) => listTool(name, tool))]])),
+  built.flatMap(({ entry, definition }) =>
+    definition.kind === 'main'
+      ? []
+      : [[entry.id, Object.entries(definition.tools).map(([name, tool]) => listTool(name, tool))]],
+  ),
 )
 emit('docs/generated-schemas.json', `${JSON.stringify(schemas, null, 1)}\n`)
 if (stale > 0) process.exit(1)

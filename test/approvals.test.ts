@@ -5,14 +5,14 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Approval, ApprovalPolicy } from '../src/access/approvals.ts'
-import { approvalPolicy, Approvals, changeApprovalPolicy } from '../src/engine/approvals.ts'
-import type { AuditEntry } from '../src/ports/audit.ts'
-import { hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { Approvals, approvalPolicy, changeApprovalPolicy } from '../src/engine/governance/approvals.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
+import { hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
+import type { AuditEntry } from '../src/ports/audit.ts'
+import { hostOptions } from './support/host-options.ts'
 import { freePort } from './support/local-chain.ts'
 import { MemoryRecords } from './support/memory-records.ts'
-import { hostOptions } from './support/host-options.ts'
 
 let clock = 0
 const now = () => Date.now() + clock
@@ -25,7 +25,10 @@ const vault = defineServer({
     pay: toolWith([])({
       description: 'Pays somebody.',
       effect: 'spend',
-      approval: { harmless: ({ dryRun }) => dryRun, preview: async ({ to }) => ({ paid: `${price} to ${to}` }) },
+      approval: {
+        harmless: ({ dryRun }) => dryRun,
+        preview: async ({ to }) => ({ paid: `${price} to ${to}` }),
+      },
       input: z.object({ to: z.string(), dryRun: z.boolean().default(false) }),
       output: z.object({ paid: z.string() }),
       example: { to: 'nobody', dryRun: true },
@@ -39,12 +42,18 @@ const vault = defineServer({
 const records = new MemoryRecords(now)
 const approvals = new Approvals(records, now)
 const settings = new Map<string, unknown>()
-const ledger = { setting: async <T>(key: string) => settings.get(key) as T | undefined, saveSetting: async (key: string, value: unknown) => void settings.set(key, value) }
+const ledger = {
+  setting: async <T>(key: string) => settings.get(key) as T | undefined,
+  saveSetting: async (key: string, value: unknown) => void settings.set(key, value),
+}
 const change = (policy: Partial<ApprovalPolicy>) => changeApprovalPolicy(ledger, 'local', policy)
 const access = {
   tokenHash: hashToken('owner'),
   service: (token: string) => (token === 'svc' ? 'agent' : undefined),
-  verify: async (token: string) => (token === 'ada' || token === 'bob' ? { id: token, subject: token, scopes: ['spend:vault'], expiresAt: Number.MAX_SAFE_INTEGER } : undefined),
+  verify: async (token: string) =>
+    token === 'ada' || token === 'bob'
+      ? { id: token, subject: token, scopes: ['spend:vault'], expiresAt: Number.MAX_SAFE_INTEGER }
+      : undefined,
   required: false,
   beyondLoopback: false,
   hostnames: LOOPBACK_NAMES,
@@ -63,7 +72,10 @@ beforeAll(async () => {
       hostOptions({
         now,
         records: async () => records,
-        audit: { record: (entry) => void recorded.push(entry), recordNow: async (entry) => void recorded.push(entry) },
+        audit: {
+          record: (entry) => void recorded.push(entry),
+          recordNow: async (entry) => void recorded.push(entry),
+        },
         approvals: { policy: () => approvalPolicy(ledger, 'local'), approvals: async () => approvals },
         secret: 'shared',
         access,
@@ -91,10 +103,17 @@ beforeEach(async () => {
 const pay = async (to: string, token = 'ada', replica = 0, more: object = {}, key?: string) => {
   const response = await fetch(`http://127.0.0.1:${ports[replica]}/query`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    },
     body: JSON.stringify({ type: 'pay', to, ...more }),
   })
-  const body = (await response.json()) as { result?: { paid: string }; error?: { code: string; data?: { approval: string; preview: unknown } } }
+  const body = (await response.json()) as {
+    result?: { paid: string }
+    error?: { code: string; data?: { approval: string; preview: unknown } }
+  }
   return body.error?.code ?? body.result?.paid
 }
 const waiting = async () => (await approvals.list()).find(({ state }) => state === 'pending') as Approval
@@ -143,10 +162,16 @@ test('it is for these arguments, this caller, this policy, and not for ever', as
 test('who decides says what they saw; nobody approves their own call; it is decided once', async () => {
   await pay('grace')
   const { id, digest } = await waiting()
-  await expect(approvals.decide(id, 'f'.repeat(64), true, { name: 'bob' })).rejects.toMatchObject({ code: 'conflict' })
-  await expect(approvals.decide(id, digest, true, { name: 'ada' })).rejects.toMatchObject({ code: 'insufficient-scope' })
+  await expect(approvals.decide(id, 'f'.repeat(64), true, { name: 'bob' })).rejects.toMatchObject({
+    code: 'conflict',
+  })
+  await expect(approvals.decide(id, digest, true, { name: 'ada' })).rejects.toMatchObject({
+    code: 'insufficient-scope',
+  })
   await approvals.decide(id, digest, false, { name: 'bob' })
-  await expect(approvals.decide(id, digest, true, { name: 'operator' })).rejects.toMatchObject({ code: 'conflict' })
+  await expect(approvals.decide(id, digest, true, { name: 'operator' })).rejects.toMatchObject({
+    code: 'conflict',
+  })
   expect(await pay('grace')).toBe('approval-refused')
   expect(paid).toEqual([])
 })
@@ -161,12 +186,19 @@ test('what only tries out needs nobody, nor what a service does by itself, nor w
 
 async function person(answer: unknown): Promise<{ client: Client; asked: string[] }> {
   const asked: string[] = []
-  const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} }, versionNegotiation: { mode: { pin: '2026-07-28' } } })
+  const client = new Client(
+    { name: 'test', version: '1' },
+    { capabilities: { elicitation: {} }, versionNegotiation: { mode: { pin: '2026-07-28' } } },
+  )
   client.setRequestHandler('elicitation/create', ({ params }) => {
     asked.push(params.message)
     return answer as never
   })
-  await client.connect(new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${ports[0]}/mcp`), { requestInit: { headers: { authorization: 'Bearer ada' } } }))
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${ports[0]}/mcp`), {
+      requestInit: { headers: { authorization: 'Bearer ada' } },
+    }),
+  )
   return { client, asked }
 }
 
@@ -177,18 +209,24 @@ test('the person at the client is shown what would happen, and approves there; u
   expect(asked).toHaveLength(1)
   expect(asked[0]).toContain('10 to grace')
   await change({ atClient: false })
-  expect(JSON.stringify((await client.callTool({ name: 'pay', arguments: { to: 'grace' } })).content)).toContain('approval-needed')
+  expect(
+    JSON.stringify((await client.callTool({ name: 'pay', arguments: { to: 'grace' } })).content),
+  ).toContain('approval-needed')
   expect(asked).toHaveLength(1)
   expect(paid).toEqual(['grace'])
   await client.close()
 })
 
-test.each([{ action: 'accept', content: { approve: false } }, { action: 'decline' }, { action: 'cancel' }, { action: 'accept', content: { approve: 'yes' } }])(
-  'an answer that is no approval is a refusal: %j',
-  async (answer) => {
-    const { client } = await person(answer)
-    expect(JSON.stringify((await client.callTool({ name: 'pay', arguments: { to: 'grace' } })).content)).toContain('approval-refused')
-    expect(paid).toEqual([])
-    await client.close()
-  },
-)
+test.each([
+  { action: 'accept', content: { approve: false } },
+  { action: 'decline' },
+  { action: 'cancel' },
+  { action: 'accept', content: { approve: 'yes' } },
+])('an answer that is no approval is a refusal: %j', async (answer) => {
+  const { client } = await person(answer)
+  expect(
+    JSON.stringify((await client.callTool({ name: 'pay', arguments: { to: 'grace' } })).content),
+  ).toContain('approval-refused')
+  expect(paid).toEqual([])
+  await client.close()
+})

@@ -34,9 +34,10 @@ const LAYERS: Readonly<Record<string, { layer: number; pure?: true }>> = {
 }
 /** Imports against the layers that are meant, each with its reason. */
 const MEANT: Readonly<Record<string, string>> = {
-  'src/engine/price-history.ts -> src/mcp/define.ts': "background work speaks the kit's Background and Log",
+  'src/engine/market/price-history.ts -> src/mcp/define.ts':
+    "background work speaks the kit's Background and Log",
 }
-const MOST_LINES = 500
+const MAX_LINES = 500
 /** The only files that may import the MCP SDK outside the kit. */
 const SDK = /^@modelcontextprotocol\//
 const SDK_ALLOWED = ['src/mcp/', 'src/gateway/mcp/', 'src/adapters/connections/']
@@ -44,7 +45,9 @@ const SDK_ALLOWED = ['src/mcp/', 'src/gateway/mcp/', 'src/adapters/connections/'
 const files = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
   .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-const product = files.filter((file) => !/\.test\.tsx?$/.test(file) && !file.endsWith('.gen.ts') && !file.endsWith('vite.config.ts'))
+const product = files.filter(
+  (file) => !/\.test\.tsx?$/.test(file) && !file.endsWith('.gen.ts') && !file.endsWith('vite.config.ts'),
+)
 
 interface Import {
   from: string
@@ -56,7 +59,9 @@ interface Import {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)(\s+type)?\s+(?:[\w$*{}\s,]+?\sfrom\s*)?['"]([^'"]+)['"]|(typeof\s+)?import\(\s*['"]([^'"]+)['"]\s*\)(\.[A-Z])?/g)
+  const statements = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)(\s+type)?\s+(?:[\w$*{}\s,]+?\sfrom\s*)?['"]([^'"]+)['"]|(typeof\s+)?import\(\s*['"]([^'"]+)['"]\s*\)(\.[A-Z])?/g,
+  )
   return [...statements].map((match) => {
     const specifier = (match[2] ?? match[4]) as string
     return {
@@ -91,7 +96,9 @@ test('the page imports nothing of ours but the types of the API', () => {
   const wrong = product
     .filter((file) => file.startsWith('src/web/'))
     .flatMap(importsOf)
-    .filter(({ to }) => to.startsWith('src/') && !to.startsWith('src/web/') && to !== 'src/gateway/api/schema.ts')
+    .filter(
+      ({ to }) => to.startsWith('src/') && !to.startsWith('src/web/') && to !== 'src/gateway/api/schema.ts',
+    )
   expect(wrong).toEqual([])
 })
 
@@ -124,46 +131,57 @@ function isTypesOnly({ from, to }: Import): boolean {
   const text = readFileSync(join(root, from), 'utf8')
   return [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*['"]([^'"]+)['"]/g)]
     .filter((match) => relative(root, resolve(root, dirname(from), match[2] as string)) === to)
-    .every((match) => (match[1] as string).split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')))
+    .every((match) =>
+      (match[1] as string).split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')),
+    )
 }
 
 /** Code takes memory in every process that loads it. */
 const SPARED: Readonly<Record<string, RegExp>> = {
   keeper: /./,
   hub: /./,
-  brain: /^(zod|viem|ioredis|pino|hono|@modelcontextprotocol\/)/,
+  supervisor: /^(zod|viem|ioredis|pino|hono|@modelcontextprotocol\/)/,
   signer: /^(pg|pino|ioredis|hono|@modelcontextprotocol\/)/,
   localnet: /^(ioredis|hono|@modelcontextprotocol\/)/,
   discovery: /^(ioredis|hono|@modelcontextprotocol\/)/,
   cell: /^(ioredis|@modelcontextprotocol\/client|@opentelemetry\/(?!api)|@kubernetes)/,
 }
 
-test.each(Object.entries(SPARED))('the process %s loads nothing large that it does not need', (name, large) => {
-  const seen = new Set<string>()
-  const found: string[] = []
-  const visit = (file: string, path: readonly string[]) => {
-    if (seen.has(file)) return
-    seen.add(file)
-    for (const one of importsOf(file)) {
-      if (one.typeOnly || one.lazy) continue
-      if (one.to.startsWith('src/')) {
-        if (!isTypesOnly(one)) visit(one.to, [...path, one.to])
-      } else if (large.test(one.to) && !one.to.startsWith('node:')) found.push([...path, one.to].join(' > '))
+test.each(Object.entries(SPARED))(
+  'the process %s loads nothing large that it does not need',
+  (name, large) => {
+    const seen = new Set<string>()
+    const found: string[] = []
+    const visit = (file: string, path: readonly string[]) => {
+      if (seen.has(file)) return
+      seen.add(file)
+      for (const one of importsOf(file)) {
+        if (one.typeOnly || one.lazy) continue
+        if (one.to.startsWith('src/')) {
+          if (!isTypesOnly(one)) visit(one.to, [...path, one.to])
+        } else if (large.test(one.to) && !one.to.startsWith('node:'))
+          found.push([...path, one.to].join(' > '))
+      }
     }
-  }
-  visit(`src/processes/${name}.ts`, [])
-  expect(seen.size).toBeGreaterThan(1)
-  expect(found).toEqual([])
-})
+    visit(`src/processes/${name}.ts`, [])
+    expect(seen.size).toBeGreaterThan(1)
+    expect(found).toEqual([])
+  },
+)
 
 test('zod is imported whole, so that the bundler leaves out its languages', () => {
-  expect(product.filter((file) => /import \{[^}]*\} from 'zod'/.test(readFileSync(join(root, file), 'utf8')))).toEqual([])
+  expect(
+    product.filter((file) => /import \{[^}]*\} from 'zod'/.test(readFileSync(join(root, file), 'utf8'))),
+  ).toEqual([])
 })
 
 test('pure folders are pure', () => {
   // A hash is a function of its input.
-  const impure = /\bDate\.now\b|\bnew Date\(|\bMath\.random\b|\bprocess\.\w|\bfetch\(|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|(?<!import \{ createHash \} )from 'node:/
-  const wrong = product.filter((file) => LAYERS[folderOf(file)]?.pure && impure.test(readFileSync(join(root, file), 'utf8')))
+  const impure =
+    /\bDate\.now\b|\bnew Date\(|\bMath\.random\b|\bprocess\.\w|\bfetch\(|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|(?<!import \{ createHash \} )from 'node:/
+  const wrong = product.filter(
+    (file) => LAYERS[folderOf(file)]?.pure && impure.test(readFileSync(join(root, file), 'utf8')),
+  )
   expect(wrong).toEqual([])
 })
 
@@ -189,12 +207,16 @@ test('files stay readable', () => {
   const long = files
     .filter((file) => !file.endsWith('.gen.ts'))
     .map((file) => [file, readFileSync(join(root, file), 'utf8').split('\n').length] as const)
-    .filter(([, lines]) => lines > MOST_LINES)
+    .filter(([, lines]) => lines > MAX_LINES)
   expect(long).toEqual([])
-  expect(files.filter((file) => /(^|\/)(utils|helpers|common|services|manager)(\/|\.ts$)/.test(file))).toEqual([])
+  expect(
+    files.filter((file) => /(^|\/)(utils|helpers|common|services|manager)(\/|\.ts$)/.test(file)),
+  ).toEqual([])
 })
 
 test('keys stay with the signer', () => {
-  const wrong = product.filter((file) => !file.startsWith('src/signer/') && importsOf(file).some(({ to }) => to === 'viem/accounts'))
+  const wrong = product.filter(
+    (file) => !file.startsWith('src/signer/') && importsOf(file).some(({ to }) => to === 'viem/accounts'),
+  )
   expect(wrong).toEqual([])
 })

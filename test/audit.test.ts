@@ -10,11 +10,11 @@ import { z } from 'zod'
 import { PostgresAuditLog } from '../src/adapters/ledger/audit-log.ts'
 import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
-import { verifyAudit, witness } from '../src/engine/audit.ts'
-import { AuditSink } from '../src/engine/audit-sink.ts'
-import { hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { AuditSink } from '../src/engine/governance/audit-sink.ts'
+import { verifyAudit, witness } from '../src/engine/governance/audit-verification.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
+import { hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
 import type { AuditEntry } from '../src/ports/audit.ts'
 import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
 import { hostOptions } from './support/host-options.ts'
@@ -41,7 +41,9 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   await log?.close()
-  await raw.query("delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'")
+  await raw.query(
+    "delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'",
+  )
   log = new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, `heads-${count++}`))
 })
 
@@ -60,14 +62,31 @@ const entry = (tool: string, change: Partial<AuditEntry> = {}): AuditEntry => ({
   ...change,
 })
 const account = privateKeyToAccount(generatePrivateKey())
-const signer = { identify: async (digest: `0x${string}`) => ({ account: account.address, signature: await account.signMessage({ message: digest }) }) }
+const signer = {
+  identify: async (digest: `0x${string}`) => ({
+    account: account.address,
+    signature: await account.signMessage({ message: digest }),
+  }),
+}
 const fill = async (entries: number) => {
-  for (let at = 0; at < entries; at += 7) await log.append(Array.from({ length: Math.min(7, entries - at) }, (_, index) => entry(`tool-${at + index}`)))
+  for (let at = 0; at < entries; at += 7)
+    await log.append(
+      Array.from({ length: Math.min(7, entries - at) }, (_, index) => entry(`tool-${at + index}`)),
+    )
 }
 
 test('many writers make one order without gaps, and its head is signed', async () => {
-  const others = Array.from({ length: 5 }, () => new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, 'none')))
-  await Promise.all(others.flatMap((each, writer) => Array.from({ length: 20 }, (_, index) => each.append([entry(`${writer}-${index}`), entry(`${writer}-${index}-b`)]))))
+  const others = Array.from(
+    { length: 5 },
+    () => new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, 'none')),
+  )
+  await Promise.all(
+    others.flatMap((each, writer) =>
+      Array.from({ length: 20 }, (_, index) =>
+        each.append([entry(`${writer}-${index}`), entry(`${writer}-${index}-b`)]),
+      ),
+    ),
+  )
   await Promise.all(others.map((each) => each.close()))
   const all = await log.entries({ from: 0, limit: 1_000 })
   expect(all.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 200 }, (_, index) => index))
@@ -77,14 +96,25 @@ test('many writers make one order without gaps, and its head is signed', async (
 })
 
 test.each([
-  ['one character of an entry', () => raw.query(`update audit_log set entry = replace(entry, 'ada', 'eve') where sequence = 11`)],
+  [
+    'one character of an entry',
+    () => raw.query(`update audit_log set entry = replace(entry, 'ada', 'eve') where sequence = 11`),
+  ],
   ['an entry deleted', () => raw.query('delete from audit_log where sequence = 11')],
-  ['two entries changed places', () => raw.query(`update audit_log a set entry = b.entry from audit_log b where (a.sequence, b.sequence) in ((11, 12), (12, 11))`)],
+  [
+    'two entries changed places',
+    () =>
+      raw.query(
+        `update audit_log a set entry = b.entry from audit_log b where (a.sequence, b.sequence) in ((11, 12), (12, 11))`,
+      ),
+  ],
   ['the end cut off', () => raw.query('delete from audit_log where sequence >= 25')],
   [
     'the end cut off, and the head with it',
     async () => {
-      const short = (await log.entries({ from: 0, limit: 25 })).map(({ text }) => JSON.parse(text) as AuditEntry)
+      const short = (await log.entries({ from: 0, limit: 25 })).map(
+        ({ text }) => JSON.parse(text) as AuditEntry,
+      )
       await raw.query("delete from audit_log; update audit_head set size = 0, peaks = '{}'")
       await log.append(short)
     },
@@ -92,17 +122,19 @@ test.each([
   [
     'everything rewritten, heads and signed heads of the ledger too',
     async () => {
-      const changed = (await log.entries({ from: 0, limit: 100 })).map(({ text }) => JSON.parse(text.replace('tool-11', 'tool-99')) as AuditEntry)
-      await raw.query("delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'")
+      const changed = (await log.entries({ from: 0, limit: 100 })).map(
+        ({ text }) => JSON.parse(text.replace('tool-11', 'tool-99')) as AuditEntry,
+      )
+      await raw.query(
+        "delete from audit_log; delete from audit_witnesses; update audit_head set size = 0, peaks = '{}'",
+      )
       await log.append(changed)
       const mine = privateKeyToAccount(generatePrivateKey())
       const head = await log.head()
-      await raw.query('insert into audit_witnesses (size, root, account, signature, at) values ($1, $2, $3, $4, now())', [
-        head.size,
-        head.root,
-        mine.address,
-        await mine.signMessage({ message: head.root }),
-      ])
+      await raw.query(
+        'insert into audit_witnesses (size, root, account, signature, at) values ($1, $2, $3, $4, now())',
+        [head.size, head.root, mine.address, await mine.signMessage({ message: head.root })],
+      )
     },
   ],
 ])('what is done to it afterwards is found: %s', async (_what, change) => {
@@ -157,22 +189,45 @@ test('a service records who asked for what and what came of it; never what was s
     server,
     {} as never,
     hostOptions({
-      access: { tokenHash: hashToken('right'), service: (token) => (token === 'svc' ? 'gateway' : undefined), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES },
+      access: {
+        tokenHash: hashToken('right'),
+        service: (token) => (token === 'svc' ? 'gateway' : undefined),
+        required: false,
+        beyondLoopback: false,
+        hostnames: LOOPBACK_NAMES,
+      },
       audit,
     }),
   )
   const ask = async (body: object, headers: Record<string, string> = {}) =>
-    (await service.app.request('/query', { method: 'POST', body: JSON.stringify(body), headers: { host: 'localhost', ...headers } })).status
+    (
+      await service.app.request('/query', {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { host: 'localhost', ...headers },
+      })
+    ).status
   const bearer = { authorization: 'Bearer right' }
   expect(await ask({ type: 'look', text: secret })).toBe(200)
   expect(await ask({ type: 'change', text: secret })).toBe(401)
-  expect(await ask({ type: 'change', text: secret }, { authorization: 'Bearer svc', 'x-kintsugi-caller': 'grace', 'x-kintsugi-scopes': 'write' })).toBe(200)
-  expect(await ask({ type: 'look', text: 7 }, { traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` })).toBe(400)
+  expect(
+    await ask(
+      { type: 'change', text: secret },
+      { authorization: 'Bearer svc', 'x-kintsugi-caller': 'grace', 'x-kintsugi-scopes': 'write' },
+    ),
+  ).toBe(200)
+  expect(
+    await ask({ type: 'look', text: 7 }, { traceparent: `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01` }),
+  ).toBe(400)
   expect(await ask({ type: 'pay' }, bearer)).toBe(200)
   await audit.flush()
   const entries = (await log.entries({ from: 0, limit: 100 })).map(({ text }) => text)
   expect(entries.join()).not.toContain(secret)
-  expect(entries.map((text) => JSON.parse(text) as AuditEntry).map(({ who, tool: name, decision, outcome }) => `${who} ${name} ${decision} ${outcome}`)).toEqual([
+  expect(
+    entries
+      .map((text) => JSON.parse(text) as AuditEntry)
+      .map(({ who, tool: name, decision, outcome }) => `${who} ${name} ${decision} ${outcome}`),
+  ).toEqual([
     'anonymous look allowed ok',
     'anonymous change refused token-required',
     'grace change allowed ok',
@@ -180,7 +235,14 @@ test('a service records who asked for what and what came of it; never what was s
     'operator pay begins null',
     'operator pay allowed ok',
   ])
-  expect(entries.map((text) => (JSON.parse(text) as AuditEntry).trace)).toEqual([null, null, null, 'ab'.repeat(16), null, null])
+  expect(entries.map((text) => (JSON.parse(text) as AuditEntry).trace)).toEqual([
+    null,
+    null,
+    null,
+    'ab'.repeat(16),
+    null,
+    null,
+  ])
   // What moves value does not happen where it cannot be written down first; what reads goes on, and is written when the log is back.
   away = true
   expect(await ask({ type: 'pay' }, bearer)).toBe(500)
@@ -189,6 +251,9 @@ test('a service records who asked for what and what came of it; never what was s
   away = false
   await audit.stop()
   const later = (await log.entries({ from: 6, limit: 100 })).map(({ text }) => JSON.parse(text) as AuditEntry)
-  expect(later.map(({ tool: name, decision }) => `${name} ${decision}`)).toEqual(['pay allowed', 'look allowed'])
+  expect(later.map(({ tool: name, decision }) => `${name} ${decision}`)).toEqual([
+    'pay allowed',
+    'look allowed',
+  ])
   expect((await verifyAudit(log)).problems).toEqual([])
 })

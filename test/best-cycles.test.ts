@@ -6,16 +6,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Address } from '../src/amm/index.ts'
 import { withBestLoan } from '../src/arbitrage/index.ts'
 import { readMarket } from '../src/cli/market.ts'
-import { transferred } from '../src/engine/books.ts'
-import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/lenders.ts'
-import type { MarketReplica } from '../src/engine/market.ts'
-import { MarketSearch, walkCycle } from '../src/graph/index.ts'
+import { transferred } from '../src/engine/books/booking.ts'
+import type { MarketReplica } from '../src/engine/market/replica.ts'
+import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/trading/loan-reader.ts'
 import type { LoanOffer } from '../src/flash/index.ts'
+import { MarketSearch, walkCycle } from '../src/graph/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { snapshotMarket } from '../src/localnet/market.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
-import { followMarket, OPERATOR, planCall, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
+import {
+  followMarket,
+  OPERATOR,
+  planCall,
+  startTestChain,
+  type TestChain,
+  TREASURY,
+} from './support/local-chain.ts'
 
 const file = join(import.meta.dirname, '../../shared/data/mainnet-18806161.json')
 const there = existsSync(file)
@@ -24,11 +31,24 @@ if (!there) console.log(`skipped: the ten best cycles, since ${file} is not ther
 const BUILDER = '0x00000000000000000000000000000000000b0001'
 
 /** Gives the treasury what the cycle needs, and the contract the right to use it. */
-async function ownCapital(local: TestChain, token: Address, executor: Address, needed: bigint): Promise<LoanOffer> {
+async function ownCapital(
+  local: TestChain,
+  token: Address,
+  executor: Address,
+  needed: bigint,
+): Promise<LoanOffer> {
   await rpc(local.url, 'anvil_impersonateAccount', TREASURY)
   await rpc(local.url, 'anvil_setBalance', TREASURY, toHex(10n ** 18n))
-  const mint = encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'mint', args: [TREASURY, needed] })
-  const approve = encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'approve', args: [executor, needed] })
+  const mint = encodeFunctionData({
+    abi: own('LocalToken').abi,
+    functionName: 'mint',
+    args: [TREASURY, needed],
+  })
+  const approve = encodeFunctionData({
+    abi: own('LocalToken').abi,
+    functionName: 'approve',
+    args: [executor, needed],
+  })
   await rpc(local.url, 'eth_sendTransaction', { from: BUILDER, to: token, data: mint })
   await rpc(local.url, 'eth_sendTransaction', { from: TREASURY, to: token, data: approve })
   await rpc(local.url, 'evm_mine')
@@ -56,7 +76,11 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       const built = replica.pools.get(byReference.get(pool.address) as Address)
       expect(built?.kind, pool.address).toBe(pool.kind)
       if (built?.kind === 'constant-product') expect(built.reserves).toEqual((pool as typeof built).reserves)
-      if (built?.kind === 'concentrated') expect([built.sqrtPriceX96, built.liquidity]).toEqual([(pool as typeof built).sqrtPriceX96, (pool as typeof built).liquidity])
+      if (built?.kind === 'concentrated')
+        expect([built.sqrtPriceX96, built.liquidity]).toEqual([
+          (pool as typeof built).sqrtPriceX96,
+          (pool as typeof built).liquidity,
+        ])
       if (built?.kind === 'weighted')
         expect([built.balances, built.weights, built.scalingFactors]).toEqual([
           (pool as typeof built).balances,
@@ -94,20 +118,30 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       const token = (cycle[0] as (typeof cycle)[number]).tokenIn
       const offers = [...(protocol.byToken.get(token) ?? []), ...poolOffers(token, pools.values())]
       // Where nobody lends the token but the vault that the route trades in, our own capital does it.
-      const plan = withBestLoan(cycle, pools, offers) ?? withBestLoan(cycle, pools, [await ownCapital(local, token, executor, amounts[0] as bigint)])
+      const plan =
+        withBestLoan(cycle, pools, offers) ??
+        withBestLoan(cycle, pools, [await ownCapital(local, token, executor, amounts[0] as bigint)])
       if (!plan) throw new Error(`nothing pays for ${cycle.map((hop) => hop.pool).join()}`)
       const data = planCall(plan, pools)
       const before = await rpc<Hex>(local.url, 'evm_snapshot')
-      const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', { from: OPERATOR, to: executor, data, gas: toHex(3_000_000) })
+      const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', {
+        from: OPERATOR,
+        to: executor,
+        data,
+        gas: toHex(3_000_000),
+      })
       await rpc(local.url, 'evm_mine')
       const receipt = (await local.chain.receipt(hash)) as Receipt
       expect(receipt.succeeded).toBe(true)
       expect(transferred(receipt.logs, token, executor, TREASURY)).toBe(plan.profit)
       // The search sizes in arrays and the loan by pieces: apart by less than a billionth.
-      if (plan.premium === 0n) expect(Number(plan.profit - grossProfit) / Number(grossProfit)).toBeCloseTo(0, 8)
+      if (plan.premium === 0n)
+        expect(Number(plan.profit - grossProfit) / Number(grossProfit)).toBeCloseTo(0, 8)
       executed++
       await rpc(local.url, 'evm_revert', before)
-      console.log(`${executed}: ${plan.profit} of ${manifest.tokens.find((item) => item.address === token)?.symbol} over ${cycle.length} pools, ${plan.loan.kind}, as predicted`)
+      console.log(
+        `${executed}: ${plan.profit} of ${manifest.tokens.find((item) => item.address === token)?.symbol} over ${cycle.length} pools, ${plan.loan.kind}, as predicted`,
+      )
     }
     expect(executed).toBe(10)
   })

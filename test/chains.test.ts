@@ -1,29 +1,38 @@
 /** What differs from chain to chain, each against a peer that behaves as the real one: discovery, price of data, relays, finality, limits on logs. */
-import { readBatch } from '../src/engine/pool-reader.ts'
+
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
-import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type Abi, encodeFunctionData, encodePacked, type Hex, keccak256, parseAbi, toHex as textToHex } from 'viem'
+import {
+  type Abi,
+  encodeFunctionData,
+  encodePacked,
+  type Hex,
+  keccak256,
+  parseAbi,
+  toHex as textToHex,
+} from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
 import { JsonRpcRelay } from '../src/adapters/chain/relay.ts'
 import type { Address } from '../src/amm/index.ts'
 import { callSize, dataFeeOf, type Opportunity } from '../src/arbitrage/index.ts'
-import { readDataFee } from '../src/engine/chains/data-fee.ts'
-import { finalBlock } from '../src/engine/chains/finality.ts'
-import { base } from '../src/engine/chains/base.ts'
 import { arbitrum } from '../src/engine/chains/arbitrum.ts'
+import { base } from '../src/engine/chains/base.ts'
+import { readDataFee } from '../src/engine/chains/data-fee.ts'
 import { ethereum } from '../src/engine/chains/ethereum.ts'
+import { finalBlock } from '../src/engine/chains/finality.ts'
 import { polygon } from '../src/engine/chains/polygon.ts'
 import type { ChainProfile } from '../src/engine/chains/profile.ts'
 import { termsOf } from '../src/engine/chains/profiles.ts'
-import { discoverMarket } from '../src/engine/discovery.ts'
-import { standingPolicies } from '../src/engine/policies.ts'
-import { BUILDER } from '../src/localnet/build.ts'
+import { discoverMarket } from '../src/engine/market/discovery.ts'
+import { readBatch } from '../src/engine/market/pool-reader.ts'
+import { standingPolicies } from '../src/engine/trading/policies.ts'
 import { own, uniswapV2 } from '../src/localnet/artifacts.ts'
+import { BUILDER } from '../src/localnet/build.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import { RelayStub } from './support/relay.ts'
 import { TradingFloor, testSigner } from './support/trading.ts'
@@ -34,7 +43,8 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => floor?.close())
 
-const send = (from: Address, to: Address, data: Hex, gas = 5_000_000) => rpc<Hex>(floor.local.url, 'eth_sendTransaction', { from, to, data, gas: toHex(gas) })
+const send = (from: Address, to: Address, data: Hex, gas = 5_000_000) =>
+  rpc<Hex>(floor.local.url, 'eth_sendTransaction', { from, to, data, gas: toHex(gas) })
 const impersonate = async (account: Address) => {
   await rpc(floor.local.url, 'anvil_setBalance', account, toHex(10n ** 24n))
   await rpc(floor.local.url, 'anvil_impersonateAccount', account)
@@ -59,34 +69,70 @@ describe('discovery', () => {
     }
   }
 
-  test('finds every pool of every exchange, as it was built, and nothing else', { timeout: 30_000 }, async () => {
+  test('finds every pool of every exchange, as it was built, and nothing else', {
+    timeout: 30_000,
+  }, async () => {
     const notes: string[] = []
-    const found = await discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100), profile: profile(), onProgress: (text) => notes.push(text) })
+    const found = await discoverMarket({
+      chain: floor.local.chain,
+      readerCode,
+      executorCode,
+      batch: readBatch(100),
+      profile: profile(),
+      onProgress: (text) => notes.push(text),
+    })
     const plain = (pools: typeof found.pools) =>
       pools
-        .map(({ reference: _, feePips, powShortcuts: __, invariantRounding: ___, ...rest }) => ({ ...rest, ...(rest.engine === 'algebra' ? {} : { feePips }) }))
+        .map(({ reference: _, feePips, powShortcuts: __, invariantRounding: ___, ...rest }) => ({
+          ...rest,
+          ...(rest.engine === 'algebra' ? {} : { feePips }),
+        }))
         .sort((a, b) => (a.address < b.address ? -1 : 1))
     expect(plain(found.pools)).toEqual(plain(floor.local.market.manifest.pools))
     expect(found.aave).toEqual(floor.local.market.manifest.aave)
     // The generations of Balancer's pools are told apart by what the vault itself answers.
-    const shortcuts = (pools: typeof found.pools) => pools.filter((pool) => pool.powShortcuts).map((pool) => pool.address)
-    for (const address of shortcuts(floor.local.market.manifest.pools)) expect(shortcuts(found.pools)).toContain(address)
+    const shortcuts = (pools: typeof found.pools) =>
+      pools.filter((pool) => pool.powShortcuts).map((pool) => pool.address)
+    for (const address of shortcuts(floor.local.market.manifest.pools))
+      expect(shortcuts(found.pools)).toContain(address)
     expect(shortcuts(found.pools).length).toBe(1)
     expect(found.pools.filter((pool) => pool.kind === 'stable').length).toBe(1)
     expect(notes.length).toBeGreaterThan(0)
   })
 
   test('a node of another chain is refused with what to set', async () => {
-    const answer = discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100), profile: base })
-    await expect(answer).rejects.toMatchObject({ code: 'wrong-chain', message: 'the node is on chain 31337, base is chain 8453', hint: 'set BASE_RPC_URL to a node of base' })
-    await expect(discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100) })).rejects.toMatchObject({ code: 'unknown-chain' })
+    const answer = discoverMarket({
+      chain: floor.local.chain,
+      readerCode,
+      executorCode,
+      batch: readBatch(100),
+      profile: base,
+    })
+    await expect(answer).rejects.toMatchObject({
+      code: 'wrong-chain',
+      message: 'the node is on chain 31337, base is chain 8453',
+      hint: 'set BASE_RPC_URL to a node of base',
+    })
+    await expect(
+      discoverMarket({ chain: floor.local.chain, readerCode, executorCode, batch: readBatch(100) }),
+    ).rejects.toMatchObject({ code: 'unknown-chain' })
   })
 
-  test('a token that takes a fee on transfers, or will not move, is out with all its pools; so is one that is named', { timeout: 30_000 }, async () => {
-    const token = (symbol: string) => floor.market.manifest.tokens.find((candidate) => candidate.symbol === symbol)?.address as Address
+  test('a token that takes a fee on transfers, or will not move, is out with all its pools; so is one that is named', {
+    timeout: 30_000,
+  }, async () => {
+    const token = (symbol: string) =>
+      floor.market.manifest.tokens.find((candidate) => candidate.symbol === symbol)?.address as Address
     const [taxed, stuck, named] = [token('LINK'), token('AAVE'), token('WBTC')]
-    const codes = await Promise.all([taxed, stuck].map((address) => rpc<Hex>(floor.local.url, 'eth_getCode', address, 'latest')))
-    await rpc(floor.local.url, 'anvil_setCode', taxed, oddToken('value -= value / 100; balanceOf[to] += value'))
+    const codes = await Promise.all(
+      [taxed, stuck].map((address) => rpc<Hex>(floor.local.url, 'eth_getCode', address, 'latest')),
+    )
+    await rpc(
+      floor.local.url,
+      'anvil_setCode',
+      taxed,
+      oddToken('value -= value / 100; balanceOf[to] += value'),
+    )
     await rpc(floor.local.url, 'anvil_setCode', stuck, oddToken('require(to == minter)'))
     const notes: string[] = []
     const found = await discoverMarket({
@@ -110,37 +156,91 @@ describe('discovery', () => {
     expect(found.pools.length).toBeGreaterThan(20)
   })
 
-  test('pools that are made while we watch are traded with once they hold something', { timeout: 30_000 }, async () => {
+  test('pools that are made while we watch are traded with once they hold something', {
+    timeout: 30_000,
+  }, async () => {
     const { manifest } = floor.market
     const before = manifest.pools.length
-    const factoryOf = (kind: string) => manifest.exchanges.find((exchange) => exchange.kind === kind) as { factory: Address }
-    const [link, aave] = ['LINK', 'AAVE'].map((symbol) => manifest.tokens.find((token) => token.symbol === symbol)?.address as Address).sort() as [Address, Address]
+    const factoryOf = (kind: string) =>
+      manifest.exchanges.find((exchange) => exchange.kind === kind) as { factory: Address }
+    const [link, aave] = ['LINK', 'AAVE']
+      .map((symbol) => manifest.tokens.find((token) => token.symbol === symbol)?.address as Address)
+      .sort() as [Address, Address]
     const pairFactory = factoryOf('uniswap-v2').factory
-    await send(BUILDER, pairFactory, encodeFunctionData({ abi: parseAbi(['function createPair(address,address)']), functionName: 'createPair', args: [link, aave] }))
+    await send(
+      BUILDER,
+      pairFactory,
+      encodeFunctionData({
+        abi: parseAbi(['function createPair(address,address)']),
+        functionName: 'createPair',
+        args: [link, aave],
+      }),
+    )
     const poolFactory = factoryOf('uniswap-v3').factory
     const createPool = parseAbi(['function createPool(address,address,uint24) returns (address)'])
-    const createData = encodeFunctionData({ abi: createPool, functionName: 'createPool', args: [link, aave, 3_000] })
-    const concentrated = `0x${(await rpc<Hex>(floor.local.url, 'eth_call', { from: BUILDER, to: poolFactory, data: createData }, 'latest')).slice(-40)}` as Address
+    const createData = encodeFunctionData({
+      abi: createPool,
+      functionName: 'createPool',
+      args: [link, aave, 3_000],
+    })
+    const concentrated =
+      `0x${(await rpc<Hex>(floor.local.url, 'eth_call', { from: BUILDER, to: poolFactory, data: createData }, 'latest')).slice(-40)}` as Address
     await send(BUILDER, poolFactory, createData)
     await floor.mined()
     expect(floor.market.manifest.pools.length).toBe(before + 2)
-    const pair = floor.market.manifest.pools.find((pool) => pool.kind === 'constant-product' && pool.tokens.includes(link) && pool.tokens.includes(aave))?.address as Address
+    const pair = floor.market.manifest.pools.find(
+      (pool) => pool.kind === 'constant-product' && pool.tokens.includes(link) && pool.tokens.includes(aave),
+    )?.address as Address
     expect([pair, floor.market.pools.get(pair)]).toEqual([expect.stringMatching(/^0x/), undefined])
     expect(floor.market.pools.get(concentrated)).toBeUndefined()
     // Deposits: tokens from the traders' contract, which mints liquidity for whoever asks.
     const trader = floor.local.market.trader
     const erc20 = parseAbi(['function transfer(address,uint256)'])
     await impersonate(trader)
-    for (const token of [link, aave]) await send(trader, token, encodeFunctionData({ abi: erc20, functionName: 'transfer', args: [pair, 10n ** 21n] }))
-    await send(trader, pair, encodeFunctionData({ abi: uniswapV2('UniswapV2Pair').abi, functionName: 'mint', args: [trader] }))
-    await send(BUILDER, concentrated, encodeFunctionData({ abi: parseAbi(['function initialize(uint160)']), functionName: 'initialize', args: [1n << 96n] }))
-    await send(BUILDER, trader, encodeFunctionData({ abi: own('LocalTrader').abi as Abi, functionName: 'addLiquidity', args: [concentrated, -6_000, 6_000, 10n ** 21n] }))
+    for (const token of [link, aave])
+      await send(
+        trader,
+        token,
+        encodeFunctionData({ abi: erc20, functionName: 'transfer', args: [pair, 10n ** 21n] }),
+      )
+    await send(
+      trader,
+      pair,
+      encodeFunctionData({ abi: uniswapV2('UniswapV2Pair').abi, functionName: 'mint', args: [trader] }),
+    )
+    await send(
+      BUILDER,
+      concentrated,
+      encodeFunctionData({
+        abi: parseAbi(['function initialize(uint160)']),
+        functionName: 'initialize',
+        args: [1n << 96n],
+      }),
+    )
+    await send(
+      BUILDER,
+      trader,
+      encodeFunctionData({
+        abi: own('LocalTrader').abi as Abi,
+        functionName: 'addLiquidity',
+        args: [concentrated, -6_000, 6_000, 10n ** 21n],
+      }),
+    )
     await floor.mined()
     expect(floor.market.pools.get(pair)).toMatchObject({ reserves: [10n ** 21n, 10n ** 21n] })
     expect(floor.market.pools.get(concentrated)).toMatchObject({ liquidity: 10n ** 21n, feePips: 3_000 })
     // At one to one both are far from the market: their cycles pay, and are found by the search that goes on.
-    const detection = floor.detector.detect({ head: floor.market.head, changed: new Set([pair, concentrated]), logs: [], receivedAt: 0 })
-    const used = new Set(detection.opportunities.flatMap(({ cycles }) => cycles.flatMap(({ legs }) => legs.map((leg) => leg.pool))))
+    const detection = floor.detector.detect({
+      head: floor.market.head,
+      changed: new Set([pair, concentrated]),
+      logs: [],
+      receivedAt: 0,
+    })
+    const used = new Set(
+      detection.opportunities.flatMap(({ cycles }) =>
+        cycles.flatMap(({ legs }) => legs.map((leg) => leg.pool)),
+      ),
+    )
     expect([used.has(pair), used.has(concentrated)]).toEqual([true, true])
     // Who starts now learns of them from the same events.
     const { followMarket } = await import('./support/local-chain.ts')
@@ -157,14 +257,22 @@ function oddToken(gives: string): Hex {
   const content = plain.replace(/balanceOf\[to\] \+= value;(?=\s+emit Transfer\(from, to)/, `${gives};`)
   if (content === plain) throw new Error('the plain token is no longer what this changes')
   const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string }
-  const settings = { evmVersion: 'cancun', outputSelection: { '*': { '*': ['evm.deployedBytecode.object'] } } }
-  const output = JSON.parse(solc.compile(JSON.stringify({ language: 'Solidity', sources: { token: { content } }, settings })))
+  const settings = {
+    evmVersion: 'cancun',
+    outputSelection: { '*': { '*': ['evm.deployedBytecode.object'] } },
+  }
+  const output = JSON.parse(
+    solc.compile(JSON.stringify({ language: 'Solidity', sources: { token: { content } }, settings })),
+  )
   return `0x${output.contracts.token.LocalToken.evm.deployedBytecode.object}`
 }
 
 describe('the price of data', () => {
   test("the OP stack's own oracle: what is reckoned is what it says for the transaction", async () => {
-    const code = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/op-stack.json'), 'utf8')) as { GasPriceOracle: Hex; L1Block: Hex }
+    const code = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/op-stack.json'), 'utf8')) as {
+      GasPriceOracle: Hex
+      L1Block: Hex
+    }
     const [oracle, l1Block, depositor] = [
       '0x420000000000000000000000000000000000000f',
       '0x4200000000000000000000000000000000000015',
@@ -179,14 +287,44 @@ describe('the price of data', () => {
       await floor.mined()
     }
     // Base's scalars, 20 gwei on Ethereum, 3 gwei of blob base fee.
-    const types = ['bytes4', 'uint32', 'uint32', 'uint64', 'uint64', 'uint64', 'uint256', 'uint256', 'bytes32', 'bytes32'] as const
+    const types = [
+      'bytes4',
+      'uint32',
+      'uint32',
+      'uint64',
+      'uint64',
+      'uint64',
+      'uint256',
+      'uint256',
+      'bytes32',
+      'bytes32',
+    ] as const
     const nothing = `0x${'0'.repeat(64)}` as const
-    await send(depositor, l1Block, encodePacked(types, ['0x440a5e20', 2_269, 1_055_762, 0n, 1n, 1n, 20_000_000_000n, 3_000_000_000n, nothing, nothing]))
+    await send(
+      depositor,
+      l1Block,
+      encodePacked(types, [
+        '0x440a5e20',
+        2_269,
+        1_055_762,
+        0n,
+        1n,
+        1n,
+        20_000_000_000n,
+        3_000_000_000n,
+        nothing,
+        nothing,
+      ]),
+    )
     await floor.mined()
     const fee = await readDataFee(floor.local.chain, base.gas, floor.market.head.number)
     expect(fee?.chargedAs).toBe('sum')
     const upperBound = async (size: number) => {
-      const data = encodeFunctionData({ abi: parseAbi(['function getL1FeeUpperBound(uint256) view returns (uint256)']), functionName: 'getL1FeeUpperBound', args: [BigInt(size)] })
+      const data = encodeFunctionData({
+        abi: parseAbi(['function getL1FeeUpperBound(uint256) view returns (uint256)']),
+        functionName: 'getL1FeeUpperBound',
+        args: [BigInt(size)],
+      })
       return BigInt(await floor.local.chain.call({ to: oracle, data }, 'latest'))
     }
     for (const legs of [2, 3, 4, 8]) {
@@ -213,13 +351,20 @@ describe('the price of data', () => {
     expect(await readDataFee(floor.local.chain, ethereum.gas, 1)).toBeUndefined()
   })
 
-  test('the executor refuses a trade that earns less than its data costs, and books what was charged', { timeout: 30_000 }, async () => {
+  test('the executor refuses a trade that earns less than its data costs, and books what was charged', {
+    timeout: 30_000,
+  }, async () => {
     const { chainId } = floor.market.manifest
     const dear = { ...termsOf(chainId), gas: base.gas, maxGasCost: 10n ** 30n }
     const { executor, store } = await floor.executor({ terms: dear })
     await floor.sell(floor.market.manifest.pools[0]?.address as Address, 0.02)
     await floor.mined()
-    const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+    const detection = floor.detector.detect({
+      head: floor.market.head,
+      changed: new Set(floor.market.pools.keys()),
+      logs: [],
+      receivedAt: Date.now(),
+    })
     await executor.onDetection(detection)
     const decided = [...store.decisions.values()]
     expect(decided.length).toBeGreaterThan(0)
@@ -233,9 +378,13 @@ describe('finality', () => {
     const { chain } = floor.local
     const { number } = await chain.block('latest')
     expect(await finalBlock(chain, polygon.finality, number)).toBe((await chain.block('finalized')).number)
-    const without = { block: () => Promise.reject(Object.assign(new Error('invalid block tag'), { code: 'rpc-failed' })) } as unknown as typeof chain
+    const without = {
+      block: () => Promise.reject(Object.assign(new Error('invalid block tag'), { code: 'rpc-failed' })),
+    } as unknown as typeof chain
     expect(await finalBlock(without, polygon.finality, 1_000)).toBe(1_000 - polygon.finality.depthWithoutTag)
-    const away = { block: () => Promise.reject(Object.assign(new Error('away'), { code: 'chain-unreachable' })) } as unknown as typeof chain
+    const away = {
+      block: () => Promise.reject(Object.assign(new Error('away'), { code: 'chain-unreachable' })),
+    } as unknown as typeof chain
     await expect(finalBlock(away, polygon.finality, 1_000)).rejects.toThrow('away')
   })
 })
@@ -246,16 +395,39 @@ describe('private relays', () => {
     stub = await RelayStub.start(floor.local.url)
   })
   afterAll(() => stub?.close())
-  const relay = () => new JsonRpcRelay({ url: stub.url, name: 'a relay', timeoutMs: 5_000, identify: (digest) => testSigner().identify(digest) })
-  const terms = (submission: ChainProfile['submission']) => ({ ...termsOf(floor.market.manifest.chainId), submission })
-  const detect = () => floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const relay = () =>
+    new JsonRpcRelay({
+      url: stub.url,
+      name: 'a relay',
+      timeoutMs: 5_000,
+      identify: (digest) => testSigner().identify(digest),
+    })
+  const terms = (submission: ChainProfile['submission']) => ({
+    ...termsOf(floor.market.manifest.chainId),
+    submission,
+  })
+  const detect = () =>
+    floor.detector.detect({
+      head: floor.market.head,
+      changed: new Set(floor.market.pools.keys()),
+      logs: [],
+      receivedAt: Date.now(),
+    })
   const pooled = async () => {
-    const { pending, queued } = await rpc<{ pending: Record<string, object>; queued: Record<string, object> }>(floor.local.url, 'txpool_content')
+    const { pending, queued } = await rpc<{
+      pending: Record<string, object>
+      queued: Record<string, object>
+    }>(floor.local.url, 'txpool_content')
     return [...Object.values(pending), ...Object.values(queued)].flatMap((of) => Object.keys(of)).length
   }
 
-  test('a trade travels as a bundle, unseen by the public, and is mined in its block', { timeout: 30_000 }, async () => {
-    const { executor, sent, notes } = await floor.executor({ terms: terms(ethereum.submission), relays: [relay()] })
+  test('a trade travels as a bundle, unseen by the public, and is mined in its block', {
+    timeout: 30_000,
+  }, async () => {
+    const { executor, sent, notes } = await floor.executor({
+      terms: terms(ethereum.submission),
+      relays: [relay()],
+    })
     await floor.sell(floor.market.manifest.pools[3]?.address as Address, 0.03)
     await floor.mined()
     await executor.onHead(floor.market.head)
@@ -271,8 +443,13 @@ describe('private relays', () => {
     await settle(executor)
   })
 
-  test('one that would revert is left out, costs nothing, and gives its nonce back', { timeout: 30_000 }, async () => {
-    const { executor, store, sent } = await floor.executor({ terms: terms(ethereum.submission), relays: [relay()] })
+  test('one that would revert is left out, costs nothing, and gives its nonce back', {
+    timeout: 30_000,
+  }, async () => {
+    const { executor, store, sent } = await floor.executor({
+      terms: terms(ethereum.submission),
+      relays: [relay()],
+    })
     await floor.sell(floor.market.manifest.pools[4]?.address as Address, 0.03)
     await floor.mined()
     await executor.onHead(floor.market.head)
@@ -304,9 +481,11 @@ describe('private relays', () => {
     await settle(executor)
   })
 
-  test('behind a pending transaction the two travel as one bundle and stand side by side', { timeout: 30_000 }, async () => {
+  test('behind a pending transaction the two travel as one bundle and stand side by side', {
+    timeout: 30_000,
+  }, async () => {
     const { executor, sent } = await floor.executor({ terms: terms(ethereum.submission), relays: [relay()] })
-    const { PendingSearch } = await import('../src/engine/pending.ts')
+    const { PendingSearch } = await import('../src/engine/trading/pending.ts')
     const found: Parameters<typeof executor.onDetection>[0][] = []
     const { chain } = floor.local
     const search = new PendingSearch({
@@ -324,9 +503,13 @@ describe('private relays', () => {
     await executor.onHead(floor.market.head)
     detect()
     const target = await floor.sell(floor.market.manifest.pools[2]?.address as Address, 0.03)
-    for (let i = 0; found.length === 0 && i < 500; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+    for (let i = 0; found.length === 0 && i < 500; i++)
+      await new Promise((resolve) => setTimeout(resolve, 10))
     expect(found[0]?.follows).toBe(target)
-    await executor.onDetection({ ...(found[0] as (typeof found)[number]), opportunities: (found[0]?.opportunities ?? []).slice(0, 1) })
+    await executor.onDetection({
+      ...(found[0] as (typeof found)[number]),
+      opportunities: (found[0]?.opportunities ?? []).slice(0, 1),
+    })
     expect(sent.length).toBe(1)
     expect(stub.methods.at(-1)).toBe('eth_sendBundle')
     await floor.mined(() => stub.mine())
@@ -356,15 +539,33 @@ describe('private relays', () => {
 
   test('a refusal is told with its reason; a wrong signature is refused', async () => {
     stub.refusal = 'not today'
-    await expect(relay().sendBundle(['0x01'], 10 ** 9)).rejects.toMatchObject({ code: 'relay-refused', message: 'a relay refused eth_sendBundle: not today' })
+    await expect(relay().sendBundle(['0x01'], 10 ** 9)).rejects.toMatchObject({
+      code: 'relay-refused',
+      message: 'a relay refused eth_sendBundle: not today',
+    })
     stub.refusal = undefined
-    const impostor = new JsonRpcRelay({ url: stub.url, name: 'a relay', timeoutMs: 5_000, identify: async () => ({ account: `0x${'1'.repeat(40)}`, signature: '0x00' }) })
-    await expect(impostor.sendPrivateTransaction('0x01', 10 ** 9)).rejects.toThrow(/signature is not by the address/)
-    const away = new JsonRpcRelay({ url: 'http://127.0.0.1:9', name: 'a relay', timeoutMs: 500, identify: (digest) => testSigner().identify(digest) })
+    const impostor = new JsonRpcRelay({
+      url: stub.url,
+      name: 'a relay',
+      timeoutMs: 5_000,
+      identify: async () => ({ account: `0x${'1'.repeat(40)}`, signature: '0x00' }),
+    })
+    await expect(impostor.sendPrivateTransaction('0x01', 10 ** 9)).rejects.toThrow(
+      /signature is not by the address/,
+    )
+    const away = new JsonRpcRelay({
+      url: 'http://127.0.0.1:9',
+      name: 'a relay',
+      timeoutMs: 500,
+      identify: (digest) => testSigner().identify(digest),
+    })
     await expect(away.sendBundle(['0x01'], 1)).rejects.toMatchObject({ code: 'relay-unreachable' })
   })
 
-  async function settle(executor: { onHead(head: typeof floor.market.head): Promise<void>; readonly inFlight: number }): Promise<void> {
+  async function settle(executor: {
+    onHead(head: typeof floor.market.head): Promise<void>
+    readonly inFlight: number
+  }): Promise<void> {
     for (let i = 0; i < 4; i++) {
       await floor.mined()
       await executor.onHead(floor.market.head)
@@ -385,14 +586,27 @@ describe('a node with limits', () => {
         const { id, params } = JSON.parse(body)
         const [from, to] = [Number(params[0].fromBlock), Number(params[0].toBlock)]
         asked.push(to - from + 1)
-        const log = { address: `0x${'1'.repeat(40)}`, topics: [], data: '0x', blockHash: '0x', transactionHash: '0x', transactionIndex: '0x0', logIndex: '0x0' }
-        const blocks = Array.from({ length: to - from + 1 }, (_, index) => ({ ...log, blockNumber: textToHex(from + index) }))
+        const log = {
+          address: `0x${'1'.repeat(40)}`,
+          topics: [],
+          data: '0x',
+          blockHash: '0x',
+          transactionHash: '0x',
+          transactionIndex: '0x0',
+          logIndex: '0x0',
+        }
+        const blocks = Array.from({ length: to - from + 1 }, (_, index) => ({
+          ...log,
+          blockNumber: textToHex(from + index),
+        }))
         response.setHeader('content-type', 'application/json')
         response.end(
           JSON.stringify({
             jsonrpc: '2.0',
             id,
-            ...(to - from + 1 > 10 ? { error: { code: -32_600, message: 'eth_getLogs is limited to a 10 block range' } } : { result: blocks }),
+            ...(to - from + 1 > 10
+              ? { error: { code: -32_600, message: 'eth_getLogs is limited to a 10 block range' } }
+              : { result: blocks }),
           }),
         )
       })

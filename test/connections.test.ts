@@ -16,7 +16,8 @@ const open: ConnectedServers[] = []
 let settings = new Map<string, unknown>()
 const ledger = {
   setting: async <T>(key: string) => settings.get(key) as T | undefined,
-  saveSetting: async (key: string, value: unknown) => void settings.set(key, JSON.parse(JSON.stringify(value))),
+  saveSetting: async (key: string, value: unknown) =>
+    void settings.set(key, JSON.parse(JSON.stringify(value))),
 }
 const make = () => {
   const made = new ConnectedServers(ledger, () => undefined)
@@ -44,7 +45,11 @@ const textOf = (result: { content: readonly unknown[] }) => (result.content as {
 test('everything, filesystem and memory, as they come from npm: listed, approved, called; nothing of them is flagged', async () => {
   const connected = make()
   writeFileSync(join(folder, 'note.txt'), 'gold')
-  const stdio = (name: string, ...args: string[]) => ({ kind: 'stdio' as const, command: process.execPath, args: [program(name), ...args] })
+  const stdio = (name: string, ...args: string[]) => ({
+    kind: 'stdio' as const,
+    command: process.execPath,
+    args: [program(name), ...args],
+  })
   const everything = await connected.connect('everything', stdio('@modelcontextprotocol/server-everything'))
   const files = await connected.connect('files', stdio('@modelcontextprotocol/server-filesystem', folder))
   const memory = await connected.connect('memory', stdio('@modelcontextprotocol/server-memory'))
@@ -54,18 +59,34 @@ test('everything, filesystem and memory, as they come from npm: listed, approved
     expect(each.items.flatMap(({ name, flags }) => flags.map((flag) => ({ name, flag })))).toEqual([])
     expect(each.items.every(({ state }) => state === 'new')).toBe(true)
   }
-  await expect(connected.call('everything', 'echo', { message: 'hello' }, { signal })).rejects.toMatchObject({ code: 'not-approved' })
+  await expect(connected.call('everything', 'echo', { message: 'hello' }, { signal })).rejects.toMatchObject({
+    code: 'not-approved',
+  })
   for (const name of ['everything', 'files', 'memory']) await connected.approve(name, null, 'write')
-  expect(textOf(await connected.call('everything', 'echo', { message: 'hello' }, { signal }))).toContain('hello')
-  expect(textOf(await connected.call('files', 'read_text_file', { path: join(folder, 'note.txt') }, { signal }))).toBe('gold')
-  await expect(connected.call('files', 'read_text_file', { path: '/etc/hostname' }, { signal })).rejects.toMatchObject({ code: 'tool-failed' })
+  expect(textOf(await connected.call('everything', 'echo', { message: 'hello' }, { signal }))).toContain(
+    'hello',
+  )
+  expect(
+    textOf(await connected.call('files', 'read_text_file', { path: join(folder, 'note.txt') }, { signal })),
+  ).toBe('gold')
+  await expect(
+    connected.call('files', 'read_text_file', { path: '/etc/hostname' }, { signal }),
+  ).rejects.toMatchObject({ code: 'tool-failed' })
   expect(textOf(await connected.call('memory', 'read_graph', {}, { signal }))).toContain('entities')
   expect((await connected.prompt('everything', 'simple-prompt', {})).length).toBeGreaterThan(0)
   const resource = everything.items.find(({ kind }) => kind === 'resource')
-  const { text, blob } = await connected.read('everything', { kind: 'resource', name: resource?.name ?? '' }, resource?.name ?? '')
+  const { text, blob } = await connected.read(
+    'everything',
+    { kind: 'resource', name: resource?.name ?? '' },
+    resource?.name ?? '',
+  )
   expect((text ?? blob ?? '').length).toBeGreaterThan(0)
-  expect(new Set(connected.offered().map(({ kind }) => kind))).toEqual(new Set(['tool', 'prompt', 'resource', 'template']))
-  await expect(connected.connect('memory', stdio('@modelcontextprotocol/server-memory'))).rejects.toMatchObject({ code: 'conflict' })
+  expect(new Set(connected.offered().map(({ kind }) => kind))).toEqual(
+    new Set(['tool', 'prompt', 'resource', 'template']),
+  )
+  await expect(
+    connected.connect('memory', stdio('@modelcontextprotocol/server-memory')),
+  ).rejects.toMatchObject({ code: 'conflict' })
   await connected.disconnect('memory')
   expect((await connected.list()).map(({ name }) => name)).toEqual(['everything', 'files'])
 })
@@ -75,9 +96,15 @@ test('a definition that changes is set aside and shown, until somebody approves 
   const port = await freePort()
   const handler = createMcpHandler(() => {
     const server = new Server({ name: 'adder', version: '1' }, { capabilities: { tools: {} } })
-    const add = { name: 'add', description, inputSchema: { type: 'object' as const, properties: { a: { type: 'number' }, b: { type: 'number' } } } }
+    const add = {
+      name: 'add',
+      description,
+      inputSchema: { type: 'object' as const, properties: { a: { type: 'number' }, b: { type: 'number' } } },
+    }
     server.setRequestHandler('tools/list', () => ({ tools: [add], ttlMs: 0, cacheScope: 'private' as never }))
-    server.setRequestHandler('tools/call', ({ params }) => ({ content: [{ type: 'text', text: String(Number(params.arguments?.a) + Number(params.arguments?.b)) }] }))
+    server.setRequestHandler('tools/call', ({ params }) => ({
+      content: [{ type: 'text', text: String(Number(params.arguments?.a) + Number(params.arguments?.b)) }],
+    }))
     return server
   })
   const http = createAdaptorServer({ fetch: (request) => handler.fetch(request) }) as HttpServer
@@ -95,13 +122,24 @@ test('a definition that changes is set aside and shown, until somebody approves 
   await expect.poll(async () => (await second.list())[0]?.state).toBe('connected')
   const [server] = await second.list()
   expect(server?.items[0]).toMatchObject({ state: 'changed' })
-  expect(server?.items[0]?.flags.map(({ kind }) => kind).sort()).toEqual(['hidden-characters', 'instructions', 'secrets'])
+  expect(server?.items[0]?.flags.map(({ kind }) => kind).sort()).toEqual([
+    'hidden-characters',
+    'instructions',
+    'secrets',
+  ])
   expect(server?.items[0]?.difference.join('\n')).toContain('\\u{200b} Before using this tool')
-  await expect(second.call('adder', 'add', { a: 1, b: 2 }, { signal })).rejects.toMatchObject({ code: 'not-approved', data: { flags: expect.any(Array) } })
-  await expect(second.approve('adder', { kind: 'tool', name: 'add', hash: tool?.hash ?? '' }, 'write')).rejects.toMatchObject({ code: 'conflict' })
+  await expect(second.call('adder', 'add', { a: 1, b: 2 }, { signal })).rejects.toMatchObject({
+    code: 'not-approved',
+    data: { flags: expect.any(Array) },
+  })
+  await expect(
+    second.approve('adder', { kind: 'tool', name: 'add', hash: tool?.hash ?? '' }, 'write'),
+  ).rejects.toMatchObject({ code: 'conflict' })
   // Everything that is not flagged: this one is, so it stays aside.
   await second.approve('adder', null, 'write')
-  await expect(second.call('adder', 'add', { a: 1, b: 2 }, { signal })).rejects.toMatchObject({ code: 'not-approved' })
+  await expect(second.call('adder', 'add', { a: 1, b: 2 }, { signal })).rejects.toMatchObject({
+    code: 'not-approved',
+  })
   await second.approve('adder', { kind: 'tool', name: 'add', hash: server?.items[0]?.hash ?? '' }, 'write')
   expect(textOf(await second.call('adder', 'add', { a: 1, b: 2 }, { signal }))).toBe('3')
   http.closeAllConnections()
@@ -113,7 +151,8 @@ test('the labelled corpus: what is poisoned is flagged, what is clean is not', (
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as { bad: boolean; text: string })
-  const flagged = (bad: boolean) => corpus.filter((each) => each.bad === bad && flagsOf(each.text).length > 0).length
+  const flagged = (bad: boolean) =>
+    corpus.filter((each) => each.bad === bad && flagsOf(each.text).length > 0).length
   const size = (bad: boolean) => corpus.filter((each) => each.bad === bad).length
   expect(flagged(true) / size(true)).toBeGreaterThan(0.9)
   expect(flagged(false)).toBeLessThanOrEqual(1)

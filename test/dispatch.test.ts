@@ -2,10 +2,10 @@
 import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
-import { Dispatch } from '../src/adapters/fleet/dispatch.ts'
-import { query, resultOf } from '../src/adapters/fleet/query.ts'
-import { LANE } from '../src/adapters/fleet/lane.ts'
-import { type Balancing, chooseInstance } from '../src/engine/balancing.ts'
+import { LANE } from '../src/adapters/dispatch/bulkhead.ts'
+import { Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
+import { query, resultOf } from '../src/adapters/dispatch/query.ts'
+import { type Balancing, chooseInstance } from '../src/engine/operations/balancing.ts'
 import type { Effect } from '../src/mcp/define.ts'
 import { freePort } from './support/local-chain.ts'
 
@@ -26,7 +26,8 @@ async function service(port: number, behaviour: (count: number) => Behaviour): P
     const json = (body: unknown) => response.end(JSON.stringify(body))
     if (kind === 'die') response.destroy()
     else if (kind === 'internal') json({ error: { code: 'internal', message: 'it threw', retry: 'later' } })
-    else if (kind === 'refuse') json({ error: { code: 'bad-argument', message: 'symbol: expected a symbol', retry: 'never' } })
+    else if (kind === 'refuse')
+      json({ error: { code: 'bad-argument', message: 'symbol: expected a symbol', retry: 'never' } })
     else setTimeout(() => json({ result: { port } }), kind === 'slow' ? 300 : 0)
   })
   servers.push(server)
@@ -35,10 +36,18 @@ async function service(port: number, behaviour: (count: number) => Behaviour): P
 }
 
 function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', most = 64) {
-  const made = new Dispatch({ portsOf: (id) => ports[id] ?? [], strategyOf: () => strategy, lane: { ...LANE, most }, now: () => performance.now() })
+  const made = new Dispatch({
+    portsOf: (id) => ports[id] ?? [],
+    strategyOf: () => strategy,
+    lane: { ...LANE, most },
+    now: () => performance.now(),
+  })
   const call = async (id: string, effect: Effect = 'read', ms = 2_000) => {
     const signal = AbortSignal.timeout(ms)
-    const said = await made.call({ service: id, tool: 'ask', effect, signal }, query({ tool: 'ask', arguments: {}, headers: {}, signal }))
+    const said = await made.call(
+      { service: id, tool: 'ask', effect, signal },
+      query({ tool: 'ask', arguments: {}, headers: {}, signal }),
+    )
     return resultOf(said) as unknown as { port: number }
   }
   return { made, call }
@@ -80,10 +89,17 @@ test('five hundred reads of a service that is away cost its port as little as on
   let [most, asked] = [0, 0]
   const server = createServer((_request, response) => {
     asked++
-    if (away) return void response.end(JSON.stringify({ error: { code: 'ledger-unreachable', message: 'the ledger is away', retry: 'later' } }))
+    if (away)
+      return void response.end(
+        JSON.stringify({
+          error: { code: 'ledger-unreachable', message: 'the ledger is away', retry: 'later' },
+        }),
+      )
     if (++busy > 20) {
       busy--
-      return void response.end(JSON.stringify({ error: { code: 'too-many-calls', message: 'full', retry: 'later' } }))
+      return void response.end(
+        JSON.stringify({ error: { code: 'too-many-calls', message: 'full', retry: 'later' } }),
+      )
     }
     most = Math.max(most, busy)
     setTimeout(() => {
@@ -128,7 +144,10 @@ test('a tool that fails five times in a row is left alone for a while; refusals 
   for (let count = 0; count < 5; count++) await expect(call('a')).rejects.toMatchObject({ code: 'internal' })
   expect(made.state().breakers).toMatchObject([{ name: 'a__ask', state: 'open', failures: 1 }])
   const before = seen.count
-  await expect(call('a', 'write')).rejects.toMatchObject({ code: 'service-unreachable', message: expect.stringContaining('left alone') })
+  await expect(call('a', 'write')).rejects.toMatchObject({
+    code: 'service-unreachable',
+    message: expect.stringContaining('left alone'),
+  })
   expect(seen.count).toBe(before)
   broken = false
   // A read waits for the moment in which one may try again.
@@ -137,7 +156,8 @@ test('a tool that fails five times in a row is left alone for a while; refusals 
   const refusing = await freePort()
   await service(refusing, () => 'refuse')
   const other = dispatch({ b: [refusing] })
-  for (let count = 0; count < 10; count++) await expect(other.call('b')).rejects.toMatchObject({ code: 'bad-argument' })
+  for (let count = 0; count < 10; count++)
+    await expect(other.call('b')).rejects.toMatchObject({ code: 'bad-argument' })
 })
 
 test('a full service refuses, and the others are not touched', async () => {
@@ -159,7 +179,12 @@ test('instances: in turn, the least loaded, the healthiest', async () => {
   const answers = []
   for (let count = 0; count < 6; count++) answers.push((await call('a')).port)
   expect(answers).toEqual([first, second, first, second, first, second])
-  const load = (running: number, errorShare = 0, latencyMs = 1) => ({ port: 0, running, errorShare, latencyMs })
+  const load = (running: number, errorShare = 0, latencyMs = 1) => ({
+    port: 0,
+    running,
+    errorShare,
+    latencyMs,
+  })
   expect(chooseInstance('least-loaded', [load(3), load(1), load(2)], 0)).toBe(1)
   expect(chooseInstance('healthiest', [load(0, 0.5), load(0, 0)], 0)).toBe(1)
   expect(chooseInstance('healthiest', [load(0, 0, 50), load(0, 0, 5)], 7)).toBe(1)
@@ -178,7 +203,10 @@ test('a write with an idempotency key is repeated; a spend with one is not', asy
   const { made } = dispatch({ a: [port] })
   const send = (effect: Effect) => {
     const signal = AbortSignal.timeout(2_000)
-    return made.call({ service: 'a', tool: 'set', effect, signal, keyed: true }, query({ tool: 'set', arguments: {}, headers: {}, signal }))
+    return made.call(
+      { service: 'a', tool: 'set', effect, signal, keyed: true },
+      query({ tool: 'set', arguments: {}, headers: {}, signal }),
+    )
   }
   expect(resultOf(await send('write'))).toEqual({ port })
   expect(seen.count).toBe(2)
@@ -189,13 +217,23 @@ test('a write with an idempotency key is repeated; a spend with one is not', asy
 test('nobody has more under way than their share, and no tool more than its: others are not affected', async () => {
   const port = await freePort()
   await service(port, () => 'slow')
-  const made = new Dispatch({ portsOf: () => [port], strategyOf: () => 'round-robin', limits: { perCaller: 3, perTool: 5 }, now: () => performance.now() })
+  const made = new Dispatch({
+    portsOf: () => [port],
+    strategyOf: () => 'round-robin',
+    limits: { perCaller: 3, perTool: 5 },
+    now: () => performance.now(),
+  })
   const ask = (caller: string, tool = 'ask') => {
     const signal = AbortSignal.timeout(2_000)
-    return made.call({ service: 'a', tool, effect: 'read', signal, caller }, query({ tool, arguments: {}, headers: {}, signal })).then(
-      () => 'ok',
-      (error) => `${error.code}: ${error.message}`,
-    )
+    return made
+      .call(
+        { service: 'a', tool, effect: 'read', signal, caller },
+        query({ tool, arguments: {}, headers: {}, signal }),
+      )
+      .then(
+        () => 'ok',
+        (error) => `${error.code}: ${error.message}`,
+      )
   }
   const greedy = await Promise.all([...Array.from({ length: 6 }, () => ask('greedy')), ask('modest')])
   expect(greedy.filter((outcome) => outcome === 'ok')).toHaveLength(4)
@@ -203,18 +241,27 @@ test('nobody has more under way than their share, and no tool more than its: oth
   expect(greedy.find((outcome) => outcome !== 'ok')).toContain('greedy has 3 calls already')
   const many = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((caller) => ask(caller)))
   expect(many.filter((outcome) => outcome === 'ok')).toHaveLength(5)
-  expect(await Promise.all([...['a', 'b', 'c', 'd', 'e'].map((caller) => ask(caller)), ask('f', 'other')])).toEqual(Array.from({ length: 6 }, () => 'ok'))
+  expect(
+    await Promise.all([...['a', 'b', 'c', 'd', 'e'].map((caller) => ask(caller)), ask('f', 'other')]),
+  ).toEqual(Array.from({ length: 6 }, () => 'ok'))
 })
 
 test('a cheap read that takes long is asked of a second instance too, for five calls in a hundred at most', async () => {
   const [slow, quick] = [await freePort(), await freePort()]
   const seen = await service(slow, () => 'slow')
   const other = await service(quick, () => 'answer')
-  const made = new Dispatch({ portsOf: () => [slow, quick], strategyOf: () => 'round-robin', now: () => performance.now() })
+  const made = new Dispatch({
+    portsOf: () => [slow, quick],
+    strategyOf: () => 'round-robin',
+    now: () => performance.now(),
+  })
   const ask = async (hedged: boolean) => {
     const signal = AbortSignal.timeout(2_000)
     const started = performance.now()
-    await made.call({ service: 'a', tool: 'ask', effect: 'read', signal, hedged }, query({ tool: 'ask', arguments: {}, headers: {}, signal }))
+    await made.call(
+      { service: 'a', tool: 'ask', effect: 'read', signal, hedged },
+      query({ tool: 'ask', arguments: {}, headers: {}, signal }),
+    )
     return performance.now() - started
   }
   expect(await ask(true)).toBeLessThan(200)

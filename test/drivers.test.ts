@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { HEALING, type UnitSpec } from '../src/fleet/state.ts'
-import type { ContainerPlan } from '../src/supervisor/container-plan.ts'
-import { DockerDriver, endedAs } from '../src/supervisor/docker-driver.ts'
-import type { Driver, DriverEvents } from '../src/supervisor/driver.ts'
-import { KubernetesDriver } from '../src/supervisor/kubernetes-driver.ts'
+import { HEALING, type UnitSpec } from '../src/fleet/healing/state.ts'
+import type { ContainerPlan } from '../src/supervisor/drivers/container-plan.ts'
+import { DockerDriver, endedAs } from '../src/supervisor/drivers/docker-driver.ts'
+import type { Driver, DriverEvents } from '../src/supervisor/drivers/driver.ts'
+import { KubernetesDriver } from '../src/supervisor/drivers/kubernetes-driver.ts'
 import { Supervisor } from '../src/supervisor/supervisor.ts'
 import { DockerEngine, KubernetesApi } from './support/engines.ts'
 import { freePort } from './support/local-chain.ts'
@@ -66,7 +66,15 @@ async function supervise(make: (events: DriverEvents, plan: ReturnType<typeof pl
   const linkPath = join(folder, `link-${port}.sock`)
   const spec: UnitSpec = { id: 'cell', kind: 'cell', services: [SERVICE], after: [], fromSpare: false }
   const supervisor = new Supervisor({
-    plan: { profile: 'test', mode: 'local', startedAt: Date.now(), ports: { [SERVICE]: port }, bindHost: '127.0.0.1', heldSockets: false, instancePorts: 0 },
+    plan: {
+      profile: 'test',
+      mode: 'local',
+      startedAt: Date.now(),
+      ports: { [SERVICE]: port },
+      bindHost: '127.0.0.1',
+      heldSockets: false,
+      instancePorts: 0,
+    },
     units: [{ spec, title: 'cell', port: null }],
     driver: (events) => make(events, planOf(port, linkPath)),
     linkPath,
@@ -81,11 +89,14 @@ async function supervise(make: (events: DriverEvents, plan: ReturnType<typeof pl
     onEvent: () => undefined,
     onLost: () => undefined,
   })
-  open.push(() => Promise.race([supervisor.stop(1_000), new Promise<void>((resolve) => setTimeout(resolve, 2_000))]))
+  open.push(() =>
+    Promise.race([supervisor.stop(1_000), new Promise<void>((resolve) => setTimeout(resolve, 2_000))]),
+  )
   await supervisor.start()
   const status = () => supervisor.status().services[0]
   const healthy = () => expect.poll(() => status()?.status, { timeout: 10_000 }).toBe('healthy')
-  const answer = async () => (await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } })).text()
+  const answer = async () =>
+    (await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } })).text()
   return { supervisor, status, healthy, answer }
 }
 
@@ -114,12 +125,27 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     }
     const make = (events: DriverEvents, plan: ReturnType<typeof planOf>): Driver =>
       config
-        ? new KubernetesDriver({ ...events, config, namespace: 'fleet', run: 'r1', planOf: plan, onError: (message) => errors.push(message) })
-        : new DockerDriver({ ...events, socketPath, run: 'r1', planOf: plan, onError: (message) => errors.push(message) })
+        ? new KubernetesDriver({
+            ...events,
+            config,
+            namespace: 'fleet',
+            run: 'r1',
+            planOf: plan,
+            onError: (message) => errors.push(message),
+          })
+        : new DockerDriver({
+            ...events,
+            socketPath,
+            run: 'r1',
+            planOf: plan,
+            onError: (message) => errors.push(message),
+          })
     return { engine, make }
   }
 
-  test('a cell is started, replaced when it is killed, restarted when asked, and ended', { timeout: 25_000 }, async () => {
+  test('a cell is started, replaced when it is killed, restarted when asked, and ended', {
+    timeout: 25_000,
+  }, async () => {
     const { engine, make } = await setUp()
     const { supervisor, status, healthy, answer } = await supervise(make)
     await healthy()
@@ -131,12 +157,18 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await healthy()
     const second = await answer()
     expect(second).not.toBe(first)
-    expect(supervisor.incidents().map((incident) => `${incident.kind}: ${incident.detail}`)).toContain('exited: ended by SIGKILL')
+    expect(supervisor.incidents().map((incident) => `${incident.kind}: ${incident.detail}`)).toContain(
+      'exited: ended by SIGKILL',
+    )
     supervisor.restart(SERVICE, 'a test')
     await expect.poll(() => answer().catch(() => second), { timeout: 10_000 }).not.toBe(second)
     await healthy()
     await supervisor.stop(5_000)
-    await expect.poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length, { timeout: 10_000 }).toBe(0)
+    await expect
+      .poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length, {
+        timeout: 10_000,
+      })
+      .toBe(0)
     await engine.close()
   })
 
@@ -151,7 +183,9 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await engine.close()
   })
 
-  test('what ends while the stream of events is cut is found when it is there again', { timeout: 25_000 }, async () => {
+  test('what ends while the stream of events is cut is found when it is there again', {
+    timeout: 25_000,
+  }, async () => {
     const { engine, make } = await setUp()
     const { supervisor, healthy, answer } = await supervise(make)
     await healthy()
@@ -163,19 +197,28 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await engine.close()
   })
 
-  test('a later brain takes up what runs, and hears what is gone', { timeout: 20_000 }, async () => {
+  test('a later supervisor takes up what runs, and hears what is gone', { timeout: 20_000 }, async () => {
     const { engine, make } = await setUp()
     const exits: string[] = []
     const events: DriverEvents = { onExit: (process_) => exits.push(process_), onLost: () => undefined }
-    const sleeper = () => ({ ...planOf(0, '')(null, ''), command: [process.execPath, '-e', 'setInterval(() => undefined, 1000)'] })
+    const sleeper = () => ({
+      ...planOf(0, '')(null, ''),
+      command: [process.execPath, '-e', 'setInterval(() => undefined, 1000)'],
+    })
     const driver = make(events, sleeper)
     driver.spawn('p1', 'cell')
     driver.spawn('p2', 'cell')
-    await expect.poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length, { timeout: 10_000 }).toBe(2)
+    await expect
+      .poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length, {
+        timeout: 10_000,
+      })
+      .toBe(2)
     const memory = driver.remember()
     driver.end()
     engine.running.get('kintsugi-r1-p1')?.child?.kill('SIGKILL')
-    await expect.poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length).toBe(1)
+    await expect
+      .poll(() => [...engine.running.values()].filter(({ state }) => state === 'running').length)
+      .toBe(1)
     const later = make(events, sleeper)
     expect(await later.resume(memory, ['p1', 'p2'])).toEqual(['p1'])
     later.kill('p2')
@@ -193,7 +236,11 @@ test('a container is closed as far as it goes: read-only, no capabilities, a lim
   const driver = new DockerDriver({
     socketPath,
     run: 'r2',
-    planOf: (_unit, process_) => ({ ...planOf(0, '')(null, process_), image: process_ === 'p2' ? 'missing' : 'kintsugi:test', command: [process.execPath, '-e', ''] }),
+    planOf: (_unit, process_) => ({
+      ...planOf(0, '')(null, process_),
+      image: process_ === 'p2' ? 'missing' : 'kintsugi:test',
+      command: [process.execPath, '-e', ''],
+    }),
     onError: (message) => errors.push(message),
     onExit: (process_, detail) => exits.push(`${process_} ${detail}`),
     onLost: () => undefined,

@@ -1,8 +1,8 @@
 /** Algebra pools whose plugin sets the fee by the volatility: the real plugin, swaps at random times, to the unit. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type ConcentratedPool, quoteExactIn, virtualReserves } from '../src/amm/index.ts'
-import { Detector } from '../src/engine/detector.ts'
-import { pluginFee } from '../src/engine/pool-events.ts'
+import { pluginFee } from '../src/engine/market/pool-events.ts'
+import { Detector } from '../src/engine/trading/detector.ts'
 import { rpc } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
 import { seededRandom } from '../src/std/random.ts'
@@ -19,13 +19,21 @@ afterAll(() => floor?.close())
 
 /** The pool whose fee has a plugin: its fee is not the one that it was made with. */
 const dynamic = (): ConcentratedPool => {
-  const found = [...floor.market.pools.values()].find((pool) => pool.dex === 'quickswap_v3' && pool.kind === 'concentrated' && pool.feePips !== 900)
+  const found = [...floor.market.pools.values()].find(
+    (pool) => pool.dex === 'quickswap_v3' && pool.kind === 'concentrated' && pool.feePips !== 900,
+  )
   return found as ConcentratedPool
 }
 const received = (receipt: Receipt, token: Address, by: Address) =>
-  receipt.logs.filter((log) => log.address === token && log.topics[0] === TRANSFER && log.topics[2]?.endsWith(by.slice(2))).reduce((sum, log) => sum + BigInt(log.data), 0n)
+  receipt.logs
+    .filter(
+      (log) => log.address === token && log.topics[0] === TRANSFER && log.topics[2]?.endsWith(by.slice(2)),
+    )
+    .reduce((sum, log) => sum + BigInt(log.data), 0n)
 
-test(`${SWAPS} swaps at random times give what was quoted, at the fee that was foreseen`, { timeout: 600_000 }, async () => {
+test(`${SWAPS} swaps at random times give what was quoted, at the fee that was foreseen`, {
+  timeout: 600_000,
+}, async () => {
   const random = seededRandom(41)
   const fees = new Set<number>()
   let [swaps, foreseen] = [0, 0]
@@ -34,8 +42,12 @@ test(`${SWAPS} swaps at random times give what was quoted, at the fee that was f
     await rpc(floor.local.url, 'evm_increaseTime', Math.floor(Math.exp(random() * 9)))
     await floor.mined()
     const pool = dynamic()
-    const [tokenIn, tokenOut] = (random() < 0.5 ? pool.tokens : [pool.tokens[1], pool.tokens[0]]) as [Address, Address]
-    const amount = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] * random() ** 3 * 0.05)) + 1_000n
+    const [tokenIn, tokenOut] = (random() < 0.5 ? pool.tokens : [pool.tokens[1], pool.tokens[0]]) as [
+      Address,
+      Address,
+    ]
+    const amount =
+      BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] * random() ** 3 * 0.05)) + 1_000n
     if (quoteExactIn(pool, tokenIn, tokenOut, amount) === undefined) continue
     const hash = await floor.swap(pool, tokenIn, tokenOut, amount)
     await floor.mined()
@@ -57,10 +69,17 @@ test(`${SWAPS} swaps at random times give what was quoted, at the fee that was f
   await expectFresh(floor.local, floor.market)
 })
 
-test('a trade through it earns what was predicted, or the fee is said to have moved', { timeout: 60_000 }, async () => {
+test('a trade through it earns what was predicted, or the fee is said to have moved', {
+  timeout: 60_000,
+}, async () => {
   const { executor, store, sent, violations } = await floor.executor()
   const detector = new Detector({ market: floor.market, loans: floor.loans, now: Date.now })
-  const everything = () => ({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const everything = () => ({
+    head: floor.market.head,
+    changed: new Set(floor.market.pools.keys()),
+    logs: [],
+    receivedAt: Date.now(),
+  })
   for (const [late, outcomes] of [
     [0, ['as-predicted']],
     [600, ['state-moved', 'reverted']],
@@ -70,12 +89,16 @@ test('a trade through it earns what was predicted, or the fee is said to have mo
       pool,
       pool.tokens[0] as Address,
       pool.tokens[1] as Address,
-      BigInt(Math.floor(virtualReserves(pool, pool.tokens[0] as Address, pool.tokens[1] as Address)[0] * 0.06)),
+      BigInt(
+        Math.floor(virtualReserves(pool, pool.tokens[0] as Address, pool.tokens[1] as Address)[0] * 0.06),
+      ),
     )
     await floor.mined()
     await executor.onHead(floor.market.head)
     const detection = detector.detect(everything())
-    const through = detection.opportunities.filter(({ cycles }) => cycles.some(({ legs }) => legs.some((leg) => leg.pool === pool.address)))
+    const through = detection.opportunities.filter(({ cycles }) =>
+      cycles.some(({ legs }) => legs.some((leg) => leg.pool === pool.address)),
+    )
     expect(through.length).toBeGreaterThan(0)
     await executor.onDetection({ ...detection, opportunities: through.slice(0, 1) })
     // The block comes later than anybody thought.

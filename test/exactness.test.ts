@@ -2,7 +2,7 @@
 import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, swapExactIn } from '../src/amm/index.ts'
-import type { MarketReplica } from '../src/engine/market.ts'
+import type { MarketReplica } from '../src/engine/market/replica.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { embeddedMarket, type MarketPlan } from '../src/localnet/market.ts'
 import { rpc, rpcBatch, toHex } from '../src/localnet/rpc.ts'
@@ -30,11 +30,20 @@ function everyGeneration(): MarketPlan {
   const pools = plan.snapshot.pools.flatMap((pool, index): Pool[] => {
     const address: Address = `0x${(0xe0000000 + index).toString(16).padStart(40, '0')}`
     // The protocol takes its part in one pool, more in the one direction than in the other.
-    if (pool.kind === 'concentrated' && pool.engine === 'uniswap-v4' && !pool.native) return [{ ...pool, protocolFee: [300, 150] }]
+    if (pool.kind === 'concentrated' && pool.engine === 'uniswap-v4' && !pool.native)
+      return [{ ...pool, protocolFee: [300, 150] }]
     if (pool.kind === 'weighted') return [pool, { ...pool, address, powShortcuts: !pool.powShortcuts }]
     if (pool.kind !== 'stable') return [pool]
-    const two = { tokens: pool.tokens.slice(0, 2), balances: pool.balances.slice(0, 2), scalingFactors: pool.scalingFactors.slice(0, 2) }
-    return [pool, { ...pool, address, invariantRounding: 'up' }, { ...pool, ...two, address: `${address.slice(0, -2)}ff` as Address, amp: 50_000n }]
+    const two = {
+      tokens: pool.tokens.slice(0, 2),
+      balances: pool.balances.slice(0, 2),
+      scalingFactors: pool.scalingFactors.slice(0, 2),
+    }
+    return [
+      pool,
+      { ...pool, address, invariantRounding: 'up' },
+      { ...pool, ...two, address: `${address.slice(0, -2)}ff` as Address, amp: 50_000n },
+    ]
   })
   return { ...plan, snapshot: { ...plan.snapshot, pools } }
 }
@@ -59,18 +68,25 @@ function randomTrial(pools: readonly Pool[], random: () => number, share = 10): 
 function heldOf(pool: Pool, token: number): bigint {
   if (pool.kind === 'constant-product') return pool.reserves[token as 0 | 1]
   if (pool.kind !== 'concentrated') return pool.balances[token] as bigint
-  return token === 0 ? (pool.liquidity << 96n) / pool.sqrtPriceX96 : (pool.liquidity * pool.sqrtPriceX96) >> 96n
+  return token === 0
+    ? (pool.liquidity << 96n) / pool.sqrtPriceX96
+    : (pool.liquidity * pool.sqrtPriceX96) >> 96n
 }
 
 const swapCall = ({ pool, tokenIn, tokenOut, amountIn }: Trial): Hex =>
-  encodeFunctionData({ abi: traderAbi, functionName: 'swap', args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, 0n] })
+  encodeFunctionData({
+    abi: traderAbi,
+    functionName: 'swap',
+    args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, 0n],
+  })
 
 const kinds: Record<string, (pool: Pool) => boolean> = {
   'constant-product': (pool) => pool.kind === 'constant-product',
   'concentrated (Uniswap V3)': (pool) => pool.kind === 'concentrated' && pool.engine === undefined,
   'concentrated (Uniswap V4)': (pool) => pool.kind === 'concentrated' && pool.engine === 'uniswap-v4',
   // The fee that a plugin sets moves with time: test/dynamic-fee.test.ts.
-  'concentrated (Algebra)': (pool) => pool.kind === 'concentrated' && pool.engine === 'algebra' && pool.feePips === 900,
+  'concentrated (Algebra)': (pool) =>
+    pool.kind === 'concentrated' && pool.engine === 'algebra' && pool.feePips === 900,
   weighted: (pool) => pool.kind === 'weighted',
   stable: (pool) => pool.kind === 'stable',
 }
@@ -83,21 +99,40 @@ for (const [kind, belongs] of Object.entries(kinds)) {
       const pools = [...replica.pools.values()].filter(belongs)
       expect(pools.length).toBeGreaterThan(0)
       const block = await local.chain.block('latest')
-      const trials = Array.from({ length: Math.min(1_000, SWAPS - checked) }, () => randomTrial(pools, random))
-      const body = trials.map((trial, id) => ({ jsonrpc: '2.0', id, method: 'eth_call', params: [{ to: local.market.trader, data: swapCall(trial) }, toHex(block.number)] }))
-      const response = await fetch(local.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+      const trials = Array.from({ length: Math.min(1_000, SWAPS - checked) }, () =>
+        randomTrial(pools, random),
+      )
+      const body = trials.map((trial, id) => ({
+        jsonrpc: '2.0',
+        id,
+        method: 'eth_call',
+        params: [{ to: local.market.trader, data: swapCall(trial) }, toHex(block.number)],
+      }))
+      const response = await fetch(local.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
       const answers = (await response.json()) as { id: number; result?: Hex; error?: { message: string } }[]
       for (const answer of answers) {
         const { pool, tokenIn, tokenOut, amountIn } = trials[answer.id] as Trial
         const ours = swapExactIn(pool, tokenIn, tokenOut, amountIn)
-        const theirs = answer.result ? (decodeFunctionResult({ abi: traderAbi, functionName: 'swap', data: answer.result }) as bigint) : undefined
+        const theirs = answer.result
+          ? (decodeFunctionResult({ abi: traderAbi, functionName: 'swap', data: answer.result }) as bigint)
+          : undefined
         // A pool that would pay nothing is of no use: we refuse, most contracts take the input all the same.
         const expected = theirs === 0n ? undefined : theirs
-        expect(ours.ok ? ours.swap.amountOut : undefined, `${pool.dex} ${pool.address} ${tokenIn} ${amountIn}: ${answer.error?.message ?? ''} ${ours.ok ? '' : ours.refusal}`).toBe(
-          expected,
-        )
+        expect(
+          ours.ok ? ours.swap.amountOut : undefined,
+          `${pool.dex} ${pool.address} ${tokenIn} ${amountIn}: ${answer.error?.message ?? ''} ${ours.ok ? '' : ours.refusal}`,
+        ).toBe(expected)
         if (!ours.ok) refused++
-        else if (pool.kind === 'concentrated' && ours.swap.after.kind === 'concentrated' && ours.swap.after.liquidity !== pool.liquidity) crossed++
+        else if (
+          pool.kind === 'concentrated' &&
+          ours.swap.after.kind === 'concentrated' &&
+          ours.swap.after.liquidity !== pool.liquidity
+        )
+          crossed++
         checked++
       }
       // Move every pool a little, so that the next thousand start from states no one chose.
@@ -105,7 +140,10 @@ for (const [kind, belongs] of Object.entries(kinds)) {
         local.url,
         pools.map((pool) => {
           const trial = randomTrial([pool], random, 0.05)
-          return { method: 'eth_sendTransaction', params: [{ from: FROM, to: local.market.trader, data: swapCall(trial), gas: toHex(3_000_000) }] }
+          return {
+            method: 'eth_sendTransaction',
+            params: [{ from: FROM, to: local.market.trader, data: swapCall(trial), gas: toHex(3_000_000) }],
+          }
         }),
       )
       await rpc(local.url, 'evm_mine')
@@ -114,7 +152,9 @@ for (const [kind, belongs] of Object.entries(kinds)) {
     }
     if (kind.startsWith('concentrated')) expect(crossed).toBeGreaterThan(SWAPS / 50)
     expect(refused).toBeGreaterThan(0)
-    console.log(`${kind}: ${checked} swaps, ${refused} refused by both${crossed > 0 ? `, ${crossed} crossed a tick` : ''}, 0 differences`)
+    console.log(
+      `${kind}: ${checked} swaps, ${refused} refused by both${crossed > 0 ? `, ${crossed} crossed a tick` : ''}, 0 differences`,
+    )
   })
 }
 

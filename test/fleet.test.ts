@@ -7,25 +7,36 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
 import type { Address } from '../src/amm/index.ts'
+import { EXPECTED_FOR_EXAMPLES } from '../src/cli/system-test.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
 import { connectMcp } from '../src/mcp/client.ts'
 import type { ToolListing } from '../src/mcp/schema.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
-import { EXPECTED_FOR_EXAMPLES } from '../src/cli/system-test.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])
-const all = (status: StatusView) => ({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
-const healthy = async () => Object.values(all(await fleet.status())).every((service) => service.status === 'healthy')
+const all = (status: StatusView) => ({
+  ...status.servers,
+  ...status.agents,
+  ...status.main,
+  ...status.infrastructure,
+})
+const healthy = async () =>
+  Object.values(all(await fleet.status())).every((service) => service.status === 'healthy')
 
 beforeAll(async () => void (await fleet.start()))
 afterAll(() => fleet.dispose())
 
 describe('trading', () => {
   test('the first profit is booked within 30 s, and one line says so', async () => {
-    await fleet.until('a profitable trade', async () => (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n))
+    await fleet.until('a profitable trade', async () =>
+      (await fleet.trades()).some((trade) => BigInt(trade.realisedProfit) > 0n),
+    )
     await fleet.until(
       'a line per trade',
-      async () => /block \d+ .+→.+ (aave-v3|balancer-v2|uniswap-v3|uniswap-v2) .*predicted .*realised .*gas .*0x[0-9a-f]{64}/.test(fleet.output()),
+      async () =>
+        /block \d+ .+→.+ (aave-v3|balancer-v2|uniswap-v3|uniswap-v2) .*predicted .*realised .*gas .*0x[0-9a-f]{64}/.test(
+          fleet.output(),
+        ),
       5_000,
     )
   })
@@ -40,7 +51,19 @@ describe('trading', () => {
       native: await chain.balance(accounts.operator as Address, block),
       tokens: await Promise.all(
         tokens.map(async (token) =>
-          BigInt(await chain.call({ to: token, data: encodeFunctionData({ abi: balanceOf, functionName: 'balanceOf', args: [accounts.treasury as Address] }) }, block)),
+          BigInt(
+            await chain.call(
+              {
+                to: token,
+                data: encodeFunctionData({
+                  abi: balanceOf,
+                  functionName: 'balanceOf',
+                  args: [accounts.treasury as Address],
+                }),
+              },
+              block,
+            ),
+          ),
         ),
       ),
     })
@@ -53,7 +76,9 @@ describe('trading', () => {
     const booked = (await fleet.trades()).filter((trade) => trade.block > from && trade.block <= to)
     expect(booked.length).toBeGreaterThan(0)
     tokens.forEach((token, index) => {
-      const profit = booked.filter((trade) => trade.token === token).reduce((sum, trade) => sum + BigInt(trade.realisedProfit), 0n)
+      const profit = booked
+        .filter((trade) => trade.token === token)
+        .reduce((sum, trade) => sum + BigInt(trade.realisedProfit), 0n)
       expect((after.tokens[index] as bigint) - (before.tokens[index] as bigint)).toBe(profit)
     })
     expect(before.native - after.native).toBe(booked.reduce((sum, trade) => sum + BigInt(trade.gasCost), 0n))
@@ -72,7 +97,13 @@ describe('trading', () => {
 
   test('each opportunity has its reasons, numbers and policy versions', async () => {
     const { opportunities } = await fleet.get<{
-      opportunities: { id: string; verdict: string; refusedBy: string | null; reasons: { ok: boolean }[]; policies: Record<string, number> }[]
+      opportunities: {
+        id: string
+        verdict: string
+        refusedBy: string | null
+        reasons: { ok: boolean }[]
+        policies: Record<string, number>
+      }[]
     }>(8000, '/opportunities?limit=200')
     expect(opportunities.length).toBeGreaterThan(0)
     for (const found of opportunities) {
@@ -82,7 +113,11 @@ describe('trading', () => {
     }
     const traded = opportunities.find((found) => found.verdict === 'trade')
     const answer = await (await fleet.query(8073, { type: 'explain_opportunity', id: traded?.id })).json()
-    expect(answer.result).toMatchObject({ id: traded?.id, verdict: 'trade', summary: expect.stringContaining('net of gas') })
+    expect(answer.result).toMatchObject({
+      id: traded?.id,
+      verdict: 'trade',
+      summary: expect.stringContaining('net of gas'),
+    })
   })
 })
 
@@ -104,13 +139,30 @@ describe('bad input', () => {
   })
 
   test('the price is live, by curl and by the command line', async () => {
-    const { result } = (await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()) as { result: { price: number; ageMs: number } }
+    const { result } = (await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()) as {
+      result: { price: number; ageMs: number }
+    }
     expect(result.price).toBeGreaterThan(2_000)
     expect(result.ageMs).toBeLessThan(3_000)
-    const { code, stdout } = await kintsugi(['call', 'mcp_price_feed_server', 'price_query', '{"symbol":"ETH"}', '--data', fleet.data, '--json'])
+    const { code, stdout } = await kintsugi([
+      'call',
+      'mcp_price_feed_server',
+      'price_query',
+      '{"symbol":"ETH"}',
+      '--data',
+      fleet.data,
+      '--json',
+    ])
     expect(code).toBe(0)
     expect(JSON.parse(stdout).price).toBeGreaterThan(2_000)
-    const wrong = await kintsugi(['call', 'mcp_price_feed_server', 'price_query', '{"symbol":"NOPE"}', '--data', fleet.data])
+    const wrong = await kintsugi([
+      'call',
+      'mcp_price_feed_server',
+      'price_query',
+      '{"symbol":"NOPE"}',
+      '--data',
+      fleet.data,
+    ])
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('no token is called "NOPE"')])
   })
 })
@@ -120,7 +172,8 @@ describe('every service', () => {
     const status = await fleet.status()
     for (const [id, service] of Object.entries({ ...status.servers, ...status.agents })) {
       const port = (service.port as number) - fleet.offset
-      for (const path of ['/health', '/ready', '/capabilities']) expect((await fetch(fleet.url(port, path))).status, `${id} ${path}`).toBe(200)
+      for (const path of ['/health', '/ready', '/capabilities'])
+        expect((await fetch(fleet.url(port, path))).status, `${id} ${path}`).toBe(200)
       expect(await (await fetch(fleet.url(port, '/metrics'))).text()).toContain('kintsugi_uptime_seconds')
       const { tools } = await fleet.get<{ tools: ToolListing[] }>(port, '/tools')
       expect(tools.length).toBeGreaterThan(0)
@@ -129,14 +182,30 @@ describe('every service', () => {
         expect(tool.inputSchema.type).toBe('object')
         const needsToken = tool._meta['kintsugi/effect'] !== 'read' || tool._meta['kintsugi/guarded']
         const bearer = { authorization: `Bearer ${fleet.token}` }
-        const example = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name }, bearer)
+        const example = await fleet.query(
+          port,
+          { ...tool._meta['kintsugi/example'], type: tool.name },
+          bearer,
+        )
         const body = (await example.json()) as { result?: unknown; error?: { code: string } }
-        expect(body.result !== undefined || EXPECTED_FOR_EXAMPLES.has(body.error?.code ?? ''), `${id} ${tool.name}: ${JSON.stringify(body.error)}`).toBe(true)
-        const bad = (await (await fleet.query(port, { type: tool.name, nonsense: 1 }, bearer)).json()) as { error: { code: string; message: string } }
-        expect([bad.error.code, bad.error.message], `${id} ${tool.name}`).toEqual(['bad-argument', expect.stringContaining('nonsense')])
+        expect(
+          body.result !== undefined || EXPECTED_FOR_EXAMPLES.has(body.error?.code ?? ''),
+          `${id} ${tool.name}: ${JSON.stringify(body.error)}`,
+        ).toBe(true)
+        const bad = (await (await fleet.query(port, { type: tool.name, nonsense: 1 }, bearer)).json()) as {
+          error: { code: string; message: string }
+        }
+        expect([bad.error.code, bad.error.message], `${id} ${tool.name}`).toEqual([
+          'bad-argument',
+          expect.stringContaining('nonsense'),
+        ])
         const anonymous = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name })
         if (needsToken) expect(anonymous.status, `${id} ${tool.name}`).toBe(401)
-        const wrong = await fleet.query(port, { ...tool._meta['kintsugi/example'], type: tool.name }, { authorization: 'Bearer wrong' })
+        const wrong = await fleet.query(
+          port,
+          { ...tool._meta['kintsugi/example'], type: tool.name },
+          { authorization: 'Bearer wrong' },
+        )
         expect(wrong.status).toBe(401)
       }
     }
@@ -146,7 +215,9 @@ describe('every service', () => {
     const status = await fleet.status()
     const raw = (port: number, headers: string[]) =>
       new Promise<number>((resolve, reject) => {
-        const socket = connect(port, '127.0.0.1', () => socket.write(`GET /health HTTP/1.1\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n`))
+        const socket = connect(port, '127.0.0.1', () =>
+          socket.write(`GET /health HTTP/1.1\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n`),
+        )
         let text = ''
         socket
           .on('data', (chunk) => (text += chunk))
@@ -155,12 +226,18 @@ describe('every service', () => {
       })
     for (const service of Object.values({ ...status.servers, ...status.agents, ...status.main })) {
       const port = service.port as number
-      for (const host of ['localhost', `127.0.0.1:${port}`, '[::1]', `LOCALHOST:${port}`]) expect(await raw(port, [`Host: ${host}`]), `Host ${host}`).toBe(200)
+      for (const host of ['localhost', `127.0.0.1:${port}`, '[::1]', `LOCALHOST:${port}`])
+        expect(await raw(port, [`Host: ${host}`]), `Host ${host}`).toBe(200)
       for (const host of ['evil.com', '127.0.0.1.evil.com', `evil.com:${port}`, 'localhost.evil.com', '']) {
         const code = await raw(port, host === '' ? ['X-No: host'] : [`Host: ${host}`])
         expect(code >= 400 && code < 500, `Host ${host || '(none)'} gave ${code}`).toBe(true)
       }
-      for (const origin of ['http://evil.com', 'null', 'http://127.0.0.1.evil.com', 'https://localhost.evil.com'])
+      for (const origin of [
+        'http://evil.com',
+        'null',
+        'http://127.0.0.1.evil.com',
+        'https://localhost.evil.com',
+      ])
         expect(await raw(port, ['Host: localhost', `Origin: ${origin}`]), `Origin ${origin}`).toBe(403)
       expect(await raw(port, ['Host: localhost', `Origin: http://localhost:${port}`])).toBe(200)
     }
@@ -173,21 +250,40 @@ describe('every service', () => {
     ] as const) {
       const modern = await connectMcp({ url: fleet.url(port, '/mcp') })
       expect(modern.protocolVersion).toBe('2026-07-28')
-      expect((await modern.listTools()).map((listed) => listed.name)).toContain(port === 8000 ? 'search_tools' : tool)
+      expect((await modern.listTools()).map((listed) => listed.name)).toContain(
+        port === 8000 ? 'search_tools' : tool,
+      )
       expect((await modern.callTool(tool, { symbol: 'ETH' })).price).toBeGreaterThan(2_000)
-      await expect(modern.callTool(tool, { symbol: 'NOPE' })).rejects.toMatchObject({ code: 'unknown-symbol' })
+      await expect(modern.callTool(tool, { symbol: 'NOPE' })).rejects.toMatchObject({
+        code: 'unknown-symbol',
+      })
       await modern.close()
       const legacy = async (method: string, params: object) => {
         const response = await fetch(fleet.url(port, '/mcp'), {
           method: 'POST',
-          headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25' },
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': '2025-11-25',
+          },
           body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
         })
         const text = await response.text()
         return JSON.parse(text.startsWith('{') ? text : (/data: (.*)/.exec(text)?.[1] ?? '{}'))
       }
-      expect((await legacy('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } })).result.protocolVersion).toBe('2025-11-25')
-      expect((await legacy('tools/call', { name: tool, arguments: { symbol: 'ETH' } })).result.structuredContent.price).toBeGreaterThan(2_000)
+      expect(
+        (
+          await legacy('initialize', {
+            protocolVersion: '2025-11-25',
+            capabilities: {},
+            clientInfo: { name: 't', version: '1' },
+          })
+        ).result.protocolVersion,
+      ).toBe('2025-11-25')
+      expect(
+        (await legacy('tools/call', { name: tool, arguments: { symbol: 'ETH' } })).result.structuredContent
+          .price,
+      ).toBeGreaterThan(2_000)
     }
   })
 
@@ -195,8 +291,18 @@ describe('every service', () => {
     const call = (headers: Record<string, string>) =>
       fetch(fleet.url(8000, '/mcp'), {
         method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25', ...headers },
-        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } } }),
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'mcp-protocol-version': '2025-11-25',
+          ...headers,
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } },
+        }),
       })
     expect((await call({})).status).toBe(401)
     expect((await call({ authorization: 'Bearer nonsense' })).status).toBe(401)
@@ -214,7 +320,9 @@ describe('coordination', () => {
       { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'NOPE' } },
       { service: 'mcp_monitoring_server', tool: 'host_resources' },
     ]
-    const { result } = (await (await fleet.query(8077, { type: 'coordinate', description: 'a test', steps, wait: true }, bearer)).json()) as {
+    const { result } = (await (
+      await fleet.query(8077, { type: 'coordinate', description: 'a test', steps, wait: true }, bearer)
+    ).json()) as {
       result: { status: string; steps: { status: string; attempts: number; error?: { code: string } }[] }
     }
     expect(result.status).toBe('failed')
@@ -223,7 +331,13 @@ describe('coordination', () => {
       ['failed', 'unknown-symbol'],
       ['done', undefined],
     ])
-    const refused = (await (await fleet.query(8077, { type: 'coordinate', description: 'x', steps: [{ service: 'mcp_price_feed_server', tool: 'nope' }] }, bearer)).json()) as {
+    const refused = (await (
+      await fleet.query(
+        8077,
+        { type: 'coordinate', description: 'x', steps: [{ service: 'mcp_price_feed_server', tool: 'nope' }] },
+        bearer,
+      )
+    ).json()) as {
       error: { message: string }
     }
     expect(refused.error.message).toMatch(/steps\.0\.tool/)
@@ -233,22 +347,37 @@ describe('coordination', () => {
     const seen = new Set<string>()
     const socket = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'))
     socket.on('message', (data) => seen.add((JSON.parse(String(data)) as EventView).type))
-    await fleet.until('hello, blocks and trades', async () => ['hello', 'block', 'trade'].every((type) => seen.has(type)))
+    await fleet.until('hello, blocks and trades', async () =>
+      ['hello', 'block', 'trade'].every((type) => seen.has(type)),
+    )
     socket.close()
-    const foreign = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'), { origin: 'http://evil.com' })
-    expect(await new Promise((resolve) => foreign.on('error', (error) => resolve(error.message)))).toMatch(/403/)
+    const foreign = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'), {
+      origin: 'http://evil.com',
+    })
+    expect(await new Promise((resolve) => foreign.on('error', (error) => resolve(error.message)))).toMatch(
+      /403/,
+    )
   })
 })
 
 describe('trouble', () => {
   const freshCall = async (since: number) => {
     const response = await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, { connection: 'close' })
-    return response.status === 200 && ((await response.json()) as { result: { observedAt: number } }).result.observedAt > since
+    return (
+      response.status === 200 &&
+      ((await response.json()) as { result: { observedAt: number } }).result.observedAt > since
+    )
   }
 
   test('a second start says so and changes nothing', async () => {
     const before = await fleet.status()
-    const { code, stdout } = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)])
+    const { code, stdout } = await kintsugi([
+      'up',
+      '--data',
+      fleet.data,
+      '--port-offset',
+      String(fleet.offset),
+    ])
     expect([code, stdout]).toEqual([0, expect.stringMatching(/already runs.*Nothing was changed/s)])
     expect((await fleet.status()).startedAt).toBe(before.startedAt)
   })
@@ -256,12 +385,18 @@ describe('trouble', () => {
   test('a killed cell is back within a second, on newer data, and connections wait instead of being refused', async () => {
     for (const service of ['mcp_price_feed_server', 'mcp_monitoring_server', 'mcp_coordinator_server']) {
       const status = await fleet.status()
-      const { pid, port, restarts } = status.servers[service] as { pid: number; port: number; restarts: number }
+      const { pid, port, restarts } = status.servers[service] as {
+        pid: number
+        port: number
+        restarts: number
+      }
       process.kill(pid, 'SIGKILL')
       const killed = Date.now()
       const refused: unknown[] = []
       const took = await fleet.until(`${service} again`, async () => {
-        const ready = await fetch(`http://127.0.0.1:${port}/ready`, { headers: { connection: 'close' } }).catch((error) => {
+        const ready = await fetch(`http://127.0.0.1:${port}/ready`, {
+          headers: { connection: 'close' },
+        }).catch((error) => {
           if (String(error.cause?.code) === 'ECONNREFUSED') refused.push(error)
           throw error
         })
@@ -327,17 +462,26 @@ describe('trouble', () => {
     process.kill((await fleet.status()).infrastructure.chain?.pid as number, 'SIGKILL')
     let clear = ''
     await fleet.until('a clear state', async () => {
-      const degraded = Object.values(all(await fleet.status())).find((service) => /chain/.test(service.detail ?? ''))
+      const degraded = Object.values(all(await fleet.status())).find((service) =>
+        /chain/.test(service.detail ?? ''),
+      )
       clear = degraded?.detail ?? ''
       return degraded !== undefined
     })
     expect(clear).toMatch(/the chain/)
-    await fleet.until('a new chain', async () => (await healthy()) && (await fleet.status()).chain?.genesis !== genesis)
-    await fleet.until('trades on it', async () => (await fleet.trades()).some((trade) => trade.genesis !== genesis))
+    await fleet.until(
+      'a new chain',
+      async () => (await healthy()) && (await fleet.status()).chain?.genesis !== genesis,
+    )
+    await fleet.until('trades on it', async () =>
+      (await fleet.trades()).some((trade) => trade.genesis !== genesis),
+    )
     const after = await fleet.trades()
     for (const trade of before) expect(after).toContainEqual(trade)
     // Numbers never repeat: the new chain starts above everything in the ledger.
-    expect(Math.min(...after.filter((trade) => trade.genesis !== genesis).map((trade) => trade.block))).toBeGreaterThan(Math.max(...before.map((trade) => trade.block)))
+    expect(
+      Math.min(...after.filter((trade) => trade.genesis !== genesis).map((trade) => trade.block)),
+    ).toBeGreaterThan(Math.max(...before.map((trade) => trade.block)))
   })
 })
 
@@ -359,7 +503,8 @@ describe('the end', () => {
       expect(line).not.toContain(key)
       expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain(key)
     }
-    for (const name of ['keeper', 'transaction_executor', 'spare', 'localnet', 'agents', 'trading']) expect(fleet.log(name)).not.toContain(key)
+    for (const name of ['keeper', 'transaction_executor', 'spare', 'localnet', 'agents', 'trading'])
+      expect(fleet.log(name)).not.toContain(key)
     expect(JSON.stringify(await fleet.status())).not.toContain(key)
   })
 
@@ -382,7 +527,15 @@ describe('the end', () => {
     expect(JSON.parse(down.stdout).elapsedMs).toBeLessThan(10_000)
     // The command line that started it has a last line to write.
     await fleet.until('nothing of it is left', async () => processesOf(fleet.data).length === 0, 2_000)
-    const again = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset), '--fresh', '--detach'])
+    const again = await kintsugi([
+      'up',
+      '--data',
+      fleet.data,
+      '--port-offset',
+      String(fleet.offset),
+      '--fresh',
+      '--detach',
+    ])
     expect(again.code).toBe(0)
     expect((await fleet.status()).metrics?.tradesBooked).toBeLessThan(booked.length)
     expect((await kintsugi(['down', '--data', fleet.data])).code).toBe(0)
@@ -393,7 +546,13 @@ describe('the end', () => {
   test('a taken port is named, with what to do; nothing is left running', async () => {
     const blocker = createServer().listen(8091 + fleet.offset, '127.0.0.1')
     await new Promise((resolve) => blocker.once('listening', resolve))
-    const { code, stderr } = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)])
+    const { code, stderr } = await kintsugi([
+      'up',
+      '--data',
+      fleet.data,
+      '--port-offset',
+      String(fleet.offset),
+    ])
     expect(code).toBe(1)
     expect(stderr).toMatch(new RegExp(`${8091 + fleet.offset} \\(mcp_price_feed_server\\)`))
     expect(stderr).toMatch(/--port-offset/)
@@ -405,9 +564,14 @@ describe('the end', () => {
     const bad = await kintsugi(['up', '--data', fleet.data], { BATCH_SIZE: '-1', LOG_LEVEL: 'loud' })
     expect([bad.code, bad.stderr]).toEqual([1, expect.stringMatching(/2 values.*LOG_LEVEL.*BATCH_SIZE/s)])
     const missing = await kintsugi(['up', '--data', fleet.data], { KINTSUGI_ANVIL: '/nowhere/anvil' })
-    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/KINTSUGI_ANVIL names \/nowhere\/anvil/)])
+    expect([missing.code, missing.stderr]).toEqual([
+      1,
+      expect.stringMatching(/KINTSUGI_ANVIL names \/nowhere\/anvil/),
+    ])
     const key = 'ab'.repeat(31)
-    const wrongKey = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)], { ARBITRAGE_PRIVATE_KEY: key })
+    const wrongKey = await kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset)], {
+      ARBITRAGE_PRIVATE_KEY: key,
+    })
     expect([wrongKey.code, wrongKey.stderr]).toEqual([1, expect.stringContaining('not a private key')])
     expect(wrongKey.stderr + wrongKey.stdout).not.toContain(key)
   })

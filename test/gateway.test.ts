@@ -5,21 +5,21 @@ import { createAdaptorServer } from '@hono/node-server'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { Directory } from '../src/gateway/mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
-import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { Sessions } from '../src/gateway/mcp/sessions.ts'
 import { watchServer } from '../src/mcp/client.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
+import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
+import { guardedApp } from '../src/mcp/host/http-app.ts'
 import type { ServiceDefinitions } from '../src/mcp/schema.ts'
-import { guardedApp } from '../src/mcp/surface.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
-import { freePort } from './support/local-chain.ts'
-import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { MemoryBus } from './support/memory-bus.ts'
 import { hostOptions } from './support/host-options.ts'
+import { freePort } from './support/local-chain.ts'
+import { MemoryBus } from './support/memory-bus.ts'
 
 const tool = toolWith([])
 const seen = { changes: 0, aborted: 0, authorization: new Set<string | null>() }
@@ -83,16 +83,30 @@ const serverOf = (id: string) =>
       greet: {
         title: 'Greet',
         description: 'A greeting.',
-        arguments: [{ name: 'who', description: 'a name', required: true, complete: (_ports, beginning) => ['ada', 'alan', 'grace'].filter((name) => name.startsWith(beginning)) }],
+        arguments: [
+          {
+            name: 'who',
+            description: 'a name',
+            required: true,
+            complete: (_ports, beginning) =>
+              ['ada', 'alan', 'grace'].filter((name) => name.startsWith(beginning)),
+          },
+        ],
         render: ({ who }) => `Greet ${who} from ${id}.`,
       },
     },
   })
 
-const access: AccessPolicy = { tokenHash: hashToken('right'), required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
+const access: AccessPolicy = {
+  tokenHash: hashToken('right'),
+  required: false,
+  beyondLoopback: false,
+  hostnames: LOOPBACK_NAMES,
+}
 const ports: Record<string, number> = {}
 const servers = new Map<string, Server>()
-const listen = (server: Server, port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+const listen = (server: Server, port: number) =>
+  new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
 
 async function open(id: string): Promise<void> {
   const service = host(serverOf(id), {} as never, hostOptions({ access, port: ports[id] as number }))
@@ -115,7 +129,10 @@ async function close(id: string): Promise<void> {
 let url = ''
 let directory: Directory
 let endpoint: McpEndpoint
-const statuses = () => ['alpha', 'beta'].map((id) => ({ id, kind: 'server', pid: 1, port: ports[id], status: 'healthy' }) as unknown as ServiceStatus)
+const statuses = () =>
+  ['alpha', 'beta'].map(
+    (id) => ({ id, kind: 'server', pid: 1, port: ports[id], status: 'healthy' }) as unknown as ServiceStatus,
+  )
 
 beforeAll(async () => {
   for (const id of ['alpha', 'beta', 'gateway']) ports[id] = await freePort()
@@ -123,11 +140,16 @@ beforeAll(async () => {
   await open('beta')
   directory = new Directory({
     now: Date.now,
-    ask: async (service) => (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
+    ask: async (service) =>
+      (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
   await directory.follow(statuses())
-  const dispatch = new Dispatch({ portsOf: (id) => [ports[id] as number], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() })
+  const dispatch = new Dispatch({
+    portsOf: (id) => [ports[id] as number],
+    strategyOf: () => DEFAULT_BALANCING,
+    now: () => performance.now(),
+  })
   endpoint = mcpEndpoint({
     directory,
     meta: new MetaTools(directory),
@@ -150,8 +172,15 @@ afterAll(async () => {
   for (const id of servers.keys()) await close(id)
 })
 
-async function connect(path: string, revision: '2026-07-28' | '2025-11-25', headers: Record<string, string> = {}): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: revision === '2026-07-28' ? { pin: revision } : 'legacy' } })
+async function connect(
+  path: string,
+  revision: '2026-07-28' | '2025-11-25',
+  headers: Record<string, string> = {},
+): Promise<Client> {
+  const client = new Client(
+    { name: 'test', version: '1' },
+    { versionNegotiation: { mode: revision === '2026-07-28' ? { pin: revision } : 'legacy' } },
+  )
   await client.connect(new StreamableHTTPClientTransport(new URL(path, url), { requestInit: { headers } }))
   return client
 }
@@ -159,10 +188,18 @@ async function connect(path: string, revision: '2026-07-28' | '2025-11-25', head
 describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision) => {
   test('calls tools of several servers, and hears their progress', async () => {
     const client = await connect('/mcp?tools=all', revision)
-    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['alpha', 'beta'].flatMap((id) => ['echo', 'count', 'change'].map((name) => `${id}__${name}`)))
-    for (const id of ['alpha', 'beta']) expect((await client.callTool({ name: `${id}__echo`, arguments: { text: 'ö' } })).structuredContent).toEqual({ text: 'ö', from: id })
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
+      ['alpha', 'beta'].flatMap((id) => ['echo', 'count', 'change'].map((name) => `${id}__${name}`)),
+    )
+    for (const id of ['alpha', 'beta'])
+      expect(
+        (await client.callTool({ name: `${id}__echo`, arguments: { text: 'ö' } })).structuredContent,
+      ).toEqual({ text: 'ö', from: id })
     const heard: number[] = []
-    const counted = await client.callTool({ name: 'alpha__count', arguments: { to: 4 } }, { onprogress: ({ progress }) => heard.push(progress) })
+    const counted = await client.callTool(
+      { name: 'alpha__count', arguments: { to: 4 } },
+      { onprogress: ({ progress }) => heard.push(progress) },
+    )
     expect(counted.structuredContent).toEqual({ counted: 4 })
     expect(heard).toEqual([1, 2, 3, 4])
     await client.close()
@@ -171,49 +208,85 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
   test('resources, prompts and completions of all servers', async () => {
     const client = await connect('/mcp', revision)
     const { resources } = await client.listResources()
-    expect(resources.map(({ uri }) => uri)).toEqual(['alpha://state', 'shared://state', 'beta://state', `kintsugi://beta/${encodeURIComponent('shared://state')}`])
-    const read = async (uri: string) => JSON.parse(((await client.readResource({ uri })).contents[0] as { text: string }).text)
+    expect(resources.map(({ uri }) => uri)).toEqual([
+      'alpha://state',
+      'shared://state',
+      'beta://state',
+      `kintsugi://beta/${encodeURIComponent('shared://state')}`,
+    ])
+    const read = async (uri: string) =>
+      JSON.parse(((await client.readResource({ uri })).contents[0] as { text: string }).text)
     expect(await read('beta://state')).toEqual({ id: 'beta' })
     expect(await read('shared://state')).toEqual({ of: 'alpha' })
     expect(await read(resources[3]?.uri as string)).toEqual({ of: 'beta' })
     await expect(read('nobody://has')).rejects.toThrow('no resource')
-    expect((await client.listPrompts()).prompts.map(({ name }) => name)).toEqual(['alpha__greet', 'beta__greet'])
+    expect((await client.listPrompts()).prompts.map(({ name }) => name)).toEqual([
+      'alpha__greet',
+      'beta__greet',
+    ])
     const prompt = await client.getPrompt({ name: 'beta__greet', arguments: { who: 'Ada' } })
     expect(prompt.messages[0]?.content).toEqual({ type: 'text', text: 'Greet Ada from beta.' })
-    const completed = await client.complete({ ref: { type: 'ref/prompt', name: 'beta__greet' }, argument: { name: 'who', value: 'a' } })
+    const completed = await client.complete({
+      ref: { type: 'ref/prompt', name: 'beta__greet' },
+      argument: { name: 'who', value: 'a' },
+    })
     expect(completed.completion.values).toEqual(['ada', 'alan'])
     await client.close()
   })
 
   test('sees a few meta tools, and finds, reads and calls the others with them', async () => {
     const client = await connect('/mcp', revision)
-    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['search_tools', 'describe_tool', 'call_tool'])
-    const found = (await client.callTool({ name: 'search_tools', arguments: { query: 'echo a text after some time' } })).structuredContent as {
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual([
+      'search_tools',
+      'describe_tool',
+      'call_tool',
+    ])
+    const found = (
+      await client.callTool({ name: 'search_tools', arguments: { query: 'echo a text after some time' } })
+    ).structuredContent as {
       tools: { name: string; arguments: string }[]
     }
-    expect(found.tools[0]).toMatchObject({ name: 'alpha__echo', arguments: 'text: string, afterMs?: integer' })
-    const described = (await client.callTool({ name: 'describe_tool', arguments: { name: 'beta__change' } })).structuredContent as { _meta: unknown }
+    expect(found.tools[0]).toMatchObject({
+      name: 'alpha__echo',
+      arguments: 'text: string, afterMs?: integer',
+    })
+    const described = (await client.callTool({ name: 'describe_tool', arguments: { name: 'beta__change' } }))
+      .structuredContent as { _meta: unknown }
     expect(described._meta).toMatchObject({ 'kintsugi/effect': 'write' })
-    const called = await client.callTool({ name: 'call_tool', arguments: { name: 'beta__echo', arguments: { text: 'b' } } })
+    const called = await client.callTool({
+      name: 'call_tool',
+      arguments: { name: 'beta__echo', arguments: { text: 'b' } },
+    })
     expect(called.structuredContent).toEqual({ text: 'b', from: 'beta' })
     const wrong = await client.callTool({ name: 'call_tool', arguments: { name: 'beta__nothing' } })
     expect(wrong).toMatchObject({ isError: true, _meta: { 'kintsugi/error': { code: 'unknown-tool' } } })
     const bad = await client.callTool({ name: 'search_tools', arguments: { query: '' } })
-    expect(bad).toMatchObject({ isError: true, _meta: { 'kintsugi/error': { code: 'bad-argument', message: expect.stringContaining('query') } } })
+    expect(bad).toMatchObject({
+      isError: true,
+      _meta: { 'kintsugi/error': { code: 'bad-argument', message: expect.stringContaining('query') } },
+    })
     await client.close()
   })
 
   test('one server by itself, under its own names', async () => {
     const client = await connect('/mcp/beta', revision)
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'count', 'change'])
-    expect((await client.callTool({ name: 'echo', arguments: { text: 'b' } })).structuredContent).toEqual({ text: 'b', from: 'beta' })
-    expect((await client.getPrompt({ name: 'greet', arguments: { who: 'Ada' } })).messages[0]?.content).toMatchObject({ text: 'Greet Ada from beta.' })
+    expect((await client.callTool({ name: 'echo', arguments: { text: 'b' } })).structuredContent).toEqual({
+      text: 'b',
+      from: 'beta',
+    })
+    expect(
+      (await client.getPrompt({ name: 'greet', arguments: { who: 'Ada' } })).messages[0]?.content,
+    ).toMatchObject({ text: 'Greet Ada from beta.' })
     await client.close()
   })
 })
 
 test('changes of a resource reach who subscribed through the gateway', async () => {
-  const watch = watchServer({ url: `http://127.0.0.1:${ports.alpha}/mcp` }, { uris: ['alpha://state'], onUpdate: (uri) => endpoint.notify.resourceUpdated(uri) })
+  const watch = watchServer(
+    { url: `http://127.0.0.1:${ports.alpha}/mcp` },
+    { uris: ['alpha://state'], onUpdate: (uri) => endpoint.notify.resourceUpdated(uri) },
+  )
   const client = await connect('/mcp', '2026-07-28')
   const told: string[] = []
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
@@ -235,7 +308,9 @@ test('who goes away ends the call at the server', async () => {
   const client = await connect('/mcp', '2026-07-28')
   const before = seen.aborted
   const gone = new AbortController()
-  const call = client.callTool({ name: 'alpha__count', arguments: { to: 100 } }, { signal: gone.signal }).catch((error) => error)
+  const call = client
+    .callTool({ name: 'alpha__count', arguments: { to: 100 } }, { signal: gone.signal })
+    .catch((error) => error)
   await sleep(150)
   gone.abort()
   await call
@@ -246,7 +321,11 @@ test('who goes away ends the call at the server', async () => {
 const post = (body: unknown, headers: Record<string, string> = {}, path = '/mcp') =>
   fetch(new URL(path, url), {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      ...headers,
+    },
     body: JSON.stringify(body),
   })
 const envelope = (name: string, given: unknown = {}) => ({
@@ -263,11 +342,18 @@ const envelope = (name: string, given: unknown = {}) => ({
     },
   },
 })
-const modern = (name: string) => ({ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name })
+const modern = (name: string) => ({
+  'mcp-protocol-version': '2026-07-28',
+  'mcp-method': 'tools/call',
+  'mcp-name': name,
+})
 
 test('headers that say something else than the body are refused', async () => {
   const right = await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
-  expect(await right.json()).toMatchObject({ id: 1, result: { resultType: 'complete', structuredContent: { text: 'a' } } })
+  expect(await right.json()).toMatchObject({
+    id: 1,
+    result: { resultType: 'complete', structuredContent: { text: 'a' } },
+  })
   for (const headers of [
     { ...modern('alpha__echo'), 'mcp-name': 'alpha__change' },
     { ...modern('alpha__echo'), 'mcp-method': 'tools/list' },
@@ -287,14 +373,28 @@ test('a write needs the token, whichever way it is asked for, and the token of t
     () => post(envelope('alpha__change'), modern('alpha__change')),
     () => post(envelope('call_tool', { name: 'alpha__change' }), modern('call_tool')),
     () => post(envelope('change'), modern('change'), '/mcp/alpha'),
-    () => post({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } }, { 'mcp-protocol-version': '2025-11-25' }),
-    () => post([{ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } }], { 'mcp-protocol-version': '2025-03-26' }),
+    () =>
+      post(
+        { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } },
+        { 'mcp-protocol-version': '2025-11-25' },
+      ),
+    () =>
+      post(
+        [{ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'alpha__change', arguments: {} } }],
+        { 'mcp-protocol-version': '2025-03-26' },
+      ),
     () => post(envelope('alpha__change'), { ...modern('alpha__change'), 'mcp-name': 'alpha__echo' }),
   ]
   for (const ask of asked) expect([400, 401]).toContain((await ask()).status)
-  expect((await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer wrong' })).status).toBe(401)
+  expect(
+    (await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer wrong' }))
+      .status,
+  ).toBe(401)
   expect(seen.changes).toBe(before)
-  const allowed = await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer right' })
+  const allowed = await post(envelope('alpha__change'), {
+    ...modern('alpha__change'),
+    authorization: 'Bearer right',
+  })
   expect(await allowed.json()).toMatchObject({ result: { structuredContent: { changes: before + 1 } } })
   // The gateway speaks with its own token, which here happens to be the same; a read without one goes without.
   await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
@@ -310,7 +410,10 @@ test('two hundred clients with the same request ids, delays and hang-ups: nobody
         const text = `${client}-${round}`
         const ends = new AbortController()
         if ((client + round) % 11 === 0) setTimeout(() => ends.abort(), 3)
-        const call = post(envelope(client % 2 ? 'alpha__echo' : 'beta__echo', { text, afterMs: (client * 7 + round) % 9 }), modern(client % 2 ? 'alpha__echo' : 'beta__echo'))
+        const call = post(
+          envelope(client % 2 ? 'alpha__echo' : 'beta__echo', { text, afterMs: (client * 7 + round) % 9 }),
+          modern(client % 2 ? 'alpha__echo' : 'beta__echo'),
+        )
         const answer = (await Promise.race([
           call.then((response) => response.json()),
           new Promise((resolve) => ends.signal.addEventListener('abort', () => resolve(undefined))),
@@ -332,7 +435,9 @@ test('a dead server breaks nobody’s list and nobody’s call; a read of it is 
   const listed = await client.listTools()
   expect(listed.tools).toHaveLength(6)
   expect(listed._meta?.['kintsugi/missing']).toMatchObject([{ service: 'beta' }])
-  expect((await client.callTool({ name: 'alpha__echo', arguments: { text: 'a' } })).structuredContent).toMatchObject({ from: 'alpha' })
+  expect(
+    (await client.callTool({ name: 'alpha__echo', arguments: { text: 'a' } })).structuredContent,
+  ).toMatchObject({ from: 'alpha' })
   const held = client.callTool({ name: 'beta__echo', arguments: { text: 'b' } })
   await sleep(300)
   await open('beta')
@@ -342,9 +447,14 @@ test('a dead server breaks nobody’s list and nobody’s call; a read of it is 
 
 test("LangChain's adapter loads every tool and calls one", async () => {
   const { MultiServerMCPClient } = await import('@langchain/mcp-adapters')
-  const client = new MultiServerMCPClient({ mcpServers: { kintsugi: { transport: 'http', url: `${url}/mcp?tools=all` } }, useStandardContentBlocks: true })
+  const client = new MultiServerMCPClient({
+    mcpServers: { kintsugi: { transport: 'http', url: `${url}/mcp?tools=all` } },
+    useStandardContentBlocks: true,
+  })
   const tools = await client.getTools()
-  expect(tools.map(({ name }) => name).sort()).toEqual(['alpha', 'beta'].flatMap((id) => ['change', 'count', 'echo'].map((name) => `${id}__${name}`)))
+  expect(tools.map(({ name }) => name).sort()).toEqual(
+    ['alpha', 'beta'].flatMap((id) => ['change', 'count', 'echo'].map((name) => `${id}__${name}`)),
+  )
   const echo = tools.find(({ name }) => name === 'alpha__echo')
   expect(JSON.stringify(await echo?.invoke({ text: 'from a chain' }))).toContain('from a chain')
   await client.close()

@@ -1,9 +1,9 @@
 /** What keeps the fleet is killed, alone and in pairs, while people read: it comes back by itself. And chaos, the agent, what a killed fleet leaves. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { askSupervisor } from '../src/adapters/fleet/control.ts'
-import { socketPath } from '../src/processes/run-plan.ts'
+import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
 import type { StatusView } from '../src/gateway/api/schema.ts'
+import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 
 const fleet = new Fleet(12_000)
@@ -12,7 +12,7 @@ afterAll(() => fleet.dispose(), 40_000)
 
 interface Process {
   readonly pid: number
-  /** keeper, watcher, or the name of its file: brain, cell, hub, ... */
+  /** keeper, watcher, or the name of its file: supervisor, cell, hub, ... */
   readonly role: string
 }
 
@@ -30,7 +30,12 @@ function ours(): Process[] {
           ?.split('/')
           .at(-1)
           ?.replace('.js', '')
-        return [{ pid: Number(pid), role: file === 'keeper' ? (/KINTSUGI_ROLE=(\w+)/.exec(env)?.[1] ?? 'keeper') : (file ?? '') }]
+        return [
+          {
+            pid: Number(pid),
+            role: file === 'keeper' ? (/KINTSUGI_ROLE=(\w+)/.exec(env)?.[1] ?? 'keeper') : (file ?? ''),
+          },
+        ]
       } catch {
         return []
       }
@@ -52,19 +57,30 @@ async function killAtOnce(names: readonly string[]): Promise<void> {
 
 const allHealthy = async () => {
   const status: StatusView = await fleet.status()
-  const services = Object.values({ ...status.servers, ...status.agents, ...status.main, ...status.infrastructure })
+  const services = Object.values({
+    ...status.servers,
+    ...status.agents,
+    ...status.main,
+    ...status.infrastructure,
+  })
   return services.length > 20 && services.every(({ status: state }) => state === 'healthy')
 }
 
-const KEEPING = ['keeper', 'watcher', 'brain', 'hub', 'coordination_system', 'self_healing_agent']
-const PAIRS = KEEPING.flatMap((a, index) => KEEPING.slice(index + 1).map((b) => [a, b])).filter((pair) => pair.join() !== 'keeper,watcher')
+const KEEPING = ['keeper', 'watcher', 'supervisor', 'hub', 'coordination_system', 'self_healing_agent']
+const PAIRS = KEEPING.flatMap((a, index) => KEEPING.slice(index + 1).map((b) => [a, b])).filter(
+  (pair) => pair.join() !== 'keeper,watcher',
+)
 
-test('each of what keeps the fleet, and every pair of it, is killed: back by itself, nothing else is restarted, reads go on', { timeout: 240_000 }, async () => {
+test('each of what keeps the fleet, and every pair of it, is killed: back by itself, nothing else is restarted, reads go on', {
+  timeout: 240_000,
+}, async () => {
   let reading = true
   let [answered, refused] = [0, 0]
   const reads = (async () => {
     while (reading) {
-      const response = await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, { connection: 'close' }).catch(() => undefined)
+      const response = await fleet
+        .query(8091, { type: 'price_query', symbol: 'ETH' }, { connection: 'close' })
+        .catch(() => undefined)
       if (response?.ok) answered++
       else refused++
       await new Promise((resolve) => setTimeout(resolve, 25))
@@ -78,7 +94,11 @@ test('each of what keeps the fleet, and every pair of it, is killed: back by its
       `back after ${victims.join(' and ')} were killed`,
       async () => {
         const roles = ours()
-        const replaced = victims.every((name) => !['keeper', 'watcher', 'brain', 'hub'].includes(name) || roles.some(({ role, pid }) => role === name && !pids.includes(pid)))
+        const replaced = victims.every(
+          (name) =>
+            !['keeper', 'watcher', 'supervisor', 'hub'].includes(name) ||
+            roles.some(({ role, pid }) => role === name && !pids.includes(pid)),
+        )
         return replaced && (await allHealthy())
       },
       15_000,
@@ -91,8 +111,23 @@ test('each of what keeps the fleet, and every pair of it, is killed: back by its
   expect(await pidOf('mcp_price_feed_server')).toBe(trading)
 })
 
-test('chaos: a service killed every 2 s, reads through the gateway, trading on: nothing is lost, ledger equal to chain', { timeout: 120_000 }, async () => {
-  const outcome = await kintsugi(['chaos', 'run', 'kill', '--seconds', '20', '--reads', '40', '--seed', '3', '--data', fleet.data, '--json'])
+test('chaos: a service killed every 2 s, reads through the gateway, trading on: nothing is lost, ledger equal to chain', {
+  timeout: 120_000,
+}, async () => {
+  const outcome = await kintsugi([
+    'chaos',
+    'run',
+    'kill',
+    '--seconds',
+    '20',
+    '--reads',
+    '40',
+    '--seed',
+    '3',
+    '--data',
+    fleet.data,
+    '--json',
+  ])
   const report = JSON.parse(outcome.stdout)
   expect(report.reads.errors).toEqual({})
   expect(report.reads.lost).toBe(0)
@@ -106,7 +141,10 @@ test('chaos: a service killed every 2 s, reads through the gateway, trading on: 
 test('two gateways on one socket, killed under load: no read is lost', { timeout: 120_000 }, async () => {
   const control = socketPath(fleet.data, 'control')
   await askSupervisor(control, { op: 'scale', service: 'coordination_system', instances: 2 })
-  await fleet.until('the second gateway', async () => (await fleet.status()).main['coordination_system#2']?.status === 'healthy')
+  await fleet.until(
+    'the second gateway',
+    async () => (await fleet.status()).main['coordination_system#2']?.status === 'healthy',
+  )
   const killed: string[] = []
   const killing = (async () => {
     for (const cell of ['coordination_system', 'coordination_system#2', 'coordination_system']) {
@@ -115,7 +153,19 @@ test('two gateways on one socket, killed under load: no read is lost', { timeout
       killed.push(cell)
     }
   })()
-  const { stdout, stderr } = await kintsugi(['chaos', 'run', 'kill', '--data', fleet.data, '--seconds', '16', '--reads', '60', '--include-gateway', '--json'])
+  const { stdout, stderr } = await kintsugi([
+    'chaos',
+    'run',
+    'kill',
+    '--data',
+    fleet.data,
+    '--seconds',
+    '16',
+    '--reads',
+    '60',
+    '--include-gateway',
+    '--json',
+  ])
   await killing
   expect(stderr).toBe('')
   const report = JSON.parse(stdout)
@@ -123,55 +173,118 @@ test('two gateways on one socket, killed under load: no read is lost', { timeout
   expect(report.reads.sent).toBeGreaterThan(800)
   expect(report.reads, JSON.stringify(report.reads.errors)).toMatchObject({ lost: 0 })
   await askSupervisor(control, { op: 'scale', service: 'coordination_system', instances: 1 })
-  await fleet.until('one gateway again', async () => !('coordination_system#2' in (await fleet.status()).main))
+  await fleet.until(
+    'one gateway again',
+    async () => !('coordination_system#2' in (await fleet.status()).main),
+  )
 })
 
 test('chaos refuses what it does not know, and a disk that is too large to fill', async () => {
-  expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(/scenario: there is none called "earthquake"[\s\S]*there are kill, stop/)
+  expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(
+    /scenario: there is none called "earthquake"[\s\S]*there are kill, stop/,
+  )
   expect(JSON.parse((await kintsugi(['chaos', 'list', '--json'])).stdout).kill.everyMs).toBe(2_000)
 })
 
-test('a service that leaks is replaced before its limit, by a planned restart', { timeout: 150_000 }, async () => {
+test('a service that leaks is replaced before its limit, by a planned restart', {
+  timeout: 150_000,
+}, async () => {
   const before = await pidOf('mcp_monitoring_server')
-  const chaos = kintsugi(['chaos', 'run', 'leak', '--seconds', '1', '--reads', '20', '--seed', '1', '--data', fleet.data, '--json'])
+  const chaos = kintsugi([
+    'chaos',
+    'run',
+    'leak',
+    '--seconds',
+    '1',
+    '--reads',
+    '20',
+    '--seed',
+    '1',
+    '--data',
+    fleet.data,
+    '--json',
+  ])
   const report = JSON.parse((await chaos).stdout)
   expect(before).toBeGreaterThan(0)
   expect(report.reads.lost).toBe(0)
   expect(report.recoveries).toMatchObject({ count: 1, missing: 0 })
-  const { incidents } = await fleet.get<{ incidents: { kind: string; detail: string; action: string }[] }>(8300, '/incidents?limit=200')
-  expect(incidents.filter(({ kind, detail }) => kind === 'restarted' && /memory grows by \d+ KB\/s/.test(detail)).at(-1)?.action).toBe('a stand-in opens first')
+  const { incidents } = await fleet.get<{ incidents: { kind: string; detail: string; action: string }[] }>(
+    8300,
+    '/incidents?limit=200',
+  )
+  expect(
+    incidents
+      .filter(({ kind, detail }) => kind === 'restarted' && /memory grows by \d+ KB\/s/.test(detail))
+      .at(-1)?.action,
+  ).toBe('a stand-in opens first')
 })
 
 test('the agent at 8300: status, healing on demand with a token, refusals that name the field', async () => {
-  expect(await fleet.get(8300, '/system-status')).toMatchObject({ overall: expect.any(String), services: { healthy: expect.any(Number) } })
+  expect(await fleet.get(8300, '/system-status')).toMatchObject({
+    overall: expect.any(String),
+    services: { healthy: expect.any(Number) },
+  })
   const post = (path: string, body: unknown, token = true) =>
     fetch(fleet.url(8300, path), {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${fleet.token}` } : {}) },
+      headers: {
+        'content-type': 'application/json',
+        ...(token ? { authorization: `Bearer ${fleet.token}` } : {}),
+      },
       body: JSON.stringify(body),
     })
   expect((await post('/heal-service', { service: 'dashboard' }, false)).status).toBe(401)
   const unknown = await post('/heal-service', { service: 'nobody' })
   expect(unknown.status).toBe(404)
-  expect(await unknown.json()).toMatchObject({ error: { code: 'unknown-service', message: expect.stringContaining('service: no service is called "nobody"') } })
-  const stop = await fleet.query(8098, { type: 'stop_server', service: 'mcp-stability-report', reason: 'a test' }, { authorization: `Bearer ${fleet.token}` })
-  expect(((await stop.json()) as { result: { service: { cell: string } } }).result.service.cell).toBe('mcp-stability-report')
-  await fleet.until('stopped', async () => ((await fleet.get<{ unwell: { service: string; status: string }[] }>(8300, '/system-status')).unwell[0]?.status ?? '') === 'stopped')
-  expect(await (await post('/heal-service', { service: 'mcp-stability-report' })).json()).toMatchObject({ before: 'stopped', action: 'started' })
+  expect(await unknown.json()).toMatchObject({
+    error: {
+      code: 'unknown-service',
+      message: expect.stringContaining('service: no service is called "nobody"'),
+    },
+  })
+  const stop = await fleet.query(
+    8098,
+    { type: 'stop_server', service: 'mcp-stability-report', reason: 'a test' },
+    { authorization: `Bearer ${fleet.token}` },
+  )
+  expect(((await stop.json()) as { result: { service: { cell: string } } }).result.service.cell).toBe(
+    'mcp-stability-report',
+  )
+  await fleet.until(
+    'stopped',
+    async () =>
+      ((await fleet.get<{ unwell: { service: string; status: string }[] }>(8300, '/system-status')).unwell[0]
+        ?.status ?? '') === 'stopped',
+  )
+  expect(await (await post('/heal-service', { service: 'mcp-stability-report' })).json()).toMatchObject({
+    before: 'stopped',
+    action: 'started',
+  })
   await fleet.until('healed', allHealthy)
   expect(await (await post('/emergency-healing', {})).json()).toEqual({ healed: [] })
 })
 
-test('a cell gets another limit of its heap without a lost call, and keeps it when it is killed', { timeout: 60_000 }, async () => {
+test('a cell gets another limit of its heap without a lost call, and keeps it when it is killed', {
+  timeout: 60_000,
+}, async () => {
   const control = socketPath(fleet.data, 'control')
-  const limit = async () => (await askSupervisor<Record<string, { heapLimit: number }>>(control, { op: 'vitals' })).development?.heapLimit ?? 0
+  const limit = async () =>
+    (await askSupervisor<Record<string, { heapLimit: number }>>(control, { op: 'vitals' })).development
+      ?.heapLimit ?? 0
   const before = await limit()
   let reading = true
   let lost = 0
   const reads = (async () => {
-    while (reading) if (!(await fleet.query(8070, { type: 'health' }, { connection: 'close' }).catch(() => undefined))?.ok) lost++
+    while (reading)
+      if (!(await fleet.query(8070, { type: 'health' }, { connection: 'close' }).catch(() => undefined))?.ok)
+        lost++
   })()
-  await askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 2_048, reason: 'a test wants more' })
+  await askSupervisor(control, {
+    op: 'resize',
+    cell: 'development',
+    heapMb: 2_048,
+    reason: 'a test wants more',
+  })
   await fleet.until('the larger heap', async () => (await limit()) > before * 1.5)
   await askSupervisor(control, { op: 'harm', service: 'development', harm: { kind: 'kill' } })
   await fleet.until('it is back', allHealthy)
@@ -182,34 +295,54 @@ test('a cell gets another limit of its heap without a lost call, and keeps it wh
   await reads
   // The kill may break the one call that was under way on the service's own port.
   expect(lost).toBeLessThanOrEqual(1)
-  await expect(askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 7, reason: '' })).rejects.toMatchObject({
+  await expect(
+    askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 7, reason: '' }),
+  ).rejects.toMatchObject({
     code: 'bad-argument',
     message: expect.stringContaining('heapMb'),
   })
 })
 
-test('scaling out and in: further instances answer behind the gateway and on ports of their own', { timeout: 60_000 }, async () => {
+test('scaling out and in: further instances answer behind the gateway and on ports of their own', {
+  timeout: 60_000,
+}, async () => {
   const token = { authorization: `Bearer ${fleet.token}` }
   const scale = async (instances: number) => {
-    const response = await fleet.query(8049, { type: 'scale_service', service: 'mcp_liquidity_server', instances }, token)
-    return ((await response.json()) as { result: { instances: { id: string; port: number }[] } }).result.instances
+    const response = await fleet.query(
+      8049,
+      { type: 'scale_service', service: 'mcp_liquidity_server', instances },
+      token,
+    )
+    return ((await response.json()) as { result: { instances: { id: string; port: number }[] } }).result
+      .instances
   }
   const [, second] = await scale(2)
   expect(second?.id).toBe('mcp_liquidity_server#2')
-  await fleet.until('the second instance', async () => (await fetch(`http://127.0.0.1:${second?.port}/ready`)).ok)
-  const refused = await fleet.query(8049, { type: 'scale_service', service: 'mcp_coordinator_server', instances: 2 }, token)
+  await fleet.until(
+    'the second instance',
+    async () => (await fetch(`http://127.0.0.1:${second?.port}/ready`)).ok,
+  )
+  const refused = await fleet.query(
+    8049,
+    { type: 'scale_service', service: 'mcp_coordinator_server', instances: 2 },
+    token,
+  )
   expect(await refused.json()).toMatchObject({ error: { code: 'not-scalable' } })
   await scale(1)
-  await fleet.until('one instance', async () => Object.keys((await fleet.status()).servers).every((id) => !id.includes('#')))
+  await fleet.until('one instance', async () =>
+    Object.keys((await fleet.status()).servers).every((id) => !id.includes('#')),
+  )
 })
 
-test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', { timeout: 180_000 }, async () => {
+test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', {
+  timeout: 180_000,
+}, async () => {
   await killAtOnce(['keeper', 'watcher'])
   await expect.poll(() => processesOf(fleet.data), { timeout: 30_000 }).toEqual([])
   await fleet.start(60_000)
   await fleet.until('healthy again', allHealthy, 30_000)
   // All three at once leave processes behind, which the next start ends.
-  await killAtOnce(['keeper', 'watcher', 'brain'])
+  await killAtOnce(['keeper', 'watcher', 'supervisor'])
   await new Promise((resolve) => setTimeout(resolve, 500))
   fleet.child?.kill('SIGKILL')
   expect(processesOf(fleet.data).length).toBeGreaterThan(3)

@@ -3,17 +3,27 @@ import { encodeFunctionData, parseAbi } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, virtualReserves } from '../src/amm/index.ts'
 import { type Financed, finance, withBestLoan } from '../src/arbitrage/index.ts'
-import { transferred } from '../src/engine/books.ts'
-import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/lenders.ts'
-import type { MarketReplica } from '../src/engine/market.ts'
+import { transferred } from '../src/engine/books/booking.ts'
+import type { MarketReplica } from '../src/engine/market/replica.ts'
+import { poolOffers, readOwnCapital, readProtocolLenders } from '../src/engine/trading/loan-reader.ts'
 import { cyclesOf, MarketSearch, planCycles } from '../src/graph/index.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
 import { localSwap } from '../src/localnet/traders.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
-import { followMarket, OPERATOR, planCall, startTestChain, type TestChain, TREASURY } from './support/local-chain.ts'
+import {
+  followMarket,
+  OPERATOR,
+  planCall,
+  startTestChain,
+  type TestChain,
+  TREASURY,
+} from './support/local-chain.ts'
 
-const erc20 = parseAbi(['function balanceOf(address) view returns (uint256)', 'function allowance(address,address) view returns (uint256)'])
+const erc20 = parseAbi([
+  'function balanceOf(address) view returns (uint256)',
+  'function allowance(address,address) view returns (uint256)',
+])
 let local: TestChain
 let replica: MarketReplica
 
@@ -24,9 +34,15 @@ beforeAll(async () => {
 })
 afterAll(() => local?.stop())
 
-const symbol = (name: string) => local.market.manifest.tokens.find((token) => token.symbol === name)?.address as Address
+const symbol = (name: string) =>
+  local.market.manifest.tokens.find((token) => token.symbol === name)?.address as Address
 const read = async (to: Address, functionName: 'balanceOf' | 'allowance', args: readonly Address[]) =>
-  BigInt(await local.chain.call({ to, data: encodeFunctionData({ abi: erc20, functionName, args: args as never }) }, 'latest'))
+  BigInt(
+    await local.chain.call(
+      { to, data: encodeFunctionData({ abi: erc20, functionName, args: args as never }) },
+      'latest',
+    ),
+  )
 
 async function mined(): Promise<void> {
   await rpc(local.url, 'evm_mine')
@@ -37,14 +53,27 @@ async function mined(): Promise<void> {
 /** Someone buys a lot in one pool, and a gap opens. */
 async function openGap(share: bigint): Promise<void> {
   const pool = [...replica.pools.values()].find(
-    (candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap' && candidate.tokens.includes(symbol('WETH')) && candidate.tokens.includes(symbol('USDC')),
+    (candidate) =>
+      candidate.kind === 'constant-product' &&
+      candidate.dex === 'quickswap' &&
+      candidate.tokens.includes(symbol('WETH')) &&
+      candidate.tokens.includes(symbol('USDC')),
   )
   if (pool?.kind !== 'constant-product') throw new Error('no such pool')
   const zeroForOne = replica.head.number % 2 === 0
   const [tokenIn, tokenOut] = zeroForOne ? pool.tokens : [pool.tokens[1], pool.tokens[0]]
-  const args = [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), pool.reserves[zeroForOne ? 0 : 1] / share, 0n]
+  const args = [
+    localSwap(pool, { pool: pool.address, tokenIn, tokenOut }),
+    pool.reserves[zeroForOne ? 0 : 1] / share,
+    0n,
+  ]
   const data = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args })
-  await rpc(local.url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', to: local.market.trader, data, gas: toHex(2_000_000) })
+  await rpc(local.url, 'eth_sendTransaction', {
+    from: '0x00000000000000000000000000000000000b0001',
+    to: local.market.trader,
+    data,
+    gas: toHex(2_000_000),
+  })
   await mined()
 }
 
@@ -57,7 +86,12 @@ async function execute(plan: Financed): Promise<Receipt> {
   const [simulated] = await local.chain.simulate([{ from: OPERATOR, to: executor, data }], 'pending')
   expect(simulated?.error).toBeUndefined()
   const before = await read(token, 'balanceOf', [TREASURY])
-  const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', { from: OPERATOR, to: executor, data, gas: toHex(5_000_000) })
+  const hash = await rpc<Hex>(local.url, 'eth_sendTransaction', {
+    from: OPERATOR,
+    to: executor,
+    data,
+    gas: toHex(5_000_000),
+  })
   await mined()
   const receipt = (await local.chain.receipt(hash)) as Receipt
   expect(receipt?.succeeded).toBe(true)
@@ -71,8 +105,17 @@ async function execute(plan: Financed): Promise<Receipt> {
 async function push(pool: Pool, share: bigint): Promise<void> {
   const [tokenIn, tokenOut] = [pool.tokens[0], pool.tokens[1]] as [Address, Address]
   const amountIn = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0])) / share
-  const data = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, 0n] })
-  await rpc(local.url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', to: local.market.trader, data, gas: toHex(2_000_000) })
+  const data = encodeFunctionData({
+    abi: own('LocalTrader').abi,
+    functionName: 'swap',
+    args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, 0n],
+  })
+  await rpc(local.url, 'eth_sendTransaction', {
+    from: '0x00000000000000000000000000000000000b0001',
+    to: local.market.trader,
+    data,
+    gas: toHex(2_000_000),
+  })
   await mined()
 }
 
@@ -82,11 +125,21 @@ for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as con
     const { manifest } = local.market
     const tokens = manifest.tokens.map((token) => token.address)
     const protocol = await readProtocolLenders(local.chain, manifest, tokens, replica.head.number)
-    const offersOf = (token: Address) => [...(protocol.byToken.get(token) ?? []), ...poolOffers(token, replica.pools.values())].filter((offer) => offer.kind === kind)
-    const cycles = cyclesOf(replica.pools.values(), { maxHops: 3, startTokens: [symbol('USDC'), symbol('WETH')] })
+    const offersOf = (token: Address) =>
+      [...(protocol.byToken.get(token) ?? []), ...poolOffers(token, replica.pools.values())].filter(
+        (offer) => offer.kind === kind,
+      )
+    const cycles = cyclesOf(replica.pools.values(), {
+      maxHops: 3,
+      startTokens: [symbol('USDC'), symbol('WETH')],
+    })
     const found = cycles
       .flatMap((cycle) => {
-        const best = withBestLoan(cycle, replica.pools, offersOf((cycle[0] as (typeof cycle)[number]).tokenIn))
+        const best = withBestLoan(
+          cycle,
+          replica.pools,
+          offersOf((cycle[0] as (typeof cycle)[number]).tokenIn),
+        )
         return best ? [{ cycle, best }] : []
       })
       .sort((a, b) => Number(b.best.profit - a.best.profit))[0]
@@ -94,7 +147,12 @@ for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as con
     const { best } = found
     const receipt = await execute(best)
     for (const held of tokens) {
-      expect(await read(held, 'allowance', [(manifest.execution as { executor: Address }).executor, best.loan.lender])).toBe(0n)
+      expect(
+        await read(held, 'allowance', [
+          (manifest.execution as { executor: Address }).executor,
+          best.loan.lender,
+        ]),
+      ).toBe(0n)
     }
     console.log(`${kind}: profit ${best.profit} as predicted, gas ${receipt?.gasUsed}`)
   })
@@ -129,13 +187,18 @@ for (const [name, belongs] of Object.entries(everyKind)) {
       manifest.tokens.map((token) => token.address),
       replica.head.number,
     )
-    const offersOf = (token: Address) => [...(protocol.byToken.get(token) ?? []), ...poolOffers(token, replica.pools.values())]
+    const offersOf = (token: Address) => [
+      ...(protocol.byToken.get(token) ?? []),
+      ...poolOffers(token, replica.pools.values()),
+    ]
     const search = new MarketSearch(replica.pools.values(), { maxHops: 3, startTokens: manifest.startTokens })
     search.setValues({ get: (token) => replica.prices().get(token)?.rate })
     search.search()
     const plans = search.top(200).flatMap(({ index }) => {
       const cycle = search.cycle(index)
-      return cycle.some((hop) => hop.pool === pool.address) ? (withBestLoan(cycle, replica.pools, offersOf((cycle[0] as { tokenIn: Address }).tokenIn)) ?? []) : []
+      return cycle.some((hop) => hop.pool === pool.address)
+        ? (withBestLoan(cycle, replica.pools, offersOf((cycle[0] as { tokenIn: Address }).tokenIn)) ?? [])
+        : []
     })
     const plan = plans[0]
     if (!plan) throw new Error(`nothing pays through ${pool.address}`)
@@ -147,7 +210,10 @@ for (const [name, belongs] of Object.entries(everyKind)) {
 
 test('several cycles in one transaction earn to the unit what the plan says, and more than its best cycle', async () => {
   const pool = [...replica.pools.values()].find(
-    (candidate) => candidate.dex === 'uniswap_v3' && candidate.tokens.includes(symbol('WETH')) && candidate.tokens.includes(symbol('USDC')),
+    (candidate) =>
+      candidate.dex === 'uniswap_v3' &&
+      candidate.tokens.includes(symbol('WETH')) &&
+      candidate.tokens.includes(symbol('USDC')),
   ) as Pool
   await push(pool, 12n)
   const search = new MarketSearch(replica.pools.values(), { maxHops: 3, startTokens: [symbol('USDC')] })
@@ -155,7 +221,12 @@ test('several cycles in one transaction earn to the unit what the plan says, and
   search.search()
   const plan = planCycles(search, { maxCycles: 4, worth: () => 0, startToken: symbol('USDC') })
   expect(plan.length).toBeGreaterThan(1)
-  const protocol = await readProtocolLenders(local.chain, local.market.manifest, [symbol('USDC')], replica.head.number)
+  const protocol = await readProtocolLenders(
+    local.chain,
+    local.market.manifest,
+    [symbol('USDC')],
+    replica.head.number,
+  )
   const financed = finance(plan, replica.pools, protocol.byToken.get(symbol('USDC')) ?? []) as Financed
   expect(financed.profit).toBeGreaterThan(search.best(1)[0]?.grossProfit ?? 0n)
   await execute(financed)
@@ -163,24 +234,51 @@ test('several cycles in one transaction earn to the unit what the plan says, and
 
 test('own capital costs nothing, needs the treasury to allow it, and comes back', async () => {
   const pool = [...replica.pools.values()].find(
-    (candidate) => candidate.dex === 'sushiswap' && candidate.tokens.includes(symbol('WETH')) && candidate.tokens.includes(symbol('USDC')),
+    (candidate) =>
+      candidate.dex === 'sushiswap' &&
+      candidate.tokens.includes(symbol('WETH')) &&
+      candidate.tokens.includes(symbol('USDC')),
   ) as Pool
   await push(pool, 20n)
-  const search = new MarketSearch(replica.pools.values(), { maxHops: 3, startTokens: [symbol('USDC')], onlyStartTokens: true })
+  const search = new MarketSearch(replica.pools.values(), {
+    maxHops: 3,
+    startTokens: [symbol('USDC')],
+    onlyStartTokens: true,
+  })
   search.setValues({ get: (token) => replica.prices().get(token)?.rate })
   search.search()
   const best = search.best(1)
   const { executor } = local.market.manifest.execution as { executor: Address }
   await rpc(local.url, 'anvil_impersonateAccount', TREASURY)
   await rpc(local.url, 'anvil_setBalance', TREASURY, toHex(10n ** 18n))
-  const approve = encodeFunctionData({ abi: parseAbi(['function approve(address,uint256)']), functionName: 'approve', args: [executor, best[0]?.amounts[0] ?? 0n] })
-  const mint = encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'mint', args: [TREASURY, best[0]?.amounts[0] ?? 0n] })
-  await rpc(local.url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', to: symbol('USDC'), data: mint })
+  const approve = encodeFunctionData({
+    abi: parseAbi(['function approve(address,uint256)']),
+    functionName: 'approve',
+    args: [executor, best[0]?.amounts[0] ?? 0n],
+  })
+  const mint = encodeFunctionData({
+    abi: own('LocalToken').abi,
+    functionName: 'mint',
+    args: [TREASURY, best[0]?.amounts[0] ?? 0n],
+  })
+  await rpc(local.url, 'eth_sendTransaction', {
+    from: '0x00000000000000000000000000000000000b0001',
+    to: symbol('USDC'),
+    data: mint,
+  })
   await rpc(local.url, 'eth_sendTransaction', { from: TREASURY, to: symbol('USDC'), data: approve })
   await mined()
-  const [capital] = await readOwnCapital(local.chain, local.market.manifest, [symbol('USDC')], replica.head.number)
+  const [capital] = await readOwnCapital(
+    local.chain,
+    local.market.manifest,
+    [symbol('USDC')],
+    replica.head.number,
+  )
   expect(capital).toMatchObject({ kind: 'own-capital', lender: TREASURY, available: best[0]?.amounts[0] })
-  const financed = finance(best, replica.pools, [...poolOffers(symbol('USDC'), replica.pools.values()), capital as NonNullable<typeof capital>]) as Financed
+  const financed = finance(best, replica.pools, [
+    ...poolOffers(symbol('USDC'), replica.pools.values()),
+    capital as NonNullable<typeof capital>,
+  ]) as Financed
   expect([financed.loan.kind, financed.premium]).toEqual(['own-capital', 0n])
   await execute(financed)
 })

@@ -61,7 +61,12 @@ const file = join(folder, 'market.json')
 writeFileSync(file, JSON.stringify(market))
 const run = async (...args: string[]) => {
   const { code, stdout, stderr } = await kintsugi(['market', ...args])
-  return { code, stdout, stderr, data: code === 0 && args.includes('--json') ? JSON.parse(stdout) : undefined }
+  return {
+    code,
+    stdout,
+    stderr,
+    data: code === 0 && args.includes('--json') ? JSON.parse(stdout) : undefined,
+  }
 }
 
 test('scan: cycles that pay, best first, exact, from the tokens asked for; what cannot be traded is counted', async () => {
@@ -78,7 +83,10 @@ test('scan: cycles that pay, best first, exact, from the tokens asked for; what 
     expect(BigInt(amountOut) - BigInt(amountIn)).toBe(BigInt(profit))
     expect(Object.keys(hops[0])).toEqual(['pool', 'tokenIn', 'tokenOut'])
   }
-  const two = data.cycles.find((cycle: { hops: { pool: string }[] }) => cycle.hops.length === 2 && cycle.hops.every(({ pool }) => pool === token('1') || pool === token('2')))
+  const two = data.cycles.find(
+    (cycle: { hops: { pool: string }[] }) =>
+      cycle.hops.length === 2 && cycle.hops.every(({ pool }) => pool === token('1') || pool === token('2')),
+  )
   // Sold where it is dear, bought back where it is cheap, by the formula itself.
   const usdc = constantProductOut(BigInt(two.amountIn), 1_000n * E18, 2_100_000n * 10n ** 6n, 30)
   expect(constantProductOut(usdc, 2_000_000n * 10n ** 6n, 1_000n * E18, 30)).toBe(BigInt(two.amountOut))
@@ -89,20 +97,71 @@ test('scan: cycles that pay, best first, exact, from the tokens asked for; what 
 })
 
 test('quote: the amount out, or the refusal and its reason', async () => {
-  const quoted = await run('quote', file, '--pool', token('1'), '--in', 'WETH', '--amount', String(E18), '--json')
-  expect(quoted.data.amountOut).toBe(String(constantProductOut(E18, 1_000n * E18, 2_000_000n * 10n ** 6n, 30)))
-  const beyond = await run('quote', file, '--pool', token('5'), '--in', 'WETH', '--amount', String(1_000n * E18), '--json')
-  expect(beyond.data).toMatchObject({ amountOut: null, refusal: 'beyond-known-ticks', reason: expect.stringContaining('leave the range') })
-  const large = await run('quote', file, '--pool', token('4'), '--in', 'WETH', '--out', 'USDC', '--amount', String(400n * E18))
+  const quoted = await run(
+    'quote',
+    file,
+    '--pool',
+    token('1'),
+    '--in',
+    'WETH',
+    '--amount',
+    String(E18),
+    '--json',
+  )
+  expect(quoted.data.amountOut).toBe(
+    String(constantProductOut(E18, 1_000n * E18, 2_000_000n * 10n ** 6n, 30)),
+  )
+  const beyond = await run(
+    'quote',
+    file,
+    '--pool',
+    token('5'),
+    '--in',
+    'WETH',
+    '--amount',
+    String(1_000n * E18),
+    '--json',
+  )
+  expect(beyond.data).toMatchObject({
+    amountOut: null,
+    refusal: 'beyond-known-ticks',
+    reason: expect.stringContaining('leave the range'),
+  })
+  const large = await run(
+    'quote',
+    file,
+    '--pool',
+    token('4'),
+    '--in',
+    'WETH',
+    '--out',
+    'USDC',
+    '--amount',
+    String(400n * E18),
+  )
   expect(large.stdout).toMatch(/refused .*more than the pool takes at once/)
   const which = await run('quote', file, '--pool', token('4'), '--in', 'WETH', '--amount', '5')
   expect([which.code, which.stderr]).toEqual([1, expect.stringMatching(/3 tokens.*\n.*--out/)])
 })
 
 test('route: split where that gives more, exact to the unit', async () => {
-  const { data } = await run('route', file, '--from', 'WETH', '--to', 'USDC', '--amount', String(100n * E18), '--json')
+  const { data } = await run(
+    'route',
+    file,
+    '--from',
+    'WETH',
+    '--to',
+    'USDC',
+    '--amount',
+    String(100n * E18),
+    '--json',
+  )
   expect(data.paths.length).toBeGreaterThan(1)
-  const total = (key: number) => data.paths.reduce((sum: bigint, path: { amounts: string[] }) => sum + BigInt(path.amounts.at(key) as string), 0n)
+  const total = (key: number) =>
+    data.paths.reduce(
+      (sum: bigint, path: { amounts: string[] }) => sum + BigInt(path.amounts.at(key) as string),
+      0n,
+    )
   expect(total(0)).toBe(100n * E18)
   expect(total(-1)).toBe(BigInt(data.amountOut))
   expect(BigInt(data.amountOut)).toBeGreaterThan((BigInt(data.single) * 102n) / 100n)
@@ -128,7 +187,10 @@ test('what is wrong is named: the field, the token, the file', async () => {
   await refused(['scan', join(folder, 'none.json')], /none\.json: ENOENT/)
   await refused(['scan', file, '--start', 'XYZ'], /XYZ: no token of the file/)
   await refused(['bound', file, '--numeraire', 'DAI'], /2 tokens of the file have this symbol/)
-  await refused(['route', file, '--from', 'WETH', '--to', 'USDC', '--amount', '1.5'], /--amount 1\.5: expected a whole number/)
+  await refused(
+    ['route', file, '--from', 'WETH', '--to', 'USDC', '--amount', '1.5'],
+    /--amount 1\.5: expected a whole number/,
+  )
   await refused(['quote', file, '--pool', token('9'), '--in', 'WETH', '--amount', '5'], /no pool of the file/)
   const packed = join(folder, 'market.json.gz')
   writeFileSync(packed, gzipSync(JSON.stringify(market)))

@@ -5,18 +5,26 @@ import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { IssuerVerifier } from '../src/adapters/access/issuer-tokens.ts'
-import { LOOPBACK_NAMES } from '../src/mcp/access.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
-import { freePort } from './support/local-chain.ts'
+import { LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
 import { hostOptions } from './support/host-options.ts'
+import { freePort } from './support/local-chain.ts'
 
 const RESOURCE = 'http://127.0.0.1:8000/mcp'
-const nothing = { input: z.object({}), output: z.object({ by: z.string() }), example: {}, run: (_input: unknown, { caller }: { caller: string }) => ({ by: caller }) }
+const nothing = {
+  input: z.object({}),
+  output: z.object({ by: z.string() }),
+  example: {},
+  run: (_input: unknown, { caller }: { caller: string }) => ({ by: caller }),
+}
 const vault = defineServer({
   id: 'vault',
   needs: [],
-  tools: { look: toolWith([])({ description: 'looks', effect: 'read', guarded: true, ...nothing }), pay: toolWith([])({ description: 'pays', effect: 'spend', ...nothing }) },
+  tools: {
+    look: toolWith([])({ description: 'looks', effect: 'read', guarded: true, ...nothing }),
+    pay: toolWith([])({ description: 'pays', effect: 'spend', ...nothing }),
+  },
 })
 
 let issuer = ''
@@ -35,8 +43,11 @@ beforeAll(async () => {
     fetch: (request: Request) => {
       const { pathname } = new URL(request.url)
       asked++
-      if (pathname === '/.well-known/oauth-authorization-server/tenant') return Response.json({ issuer: named ?? issuer, jwks_uri: `${issuer}/keys` })
-      return pathname === '/tenant/keys' ? Response.json({ keys: [jwk] }) : new Response('nothing here', { status: 404 })
+      if (pathname === '/.well-known/oauth-authorization-server/tenant')
+        return Response.json({ issuer: named ?? issuer, jwks_uri: `${issuer}/keys` })
+      return pathname === '/tenant/keys'
+        ? Response.json({ keys: [jwk] })
+        : new Response('nothing here', { status: 404 })
     },
   }) as Server
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
@@ -46,7 +57,17 @@ afterAll(() => {
   server.close()
 })
 
-const signed = (change: { sub?: string; iss?: string; aud?: string; exp?: string; scope?: string; kid?: string; key?: CryptoKey } = {}) =>
+const signed = (
+  change: {
+    sub?: string
+    iss?: string
+    aud?: string
+    exp?: string
+    scope?: string
+    kid?: string
+    key?: CryptoKey
+  } = {},
+) =>
   new SignJWT({ scope: change.scope ?? 'read write openid' })
     .setProtectedHeader({ alg: 'RS256', kid: change.kid ?? 'one' })
     .setIssuer(change.iss ?? issuer)
@@ -56,7 +77,13 @@ const signed = (change: { sub?: string; iss?: string; aud?: string; exp?: string
     .sign(change.key ?? keys.privateKey)
 
 const make = (notes: string[] = []) => {
-  const verifier = new IssuerVerifier({ issuer, audience: RESOURCE, jwksUrl: undefined, now: Date.now, onNote: (note) => notes.push(note) })
+  const verifier = new IssuerVerifier({
+    issuer,
+    audience: RESOURCE,
+    jwksUrl: undefined,
+    now: Date.now,
+    onNote: (note) => notes.push(note),
+  })
   const { app } = host(
     vault,
     {} as never,
@@ -77,7 +104,11 @@ const make = (notes: string[] = []) => {
       body: JSON.stringify({ type }),
       headers: { host: 'localhost', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     })
-    return { status: response.status, challenge: response.headers.get('www-authenticate'), body: (await response.json()) as { result?: { by: string } } }
+    return {
+      status: response.status,
+      challenge: response.headers.get('www-authenticate'),
+      body: (await response.json()) as { result?: { by: string } },
+    }
   }
   return { app, ask }
 }
@@ -85,8 +116,14 @@ const make = (notes: string[] = []) => {
 test('the metadata of the resource names the issuer, without a token', async () => {
   const { app } = make()
   for (const path of ['', '/mcp']) {
-    const response = await app.request(`/.well-known/oauth-protected-resource${path}`, { headers: { host: 'localhost' } })
-    expect(await response.json()).toMatchObject({ resource: RESOURCE, authorization_servers: [issuer], scopes_supported: ['read', 'write', 'spend'] })
+    const response = await app.request(`/.well-known/oauth-protected-resource${path}`, {
+      headers: { host: 'localhost' },
+    })
+    expect(await response.json()).toMatchObject({
+      resource: RESOURCE,
+      authorization_servers: [issuer],
+      scopes_supported: ['read', 'write', 'spend'],
+    })
   }
 })
 
@@ -94,10 +131,14 @@ test('a token of the issuer opens what its scopes say; a client without, or with
   const { ask } = make()
   expect(await ask('look', await signed())).toMatchObject({ status: 200, body: { result: { by: 'grace' } } })
   // Nobody becomes the operator by being called so elsewhere.
-  expect(await ask('look', await signed({ sub: 'operator' }))).toMatchObject({ body: { result: { by: 'operator, of the issuer' } } })
+  expect(await ask('look', await signed({ sub: 'operator' }))).toMatchObject({
+    body: { result: { by: 'operator, of the issuer' } },
+  })
   const without = await ask('look')
   expect(without.status).toBe(401)
-  expect(without.challenge).toContain('resource_metadata="http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp"')
+  expect(without.challenge).toContain(
+    'resource_metadata="http://127.0.0.1:8000/.well-known/oauth-protected-resource/mcp"',
+  )
   const narrow = await ask('pay', await signed())
   expect(narrow.status).toBe(403)
   expect(narrow.challenge).toContain('error="insufficient_scope", scope="spend:vault__pay"')
@@ -111,7 +152,12 @@ test('every other token is refused: for another resource, of another issuer, exp
     await signed({ exp: '-1 second' }),
     await signed({ key: foreign.privateKey }),
     await signed({ kid: 'two' }),
-    new UnsecuredJWT({ scope: 'spend' }).setIssuer(issuer).setAudience(RESOURCE).setSubject('grace').setExpirationTime('5 minutes').encode(),
+    new UnsecuredJWT({ scope: 'spend' })
+      .setIssuer(issuer)
+      .setAudience(RESOURCE)
+      .setSubject('grace')
+      .setExpirationTime('5 minutes')
+      .encode(),
     'a.b.c',
   ]
   for (const token of wrong) expect((await ask('look', token)).status).toBe(401)

@@ -24,8 +24,13 @@ describe('one endpoint for everything', () => {
     const outcome = await kintsugi(['connect', name, '--file', file, '--data', fleet.data])
     expect(outcome, outcome.stderr).toMatchObject({ code: 0 })
     const entry = JSON.parse(readFileSync(file, 'utf8'))[key].kintsugi
-    const client = new Client({ name, version: '1' }, { versionNegotiation: { mode: revision === 'pin' ? { pin: '2026-07-28' } : 'legacy' } })
-    const transport = entry.url ? new StreamableHTTPClientTransport(new URL(entry.url)) : new StdioClientTransport({ command: entry.command, args: entry.args, stderr: 'ignore' })
+    const client = new Client(
+      { name, version: '1' },
+      { versionNegotiation: { mode: revision === 'pin' ? { pin: '2026-07-28' } : 'legacy' } },
+    )
+    const transport = entry.url
+      ? new StreamableHTTPClientTransport(new URL(entry.url))
+      : new StdioClientTransport({ command: entry.command, args: entry.args, stderr: 'ignore' })
     await client.connect(transport)
     return client
   }
@@ -38,10 +43,19 @@ describe('one endpoint for everything', () => {
   ])('%s is connected by its own configuration, and uses the fleet in both revisions', async (name, key) => {
     for (const revision of ['pin', 'legacy'] as const) {
       const client = await connectAs(name, key, revision)
-      expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual(['search_tools', 'describe_tool', 'call_tool'])
-      const found = (await client.callTool({ name: 'search_tools', arguments: { query: 'what is ETH worth right now' } })).structuredContent as { tools: { name: string }[] }
+      expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual([
+        'search_tools',
+        'describe_tool',
+        'call_tool',
+      ])
+      const found = (
+        await client.callTool({ name: 'search_tools', arguments: { query: 'what is ETH worth right now' } })
+      ).structuredContent as { tools: { name: string }[] }
       expect(found.tools.map((tool) => tool.name)).toContain('mcp_price_feed_server__price_query')
-      const called = await client.callTool({ name: 'call_tool', arguments: { name: 'mcp_price_feed_server__price_query', arguments: { symbol: 'ETH' } } })
+      const called = await client.callTool({
+        name: 'call_tool',
+        arguments: { name: 'mcp_price_feed_server__price_query', arguments: { symbol: 'ETH' } },
+      })
       expect((called.structuredContent as { price: number }).price).toBeGreaterThan(2_000)
       expect((await client.listResources()).resources.length).toBeGreaterThan(0)
       await client.close()
@@ -50,10 +64,17 @@ describe('one endpoint for everything', () => {
 
   test('what stands in a configuration stays, comments too; one that is no JSON is left alone', async () => {
     const file = join(folder, 'mine.json')
-    writeFileSync(file, '{\n  // my own\n  "theme": "dark",\n  "mcpServers": { "other": { "command": "x" }, },\n}\n')
-    expect((await kintsugi(['connect', 'cursor', '--file', file, '--data', fleet.data, '--profile', 'trading'])).code).toBe(0)
+    writeFileSync(
+      file,
+      '{\n  // my own\n  "theme": "dark",\n  "mcpServers": { "other": { "command": "x" }, },\n}\n',
+    )
+    expect(
+      (await kintsugi(['connect', 'cursor', '--file', file, '--data', fleet.data, '--profile', 'trading']))
+        .code,
+    ).toBe(0)
     const text = readFileSync(file, 'utf8')
-    for (const part of ['// my own', '"theme": "dark"', '"other"', `${12_000 + 8_000}/mcp?profile=trading`]) expect(text).toContain(part)
+    for (const part of ['// my own', '"theme": "dark"', '"other"', `${12_000 + 8_000}/mcp?profile=trading`])
+      expect(text).toContain(part)
     expect(text).not.toContain(fleet.token.trim())
     writeFileSync(file, '{ "mcpServers": ')
     const refused = await kintsugi(['connect', 'cursor', '--file', file, '--data', fleet.data])
@@ -62,33 +83,73 @@ describe('one endpoint for everything', () => {
   })
 
   test('a token of the command line opens what it says, at the gateway and at a service, until it is revoked', async () => {
-    const token = async (...args: string[]) => JSON.parse((await kintsugi(['token', ...args, '--data', fleet.data, '--json'])).stdout)
-    const { token: narrow, grant } = await token('issue', 'ci', '--scope', 'write:mcp_coordinator_server', '--hours', '1')
+    const token = async (...args: string[]) =>
+      JSON.parse((await kintsugi(['token', ...args, '--data', fleet.data, '--json'])).stdout)
+    const { token: narrow, grant } = await token(
+      'issue',
+      'ci',
+      '--scope',
+      'write:mcp_coordinator_server',
+      '--hours',
+      '1',
+    )
     const bearer = { authorization: `Bearer ${narrow}` }
     const cancel = { type: 'cancel_task', id: 'none' }
     expect((await fleet.query(8077, cancel, bearer)).status).toBe(404)
     expect((await fleet.query(8098, { type: 'stop_server', service: 'dashboard' }, bearer)).status).toBe(403)
-    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
-    await client.connect(new StreamableHTTPClientTransport(new URL(fleet.url(8000, '/mcp')), { requestInit: { headers: bearer } }))
-    expect(await client.callTool({ name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } })).toMatchObject({
+    const client = new Client(
+      { name: 'test', version: '1' },
+      { versionNegotiation: { mode: { pin: '2026-07-28' } } },
+    )
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(fleet.url(8000, '/mcp')), {
+        requestInit: { headers: bearer },
+      }),
+    )
+    expect(
+      await client.callTool({ name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } }),
+    ).toMatchObject({
       isError: true,
       _meta: { 'kintsugi/error': { code: 'not-found' } },
     })
-    await expect(client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } })).rejects.toThrow()
+    await expect(
+      client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } }),
+    ).rejects.toThrow()
     // Nobody hands out more than they have.
-    expect((await fleet.query(8074, { type: 'issue_token', subject: 'eve', role: 'admin' }, bearer)).status).toBe(403)
-    expect((await token('list')).find((each: { id: string }) => each.id === grant.id)).toMatchObject({ subject: 'ci', state: 'valid' })
+    expect(
+      (await fleet.query(8074, { type: 'issue_token', subject: 'eve', role: 'admin' }, bearer)).status,
+    ).toBe(403)
+    expect((await token('list')).find((each: { id: string }) => each.id === grant.id)).toMatchObject({
+      subject: 'ci',
+      state: 'valid',
+    })
     await token('revoke', grant.id)
-    await fleet.until('it is refused', async () => (await fleet.query(8077, cancel, bearer)).status === 401, 3_000)
+    await fleet.until(
+      'it is refused',
+      async () => (await fleet.query(8077, cancel, bearer)).status === 401,
+      3_000,
+    )
     await client.close().catch(() => undefined)
   })
 })
 
 test('over stdio a client of 2025 is asked what a server wants to know', async () => {
-  const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} }, versionNegotiation: { mode: 'legacy' } })
+  const client = new Client(
+    { name: 'test', version: '1' },
+    { capabilities: { elicitation: {} }, versionNegotiation: { mode: 'legacy' } },
+  )
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'Ada' } }))
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [cli, 'mcp', '--data', fleet.data], stderr: 'ignore' }))
-  const result = await client.callTool({ name: 'mcp_server_base__test_input_required_result_elicitation', arguments: {} })
+  await client.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [cli, 'mcp', '--data', fleet.data],
+      stderr: 'ignore',
+    }),
+  )
+  const result = await client.callTool({
+    name: 'mcp_server_base__test_input_required_result_elicitation',
+    arguments: {},
+  })
   expect(JSON.stringify(result.content)).toContain('Hello, Ada!')
   await client.close()
 })
@@ -98,45 +159,68 @@ test('what the API answers is what its OpenAPI document says, at the gateway and
     [8000, ''],
     [8080, '/api'],
   ] as const) {
-    const document = await fleet.get<{ paths: Record<string, { get?: { responses: { 200: { content: { 'application/json': { schema: object } } } } } }> }>(
-      port,
-      `${base}/openapi.json`,
-    )
+    const document = await fleet.get<{
+      paths: Record<
+        string,
+        { get?: { responses: { 200: { content: { 'application/json': { schema: object } } } } } }
+      >
+    }>(port, `${base}/openapi.json`)
     const ajv = new Ajv2020({ strict: false })
     ajv.addSchema(document, 'api')
     const readable = Object.entries(document.paths).filter(([path, { get }]) => get && !path.includes('{'))
     expect(readable.length).toBeGreaterThan(5)
     for (const [path, { get }] of readable) {
-      const schema = JSON.parse(JSON.stringify(get?.responses[200].content['application/json'].schema).replaceAll('#/components', 'api#/components'))
+      const schema = JSON.parse(
+        JSON.stringify(get?.responses[200].content['application/json'].schema).replaceAll(
+          '#/components',
+          'api#/components',
+        ),
+      )
       const valid = ajv.compile(schema)
-      expect(valid(await fleet.get(port, `${base}${path}`)), `${path}: ${ajv.errorsText(valid.errors)}`).toBe(true)
+      expect(valid(await fleet.get(port, `${base}${path}`)), `${path}: ${ajv.errorsText(valid.errors)}`).toBe(
+        true,
+      )
     }
   }
 })
 
 describe("other people's servers", () => {
   test('one that is connected and approved is among the tools, and gone when it is disconnected', async () => {
-    const program = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js')
+    const program = createRequire(import.meta.url).resolve(
+      '@modelcontextprotocol/server-everything/dist/index.js',
+    )
     const client = await connectMcp({ url: fleet.url(8000, '/mcp?tools=all'), token: fleet.token })
-    const bridge = (tool: string, given: Record<string, unknown>) => client.callTool(`mcp_integration_bridge__${tool}`, given)
+    const bridge = (tool: string, given: Record<string, unknown>) =>
+      client.callTool(`mcp_integration_bridge__${tool}`, given)
     const approving = async (work: () => Promise<unknown>) => {
       const refused = await work().catch((error) => error)
       expect(refused).toMatchObject({ code: 'approval-needed' })
-      const { approvals } = JSON.parse((await kintsugi(['approvals', '--data', fleet.data, '--json'])).stdout) as { approvals: { id: string; state: string }[] }
+      const { approvals } = JSON.parse(
+        (await kintsugi(['approvals', '--data', fleet.data, '--json'])).stdout,
+      ) as { approvals: { id: string; state: string }[] }
       const { id } = approvals.find(({ state }) => state === 'pending') as { id: string }
       expect((await kintsugi(['approve', id, '--yes', '--data', fleet.data])).stdout).toContain('approved')
       await work()
     }
-    const listed = async () => (await client.listTools()).filter(({ name }) => name.startsWith('everything__')).map(({ name }) => name)
+    const listed = async () =>
+      (await client.listTools()).filter(({ name }) => name.startsWith('everything__')).map(({ name }) => name)
     // A program is started: that needs a person.
-    await approving(() => bridge('connect_server', { name: 'everything', command: process.execPath, args: [program, 'stdio'] }))
+    await approving(() =>
+      bridge('connect_server', { name: 'everything', command: process.execPath, args: [program, 'stdio'] }),
+    )
     expect(await listed()).toEqual([])
     await approving(() => bridge('approve_definition', { server: 'everything' }))
     await fleet.until('its tools', async () => (await listed()).includes('everything__echo'))
     const direct = new Client({ name: 'test', version: '1' })
-    await direct.connect(new StreamableHTTPClientTransport(new URL(fleet.url(8000, '/mcp/everything')), { requestInit: { headers: { authorization: `Bearer ${fleet.token}` } } }))
+    await direct.connect(
+      new StreamableHTTPClientTransport(new URL(fleet.url(8000, '/mcp/everything')), {
+        requestInit: { headers: { authorization: `Bearer ${fleet.token}` } },
+      }),
+    )
     expect((await direct.listTools()).tools.map(({ name }) => name)).toContain('echo')
-    expect(JSON.stringify((await direct.callTool({ name: 'echo', arguments: { message: 'over there' } })).content)).toContain('over there')
+    expect(
+      JSON.stringify((await direct.callTool({ name: 'echo', arguments: { message: 'over there' } })).content),
+    ).toContain('over there')
     const { prompts } = await direct.listPrompts()
     expect(prompts.map(({ name }) => name)).toContain('simple-prompt')
     expect((await direct.getPrompt({ name: 'simple-prompt' })).messages.length).toBeGreaterThan(0)
@@ -144,15 +228,24 @@ describe("other people's servers", () => {
     const uri = resources[0]?.uri as string
     expect((await direct.readResource({ uri })).contents[0]).toMatchObject({ uri })
     await direct.close()
-    const found = (await client.callTool('search_tools', { query: 'echo a message back' })) as { tools: { name: string }[] }
+    const found = (await client.callTool('search_tools', { query: 'echo a message back' })) as {
+      tools: { name: string }[]
+    }
     expect(found.tools.map(({ name }) => name)).toContain('everything__echo')
     // What was approved as more than a write is not to be had as one.
-    const { servers } = (await bridge('list_connected', { server: 'everything' })) as { servers: { items: { kind: string; name: string; hash: string }[] }[] }
+    const { servers } = (await bridge('list_connected', { server: 'everything' })) as {
+      servers: { items: { kind: string; name: string; hash: string }[] }[]
+    }
     const hash = servers[0]?.items.find(({ kind, name }) => kind === 'tool' && name === 'echo')?.hash
     const echoed = { server: 'everything', tool: 'echo', arguments: { message: 'again' } }
     expect(JSON.stringify(await bridge('call_connected_tool', echoed))).toContain('again')
-    await approving(() => bridge('approve_definition', { server: 'everything', name: 'echo', hash, effect: 'spend' }))
-    await expect(bridge('call_connected_tool', echoed)).rejects.toMatchObject({ code: 'refused', hint: expect.stringContaining('everything__echo') })
+    await approving(() =>
+      bridge('approve_definition', { server: 'everything', name: 'echo', hash, effect: 'spend' }),
+    )
+    await expect(bridge('call_connected_tool', echoed)).rejects.toMatchObject({
+      code: 'refused',
+      hint: expect.stringContaining('everything__echo'),
+    })
     await bridge('disconnect_server', { server: 'everything' })
     await fleet.until('its end', async () => (await listed()).length === 0)
     await client.close()

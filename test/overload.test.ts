@@ -16,7 +16,11 @@ const NOISE_MS = 50
 const rpc = (url: string, params: Record<string, unknown>, signal = AbortSignal.timeout(10_000)) =>
   fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-11-25' },
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+    },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
     signal,
   })
@@ -50,7 +54,10 @@ async function expectUnnoticed(usual: { readonly p99: number }) {
 
 /** Code that harms, in a thread of its own, until it is told to end. */
 function attack(source: string): { end(): Promise<unknown> } {
-  const worker = new Worker(`const { workerData: url } = require('node:worker_threads');\n${source}`, { eval: true, workerData: fleet.url(8000, '/mcp') })
+  const worker = new Worker(`const { workerData: url } = require('node:worker_threads');\n${source}`, {
+    eval: true,
+    workerData: fleet.url(8000, '/mcp'),
+  })
   worker.on('error', () => undefined)
   return { end: () => worker.terminate() }
 }
@@ -63,20 +70,26 @@ const ATTACKS: Readonly<Record<string, string>> = {
 }
 
 describe('while somebody sends', () => {
-  test.each(Object.entries(ATTACKS))('%s, others do not notice, and it is over when that ends', { timeout: 60_000 }, async (_name, source) => {
-    await others()
-    const usual = await others()
-    const harm = attack(source)
-    await sleep(500)
-    await expectUnnoticed(usual)
-    await harm.end()
-    await sleep(1_000)
-    await expectUnnoticed(usual)
-    expect(usual.failed).toBe(0)
-  })
+  test.each(Object.entries(ATTACKS))(
+    '%s, others do not notice, and it is over when that ends',
+    { timeout: 60_000 },
+    async (_name, source) => {
+      await others()
+      const usual = await others()
+      const harm = attack(source)
+      await sleep(500)
+      await expectUnnoticed(usual)
+      await harm.end()
+      await sleep(1_000)
+      await expectUnnoticed(usual)
+      expect(usual.failed).toBe(0)
+    },
+  )
 })
 
-test('a thousand connections, of which half send a byte a second, keep nobody else out', { timeout: 60_000 }, async () => {
+test('a thousand connections, of which half send a byte a second, keep nobody else out', {
+  timeout: 60_000,
+}, async () => {
   const usual = await others()
   const sockets: Socket[] = []
   const { port } = new URL(fleet.url(8000, '/'))
@@ -86,10 +99,12 @@ test('a thousand connections, of which half send a byte a second, keep nobody el
     sockets.push(socket)
     if (count % 50 === 0) await sleep(10)
   }
-  const request = 'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n'
+  const request =
+    'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n'
   let sent = 0
   const dawdling = setInterval(() => {
-    for (const socket of sockets.slice(0, 500)) socket.write(request[Math.min(sent, request.length - 1)] as string)
+    for (const socket of sockets.slice(0, 500))
+      socket.write(request[Math.min(sent, request.length - 1)] as string)
     sent++
   }, 1_000)
   await sleep(1_000)
@@ -100,24 +115,38 @@ test('a thousand connections, of which half send a byte a second, keep nobody el
 
 test('what is too large, too deep or no JSON is refused as such', async () => {
   const post = async (body: string) => {
-    const response = await fetch(fleet.url(8000, '/mcp'), { method: 'POST', body, headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' } })
+    const response = await fetch(fleet.url(8000, '/mcp'), {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    })
     return { status: response.status, text: await response.text() }
   }
   // Whoever sends it is still sending when it is refused: they have to hear it every time.
   const large = 'x'.repeat(10_000_000)
-  for (let round = 0; round < 30; round++) expect(await post(large)).toMatchObject({ status: 413, text: expect.stringContaining('larger than') })
+  for (let round = 0; round < 30; round++)
+    expect(await post(large)).toMatchObject({ status: 413, text: expect.stringContaining('larger than') })
   const pieces = new ReadableStream({
     pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
   })
   const begun = Date.now()
-  const inPieces = await fetch(fleet.url(8000, '/mcp'), { method: 'POST', body: pieces, duplex: 'half' } as RequestInit).then(
+  const inPieces = await fetch(fleet.url(8000, '/mcp'), {
+    method: 'POST',
+    body: pieces,
+    duplex: 'half',
+  } as RequestInit).then(
     ({ status }) => status,
     () => 'cut off',
   )
   // One that never ends is not read for ever.
   expect([413, 'cut off']).toContain(inPieces)
   expect(Date.now() - begun).toBeLessThan(8_000)
-  for (const body of [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`, 'nonsense', '{"jsonrpc":']) {
+  for (const body of [
+    `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+    `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`,
+    'nonsense',
+    '{"jsonrpc":',
+  ]) {
     const { status, text } = await post(body)
     expect(status).toBe(400)
     expect(text).toContain('"error"')

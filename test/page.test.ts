@@ -5,8 +5,13 @@ import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Fleet } from './support/fleet.ts'
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
-if (!executablePath) console.log('skipped: the page in a browser, since no Chromium is installed (Debian: apt-get install chromium)')
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  existsSync,
+)
+if (!executablePath)
+  console.log(
+    'skipped: the page in a browser, since no Chromium is installed (Debian: apt-get install chromium)',
+  )
 const pictures = join(import.meta.dirname, '../docs/pictures')
 
 describe.runIf(executablePath)('the dashboard', () => {
@@ -16,7 +21,15 @@ describe.runIf(executablePath)('the dashboard', () => {
     await fleet.start()
     browser = await chromium.launch({
       executablePath: executablePath as string,
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     })
     await fleet.until('a few trades', async () => (await fleet.trades()).length > 4)
   })
@@ -34,12 +47,20 @@ describe.runIf(executablePath)('the dashboard', () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme })
       const page = await context.newPage()
       const complaints: string[] = []
-      page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()))
+      page.on(
+        'console',
+        (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()),
+      )
       page.on('pageerror', (error) => complaints.push(String(error)))
       await page.goto(fleet.url(8080, '/'))
       await page.getByText('mcp_price_feed_server').waitFor()
       await page.getByRole('status').filter({ hasText: 'all healthy' }).waitFor()
-      const newest = () => page.locator('section', { hasText: 'final on chain' }).locator('tbody tr td:last-child button').first().getAttribute('title')
+      const newest = () =>
+        page
+          .locator('section', { hasText: 'final on chain' })
+          .locator('tbody tr td:last-child button')
+          .first()
+          .getAttribute('title')
       const before = await newest()
       await expect.poll(newest, { timeout: 20_000 }).not.toBe(before)
       expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true)
@@ -54,7 +75,11 @@ describe.runIf(executablePath)('the dashboard', () => {
 
   test('a call that needs a person waits on the page, says what it is, and goes on when it is approved there', async () => {
     const call = async () => {
-      const response = await fleet.query(8086, { type: 'connect_server', name: 'elsewhere', url: 'http://127.0.0.1:9/mcp' }, { authorization: `Bearer ${fleet.token}` })
+      const response = await fleet.query(
+        8086,
+        { type: 'connect_server', name: 'elsewhere', url: 'http://127.0.0.1:9/mcp' },
+        { authorization: `Bearer ${fleet.token}` },
+      )
       return ((await response.json()) as { error: { code: string } }).error.code
     }
     expect(await call()).toBe('approval-needed')
@@ -67,7 +92,8 @@ describe.runIf(executablePath)('the dashboard', () => {
     await section.getByLabel('Token').fill('wrong')
     await approve.click()
     await section.getByText('the token is not valid here').waitFor()
-    if (process.env.KINTSUGI_PICTURES) await page.screenshot({ path: join(pictures, 'dashboard-approval.png') })
+    if (process.env.KINTSUGI_PICTURES)
+      await page.screenshot({ path: join(pictures, 'dashboard-approval.png') })
     await section.getByLabel('Token').fill(fleet.token)
     await approve.click()
     await section.waitFor({ state: 'detached' })
@@ -83,7 +109,10 @@ describe.runIf(executablePath)('the dashboard', () => {
     await page.getByText('Nothing is unhealthy.').waitFor()
     process.kill((await fleet.status()).servers.mcp_monitoring_server?.pid as number, 'SIGKILL')
     await page.getByRole('button', { name: 'only unhealthy' }).click()
-    await page.locator('li', { hasText: 'mcp_monitoring_server' }).getByText('↻ 1').waitFor({ timeout: 10_000 })
+    await page
+      .locator('li', { hasText: 'mcp_monitoring_server' })
+      .getByText('↻ 1')
+      .waitFor({ timeout: 10_000 })
     const decision = page.locator('.decisions details').first()
     await decision.locator('summary').click()
     await decision.getByText('net profit').first().waitFor()

@@ -1,10 +1,10 @@
 /** Trades behind pending transactions: found before the block, sent to stand right behind, right to the unit. */
 import { keccak256, parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { tipAhead } from '../src/engine/books.ts'
-import { PendingSearch } from '../src/engine/pending.ts'
-import type { Detection } from '../src/engine/detector.ts'
-import { standingPolicies } from '../src/engine/policies.ts'
+import { tipAhead } from '../src/engine/books/booking.ts'
+import type { Detection } from '../src/engine/trading/detector.ts'
+import { PendingSearch } from '../src/engine/trading/pending.ts'
+import { standingPolicies } from '../src/engine/trading/policies.ts'
 import { rpc } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
 import { TRADER_ACCOUNT, TradingFloor, testSigner } from './support/trading.ts'
@@ -15,14 +15,22 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => floor?.close())
 
-const poolOf = (dex: string, skip = 0) => floor.market.manifest.pools.filter((pool) => pool.dex === dex)[skip]?.address as `0x${string}`
+const poolOf = (dex: string, skip = 0) =>
+  floor.market.manifest.pools.filter((pool) => pool.dex === dex)[skip]?.address as `0x${string}`
 
 /** Waits for what a pending transaction opens. */
 function listen() {
   const found: Detection[] = []
   const notes: string[] = []
   const { detector, market, local } = floor
-  const search = new PendingSearch({ chain: local.chain, market, detector, now: Date.now, onFound: (detection) => found.push(detection), onNote: (note) => notes.push(note) })
+  const search = new PendingSearch({
+    chain: local.chain,
+    market,
+    detector,
+    now: Date.now,
+    onFound: (detection) => found.push(detection),
+    onNote: (note) => notes.push(note),
+  })
   const stopPending = search.start()
   const stopChanges = market.subscribe((change) => {
     search.onBlock(change)
@@ -43,7 +51,9 @@ const until = async (what: string, check: () => boolean) => {
   }
 }
 
-test('a pending swap is searched and followed in the same block, each to the unit of its plan', { timeout: 60_000 }, async () => {
+test('a pending swap is searched and followed in the same block, each to the unit of its plan', {
+  timeout: 60_000,
+}, async () => {
   const { found, search, stop } = listen()
   const { executor, store, sent, violations } = await floor.executor()
   // Whoever calls pools is learned from a block: the first swap is not followed.
@@ -88,21 +98,31 @@ test('a pending swap is searched and followed in the same block, each to the uni
   stop()
 })
 
-test('what goes elsewhere, cannot be mined or does nothing to a pool is not followed', { timeout: 30_000 }, async () => {
+test('what goes elsewhere, cannot be mined or does nothing to a pool is not followed', {
+  timeout: 30_000,
+}, async () => {
   const { found, search, stop } = listen()
   await floor.sell(poolOf('sushiswap'), 0.0001)
   await floor.mined()
   const { heardOf } = search.statistics
   const to = floor.market.manifest.tokens[0]?.address
   await rpc(floor.local.url, 'anvil_impersonateAccount', TRADER_ACCOUNT)
-  await rpc(floor.local.url, 'eth_sendTransaction', { from: TRADER_ACCOUNT, to, data: '0xd0e30db0', value: '0x1', gas: '0x186a0' })
+  await rpc(floor.local.url, 'eth_sendTransaction', {
+    from: TRADER_ACCOUNT,
+    to,
+    data: '0xd0e30db0',
+    value: '0x1',
+    gas: '0x186a0',
+  })
   await until('the transaction is heard of', () => search.statistics.heardOf > heardOf)
   expect([found.length, search.statistics.run]).toEqual([0, 0])
   await floor.mined()
   stop()
 })
 
-test('the search is left as it was: after the block it finds what a fresh one finds', { timeout: 30_000 }, async () => {
+test('the search is left as it was: after the block it finds what a fresh one finds', {
+  timeout: 30_000,
+}, async () => {
   const { found, stop } = listen()
   await floor.sell(poolOf('sushiswap'), 0.0001)
   await floor.mined()
@@ -123,16 +143,26 @@ test('a gap that is being signed is not sent a second time', { timeout: 30_000 }
   const { executor, store } = await floor.executor({ signer: testSigner(() => held) })
   await floor.sell(poolOf('quickswap', 2), 0.03)
   await floor.mined()
-  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const detection = floor.detector.detect({
+    head: floor.market.head,
+    changed: new Set(floor.market.pools.keys()),
+    logs: [],
+    receivedAt: Date.now(),
+  })
   expect(detection.opportunities.length).toBeGreaterThan(0)
   const first = executor.onDetection(detection)
   await new Promise((resolve) => setTimeout(resolve, 100))
   // The same gap, found again while the signer still holds the first.
-  await executor.onDetection({ ...detection, opportunities: detection.opportunities.map((found) => ({ ...found, id: `${found.id}_again` })) })
+  await executor.onDetection({
+    ...detection,
+    opportunities: detection.opportunities.map((found) => ({ ...found, id: `${found.id}_again` })),
+  })
   release()
   await first
   const raws = [...store.transactions.values()].flatMap(({ attempts }) => attempts.map(({ raw }) => raw))
-  expect(raws.length).toBe(detection.opportunities.filter(({ id }) => store.decisions.get(id)?.decision.verdict === 'trade').length)
+  expect(raws.length).toBe(
+    detection.opportunities.filter(({ id }) => store.decisions.get(id)?.decision.verdict === 'trade').length,
+  )
   expect(new Set(raws.map((raw: Hex) => parseTransaction(raw).data)).size).toBe(raws.length)
   expect(new Set(raws.map((raw) => keccak256(raw))).size).toBe(raws.length)
   const again = detection.opportunities.map(({ id }) =>
@@ -145,14 +175,23 @@ test('a gap that is being signed is not sent a second time', { timeout: 30_000 }
   await floor.mined()
 })
 
-test('one of ours in flight is raised, so that the next can stand right behind a dearer transaction', { timeout: 30_000 }, async () => {
+test('one of ours in flight is raised, so that the next can stand right behind a dearer transaction', {
+  timeout: 30_000,
+}, async () => {
   const policies = standingPolicies(floor.market.manifest.chainId)
-  const { executor, store, sent } = await floor.executor({ policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }) })
+  const { executor, store, sent } = await floor.executor({
+    policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }),
+  })
   const { found, stop } = listen()
   await floor.sell(poolOf('sushiswap', 4), 0.02)
   await floor.mined()
   await executor.onHead(floor.market.head)
-  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const detection = floor.detector.detect({
+    head: floor.market.head,
+    changed: new Set(floor.market.pools.keys()),
+    logs: [],
+    receivedAt: Date.now(),
+  })
   await executor.onDetection({ ...detection, opportunities: detection.opportunities.slice(0, 1) })
   expect(sent.length).toBe(1)
   const target = await floor.sell(poolOf('quickswap', 3), 0.04, 20n * 10n ** 9n)
@@ -163,10 +202,16 @@ test('one of ours in flight is raised, so that the next can stand right behind a
   const attempts = [...store.transactions.values()].map((entry) => entry.attempts)
   expect(attempts.map((of) => of.length)).toEqual([2, 1])
   await floor.mined()
-  const [theirs, raised, ours] = await Promise.all([target, attempts[0]?.[1]?.hash as Hex, sent[1]?.hash as Hex].map((hash) => floor.local.chain.receipt(hash)))
+  const [theirs, raised, ours] = await Promise.all(
+    [target, attempts[0]?.[1]?.hash as Hex, sent[1]?.hash as Hex].map((hash) =>
+      floor.local.chain.receipt(hash),
+    ),
+  )
   expect([theirs, raised, ours].map((receipt) => receipt?.succeeded)).toEqual([true, true, true])
   const places = [theirs, raised, ours].map((receipt) => [receipt?.blockNumber, receipt?.transactionIndex])
-  expect(places).toEqual([0, 1, 2].map((offset) => [theirs?.blockNumber, (theirs?.transactionIndex as number) + offset]))
+  expect(places).toEqual(
+    [0, 1, 2].map((offset) => [theirs?.blockNumber, (theirs?.transactionIndex as number) + offset]),
+  )
   for (let i = 0; i < 4; i++) {
     await executor.onHead(floor.market.head)
     await floor.mined()
@@ -181,19 +226,31 @@ test('where a rival was ahead, it is known what it would have taken', { timeout:
   await floor.sell(poolOf('sushiswap', 2), 0.03)
   await floor.mined()
   await executor.onHead(floor.market.head)
-  const detection = floor.detector.detect({ head: floor.market.head, changed: new Set(floor.market.pools.keys()), logs: [], receivedAt: Date.now() })
+  const detection = floor.detector.detect({
+    head: floor.market.head,
+    changed: new Set(floor.market.pools.keys()),
+    logs: [],
+    receivedAt: Date.now(),
+  })
   const [best] = detection.opportunities
   if (!best) throw new Error('no gap')
   await floor.take(best)
   // The rival tips three gwei; ours says it on the state before.
   const policies = standingPolicies(floor.market.manifest.chainId)
-  const low = await floor.executor({ policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }), chain: unseeing(floor.local.chain) })
+  const low = await floor.executor({
+    policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }),
+    chain: unseeing(floor.local.chain),
+  })
   await low.executor.onDetection({ ...detection, opportunities: [best] })
   await floor.mined()
   const ours = await floor.local.chain.receipt(low.sent[0]?.hash as Hex)
   expect(ours?.succeeded).toBe(false)
   const decision = low.store.decisions.get(best.id)
-  const tip = await tipAhead({ transaction: {} as never, receipt: ours as Receipt, decision }, floor.market, floor.local.chain)
+  const tip = await tipAhead(
+    { transaction: {} as never, receipt: ours as Receipt, decision },
+    floor.market,
+    floor.local.chain,
+  )
   expect(tip).toBe(3n * 10n ** 9n)
   expect([sent.length, store.booked.length]).toEqual([0, 0])
 })
@@ -203,7 +260,8 @@ function unseeing(chain: typeof floor.local.chain): typeof floor.local.chain {
   return new Proxy(chain, {
     get: (target, name) => {
       const value = Reflect.get(target, name, target)
-      if (name === 'simulate') return (calls: Parameters<typeof chain.simulate>[0]) => target.simulate(calls, 'latest')
+      if (name === 'simulate')
+        return (calls: Parameters<typeof chain.simulate>[0]) => target.simulate(calls, 'latest')
       return typeof value === 'function' ? value.bind(target) : value
     },
   })

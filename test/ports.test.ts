@@ -1,5 +1,5 @@
 /** One contract per port, against every backend: the embedded ones and the real ones. */
-import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
+
 import { mkdtempSync, rmSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,11 +8,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Hub, startHub } from '../src/adapters/bus/hub.ts'
 import { HubBus } from '../src/adapters/bus/hub-client.ts'
 import { RedisBus } from '../src/adapters/bus/redis.ts'
-import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
 import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
 import type { Bus } from '../src/ports/bus.ts'
 import type { DecisionRecord, Ledger, NewAttempt, Task, Trade } from '../src/ports/ledger.ts'
+import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-ports-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -29,7 +30,10 @@ const listens = (url: string) =>
   })
 const [redisRuns, databaseRuns] = await Promise.all([listens(REDIS_URL), listens(DATABASE_URL)])
 if (!redisRuns) console.log(`skipped: the bus on Redis, since nothing listens at ${REDIS_URL}`)
-if (!databaseRuns) console.log(`skipped: the ledger on a PostgreSQL server, since nothing listens at ${new URL(DATABASE_URL).host}`)
+if (!databaseRuns)
+  console.log(
+    `skipped: the ledger on a PostgreSQL server, since nothing listens at ${new URL(DATABASE_URL).host}`,
+  )
 
 function busContract(open: () => Bus) {
   const until = async (check: () => boolean) => expect.poll(check, { timeout: 5_000, interval: 5 }).toBe(true)
@@ -135,7 +139,16 @@ const decision = (id: string, verdict: 'trade' | 'refuse'): DecisionRecord => ({
     verdict,
     rules: [{ rule: 'net profit', ok: verdict === 'trade', got: '1', needed: '2' }],
     bid: undefined,
-    numbers: { grossNative: 1n, gasEstimate: 5, gasCost: 3n, dataFee: 0n, netNative: -2n, bidShare: 0.1, chance: 0.5, expectedNative: -3n },
+    numbers: {
+      grossNative: 1n,
+      gasEstimate: 5,
+      gasCost: 3n,
+      dataFee: 0n,
+      netNative: -2n,
+      bidShare: 0.1,
+      chance: 0.5,
+      expectedNative: -3n,
+    },
     policies: { gas: 1 },
   },
 })
@@ -148,7 +161,16 @@ const attempt = (nonce: number, digit: string): NewAttempt => ({
   raw: '0xraw',
   sentAt: 1_700_000_000_000,
   sentAtBlock: 6,
-  intent: { type: 'cancel', chainId: 1, account: '0xacc', nonce, gasLimit: 1n, maxFeePerGas: 10n ** 20n, maxPriorityFeePerGas: 1n, lease: 1 },
+  intent: {
+    type: 'cancel',
+    chainId: 1,
+    account: '0xacc',
+    nonce,
+    gasLimit: 1n,
+    maxFeePerGas: 10n ** 20n,
+    maxPriorityFeePerGas: 1n,
+    lease: 1,
+  },
 })
 const trade = (digit: string, change: Partial<Trade> = {}): Trade => ({
   genesis,
@@ -183,8 +205,14 @@ function ledgerContract(ledger: () => Ledger) {
     expect(await ledger().decision('opp_a')).toEqual(decision('opp_a', 'trade'))
     expect(await ledger().decision('opp_none')).toBeUndefined()
     expect([...(await ledger().decisionsById(['opp_b', 'opp_none'])).keys()]).toEqual(['opp_b'])
-    expect((await ledger().decisions({ limit: 10, verdict: 'refuse' })).map((record) => record.id)).toEqual(['opp_b'])
-    expect(await ledger().decisionCounts(0)).toContainEqual({ verdict: 'refuse', rule: 'net profit', count: 1 })
+    expect((await ledger().decisions({ limit: 10, verdict: 'refuse' })).map((record) => record.id)).toEqual([
+      'opp_b',
+    ])
+    expect(await ledger().decisionCounts(0)).toContainEqual({
+      verdict: 'refuse',
+      rule: 'net profit',
+      count: 1,
+    })
   })
 
   test('attempts are kept per nonce until their transaction is final', async () => {
@@ -204,10 +232,20 @@ function ledgerContract(ledger: () => Ledger) {
   test('a trade is booked once, to the last of 256 bits', async () => {
     expect(await ledger().book(trade('2'))).toBe(true)
     expect(await ledger().book(trade('2'))).toBe(false)
-    expect(await ledger().book(trade('5', { nonce: 3, outcome: 'reverted', realisedProfit: 0n, block: 8 }))).toBe(true)
-    expect(await ledger().trades({ limit: 5 })).toEqual([trade('5', { nonce: 3, outcome: 'reverted', realisedProfit: 0n, block: 8 }), trade('2')])
+    expect(
+      await ledger().book(trade('5', { nonce: 3, outcome: 'reverted', realisedProfit: 0n, block: 8 })),
+    ).toBe(true)
+    expect(await ledger().trades({ limit: 5 })).toEqual([
+      trade('5', { nonce: 3, outcome: 'reverted', realisedProfit: 0n, block: 8 }),
+      trade('2'),
+    ])
     const totals = await ledger().totals(genesis)
-    expect(totals).toMatchObject({ tradesBooked: 2, profitable: 1, gasBooked: 12n, outcomes: { 'as-predicted': 1, reverted: 1 } })
+    expect(totals).toMatchObject({
+      tradesBooked: 2,
+      profitable: 1,
+      gasBooked: 12n,
+      outcomes: { 'as-predicted': 1, reverted: 1 },
+    })
     expect(totals.profitBooked['0xt']).toBe((1n << 255n) + 7n)
     expect((await ledger().totals(hash('9'))).tradesBooked).toBe(0)
     expect((await ledger().openTransactions()).map((record) => record.nonce)).toEqual([2])
@@ -215,24 +253,53 @@ function ledgerContract(ledger: () => Ledger) {
   })
 
   test('a nonce that expired is used again, by another attempt of another decision', async () => {
-    expect((await ledger().openTransactions()).map((record) => [record.nonce, record.decisionId])).toEqual([[2, 'opp_a']])
+    expect((await ledger().openTransactions()).map((record) => [record.nonce, record.decisionId])).toEqual([
+      [2, 'opp_a'],
+    ])
     await ledger().markExpired(genesis, '0xacc', [2])
-    expect([await ledger().openTransactions(), await ledger().highestNonce(genesis, '0xacc')]).toEqual([[], 1])
+    expect([await ledger().openTransactions(), await ledger().highestNonce(genesis, '0xacc')]).toEqual([
+      [],
+      1,
+    ])
     await ledger().recordAttempt({ ...attempt(2, '9'), decisionId: 'opp_c' }, decision('opp_c', 'trade'))
     const [again] = await ledger().openTransactions()
-    expect([again?.nonce, again?.decisionId, again?.attempts.map((one) => one.hash).includes(hash('9'))]).toEqual([2, 'opp_c', true])
+    expect([
+      again?.nonce,
+      again?.decisionId,
+      again?.attempts.map((one) => one.hash).includes(hash('9')),
+    ]).toEqual([2, 'opp_c', true])
   })
 
   test('trades on paper are kept apart, each once', async () => {
-    const paper = { decisionId: 'opp_a', genesis, block: 9, route: 'A → B → A', symbol: 'A', decimals: 18, predictedProfit: 1n << 200n, judgedAt: 7 }
+    const paper = {
+      decisionId: 'opp_a',
+      genesis,
+      block: 9,
+      route: 'A → B → A',
+      symbol: 'A',
+      decimals: 18,
+      predictedProfit: 1n << 200n,
+      judgedAt: 7,
+    }
     const judged = [
       { ...paper, outcome: 'traded', netNative: 2e18, reason: '' },
-      { ...paper, decisionId: 'opp_b', outcome: 'taken by another', netNative: -5e17, reason: 'won by 0x1', judgedAt: 8 },
+      {
+        ...paper,
+        decisionId: 'opp_b',
+        outcome: 'taken by another',
+        netNative: -5e17,
+        reason: 'won by 0x1',
+        judgedAt: 8,
+      },
     ] as const
     await ledger().recordPaperTrades(judged)
     await ledger().recordPaperTrades(judged)
     expect(await ledger().paperTrades({ limit: 5 })).toEqual([judged[1], judged[0]])
-    expect(await ledger().paperTotals(genesis)).toEqual({ trades: 2, netNative: 1.5e18, outcomes: { traded: 1, 'taken by another': 1 } })
+    expect(await ledger().paperTotals(genesis)).toEqual({
+      trades: 2,
+      netNative: 1.5e18,
+      outcomes: { traded: 1, 'taken by another': 1 },
+    })
     expect((await ledger().paperTotals(hash('9'))).trades).toBe(0)
     expect((await ledger().totals(genesis)).tradesBooked).toBe(2)
   })
@@ -243,10 +310,27 @@ function ledgerContract(ledger: () => Ledger) {
   })
 
   test('prices, tasks and incidents', async () => {
-    const points = [1, 2, 3].map((block) => ({ symbol: 'ETH', price: block * 1.5, block, at: 1_700_000_000_000 + block }))
+    const points = [1, 2, 3].map((block) => ({
+      symbol: 'ETH',
+      price: block * 1.5,
+      block,
+      at: 1_700_000_000_000 + block,
+    }))
     await ledger().recordPrices(points)
-    expect(await ledger().priceHistory({ symbol: 'ETH', since: 1_700_000_000_002, limit: 10 })).toEqual(points.slice(1))
-    const task: Task = { id: 't1', description: 'd', priority: 1, caller: { name: 'test', scopes: [] }, status: 'queued', steps: [], createdAt: 5, finishedAt: null, deadline: 9 }
+    expect(await ledger().priceHistory({ symbol: 'ETH', since: 1_700_000_000_002, limit: 10 })).toEqual(
+      points.slice(1),
+    )
+    const task: Task = {
+      id: 't1',
+      description: 'd',
+      priority: 1,
+      caller: { name: 'test', scopes: [] },
+      status: 'queued',
+      steps: [],
+      createdAt: 5,
+      finishedAt: null,
+      deadline: 9,
+    }
     await ledger().saveTask(task)
     await ledger().saveTask({ ...task, status: 'done', finishedAt: 8 })
     expect(await ledger().task('t1')).toEqual({ ...task, status: 'done', finishedAt: 8 })
@@ -255,11 +339,27 @@ function ledgerContract(ledger: () => Ledger) {
     await ledger().saveSetting('k', { a: 1n })
     await ledger().saveSetting('k', { a: 2n })
     expect(await ledger().setting('k')).toEqual({ a: 2n })
-    const incident = { unit: 'cell', services: ['s', 't'], kind: 'exited', detail: 'd', action: 'a', at: 1_700_000_000_000, durationMs: null }
+    const incident = {
+      unit: 'cell',
+      services: ['s', 't'],
+      kind: 'exited',
+      detail: 'd',
+      action: 'a',
+      at: 1_700_000_000_000,
+      durationMs: null,
+    }
     await ledger().recordIncident(incident)
-    await ledger().recordIncident({ ...incident, services: ['t'], kind: 'recovered', at: incident.at + 5, durationMs: 2.5 })
+    await ledger().recordIncident({
+      ...incident,
+      services: ['t'],
+      kind: 'recovered',
+      at: incident.at + 5,
+      durationMs: 2.5,
+    })
     expect(await ledger().incidents({ since: 0, limit: 10, service: 's' })).toEqual([incident])
-    expect((await ledger().incidents({ since: incident.at + 1, limit: 10 })).map(({ durationMs }) => durationMs)).toEqual([2.5])
+    expect(
+      (await ledger().incidents({ since: incident.at + 1, limit: 10 })).map(({ durationMs }) => durationMs),
+    ).toEqual([2.5])
   })
 }
 
@@ -287,7 +387,10 @@ describe.runIf(databaseRuns)('the ledger on a PostgreSQL server', () => {
     admin = new pg.Client(DATABASE_URL)
     await admin.connect()
     await admin.query(`create schema ${schema}`)
-    ledger = new PostgresLedger({ pool: connectionPool(`${DATABASE_URL}?options=-c%20search_path%3D${schema}`, 2), batchSize: 100 })
+    ledger = new PostgresLedger({
+      pool: connectionPool(`${DATABASE_URL}?options=-c%20search_path%3D${schema}`, 2),
+      batchSize: 100,
+    })
     await ledger.migrate()
   })
   afterAll(async () => {

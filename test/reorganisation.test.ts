@@ -2,7 +2,7 @@
 import { encodeFunctionData } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, virtualReserves } from '../src/amm/index.ts'
-import type { MarketReplica } from '../src/engine/market.ts'
+import type { MarketReplica } from '../src/engine/market/replica.ts'
 import { own } from '../src/localnet/artifacts.ts'
 import { rpc, rpcBatch, toHex } from '../src/localnet/rpc.ts'
 import { localSwap } from '../src/localnet/traders.ts'
@@ -25,8 +25,15 @@ async function trade(every: number): Promise<void> {
   const calls = pools.map((pool: Pool) => {
     const [tokenIn, tokenOut] = [pool.tokens[0], pool.tokens[1]] as [Address, Address]
     const amount = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] / 500)) + 1n
-    const data = encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amount, 0n] })
-    return { method: 'eth_sendTransaction', params: [{ from: FROM, to: local.market.trader, data, gas: toHex(2_000_000) }] }
+    const data = encodeFunctionData({
+      abi: own('LocalTrader').abi,
+      functionName: 'swap',
+      args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amount, 0n],
+    })
+    return {
+      method: 'eth_sendTransaction',
+      params: [{ from: FROM, to: local.market.trader, data, gas: toHex(2_000_000) }],
+    }
   })
   await rpcBatch(local.url, calls)
   await rpc(local.url, 'evm_mine')

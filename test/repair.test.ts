@@ -1,11 +1,20 @@
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { CallRecord, readCallRecord } from '../src/supervisor/call-record.ts'
-import { readMemory, writeMemory } from '../src/supervisor/memory.ts'
+import { initialFleet } from '../src/fleet/healing/state.ts'
+import { CallRecord, readCallRecord } from '../src/supervisor/persistence/in-flight-calls.ts'
+import { readMemory, writeMemory } from '../src/supervisor/persistence/state-file.ts'
 import { Repairs } from '../src/supervisor/repair.ts'
-import { initialFleet } from '../src/fleet/state.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-repair-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -64,9 +73,16 @@ test('a document that becomes unreadable gets its last good content back', () =>
   expect(notes).toEqual(['file-repaired: run.json could not be read', 'file-repaired: run.json was gone'])
 })
 
-test('what a brain leaves is taken up only whole and only by its own run', () => {
+test('what a supervisor leaves is taken up only whole and only by its own run', () => {
   const path = join(folder, 'fleet.json')
-  const memory = { startedAt: 5, fleet: initialFleet([], 1), processes: {}, genesis: null, readyMs: null, inner: {} }
+  const memory = {
+    startedAt: 5,
+    fleet: initialFleet([], 1),
+    processes: {},
+    genesis: null,
+    readyMs: null,
+    inner: {},
+  }
   writeMemory(path, memory)
   expect(readMemory(path, 5)).toEqual(memory)
   expect(readMemory(path, 6)).toBeUndefined()
@@ -94,7 +110,14 @@ test('where nothing can be written, calls are recorded no more and the memory sa
   record.end('a')
   record.close()
   expect(readCallRecord(join(file, 'calls'), 'p1')).toEqual([])
-  const memory = { startedAt: 1, fleet: initialFleet([], 1), processes: {}, genesis: null, readyMs: null, inner: {} }
+  const memory = {
+    startedAt: 1,
+    fleet: initialFleet([], 1),
+    processes: {},
+    genesis: null,
+    readyMs: null,
+    inner: {},
+  }
   expect(writeMemory(join(file, 'fleet.json'), memory)).toBe(false)
   expect(writeMemory(join(folder, 'fleet.json'), memory)).toBe(true)
 })

@@ -39,7 +39,10 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
   // The settings come from a `.env` in the folder it is started in.
   const fleet = new Fleet(18_000, ['--block-seconds', '1'])
   const url = `${DATABASE_URL}?options=-c%20search_path%3D${schema}`
-  writeFileSync(join(fleet.data, '.env'), `DATABASE_URL=${url}\nREDIS_URL=${REDIS_URL}\nAUTH=required\nLOG_LEVEL=ERROR\nAUTO_RESTART=false\n`)
+  writeFileSync(
+    join(fleet.data, '.env'),
+    `DATABASE_URL=${url}\nREDIS_URL=${REDIS_URL}\nAUTH=required\nLOG_LEVEL=ERROR\nAUTO_RESTART=false\n`,
+  )
   fleet.cwd = fleet.data
   afterAll(async () => {
     await fleet.dispose()
@@ -50,7 +53,9 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
     await admin.end()
   })
 
-  test('it trades and books; AUTH, LOG_LEVEL and AUTO_RESTART have their effect', { timeout: 90_000 }, async () => {
+  test('it trades and books; AUTH, LOG_LEVEL and AUTO_RESTART have their effect', {
+    timeout: 90_000,
+  }, async () => {
     const { default: pg } = await import('pg')
     const admin = new pg.Client(DATABASE_URL)
     await admin.connect()
@@ -64,10 +69,16 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
     expect((await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, bearer)).status).toBe(200)
     const state = await status()
     expect(Object.keys(state.infrastructure).sort()).toEqual(['chain', 'localnet'])
-    await fleet.until('a trade in that database', async () => Number((await admin.query(`select count(*) from ${schema}.trades`)).rows[0].count) > 0)
+    await fleet.until(
+      'a trade in that database',
+      async () => Number((await admin.query(`select count(*) from ${schema}.trades`)).rows[0].count) > 0,
+    )
     expect(fleet.log('localnet')).not.toMatch(/"level":30/)
     process.kill(state.servers.mcp_monitoring_server.pid, 'SIGKILL')
-    await fleet.until('it stays down', async () => (await status()).servers.mcp_monitoring_server.status === 'stopped')
+    await fleet.until(
+      'it stays down',
+      async () => (await status()).servers.mcp_monitoring_server.status === 'stopped',
+    )
     expect((await status()).servers.mcp_monitoring_server.detail).toMatch(/AUTO_RESTART/)
     // The passwordless address aside, nothing of the environment's URLs is shown.
     expect(JSON.stringify(await status())).not.toContain(schema)
@@ -77,7 +88,9 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
 
 describe('a key of the user', () => {
   const key = generatePrivateKey()
-  const fleet = new Fleet(20_000, ['--block-seconds', '1', '--profile', 'test-complete'], { ARBITRAGE_PRIVATE_KEY: key })
+  const fleet = new Fleet(20_000, ['--block-seconds', '1', '--profile', 'test-complete'], {
+    ARBITRAGE_PRIVATE_KEY: key,
+  })
   afterAll(() => fleet.dispose())
 
   test('it signs the trades, and only the signer ever has it', { timeout: 60_000 }, async () => {
@@ -87,7 +100,10 @@ describe('a key of the user', () => {
     await fleet.until('a trade', async () => (await fleet.trades()).length > 0)
     process.kill((await fleet.status()).agents.transaction_executor?.pid as number, 'SIGKILL')
     const booked = (await fleet.trades()).length
-    await fleet.until('a trade after the executor was replaced', async () => (await fleet.trades()).length > booked + 1)
+    await fleet.until(
+      'a trade after the executor was replaced',
+      async () => (await fleet.trades()).length > booked + 1,
+    )
     const running = processesOf(fleet.data)
     expect(running.length).toBeGreaterThan(5)
     for (const line of running) {
@@ -96,7 +112,8 @@ describe('a key of the user', () => {
       expect(readFileSync(`/proc/${line.split(' ')[0]}/environ`, 'utf8'), line).not.toContain(key.slice(2))
       expect(line).not.toContain(key.slice(2))
     }
-    for (const name of ['keeper', 'transaction_executor', 'spare', 'localnet']) expect(fleet.log(name)).not.toContain(key.slice(2))
+    for (const name of ['keeper', 'transaction_executor', 'spare', 'localnet'])
+      expect(fleet.log(name)).not.toContain(key.slice(2))
     expect(fleet.output()).not.toContain(key.slice(2))
   })
 })
@@ -112,11 +129,25 @@ describe('POLYGON_RPC_URL', () => {
     }
   })
 
-  test('a node with chain id 137: its pools are found, its prices served, opportunities judged, nothing sent', { timeout: 90_000 }, async () => {
+  test('a node with chain id 137: its pools are found, its prices served, opportunities judged, nothing sent', {
+    timeout: 90_000,
+  }, async () => {
     const port = await freePort()
     node = spawn(
       foundryBinary('anvil'),
-      ['--port', String(port), '--chain-id', '137', '--accounts', '0', '--quiet', '--no-request-size-limit', '--disable-code-size-limit', '--slots-in-an-epoch', '1'],
+      [
+        '--port',
+        String(port),
+        '--chain-id',
+        '137',
+        '--accounts',
+        '0',
+        '--quiet',
+        '--no-request-size-limit',
+        '--disable-code-size-limit',
+        '--slots-in-an-epoch',
+        '1',
+      ],
       { stdio: 'ignore' },
     )
     const url = `http://127.0.0.1:${port}`
@@ -131,49 +162,88 @@ describe('POLYGON_RPC_URL', () => {
     )
       await new Promise((resolve) => setTimeout(resolve, 20))
     const plan = embeddedMarket(seededRandom(99))
-    const built = await buildMarket(url, plan, { operator: '0x00000000000000000000000000000000000000a1', treasury: '0x00000000000000000000000000000000000000a2' })
+    const built = await buildMarket(url, plan, {
+      operator: '0x00000000000000000000000000000000000000a1',
+      treasury: '0x00000000000000000000000000000000000000a2',
+    })
     await placeAtPolygon(url, built.manifest)
     await rpc(url, 'evm_setIntervalMining', 1)
-    const fleet = await new Fleet(16_000, ['--chain', 'polygon'], { POLYGON_RPC_URL: `ws://127.0.0.1:${port}` }).start()
+    const fleet = await new Fleet(16_000, ['--chain', 'polygon'], {
+      POLYGON_RPC_URL: `ws://127.0.0.1:${port}`,
+    }).start()
     fleets.push(fleet)
     const status = await fleet.status()
     expect([status.mode, status.chain?.network, status.chain?.id]).toEqual(['paper', 'polygon', 137])
     // Pools of every exchange of the profile, and both lenders, each where Polygon has it.
     const { pools } = JSON.parse(readFileSync(join(fleet.data, 'chain.json'), 'utf8')) as MarketManifest
-    expect(new Set(pools.map((pool) => pool.dex))).toEqual(new Set(['quickswap', 'sushiswap', 'uniswap_v3', 'uniswap_v4']))
+    expect(new Set(pools.map((pool) => pool.dex))).toEqual(
+      new Set(['quickswap', 'sushiswap', 'uniswap_v3', 'uniswap_v4']),
+    )
     expect(pools.some((pool) => pool.native)).toBe(true)
     const { result: lenders } = await (await fleet.query(8085, { type: 'list_providers' })).json()
-    const lending = lenders.providers.filter((provider: { tokens: string[] }) => provider.tokens.includes('WETH')).map((provider: { kind: string }) => provider.kind)
+    const lending = lenders.providers
+      .filter((provider: { tokens: string[] }) => provider.tokens.includes('WETH'))
+      .map((provider: { kind: string }) => provider.kind)
     expect(lending).toEqual(expect.arrayContaining(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2']))
     // A pool of the vault, whose registration no log of this node has, is taken up with its next deposit.
-    const rows = async () => (await (await fleet.query(8110, { type: 'fetch_all_prices', limit: 1_000 })).json()).result.rows as { dex: string }[]
+    const rows = async () =>
+      (await (await fleet.query(8110, { type: 'fetch_all_prices', limit: 1_000 })).json()).result.rows as {
+        dex: string
+      }[]
     expect((await rows()).some((row) => row.dex === 'balancer_v2')).toBe(false)
     await deposit(url, built.manifest)
-    await fleet.until('the pool of the vault', async () => (await rows()).some((row) => row.dex === 'balancer_v2'))
+    await fleet.until('the pool of the vault', async () =>
+      (await rows()).some((row) => row.dex === 'balancer_v2'),
+    )
     const { result } = await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()
     expect(result.price).toBeGreaterThan(2_900)
     expect(result.price).toBeLessThan(3_100)
     // Someone opens a gap.
-    const pool = plan.snapshot.pools.findIndex((candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap')
+    const pool = plan.snapshot.pools.findIndex(
+      (candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap',
+    )
     const target = built.manifest.pools[pool] as (typeof built.manifest.pools)[number]
-    const reserve = plan.snapshot.pools[pool]?.kind === 'constant-product' ? (plan.snapshot.pools[pool] as { reserves: readonly [bigint, bigint] }).reserves[0] : 0n
+    const reserve =
+      plan.snapshot.pools[pool]?.kind === 'constant-product'
+        ? (plan.snapshot.pools[pool] as { reserves: readonly [bigint, bigint] }).reserves[0]
+        : 0n
     const data = encodeFunctionData({
       abi: own('LocalTrader').abi,
       functionName: 'swap',
-      args: [{ venue: 0, pool: target.address, feeBps: 30, tokenIn: target.tokens[0], tokenOut: target.tokens[1] }, reserve / 20n, 0n],
+      args: [
+        { venue: 0, pool: target.address, feeBps: 30, tokenIn: target.tokens[0], tokenOut: target.tokens[1] },
+        reserve / 20n,
+        0n,
+      ],
     })
-    await rpc(url, 'eth_sendTransaction', { from: '0x00000000000000000000000000000000000b0001', to: built.trader, data, gas: '0x2dc6c0' })
-    await fleet.until('a judged opportunity', async () => (await fleet.get<{ opportunities: unknown[] }>(8000, '/opportunities')).opportunities.length > 0)
-    const { opportunities } = await fleet.get<{ opportunities: { refusedBy: string; verdict: string }[] }>(8000, '/opportunities')
+    await rpc(url, 'eth_sendTransaction', {
+      from: '0x00000000000000000000000000000000000b0001',
+      to: built.trader,
+      data,
+      gas: '0x2dc6c0',
+    })
+    await fleet.until(
+      'a judged opportunity',
+      async () =>
+        (await fleet.get<{ opportunities: unknown[] }>(8000, '/opportunities')).opportunities.length > 0,
+    )
+    const { opportunities } = await fleet.get<{ opportunities: { refusedBy: string; verdict: string }[] }>(
+      8000,
+      '/opportunities',
+    )
     expect(opportunities.map((found) => found.verdict)).toEqual(opportunities.map(() => 'refuse'))
     expect(opportunities.some((found) => found.refusedBy === 'paper mode: everything but sending')).toBe(true)
     expect(await fleet.trades()).toEqual([])
     // Our contract was lent to a simulation, which earned what was predicted; and the next block says what would have become of it.
-    const rehearsed = await fleet.get<{ opportunities: { profit: string; simulation: { succeeded: boolean; profit: string } | null }[] }>(8000, '/opportunities')
+    const rehearsed = await fleet.get<{
+      opportunities: { profit: string; simulation: { succeeded: boolean; profit: string } | null }[]
+    }>(8000, '/opportunities')
     const simulated = rehearsed.opportunities.filter((found) => found.simulation)
     expect(simulated.length).toBeGreaterThan(0)
-    for (const { profit, simulation } of simulated) expect(simulation).toMatchObject({ succeeded: true, profit })
-    const judged = async () => (await fleet.get<{ trades: { outcome: string; netNative: number }[] }>(8000, '/paper-trades')).trades
+    for (const { profit, simulation } of simulated)
+      expect(simulation).toMatchObject({ succeeded: true, profit })
+    const judged = async () =>
+      (await fleet.get<{ trades: { outcome: string; netNative: number }[] }>(8000, '/paper-trades')).trades
     await fleet.until('a trade on paper that the next block judged', async () => (await judged()).length > 0)
     expect((await judged()).at(-1)).toMatchObject({ outcome: 'traded' })
     expect((await fleet.status()).metrics?.paper.netNative).toBeGreaterThan(0)
@@ -182,18 +252,26 @@ describe('POLYGON_RPC_URL', () => {
   })
 
   test('a part that is not built says so', async () => {
-    const { code, stderr } = await kintsugi(['up', '--data', '/tmp/kintsugi-none'], { AMQP_URL: 'amqp://guest:guest@127.0.0.1' })
+    const { code, stderr } = await kintsugi(['up', '--data', '/tmp/kintsugi-none'], {
+      AMQP_URL: 'amqp://guest:guest@127.0.0.1',
+    })
     expect([code, stderr]).toEqual([1, expect.stringMatching(/AMQP_URL is set .*not built yet/)])
     expect(stderr).not.toContain('guest:guest')
   })
 })
 
 /** Moves the local market's exchanges and lenders to where Polygon has them. */
-async function placeAtPolygon(url: string, { exchanges, aave, tokens, wrappedNative }: MarketManifest): Promise<void> {
-  const placeOf = (exchange: Exchange) => ('factory' in exchange ? exchange.factory : 'manager' in exchange ? exchange.manager : exchange.vault)
+async function placeAtPolygon(
+  url: string,
+  { exchanges, aave, tokens, wrappedNative }: MarketManifest,
+): Promise<void> {
+  const placeOf = (exchange: Exchange) =>
+    'factory' in exchange ? exchange.factory : 'manager' in exchange ? exchange.manager : exchange.vault
   const moves = new Map<Address, Address>([[aave?.pool as Address, polygon.aave?.pool as Address]])
   for (const exchange of exchanges) {
-    const there = polygon.exchanges.find((candidate) => candidate.dex === exchange.dex && candidate.kind === exchange.kind)
+    const there = polygon.exchanges.find(
+      (candidate) => candidate.dex === exchange.dex && candidate.kind === exchange.kind,
+    )
     if (there) moves.set(placeOf(exchange), placeOf(there))
   }
   // LocalToken and WETH9 keep their balances in different slots.
@@ -206,17 +284,40 @@ async function placeAtPolygon(url: string, { exchanges, aave, tokens, wrappedNat
 
 /** A deposit of a little of everything into a weighted pool of the vault. */
 async function deposit(url: string, { pools, wrappedNative }: MarketManifest): Promise<void> {
-  const pool = pools.find((candidate) => candidate.kind === 'weighted' && !candidate.tokens.includes(wrappedNative)) as MarketManifest['pools'][number]
+  const pool = pools.find(
+    (candidate) => candidate.kind === 'weighted' && !candidate.tokens.includes(wrappedNative),
+  ) as MarketManifest['pools'][number]
   const vault = polygon.exchanges.find((exchange) => exchange.kind === 'balancer-v2')?.vault as Address
   const from = BUILDER
   const amounts = pool.tokens.map(() => 10n ** 15n)
-  const send = async (to: Address, data: Hex) => rpc(url, 'eth_sendTransaction', { from, to, data, gas: '0x2dc6c0' })
+  const send = async (to: Address, data: Hex) =>
+    rpc(url, 'eth_sendTransaction', { from, to, data, gas: '0x2dc6c0' })
   for (const [index, token] of pool.tokens.entries()) {
-    await send(token, encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'mint', args: [from, amounts[index]] }))
-    await send(token, encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'approve', args: [vault, amounts[index]] }))
+    await send(
+      token,
+      encodeFunctionData({ abi: own('LocalToken').abi, functionName: 'mint', args: [from, amounts[index]] }),
+    )
+    await send(
+      token,
+      encodeFunctionData({
+        abi: own('LocalToken').abi,
+        functionName: 'approve',
+        args: [vault, amounts[index]],
+      }),
+    )
   }
   // Join kind 1: exact tokens in, for at least no share at all.
-  const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }, { type: 'uint256' }], [1n, amounts, 0n])
+  const userData = encodeAbiParameters(
+    [{ type: 'uint256' }, { type: 'uint256[]' }, { type: 'uint256' }],
+    [1n, amounts, 0n],
+  )
   const request = { assets: pool.tokens, maxAmountsIn: amounts, userData, fromInternalBalance: false }
-  await send(vault, encodeFunctionData({ abi: balancer('20210418-vault', 'Vault').abi, functionName: 'joinPool', args: [pool.id, from, from, request] }))
+  await send(
+    vault,
+    encodeFunctionData({
+      abi: balancer('20210418-vault', 'Vault').abi,
+      functionName: 'joinPool',
+      args: [pool.id, from, from, request],
+    }),
+  )
 }

@@ -18,7 +18,11 @@ describe.runIf(there)('mainnet at block 18806161', () => {
     const first = async () => (await fleet.trades()).find((trade) => /OHM.* \+ .*SEXY/.test(trade.route))
     await fleet.until('the best cycles booked, together', async () => (await first()) !== undefined, 50_000)
     expect(BigInt((await first())?.realisedProfit ?? 0)).toBeGreaterThan(392091807888591n + 315373333039184n)
-    await fleet.until('a further trade, as gas becomes cheaper', async () => (await fleet.trades()).length >= 2, 50_000)
+    await fleet.until(
+      'a further trade, as gas becomes cheaper',
+      async () => (await fleet.trades()).length >= 2,
+      50_000,
+    )
     for (const trade of await fleet.trades()) {
       expect(trade.outcome).toBe('as-predicted')
       expect(trade.realisedProfit).toBe(trade.predictedProfit)
@@ -32,9 +36,18 @@ describe.runIf(there)('mainnet at block 18806161', () => {
   }, 110_000)
 
   test('a file that is not a snapshot is refused with the field', async () => {
-    const { code, stderr } = await kintsugi(['up', '--data', `${fleet.data}-other`, '--market', join(import.meta.dirname, '../package.json')])
+    const { code, stderr } = await kintsugi([
+      'up',
+      '--data',
+      `${fleet.data}-other`,
+      '--market',
+      join(import.meta.dirname, '../package.json'),
+    ])
     expect([code, stderr]).toEqual([1, expect.stringMatching(/not a market-snapshot\/1: schema/)])
     const missing = await kintsugi(['up', '--data', `${fleet.data}-other`, '--market', '/nowhere.json'])
-    expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/there is no file \/nowhere\.json/)])
+    expect([missing.code, missing.stderr]).toEqual([
+      1,
+      expect.stringMatching(/there is no file \/nowhere\.json/),
+    ])
   })
 })

@@ -1,11 +1,12 @@
 /** The supervisor on real processes: each strategy of healing, seen from outside. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+
 import { spawn } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, expect, test } from 'vitest'
-import { HEALING, type HealingPolicy, type UnitSpec } from '../src/fleet/state.ts'
+import { HEALING, type HealingPolicy, type UnitSpec } from '../src/fleet/healing/state.ts'
 import type { SupervisorEvent } from '../src/supervisor/options.ts'
 import { Supervisor } from '../src/supervisor/supervisor.ts'
 import { DirectDriver } from './support/direct-driver.ts'
@@ -104,9 +105,21 @@ async function supervise({
   const spec: UnitSpec = { id: 'cell', kind: 'cell', services, after: pieces, fromSpare: true }
   let driver: DirectDriver | undefined
   const supervisor = new Supervisor({
-    plan: { profile: 'test', mode: 'local', startedAt: Date.now(), ports, bindHost: '127.0.0.1', heldSockets: true, instancePorts: 0 },
+    plan: {
+      profile: 'test',
+      mode: 'local',
+      startedAt: Date.now(),
+      ports,
+      bindHost: '127.0.0.1',
+      heldSockets: true,
+      instancePorts: 0,
+    },
     units: [
-      ...pieces.map((id) => ({ spec: { id, kind: 'infrastructure' as const, services: [], after: [], fromSpare: false }, title: id, port: null })),
+      ...pieces.map((id) => ({
+        spec: { id, kind: 'infrastructure' as const, services: [], after: [], fromSpare: false },
+        title: id,
+        port: null,
+      })),
       { spec, title: 'cell', port: null },
     ],
     driver: (driverEvents) =>
@@ -137,9 +150,14 @@ async function supervise({
   running.push(supervisor)
   await supervisor.start()
   const status = (id = services[0]) => supervisor.status().services.find((service) => service.id === id)
-  const healthy = (id = services[0]) => expect.poll(() => status(id)?.status, { timeout: 15_000 }).toBe('healthy')
+  const healthy = (id = services[0]) =>
+    expect.poll(() => status(id)?.status, { timeout: 15_000 }).toBe('healthy')
   const kinds = () => events.flatMap((event) => (event.type === 'incident' ? [event.kind] : []))
-  const get = (path = '/', id = services[0] as string) => fetch(`http://127.0.0.1:${ports[id]}${path}`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(10_000) })
+  const get = (path = '/', id = services[0] as string) =>
+    fetch(`http://127.0.0.1:${ports[id]}${path}`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(10_000),
+    })
   return { supervisor, ports, events, status, healthy, kinds, get, driver: driver as unknown as DirectDriver }
 }
 
@@ -154,7 +172,9 @@ test('a cell that crash-loops is set aside and shown, and its port says so', asy
   await expect.poll(async () => (await get()).status, { timeout: 5_000 }).toBe(503)
 })
 
-test('a service that breaks its cell down is isolated, then set aside; the others are untouched from then on', { timeout: 30_000 }, async () => {
+test('a service that breaks its cell down is isolated, then set aside; the others are untouched from then on', {
+  timeout: 30_000,
+}, async () => {
   const { status, healthy, kinds, get } = await supervise({
     services: IDS,
     misbehave: { simple_mcp_server: 'crash' },
@@ -171,7 +191,9 @@ test('a service that breaks its cell down is isolated, then set aside; the other
   expect((await get('/', 'mcp_server')).status).toBe(200)
 })
 
-test('where nobody says who it was, the cell is halved until the others are free of it', { timeout: 40_000 }, async () => {
+test('where nobody says who it was, the cell is halved until the others are free of it', {
+  timeout: 40_000,
+}, async () => {
   const { status, healthy } = await supervise({
     services: IDS,
     misbehave: { mcp_server: 'silent-crash' },
@@ -183,15 +205,28 @@ test('where nobody says who it was, the cell is halved until the others are free
   expect(status('mcp_server')?.cell).not.toBe(status('minimal-mcp-server')?.cell)
 })
 
-test('HEALTH_CHECK_INTERVAL: one that beats its heart but answers nobody is found by the poll and replaced', { timeout: 30_000 }, async () => {
-  const { status, healthy, events } = await supervise({ misbehave: { 'minimal-mcp-server': 'mute' }, pollMs: 300 })
+test('HEALTH_CHECK_INTERVAL: one that beats its heart but answers nobody is found by the poll and replaced', {
+  timeout: 30_000,
+}, async () => {
+  const { status, healthy, events } = await supervise({
+    misbehave: { 'minimal-mcp-server': 'mute' },
+    pollMs: 300,
+  })
   await healthy()
   const { pid } = status() as { pid: number }
-  await expect.poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 20_000 }).toBe(true)
-  expect(events.some((event) => event.type === 'incident' && event.kind === 'hung' && event.detail.includes('/health'))).toBe(true)
+  await expect
+    .poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 20_000 })
+    .toBe(true)
+  expect(
+    events.some(
+      (event) => event.type === 'incident' && event.kind === 'hung' && event.detail.includes('/health'),
+    ),
+  ).toBe(true)
 })
 
-test('one that hangs is noticed by its silence and replaced within 3 s and a start', { timeout: 30_000 }, async () => {
+test('one that hangs is noticed by its silence and replaced within 3 s and a start', {
+  timeout: 30_000,
+}, async () => {
   const { status, healthy, get } = await supervise()
   await healthy()
   const { pid } = status() as { pid: number }
@@ -203,7 +238,10 @@ test('one that hangs is noticed by its silence and replaced within 3 s and a sta
 })
 
 test('AUTO_RESTART off: what ended stays ended, with the reason', async () => {
-  const { status } = await supervise({ misbehave: { 'minimal-mcp-server': 'crash' }, healing: { autoRestart: false } })
+  const { status } = await supervise({
+    misbehave: { 'minimal-mcp-server': 'crash' },
+    healing: { autoRestart: false },
+  })
   await expect.poll(() => status()?.status).toBe('stopped')
   expect(status()).toMatchObject({ detail: 'ended with code 7; AUTO_RESTART is off' })
 })
@@ -214,13 +252,17 @@ test('while a cell is replaced its socket waits: no connection is refused', asyn
   for (let round = 0; round < 5; round++) {
     process.kill((status() as { pid: number }).pid, 'SIGKILL')
     // Connections made at once after the kill, with nobody there to accept them.
-    const answers = await Promise.all(Array.from({ length: 20 }, () => get().then((response) => response.status)))
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => get().then((response) => response.status)),
+    )
     expect(answers).toEqual(Array(20).fill(200))
     await healthy()
   }
 })
 
-test('a planned restart loses nothing: a stand-in opens first, slow calls are answered by the old one', { timeout: 30_000 }, async () => {
+test('a planned restart loses nothing: a stand-in opens first, slow calls are answered by the old one', {
+  timeout: 30_000,
+}, async () => {
   const { supervisor, status, healthy, get } = await supervise({ healing: { spares: 1 } })
   await healthy()
   for (let round = 0; round < 3; round++) {
@@ -236,7 +278,9 @@ test('a planned restart loses nothing: a stand-in opens first, slow calls are an
     })()
     await new Promise((resolve) => setTimeout(resolve, 50))
     supervisor.restart('minimal-mcp-server', 'a test')
-    await expect.poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 10_000 }).toBe(true)
+    await expect
+      .poll(() => status()?.pid !== pid && status()?.status === 'healthy', { timeout: 10_000 })
+      .toBe(true)
     expect(Number(await (await slow).text())).toBe(pid)
     asking = false
     await reads
@@ -244,16 +288,26 @@ test('a planned restart loses nothing: a stand-in opens first, slow calls are an
   }
 })
 
-test('a dependant that does not connect again is started anew; one that does is left alone', { timeout: 30_000 }, async () => {
+test('a dependant that does not connect again is started anew; one that does is left alone', {
+  timeout: 30_000,
+}, async () => {
   for (const stubborn of [false, true]) {
-    const { status, healthy, get, kinds, driver, supervisor } = await supervise({ pieces: ['database'], healing: { reconnectMs: 600 }, env: stubborn ? { STUBBORN: '1' } : {} })
+    const { status, healthy, get, kinds, driver, supervisor } = await supervise({
+      pieces: ['database'],
+      healing: { reconnectMs: 600 },
+      env: stubborn ? { STUBBORN: '1' } : {},
+    })
     await healthy()
     const { pid } = status() as { pid: number }
     await get('/unwell')
     await expect.poll(() => status()?.status).toBe('degraded')
     const database = supervisor.status().services.find(({ id }) => id === 'database') as { pid: number }
     process.kill(database.pid, 'SIGKILL')
-    await expect.poll(() => status()?.status === 'healthy' && (stubborn ? status()?.pid !== pid : true), { timeout: 10_000 }).toBe(true)
+    await expect
+      .poll(() => status()?.status === 'healthy' && (stubborn ? status()?.pid !== pid : true), {
+        timeout: 10_000,
+      })
+      .toBe(true)
     if (!stubborn) {
       await new Promise((resolve) => setTimeout(resolve, 1_000))
       expect(status()?.pid).toBe(pid)
@@ -268,9 +322,16 @@ test('a dependant that does not connect again is started anew; one that does is 
 test('scaling: further instances answer on the same socket, and go again', { timeout: 20_000 }, async () => {
   const { supervisor, healthy, get } = await supervise()
   await healthy()
-  expect(supervisor.scale('minimal-mcp-server', 3).map(({ id }) => id)).toEqual(['minimal-mcp-server', 'minimal-mcp-server#2', 'minimal-mcp-server#3'])
-  await expect.poll(() => supervisor.status().services.filter((service) => service.status === 'healthy')).toHaveLength(3)
-  const answered = async () => new Set(await Promise.all(Array.from({ length: 60 }, async () => (await get()).text())))
+  expect(supervisor.scale('minimal-mcp-server', 3).map(({ id }) => id)).toEqual([
+    'minimal-mcp-server',
+    'minimal-mcp-server#2',
+    'minimal-mcp-server#3',
+  ])
+  await expect
+    .poll(() => supervisor.status().services.filter((service) => service.status === 'healthy'))
+    .toHaveLength(3)
+  const answered = async () =>
+    new Set(await Promise.all(Array.from({ length: 60 }, async () => (await get()).text())))
   expect((await answered()).size).toBeGreaterThan(1)
   supervisor.scale('minimal-mcp-server', 1)
   await expect.poll(() => supervisor.status().services, { timeout: 10_000 }).toHaveLength(1)
@@ -290,11 +351,17 @@ test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
 })
 
 test('twenty seconds of overload, sixteen busy loops: nobody is taken for hung', async () => {
-  const { healthy, kinds, supervisor, get } = await supervise({ services: IDS, healing: { spares: 3 }, env: { BEAT_MS: '1000' } })
+  const { healthy, kinds, supervisor, get } = await supervise({
+    services: IDS,
+    healing: { spares: 3 },
+    env: { BEAT_MS: '1000' },
+  })
   await healthy()
   await expect.poll(() => supervisor.status().spares.total, { timeout: 10_000 }).toBe(3)
   const before = supervisor.status().services.map(({ pid }) => pid)
-  const loops = Array.from({ length: 16 }, () => spawn(process.execPath, ['-e', 'for (;;) {}'], { stdio: 'ignore' }))
+  const loops = Array.from({ length: 16 }, () =>
+    spawn(process.execPath, ['-e', 'for (;;) {}'], { stdio: 'ignore' }),
+  )
   try {
     for (let second = 0; second < 20; second++) {
       await sleep(1_000)

@@ -3,22 +3,22 @@ import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { fleetControl } from '../src/adapters/fleet/control.ts'
-import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
+import { fleetControl } from '../src/adapters/fleet/control-client.ts'
 import { OpenTelemetry } from '../src/adapters/telemetry/open-telemetry.ts'
 import { Directory } from '../src/gateway/mcp/directory.ts'
 import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { LOOPBACK_NAMES } from '../src/mcp/access.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
+import { LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
 import type { ServiceDefinitions } from '../src/mcp/schema.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
 import { KintsugiError } from '../src/std/errors.ts'
+import { hostOptions } from './support/host-options.ts'
 import { freePort } from './support/local-chain.ts'
 import { MemoryBus } from './support/memory-bus.ts'
-import { hostOptions } from './support/host-options.ts'
 
 interface Span {
   traceId: string
@@ -31,7 +31,9 @@ interface Span {
 }
 
 const servers: Server[] = []
-const serve = async (fetch: (request: Request, env: never) => Response | Promise<Response>): Promise<number> => {
+const serve = async (
+  fetch: (request: Request, env: never) => Response | Promise<Response>,
+): Promise<number> => {
   const port = await freePort()
   const server = createAdaptorServer({ fetch: fetch as never }) as Server
   servers.push(server)
@@ -51,22 +53,38 @@ test('a call is one trace through every hop, by the conventions; a failure says 
   const collector = await serve(async (request) => {
     const body = (await request.json()) as never
     if (new URL(request.url).pathname === '/v1/traces')
-      for (const { resource, scopeSpans } of (body as { resourceSpans: { resource: { attributes: Span['attributes'] }; scopeSpans: { spans: Span[] }[] }[] }).resourceSpans)
+      for (const { resource, scopeSpans } of (
+        body as {
+          resourceSpans: { resource: { attributes: Span['attributes'] }; scopeSpans: { spans: Span[] }[] }[]
+        }
+      ).resourceSpans)
         for (const span of scopeSpans.flatMap((scope) => scope.spans))
-          spans.push({ ...span, instance: resource.attributes.find(({ key }) => key === 'service.instance.id')?.value.stringValue ?? '' })
+          spans.push({
+            ...span,
+            instance:
+              resource.attributes.find(({ key }) => key === 'service.instance.id')?.value.stringValue ?? '',
+          })
     else
-      for (const { scopeMetrics } of (body as { resourceMetrics: { scopeMetrics: { metrics: { name: string }[] }[] }[] }).resourceMetrics)
+      for (const { scopeMetrics } of (
+        body as { resourceMetrics: { scopeMetrics: { metrics: { name: string }[] }[] }[] }
+      ).resourceMetrics)
         for (const scope of scopeMetrics) for (const { name } of scope.metrics) metrics.add(name)
     return Response.json({})
   })
-  const telemetry = ['gateway', 'front', 'back'].map((instance) => new OpenTelemetry({ endpoint: `http://127.0.0.1:${collector}/`, version: '1', instance }))
+  const telemetry = ['gateway', 'front', 'back'].map(
+    (instance) => new OpenTelemetry({ endpoint: `http://127.0.0.1:${collector}/`, version: '1', instance }),
+  )
   const [ofGateway, ofFront, ofBack] = telemetry as [OpenTelemetry, OpenTelemetry, OpenTelemetry]
   const access = { tokenHash: undefined, required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
   const ports: Record<string, number> = {}
   const shared = hostOptions({ access })
   const tool = toolWith([])
   const words = { input: z.object({}), output: z.object({}), example: {} }
-  const fleet = fleetControl({ socketPath: '/nowhere', portOf: (service) => ports[service], bearer: () => undefined })
+  const fleet = fleetControl({
+    socketPath: '/nowhere',
+    portOf: (service) => ports[service],
+    bearer: () => undefined,
+  })
   const back = defineServer({
     id: 'back',
     needs: [],
@@ -90,7 +108,9 @@ test('a call is one trace through every hop, by the conventions; a failure says 
         effect: 'read',
         ...words,
         run: async () => {
-          await fleet.call({ service: 'back', tool: 'fail', arguments: {}, effect: 'read' }).catch(() => undefined)
+          await fleet
+            .call({ service: 'back', tool: 'fail', arguments: {}, effect: 'read' })
+            .catch(() => undefined)
           return {}
         },
       }),
@@ -100,14 +120,21 @@ test('a call is one trace through every hop, by the conventions; a failure says 
   ports.front = await serve(host(front, {} as never, { ...shared, telemetry: ofFront }).app.fetch)
   const directory = new Directory({
     now: Date.now,
-    ask: async (service) => (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
+    ask: async (service) =>
+      (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
-  await directory.follow([{ id: 'front', kind: 'server', pid: 1, port: ports.front, status: 'healthy' } as unknown as ServiceStatus])
+  await directory.follow([
+    { id: 'front', kind: 'server', pid: 1, port: ports.front, status: 'healthy' } as unknown as ServiceStatus,
+  ])
   const endpoint = mcpEndpoint({
     directory,
     meta: new MetaTools(directory),
-    dispatch: new Dispatch({ portsOf: (id) => [ports[id] as number], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() }),
+    dispatch: new Dispatch({
+      portsOf: (id) => [ports[id] as number],
+      strategyOf: () => DEFAULT_BALANCING,
+      now: () => performance.now(),
+    }),
     sessions: new Sessions(new MemoryBus(), undefined),
     access,
     bearer: () => undefined,
@@ -131,18 +158,32 @@ test('a call is one trace through every hop, by the conventions; a failure says 
       jsonrpc: '2.0',
       id: 7,
       method: 'tools/call',
-      params: { name: 'front__pass_on', arguments: {}, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } },
+      params: {
+        name: 'front__pass_on',
+        arguments: {},
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
     }),
   })
   expect(await response.json()).toMatchObject({ result: { structuredContent: {} } })
   await Promise.all(telemetry.map((each) => each.close()))
   expect(new Set(spans.map(({ traceId }) => traceId))).toEqual(new Set([trace]))
   const [SERVER, CLIENT] = [2, 3]
-  const of = (instance: string, kind: number) => spans.find((span) => span.instance === instance && span.kind === kind) as Span
+  const of = (instance: string, kind: number) =>
+    spans.find((span) => span.instance === instance && span.kind === kind) as Span
   const chain = [of('gateway', SERVER), of('gateway', CLIENT), of('front', SERVER)]
-  expect(chain.map(({ parentSpanId }) => parentSpanId)).toEqual(['cd'.repeat(8), chain[0]?.spanId, chain[1]?.spanId])
+  expect(chain.map(({ parentSpanId }) => parentSpanId)).toEqual([
+    'cd'.repeat(8),
+    chain[0]?.spanId,
+    chain[1]?.spanId,
+  ])
   expect(chain.map(({ name }) => name)).toEqual(Array.from({ length: 3 }, () => 'tools/call pass_on'))
-  const attributes = Object.fromEntries(chain[0]?.attributes.map(({ key, value }) => [key, value.stringValue]) ?? [])
+  const attributes = Object.fromEntries(
+    chain[0]?.attributes.map(({ key, value }) => [key, value.stringValue]) ?? [],
+  )
   expect(attributes).toMatchObject({
     'mcp.method.name': 'tools/call',
     'gen_ai.tool.name': 'pass_on',

@@ -1,35 +1,47 @@
 /** Tokens, at a service's own port and at the gateway alike: what they open, and everything that is not one. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
-import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
+import { exportJWK, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { ISSUER, TokenIssuer, TokenVerifier } from '../src/adapters/access/tokens.ts'
-import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/fleet/dispatch.ts'
+import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { Directory } from '../src/gateway/mcp/directory.ts'
 import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/access.ts'
+import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { host } from '../src/mcp/host/host.ts'
+import { guardedApp } from '../src/mcp/host/http-app.ts'
 import type { ServiceDefinitions } from '../src/mcp/schema.ts'
-import { guardedApp } from '../src/mcp/surface.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
+import { hostOptions } from './support/host-options.ts'
 import { freePort } from './support/local-chain.ts'
 import { MemoryBus } from './support/memory-bus.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
-import { host } from '../src/mcp/host.ts'
-import { hostOptions } from './support/host-options.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'kintsugi-tokens-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const tool = toolWith([])
 const one = (effect: 'read' | 'write' | 'spend', guarded = false) =>
-  tool({ description: effect, effect, guarded, input: z.object({}), output: z.object({ by: z.string() }), example: {}, run: (_input, { caller }) => ({ by: caller }) })
-const server = defineServer({ id: 'vault', needs: [], tools: { look: one('read'), peek: one('read', true), change: one('write'), pay: one('spend') } })
+  tool({
+    description: effect,
+    effect,
+    guarded,
+    input: z.object({}),
+    output: z.object({ by: z.string() }),
+    example: {},
+    run: (_input, { caller }) => ({ by: caller }),
+  })
+const server = defineServer({
+  id: 'vault',
+  needs: [],
+  tools: { look: one('read'), peek: one('read', true), change: one('write'), pay: one('spend') },
+})
 
 let time = Date.parse('2026-11-23T10:00:00Z')
 let count = 0
@@ -42,20 +54,28 @@ let ask: (
 ) => Promise<{ status: number; body: { result?: { by: string }; error?: { code: string; message: string } } }>
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
-const given = async (...scopes: string[]) => (await issuer.issue({ subject: 'ada', scopes, seconds: 3_600 })).token
+const given = async (...scopes: string[]) =>
+  (await issuer.issue({ subject: 'ada', scopes, seconds: 3_600 })).token
 
 /** Asks through a gateway before the service, as a client of 2026 would. */
 async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask> {
   const directory = new Directory({
     now: () => time,
-    ask: async () => (await (await fetch(`http://127.0.0.1:${port}/definitions`)).json()) as ServiceDefinitions,
+    ask: async () =>
+      (await (await fetch(`http://127.0.0.1:${port}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
-  await directory.follow([{ id: 'vault', kind: 'server', pid: 1, port, status: 'healthy' } as unknown as ServiceStatus])
+  await directory.follow([
+    { id: 'vault', kind: 'server', pid: 1, port, status: 'healthy' } as unknown as ServiceStatus,
+  ])
   const endpoint = mcpEndpoint({
     directory,
     meta: new MetaTools(directory),
-    dispatch: new Dispatch({ portsOf: () => [port], strategyOf: () => DEFAULT_BALANCING, now: () => performance.now() }),
+    dispatch: new Dispatch({
+      portsOf: () => [port],
+      strategyOf: () => DEFAULT_BALANCING,
+      now: () => performance.now(),
+    }),
     sessions: new Sessions(new MemoryBus(), 'secret'),
     access,
     bearer: () => 'svc',
@@ -66,7 +86,10 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
   app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw))
   return async (name, headers = {}, path = '/query') => {
     time += 600
-    const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+    const meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    }
     const response = await app.request(path.replace('/query', '/mcp/vault'), {
       method: 'POST',
       headers: {
@@ -78,10 +101,21 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
         'mcp-name': name,
         ...headers,
       },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {}, _meta: meta } }),
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/call',
+        params: { name, arguments: {}, _meta: meta },
+      }),
     })
     const body = (await response.json()) as { result?: { structuredContent: { by: string } }; error?: never }
-    return { status: response.status, body: { ...(body.result ? { result: body.result.structuredContent } : {}), ...(body.error ? { error: body.error } : {}) } }
+    return {
+      status: response.status,
+      body: {
+        ...(body.result ? { result: body.result.structuredContent } : {}),
+        ...(body.error ? { error: body.error } : {}),
+      },
+    }
   }
 }
 
@@ -93,7 +127,11 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
   })
   beforeEach(async () => {
     folder = join(root, String(count++))
-    const files = { publicPath: join(folder, 'keys.json'), privatePath: join(folder, 'private', 'tokens.json'), now: () => time }
+    const files = {
+      publicPath: join(folder, 'keys.json'),
+      privatePath: join(folder, 'private', 'tokens.json'),
+      now: () => time,
+    }
     issuer = new TokenIssuer(files)
     const verifier = new TokenVerifier(files)
     const access: AccessPolicy = {
@@ -115,7 +153,11 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     ask = async (type, headers = {}, path = '/query') => {
       // Whoever checks looks at the files every half second.
       time += 600
-      const response = await app.request(path, { method: 'POST', body: JSON.stringify({ type }), headers: { host: 'localhost', ...headers } })
+      const response = await app.request(path, {
+        method: 'POST',
+        body: JSON.stringify({ type }),
+        headers: { host: 'localhost', ...headers },
+      })
       return { status: response.status, body: (await response.json()) as never }
     }
     const port = await freePort()
@@ -134,11 +176,15 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     ]
     for (const [scopes, expected] of table) {
       const token = await given(...scopes)
-      for (const [name, status] of Object.entries(expected)) expect((await ask(name, bearer(token))).status, `${scopes.join(' ')} on ${name}`).toBe(status)
+      for (const [name, status] of Object.entries(expected))
+        expect((await ask(name, bearer(token))).status, `${scopes.join(' ')} on ${name}`).toBe(status)
     }
     expect((await ask('change', bearer(await given('write')))).body.result).toEqual({ by: 'ada' })
     expect((await ask('pay', bearer('the-operator'))).body.result).toEqual({ by: 'operator' })
-    expect((await ask('pay', bearer(await given('write')))).body.error).toMatchObject({ code: 'insufficient-scope', message: expect.stringContaining('spend:vault__pay') })
+    expect((await ask('pay', bearer(await given('write')))).body.error).toMatchObject({
+      code: 'insufficient-scope',
+      message: expect.stringContaining('spend:vault__pay'),
+    })
   })
 
   test('what is no token of ours is refused, even where none is needed', async () => {
@@ -166,8 +212,13 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
       'cut off': token.slice(0, -2),
     }
     for (const [what, each] of Object.entries(bad))
-      for (const name of ['look', 'pay']) expect((await ask(name, bearer(each))).body.error, `${what} on ${name}`).toMatchObject({ code: 'bad-token' })
-    expect((await ask('pay', {}, `/query?access_token=${token}`)).body.error).toMatchObject({ code: 'token-required' })
+      for (const name of ['look', 'pay'])
+        expect((await ask(name, bearer(each))).body.error, `${what} on ${name}`).toMatchObject({
+          code: 'bad-token',
+        })
+    expect((await ask('pay', {}, `/query?access_token=${token}`)).body.error).toMatchObject({
+      code: 'token-required',
+    })
     expect((await ask('pay', bearer(token))).status).toBe(200)
     expect(await exportJWK(foreign.publicKey)).toBeDefined()
   })

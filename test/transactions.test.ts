@@ -2,16 +2,16 @@
 import { keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { submitterOf } from '../src/engine/submission.ts'
-import { Transactions } from '../src/engine/transactions.ts'
-import { encodeExecute, type ExecuteIntent, type Intent } from '../src/intents/index.ts'
+import { submitterOf } from '../src/engine/trading/submission.ts'
+import { Transactions } from '../src/engine/trading/transactions.ts'
+import { type ExecuteIntent, encodeExecute, type Intent } from '../src/intents/index.ts'
 import { rpc, toHex } from '../src/localnet/rpc.ts'
-import { KintsugiError } from '../src/std/errors.ts'
 import type { Head, Hex, Receipt } from '../src/ports/chain.ts'
 import type { DecisionRecord } from '../src/ports/ledger.ts'
 import type { Signer } from '../src/ports/signer.ts'
-import { MemoryLedger } from './support/memory-ledger.ts'
+import { KintsugiError } from '../src/std/errors.ts'
 import { startTestChain, type TestChain } from './support/local-chain.ts'
+import { MemoryLedger } from './support/memory-ledger.ts'
 
 const account = privateKeyToAccount(keccak256('0x01'))
 const address = account.address.toLowerCase() as `0x${string}`
@@ -36,12 +36,19 @@ const signer: Signer = {
       maxPriorityFeePerGas: intent.maxPriorityFeePerGas,
       type: 'eip1559' as const,
     }
-    const raw = await account.signTransaction(intent.type === 'execute' ? { ...fees, to: intent.executor, data: encodeExecute(intent) } : { ...fees, to: address })
+    const raw = await account.signTransaction(
+      intent.type === 'execute'
+        ? { ...fees, to: intent.executor, data: encodeExecute(intent) }
+        : { ...fees, to: address },
+    )
     return { raw, hash: keccak256(raw) }
   },
 }
 
-const decision = { id: 'opp_1', opportunity: { cycles: [{ legs: [{ pool: '0xp' }] }] } } as unknown as DecisionRecord
+const decision = {
+  id: 'opp_1',
+  opportunity: { cycles: [{ legs: [{ pool: '0xp' }] }] },
+} as unknown as DecisionRecord
 let store: MemoryLedger
 let booked: Receipt[]
 beforeEach(() => {
@@ -72,7 +79,8 @@ function make(submitter = submitterOf({ kind: 'public' }, local.chain, [])) {
 
 const cleared = Promise.resolve(true)
 /** Sends one and returns its hash. */
-const submitted = async (transactions: Transactions) => (await transactions.submit(intent, decision, await head(), { cleared }))?.hash as Hex
+const submitted = async (transactions: Transactions) =>
+  (await transactions.submit(intent, decision, await head(), { cleared }))?.hash as Hex
 
 /** A plan that reverts on chain (nobody is its operator): what is tested is its way there. */
 const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
@@ -90,7 +98,17 @@ const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
   amount: 1n,
   minProfit: 1n,
   deadline: 4_000_000_000,
-  cycles: [{ amountIn: 1n, legs: [0, 1].map(() => ({ venue: 'pair' as const, pool: `0x${'c'.repeat(40)}` as const, tokenIn: `0x${'b'.repeat(40)}` as const, feeBps: 30 })) }],
+  cycles: [
+    {
+      amountIn: 1n,
+      legs: [0, 1].map(() => ({
+        venue: 'pair' as const,
+        pool: `0x${'c'.repeat(40)}` as const,
+        tokenIn: `0x${'b'.repeat(40)}` as const,
+        feeBps: 30,
+      })),
+    },
+  ],
 })
 
 async function mine(transactions: Transactions, blocks = 1): Promise<Head> {
@@ -124,7 +142,9 @@ test('several at once have nonces without a gap', async () => {
   const transactions = make()
   await transactions.recover()
   const first = await nonceOnChain()
-  await Promise.all(Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head(), { cleared })))
+  await Promise.all(
+    Array.from({ length: 6 }, async () => transactions.submit(intent, decision, await head(), { cleared })),
+  )
   expect([...store.transactions.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
   await mine(transactions, 4)
   expect(booked).toHaveLength(6)
@@ -144,10 +164,18 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
   await transactions.recover()
   const nonce = await nonceOnChain()
   // So little that no block takes it.
-  const cheap = await transactions.submit((at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }), decision, await head(), { cleared })
+  const cheap = await transactions.submit(
+    (at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }),
+    decision,
+    await head(),
+    { cleared },
+  )
   await transactions.submit(intent, decision, await head(), { cleared })
   await mine(transactions, 9)
-  expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['execute', 'cancel'])
+  expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual([
+    'execute',
+    'cancel',
+  ])
   expect(booked.map((receipt) => receipt.transactionHash)).not.toContain(cheap)
   expect(booked).toHaveLength(2)
   expect(await nonceOnChain()).toBe(nonce + 2)
@@ -196,7 +224,9 @@ test('what is not cleared is never sent, and its nonce is used by the next', asy
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
-  expect(await transactions.submit(intent, decision, await head(), { cleared: Promise.resolve(false) })).toBeUndefined()
+  expect(
+    await transactions.submit(intent, decision, await head(), { cleared: Promise.resolve(false) }),
+  ).toBeUndefined()
   expect([transactions.inFlight, transactions.unsettled, transactions.busyPools().size]).toEqual([0, 0, 0])
   const hash = await submitted(transactions)
   expect([...store.transactions.keys()]).toEqual([nonce])
@@ -230,7 +260,8 @@ function refusing(...nonces: number[]) {
   const attempts: string[] = []
   store.ledger.recordAttempt = async (attempt, by) => {
     attempts.push(`${attempt.intent.type} ${attempt.nonce}`)
-    if (attempt.intent.type === 'execute' && nonces.includes(attempt.nonce)) throw new KintsugiError('ledger-unreachable', 'the ledger cannot be reached')
+    if (attempt.intent.type === 'execute' && nonces.includes(attempt.nonce))
+      throw new KintsugiError('ledger-unreachable', 'the ledger cannot be reached')
     await recordAttempt(attempt, by)
   }
   return attempts
@@ -242,7 +273,9 @@ test('what could not be written down is never sent, and its nonce is used by the
   const nonce = await nonceOnChain()
   const { recordAttempt } = store.ledger
   refusing(nonce, nonce + 1)
-  const both = await Promise.allSettled([1, 2].map(async () => transactions.submit(intent, decision, await head(), { cleared })))
+  const both = await Promise.allSettled(
+    [1, 2].map(async () => transactions.submit(intent, decision, await head(), { cleared })),
+  )
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   await mine(transactions, 1)
   expect([transactions.unsettled, await local.chain.transactionCount(address, 'pending')]).toEqual([0, nonce])
@@ -259,7 +292,9 @@ test('where another came after what could not be written down, its nonce is fill
   const nonce = await nonceOnChain()
   const attempts = refusing(nonce)
   const at = await head()
-  const [first, second] = await Promise.allSettled([1, 2].map(() => transactions.submit(intent, decision, at, { cleared })))
+  const [first, second] = await Promise.allSettled(
+    [1, 2].map(() => transactions.submit(intent, decision, at, { cleared })),
+  )
   expect([first?.status, second?.status]).toEqual(['rejected', 'fulfilled'])
   await mine(transactions, 4)
   expect(attempts).toEqual([`execute ${nonce}`, `execute ${nonce + 1}`, `cancel ${nonce}`])
@@ -290,7 +325,8 @@ test('a process that died while one was being written down and the next already 
   await dying.recover()
   const nonce = await nonceOnChain()
   const { recordAttempt } = store.ledger
-  store.ledger.recordAttempt = (attempt, by) => (attempt.nonce === nonce ? new Promise(() => undefined) : recordAttempt(attempt, by))
+  store.ledger.recordAttempt = (attempt, by) =>
+    attempt.nonce === nonce ? new Promise(() => undefined) : recordAttempt(attempt, by)
   const at = await head()
   void dying.submit(intent, decision, at, { cleared })
   const second = (await dying.submit(intent, decision, at, { cleared }))?.hash

@@ -28,7 +28,10 @@ export interface Approvable {
   readonly critical: boolean
 }
 
-export function needsApproval({ tools }: ApprovalPolicy, { service, tool, effect, critical }: Approvable): boolean {
+export function needsApproval(
+  { tools }: ApprovalPolicy,
+  { service, tool, effect, critical }: Approvable,
+): boolean {
   if (effect !== 'spend' && !critical) return false
   return tools.some((named) => named === '*' || named === service || named === `${service}__${tool}`)
 }
@@ -56,4 +59,5 @@ export interface Approval {
 }
 
 /** Nobody approves their own calls but who owns the fleet, or the person at a client. */
-export const mayDecide = (approval: Pick<Approval, 'caller'>, by: string): boolean => by !== approval.caller || by === 'operator'
+export const mayDecide = (approval: Pick<Approval, 'caller'>, by: string): boolean =>
+  by !== approval.caller || by === 'operator'

@@ -13,12 +13,21 @@ test('a scope covers its effect and narrower ones, for what it names and nothing
   expect(allows(['write:a__t'], call('write', 'a', 'other'))).toBe(false)
   expect(allows(['write:a__t'], { effect: 'write', service: 'a' })).toBe(false)
   expect(allows([], call('read'))).toBe(false)
-  for (const nonsense of ['', '*', 'READ', 'read:', 'read:__t', 'admin', 'read:a__', 'write:a b']) expect(allows([nonsense], call('read'))).toBe(false)
+  for (const nonsense of ['', '*', 'READ', 'read:', 'read:__t', 'admin', 'read:a__', 'write:a b'])
+    expect(allows([nonsense], call('read'))).toBe(false)
 })
 
 test('server ids with hyphens and tools with underscores are told apart', () => {
-  expect(parseScope('read:mcp-health-check__health_history')).toEqual({ effect: 'read', service: 'mcp-health-check', tool: 'health_history' })
-  expect(parseScope('write:mcp_server_manager')).toEqual({ effect: 'write', service: 'mcp_server_manager', tool: undefined })
+  expect(parseScope('read:mcp-health-check__health_history')).toEqual({
+    effect: 'read',
+    service: 'mcp-health-check',
+    tool: 'health_history',
+  })
+  expect(parseScope('write:mcp_server_manager')).toEqual({
+    effect: 'write',
+    service: 'mcp_server_manager',
+    tool: undefined,
+  })
   expect(() => parseScope('everything')).toThrow(/expected read, write or spend/)
 })
 
@@ -27,5 +36,6 @@ test('nobody hands out more than they have', () => {
   expect(mayGrant(['write'], ['spend:a'])).toBe(false)
   expect(mayGrant(['write:a'], ['write'])).toBe(false)
   expect(mayGrant(['write:a__t'], ['write:a'])).toBe(false)
-  for (const { scopes } of Object.values(ROLES)) expect(mayGrant(ROLES.admin?.scopes ?? [], scopes)).toBe(true)
+  for (const { scopes } of Object.values(ROLES))
+    expect(mayGrant(ROLES.admin?.scopes ?? [], scopes)).toBe(true)
 })

@@ -10,15 +10,21 @@ export type ScopeEffect = (typeof EFFECTS)[number]
 /** `read`, `write:mcp_server_manager`, `spend:transaction_executor__execute_opportunity`. */
 export type Scope = string
 
-export const ROLES: Readonly<Record<string, { readonly title: string; readonly scopes: readonly Scope[] }>> = {
-  reader: { title: 'Sees everything, changes nothing', scopes: ['read'] },
-  operator: { title: 'Keeps the fleet up: all reads and writes, no trade', scopes: ['write'] },
-  trader: {
-    title: 'May send trades, within the rules that hold for all',
-    scopes: ['read', 'spend:transaction_executor', 'spend:working_flash_loan_mcp', 'spend:aave_flash_loan_mcp_server'],
-  },
-  admin: { title: 'Everything, tokens for others too', scopes: ['spend'] },
-}
+export const ROLES: Readonly<Record<string, { readonly title: string; readonly scopes: readonly Scope[] }>> =
+  {
+    reader: { title: 'Sees everything, changes nothing', scopes: ['read'] },
+    operator: { title: 'Keeps the fleet up: all reads and writes, no trade', scopes: ['write'] },
+    trader: {
+      title: 'May send trades, within the rules that hold for all',
+      scopes: [
+        'read',
+        'spend:transaction_executor',
+        'spend:working_flash_loan_mcp',
+        'spend:aave_flash_loan_mcp_server',
+      ],
+    },
+    admin: { title: 'Everything, tokens for others too', scopes: ['spend'] },
+  }
 
 /** Who is meant by these is known without a token: nobody is given one of them. */
 export const RESERVED_NAMES: readonly string[] = ['operator', 'anonymous']
@@ -69,7 +75,10 @@ export function allows(scopes: readonly Scope[], wanted: Wanted): boolean {
   })
 }
 
-function covers({ effect, service, tool }: ParsedScope, wanted: { effect: ScopeEffect; service?: string | undefined; tool?: string | undefined }): boolean {
+function covers(
+  { effect, service, tool }: ParsedScope,
+  wanted: { effect: ScopeEffect; service?: string | undefined; tool?: string | undefined },
+): boolean {
   if (EFFECTS.indexOf(effect) < EFFECTS.indexOf(wanted.effect)) return false
   if (service === undefined) return true
   return service === wanted.service && (tool === undefined || tool === wanted.tool)
@@ -81,4 +90,5 @@ export function mayGrant(held: readonly Scope[], wanted: readonly Scope[]): bool
 }
 
 /** The scope that a call needs, for messages. */
-export const scopeFor = ({ effect, service, tool }: Wanted): Scope => `${effect}:${service}${tool === undefined ? '' : `__${tool}`}`
+export const scopeFor = ({ effect, service, tool }: Wanted): Scope =>
+  `${effect}:${service}${tool === undefined ? '' : `__${tool}`}`

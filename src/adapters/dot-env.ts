@@ -11,7 +11,8 @@ export function readDotEnv(path: string, names: readonly string[]): Record<strin
   const values: Record<string, string> = {}
   for (const line of readFileSync(path, 'utf8').split(/\r?\n/)) {
     const match = /^\s*(?:export\s+)?([A-Z_][A-Z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
-    if (match?.[1] && wanted.has(match[1])) values[match[1]] = (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')
+    if (match?.[1] && wanted.has(match[1]))
+      values[match[1]] = (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')
   }
   return values
 }

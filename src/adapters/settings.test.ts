@@ -58,7 +58,15 @@ test("the seed's names and meanings", () => {
 
 test('every problem is reported at once, secrets in URLs are not', () => {
   try {
-    readSettings({ BATCH_SIZE: 'many', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://user:hunter2@host/db', REQUEST_TIMEOUT: '0' }, folder)
+    readSettings(
+      {
+        BATCH_SIZE: 'many',
+        LOG_LEVEL: 'loud',
+        DATABASE_URL: 'mysql://user:hunter2@host/db',
+        REQUEST_TIMEOUT: '0',
+      },
+      folder,
+    )
     expect.unreachable()
   } catch (error) {
     const { message } = error as Error
@@ -76,7 +84,10 @@ test('every problem is reported at once, secrets in URLs are not', () => {
 })
 
 test('the environment comes before .env, and the key is left where it is', () => {
-  writeFileSync(join(folder, '.env'), '# comment\nBATCH_SIZE=20\nexport LOG_LEVEL="DEBUG"\nARBITRAGE_PRIVATE_KEY=0xsecret\nnonsense\n')
+  writeFileSync(
+    join(folder, '.env'),
+    '# comment\nBATCH_SIZE=20\nexport LOG_LEVEL="DEBUG"\nARBITRAGE_PRIVATE_KEY=0xsecret\nnonsense\n',
+  )
   expect(readSettings({ BATCH_SIZE: '30' }, folder)).toMatchObject({ batchSize: 30, logLevel: 'debug' })
   expect(JSON.stringify(readSettings({}, folder))).not.toContain('secret')
   expect(readDotEnv(join(folder, '.env'), ['LOG_LEVEL'])).toEqual({ LOG_LEVEL: 'DEBUG' })

@@ -5,7 +5,9 @@ import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { readDotEnv } from './dot-env.ts'
 
-const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' }).transform((text) => text === 'true' || text === '1' || text === 'yes')
+const flag = z
+  .enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' })
+  .transform((text) => text === 'true' || text === '1' || text === 'yes')
 const whole = (least: number, most: number) =>
   z
     .string()
@@ -32,7 +34,9 @@ const urls = (...protocols: string[]) =>
 type RpcVariable = `${Uppercase<ChainName>}_RPC_URL`
 
 const schema = z.object({
-  ...(Object.fromEntries(CHAINS.map((chain) => [rpcVariable(chain), urls('http', 'https', 'ws', 'wss')])) as Record<RpcVariable, ReturnType<typeof urls>>),
+  ...(Object.fromEntries(
+    CHAINS.map((chain) => [rpcVariable(chain), urls('http', 'https', 'ws', 'wss')]),
+  ) as Record<RpcVariable, ReturnType<typeof urls>>),
   RELAY_URLS: urls('http', 'https'),
   EXCLUDED_TOKENS: z
     .string()
@@ -48,7 +52,11 @@ const schema = z.object({
   LOG_LEVEL: z
     .string()
     .transform((text) => text.toLowerCase().replace('warning', 'warn').replace('critical', 'fatal'))
-    .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], { error: 'expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL' }))
+    .pipe(
+      z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], {
+        error: 'expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL',
+      }),
+    )
     .default('info'),
   HEALTH_CHECK_INTERVAL: whole(1, 3_600).default(30),
   AUTO_RESTART: flag.default(true),
@@ -100,7 +108,11 @@ const SETTING_NAMES = Object.keys(schema.shape)
 /** Environment before `.env` before defaults. Throws `bad-settings` with one line per problem. */
 export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   const fromFile = readDotEnv(join(folder, '.env'), SETTING_NAMES)
-  const given = Object.fromEntries(SETTING_NAMES.map((name) => [name, env[name] || fromFile[name]]).filter(([, value]) => value !== undefined && value !== ''))
+  const given = Object.fromEntries(
+    SETTING_NAMES.map((name) => [name, env[name] || fromFile[name]]).filter(
+      ([, value]) => value !== undefined && value !== '',
+    ),
+  )
   const parsed = schema.safeParse(given)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
@@ -138,7 +150,10 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
     batchSize: s.BATCH_SIZE,
     authRequired: s.AUTH === 'required',
     telemetryUrl: s.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
-    oauth: s.OAUTH_ISSUER === undefined ? null : { issuer: s.OAUTH_ISSUER, audience: s.OAUTH_AUDIENCE ?? null, jwksUrl: s.OAUTH_JWKS_URL ?? null },
+    oauth:
+      s.OAUTH_ISSUER === undefined
+        ? null
+        : { issuer: s.OAUTH_ISSUER, audience: s.OAUTH_AUDIENCE ?? null, jwksUrl: s.OAUTH_JWKS_URL ?? null },
     bindHost: s.BIND_HOST,
   }
 }

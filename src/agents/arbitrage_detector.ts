@@ -1,11 +1,11 @@
 /** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
 import * as z from 'zod'
-import { CaptureBook, capturedBlock, capturedTotals } from '../engine/capture.ts'
-import { Detector, type Detection } from '../engine/detector.ts'
-import { detectionLog, detectionStatistics } from '../engine/detection-log.ts'
-import type { Sent } from '../engine/executor.ts'
-import { PendingSearch } from '../engine/pending.ts'
-import { tokenAt } from '../engine/tokens.ts'
+import { tokenAt } from '../engine/market/tokens.ts'
+import { CaptureBook, capturedBlock, capturedTotals } from '../engine/trading/capture-rate.ts'
+import { detectionLog, detectionStatistics } from '../engine/trading/detection-log.ts'
+import { type Detection, Detector } from '../engine/trading/detector.ts'
+import type { Sent } from '../engine/trading/executor.ts'
+import { PendingSearch } from '../engine/trading/pending.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
 import type { Trade } from '../ports/ledger.ts'
 import type { MarketChange } from '../ports/market.ts'
@@ -24,7 +24,8 @@ export default defineAgent({
   needs,
   tools: {
     detection_statistics: tool({
-      description: 'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
+      description:
+        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
       effect: 'read',
       keywords: 'how many opportunities were detected, how fast, detector figures',
       input: z.object({}),
@@ -36,7 +37,8 @@ export default defineAgent({
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
     captured_share: tool({
-      description: 'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
+      description:
+        'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
       effect: 'read',
       keywords: 'which share of the available profit do we capture, what competitors take',
       input: z.object({ limit: z.int().min(1).max(600).default(20).describe('this many last blocks') }),
@@ -74,7 +76,10 @@ export default defineAgent({
     const stopChanges = market.subscribe(onChange)
     const stopPending = pending.start()
     const stopSent = bus.subscribe<Sent>('sent', (sent) => book.onSent(sent))
-    const stopTrades = bus.subscribe<Trade>('trades', (trade, { retained }) => retained || book.onTrade(trade))
+    const stopTrades = bus.subscribe<Trade>(
+      'trades',
+      (trade, { retained }) => retained || book.onTrade(trade),
+    )
     const stop = () => {
       clearTimeout(timer)
       stopSent()
@@ -99,7 +104,11 @@ export default defineAgent({
           id: found.id,
           at: foundAt,
           summary: `block ${found.block}: ${found.cycles.map((cycle) => cycle.legs.length).join(' + ')} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
-          reasons: [`log rate above zero`, `best size ${found.borrowed}`, `cheapest lender ${found.loan.kind}`],
+          reasons: [
+            `log rate above zero`,
+            `best size ${found.borrowed}`,
+            `cheapest lender ${found.loan.kind}`,
+          ],
         })),
     }
   },

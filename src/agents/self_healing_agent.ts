@@ -1,11 +1,18 @@
 /** Aggregates health, predicts failures, heals, scales, rebalances. Crashes and hangs are mended without it; what it adds is slower and looks further. */
 import * as z from 'zod'
-import { Healer, predictions, type HealingAction, SCALING, SCALING_SETTING, type ScalingPolicy } from '../engine/healer.ts'
-import { diagnose, healService } from '../engine/heal-service.ts'
-import { defineAgent, toolWith, type AgentDecision } from '../mcp/define.ts'
-import { incident } from '../engine/incidents.ts'
-import { CELL_HEAP_MB } from '../fleet/profiles.ts'
-import { limit } from '../std/fields.ts'
+import {
+  Healer,
+  type HealingAction,
+  predictions,
+  SCALING,
+  SCALING_SETTING,
+  type ScalingPolicy,
+} from '../engine/operations/healer.ts'
+import { incident } from '../engine/operations/incidents.ts'
+import { diagnose, healService } from '../engine/operations/remedies.ts'
+import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
+import { type AgentDecision, defineAgent, toolWith } from '../mcp/define.ts'
+import { limit } from '../mcp/fields.ts'
 import { messageOf } from '../std/errors.ts'
 
 const needs = ['fleet', 'ledger'] as const
@@ -13,7 +20,7 @@ const tool = toolWith(needs)
 const OBSERVE_MS = 1_000
 /** A planned restart waits this long for a moment in which no call runs. */
 const QUIET_MS = 15_000
-const MOST_DECISIONS = 200
+const MAX_DECISIONS = 200
 /** What the running agent watches, for its tools. */
 let watching: (() => { unusual: ReturnType<Healer['unusual']>; restartsWaiting: string[] }) | undefined
 
@@ -30,7 +37,9 @@ export default defineAgent({
       output: z.object({
         overall: z.enum(['healthy', 'degraded', 'critical']),
         services: z.object({ total: z.int(), healthy: z.int() }),
-        unwell: z.array(z.object({ service: z.string(), status: z.string(), reason: z.string(), proposal: z.string() })),
+        unwell: z.array(
+          z.object({ service: z.string(), status: z.string(), reason: z.string(), proposal: z.string() }),
+        ),
         lastHour: z.record(z.string(), z.int()).describe('incidents of the last hour, by kind'),
       }),
       example: {},
@@ -40,18 +49,29 @@ export default defineAgent({
       description: 'What was seen, what was done about it and how long it took, oldest first.',
       effect: 'read',
       keywords: 'what happened, what did the healer do, failures and repairs',
-      input: z.object({ service: z.string().max(100).optional(), sinceMinutes: z.int().min(1).max(100_000).default(60), limit: limit(1_000, 100) }),
+      input: z.object({
+        service: z.string().max(100).optional(),
+        sinceMinutes: z.int().min(1).max(100_000).default(60),
+        limit: limit(1_000, 100),
+      }),
       output: z.object({ incidents: z.array(incident) }),
       example: {},
       run: async ({ service, sinceMinutes, limit: most }, { ledger, now }) => ({
-        incidents: (await ledger.incidents({ since: now() - sinceMinutes * 60_000, limit: most, ...(service === undefined ? {} : { service }) })).map((each) => ({
+        incidents: (
+          await ledger.incidents({
+            since: now() - sinceMinutes * 60_000,
+            limit: most,
+            ...(service === undefined ? {} : { service }),
+          })
+        ).map((each) => ({
           ...each,
           services: [...each.services],
         })),
       }),
     }),
     predictions: tool({
-      description: 'What is away from its learned normal now, and restarts that wait for a quiet moment: what may fail next.',
+      description:
+        'What is away from its learned normal now, and restarts that wait for a quiet moment: what may fail next.',
       effect: 'read',
       keywords: 'unusual behaviour, suspected leaks, what may fail next, warnings',
       input: z.object({}),
@@ -60,7 +80,8 @@ export default defineAgent({
       run: () => watching?.() ?? { unusual: [], restartsWaiting: [] },
     }),
     heal_service: tool({
-      description: 'Finds out what is wrong with a service and mends it: starts what is stopped or set aside, restarts what is degraded; leaves alone what is healthy.',
+      description:
+        'Finds out what is wrong with a service and mends it: starts what is stopped or set aside, restarts what is degraded; leaves alone what is healthy.',
       effect: 'write',
       keywords: 'repair, fix what is broken or degraded, make it well again',
       input: z.object({ service: z.string().min(1).max(100) }),
@@ -73,13 +94,17 @@ export default defineAgent({
     const decisions: AgentDecision[] = []
     const scalable = await fleet.scalable()
     let scaling: Record<string, ScalingPolicy> = {}
-    const healer = new Healer({ scalable, usualHeapBytes: CELL_HEAP_MB * 2 ** 20, scaling: (service) => scaling[service] ?? SCALING })
+    const healer = new Healer({
+      scalable,
+      usualHeapBytes: CELL_HEAP_MB * 2 ** 20,
+      scaling: (service) => scaling[service] ?? SCALING,
+    })
     const waiting = new Map<string, { until: number; reason: string }>()
     let count = 0
 
     const decide = (summary: string, reasons: string[]) => {
       decisions.unshift({ id: `healing-${++count}`, at: now(), summary, reasons })
-      if (decisions.length > MOST_DECISIONS) decisions.pop()
+      if (decisions.length > MAX_DECISIONS) decisions.pop()
       log.info({ reasons }, summary)
     }
     const act = async (action: HealingAction) => {
@@ -89,7 +114,8 @@ export default defineAgent({
           break
         case 'restart':
           if (action.urgent) await restart(action.cell, action.reason)
-          else if (!waiting.has(action.cell)) waiting.set(action.cell, { until: now() + QUIET_MS, reason: action.reason })
+          else if (!waiting.has(action.cell))
+            waiting.set(action.cell, { until: now() + QUIET_MS, reason: action.reason })
           break
         case 'warn': {
           const who = action.service ?? action.cell
@@ -123,7 +149,10 @@ export default defineAgent({
           await fleet.isolate(action.service, action.reason)
           break
         case 'resize':
-          decide(`${action.cell} gets ${action.heapMb === null ? 'the usual heap' : `a heap of ${action.heapMb} MB`}`, [action.reason])
+          decide(
+            `${action.cell} gets ${action.heapMb === null ? 'the usual heap' : `a heap of ${action.heapMb} MB`}`,
+            [action.reason],
+          )
           await fleet.resize(action.cell, action.heapMb, action.reason)
       }
     }
@@ -137,11 +166,16 @@ export default defineAgent({
       if (busy) return
       busy = true
       try {
-        scaling = (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING).catch(() => undefined)) ?? scaling
+        scaling =
+          (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING).catch(() => undefined)) ??
+          scaling
         const vitals = await fleet.vitals()
         for (const action of healer.observe(vitals, now())) await act(action)
         for (const [cell, { until, reason }] of waiting) {
-          const running = Object.values(vitals[cell]?.services ?? {}).reduce((sum, service) => sum + service.running, 0)
+          const running = Object.values(vitals[cell]?.services ?? {}).reduce(
+            (sum, service) => sum + service.running,
+            0,
+          )
           if (running === 0 || now() >= until) await restart(cell, reason)
         }
       } catch (error) {
@@ -158,13 +192,18 @@ export default defineAgent({
       state: () => ({ decisions: count, ...watching?.() }),
       endpoints: {
         'GET /system-status': () => systemStatus(fleet, ledger, now()),
-        'GET /incidents': async ({ limit: most }) => ({ incidents: await ledger.incidents({ since: 0, limit: Math.min(1_000, Number(most) || 100) }) }),
+        'GET /incidents': async ({ limit: most }) => ({
+          incidents: await ledger.incidents({ since: 0, limit: Math.min(1_000, Number(most) || 100) }),
+        }),
         'POST /heal-service': async ({ service }) => healService(fleet, String(service ?? '')),
         'POST /emergency-healing': async () => {
           const unwell = diagnose((await fleet.status()).services)
           decide('emergency healing', [`${unwell.length} services are not healthy`])
           const healed = []
-          for (const { service } of unwell) healed.push(await healService(fleet, service).catch((error) => ({ service, error: messageOf(error) })))
+          for (const { service } of unwell)
+            healed.push(
+              await healService(fleet, service).catch((error) => ({ service, error: messageOf(error) })),
+            )
           return { healed }
         },
       },
@@ -176,13 +215,18 @@ export default defineAgent({
   },
 })
 
-async function systemStatus(fleet: Parameters<typeof healService>[0], ledger: import('../ports/ledger.ts').Ledger, now: number) {
+async function systemStatus(
+  fleet: Parameters<typeof healService>[0],
+  ledger: import('../ports/ledger.ts').Ledger,
+  now: number,
+) {
   const { services } = await fleet.status()
   const unwell = diagnose(services)
   const incidents = await ledger.incidents({ since: now - 3_600_000, limit: 10_000 }).catch(() => [])
   const lastHour: Record<string, number> = {}
   for (const { kind } of incidents) lastHour[kind] = (lastHour[kind] ?? 0) + 1
   const healthy = services.length - unwell.length
-  const overall: 'healthy' | 'degraded' | 'critical' = unwell.length === 0 ? 'healthy' : healthy * 2 < services.length ? 'critical' : 'degraded'
+  const overall: 'healthy' | 'degraded' | 'critical' =
+    unwell.length === 0 ? 'healthy' : healthy * 2 < services.length ? 'critical' : 'degraded'
   return { overall, services: { total: services.length, healthy }, unwell, lastHour }
 }

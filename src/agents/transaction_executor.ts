@@ -1,12 +1,12 @@
 /** Simulates, has it signed, sends, follows to finality, replaces and recovers. */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import type { Detection } from '../engine/detector.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
-import { witness } from '../engine/audit.ts'
-import { Executor, type Sent } from '../engine/executor.ts'
-import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/manual-trade.ts'
-import { standingPolicies } from '../engine/policies.ts'
+import { witness } from '../engine/governance/audit-verification.ts'
+import type { Detection } from '../engine/trading/detector.ts'
+import { Executor, type Sent } from '../engine/trading/executor.ts'
+import { standingPolicies } from '../engine/trading/policies.ts'
+import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
 import { type Context, defineAgent, toolWith } from '../mcp/define.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
@@ -19,7 +19,11 @@ const WITNESS_MS = 30_000
 let executor: Executor | undefined
 
 /** Judges, simulates and, unless it is a dry run, sends what is given as text. */
-async function execute(text: string, { market, now }: Context<'market'>, dryRun: boolean): Promise<z.input<typeof executionAnswer>> {
+async function execute(
+  text: string,
+  { market, now }: Context<'market'>,
+  dryRun: boolean,
+): Promise<z.input<typeof executionAnswer>> {
   if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
   const given = readOpportunity(text, market)
   const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
@@ -30,10 +34,17 @@ async function execute(text: string, { market, now }: Context<'market'>, dryRun:
     id,
     hash: hash ?? null,
     verdict: decision.verdict,
-    reasons: decision.rules.filter((rule) => !rule.ok).map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
+    reasons: decision.rules
+      .filter((rule) => !rule.ok)
+      .map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
     profit: String(given.profit),
     simulation: simulation
-      ? { succeeded: simulation.succeeded, gasUsed: String(simulation.gasUsed), profit: String(simulation.profit), ...(simulation.error ? { error: simulation.error } : {}) }
+      ? {
+          succeeded: simulation.succeeded,
+          gasUsed: String(simulation.gasUsed),
+          profit: String(simulation.profit),
+          ...(simulation.error ? { error: simulation.error } : {}),
+        }
       : null,
   }
 }
@@ -44,7 +55,8 @@ export default defineAgent({
   needs,
   tools: {
     execution_summary: tool({
-      description: 'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
+      description:
+        'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
       effect: 'read',
       keywords: 'trades booked, reverted, win rate, performance of the bot, how fast we send',
       input: z.object({}),
@@ -55,7 +67,11 @@ export default defineAgent({
         profitBooked: z.record(z.string(), z.string()),
         outcomes: z.record(z.string(), z.number()),
         paper: z
-          .object({ trades: z.int(), netNative: z.number().describe('whole native coins, net of gas'), outcomes: z.record(z.string(), z.int()) })
+          .object({
+            trades: z.int(),
+            netNative: z.number().describe('whole native coins, net of gas'),
+            outcomes: z.record(z.string(), z.int()),
+          })
           .describe('what would have been, on paper'),
       }),
       example: {},
@@ -65,8 +81,12 @@ export default defineAgent({
           inFlight: executor?.inFlight ?? 0,
           tradesBooked: totals.tradesBooked,
           gasBooked: String(totals.gasBooked),
-          profitBooked: Object.fromEntries(Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)])),
-          outcomes: Object.fromEntries(Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked])),
+          profitBooked: Object.fromEntries(
+            Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)]),
+          ),
+          outcomes: Object.fromEntries(
+            Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked]),
+          ),
           paper: { ...paper, netNative: paper.netNative / 1e18 },
         }
       },
@@ -75,9 +95,18 @@ export default defineAgent({
       description:
         'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
       effect: 'spend',
-      approval: { harmless: ({ dryRun }) => dryRun, preview: (input, context) => execute(input.opportunity, context, true) },
+      approval: {
+        harmless: ({ dryRun }) => dryRun,
+        preview: (input, context) => execute(input.opportunity, context, true),
+      },
       keywords: 'send the trade with this id, do it now',
-      input: z.object({ opportunity: z.string().max(200_000).describe('an opportunity as this system writes it, as JSON text'), dryRun: z.boolean().default(false) }),
+      input: z.object({
+        opportunity: z
+          .string()
+          .max(200_000)
+          .describe('an opportunity as this system writes it, as JSON text'),
+        dryRun: z.boolean().default(false),
+      }),
       output: executionAnswer,
       example: { opportunity: EXAMPLE_OPPORTUNITY, dryRun: true },
       run: ({ opportunity, dryRun }, context) => execute(opportunity, context, dryRun),
@@ -117,7 +146,15 @@ export default defineAgent({
         onViolation: (detail) => {
           log.error({}, detail)
           ledger
-            .recordIncident({ unit: 'transaction_executor', services: ['transaction_executor'], kind: 'prediction-violated', detail, action: 'none', at: now(), durationMs: null })
+            .recordIncident({
+              unit: 'transaction_executor',
+              services: ['transaction_executor'],
+              kind: 'prediction-violated',
+              detail,
+              action: 'none',
+              at: now(),
+              durationMs: null,
+            })
             .catch(() => undefined)
         },
       },
@@ -126,12 +163,21 @@ export default defineAgent({
     executor = started
     const take = (detection: Detection, { retained }: { retained: boolean }) => {
       if (retained && detection.follows) return
-      started.onDetection(detection).catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
+      started
+        .onDetection(detection)
+        .catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
     }
     const stopDetections = bus.subscribe<Detection>('opportunities', take)
     const stopFollowing = bus.subscribe<Detection>('pending-opportunities', take)
     const stopChanges = market.subscribe((change) => {
-      started.onChange(change).catch((error) => log.warn({ error: messageOf(error) }, `what was traded on paper before block ${change.head.number} was not judged`))
+      started
+        .onChange(change)
+        .catch((error) =>
+          log.warn(
+            { error: messageOf(error) },
+            `what was traded on paper before block ${change.head.number} was not judged`,
+          ),
+        )
     })
     // The record of every call is witnessed by the one process that nobody else's code runs in.
     let witnessed = 0
@@ -144,7 +190,11 @@ export default defineAgent({
       )
     }, WITNESS_MS)
     const stopHeads = chain.watch((head) => {
-      started.onHead(head).catch((error) => log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`))
+      started
+        .onHead(head)
+        .catch((error) =>
+          log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`),
+        )
     })
     return {
       stop: () => {
@@ -158,14 +208,20 @@ export default defineAgent({
       drain: async (signal) => {
         started.drain()
         // On a chain that is gone nothing becomes final any more.
-        while (started.inFlight > 0 && market.failure === undefined && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50))
+        while (started.inFlight > 0 && market.failure === undefined && !signal.aborted)
+          await new Promise((resolve) => setTimeout(resolve, 50))
       },
       state: () => {
-        const medians = (of: (one: Sent) => number, share = 0.5) => sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
+        const medians = (of: (one: Sent) => number, share = 0.5) =>
+          sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
         return {
           mode,
           inFlight: started.inFlight,
-          blockToSentMs: { median: medians((one) => one.latencyMs), p99: medians((one) => one.latencyMs, 0.99), count: sent.length },
+          blockToSentMs: {
+            median: medians((one) => one.latencyMs),
+            p99: medians((one) => one.latencyMs, 0.99),
+            count: sent.length,
+          },
           /** Medians. */
           stagesMs: {
             told: medians(({ stages }) => stages.told),
@@ -186,7 +242,10 @@ export default defineAgent({
           summary: `${record.decision.verdict} at block ${record.opportunity.block}`,
           reasons: record.decision.rules
             .filter((rule) => !rule.ok || record.decision.verdict === 'trade')
-            .map((rule) => `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`),
+            .map(
+              (rule) =>
+                `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`,
+            ),
           data: { numbers: record.decision.numbers, policies: record.decision.policies },
         })),
     }

@@ -3,26 +3,34 @@ import { describe, expect, test } from 'vitest'
 import {
   amount0Delta,
   amount1Delta,
-  changeLiquidity,
   type ConcentratedPool,
   type ConstantProductPool,
+  changeLiquidity,
   constantProductOut,
   knownRange,
   MAX_TICK,
   MIN_TICK,
   type Pool,
   quoteExactIn,
+  spotPrice,
   sqrt,
   sqrtRatioAtTick,
-  spotPrice,
   swapExactIn,
   tickAtSqrtRatio,
 } from './index.ts'
 
 const A = '0x000000000000000000000000000000000000000a'
 const B = '0x000000000000000000000000000000000000000b'
-const way = (zeroForOne: boolean): [typeof A | typeof B, typeof A | typeof B] => (zeroForOne ? [A, B] : [B, A])
-const pair = (x: bigint, y: bigint, feeBps = 30): ConstantProductPool => ({ kind: 'constant-product', address: A, dex: 'test', tokens: [A, B], reserves: [x, y], feeBps })
+const way = (zeroForOne: boolean): [typeof A | typeof B, typeof A | typeof B] =>
+  zeroForOne ? [A, B] : [B, A]
+const pair = (x: bigint, y: bigint, feeBps = 30): ConstantProductPool => ({
+  kind: 'constant-product',
+  address: A,
+  dex: 'test',
+  tokens: [A, B],
+  reserves: [x, y],
+  feeBps,
+})
 const range = (ticks?: ConcentratedPool['ticks']): ConcentratedPool => ({
   kind: 'concentrated',
   address: B,
@@ -51,12 +59,16 @@ describe('tick math', () => {
 
   test('the tick of a ratio is the last one not above it', () => {
     fc.assert(
-      fc.property(fc.integer({ min: MIN_TICK, max: MAX_TICK - 1 }), fc.bigInt({ min: 0n, max: 10n ** 12n }), (tick, more) => {
-        const [low, high] = [sqrtRatioAtTick(tick), sqrtRatioAtTick(tick + 1)]
-        expect(tickAtSqrtRatio(low)).toBe(tick)
-        expect(tickAtSqrtRatio(high - 1n)).toBe(tick)
-        expect(tickAtSqrtRatio(low + (more % (high - low)))).toBe(tick)
-      }),
+      fc.property(
+        fc.integer({ min: MIN_TICK, max: MAX_TICK - 1 }),
+        fc.bigInt({ min: 0n, max: 10n ** 12n }),
+        (tick, more) => {
+          const [low, high] = [sqrtRatioAtTick(tick), sqrtRatioAtTick(tick + 1)]
+          expect(tickAtSqrtRatio(low)).toBe(tick)
+          expect(tickAtSqrtRatio(high - 1n)).toBe(tick)
+          expect(tickAtSqrtRatio(low + (more % (high - low)))).toBe(tick)
+        },
+      ),
     )
   })
 
@@ -74,14 +86,20 @@ describe('constant product', () => {
 
   test('the invariant never falls and a round trip never gains', () => {
     fc.assert(
-      fc.property(fc.bigInt(10n ** 6n, 10n ** 27n), fc.bigInt(10n ** 6n, 10n ** 27n), fc.bigInt(1n, 10n ** 26n), fc.boolean(), (x, y, amountIn, zeroForOne) => {
-        const first = swapExactIn(pair(x, y), ...way(zeroForOne), amountIn)
-        if (!first.ok) return
-        const after = first.swap.after as ConstantProductPool
-        expect(after.reserves[0] * after.reserves[1]).toBeGreaterThanOrEqual(x * y)
-        const back = quoteExactIn(after, ...way(!zeroForOne), first.swap.amountOut)
-        if (back !== undefined) expect(back).toBeLessThanOrEqual(amountIn)
-      }),
+      fc.property(
+        fc.bigInt(10n ** 6n, 10n ** 27n),
+        fc.bigInt(10n ** 6n, 10n ** 27n),
+        fc.bigInt(1n, 10n ** 26n),
+        fc.boolean(),
+        (x, y, amountIn, zeroForOne) => {
+          const first = swapExactIn(pair(x, y), ...way(zeroForOne), amountIn)
+          if (!first.ok) return
+          const after = first.swap.after as ConstantProductPool
+          expect(after.reserves[0] * after.reserves[1]).toBeGreaterThanOrEqual(x * y)
+          const back = quoteExactIn(after, ...way(!zeroForOne), first.swap.amountOut)
+          if (back !== undefined) expect(back).toBeLessThanOrEqual(amountIn)
+        },
+      ),
     )
   })
 
@@ -133,11 +151,18 @@ describe('concentrated', () => {
   })
 
   test('liquidity added and removed again leaves the pool as it was', () => {
-    const changed = changeLiquidity(changeLiquidity(full as ConcentratedPool, -120, 180, 77n), -120, 180, -77n)
+    const changed = changeLiquidity(
+      changeLiquidity(full as ConcentratedPool, -120, 180, 77n),
+      -120,
+      180,
+      -77n,
+    )
     expect(changed).toEqual(full)
     const inside = changeLiquidity(full as ConcentratedPool, -120, 180, 77n)
     expect(inside.liquidity).toBe((full as ConcentratedPool).liquidity + 77n)
-    expect(changeLiquidity(full as ConcentratedPool, 60, 120, 77n).liquidity).toBe((full as ConcentratedPool).liquidity)
+    expect(changeLiquidity(full as ConcentratedPool, 60, 120, 77n).liquidity).toBe(
+      (full as ConcentratedPool).liquidity,
+    )
     expect(inside.ticks?.map(([tick]) => tick)).toEqual([-887220, -120, 180, 887220])
   })
 

@@ -4,7 +4,14 @@
  */
 import type { Address, PoolIdentity, SwapResult } from './pool.ts'
 import { swapStepExactIn } from './sqrt-price-math.ts'
-import { MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK, sqrtRatioAtTick, tickAtSqrtRatio } from './tick-math.ts'
+import {
+  MAX_SQRT_RATIO,
+  MAX_TICK,
+  MIN_SQRT_RATIO,
+  MIN_TICK,
+  sqrtRatioAtTick,
+  tickAtSqrtRatio,
+} from './tick-math.ts'
 
 /**
  * An initialised tick, what is added to the liquidity when the price crosses it upwards, and the liquidity that refers to it.
@@ -62,7 +69,8 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   if (amountIn >= 1n << 255n) return { ok: false, refusal: 'amount-too-large' }
   const limit = zeroForOne ? MIN_SQRT_RATIO + 1n : MAX_SQRT_RATIO - 1n
-  if (zeroForOne ? pool.sqrtPriceX96 <= limit : pool.sqrtPriceX96 >= limit) return { ok: false, refusal: 'no-liquidity' }
+  if (zeroForOne ? pool.sqrtPriceX96 <= limit : pool.sqrtPriceX96 >= limit)
+    return { ok: false, refusal: 'no-liquidity' }
   const fee = BigInt(swapFeePips(pool, zeroForOne))
   const ticks = pool.ticks
   let { sqrtPriceX96, liquidity, tick } = pool
@@ -74,14 +82,30 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
     const next = ticks ? ticks[zeroForOne ? index : index + 1] : undefined
     let nextTick: number
     if (ticks) {
-      nextTick = pool.engine === 'algebra' ? (next?.[0] ?? (zeroForOne ? MIN_TICK : MAX_TICK)) : stepTarget(pool.tickSpacing, tick, next?.[0], zeroForOne)
+      nextTick =
+        pool.engine === 'algebra'
+          ? (next?.[0] ?? (zeroForOne ? MIN_TICK : MAX_TICK))
+          : stepTarget(pool.tickSpacing, tick, next?.[0], zeroForOne)
     } else {
       nextTick = zeroForOne ? range[0] : range[1]
       if (sqrtPriceX96 === sqrtRatioAtTick(nextTick)) return { ok: false, refusal: 'beyond-known-ticks' }
     }
     const tickPrice = sqrtRatioAtTick(nextTick)
-    const target = zeroForOne ? (tickPrice < limit ? limit : tickPrice) : tickPrice > limit ? limit : tickPrice
-    const step = swapStepExactIn(sqrtPriceX96, target, liquidity, remaining, fee, pool.engine === 'uniswap-v4')
+    const target = zeroForOne
+      ? tickPrice < limit
+        ? limit
+        : tickPrice
+      : tickPrice > limit
+        ? limit
+        : tickPrice
+    const step = swapStepExactIn(
+      sqrtPriceX96,
+      target,
+      liquidity,
+      remaining,
+      fee,
+      pool.engine === 'uniswap-v4',
+    )
     remaining -= step.amountIn + step.feeAmount
     amountOut += step.amountOut
     sqrtPriceX96 = step.sqrtPriceNext
@@ -101,13 +125,21 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
 }
 
 /** The whole fee of a swap in hundredths of a basis point. Source: v4-core ProtocolFeeLibrary.calculateSwapFee; elsewhere the protocol takes part of the pool's fee. */
-export function swapFeePips({ feePips, protocolFee }: Pick<ConcentratedPool, 'feePips' | 'protocolFee'>, zeroForOne: boolean): number {
+export function swapFeePips(
+  { feePips, protocolFee }: Pick<ConcentratedPool, 'feePips' | 'protocolFee'>,
+  zeroForOne: boolean,
+): number {
   const protocol = protocolFee?.[zeroForOne ? 0 : 1] ?? 0
   return protocol === 0 ? feePips : protocol + feePips - Math.floor((protocol * feePips) / 1_000_000)
 }
 
 /** The pool after liquidity was added (or, negative, removed) between two ticks. Source: UniswapV3Pool._modifyPosition. */
-export function changeLiquidity(pool: ConcentratedPool, tickLower: number, tickUpper: number, delta: bigint): ConcentratedPool {
+export function changeLiquidity(
+  pool: ConcentratedPool,
+  tickLower: number,
+  tickUpper: number,
+  delta: bigint,
+): ConcentratedPool {
   const liquidity = pool.tick >= tickLower && pool.tick < tickUpper ? pool.liquidity + delta : pool.liquidity
   if (!pool.ticks) return { ...pool, liquidity }
   const ticks = new Map(pool.ticks.map((entry) => [entry[0], entry]))
@@ -127,7 +159,12 @@ export function changeLiquidity(pool: ConcentratedPool, tickLower: number, tickU
  * Where one step of a swap ends: the next initialised tick, but no further than the edge of its 256-tick bitmap word.
  * Source: v3-core TickBitmap.nextInitializedTickWithinOneWord; stepping the same way is what makes the rounding the same.
  */
-function stepTarget(tickSpacing: number, tick: number, initialised: number | undefined, zeroForOne: boolean): number {
+function stepTarget(
+  tickSpacing: number,
+  tick: number,
+  initialised: number | undefined,
+  zeroForOne: boolean,
+): number {
   const compressed = Math.floor(tick / tickSpacing)
   if (zeroForOne) {
     const wordStart = Math.floor(compressed / 256) * 256 * tickSpacing

@@ -14,13 +14,22 @@ const BPS = 10_000n
 const MAX_RESERVE = (1n << 112n) - 1n
 
 /** The most the pair pays for `amountIn`. Source: v2-periphery UniswapV2Library.getAmountOut. */
-export function constantProductOut(amountIn: bigint, reserveIn: bigint, reserveOut: bigint, feeBps: number): bigint {
+export function constantProductOut(
+  amountIn: bigint,
+  reserveIn: bigint,
+  reserveOut: bigint,
+  feeBps: number,
+): bigint {
   const withFee = amountIn * (BPS - BigInt(feeBps))
   return (withFee * reserveOut) / (reserveIn * BPS + withFee)
 }
 
 /** See `swapExactIn`. */
-export function swapConstantProduct(pool: ConstantProductPool, zeroForOne: boolean, amountIn: bigint): SwapResult {
+export function swapConstantProduct(
+  pool: ConstantProductPool,
+  zeroForOne: boolean,
+  amountIn: bigint,
+): SwapResult {
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   const [reserve0, reserve1] = pool.reserves
   const [reserveIn, reserveOut] = zeroForOne ? [reserve0, reserve1] : [reserve1, reserve0]
@@ -28,6 +37,8 @@ export function swapConstantProduct(pool: ConstantProductPool, zeroForOne: boole
   if (reserveIn + amountIn > MAX_RESERVE) return { ok: false, refusal: 'amount-too-large' }
   const amountOut = constantProductOut(amountIn, reserveIn, reserveOut, pool.feeBps)
   if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
-  const reserves: [bigint, bigint] = zeroForOne ? [reserve0 + amountIn, reserve1 - amountOut] : [reserve0 - amountOut, reserve1 + amountIn]
+  const reserves: [bigint, bigint] = zeroForOne
+    ? [reserve0 + amountIn, reserve1 - amountOut]
+    : [reserve0 - amountOut, reserve1 + amountIn]
   return { ok: true, swap: { amountOut, after: { ...pool, reserves } } }
 }

@@ -21,7 +21,13 @@ export type Pool = ConstantProductPool | ConcentratedPool | WeightedPool | Stabl
 export type PoolKind = Pool['kind']
 
 /** Why a pool will not make a swap; the contract would revert or fill it in part. */
-export type Refusal = 'zero-amount' | 'no-liquidity' | 'amount-too-large' | 'zero-output' | 'beyond-known-ticks' | 'unknown-token'
+export type Refusal =
+  | 'zero-amount'
+  | 'no-liquidity'
+  | 'amount-too-large'
+  | 'zero-output'
+  | 'beyond-known-ticks'
+  | 'unknown-token'
 
 export interface Swap {
   readonly amountOut: bigint
@@ -29,11 +35,14 @@ export interface Swap {
   readonly after: Pool
 }
 
-export type SwapResult = { readonly ok: true; readonly swap: Swap } | { readonly ok: false; readonly refusal: Refusal }
+export type SwapResult =
+  | { readonly ok: true; readonly swap: Swap }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 /** Exact-input swap of `amountIn` of `tokenIn` into `tokenOut`, to the unit as the contract makes it. */
 export function swapExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, amountIn: bigint): SwapResult {
-  if (tokenIn === tokenOut || !pool.tokens.includes(tokenIn) || !pool.tokens.includes(tokenOut)) return { ok: false, refusal: 'unknown-token' }
+  if (tokenIn === tokenOut || !pool.tokens.includes(tokenIn) || !pool.tokens.includes(tokenOut))
+    return { ok: false, refusal: 'unknown-token' }
   switch (pool.kind) {
     case 'constant-product':
       return swapConstantProduct(pool, tokenIn === pool.tokens[0], amountIn)
@@ -47,7 +56,12 @@ export function swapExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, amo
 }
 
 /** The amount out of `swapExactIn`, or `undefined` where the pool refuses. */
-export function quoteExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, amountIn: bigint): bigint | undefined {
+export function quoteExactIn(
+  pool: Pool,
+  tokenIn: Address,
+  tokenOut: Address,
+  amountIn: bigint,
+): bigint | undefined {
   const result = swapExactIn(pool, tokenIn, tokenOut, amountIn)
   return result.ok ? result.swap.amountOut : undefined
 }
@@ -55,8 +69,11 @@ export function quoteExactIn(pool: Pool, tokenIn: Address, tokenOut: Address, am
 /** The pool's fee for swaps of a token (its first, where none is named), as a fraction of the amount in (0.003 for 0.3 %). */
 export function feeFraction(pool: Pool, tokenIn: Address | undefined = pool.tokens[0]): number {
   if (pool.kind === 'constant-product') return pool.feeBps / 10_000
-  return pool.kind === 'concentrated' ? swapFeePips(pool, tokenIn === pool.tokens[0]) / 1_000_000 : Number(pool.swapFee) / 1e18
+  return pool.kind === 'concentrated'
+    ? swapFeePips(pool, tokenIn === pool.tokens[0]) / 1_000_000
+    : Number(pool.swapFee) / 1e18
 }
 
 /** Whether what the pool holds is kept by Balancer's vault. */
-export const inVault = (pool: { readonly kind: PoolKind }): boolean => pool.kind === 'weighted' || pool.kind === 'stable'
+export const inVault = (pool: { readonly kind: PoolKind }): boolean =>
+  pool.kind === 'weighted' || pool.kind === 'stable'

@@ -13,7 +13,11 @@ export function spotPrice(pool: Pool, tokenIn: Address, tokenOut: Address): numb
 }
 
 /** The reserves of the constant-product pool that is like this one at the present price, in smallest units of the two tokens. */
-export function virtualReserves(pool: Pool, tokenIn: Address, tokenOut: Address): [reserveIn: number, reserveOut: number] {
+export function virtualReserves(
+  pool: Pool,
+  tokenIn: Address,
+  tokenOut: Address,
+): [reserveIn: number, reserveOut: number] {
   const [i, o] = [pool.tokens.indexOf(tokenIn), pool.tokens.indexOf(tokenOut)]
   switch (pool.kind) {
     case 'constant-product':
@@ -26,13 +30,19 @@ export function virtualReserves(pool: Pool, tokenIn: Address, tokenOut: Address)
     case 'weighted': {
       const [weightIn, weightOut] = [Number(pool.weights[i]), Number(pool.weights[o])]
       const pair = weightIn + weightOut
-      return [(Number(pool.balances[i]) * pair) / (2 * weightIn), (Number(pool.balances[o]) * pair) / (2 * weightOut)]
+      return [
+        (Number(pool.balances[i]) * pair) / (2 * weightIn),
+        (Number(pool.balances[o]) * pair) / (2 * weightOut),
+      ]
     }
     case 'stable': {
       const { balances, scales, amp, invariant } = stableFloats(pool)
       const [x, y] = [balances[i] as number, balances[o] as number]
       if (!(x > 0 && y > 0)) return [0, 0]
-      const carried = balances.reduce((product, balance) => (product * invariant) / (balance * balances.length), invariant)
+      const carried = balances.reduce(
+        (product, balance) => (product * invariant) / (balance * balances.length),
+        invariant,
+      )
       const price = (amp + carried / x) / (amp + carried / y)
       // Depth as in a product of the two balances; the amplification makes it more.
       const depth = Math.sqrt((x * y) / price)
@@ -42,7 +52,12 @@ export function virtualReserves(pool: Pool, tokenIn: Address, tokenOut: Address)
 }
 
 /** A stable pool in floating point: upscaled balances, amplification times n, invariant. */
-export function stableFloats(pool: StablePool): { balances: number[]; scales: number[]; amp: number; invariant: number } {
+export function stableFloats(pool: StablePool): {
+  balances: number[]
+  scales: number[]
+  amp: number
+  invariant: number
+} {
   const scales = pool.scalingFactors.map((factor) => Number(factor) / 1e18)
   const balances = pool.balances.map((balance, index) => Number(balance) * (scales[index] as number))
   const n = balances.length

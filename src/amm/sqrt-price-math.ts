@@ -7,7 +7,9 @@ const PIPS = 1_000_000n
 export function amount0Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, roundUp: boolean): bigint {
   const [low, high] = sqrtA < sqrtB ? [sqrtA, sqrtB] : [sqrtB, sqrtA]
   const numerator = liquidity << 96n
-  return roundUp ? divRoundingUp(mulDivRoundingUp(numerator, high - low, high), low) : mulDiv(numerator, high - low, high) / low
+  return roundUp
+    ? divRoundingUp(mulDivRoundingUp(numerator, high - low, high), low)
+    : mulDiv(numerator, high - low, high) / low
 }
 
 /** Token1 between two prices for `liquidity`, in token1's smallest unit. */
@@ -17,13 +19,19 @@ export function amount1Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, ro
 }
 
 /** The price after `amountIn` (net of fee) of the input token, always rounded in the pool's favour. */
-function nextSqrtPriceFromInput(sqrtPrice: bigint, liquidity: bigint, amountIn: bigint, zeroForOne: boolean): bigint {
+function nextSqrtPriceFromInput(
+  sqrtPrice: bigint,
+  liquidity: bigint,
+  amountIn: bigint,
+  zeroForOne: boolean,
+): bigint {
   if (!zeroForOne) return sqrtPrice + mulDiv(amountIn, Q96, liquidity)
   if (amountIn === 0n) return sqrtPrice
   const numerator = liquidity << 96n
   const product = amountIn * sqrtPrice
   // The contract takes the less precise branch where 256 bits overflow; so must we, to stay exact.
-  if (product <= MAX_UINT256 && numerator + product <= MAX_UINT256) return mulDivRoundingUp(numerator, sqrtPrice, numerator + product)
+  if (product <= MAX_UINT256 && numerator + product <= MAX_UINT256)
+    return mulDivRoundingUp(numerator, sqrtPrice, numerator + product)
   return divRoundingUp(numerator, numerator / sqrtPrice + amountIn)
 }
 
@@ -38,15 +46,36 @@ export interface SwapStep {
  * One exact-input step towards `target` within constant `liquidity`. Source: SwapMath.computeSwapStep. Where the input
  * ends just on the target, `keepsRemainder` (V4) takes what is left as fee; V3 carries it on into the next step.
  */
-export function swapStepExactIn(sqrtPrice: bigint, target: bigint, liquidity: bigint, remaining: bigint, feePips: bigint, keepsRemainder = false): SwapStep {
+export function swapStepExactIn(
+  sqrtPrice: bigint,
+  target: bigint,
+  liquidity: bigint,
+  remaining: bigint,
+  feePips: bigint,
+  keepsRemainder = false,
+): SwapStep {
   const zeroForOne = sqrtPrice >= target
   const remainingLessFee = mulDiv(remaining, PIPS - feePips, PIPS)
-  const toTarget = zeroForOne ? amount0Delta(target, sqrtPrice, liquidity, true) : amount1Delta(sqrtPrice, target, liquidity, true)
+  const toTarget = zeroForOne
+    ? amount0Delta(target, sqrtPrice, liquidity, true)
+    : amount1Delta(sqrtPrice, target, liquidity, true)
   const reached = remainingLessFee >= toTarget
-  const sqrtPriceNext = reached ? target : nextSqrtPriceFromInput(sqrtPrice, liquidity, remainingLessFee, zeroForOne)
+  const sqrtPriceNext = reached
+    ? target
+    : nextSqrtPriceFromInput(sqrtPrice, liquidity, remainingLessFee, zeroForOne)
   const full = sqrtPriceNext === target
-  const amountIn = full && reached ? toTarget : zeroForOne ? amount0Delta(sqrtPriceNext, sqrtPrice, liquidity, true) : amount1Delta(sqrtPrice, sqrtPriceNext, liquidity, true)
-  const amountOut = zeroForOne ? amount1Delta(sqrtPriceNext, sqrtPrice, liquidity, false) : amount0Delta(sqrtPrice, sqrtPriceNext, liquidity, false)
-  const feeAmount = full && (reached || !keepsRemainder) ? mulDivRoundingUp(amountIn, feePips, PIPS - feePips) : remaining - amountIn
+  const amountIn =
+    full && reached
+      ? toTarget
+      : zeroForOne
+        ? amount0Delta(sqrtPriceNext, sqrtPrice, liquidity, true)
+        : amount1Delta(sqrtPrice, sqrtPriceNext, liquidity, true)
+  const amountOut = zeroForOne
+    ? amount1Delta(sqrtPriceNext, sqrtPrice, liquidity, false)
+    : amount0Delta(sqrtPrice, sqrtPriceNext, liquidity, false)
+  const feeAmount =
+    full && (reached || !keepsRemainder)
+      ? mulDivRoundingUp(amountIn, feePips, PIPS - feePips)
+      : remaining - amountIn
   return { sqrtPriceNext, amountIn, amountOut, feeAmount }
 }

@@ -24,7 +24,11 @@ const MAX_ROUNDS = 255
 const near = (a: bigint, b: bigint) => a - b <= 1n && b - a <= 1n
 
 /** The invariant D of upscaled balances; `undefined` where the contract's iteration would not converge. */
-export function stableInvariant(amp: bigint, balances: readonly bigint[], rounding: 'up' | 'down'): bigint | undefined {
+export function stableInvariant(
+  amp: bigint,
+  balances: readonly bigint[],
+  rounding: 'up' | 'down',
+): bigint | undefined {
   const n = BigInt(balances.length)
   const sum = balances.reduce((total, balance) => total + balance, 0n)
   if (sum === 0n) return 0n
@@ -35,7 +39,9 @@ export function stableInvariant(amp: bigint, balances: readonly bigint[], roundi
     const previous = invariant
     if (rounding === 'up') {
       // The contract of 2021 carries n^n P / D^(n-1) ...
-      const product = balances.slice(1).reduce((carried, balance) => div(carried * balance * n, invariant), (balances[0] as bigint) * n)
+      const product = balances
+        .slice(1)
+        .reduce((carried, balance) => div(carried * balance * n, invariant), (balances[0] as bigint) * n)
       invariant = div(
         n * invariant * invariant + div(ampTimesTotal * sum * product, AMP_PRECISION),
         (n + 1n) * invariant + ((ampTimesTotal - AMP_PRECISION) * product) / AMP_PRECISION,
@@ -43,7 +49,9 @@ export function stableInvariant(amp: bigint, balances: readonly bigint[], roundi
     } else {
       // ... the later one D^(n+1) / (n^n P).
       const product = balances.reduce((carried, balance) => (carried * invariant) / (balance * n), invariant)
-      invariant = (((ampTimesTotal * sum) / AMP_PRECISION + product * n) * invariant) / (((ampTimesTotal - AMP_PRECISION) * invariant) / AMP_PRECISION + (n + 1n) * product)
+      invariant =
+        (((ampTimesTotal * sum) / AMP_PRECISION + product * n) * invariant) /
+        (((ampTimesTotal - AMP_PRECISION) * invariant) / AMP_PRECISION + (n + 1n) * product)
     }
     if (near(invariant, previous)) return invariant
   }
@@ -51,7 +59,12 @@ export function stableInvariant(amp: bigint, balances: readonly bigint[], roundi
 }
 
 /** The balance of token `index` that keeps `invariant`, given all the others; `undefined` where the iteration would not converge. */
-function balanceFor(amp: bigint, balances: readonly bigint[], invariant: bigint, index: number): bigint | undefined {
+function balanceFor(
+  amp: bigint,
+  balances: readonly bigint[],
+  invariant: bigint,
+  index: number,
+): bigint | undefined {
   const n = BigInt(balances.length)
   const ampTimesTotal = amp * n
   let product = (balances[0] as bigint) * n
@@ -75,20 +88,32 @@ function balanceFor(amp: bigint, balances: readonly bigint[], invariant: bigint,
 }
 
 /** See `swapExactIn`. */
-export function swapStable(pool: StablePool, tokenIn: Address, tokenOut: Address, amountIn: bigint): SwapResult {
+export function swapStable(
+  pool: StablePool,
+  tokenIn: Address,
+  tokenOut: Address,
+  amountIn: bigint,
+): SwapResult {
   const [i, o] = [pool.tokens.indexOf(tokenIn), pool.tokens.indexOf(tokenOut)]
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
-  const balances = pool.balances.map((balance, index) => mulDown(balance, pool.scalingFactors[index] as bigint))
+  const balances = pool.balances.map((balance, index) =>
+    mulDown(balance, pool.scalingFactors[index] as bigint),
+  )
   if (balances.some((balance) => balance === 0n)) return { ok: false, refusal: 'no-liquidity' }
-  if ((pool.balances[i] as bigint) + amountIn > MAX_VAULT_BALANCE) return { ok: false, refusal: 'amount-too-large' }
+  if ((pool.balances[i] as bigint) + amountIn > MAX_VAULT_BALANCE)
+    return { ok: false, refusal: 'amount-too-large' }
   const net = mulDown(amountIn - mulUp(amountIn, pool.swapFee), pool.scalingFactors[i] as bigint)
   const invariant = stableInvariant(pool.amp, balances, pool.invariantRounding ?? 'down')
   if (invariant === undefined) return { ok: false, refusal: 'no-liquidity' }
   const before = balances[o] as bigint
   balances[i] = (balances[i] as bigint) + net
   const after = balanceFor(pool.amp, balances, invariant, o)
-  if (after === undefined || after + 1n > before) return { ok: false, refusal: after === undefined ? 'no-liquidity' : 'zero-output' }
+  if (after === undefined || after + 1n > before)
+    return { ok: false, refusal: after === undefined ? 'no-liquidity' : 'zero-output' }
   const amountOut = divDown(before - after - 1n, pool.scalingFactors[o] as bigint)
   if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
-  return { ok: true, swap: { amountOut, after: { ...pool, balances: exchanged(pool.balances, i, o, amountIn, amountOut) } } }
+  return {
+    ok: true,
+    swap: { amountOut, after: { ...pool, balances: exchanged(pool.balances, i, o, amountIn, amountOut) } },
+  }
 }

@@ -31,14 +31,14 @@ const RATIOS = [
 
 /** Ratios that were computed: pools use the same few thousand ticks again and again. */
 const known = new Map<number, bigint>()
-const MOST_KNOWN = 50_000
+const MAX_KNOWN = 50_000
 
 /** sqrt(1.0001^tick) in Q64.96, rounded up as the contract does. Throws RangeError beyond MIN_TICK..MAX_TICK. */
 export function sqrtRatioAtTick(tick: number): bigint {
   let ratio = known.get(tick)
   if (ratio === undefined) {
     ratio = computeRatio(tick)
-    if (known.size >= MOST_KNOWN) known.clear()
+    if (known.size >= MAX_KNOWN) known.clear()
     known.set(tick, ratio)
   }
   return ratio
@@ -46,7 +46,8 @@ export function sqrtRatioAtTick(tick: number): bigint {
 
 function computeRatio(tick: number): bigint {
   const absTick = Math.abs(tick)
-  if (!Number.isInteger(tick) || absTick > MAX_TICK) throw new RangeError(`tick ${tick}: expected an integer within ±${MAX_TICK}`)
+  if (!Number.isInteger(tick) || absTick > MAX_TICK)
+    throw new RangeError(`tick ${tick}: expected an integer within ±${MAX_TICK}`)
   let ratio = 1n << 128n
   for (let i = 0; i < RATIOS.length; i++) {
     if (absTick & (1 << i)) ratio = (ratio * (RATIOS[i] as bigint)) >> 128n
@@ -57,7 +58,8 @@ function computeRatio(tick: number): bigint {
 
 /** The greatest tick whose ratio is at most `sqrtPriceX96`. Throws RangeError beyond the contract's price range. */
 export function tickAtSqrtRatio(sqrtPriceX96: bigint): number {
-  if (sqrtPriceX96 < MIN_SQRT_RATIO || sqrtPriceX96 >= MAX_SQRT_RATIO) throw new RangeError(`sqrtPriceX96 ${sqrtPriceX96}: outside the pool's range`)
+  if (sqrtPriceX96 < MIN_SQRT_RATIO || sqrtPriceX96 >= MAX_SQRT_RATIO)
+    throw new RangeError(`sqrtPriceX96 ${sqrtPriceX96}: outside the pool's range`)
   // A float estimate is within one tick; the exact ratios decide.
   let tick = Math.floor((2 * Math.log(Number(sqrtPriceX96) / 2 ** 96)) / Math.log(1.0001))
   tick = Math.max(MIN_TICK, Math.min(MAX_TICK, tick))

@@ -22,7 +22,12 @@ export const MAX_VAULT_BALANCE = (1n << 112n) - 1n
 const MAX_IN_RATIO = 3n * 10n ** 17n
 
 /** See `swapExactIn`. */
-export function swapWeighted(pool: WeightedPool, tokenIn: Address, tokenOut: Address, amountIn: bigint): SwapResult {
+export function swapWeighted(
+  pool: WeightedPool,
+  tokenIn: Address,
+  tokenOut: Address,
+  amountIn: bigint,
+): SwapResult {
   const [i, o] = [pool.tokens.indexOf(tokenIn), pool.tokens.indexOf(tokenOut)]
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   const [scaleIn, scaleOut] = [pool.scalingFactors[i] as bigint, pool.scalingFactors[o] as bigint]
@@ -30,15 +35,29 @@ export function swapWeighted(pool: WeightedPool, tokenIn: Address, tokenOut: Add
   const balanceOut = mulDown(pool.balances[o] as bigint, scaleOut)
   if (balanceIn === 0n || balanceOut === 0n) return { ok: false, refusal: 'no-liquidity' }
   const net = mulDown(amountIn - mulUp(amountIn, pool.swapFee), scaleIn)
-  if (net > mulDown(balanceIn, MAX_IN_RATIO) || (pool.balances[i] as bigint) + amountIn > MAX_VAULT_BALANCE) return { ok: false, refusal: 'amount-too-large' }
-  const power = powUp(divUp(balanceIn, balanceIn + net), divDown(pool.weights[i] as bigint, pool.weights[o] as bigint), pool.powShortcuts ?? false)
+  if (net > mulDown(balanceIn, MAX_IN_RATIO) || (pool.balances[i] as bigint) + amountIn > MAX_VAULT_BALANCE)
+    return { ok: false, refusal: 'amount-too-large' }
+  const power = powUp(
+    divUp(balanceIn, balanceIn + net),
+    divDown(pool.weights[i] as bigint, pool.weights[o] as bigint),
+    pool.powShortcuts ?? false,
+  )
   const amountOut = divDown(mulDown(balanceOut, power < ONE ? ONE - power : 0n), scaleOut)
   if (amountOut === 0n) return { ok: false, refusal: 'zero-output' }
-  return { ok: true, swap: { amountOut, after: { ...pool, balances: exchanged(pool.balances, i, o, amountIn, amountOut) } } }
+  return {
+    ok: true,
+    swap: { amountOut, after: { ...pool, balances: exchanged(pool.balances, i, o, amountIn, amountOut) } },
+  }
 }
 
 /** Balances after `amountIn` of token `i` came and `amountOut` of token `o` went. */
-export function exchanged(balances: readonly bigint[], i: number, o: number, amountIn: bigint, amountOut: bigint): bigint[] {
+export function exchanged(
+  balances: readonly bigint[],
+  i: number,
+  o: number,
+  amountIn: bigint,
+  amountOut: bigint,
+): bigint[] {
   const after = [...balances]
   after[i] = (after[i] as bigint) + amountIn
   after[o] = (after[o] as bigint) - amountOut

@@ -1,7 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { bestBid, chanceOf, classify, type ChainState, gasExpectation, judge, type Learned, learn, type Opportunity, type Policies, priceTokens, withBestLoan } from './index.ts'
 import type { ConstantProductPool } from '../amm/index.ts'
 import { cyclesOf } from '../graph/index.ts'
+import {
+  bestBid,
+  type ChainState,
+  chanceOf,
+  classify,
+  gasExpectation,
+  judge,
+  type Learned,
+  learn,
+  type Opportunity,
+  type Policies,
+  priceTokens,
+  withBestLoan,
+} from './index.ts'
 
 const E18 = 10n ** 18n
 const opportunity: Opportunity = {
@@ -12,24 +25,66 @@ const opportunity: Opportunity = {
   cycles: [
     {
       legs: [
-        { pool: '0x1', kind: 'constant-product', dex: 'a', tokenIn: '0xt', tokenOut: '0xu', feeBps: 30, venue: 'pair', target: '0x1' },
-        { pool: '0x2', kind: 'concentrated', dex: 'b', tokenIn: '0xu', tokenOut: '0xt', feeBps: 0, venue: 'concentrated', target: '0x2' },
+        {
+          pool: '0x1',
+          kind: 'constant-product',
+          dex: 'a',
+          tokenIn: '0xt',
+          tokenOut: '0xu',
+          feeBps: 30,
+          venue: 'pair',
+          target: '0x1',
+        },
+        {
+          pool: '0x2',
+          kind: 'concentrated',
+          dex: 'b',
+          tokenIn: '0xu',
+          tokenOut: '0xt',
+          feeBps: 0,
+          venue: 'concentrated',
+          target: '0x2',
+        },
       ],
       amounts: [100n * E18, 50n * E18, 110n * E18],
     },
   ],
   borrowed: 100n * E18,
-  loan: { kind: 'balancer-v2', lender: '0xv', token: '0xt', available: E18 * 1000n, rate: 0n, isToken0: false },
+  loan: {
+    kind: 'balancer-v2',
+    lender: '0xv',
+    token: '0xt',
+    available: E18 * 1000n,
+    rate: 0n,
+    isToken0: false,
+  },
   premium: 0n,
   profit: 10n * E18,
 }
 const head = { version: 3, issuedBy: 'test', expiresAt: null }
 const policies: Required<Policies> = {
   gas: { ...head, bidShareBps: 1_000, minPriorityFee: 10n ** 9n, maxFeePerGas: 10n ** 14n },
-  risk: { ...head, halted: false, minNetProfit: E18, maxGasCost: 5n * E18, maxInFlight: 2, leastShareBps: 5_000, maxAgeBlocks: 1 },
+  risk: {
+    ...head,
+    halted: false,
+    minNetProfit: E18,
+    maxGasCost: 5n * E18,
+    maxInFlight: 2,
+    leastShareBps: 5_000,
+    maxAgeBlocks: 1,
+  },
   lender: { ...head, allowed: ['balancer-v2'] },
 }
-const state: ChainState = { now: 1_000, head: 10, baseFeePerGas: 10n ** 10n, operatorBalance: 1_000n * E18, inFlight: 0, busyPools: new Map(), nativeRate: 1, learned: [] }
+const state: ChainState = {
+  now: 1_000,
+  head: 10,
+  baseFeePerGas: 10n ** 10n,
+  operatorBalance: 1_000n * E18,
+  inFlight: 0,
+  busyPools: new Map(),
+  nativeRate: 1,
+  learned: [],
+}
 const failing = (o: Opportunity, p: Policies, s: ChainState) =>
   judge(o, p, s)
     .rules.filter((rule) => !rule.ok)
@@ -49,23 +104,55 @@ describe('the guard', () => {
   })
 
   test('behind a pending transaction: its own fees, ours in flight raised where that is cheap, another gap through a busy pool', () => {
-    const follows = { hash: '0xf', from: '0x1', to: '0x2', data: '0x', value: 0n, gas: 1n, maxFeePerGas: 40n * 10n ** 9n, maxPriorityFeePerGas: 5n * 10n ** 9n } as const
+    const follows = {
+      hash: '0xf',
+      from: '0x1',
+      to: '0x2',
+      data: '0x',
+      value: 0n,
+      gas: 1n,
+      maxFeePerGas: 40n * 10n ** 9n,
+      maxPriorityFeePerGas: 5n * 10n ** 9n,
+    } as const
     const following = { ...opportunity, follows }
-    const { bid, verdict } = judge(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 500_000n }] })
-    expect([verdict, bid?.maxFeePerGas, bid?.maxPriorityFeePerGas]).toEqual(['trade', follows.maxFeePerGas, follows.maxPriorityFeePerGas])
-    expect(failing(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }] })).toEqual(['can stand right behind what it follows'])
+    const { bid, verdict } = judge(following, policies, {
+      ...state,
+      tipsInFlight: [{ tip: 10n ** 9n, gas: 500_000n }],
+    })
+    expect([verdict, bid?.maxFeePerGas, bid?.maxPriorityFeePerGas]).toEqual([
+      'trade',
+      follows.maxFeePerGas,
+      follows.maxPriorityFeePerGas,
+    ])
+    expect(
+      failing(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }] }),
+    ).toEqual(['can stand right behind what it follows'])
     // Ten native coins: five times one in flight is another gap, five times three is not.
     expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual([])
-    expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 3e18]]) })).toEqual(['no pool is already in flight'])
-    expect(failing(opportunity, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual(['no pool is already in flight'])
+    expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 3e18]]) })).toEqual([
+      'no pool is already in flight',
+    ])
+    expect(failing(opportunity, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual([
+      'no pool is already in flight',
+    ])
   })
 
   test.each([
     ['gas policy in force', opportunity, { risk: policies.risk, lender: policies.lender }, state],
-    ['risk policy in force', opportunity, { ...policies, risk: { ...policies.risk, expiresAt: 1_000 } }, state],
+    [
+      'risk policy in force',
+      opportunity,
+      { ...policies, risk: { ...policies.risk, expiresAt: 1_000 } },
+      state,
+    ],
     ['lender policy in force', opportunity, { gas: policies.gas, risk: policies.risk }, state],
     ['trading not halted', opportunity, { ...policies, risk: { ...policies.risk, halted: true } }, state],
-    ['lender allowed', opportunity, { ...policies, lender: { ...policies.lender, allowed: ['aave-v3'] as const } }, state],
+    [
+      'lender allowed',
+      opportunity,
+      { ...policies, lender: { ...policies.lender, allowed: ['aave-v3'] as const } },
+      state,
+    ],
     ['opportunity is fresh', opportunity, policies, { ...state, head: 12 }],
     ['transactions in flight', opportunity, policies, { ...state, inFlight: 2 }],
     ['no pool is already in flight', opportunity, policies, { ...state, busyPools: new Map([['0x2', 1]]) }],
@@ -82,17 +169,29 @@ describe('the guard', () => {
 
   test('limits hold to the unit', () => {
     const { numbers } = judge(opportunity, policies, state)
-    const exact = { ...policies, risk: { ...policies.risk, minNetProfit: numbers.expectedNative, maxGasCost: numbers.gasCost } }
+    const exact = {
+      ...policies,
+      risk: { ...policies.risk, minNetProfit: numbers.expectedNative, maxGasCost: numbers.gasCost },
+    }
     expect(judge(opportunity, exact, state).verdict).toBe('trade')
-    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, minNetProfit: numbers.expectedNative + 1n } }, state)).toEqual(['expected profit'])
-    expect(failing(opportunity, { ...exact, risk: { ...exact.risk, maxGasCost: numbers.gasCost - 1n } }, state)).toEqual(['gas within its cap'])
+    expect(
+      failing(
+        opportunity,
+        { ...exact, risk: { ...exact.risk, minNetProfit: numbers.expectedNative + 1n } },
+        state,
+      ),
+    ).toEqual(['expected profit'])
+    expect(
+      failing(opportunity, { ...exact, risk: { ...exact.risk, maxGasCost: numbers.gasCost - 1n } }, state),
+    ).toEqual(['gas within its cap'])
   })
 })
 
 describe('what is learned', () => {
   const won = (bidShare: number, gasRatio = 1) => ({ bidShare, gasRatio, gross: 1e18, won: true })
   const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, gross: 1e18, won: false })
-  const many = (count: number, make: (index: number) => ReturnType<typeof won>) => Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
+  const many = (count: number, make: (index: number) => ReturnType<typeof won>) =>
+    Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
   const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, mostShare: 0.6 }
 
   test('without rivals the bid falls to the least', () => {
@@ -130,7 +229,9 @@ describe('what is learned', () => {
     const learned = many(100, () => ({ ...lost(0.6), gross: 1e15 }))
     const thin = { ...opportunity, profit: E18 / 1_000n }
     const dear = { ...state, baseFeePerGas: 10n ** 9n, learned }
-    expect(failing(thin, { ...policies, risk: { ...policies.risk, minNetProfit: 1n } }, dear)).toEqual(['expected profit'])
+    expect(failing(thin, { ...policies, risk: { ...policies.risk, minNetProfit: 1n } }, dear)).toEqual([
+      'expected profit',
+    ])
   })
 
   test('only the last trades count, and the newest most', () => {
@@ -164,7 +265,12 @@ describe('outcomes', () => {
 })
 
 describe('loans and prices', () => {
-  const pool = (address: `0x${string}`, tokens: readonly [`0x${string}`, `0x${string}`], x: bigint, y: bigint): ConstantProductPool => ({
+  const pool = (
+    address: `0x${string}`,
+    tokens: readonly [`0x${string}`, `0x${string}`],
+    x: bigint,
+    y: bigint,
+  ): ConstantProductPool => ({
     kind: 'constant-product',
     address,
     dex: 'd',
@@ -172,12 +278,24 @@ describe('loans and prices', () => {
     reserves: [x, y],
     feeBps: 30,
   })
-  const market = [pool('0x1', ['0xa', '0xb'], 1_000n * E18, 2_000_000n * E18), pool('0x2', ['0xa', '0xb'], 1_000n * E18, 2_200_000n * E18)]
+  const market = [
+    pool('0x1', ['0xa', '0xb'], 1_000n * E18, 2_000_000n * E18),
+    pool('0x2', ['0xa', '0xb'], 1_000n * E18, 2_200_000n * E18),
+  ]
   const pools = new Map(market.map((item) => [item.address, item]))
 
   test('the best loan is the one that leaves most, even where it lends less', () => {
     const cycle = cyclesOf(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) =>
-      withBestLoan(candidate, pools, [{ kind: 'balancer-v2', lender: '0xv', token: '0xb', available: 10n ** 30n, rate: 0n, isToken0: false }]),
+      withBestLoan(candidate, pools, [
+        {
+          kind: 'balancer-v2',
+          lender: '0xv',
+          token: '0xb',
+          available: 10n ** 30n,
+          rate: 0n,
+          isToken0: false,
+        },
+      ]),
     )
     const at = (available: bigint) =>
       withBestLoan(cycle as never, pools, [

@@ -29,7 +29,9 @@ const PRIOR_LOSSES = 1
 /** A newcomer's gas: around the estimate, and a revert a little cheaper. */
 const PRIOR_GAS = { won: [0.8, 0.9, 1, 1.1, 1.3], lost: [0.4, 0.7, 0.9] }
 /** Shares of the profit that are considered for a bid. */
-const SHARES: readonly number[] = [0, 0.001, 0.003, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8]
+const SHARES: readonly number[] = [
+  0, 0.001, 0.003, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8,
+]
 
 export function learn(learned: Learned, experience: Experience): Learned {
   return [...learned.slice(-(KEPT - 1)), experience]
@@ -48,7 +50,9 @@ function weightsFor(learned: Learned, gross: number): Float64Array {
   const weights = new Float64Array(learned.length)
   for (let i = 0; i < weights.length; i++) {
     const ratio = (gross + 1) / ((learned[i] as Experience).gross + 1)
-    weights[i] = 0.5 ** ((weights.length - 1 - i) / FADING) * (ratio > 1 ? ratio ** (-1 / LIKENESS) : ratio ** (1 / LIKENESS))
+    weights[i] =
+      0.5 ** ((weights.length - 1 - i) / FADING) *
+      (ratio > 1 ? ratio ** (-1 / LIKENESS) : ratio ** (1 / LIKENESS))
   }
   return weights
 }
@@ -81,10 +85,17 @@ export function gasExpectation(learned: Learned): GasExpectation {
 const expectations = new WeakMap<Learned, GasExpectation>()
 
 function expectedGas(learned: Learned): GasExpectation {
-  const of = (won: boolean, prior: readonly number[]) => [...prior, ...learned.filter((experience) => experience.won === won).map((experience) => experience.gasRatio)]
+  const of = (won: boolean, prior: readonly number[]) => [
+    ...prior,
+    ...learned.filter((experience) => experience.won === won).map((experience) => experience.gasRatio),
+  ]
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const won = of(true, PRIOR_GAS.won).sort((a, b) => a - b)
-  return { mean: mean(won), high: won[Math.min(won.length - 1, Math.floor(won.length * 0.99))] as number, reverted: mean(of(false, PRIOR_GAS.lost)) }
+  return {
+    mean: mean(won),
+    high: won[Math.min(won.length - 1, Math.floor(won.length * 0.99))] as number,
+    reverted: mean(of(false, PRIOR_GAS.lost)),
+  }
 }
 
 export interface BidQuestion {
@@ -115,7 +126,13 @@ export function bestBid(learned: Learned, question: BidQuestion): BidAnswer {
   const gas = gasExpectation(learned)
   const weights = weightsFor(learned, gross)
   const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share) =>
-    worthOf(gas, chanceWith(learned, weights, share), question, share, Math.max(minPriority, Math.floor((gross * share) / gasEstimate))),
+    worthOf(
+      gas,
+      chanceWith(learned, weights, share),
+      question,
+      share,
+      Math.max(minPriority, Math.floor((gross * share) / gasEstimate)),
+    ),
   )
   return answers.reduce((best, answer) => (answer.expected > best.expected ? answer : best))
 }
@@ -126,7 +143,13 @@ export function bidAt(learned: Learned, question: BidQuestion, priority: number)
   return worthOf(gasExpectation(learned), chanceOf(learned, share, question.gross), question, share, priority)
 }
 
-function worthOf(gas: GasExpectation, chance: number, { gross, gasEstimate, baseFee, dataFee = 0, revertsAreFree }: BidQuestion, share: number, priority: number): BidAnswer {
+function worthOf(
+  gas: GasExpectation,
+  chance: number,
+  { gross, gasEstimate, baseFee, dataFee = 0, revertsAreFree }: BidQuestion,
+  share: number,
+  priority: number,
+): BidAnswer {
   const price = baseFee + priority
   const won = gross - gasEstimate * gas.mean * price - dataFee
   const lost = revertsAreFree ? 0 : gasEstimate * gas.reverted * price + dataFee

@@ -15,8 +15,8 @@ export {
 } from './guard.ts'
 export {
   type Financed,
-  finance,
   type Followed,
+  finance,
   intentCycles,
   type Leg,
   legsIn,

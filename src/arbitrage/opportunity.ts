@@ -1,7 +1,14 @@
 /** An opportunity: one or more cycles at their best sizes with the loan that makes them earn most, at the state of one block. */
 import type { Address, Pool } from '../amm/index.ts'
 import { inVault } from '../amm/index.ts'
-import { impossible, type LoanOffer, premium, premiumFraction, type RouteVenues, rankOffers } from '../flash/index.ts'
+import {
+  impossible,
+  type LoanOffer,
+  premium,
+  premiumFraction,
+  type RouteVenues,
+  rankOffers,
+} from '../flash/index.ts'
 import { type Cycle, type PoolLookup, type SizedCycle, sizeCycle, trimmed } from '../graph/index.ts'
 
 /** How the contract trades with a pool: see contracts/src/Venues.sol. */
@@ -61,13 +68,20 @@ export interface Followed {
 }
 
 /** All legs, in the order in which they run. */
-export const legsIn = (opportunity: Pick<Opportunity, 'cycles'>): Leg[] => opportunity.cycles.flatMap((cycle) => cycle.legs)
+export const legsIn = (opportunity: Pick<Opportunity, 'cycles'>): Leg[] =>
+  opportunity.cycles.flatMap((cycle) => cycle.legs)
 
 /** A plan with the loan for it. */
-export type Financed = Pick<Opportunity, 'loan' | 'borrowed' | 'premium' | 'profit'> & { readonly cycles: readonly SizedCycle[] }
+export type Financed = Pick<Opportunity, 'loan' | 'borrowed' | 'premium' | 'profit'> & {
+  readonly cycles: readonly SizedCycle[]
+}
 
 /** A loan as cheap as the cheapest that fits, with the cycle sized for it; `undefined` where no loan makes it pay. */
-export function withBestLoan(cycle: Cycle, pools: PoolLookup, offers: readonly LoanOffer[]): Financed | undefined {
+export function withBestLoan(
+  cycle: Cycle,
+  pools: PoolLookup,
+  offers: readonly LoanOffer[],
+): Financed | undefined {
   if (!sizeCycle(cycle, pools)) return undefined
   // Rank at amount 1, so that a lender too small for the free optimum still competes at its own size.
   let best: Financed | undefined
@@ -77,7 +91,8 @@ export function withBestLoan(cycle: Cycle, pools: PoolLookup, offers: readonly L
     const borrowed = sized.amounts[0] as bigint
     const cost = premium(loan, borrowed)
     const profit = sized.grossProfit - cost
-    if (profit > 0n && (!best || profit > best.profit)) best = { cycles: [sized], loan, borrowed, premium: cost, profit }
+    if (profit > 0n && (!best || profit > best.profit))
+      best = { cycles: [sized], loan, borrowed, premium: cost, profit }
     // Offers are in order of price: a lender with enough for the whole optimum cannot be beaten by a dearer one.
     if (best && best.borrowed < loan.available) break
   }
@@ -85,7 +100,11 @@ export function withBestLoan(cycle: Cycle, pools: PoolLookup, offers: readonly L
 }
 
 /** The cheapest loan for a plan as it is, or `undefined` where none fits or the premium takes the profit. */
-export function finance(cycles: readonly SizedCycle[], pools: PoolLookup, offers: readonly LoanOffer[]): Financed | undefined {
+export function finance(
+  cycles: readonly SizedCycle[],
+  pools: PoolLookup,
+  offers: readonly LoanOffer[],
+): Financed | undefined {
   let [earned, borrowed] = [0n, 0n]
   for (const sized of cycles) {
     const needed = (sized.amounts[0] as bigint) - earned
@@ -96,7 +115,9 @@ export function finance(cycles: readonly SizedCycle[], pools: PoolLookup, offers
     cycles.map((sized) => sized.hops),
     pools,
   )
-  const loan = rankOffers(offers, venues, borrowed).find((offer) => impossible(offer, venues, borrowed) === undefined)
+  const loan = rankOffers(offers, venues, borrowed).find(
+    (offer) => impossible(offer, venues, borrowed) === undefined,
+  )
   if (!loan) return undefined
   const cost = premium(loan, borrowed)
   return earned > cost ? { cycles, loan, borrowed, premium: cost, profit: earned - cost } : undefined
@@ -129,12 +150,16 @@ export function placeOf(pool: Pool): Pick<Leg, 'venue' | 'target'> {
   if (pool.kind === 'constant-product') return { venue: 'pair', target: pool.address }
   if (pool.kind !== 'concentrated') return { venue: 'vault', target: pool.address }
   if (pool.engine !== 'uniswap-v4') return { venue: 'concentrated', target: pool.address }
-  const key = (pool.native ? 1n << 48n : 0n) | (BigInt(pool.keyFeePips ?? pool.feePips) << 24n) | BigInt(pool.tickSpacing)
+  const key =
+    (pool.native ? 1n << 48n : 0n) |
+    (BigInt(pool.keyFeePips ?? pool.feePips) << 24n) |
+    BigInt(pool.tickSpacing)
   return { venue: 'managed', target: `0x${key.toString(16).padStart(40, '0')}` }
 }
 
 /** Cycles as an opportunity lists them. */
-export const planned = (cycles: readonly SizedCycle[], pools: PoolLookup): PlannedCycle[] => cycles.map((sized) => ({ legs: legsOf(sized.hops, pools), amounts: sized.amounts }))
+export const planned = (cycles: readonly SizedCycle[], pools: PoolLookup): PlannedCycle[] =>
+  cycles.map((sized) => ({ legs: legsOf(sized.hops, pools), amounts: sized.amounts }))
 
 /** The legs as the signed intent names them. */
 export const intentCycles = (opportunity: Pick<Opportunity, 'cycles'>) =>

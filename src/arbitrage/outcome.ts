@@ -28,8 +28,13 @@ export function classify(
 ): Outcome {
   if (!trade.succeeded) return 'reverted'
   const before = events.filter(
-    (event) => event.block > trade.predictedAt && (event.block < trade.block || (event.block === trade.block && event.transactionIndex < trade.transactionIndex)),
+    (event) =>
+      event.block > trade.predictedAt &&
+      (event.block < trade.block ||
+        (event.block === trade.block && event.transactionIndex < trade.transactionIndex)),
   )
   const asFollowed = !trade.follows || before.some((event) => event.followed)
-  return asFollowed && !trade.feeMoved && before.every((event) => event.followed) ? 'as-predicted' : 'state-moved'
+  return asFollowed && !trade.feeMoved && before.every((event) => event.followed)
+    ? 'as-predicted'
+    : 'state-moved'
 }

@@ -21,7 +21,11 @@ export interface PoolQuote {
 }
 
 /** The estimates of `token` in the numeraire that pools with an already priced other side give. */
-export function quotesOf(token: Address, pools: Iterable<Pool>, known: ReadonlyMap<Address, { rate: number }>): PoolQuote[] {
+export function quotesOf(
+  token: Address,
+  pools: Iterable<Pool>,
+  known: ReadonlyMap<Address, { rate: number }>,
+): PoolQuote[] {
   const quotes: PoolQuote[] = []
   for (const pool of pools) {
     if (!pool.tokens.includes(token)) continue
@@ -30,7 +34,12 @@ export function quotesOf(token: Address, pools: Iterable<Pool>, known: ReadonlyM
       if (!other) continue
       const price = spotPrice(pool, token, side)
       if (!(price > 0)) continue
-      quotes.push({ pool: pool.address, dex: pool.dex, rate: price * other.rate, depth: virtualReserves(pool, token, side)[1] * other.rate })
+      quotes.push({
+        pool: pool.address,
+        dex: pool.dex,
+        rate: price * other.rate,
+        depth: virtualReserves(pool, token, side)[1] * other.rate,
+      })
     }
   }
   return quotes
@@ -46,7 +55,10 @@ function medianPrice(quotes: readonly PoolQuote[]): TokenPrice | undefined {
     return passed >= depth / 2
   })
   if (!middle) return undefined
-  const dispersion = sorted.reduce((sum, quote) => sum + (quote.depth / depth) * Math.abs(quote.rate / middle.rate - 1), 0)
+  const dispersion = sorted.reduce(
+    (sum, quote) => sum + (quote.depth / depth) * Math.abs(quote.rate / middle.rate - 1),
+    0,
+  )
   return { rate: middle.rate, pools: sorted.length, depth, dispersion }
 }
 
@@ -64,7 +76,9 @@ export function priceTokens(pools: ReadonlyMap<Address, Pool>, numeraire: Addres
   let frontier = new Set<Address>([numeraire])
   while (frontier.size > 0) {
     const candidates = new Set<Address>()
-    for (const token of frontier) for (const pool of byToken.get(token) ?? []) for (const other of pool.tokens) if (!prices.has(other)) candidates.add(other)
+    for (const token of frontier)
+      for (const pool of byToken.get(token) ?? [])
+        for (const other of pool.tokens) if (!prices.has(other)) candidates.add(other)
     const found: [Address, TokenPrice][] = []
     for (const token of candidates) {
       const price = medianPrice(quotesOf(token, byToken.get(token) ?? [], prices))

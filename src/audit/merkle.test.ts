@@ -1,10 +1,28 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { append, EMPTY_ROOT, emptyFrontier, inclusionProof, isIncluded, leafHash, rootOf, rootOfLeaves } from './merkle.ts'
+import {
+  append,
+  EMPTY_ROOT,
+  emptyFrontier,
+  inclusionProof,
+  isIncluded,
+  leafHash,
+  rootOf,
+  rootOfLeaves,
+} from './merkle.ts'
 
 /** The heads of Certificate Transparency's own test tree (RFC 6962's reference data). */
-const ENTRIES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f']
+const ENTRIES = [
+  '',
+  '00',
+  '10',
+  '2021',
+  '3031',
+  '40414243',
+  '5051525354555657',
+  '606162636465666768696a6b6c6d6e6f',
+]
 const HEADS = [
   '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
   'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125',
@@ -38,7 +56,10 @@ test('every entry is shown to be in its log, and nothing else is', () => {
       const changed = leaves.map((leaf, each) => (each === flip % size ? leafHash('changed') : leaf))
       expect(rootOfLeaves(changed).equals(root)).toBe(false)
       expect(rootOfLeaves(leaves.slice(1)).equals(root)).toBe(false)
-      if (size > 1) expect(rootOfLeaves([leaves[1] as Buffer, leaves[0] as Buffer, ...leaves.slice(2)]).equals(root)).toBe(false)
+      if (size > 1)
+        expect(
+          rootOfLeaves([leaves[1] as Buffer, leaves[0] as Buffer, ...leaves.slice(2)]).equals(root),
+        ).toBe(false)
     }),
   )
 })

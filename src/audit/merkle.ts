@@ -9,8 +9,10 @@ export type Hash = Buffer
 const LEAF = Buffer.from([0])
 const NODE = Buffer.from([1])
 
-export const leafHash = (entry: string | Buffer): Hash => createHash('sha256').update(LEAF).update(entry).digest()
-const nodeHash = (left: Hash, right: Hash): Hash => createHash('sha256').update(NODE).update(left).update(right).digest()
+export const leafHash = (entry: string | Buffer): Hash =>
+  createHash('sha256').update(LEAF).update(entry).digest()
+const nodeHash = (left: Hash, right: Hash): Hash =>
+  createHash('sha256').update(NODE).update(left).update(right).digest()
 export const EMPTY_ROOT: Hash = createHash('sha256').digest()
 
 /** What is needed to go on: the roots of the perfect subtrees, largest first. */
@@ -59,7 +61,13 @@ export function inclusionProof(leaves: readonly Hash[], index: number): Hash[] {
 }
 
 /** Whether an entry is the `index`th of a log of `size` with this head (RFC 9162, 2.1.3.2). */
-export function isIncluded(leaf: Hash, index: number, size: number, proof: readonly Hash[], root: Hash): boolean {
+export function isIncluded(
+  leaf: Hash,
+  index: number,
+  size: number,
+  proof: readonly Hash[],
+  root: Hash,
+): boolean {
   if (index >= size) return false
   let [fn, sn, hash] = [index, size - 1, leaf]
   for (const each of proof) {

@@ -9,7 +9,8 @@ export interface SignedHead {
 }
 
 /** What a witness signs of a head, as 32 bytes in hex. */
-export const headDigest = ({ size, root }: SignedHead): `0x${string}` => `0x${createHash('sha256').update(`kintsugi audit ${size} ${root}`).digest('hex')}`
+export const headDigest = ({ size, root }: SignedHead): `0x${string}` =>
+  `0x${createHash('sha256').update(`kintsugi audit ${size} ${root}`).digest('hex')}`
 
 export class LogCheck {
   readonly #heads: Map<number, Set<string>>
@@ -33,17 +34,26 @@ export class LogCheck {
   /** Entries in their order. */
   add(entries: readonly { readonly sequence: number; readonly text: string }[]): void {
     for (const { sequence, text } of entries) {
-      if (sequence !== this.#frontier.size) this.#problem(`entry ${this.#frontier.size} is missing, or stands elsewhere: ${sequence} comes instead`)
+      if (sequence !== this.#frontier.size)
+        this.#problem(
+          `entry ${this.#frontier.size} is missing, or stands elsewhere: ${sequence} comes instead`,
+        )
       this.#frontier = append(this.#frontier, leafHash(text))
       const expected = this.#heads.get(this.#frontier.size)
-      if (expected && (expected.size > 1 || !expected.has(this.root))) this.#problem(`the first ${this.#frontier.size} entries are not those whose head was kept`)
+      if (expected && (expected.size > 1 || !expected.has(this.root)))
+        this.#problem(`the first ${this.#frontier.size} entries are not those whose head was kept`)
     }
   }
 
   /** What is wrong; empty where nothing is. Call it after the last entry. */
   problems(): readonly string[] {
     const longest = Math.max(0, ...this.#heads.keys())
-    return longest > this.size ? [...this.#problems, `${this.size} entries are there, where a head of ${longest} was kept: the end was cut off`] : this.#problems
+    return longest > this.size
+      ? [
+          ...this.#problems,
+          `${this.size} entries are there, where a head of ${longest} was kept: the end was cut off`,
+        ]
+      : this.#problems
   }
 
   #problem(text: string): void {

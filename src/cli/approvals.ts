@@ -16,7 +16,17 @@ const list = (options: DataOptions) => request<Listed>(runningPlan(options), GAT
 const left = (expiresAt: number) => `${Math.max(0, Math.ceil((expiresAt - Date.now()) / 60_000))} min left`
 const paint = { pending: color.yellow, approved: color.green, refused: color.red, used: color.dim }
 
-function show({ id, service, tool, caller, arguments: given, preview, state, decidedBy, expiresAt }: ApprovalView): string {
+function show({
+  id,
+  service,
+  tool,
+  caller,
+  arguments: given,
+  preview,
+  state,
+  decidedBy,
+  expiresAt,
+}: ApprovalView): string {
   return [
     `${paint[state](state.padEnd(8))} ${id}  ${service}__${tool}  for ${caller}  ${color.dim(decidedBy === null ? left(expiresAt) : `by ${decidedBy}`)}`,
     `  arguments  ${JSON.stringify(given)}`,
@@ -35,31 +45,55 @@ export async function listApprovals(options: DataOptions): Promise<void> {
 }
 
 /** Shows what is decided about, asks, and sends back what was shown. */
-export async function decide(id: string, approve: boolean, options: DataOptions & { yes?: boolean }): Promise<void> {
+export async function decide(
+  id: string,
+  approve: boolean,
+  options: DataOptions & { yes?: boolean },
+): Promise<void> {
   const approval = (await list(options)).approvals.find((each) => each.id === id)
-  if (!approval) throw new KintsugiError('not-found', `no approval ${JSON.stringify(id)} is waited for`, { hint: 'see `kintsugi approvals`' })
+  if (!approval)
+    throw new KintsugiError('not-found', `no approval ${JSON.stringify(id)} is waited for`, {
+      hint: 'see `kintsugi approvals`',
+    })
   if (!options.json) console.log(show(approval))
   if (approve && !options.yes && !(await sure())) return
   const body = JSON.stringify({ digest: approval.digest, approve })
-  const decided = await request<{ approval: ApprovalView }>(runningPlan(options), GATEWAY, `/approvals/${id}`, { method: 'POST', body })
-  console.log(options.json ? JSON.stringify(decided.approval) : `${color.green('✓')} ${decided.approval.state}`)
+  const decided = await request<{ approval: ApprovalView }>(
+    runningPlan(options),
+    GATEWAY,
+    `/approvals/${id}`,
+    { method: 'POST', body },
+  )
+  console.log(
+    options.json ? JSON.stringify(decided.approval) : `${color.green('✓')} ${decided.approval.state}`,
+  )
 }
 
 async function sure(): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new KintsugiError('bad-argument', 'nobody can be asked here', { hint: 'add --yes once you have read what it is' })
+  if (!process.stdin.isTTY)
+    throw new KintsugiError('bad-argument', 'nobody can be asked here', {
+      hint: 'add --yes once you have read what it is',
+    })
   const asking = createInterface({ input: process.stdin, output: process.stdout })
   const answer = await asking.question('Let this call happen? [y/N] ')
   asking.close()
   return /^y(es)?$/i.test(answer.trim())
 }
 
-export async function changePolicy(options: DataOptions & { tools?: string[]; atClient?: boolean; minutes?: number }): Promise<void> {
+export async function changePolicy(
+  options: DataOptions & { tools?: string[]; atClient?: boolean; minutes?: number },
+): Promise<void> {
   const { tools, atClient, minutes } = options
   const body = JSON.stringify({
     ...(tools ? { tools: tools.filter((tool) => tool !== 'none') } : {}),
     ...(atClient === undefined ? {} : { atClient }),
     ...(minutes === undefined ? {} : { minutes }),
   })
-  const { policy } = await request<{ policy: ApprovalPolicyView }>(runningPlan(options), GATEWAY, '/approvals/policy', { method: 'POST', body })
+  const { policy } = await request<{ policy: ApprovalPolicyView }>(
+    runningPlan(options),
+    GATEWAY,
+    '/approvals/policy',
+    { method: 'POST', body },
+  )
   console.log(options.json ? JSON.stringify(policy) : `${color.green('✓')} ${say(policy)}`)
 }

@@ -1,10 +1,10 @@
 /** `kintsugi audit`: is the record of every call what it was? And the record itself. */
 import { PostgresAuditLog } from '../adapters/ledger/audit-log.ts'
 import { connectionPool } from '../adapters/ledger/pool.ts'
-import { verifyAudit } from '../engine/audit.ts'
+import { verifyAudit } from '../engine/governance/audit-verification.ts'
 import type { AuditEntry } from '../ports/audit.ts'
-import { ledgerUrl } from '../processes/database.ts'
-import { files } from '../processes/run-plan.ts'
+import { files } from '../processes/run/run-plan.ts'
+import { ledgerUrl } from '../processes/wiring/database.ts'
 import { color } from './format.ts'
 import { type DataOptions, runningPlan } from './run.ts'
 
@@ -41,7 +41,13 @@ export async function exportAudit(options: DataOptions & { from: number; limit: 
       const page = await log.entries({ from, limit: Math.min(PAGE, left) })
       const last = page.at(-1)
       if (!last) return
-      process.stdout.write(page.map(({ sequence, text }) => `${JSON.stringify({ sequence, ...(JSON.parse(text) as AuditEntry) })}\n`).join(''))
+      process.stdout.write(
+        page
+          .map(
+            ({ sequence, text }) => `${JSON.stringify({ sequence, ...(JSON.parse(text) as AuditEntry) })}\n`,
+          )
+          .join(''),
+      )
       left -= page.length
       from = last.sequence + 1
     }

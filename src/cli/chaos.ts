@@ -2,13 +2,19 @@
 import { statfsSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
-import { askPatiently, type ChaosHarm } from '../adapters/fleet/control.ts'
-import { type BooksCheck, checkBooks } from '../engine/books-check.ts'
-import { nextVictims, type Scenario, SCENARIOS, type ScenarioName, type Victim } from '../fleet/chaos.ts'
+import { askPatiently, type ChaosHarm } from '../adapters/fleet/control-client.ts'
+import { type BooksCheck, checkBooks } from '../engine/books/books-check.ts'
+import {
+  nextVictims,
+  SCENARIOS,
+  type Scenario,
+  type ScenarioName,
+  type Victim,
+} from '../fleet/simulation/chaos.ts'
 import type { StatusView, TradeView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
-import { socketPath } from '../processes/run-plan.ts'
+import { socketPath } from '../processes/run/run-plan.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
 import { color, seconds } from './format.ts'
@@ -38,7 +44,7 @@ export interface ChaosReport {
 
 const GATEWAY = 'coordination_system'
 /** A full disk is only played on a small one. */
-const MOST_BALLAST_BYTES = 2_000_000_000
+const MAX_BALLAST_BYTES = 2_000_000_000
 const SETTLE_MS = 60_000
 const PATIENCE_MS = 10_000
 
@@ -49,10 +55,15 @@ export function listScenarios(options: { json?: boolean }): void {
 
 export async function runChaos(name: string, options: ChaosOptions): Promise<void> {
   const scenario: Scenario | undefined = SCENARIOS[name as ScenarioName]
-  if (!scenario) throw new KintsugiError('bad-argument', `scenario: there is none called ${JSON.stringify(name)}`, { hint: `there are ${Object.keys(SCENARIOS).join(', ')}` })
+  if (!scenario)
+    throw new KintsugiError('bad-argument', `scenario: there is none called ${JSON.stringify(name)}`, {
+      hint: `there are ${Object.keys(SCENARIOS).join(', ')}`,
+    })
   const plan = runningPlan(options)
   if (plan.mode !== 'local')
-    throw new KintsugiError('refused', `chaos is for the local chain; this fleet runs in mode ${plan.mode}`, { hint: 'start one with `npx kintsugi up --data FOLDER`' })
+    throw new KintsugiError('refused', `chaos is for the local chain; this fleet runs in mode ${plan.mode}`, {
+      hint: 'start one with `npx kintsugi up --data FOLDER`',
+    })
   const control = socketPath(plan.dataFolder, 'control')
   const status = () => askPatiently<FleetStatus>(control, { op: 'status' })
   const random = seededRandom(options.seed)
@@ -63,7 +74,13 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
   const from = await chain.block('latest')
   const tradesBefore = view.metrics?.tradesBooked ?? 0
   const reading = new AbortController()
-  const reads = readThroughGateway(`http://127.0.0.1:${plan.ports[GATEWAY]}/mcp`, readToken(plan), options.reads, options.includeGateway === true, reading.signal)
+  const reads = readThroughGateway(
+    `http://127.0.0.1:${plan.ports[GATEWAY]}/mcp`,
+    readToken(plan),
+    options.reads,
+    options.includeGateway === true,
+    reading.signal,
+  )
   const harms: { victims: string[]; at: number }[] = []
   const waits: Promise<number | undefined>[] = []
   const stopAt = Date.now() + options.seconds * 1_000
@@ -72,9 +89,15 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
     interrupted = true
   })
   while (Date.now() < stopAt && !interrupted) {
-    const victims = nextVictims(scenario, await victimsOf(status, options.includeGateway === true || options.reads === 0), random)
+    const victims = nextVictims(
+      scenario,
+      await victimsOf(status, options.includeGateway === true || options.reads === 0),
+      random,
+    )
     harms.push({ victims: victims.map(({ id }) => id), at: Date.now() })
-    say(`${color.dim(seconds(options.seconds * 1_000 - (stopAt - Date.now())))} ${scenario.kind} ${victims.map(({ id }) => id).join(' and ')}`)
+    say(
+      `${color.dim(seconds(options.seconds * 1_000 - (stopAt - Date.now())))} ${scenario.kind} ${victims.map(({ id }) => id).join(' and ')}`,
+    )
     if (scenario.kind === 'disk') fillDisk(plan.dataFolder)
     for (const victim of victims) waits.push(harm(control, status, victim, scenario))
     const left = stopAt - Date.now()
@@ -83,7 +106,10 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
     if (left <= scenario.everyMs) break
   }
   const settleFrom = Date.now()
-  const healthyAfterwards = await until(async () => (await status()).services.every((service) => service.status === 'healthy'), SETTLE_MS)
+  const healthyAfterwards = await until(
+    async () => (await status()).services.every((service) => service.status === 'healthy'),
+    SETTLE_MS,
+  )
   const healthyAfterMs = Date.now() - settleFrom
   reading.abort()
   const { sent, lost, times, errors } = await reads
@@ -102,7 +128,11 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
       missing: recovered.length - durations.length,
     },
     reads: { sent, lost, median: quantile(times, 0.5), p99: quantile(times, 0.99), errors },
-    trades: { before: tradesBefore, after: (await askGateway<StatusView>(plan, '/status')).metrics?.tradesBooked ?? 0, books: await booksOf(chain, plan, view, from.number) },
+    trades: {
+      before: tradesBefore,
+      after: (await askGateway<StatusView>(plan, '/status')).metrics?.tradesBooked ?? 0,
+      books: await booksOf(chain, plan, view, from.number),
+    },
     healthyAfterwards,
     healthyAfterMs,
   }
@@ -135,21 +165,39 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-const askGateway = <T>(plan: ReturnType<typeof runningPlan>, path: string): Promise<T> => patiently(() => request<T>(plan, GATEWAY, path))
+const askGateway = <T>(plan: ReturnType<typeof runningPlan>, path: string): Promise<T> =>
+  patiently(() => request<T>(plan, GATEWAY, path))
 
 async function victimsOf(status: () => Promise<FleetStatus>, withGateway: boolean): Promise<Victim[]> {
   const { services } = await status()
-  const cells = [...new Set(services.filter((service) => service.kind !== 'infrastructure' && service.status === 'healthy').map((service) => service.cell))]
-  const infrastructure = services.filter((service) => service.kind === 'infrastructure' && service.status === 'healthy' && service.id !== 'chain' && service.id !== 'localnet')
+  const cells = [
+    ...new Set(
+      services
+        .filter((service) => service.kind !== 'infrastructure' && service.status === 'healthy')
+        .map((service) => service.cell),
+    ),
+  ]
+  const infrastructure = services.filter(
+    (service) =>
+      service.kind === 'infrastructure' &&
+      service.status === 'healthy' &&
+      service.id !== 'chain' &&
+      service.id !== 'localnet',
+  )
   return [
     ...cells.filter((id) => withGateway || id !== GATEWAY).map((id) => ({ id, group: 'cell' as const })),
     ...infrastructure.map(({ id }) => ({ id, group: 'infrastructure' as const })),
-    ...['brain', 'keeper', 'watcher'].map((id) => ({ id, group: 'keeping' as const })),
+    ...['supervisor', 'keeper', 'watcher'].map((id) => ({ id, group: 'keeping' as const })),
   ]
 }
 
 /** Does it, and resolves with how long it took until the victim was well again; undefined where that was not seen. */
-async function harm(control: string, status: () => Promise<FleetStatus>, { id, group }: Victim, { kind }: Scenario): Promise<number | undefined> {
+async function harm(
+  control: string,
+  status: () => Promise<FleetStatus>,
+  { id, group }: Victim,
+  { kind }: Scenario,
+): Promise<number | undefined> {
   const harms: Record<string, ChaosHarm> = {
     kill: { kind: 'kill' },
     stop: { kind: 'stop' },
@@ -159,7 +207,8 @@ async function harm(control: string, status: () => Promise<FleetStatus>, { id, g
   }
   const wanted = harms[kind]
   if (!wanted) return undefined
-  const pidOf = async () => (await status()).services.find((service) => service.cell === id || service.id === id)?.pid
+  const pidOf = async () =>
+    (await status()).services.find((service) => service.cell === id || service.id === id)?.pid
   const before = await pidOf().catch(() => undefined)
   const at = performance.now()
   try {
@@ -173,7 +222,10 @@ async function harm(control: string, status: () => Promise<FleetStatus>, { id, g
       const { services } = await status()
       if (group === 'keeping') return true
       const own = services.filter((service) => service.cell === id || service.id === id)
-      return own.length > 0 && own.every((service) => service.status === 'healthy' && (!replaced || service.pid !== before))
+      return (
+        own.length > 0 &&
+        own.every((service) => service.status === 'healthy' && (!replaced || service.pid !== before))
+      )
     },
     kind === 'leak' ? 600_000 : SETTLE_MS,
   )
@@ -183,10 +235,14 @@ async function harm(control: string, status: () => Promise<FleetStatus>, { id, g
 /** Fills what is left of a small disk, for five seconds. */
 function fillDisk(folder: string): void {
   const { bavail, bsize } = statfsSync(folder)
-  if (bavail * bsize > MOST_BALLAST_BYTES)
-    throw new KintsugiError('refused', `${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB free: a full disk is played on a small one only`, {
-      hint: 'start the fleet with --data on a file system of less than 2 GB, such as a tmpfs',
-    })
+  if (bavail * bsize > MAX_BALLAST_BYTES)
+    throw new KintsugiError(
+      'refused',
+      `${folder} has ${((bavail * bsize) / 1e9).toFixed(1)} GB free: a full disk is played on a small one only`,
+      {
+        hint: 'start the fleet with --data on a file system of less than 2 GB, such as a tmpfs',
+      },
+    )
   const path = join(folder, 'ballast')
   try {
     for (let size = bavail * bsize; size > 4_096; size = Math.floor(size / 2)) {
@@ -206,7 +262,13 @@ function fillDisk(folder: string): void {
 }
 
 /** Reads at a fixed rate, whatever becomes of them; every answer with data counts as one that was not lost. */
-async function readThroughGateway(url: string, token: string | undefined, perSecond: number, repeats: boolean, stop: AbortSignal) {
+async function readThroughGateway(
+  url: string,
+  token: string | undefined,
+  perSecond: number,
+  repeats: boolean,
+  stop: AbortSignal,
+) {
   const times: number[] = []
   const errors: Record<string, number> = {}
   let sent = 0
@@ -249,7 +311,12 @@ async function readThroughGateway(url: string, token: string | undefined, perSec
 }
 
 /** The ledger against the chain, over all blocks of the chaos; null where the chain was replaced meanwhile. */
-async function booksOf(chain: JsonRpcChain, plan: ReturnType<typeof runningPlan>, before: StatusView, from: number): Promise<BooksCheck | null> {
+async function booksOf(
+  chain: JsonRpcChain,
+  plan: ReturnType<typeof runningPlan>,
+  before: StatusView,
+  from: number,
+): Promise<BooksCheck | null> {
   const after = await askGateway<StatusView>(plan, '/status')
   if (!before.accounts || before.chain?.genesis !== after.chain?.genesis) return null
   const to = (await chain.block('finalized')).number

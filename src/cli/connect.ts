@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { homedir, platform } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { applyEdits, modify, type ParseError, parse, printParseErrorCode } from 'jsonc-parser'
-import { packageRoot } from '../std/package-root.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { packageRoot } from '../std/package-root.ts'
 import { color } from './format.ts'
 import { type DataOptions, runningPlan } from './run.ts'
 
@@ -28,28 +28,54 @@ interface ClientFormat {
 const claudeDesktop = (): string => {
   const inside = join('Claude', 'claude_desktop_config.json')
   if (platform() === 'darwin') return join(homedir(), 'Library', 'Application Support', inside)
-  if (platform() === 'win32') return join(process.env.APPDATA ?? join(homedir(), 'AppData', 'Roaming'), inside)
+  if (platform() === 'win32')
+    return join(process.env.APPDATA ?? join(homedir(), 'AppData', 'Roaming'), inside)
   return join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), inside)
 }
 
 export const CLIENTS: Readonly<Record<ClientName, ClientFormat>> = {
   claude: { title: 'Claude Desktop', file: claudeDesktop, key: 'mcpServers', transport: 'stdio' },
-  'claude-code': { title: 'Claude Code', file: () => resolve('.mcp.json'), key: 'mcpServers', transport: 'http' },
-  cursor: { title: 'Cursor', file: () => join(homedir(), '.cursor', 'mcp.json'), key: 'mcpServers', transport: 'http' },
+  'claude-code': {
+    title: 'Claude Code',
+    file: () => resolve('.mcp.json'),
+    key: 'mcpServers',
+    transport: 'http',
+  },
+  cursor: {
+    title: 'Cursor',
+    file: () => join(homedir(), '.cursor', 'mcp.json'),
+    key: 'mcpServers',
+    transport: 'http',
+  },
   vscode: { title: 'VS Code', file: () => resolve('.vscode', 'mcp.json'), key: 'servers', transport: 'http' },
 }
 
 /** The entry of a client's configuration. No secret is in it: who needs the token starts the stdio server, which reads it itself. */
-export function entryOf(client: ClientName, { url, dataFolder, options }: { url: string; dataFolder: string; options: Pick<ConnectOptions, 'tools' | 'profile'> }) {
+export function entryOf(
+  client: ClientName,
+  {
+    url,
+    dataFolder,
+    options,
+  }: { url: string; dataFolder: string; options: Pick<ConnectOptions, 'tools' | 'profile'> },
+) {
   const { transport } = CLIENTS[client]
-  const chosen = Object.entries({ tools: options.tools, profile: options.profile }).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  const chosen = Object.entries({ tools: options.tools, profile: options.profile }).filter(
+    (pair): pair is [string, string] => pair[1] !== undefined,
+  )
   if (transport === 'http') {
     const query = new URLSearchParams(chosen)
     return { type: 'http', url: query.size > 0 ? `${url}?${query}` : url }
   }
   return {
     command: process.execPath,
-    args: [join(packageRoot(), 'bin', 'kintsugi.mjs'), 'mcp', '--data', dataFolder, ...chosen.flatMap(([name, value]) => [`--${name}`, value])],
+    args: [
+      join(packageRoot(), 'bin', 'kintsugi.mjs'),
+      'mcp',
+      '--data',
+      dataFolder,
+      ...chosen.flatMap(([name, value]) => [`--${name}`, value]),
+    ],
   }
 }
 
@@ -59,15 +85,26 @@ export function withEntry(text: string, key: string, entry: unknown, file: strin
   parse(text, errors, { allowTrailingComma: true })
   const [first] = errors
   if (first)
-    throw new KintsugiError('bad-config', `${file}: ${printParseErrorCode(first.error)} at character ${first.offset}`, { hint: 'mend the file first: nothing was changed' })
-  return applyEdits(text, modify(text, [key, 'kintsugi'], entry, { formattingOptions: { insertSpaces: true, tabSize: 2 } }))
+    throw new KintsugiError(
+      'bad-config',
+      `${file}: ${printParseErrorCode(first.error)} at character ${first.offset}`,
+      { hint: 'mend the file first: nothing was changed' },
+    )
+  return applyEdits(
+    text,
+    modify(text, [key, 'kintsugi'], entry, { formattingOptions: { insertSpaces: true, tabSize: 2 } }),
+  )
 }
 
 export function connect(client: ClientName, options: ConnectOptions): void {
   const plan = runningPlan(options)
   const format = CLIENTS[client]
   const file = options.file ? resolve(options.file) : format.file()
-  const entry = entryOf(client, { url: `http://127.0.0.1:${plan.ports.coordination_system}/mcp`, dataFolder: plan.dataFolder, options })
+  const entry = entryOf(client, {
+    url: `http://127.0.0.1:${plan.ports.coordination_system}/mcp`,
+    dataFolder: plan.dataFolder,
+    options,
+  })
   const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
   const after = withEntry(before.trim() === '' ? '{}' : before, format.key, entry, file)
   if (!options.print) {
@@ -78,5 +115,8 @@ export function connect(client: ClientName, options: ConnectOptions): void {
   }
   if (options.json) console.log(JSON.stringify({ client, file, entry, written: !options.print }))
   else if (options.print) console.log(after)
-  else console.log(`${color.green('✓')} ${format.title}: ${file}\n  restart it, or reload its servers, to see the fleet`)
+  else
+    console.log(
+      `${color.green('✓')} ${format.title}: ${file}\n  restart it, or reload its servers, to see the fleet`,
+    )
 }

@@ -21,7 +21,10 @@ export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 10_0
 /** Columns as wide as their widest cell. */
 export function table(rows: readonly (readonly string[])[]): string {
   const plain = (text: string) => text.replace(/\x1b\[[0-9;]*m/g, '')
-  const widths = rows.reduce<number[]>((all, row) => row.map((cell, index) => Math.max(all[index] ?? 0, plain(cell).length)), [])
+  const widths = rows.reduce<number[]>(
+    (all, row) => row.map((cell, index) => Math.max(all[index] ?? 0, plain(cell).length)),
+    [],
+  )
   return rows
     .map((row) =>
       row

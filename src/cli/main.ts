@@ -1,14 +1,15 @@
 /** The command line: `kintsugi up|down|status|health|info|logs|restart|call|test|market`. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { PROFILES } from '../fleet/profiles.ts'
 import { CHAINS } from '../engine/chains/names.ts'
+import { PROFILES } from '../fleet/catalogue/profiles.ts'
 import { KintsugiError, toErrorReport } from '../std/errors.ts'
 import { packageVersion } from '../std/package-root.ts'
 import { color } from './format.ts'
 
 const whole = (least: number, most: number) => (text: string) => {
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`)
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`)
   return value
 }
 const json = () => new Option('--json', 'print data as JSON')
@@ -24,18 +25,33 @@ program
   .command('up')
   .description('start the fleet and show what it does, until Ctrl-C')
   .addOption(new Option('--profile <name>', 'which services').choices([...PROFILES]).default('complete'))
-  .addOption(new Option('--isolation <kind>', 'share processes by duty, or one process each').choices(['cell', 'process']).default('cell'))
+  .addOption(
+    new Option('--isolation <kind>', 'share processes by duty, or one process each')
+      .choices(['cell', 'process'])
+      .default('cell'),
+  )
   .option('--port-offset <n>', 'move every port by this much', whole(0, 56_000), 0)
   .addOption(data())
   .option('--fresh', 'begin with an empty data folder')
   .option('--detach', 'return once everything is ready; stop it with `kintsugi down`')
-  .addOption(new Option('--chain <name>', 'the chain (default: the one whose NAME_RPC_URL is set, else the embedded one)').choices(['local', ...CHAINS]))
+  .addOption(
+    new Option(
+      '--chain <name>',
+      'the chain (default: the one whose NAME_RPC_URL is set, else the embedded one)',
+    ).choices(['local', ...CHAINS]),
+  )
   .option('--market <file>', 'build the local market from a market-snapshot/1 file')
   .option('--seed <n>', 'seed of the local market and its traders', whole(0, 4_294_967_295), 1)
   .option('--block-seconds <n>', 'seconds between blocks of the local chain', whole(1, 60), 2)
   .option('--orders <n>', 'mean number of orders of the local traders per block', whole(0, 20), 4)
-  .addOption(new Option('--traders <onoff>', 'local traders (default: on, off with --market)').choices(['on', 'off']))
-  .option('--competitors <n>', 'competing bots on the local chain (default: 1, none with --market)', whole(0, 8))
+  .addOption(
+    new Option('--traders <onoff>', 'local traders (default: on, off with --market)').choices(['on', 'off']),
+  )
+  .option(
+    '--competitors <n>',
+    'competing bots on the local chain (default: 1, none with --market)',
+    whole(0, 8),
+  )
   .addOption(json())
   .action(async (options) => (await import('./up.ts')).up(options))
 
@@ -109,7 +125,9 @@ program
   .argument('[arguments]', 'a JSON object', '{}')
   .addOption(data())
   .addOption(json())
-  .action(async (service, tool, given, options) => (await import('./control.ts')).call(service, tool, given, options))
+  .action(async (service, tool, given, options) =>
+    (await import('./control.ts')).call(service, tool, given, options),
+  )
 program
   .command('test')
   .description('check the running system: every service, every example call, the books against the chain')
@@ -121,7 +139,12 @@ program
 program
   .command('mcp')
   .description('the whole fleet as one MCP server on stdin and stdout, for clients that start one')
-  .addOption(new Option('--tools <which>', 'list all tools, or a few that find and call them').choices(['all', 'search']))
+  .addOption(
+    new Option('--tools <which>', 'list all tools, or a few that find and call them').choices([
+      'all',
+      'search',
+    ]),
+  )
   .option('--profile <name>', 'list the tools of a profile as well: trading, operator')
   .addOption(data())
   .action(async (options) => (await import('./mcp.ts')).mcp(options))
@@ -203,7 +226,9 @@ for (const [name, approve, what] of [
 const audit = program.command('audit').description('the record of every call')
 audit
   .command('verify')
-  .description('check the whole record against its heads and their signatures; exit code 0 only if nothing was changed')
+  .description(
+    'check the whole record against its heads and their signatures; exit code 0 only if nothing was changed',
+  )
   .addOption(data())
   .addOption(json())
   .action(async (options) => (await import('./audit.ts')).verify(options))
@@ -215,7 +240,9 @@ audit
   .addOption(data())
   .action(async (options) => (await import('./audit.ts')).exportAudit(options))
 
-const chaos = program.command('chaos').description('harm done on purpose to a running fleet on the local chain, and what it cost')
+const chaos = program
+  .command('chaos')
+  .description('harm done on purpose to a running fleet on the local chain, and what it cost')
 chaos
   .command('list')
   .description('the scenarios there are')
@@ -227,14 +254,18 @@ chaos
   .argument('<scenario>')
   .option('--seconds <n>', 'for so long', whole(1, 86_400), 60)
   .option('--reads <n>', 'reads through the gateway per second', whole(0, 1_000), 100)
-  .option('--include-gateway', 'the gateway may be hit too; the client then repeats a read whose connection broke')
+  .option(
+    '--include-gateway',
+    'the gateway may be hit too; the client then repeats a read whose connection broke',
+  )
   .option('--seed <n>', 'the same seed chooses the same victims', whole(0, 4_294_967_295), 1)
   .addOption(data())
   .addOption(json())
   .action(async (scenario, options) => (await import('./chaos.ts')).runChaos(scenario, options))
 
 const market = program.command('market').description('a laboratory on markets in files (market-snapshot/1)')
-const hops = (standard: number) => new Option('--max-hops <n>', 'longest route, in pools').argParser(whole(2, 6)).default(standard)
+const hops = (standard: number) =>
+  new Option('--max-hops <n>', 'longest route, in pools').argParser(whole(2, 6)).default(standard)
 market
   .command('scan')
   .description('the cycles that pay, each at its exact best size, best first')
@@ -284,9 +315,15 @@ market
   .action(async (file, options) => (await import('./replay.ts')).recordMarket(file, options))
 market
   .command('replay')
-  .description('judge the strategy on a recording: trades, profit, drawdown, what was missed and why, who won it instead')
+  .description(
+    'judge the strategy on a recording: trades, profit, drawdown, what was missed and why, who won it instead',
+  )
   .argument('<file>')
-  .addOption(new Option('--position <where>', 'filled before or after everyone else in the next block').choices(['first', 'last']).default('last'))
+  .addOption(
+    new Option('--position <where>', 'filled before or after everyone else in the next block')
+      .choices(['first', 'last'])
+      .default('last'),
+  )
   .option('--report <page>', 'write an HTML page with plots')
   .addOption(json())
   .action(async (file, options) => (await import('./replay.ts')).replayMarket(file, options))

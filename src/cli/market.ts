@@ -3,7 +3,19 @@ import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { type Address, type Refusal, swapExactIn } from '../amm/index.ts'
 import { priceTokens } from '../arbitrage/index.ts'
-import { bestRoute, type Hop, MarketGraph, type MarketSnapshot, MarketSearch, parseSnapshot, planCycles, type SizedCycle, type Token, trimmed, upperBound } from '../graph/index.ts'
+import {
+  bestRoute,
+  type Hop,
+  MarketGraph,
+  MarketSearch,
+  type MarketSnapshot,
+  parseSnapshot,
+  planCycles,
+  type SizedCycle,
+  type Token,
+  trimmed,
+  upperBound,
+} from '../graph/index.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { color, table, units } from './format.ts'
 
@@ -23,7 +35,9 @@ export function readMarket(file: string): MarketSnapshot {
     const raw = readFileSync(file)
     json = JSON.parse((file.endsWith('.gz') ? gunzipSync(raw) : raw).toString())
   } catch (error) {
-    throw new KintsugiError('file-unreadable', `${file}: ${messageOf(error)}`, { hint: 'a market-snapshot/1 file is JSON, plain or with .gz' })
+    throw new KintsugiError('file-unreadable', `${file}: ${messageOf(error)}`, {
+      hint: 'a market-snapshot/1 file is JSON, plain or with .gz',
+    })
   }
   return parseSnapshot(json)
 }
@@ -31,29 +45,43 @@ export function readMarket(file: string): MarketSnapshot {
 /** A token by symbol or address. Throws `unknown-token`, also for a symbol that several tokens have. */
 function tokenOf(market: MarketSnapshot, name: string): Token {
   const wanted = name.toLowerCase()
-  const found = market.tokens.filter((token) => token.address === wanted || token.symbol.toLowerCase() === wanted)
+  const found = market.tokens.filter(
+    (token) => token.address === wanted || token.symbol.toLowerCase() === wanted,
+  )
   const exact = found.filter((token) => token.address === wanted || token.symbol === name)
   const [token, ...others] = exact.length > 0 ? exact : found
-  if (!token) throw new KintsugiError('unknown-token', `${name}: no token of the file has this symbol or address`, { hint: 'symbols are as the file writes them' })
-  if (others.length > 0) {
-    throw new KintsugiError('unknown-token', `${name}: ${others.length + 1} tokens of the file have this symbol`, {
-      hint: `give the address: ${[token, ...others].map((one) => one.address).join(', ')}`,
+  if (!token)
+    throw new KintsugiError('unknown-token', `${name}: no token of the file has this symbol or address`, {
+      hint: 'symbols are as the file writes them',
     })
+  if (others.length > 0) {
+    throw new KintsugiError(
+      'unknown-token',
+      `${name}: ${others.length + 1} tokens of the file have this symbol`,
+      {
+        hint: `give the address: ${[token, ...others].map((one) => one.address).join(', ')}`,
+      },
+    )
   }
   return token
 }
 
 function amountOf(text: string): bigint {
   if (!/^\d+$/.test(text) || BigInt(text) === 0n)
-    throw new KintsugiError('bad-amount', `--amount ${text}: expected a whole number above zero`, { hint: "in the token's smallest unit, as in wei" })
+    throw new KintsugiError('bad-amount', `--amount ${text}: expected a whole number above zero`, {
+      hint: "in the token's smallest unit, as in wei",
+    })
   return BigInt(text)
 }
 
 /** The token that most pools trade. */
 function bestConnected(market: MarketSnapshot): Token {
   const degree = new Map<Address, number>()
-  for (const pool of market.pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
-  return [...market.tokens].sort((a, b) => (degree.get(b.address) ?? 0) - (degree.get(a.address) ?? 0))[0] as Token
+  for (const pool of market.pools)
+    for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
+  return [...market.tokens].sort(
+    (a, b) => (degree.get(b.address) ?? 0) - (degree.get(a.address) ?? 0),
+  )[0] as Token
 }
 
 /** Numeraire units per unit, both smallest. */
@@ -80,17 +108,24 @@ class Namer {
   }
 
   path(hops: readonly Hop[]): string {
-    return [this.symbol((hops[0] as Hop).tokenIn), ...hops.map((hop) => `${this.symbol(hop.tokenOut)} ${color.dim(`(${this.#dexes.get(hop.pool)})`)}`)].join(' → ')
+    return [
+      this.symbol((hops[0] as Hop).tokenIn),
+      ...hops.map((hop) => `${this.symbol(hop.tokenOut)} ${color.dim(`(${this.#dexes.get(hop.pool)})`)}`),
+    ].join(' → ')
   }
 }
 
 const leftOut = ({ leftOut: counts }: MarketSnapshot) => {
   const reasons = Object.entries(counts)
-  return reasons.length === 0 ? '' : `\nleft out: ${reasons.map(([reason, count]) => `${count} × ${reason}`).join('; ')}`
+  return reasons.length === 0
+    ? ''
+    : `\nleft out: ${reasons.map(([reason, count]) => `${count} × ${reason}`).join('; ')}`
 }
 
 function print(json: boolean | undefined, data: unknown, text: () => string): void {
-  console.log(json ? JSON.stringify(data, (_, value) => (typeof value === 'bigint' ? String(value) : value)) : text())
+  console.log(
+    json ? JSON.stringify(data, (_, value) => (typeof value === 'bigint' ? String(value) : value)) : text(),
+  )
 }
 
 export interface ScanOptions {
@@ -106,7 +141,11 @@ export function scan(file: string, { start = [], maxHops, limit, json }: ScanOpt
   const numeraire = bestConnected(market)
   const startTokens = start.map((name) => tokenOf(market, name).address)
   const started = performance.now()
-  const search = new MarketSearch(market.pools, { maxHops, startTokens: startTokens.length > 0 ? startTokens : [numeraire.address], onlyStartTokens: startTokens.length > 0 })
+  const search = new MarketSearch(market.pools, {
+    maxHops,
+    startTokens: startTokens.length > 0 ? startTokens : [numeraire.address],
+    onlyStartTokens: startTokens.length > 0,
+  })
   search.setValues(ratesIn(market, numeraire.address))
   const { searchedCycles, paying } = search.search()
   const found = search.best(limit).map((sized) => trimmed(sized, search.pools))
@@ -119,16 +158,20 @@ export function scan(file: string, { start = [], maxHops, limit, json }: ScanOpt
     profit: grossProfit,
   }))
   const namer = new Namer(market)
-  print(json, { cycles, searchedCycles, paying, complete: search.index.complete, elapsedMs, leftOut: market.leftOut }, () => {
-    const rows = cycles.map((cycle, index) => [
-      String(index + 1),
-      color.green(namer.amount(cycle.profit, cycle.startToken)),
-      `of ${namer.amount(cycle.amountIn, cycle.startToken)}`,
-      namer.path(cycle.hops),
-    ])
-    const summary = `${searchedCycles} cycles of at most ${maxHops} pools searched in ${elapsedMs.toFixed(1)} ms, ${paying} pay before gas and loan`
-    return `${rows.length === 0 ? 'no cycle pays' : table(rows)}\n${summary}${search.index.complete ? '' : ' (there are more: the index is full)'}${leftOut(market)}`
-  })
+  print(
+    json,
+    { cycles, searchedCycles, paying, complete: search.index.complete, elapsedMs, leftOut: market.leftOut },
+    () => {
+      const rows = cycles.map((cycle, index) => [
+        String(index + 1),
+        color.green(namer.amount(cycle.profit, cycle.startToken)),
+        `of ${namer.amount(cycle.amountIn, cycle.startToken)}`,
+        namer.path(cycle.hops),
+      ])
+      const summary = `${searchedCycles} cycles of at most ${maxHops} pools searched in ${elapsedMs.toFixed(1)} ms, ${paying} pay before gas and loan`
+      return `${rows.length === 0 ? 'no cycle pays' : table(rows)}\n${summary}${search.index.complete ? '' : ' (there are more: the index is full)'}${leftOut(market)}`
+    },
+  )
 }
 
 export interface QuoteOptions {
@@ -144,22 +187,33 @@ export function quote(file: string, options: QuoteOptions): void {
   const market = readMarket(file)
   const pool = market.pools.find((candidate) => candidate.address === options.pool.toLowerCase())
   if (!pool)
-    throw new KintsugiError('not-found', `--pool ${options.pool}: no pool of the file that can be traded has this address`, {
-      hint: `${market.pools.length} pools can${leftOut(market)}`,
-    })
+    throw new KintsugiError(
+      'not-found',
+      `--pool ${options.pool}: no pool of the file that can be traded has this address`,
+      {
+        hint: `${market.pools.length} pools can${leftOut(market)}`,
+      },
+    )
   const tokenIn = tokenOf(market, options.in).address
   const others = pool.tokens.filter((token) => token !== tokenIn)
   if (options.out === undefined && others.length > 1 && pool.tokens.includes(tokenIn)) {
-    throw new KintsugiError('unknown-token', `the pool has ${pool.tokens.length} tokens: which is wanted?`, { hint: `add --out with one of ${others.join(', ')}` })
+    throw new KintsugiError('unknown-token', `the pool has ${pool.tokens.length} tokens: which is wanted?`, {
+      hint: `add --out with one of ${others.join(', ')}`,
+    })
   }
   const tokenOut = options.out === undefined ? (others[0] as Address) : tokenOf(market, options.out).address
   const result = swapExactIn(pool, tokenIn, tokenOut, amountOf(options.amount))
   const namer = new Namer(market)
-  const data = result.ok ? { amountOut: result.swap.amountOut } : { amountOut: null, refusal: result.refusal, reason: REASONS[result.refusal] }
-  print(options.json, { pool: pool.address, kind: pool.kind, tokenIn, tokenOut, amountIn: options.amount, ...data }, () =>
-    result.ok
-      ? `${namer.amount(BigInt(options.amount), tokenIn)} → ${color.green(namer.amount(result.swap.amountOut, tokenOut))}`
-      : `${color.yellow('refused')} ${REASONS[result.refusal]} (${result.refusal})`,
+  const data = result.ok
+    ? { amountOut: result.swap.amountOut }
+    : { amountOut: null, refusal: result.refusal, reason: REASONS[result.refusal] }
+  print(
+    options.json,
+    { pool: pool.address, kind: pool.kind, tokenIn, tokenOut, amountIn: options.amount, ...data },
+    () =>
+      result.ok
+        ? `${namer.amount(BigInt(options.amount), tokenIn)} → ${color.green(namer.amount(result.swap.amountOut, tokenOut))}`
+        : `${color.yellow('refused')} ${REASONS[result.refusal]} (${result.refusal})`,
   )
 }
 
@@ -177,12 +231,22 @@ export function route(file: string, options: RouteOptions): void {
   const market = readMarket(file)
   const [from, to] = [tokenOf(market, options.from), tokenOf(market, options.to)]
   const started = performance.now()
-  const found = bestRoute(new MarketGraph(market.pools), from.address, to.address, amountOf(options.amount), options)
+  const found = bestRoute(
+    new MarketGraph(market.pools),
+    from.address,
+    to.address,
+    amountOf(options.amount),
+    options,
+  )
   const elapsedMs = performance.now() - started
   if (!found)
-    throw new KintsugiError('no-route', `no path of at most ${options.maxHops} pools takes ${options.amount} of ${from.symbol} to ${to.symbol}`, {
-      hint: 'try a smaller amount, or --max-hops',
-    })
+    throw new KintsugiError(
+      'no-route',
+      `no path of at most ${options.maxHops} pools takes ${options.amount} of ${from.symbol} to ${to.symbol}`,
+      {
+        hint: 'try a smaller amount, or --max-hops',
+      },
+    )
   const namer = new Namer(market)
   print(options.json, { from: from.address, to: to.address, ...found, elapsedMs }, () => {
     const rows = found.paths.map(({ hops, amounts }) => [
@@ -191,7 +255,10 @@ export function route(file: string, options: RouteOptions): void {
       color.green(namer.amount(amounts.at(-1) as bigint, to.address)),
       namer.path(hops),
     ])
-    const gain = found.single === undefined ? 'no single path takes it all' : `the best single path gives ${namer.amount(found.single, to.address)}`
+    const gain =
+      found.single === undefined
+        ? 'no single path takes it all'
+        : `the best single path gives ${namer.amount(found.single, to.address)}`
     return `${table(rows)}\n${namer.amount(found.amountIn, from.address)} → ${color.green(namer.amount(found.amountOut, to.address))}; ${gain}; ${found.searchedPaths} paths in ${elapsedMs.toFixed(1)} ms`
   })
 }
@@ -210,12 +277,21 @@ export function bound(file: string, options: BoundOptions): void {
   const graph = new MarketGraph(market.pools)
   const optimum = upperBound(graph, numeraire.address, { maxIterations: 1_000 })
   const boundMs = performance.now() - started
-  const search = new MarketSearch(market.pools, { maxHops: options.maxHops, startTokens: [numeraire.address] })
+  const search = new MarketSearch(market.pools, {
+    maxHops: options.maxHops,
+    startTokens: [numeraire.address],
+  })
   search.setValues(optimum.prices)
   search.search()
-  const worthOf = ({ hops, grossProfit }: SizedCycle) => Number(grossProfit) * search.valueOf((hops[0] as Hop).tokenIn)
+  const worthOf = ({ hops, grossProfit }: SizedCycle) =>
+    Number(grossProfit) * search.valueOf((hops[0] as Hop).tokenIn)
   const best = search.best(1)[0]
-  const plan = planCycles(search, { maxCycles: 64, worth: () => 0 }, undefined, market.pools.length <= 1_000 ? optimum : undefined)
+  const plan = planCycles(
+    search,
+    { maxCycles: 64, worth: () => 0 },
+    undefined,
+    market.pools.length <= 1_000 ? optimum : undefined,
+  )
   const planValue = plan.reduce((sum, sized) => sum + worthOf(sized), 0)
   const share = (value: number) => (optimum.value > 0 ? value / optimum.value : null)
   const bestValue = best ? worthOf(best) : 0
@@ -236,7 +312,11 @@ export function bound(file: string, options: BoundOptions): void {
   print(options.json, data, () =>
     [
       table([
-        ['upper bound', color.green(inNumeraire(optimum.value)), optimum.converged ? '' : 'a bound, but perhaps not the least'],
+        [
+          'upper bound',
+          color.green(inNumeraire(optimum.value)),
+          optimum.converged ? '' : 'a bound, but perhaps not the least',
+        ],
         ['best single cycle', inNumeraire(bestValue), percent(data.singleCycle.share)],
         [`plan of ${plan.length} cycles`, inNumeraire(planValue), percent(data.plan.share)],
       ]),

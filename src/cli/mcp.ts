@@ -1,9 +1,9 @@
 /** `kintsugi mcp`: the gateway for clients that want stdio. Each message of theirs is one request to the endpoint; what comes back is theirs. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createParser } from 'eventsource-parser'
-import { headerValue, NAMED_BY } from '../mcp/headers.ts'
-import { onLines } from '../std/lines.ts'
+import { headerValue, NAMED_BY } from '../mcp/protocol/headers.ts'
 import { messageOf } from '../std/errors.ts'
+import { onLines } from '../std/lines.ts'
 import { type DataOptions, readToken, runningPlan } from './run.ts'
 
 export interface McpOptions extends DataOptions {
@@ -23,7 +23,10 @@ const VERSION_META = 'io.modelcontextprotocol/protocolVersion'
 export async function mcp(options: McpOptions): Promise<void> {
   const plan = runningPlan(options)
   const token = readToken(plan)
-  const query = new URLSearchParams({ ...(options.tools ? { tools: options.tools } : {}), ...(options.profile ? { profile: options.profile } : {}) })
+  const query = new URLSearchParams({
+    ...(options.tools ? { tools: options.tools } : {}),
+    ...(options.profile ? { profile: options.profile } : {}),
+  })
   const url = `http://127.0.0.1:${plan.ports.coordination_system}/mcp${query.size > 0 ? `?${query}` : ''}`
   const underWay = new Map<string | number, { method: string; ends: AbortController }>()
   let negotiated: string | undefined
@@ -31,7 +34,8 @@ export async function mcp(options: McpOptions): Promise<void> {
   let session: string | undefined
   const closing = new AbortController()
   const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
-  const say = (message: unknown) => process.stdout.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`)
+  const say = (message: unknown) =>
+    process.stdout.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`)
 
   const hear = (text: string) => {
     if (text.trim() === '') return
@@ -58,7 +62,12 @@ export async function mcp(options: McpOptions): Promise<void> {
           ...authorization,
           ...(session !== undefined && typeof claimed !== 'string' ? { 'mcp-session-id': session } : {}),
           ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
-          ...(typeof claimed === 'string' ? { 'mcp-method': method, ...(typeof named === 'string' ? { 'mcp-name': headerValue(named) } : {}) } : {}),
+          ...(typeof claimed === 'string'
+            ? {
+                'mcp-method': method,
+                ...(typeof named === 'string' ? { 'mcp-name': headerValue(named) } : {}),
+              }
+            : {}),
         },
       })
       const given = response.headers.get('mcp-session-id')
@@ -69,7 +78,12 @@ export async function mcp(options: McpOptions): Promise<void> {
         void listen(given)
       }
     } catch (error) {
-      if (id !== undefined && !ends.signal.aborted) say({ jsonrpc: '2.0', id, error: { code: -32603, message: `the gateway did not answer: ${messageOf(error)}` } })
+      if (id !== undefined && !ends.signal.aborted)
+        say({
+          jsonrpc: '2.0',
+          id,
+          error: { code: -32603, message: `the gateway did not answer: ${messageOf(error)}` },
+        })
     } finally {
       if (id !== undefined) underWay.delete(id)
     }
@@ -98,7 +112,8 @@ export async function mcp(options: McpOptions): Promise<void> {
       say({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'this line is no JSON' } })
       return
     }
-    if (message.method === 'notifications/cancelled') underWay.get(message.params?.requestId as string | number)?.ends.abort()
+    if (message.method === 'notifications/cancelled')
+      underWay.get(message.params?.requestId as string | number)?.ends.abort()
     void ask(line, message)
   })
   await new Promise<void>((resolve) => process.stdin.on('end', resolve))
@@ -113,5 +128,6 @@ export async function mcp(options: McpOptions): Promise<void> {
 async function events(response: Response, hear: (text: string) => void): Promise<void> {
   const parser = createParser({ onEvent: ({ data }) => hear(data) })
   const decoder = new TextDecoder()
-  for await (const chunk of response.body as ReadableStream<Uint8Array>) parser.feed(decoder.decode(chunk, { stream: true }))
+  for await (const chunk of response.body as ReadableStream<Uint8Array>)
+    parser.feed(decoder.decode(chunk, { stream: true }))
 }

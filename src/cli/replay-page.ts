@@ -1,6 +1,7 @@
 /** The report of a replay as one page: no script, nothing to load, dark and light. */
-import type { ReplayReport } from '../engine/replay.ts'
-import { tokenAt } from '../engine/tokens.ts'
+
+import { tokenAt } from '../engine/market/tokens.ts'
+import type { ReplayReport } from '../engine/paper/replay.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 
 const WIDTH = 900
@@ -18,12 +19,16 @@ interface Series {
 /** Steps that a person would choose for an axis. */
 function ticks(least: number, most: number): number[] {
   const span = most - least || 1
-  const step = [1, 2, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(span / 5))).find((candidate) => span / candidate <= 6) ?? span
+  const step =
+    [1, 2, 5, 10]
+      .map((factor) => factor * 10 ** Math.floor(Math.log10(span / 5)))
+      .find((candidate) => span / candidate <= 6) ?? span
   const first = Math.ceil(least / step) * step
   return Array.from({ length: Math.floor((most - first) / step) + 1 }, (_, index) => first + index * step)
 }
 
-const short = (value: number) => (Math.abs(value) >= 1_000 ? value.toFixed(0) : Number(value.toPrecision(3)).toString())
+const short = (value: number) =>
+  Math.abs(value) >= 1_000 ? value.toFixed(0) : Number(value.toPrecision(3)).toString()
 
 function lines(blocks: readonly number[], series: readonly Series[], unit: string): string {
   const all = series.flatMap(({ values }) => values)
@@ -39,7 +44,8 @@ function lines(blocks: readonly number[], series: readonly Series[], unit: strin
       `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(' ')}"/>`,
   )
   const legend = series.map(
-    ({ name, colour }, index) => `<rect x="${PAD + index * 190}" y="2" width="10" height="10" fill="${colour}"/><text x="${PAD + 16 + index * 190}" y="11">${safe(name)}</text>`,
+    ({ name, colour }, index) =>
+      `<rect x="${PAD + index * 190}" y="2" width="10" height="10" fill="${colour}"/><text x="${PAD + 16 + index * 190}" y="11">${safe(name)}</text>`,
   )
   const ends = `<text x="${PAD}" y="${HEIGHT - 8}">block ${blocks[0] ?? ''}</text><text x="${WIDTH - 12}" y="${HEIGHT - 8}" text-anchor="end">${blocks.at(-1) ?? ''}</text>`
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${safe(series.map(({ name }) => name).join(', '))} in ${safe(unit)}">${grid.join('')}${paths.join('')}${legend.join('')}${ends}</svg>`
@@ -58,11 +64,15 @@ export function replayPage(report: ReplayReport, manifest: MarketManifest, posit
   const blocks = report.curve.map(({ block }) => block)
   const cell = (text: string, number = false) => `<td${number ? ' class="n"' : ''}>${safe(text)}</td>`
   const outcomes = Object.entries(report.byOutcome).map(
-    ([outcome, { gaps, promised, net }]) => `<tr>${cell(outcome)}${cell(String(gaps), true)}${cell(inCoins(promised).toFixed(4), true)}${cell(inCoins(net).toFixed(4), true)}</tr>`,
+    ([outcome, { gaps, promised, net }]) =>
+      `<tr>${cell(outcome)}${cell(String(gaps), true)}${cell(inCoins(promised).toFixed(4), true)}${cell(inCoins(net).toFixed(4), true)}</tr>`,
   )
   const winners = report.winners
     .slice(0, 20)
-    .map(({ account, cycles, value, ours }) => `<tr>${cell(`${account}${ours ? ' (ours)' : ''}`)}${cell(String(cycles), true)}${cell(value.toFixed(2), true)}</tr>`)
+    .map(
+      ({ account, cycles, value, ours }) =>
+        `<tr>${cell(`${account}${ours ? ' (ours)' : ''}`)}${cell(String(cycles), true)}${cell(value.toFixed(2), true)}</tr>`,
+    )
   const missed = Object.entries(report.missedBecause)
     .map(([name, value]) => ({ name, value: inCoins(value) }))
     .sort((a, b) => b.value - a.value)

@@ -1,16 +1,17 @@
 /** `kintsugi market record|replay`: the market of a running fleet written down, and a strategy judged on it. */
-import { readBatch } from '../engine/pool-reader.ts'
+
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
-import { MarketReplica } from '../engine/market.ts'
-import { standingPolicies } from '../engine/policies.ts'
-import { type RecordedBlock, type RecordingHead, readRecording, record } from '../engine/recording.ts'
-import { Replay, type ReplayReport } from '../engine/replay.ts'
-import { tokenAt } from '../engine/tokens.ts'
+import { readBatch } from '../engine/market/pool-reader.ts'
+import { MarketReplica } from '../engine/market/replica.ts'
+import { tokenAt } from '../engine/market/tokens.ts'
+import { type RecordedBlock, type RecordingHead, readRecording, record } from '../engine/paper/recording.ts'
+import { Replay, type ReplayReport } from '../engine/paper/replay.ts'
+import { standingPolicies } from '../engine/trading/policies.ts'
 import { own } from '../localnet/artifacts.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
-import { files } from '../processes/run-plan.ts'
+import { files } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { color, table } from './format.ts'
 import { replayPage } from './replay-page.ts'
@@ -22,17 +23,35 @@ export interface RecordOptions extends DataOptions {
 
 /** Follows the chain of the running fleet and writes every block's changes to `file`. Ends after so many blocks, or at Ctrl-C. */
 export async function recordMarket(file: string, options: RecordOptions): Promise<void> {
-  if (existsSync(file)) throw new KintsugiError('file-exists', `${file} is there already`, { hint: 'recordings are never overwritten: name another file' })
+  if (existsSync(file))
+    throw new KintsugiError('file-exists', `${file} is there already`, {
+      hint: 'recordings are never overwritten: name another file',
+    })
   const plan = runningPlan(options)
   const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
   const variable = rpcVariable(plan.chain)
   const external = process.env[variable]
   if (plan.external.chain && !external)
-    throw new KintsugiError('bad-settings', `${variable}: the fleet follows a chain of its environment, which this shell does not name`, {
-      hint: `set ${variable} as the fleet has it`,
-    })
-  const chain = new JsonRpcChain({ url: plan.external.chain && external ? (external.split(',')[0] as string).trim() : `ws://127.0.0.1:${plan.chainPort}` })
-  const market = new MarketReplica({ chain, manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(plan.settings.batchSize), now: Date.now })
+    throw new KintsugiError(
+      'bad-settings',
+      `${variable}: the fleet follows a chain of its environment, which this shell does not name`,
+      {
+        hint: `set ${variable} as the fleet has it`,
+      },
+    )
+  const chain = new JsonRpcChain({
+    url:
+      plan.external.chain && external
+        ? (external.split(',')[0] as string).trim()
+        : `ws://127.0.0.1:${plan.chainPort}`,
+  })
+  const market = new MarketReplica({
+    chain,
+    manifest,
+    readerCode: own('MarketReader').deployedBytecode,
+    batch: readBatch(plan.settings.batchSize),
+    now: Date.now,
+  })
   try {
     await market.start()
     writeFileSync(file, '', { flag: 'wx' })
@@ -46,7 +65,9 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
         (recorded) => {
           count++
           if (!options.json && process.stderr.isTTY)
-            process.stderr.write(`\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${count} of ${options.blocks} blocks`)
+            process.stderr.write(
+              `\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${count} of ${options.blocks} blocks`,
+            )
           if (count >= options.blocks) resolve()
         },
       ).catch(reject)
@@ -65,22 +86,36 @@ export interface ReplayCommandOptions {
 }
 
 /** Judges the strategy on a recording. */
-export async function replayMarket(file: string, { position, report: page, json }: ReplayCommandOptions): Promise<void> {
+export async function replayMarket(
+  file: string,
+  { position, report: page, json }: ReplayCommandOptions,
+): Promise<void> {
   let replay: Replay | undefined
   let manifest: MarketManifest | undefined
   for await (const entry of readRecording(file)) {
     if (!replay) {
       manifest = (entry as RecordingHead).manifest
-      replay = new Replay(entry as RecordingHead, { policies: standingPolicies((entry as RecordingHead).manifest.chainId), position })
+      replay = new Replay(entry as RecordingHead, {
+        policies: standingPolicies((entry as RecordingHead).manifest.chainId),
+        position,
+      })
     } else replay.add(entry as RecordedBlock)
   }
-  if (!replay || !manifest) throw new KintsugiError('recording-invalid', `${file}: the file is empty`, { hint: 'recordings are written by `kintsugi market record`' })
+  if (!replay || !manifest)
+    throw new KintsugiError('recording-invalid', `${file}: the file is empty`, {
+      hint: 'recordings are written by `kintsugi market record`',
+    })
   const report = replay.report()
   if (page !== undefined) writeFileSync(page, replayPage(report, manifest, position))
   console.log(json ? JSON.stringify(report) : summary(report, manifest, position, page))
 }
 
-function summary(report: ReplayReport, manifest: MarketManifest, position: string, page: string | undefined): string {
+function summary(
+  report: ReplayReport,
+  manifest: MarketManifest,
+  position: string,
+  page: string | undefined,
+): string {
   const coin = (wei: number) => `${(wei / 1e18).toFixed(4)} ${manifest.nativeSymbol}`
   const quote = tokenAt(manifest, manifest.numeraire).symbol
   return [
@@ -89,10 +124,20 @@ function summary(report: ReplayReport, manifest: MarketManifest, position: strin
       ['net of gas', color.green(coin(report.net))],
       ['trades', String(report.traded)],
       ['largest drawdown', coin(report.largestDrawdown)],
-      ...Object.entries(report.byOutcome).map(([outcome, { gaps, promised, net }]) => [outcome, `${gaps} gaps, promised ${coin(promised)}, net ${coin(net)}`]),
+      ...Object.entries(report.byOutcome).map(([outcome, { gaps, promised, net }]) => [
+        outcome,
+        `${gaps} gaps, promised ${coin(promised)}, net ${coin(net)}`,
+      ]),
     ]),
-    ...Object.entries(report.missedBecause).map(([reason, promised]) => `  missed ${coin(promised)}: ${reason}`),
-    ...report.winners.slice(0, 5).map(({ account, cycles, value, ours }) => `  ${account}${ours ? ' (ours)' : ''} closed ${cycles} cycles for ${value.toFixed(2)} ${quote}`),
+    ...Object.entries(report.missedBecause).map(
+      ([reason, promised]) => `  missed ${coin(promised)}: ${reason}`,
+    ),
+    ...report.winners
+      .slice(0, 5)
+      .map(
+        ({ account, cycles, value, ours }) =>
+          `  ${account}${ours ? ' (ours)' : ''} closed ${cycles} cycles for ${value.toFixed(2)} ${quote}`,
+      ),
     ...(page === undefined ? [] : [`report: ${page}`]),
   ].join('\n')
 }

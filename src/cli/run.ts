@@ -1,7 +1,7 @@
 /** Finding the running fleet of a data folder. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { files, type RunPlan, readPlan } from '../processes/run-plan.ts'
+import { files, type RunPlan, readPlan } from '../processes/run/run-plan.ts'
 import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface DataOptions {
@@ -12,7 +12,10 @@ export interface DataOptions {
 /** Throws `not-running`. */
 export function runningPlan({ data }: DataOptions): RunPlan {
   const folder = resolve(data)
-  if (!existsSync(files(folder).plan)) throw new KintsugiError('not-running', `no fleet is running on ${folder}`, { hint: 'start one with `npm start` or `npx kintsugi up`' })
+  if (!existsSync(files(folder).plan))
+    throw new KintsugiError('not-running', `no fleet is running on ${folder}`, {
+      hint: 'start one with `npm start` or `npx kintsugi up`',
+    })
   return readPlan(folder)
 }
 
@@ -22,10 +25,19 @@ export function readToken(plan: RunPlan): string | undefined {
 }
 
 /** A request to a service on its own port, with the token. Throws what it answers, or `service-unreachable`. */
-export async function request<T>(plan: RunPlan, service: string, path: string, init: RequestInit = {}): Promise<T> {
+export async function request<T>(
+  plan: RunPlan,
+  service: string,
+  path: string,
+  init: RequestInit = {},
+): Promise<T> {
   const port = plan.ports[service]
   if (port === undefined)
-    throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} in this fleet`, { hint: `known: ${Object.keys(plan.ports).join(', ')}` })
+    throw new KintsugiError(
+      'unknown-service',
+      `no service is called ${JSON.stringify(service)} in this fleet`,
+      { hint: `known: ${Object.keys(plan.ports).join(', ')}` },
+    )
   const token = readToken(plan)
   let response: Response
   try {
@@ -35,7 +47,11 @@ export async function request<T>(plan: RunPlan, service: string, path: string, i
       headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     })
   } catch (error) {
-    throw new KintsugiError('service-unreachable', `${service} on port ${port} does not answer: ${messageOf(error)}`, { retry: 'later', hint: 'see `npx kintsugi status`' })
+    throw new KintsugiError(
+      'service-unreachable',
+      `${service} on port ${port} does not answer: ${messageOf(error)}`,
+      { retry: 'later', hint: 'see `npx kintsugi status`' },
+    )
   }
   const body = (await response.json()) as { error?: ErrorReport }
   if (body.error) throw new KintsugiError(body.error.code, body.error.message, body.error)

@@ -29,7 +29,11 @@ const READY_MS = 5_000
 
 /** Looks until nothing is wrong, for a while. Throws what still is. */
 async function patiently(look: () => Promise<string | undefined>): Promise<void> {
-  for (const until = performance.now() + READY_MS; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+  for (
+    const until = performance.now() + READY_MS;
+    ;
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  ) {
     const problem = await look()
     if (problem === undefined) return
     if (performance.now() > until) throw new Error(problem)
@@ -45,7 +49,13 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
       await work()
       checks.push({ service, check, ok: true, ms: Math.round(performance.now() - started) })
     } catch (error) {
-      checks.push({ service, check, ok: false, ms: Math.round(performance.now() - started), detail: messageOf(error) })
+      checks.push({
+        service,
+        check,
+        ok: false,
+        ms: Math.round(performance.now() - started),
+        detail: messageOf(error),
+      })
     }
   }
   const token = readToken(plan)
@@ -60,24 +70,35 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
     })
     if (options.quick || service === 'coordination_system' || service === 'dashboard') continue
     await run(service, 'speaks MCP', async () => {
-      const connection = await connectMcp({ url: `http://127.0.0.1:${plan.ports[service]}/mcp`, ...(token ? { token } : {}) })
+      const connection = await connectMcp({
+        url: `http://127.0.0.1:${plan.ports[service]}/mcp`,
+        ...(token ? { token } : {}),
+      })
       try {
         if ((await connection.listTools()).length === 0) throw new Error('no tools')
       } finally {
         await connection.close()
       }
     })
-    const { tools } = await request<{ tools: ToolListing[] }>(plan, service, '/tools').catch(() => ({ tools: [] as ToolListing[] }))
+    const { tools } = await request<{ tools: ToolListing[] }>(plan, service, '/tools').catch(() => ({
+      tools: [] as ToolListing[],
+    }))
     for (const tool of tools.filter((candidate) => candidate._meta['kintsugi/effect'] !== 'spend')) {
       await run(service, `${tool.name} works`, async () => {
         try {
-          await request(plan, service, '/query', { method: 'POST', body: JSON.stringify({ ...tool._meta['kintsugi/example'], type: tool.name }) })
+          await request(plan, service, '/query', {
+            method: 'POST',
+            body: JSON.stringify({ ...tool._meta['kintsugi/example'], type: tool.name }),
+          })
         } catch (error) {
           const { code, data } = toErrorReport(error)
           if (!EXPECTED_FOR_EXAMPLES.has(code)) throw error
           // Nobody is to wait for an example.
           if (code === 'approval-needed')
-            await request(plan, 'coordination_system', `/approvals/${data?.approval}`, { method: 'POST', body: JSON.stringify({ digest: data?.digest, approve: false }) })
+            await request(plan, 'coordination_system', `/approvals/${data?.approval}`, {
+              method: 'POST',
+              body: JSON.stringify({ digest: data?.digest, approve: false }),
+            })
         }
       })
     }
@@ -86,15 +107,24 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
     // An example may have restarted one of them.
     await patiently(async () => {
       const view = await request<StatusView>(plan, 'coordination_system', '/status')
-      const bad = [...Object.entries(view.servers), ...Object.entries(view.agents), ...Object.entries(view.infrastructure)].filter(([, service]) => service.status !== 'healthy')
+      const bad = [
+        ...Object.entries(view.servers),
+        ...Object.entries(view.agents),
+        ...Object.entries(view.infrastructure),
+      ].filter(([, service]) => service.status !== 'healthy')
       return bad.length > 0 ? bad.map(([id, service]) => `${id} is ${service.status}`).join(', ') : undefined
     })
   })
   const failed = checks.filter((check) => !check.ok)
-  if (options.json) console.log(JSON.stringify({ passed: checks.length - failed.length, failed: failed.length, checks }, null, 2))
+  if (options.json)
+    console.log(
+      JSON.stringify({ passed: checks.length - failed.length, failed: failed.length, checks }, null, 2),
+    )
   else {
     for (const check of checks)
-      console.log(`${check.ok ? color.green('✓') : color.red('✗')} ${check.service}: ${check.check} ${color.dim(`${check.ms} ms`)}${check.detail ? `  ${check.detail}` : ''}`)
+      console.log(
+        `${check.ok ? color.green('✓') : color.red('✗')} ${check.service}: ${check.check} ${color.dim(`${check.ms} ms`)}${check.detail ? `  ${check.detail}` : ''}`,
+      )
     console.log(`\n${checks.length - failed.length} passed, ${failed.length} failed`)
   }
   if (failed.length > 0) process.exitCode = 1

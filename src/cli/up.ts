@@ -1,30 +1,42 @@
 /** `kintsugi up`: checks, starts the keeper, shows progress, then one line per trade. */
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { askPatiently, askSupervisor, supervisorEvents, untilGone } from '../adapters/fleet/control.ts'
+import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import { foundryBinary, postgresFolder } from '../adapters/binaries.ts'
 import { KEY_VARIABLE } from '../adapters/dot-env.ts'
+import { askPatiently, askSupervisor, supervisorEvents, untilGone } from '../adapters/fleet/control-client.ts'
 import { readSettings, redactUrl, type Settings } from '../adapters/settings.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
-import { cellsOf, type ProfileName, servicesOf } from '../fleet/profiles.ts'
+import { cellsOf, type ProfileName, servicesOf } from '../fleet/catalogue/profiles.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
 import type { PaperTrade, Trade } from '../ports/ledger.ts'
-import { childEnvironment, processCommand, signerEnvironment } from '../processes/command.ts'
-import type { KeeperMessage } from '../processes/keeper.ts'
-import { openBus } from '../processes/bus.ts'
-import { files, type RunPlan, socketPath } from '../processes/run-plan.ts'
-import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
+import type { KeeperMessage } from '../processes/keeper.ts'
+import { childEnvironment, processCommand, signerEnvironment } from '../processes/run/command.ts'
+import { files, type RunPlan, socketPath } from '../processes/run/run-plan.ts'
+import { SERVICE_NEEDS } from '../processes/services.gen.ts'
+import { openBus } from '../processes/wiring/bus.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
-import { type Identity, identityOf, isAlive, processesFor, signalTo } from '../supervisor/alive.ts'
-import type { SupervisorEvent } from '../supervisor/options.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
-import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
+import type { SupervisorEvent } from '../supervisor/options.ts'
+import { type Identity, identityOf, isAlive, processesFor, signalTo } from '../supervisor/process-identity.ts'
 import { color, seconds, units } from './format.ts'
 
 export interface UpOptions {
@@ -50,10 +62,22 @@ const DATABASE_PORT = 8_432
 
 export async function up(options: UpOptions): Promise<void> {
   const dataFolder = resolve(options.data)
-  const running = await askSupervisor<FleetStatus>(socketPath(dataFolder, 'control'), { op: 'status' }, 2_000).catch(() => undefined)
+  const running = await askSupervisor<FleetStatus>(
+    socketPath(dataFolder, 'control'),
+    { op: 'status' },
+    2_000,
+  ).catch(() => undefined)
   if (running) {
     const healthy = running.services.filter((service) => service.status === 'healthy').length
-    if (options.json) console.log(JSON.stringify({ alreadyRunning: true, startedAt: running.startedAt, healthy, services: running.services.length }))
+    if (options.json)
+      console.log(
+        JSON.stringify({
+          alreadyRunning: true,
+          startedAt: running.startedAt,
+          healthy,
+          services: running.services.length,
+        }),
+      )
     else
       console.log(
         `A fleet already runs on ${dataFolder} (${healthy} of ${running.services.length} services healthy, since ${new Date(running.startedAt).toLocaleTimeString()}). Nothing was changed.\nSee it with \`npx kintsugi status\`, stop it with \`npx kintsugi down\`.`,
@@ -98,7 +122,13 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
     chainPort: CHAIN_PORT + options.portOffset,
     databasePort: DATABASE_PORT + options.portOffset,
     settings: plain,
-    external: { database: databaseUrl !== undefined, redis: redisUrl !== undefined, amqp: amqpUrl !== undefined, chain: chain !== LOCAL, relays: relayUrls !== undefined },
+    external: {
+      database: databaseUrl !== undefined,
+      redis: redisUrl !== undefined,
+      amqp: amqpUrl !== undefined,
+      chain: chain !== LOCAL,
+      relays: relayUrls !== undefined,
+    },
     local: {
       seed: options.seed,
       blockSeconds: options.blockSeconds,
@@ -114,7 +144,11 @@ function makePlan(options: UpOptions, settings: Settings, dataFolder: string): R
 function chainOf({ chain }: UpOptions, rpcUrls: Settings['rpcUrls']): string {
   const set = Object.keys(rpcUrls)
   if (chain === undefined && set.length > 1)
-    throw new KintsugiError('bad-settings', `nodes of several chains are set: ${set.map(rpcVariable).join(', ')}`, { hint: `choose one with --chain ${set.join('|')}` })
+    throw new KintsugiError(
+      'bad-settings',
+      `nodes of several chains are set: ${set.map(rpcVariable).join(', ')}`,
+      { hint: `choose one with --chain ${set.join('|')}` },
+    )
   const chosen = chain ?? set[0] ?? LOCAL
   if (chosen !== LOCAL && !rpcUrls[chosen])
     throw new KintsugiError('bad-settings', `--chain ${chosen}: no node of it is set`, {
@@ -128,21 +162,31 @@ function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void
   if (!plan.external.database) postgresFolder()
   if (plan.mode === 'local') foundryBinary('anvil')
   if (settings.amqpUrl)
-    throw new KintsugiError('not-built', `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`, {
-      hint: 'unset AMQP_URL: tasks then run on PostgreSQL',
-    })
+    throw new KintsugiError(
+      'not-built',
+      `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`,
+      {
+        hint: 'unset AMQP_URL: tasks then run on PostgreSQL',
+      },
+    )
   if (!options.market) return
-  if (!existsSync(options.market)) throw new KintsugiError('not-found', `--market: there is no file ${resolve(options.market)}`)
+  if (!existsSync(options.market))
+    throw new KintsugiError('not-found', `--market: there is no file ${resolve(options.market)}`)
   let json: unknown
   try {
     json = JSON.parse(readFileSync(options.market, 'utf8'))
   } catch (error) {
-    throw new KintsugiError('snapshot-invalid', `--market: ${options.market} is not JSON: ${messageOf(error)}`)
+    throw new KintsugiError(
+      'snapshot-invalid',
+      `--market: ${options.market} is not JSON: ${messageOf(error)}`,
+    )
   }
   const { pools, tokens, leftOut } = parseSnapshot(json)
   if (!options.json)
     console.log(
-      `${color.dim('market')}  ${pools.length} pools and ${tokens.length} tokens from ${options.market}${Object.entries(leftOut)
+      `${color.dim('market')}  ${pools.length} pools and ${tokens.length} tokens from ${options.market}${Object.entries(
+        leftOut,
+      )
         .map(([reason, count]) => `; ${count} left out: ${reason}`)
         .join('')}`,
     )
@@ -158,7 +202,10 @@ function endLeftovers(dataFolder: string): void {
   }
   // What was started last may not have been written down.
   const left = [...Object.values(written), ...processesFor(dataFolder)].filter(isAlive)
-  if (left.length > 0) console.error(`${color.yellow('warning')} the last fleet here ended without its keeper; what is left of it is ended now`)
+  if (left.length > 0)
+    console.error(
+      `${color.yellow('warning')} the last fleet here ended without its keeper; what is left of it is ended now`,
+    )
   for (const identity of left) signalTo(identity, 'SIGKILL')
   while (left.some(isAlive)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
 }
@@ -167,12 +214,17 @@ function endLeftovers(dataFolder: string): void {
 function wipe(dataFolder: string): void {
   if (!existsSync(dataFolder)) return
   if (!existsSync(files(dataFolder).token))
-    throw new KintsugiError('not-ours', `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`, {
-      hint: 'empty it yourself, or name another with --data',
-    })
+    throw new KintsugiError(
+      'not-ours',
+      `--fresh: ${dataFolder} does not look like a data folder of kintsugi (it has no file named token)`,
+      {
+        hint: 'empty it yourself, or name another with --data',
+      },
+    )
   // Under a closed home the database stands elsewhere, behind a link.
   const cluster = join(dataFolder, 'postgres')
-  if (existsSync(cluster) && lstatSync(cluster).isSymbolicLink()) rmSync(dirname(realpathSync(cluster)), { recursive: true, force: true })
+  if (existsSync(cluster) && lstatSync(cluster).isSymbolicLink())
+    rmSync(dirname(realpathSync(cluster)), { recursive: true, force: true })
   rmSync(dataFolder, { recursive: true, force: true })
 }
 
@@ -180,7 +232,8 @@ function prepareFolder(plan: RunPlan): void {
   const paths = files(plan.dataFolder)
   mkdirSync(plan.dataFolder, { recursive: true, mode: 0o711 })
   mkdirSync(paths.logs, { recursive: true, mode: 0o700 })
-  if (!existsSync(paths.token)) writeFileSync(paths.token, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  if (!existsSync(paths.token))
+    writeFileSync(paths.token, randomBytes(32).toString('base64url'), { mode: 0o600 })
   rotateServiceKeys(paths.serviceKeys)
   const lease = (existsSync(paths.lease) ? Number(readFileSync(paths.lease, 'utf8')) : 0) + 1
   writeFileSync(paths.lease, String(lease), { mode: 0o600 })
@@ -191,19 +244,34 @@ function prepareFolder(plan: RunPlan): void {
 function keyDescriptor(): number | undefined {
   const key = process.env[KEY_VARIABLE]
   if (!key) return undefined
-  const path = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `.kintsugi-${randomBytes(8).toString('hex')}`)
+  const path = join(
+    existsSync('/dev/shm') ? '/dev/shm' : tmpdir(),
+    `.kintsugi-${randomBytes(8).toString('hex')}`,
+  )
   const fd = openSync(path, 'wx+', 0o600)
   unlinkSync(path)
   writeSync(fd, key)
   delete process.env[KEY_VARIABLE]
-  console.error(`${color.yellow('warning')} ${KEY_VARIABLE} is in the environment: only the signer reads it, but the shell that started this still has it`)
+  console.error(
+    `${color.yellow('warning')} ${KEY_VARIABLE} is in the environment: only the signer reads it, but the shell that started this still has it`,
+  )
   return fd
 }
 
 /** Addresses of services of the user's may hold passwords: they travel in the environment, wherever they came from, and never in a file. */
-function addresses({ chain }: RunPlan, { databaseUrl, redisUrl, rpcUrls, relayUrls }: Settings): Record<string, string> {
-  const given = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, RELAY_URLS: relayUrls, [rpcVariable(chain)]: rpcUrls[chain] }
-  return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
+function addresses(
+  { chain }: RunPlan,
+  { databaseUrl, redisUrl, rpcUrls, relayUrls }: Settings,
+): Record<string, string> {
+  const given = {
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    RELAY_URLS: relayUrls,
+    [rpcVariable(chain)]: rpcUrls[chain],
+  }
+  return Object.fromEntries(
+    Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
 }
 
 /** The accounts of operator and treasury, told by the signer, the only one that sees the key. */
@@ -216,9 +284,13 @@ function makeAccounts(plan: RunPlan, keyFd: number | undefined): void {
     timeout: 20_000,
   })
   if (result.status !== 0)
-    throw new KintsugiError('key-invalid', (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string, {
-      hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder',
-    })
+    throw new KintsugiError(
+      'key-invalid',
+      (result.stderr || 'the signer could not read its key').trim().split('\n').at(-1) as string,
+      {
+        hint: 'see ARBITRAGE_PRIVATE_KEY and the folder keys in the data folder',
+      },
+    )
   writeFileSync(files(plan.dataFolder).accounts, result.stdout, { mode: 0o644 })
 }
 
@@ -232,11 +304,16 @@ function startKeeper(plan: RunPlan, settings: Settings, keyFd: number | undefine
     NODE_COMPILE_CACHE: join(plan.dataFolder, 'compile-cache'),
     ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: '4' }),
   })
-  const keeper = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...(keyFd === undefined ? [] : [keyFd])] })
+  const keeper = spawn(command, args, {
+    env,
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc', ...(keyFd === undefined ? [] : [keyFd])],
+  })
   closeSync(log)
   return new Promise((resolveStart, reject) => {
     keeper.on('message', (message: KeeperMessage) => {
-      if (message.type === 'failed') reject(new KintsugiError(message.error.code, message.error.message, message.error))
+      if (message.type === 'failed')
+        reject(new KintsugiError(message.error.code, message.error.message, message.error))
       else {
         keeper.disconnect()
         keeper.unref()
@@ -245,7 +322,11 @@ function startKeeper(plan: RunPlan, settings: Settings, keyFd: number | undefine
     })
     keeper.on('error', reject)
     keeper.on('exit', (code, signal) =>
-      reject(new KintsugiError('keeper-ended', `the keeper ended (${signal ?? `code ${code}`})`, { hint: `see ${join(files(plan.dataFolder).logs, 'keeper.log')}` })),
+      reject(
+        new KintsugiError('keeper-ended', `the keeper ended (${signal ?? `code ${code}`})`, {
+          hint: `see ${join(files(plan.dataFolder).logs, 'keeper.log')}`,
+        }),
+      ),
     )
   })
 }
@@ -278,19 +359,31 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
           case 'unit-up':
             if (ready || seen.has(message.unit)) break
             seen.add(message.unit)
-            say(`  ${color.green('✓')} ${message.title.padEnd(24)} ${color.dim(`after ${seconds(message.afterMs)}`)}`)
+            say(
+              `  ${color.green('✓')} ${message.title.padEnd(24)} ${color.dim(`after ${seconds(message.afterMs)}`)}`,
+            )
             break
           case 'service':
-            if (!ready && message.service.status === 'healthy' && message.service.kind !== 'infrastructure' && !seen.has(message.service.id)) {
+            if (
+              !ready &&
+              message.service.status === 'healthy' &&
+              message.service.kind !== 'infrastructure' &&
+              !seen.has(message.service.id)
+            ) {
               seen.add(message.service.id)
-              say(`  ${color.green('✓')} ${message.service.id.padEnd(24)} :${message.service.port} ${color.dim(`after ${seconds(Date.now() - plan.startedAt)}`)}`)
+              say(
+                `  ${color.green('✓')} ${message.service.id.padEnd(24)} :${message.service.port} ${color.dim(`after ${seconds(Date.now() - plan.startedAt)}`)}`,
+              )
             }
             break
           case 'incident':
-            if (!stopping) say(`${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}; ${message.action}`)
+            if (!stopping)
+              say(
+                `${color.yellow('!')} ${message.unit} ${message.kind}: ${message.detail}; ${message.action}`,
+              )
             break
           case 'ready':
-            // A new brain tells the story again.
+            // A new supervisor tells the story again.
             if (ready) break
             ready = true
             say(
@@ -305,7 +398,14 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
             void untilGone(socketPath(plan.dataFolder, 'keeper'), 3_000).then(() => end())
         }
       },
-      onLost: () => (stopping ? end() : end(new KintsugiError('keeper-ended', 'the fleet ended', { hint: `see ${join(files(plan.dataFolder).logs, 'brain.log')}` }))),
+      onLost: () =>
+        stopping
+          ? end()
+          : end(
+              new KintsugiError('keeper-ended', 'the fleet ended', {
+                hint: `see ${join(files(plan.dataFolder).logs, 'supervisor.log')}`,
+              }),
+            ),
     })
     const stop = () => {
       if (stopping) return
@@ -313,7 +413,8 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
       say(color.dim('\nstopping...'))
       askPatiently(socketPath(plan.dataFolder, 'control'), { op: 'down' }).catch(() => end())
     }
-    if (!options.detach) for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+    if (!options.detach)
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   })
 }
 
@@ -326,9 +427,14 @@ async function followTrades(plan: RunPlan, settings: Settings, json: boolean): P
       console.log(JSON.stringify({ type: 'trade', trade: toPlain(trade) }))
       return
     }
-    const { nativeSymbol } = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
+    const { nativeSymbol } = JSON.parse(
+      readFileSync(files(plan.dataFolder).manifest, 'utf8'),
+    ) as MarketManifest
     const amount = (value: bigint) => `${units(value, trade.decimals)} ${trade.symbol}`
-    const worth = trade.symbol === `W${nativeSymbol}` || trade.realisedProfit === 0n ? '' : ` (${Number(trade.profitNative.toPrecision(4))} ${nativeSymbol})`
+    const worth =
+      trade.symbol === `W${nativeSymbol}` || trade.realisedProfit === 0n
+        ? ''
+        : ` (${Number(trade.profitNative.toPrecision(4))} ${nativeSymbol})`
     const mark =
       trade.outcome === 'reverted' || trade.outcome === 'cancelled'
         ? color.red(trade.outcome)
@@ -345,7 +451,9 @@ async function followTrades(plan: RunPlan, settings: Settings, json: boolean): P
       console.log(JSON.stringify({ type: 'paper-trade', trade: toPlain(trade) }))
       return
     }
-    const { nativeSymbol } = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
+    const { nativeSymbol } = JSON.parse(
+      readFileSync(files(plan.dataFolder).manifest, 'utf8'),
+    ) as MarketManifest
     const mark = trade.outcome === 'traded' ? color.green('would have traded') : color.red(trade.outcome)
     console.log(
       `${color.dim(`block ${trade.block} paper`)} ${trade.route}  predicted ${units(trade.predictedProfit, trade.decimals)} ${trade.symbol}  net ${Number((trade.netNative / 1e18).toPrecision(4))} ${nativeSymbol}  ${mark}${trade.reason ? `  ${color.dim(trade.reason)}` : ''}`,

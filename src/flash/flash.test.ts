@@ -2,7 +2,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { impossible, type LoanOffer, premium, rankOffers } from './index.ts'
 
-const offer = (kind: LoanOffer['kind'], rate: bigint, available = 10n ** 30n, lender: `0x${string}` = `0x${kind}`): LoanOffer => ({
+const offer = (
+  kind: LoanOffer['kind'],
+  rate: bigint,
+  available = 10n ** 30n,
+  lender: `0x${string}` = `0x${kind}`,
+): LoanOffer => ({
   kind,
   lender,
   token: '0xt',
@@ -41,13 +46,30 @@ test('what is returned to a pair satisfies its invariant, and one unit less woul
 
 test('impossible pairs are refused with the reason', () => {
   expect(impossible(offer('balancer-v2', 0n), { pools: [], usesBalancer: true }, 1n)).toMatch(/BAL#400/)
-  expect(impossible(offer('uniswap-v2', 30n, 10n, '0xp'), { pools: ['0xp'], usesBalancer: false }, 1n)).toMatch(/locked/)
-  expect(impossible(offer('uniswap-v3', 30n, 10n, '0xp'), { pools: ['0xp'], usesBalancer: false }, 1n)).toMatch(/locked/)
+  expect(
+    impossible(offer('uniswap-v2', 30n, 10n, '0xp'), { pools: ['0xp'], usesBalancer: false }, 1n),
+  ).toMatch(/locked/)
+  expect(
+    impossible(offer('uniswap-v3', 30n, 10n, '0xp'), { pools: ['0xp'], usesBalancer: false }, 1n),
+  ).toMatch(/locked/)
   expect(impossible(offer('aave-v3', 5n, 10n), free, 11n)).toMatch(/has 10, less than the 11/)
-  expect(impossible(offer('aave-v3', 5n, 10n), { pools: ['0xaave-v3'], usesBalancer: true }, 10n)).toBeUndefined()
+  expect(
+    impossible(offer('aave-v3', 5n, 10n), { pools: ['0xaave-v3'], usesBalancer: true }, 10n),
+  ).toBeUndefined()
 })
 
 test('the cheapest comes first, equal prices by gas', () => {
-  const offers = [offer('uniswap-v2', 30n), offer('aave-v3', 5n), offer('uniswap-v3', 500n), offer('balancer-v2', 0n), offer('uniswap-v3', 500n, 1n)]
-  expect(rankOffers(offers, free, 10n ** 18n).map((found) => found.kind)).toEqual(['balancer-v2', 'uniswap-v3', 'aave-v3', 'uniswap-v2'])
+  const offers = [
+    offer('uniswap-v2', 30n),
+    offer('aave-v3', 5n),
+    offer('uniswap-v3', 500n),
+    offer('balancer-v2', 0n),
+    offer('uniswap-v3', 500n, 1n),
+  ]
+  expect(rankOffers(offers, free, 10n ** 18n).map((found) => found.kind)).toEqual([
+    'balancer-v2',
+    'uniswap-v3',
+    'aave-v3',
+    'uniswap-v2',
+  ])
 })

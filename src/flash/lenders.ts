@@ -17,7 +17,13 @@ export interface LoanOffer {
 }
 
 /** Gas that borrowing itself costs, beyond the cheapest lender. Measured with the same route; see docs/benchmarks.md. */
-export const LOAN_GAS: Readonly<Record<LenderKind, number>> = { 'own-capital': -45_000, 'balancer-v2': 0, 'uniswap-v2': 2_500, 'uniswap-v3': 14_000, 'aave-v3': 77_000 }
+export const LOAN_GAS: Readonly<Record<LenderKind, number>> = {
+  'own-capital': -45_000,
+  'balancer-v2': 0,
+  'uniswap-v2': 2_500,
+  'uniswap-v3': 14_000,
+  'aave-v3': 77_000,
+}
 
 const ONE = 10n ** 18n
 
@@ -65,8 +71,10 @@ export interface RouteVenues {
 
 /** Why this loan cannot be combined with this route, or `undefined` where it can. */
 export function impossible(offer: LoanOffer, route: RouteVenues, amount: bigint): string | undefined {
-  if (amount > offer.available) return `${offer.kind} at ${offer.lender} has ${offer.available}, less than the ${amount} wanted`
-  if (offer.kind === 'balancer-v2' && route.usesBalancer) return 'Balancer locks its vault during a flash loan, so no leg may trade there (BAL#400)'
+  if (amount > offer.available)
+    return `${offer.kind} at ${offer.lender} has ${offer.available}, less than the ${amount} wanted`
+  if (offer.kind === 'balancer-v2' && route.usesBalancer)
+    return 'Balancer locks its vault during a flash loan, so no leg may trade there (BAL#400)'
   if ((offer.kind === 'uniswap-v2' || offer.kind === 'uniswap-v3') && route.pools.includes(offer.lender)) {
     return `${offer.lender} is locked while it lends, so it cannot also be a leg of the route`
   }

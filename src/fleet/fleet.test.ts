@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CATALOGUE, catalogueEntry, titleOf } from './catalogue.ts'
-import { cellsOf, servicesOf } from './profiles.ts'
+import { CATALOGUE, catalogueEntry, titleOf } from './catalogue/catalogue.ts'
+import { cellsOf, servicesOf } from './catalogue/profiles.ts'
 
 describe('the catalogue', () => {
   test('81 servers, 11 agents, and ids and ports that are unique', () => {
@@ -40,7 +40,8 @@ describe('profiles and cells', () => {
   test('each service is in exactly one cell; what trades and the ways in are alone', () => {
     const cells = cellsOf(servicesOf('complete', all), 'cell')
     expect(cells.flatMap((cell) => cell.services).sort()).toEqual([...all].sort())
-    for (const id of ['transaction_executor', 'coordination_system', 'dashboard']) expect(cells.find((cell) => cell.services.includes(id))?.services).toEqual([id])
+    for (const id of ['transaction_executor', 'coordination_system', 'dashboard'])
+      expect(cells.find((cell) => cell.services.includes(id))?.services).toEqual([id])
     expect(cellsOf(servicesOf('complete', all), 'process')).toHaveLength(CATALOGUE.length)
   })
 })

@@ -36,20 +36,35 @@ const FLAPPING = 5
 const HOUR_MS = 3_600_000
 
 /** Over the span from `since` to `until`. `objective` is the availability that is aimed at, such as 0.999. */
-export function stabilityOf(service: string, incidents: readonly IncidentRecord[], since: number, until: number, objective: number): Stability {
-  const own = incidents.filter((incident) => incident.services.includes(service) && incident.at >= since && incident.at <= until)
+export function stabilityOf(
+  service: string,
+  incidents: readonly IncidentRecord[],
+  since: number,
+  until: number,
+  objective: number,
+): Stability {
+  const own = incidents.filter(
+    (incident) => incident.services.includes(service) && incident.at >= since && incident.at <= until,
+  )
   const failures = own.filter(({ kind }) => FAILURES.has(kind))
-  const recoveries = own.flatMap(({ kind, durationMs }) => (kind === 'recovered' && durationMs !== null ? [durationMs] : []))
+  const recoveries = own.flatMap(({ kind, durationMs }) =>
+    kind === 'recovered' && durationMs !== null ? [durationMs] : [],
+  )
   const span = Math.max(1, until - since)
   const last = own.at(-1)
   // A failure without a recovery lasts until now.
   const lasting = last && FAILURES.has(last.kind) ? until - last.at : 0
   const downMs = Math.min(span, recoveries.reduce((sum, ms) => sum + ms, 0) + lasting)
-  const most = failures.reduce((count, { at }) => Math.max(count, failures.filter((other) => other.at >= at && other.at < at + HOUR_MS).length), 0)
+  const most = failures.reduce(
+    (count, { at }) =>
+      Math.max(count, failures.filter((other) => other.at >= at && other.at < at + HOUR_MS).length),
+    0,
+  )
   return {
     service,
     failures: failures.length,
-    meanTimeToRecovery: recoveries.length === 0 ? null : recoveries.reduce((sum, ms) => sum + ms, 0) / recoveries.length,
+    meanTimeToRecovery:
+      recoveries.length === 0 ? null : recoveries.reduce((sum, ms) => sum + ms, 0) / recoveries.length,
     meanTimeBetweenFailures: failures.length === 0 ? null : (span - downMs) / failures.length,
     downMs,
     availability: 1 - downMs / span,

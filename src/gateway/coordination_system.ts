@@ -1,8 +1,8 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
-import { Dispatch } from '../adapters/fleet/dispatch.ts'
+import { Dispatch } from '../adapters/dispatch/dispatcher.ts'
+import { Approvals } from '../engine/governance/approvals.ts'
+import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { type Watch, watchServer } from '../mcp/client.ts'
-import { Approvals } from '../engine/approvals.ts'
-import { AuditSink } from '../engine/audit-sink.ts'
 import { defineMain } from '../mcp/define.ts'
 import type { ServiceDefinitions } from '../mcp/schema.ts'
 import { DEFINITIONS_KEY, type FleetDefinitions, type ServerTags, TAGS_SETTING } from '../mcp/tool-search.ts'
@@ -27,8 +27,17 @@ export default defineMain({
     const { access, secret, bearer, plan, now } = context
     const sources = viewSources(ports, context)
     const app = mainApp('coordination_system', context)
-    const audit = new AuditSink({ open: async () => ports.audit, onNote: (note) => context.log.warn({}, note) })
-    apiRoutes(app, { access, sources, approvals: new Approvals(ports.records, now), audit, mode: context.mode })
+    const audit = new AuditSink({
+      open: async () => ports.audit,
+      onNote: (note) => context.log.warn({}, note),
+    })
+    apiRoutes(app, {
+      access,
+      sources,
+      approvals: new Approvals(ports.records, now),
+      audit,
+      mode: context.mode,
+    })
     let endpoint: McpEndpoint | undefined
     let changed = false
     const own = (): Record<string, string> => {
@@ -38,7 +47,10 @@ export default defineMain({
     const directory = new Directory({
       now,
       ask: async (service) => {
-        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, { headers: own(), signal: AbortSignal.timeout(ASK_MS) })
+        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, {
+          headers: own(),
+          signal: AbortSignal.timeout(ASK_MS),
+        })
         if (!response.ok) throw new Error(`it answered ${response.status}`)
         return (await response.json()) as ServiceDefinitions
       },
@@ -87,7 +99,10 @@ export default defineMain({
         const onListChange = changing ? () => void directory.refresh(service) : undefined
         watches.set(
           service,
-          watchServer({ url: `http://127.0.0.1:${plan.ports[service]}/mcp`, token: bearer }, { uris, onUpdate: (uri) => serving.notify.resourceUpdated(uri), onListChange }),
+          watchServer(
+            { url: `http://127.0.0.1:${plan.ports[service]}/mcp`, token: bearer },
+            { uris, onUpdate: (uri) => serving.notify.resourceUpdated(uri), onListChange },
+          ),
         )
       }
     }
@@ -102,7 +117,12 @@ export default defineMain({
     const watching = setTimeout(watch, TELL_MS)
     app.all('/mcp', (c) => serving.fetch(c.req.raw, c.env))
     app.all('/mcp/:server', (c) => serving.fetch(c.req.raw, c.env))
-    app.get('/tools', (c) => c.json({ tools: [...directory.tools.values()].map(({ listing }) => listing), missing: directory.missing }))
+    app.get('/tools', (c) =>
+      c.json({
+        tools: [...directory.tools.values()].map(({ listing }) => listing),
+        missing: directory.missing,
+      }),
+    )
     app.get('/capabilities', (c) =>
       c.json({
         service: 'coordination_system',
@@ -141,6 +161,11 @@ export default defineMain({
       instances.stop()
       events.stop()
     }
-    return { app, upgrade: events.upgrade, unready: () => (directory.gathered ? undefined : 'the services are being asked what they offer'), stop }
+    return {
+      app,
+      upgrade: events.upgrade,
+      unready: () => (directory.gathered ? undefined : 'the services are being asked what they offer'),
+      stop,
+    }
   },
 })

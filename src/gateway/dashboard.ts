@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { extname, join, normalize } from 'node:path'
 import { Hono } from 'hono'
-import { AuditSink } from '../engine/audit-sink.ts'
-import { Approvals } from '../engine/approvals.ts'
+import { Approvals } from '../engine/governance/approvals.ts'
+import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { defineMain } from '../mcp/define.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { packageRoot } from '../std/package-root.ts'
@@ -26,8 +26,17 @@ export default defineMain({
   needs: ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit'],
   start: async (ports, context) => {
     const sources = viewSources(ports, context)
-    const audit = new AuditSink({ open: async () => ports.audit, onNote: (note) => context.log.warn({}, note) })
-    const options = { access: context.access, sources, approvals: new Approvals(ports.records, context.now), audit, mode: context.mode }
+    const audit = new AuditSink({
+      open: async () => ports.audit,
+      onNote: (note) => context.log.warn({}, note),
+    })
+    const options = {
+      access: context.access,
+      sources,
+      approvals: new Approvals(ports.records, context.now),
+      audit,
+      mode: context.mode,
+    }
     const app = mainApp('dashboard', context)
     const api = new Hono()
     apiRoutes(api, options)
@@ -35,9 +44,13 @@ export default defineMain({
     const events = eventStream(ports.bus, sources, context.access)
     const folder = join(packageRoot(), 'dist/web')
     app.get('*', (c) => {
-      if (!existsSync(join(folder, 'index.html'))) throw new KintsugiError('not-built', 'the page is not built', { hint: 'run `npm run build`' })
+      if (!existsSync(join(folder, 'index.html')))
+        throw new KintsugiError('not-built', 'the page is not built', { hint: 'run `npm run build`' })
       const wanted = normalize(join(folder, c.req.path === '/' ? 'index.html' : c.req.path))
-      const path = wanted.startsWith(folder) && existsSync(wanted) && extname(wanted) !== '' ? wanted : join(folder, 'index.html')
+      const path =
+        wanted.startsWith(folder) && existsSync(wanted) && extname(wanted) !== ''
+          ? wanted
+          : join(folder, 'index.html')
       return new Response(readFileSync(path), {
         headers: {
           'content-type': TYPES[extname(path)] ?? 'application/octet-stream',

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../mcp/access.ts'
-import type { Detection } from '../engine/detector.ts'
+import type { Detection } from '../engine/trading/detector.ts'
+import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../mcp/host/access.ts'
 import type { Bus } from '../ports/bus.ts'
 import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import { toErrorReport } from '../std/errors.ts'
@@ -11,8 +11,8 @@ import type { EventView } from './api/schema.ts'
 import { paperTradeView, statusView, tradeView, type ViewSources } from './views.ts'
 
 const STATUS_EVERY_MS = 1_000
-const MOST_BUFFERED = 1024 * 1024
-const MOST_CLIENTS = 200
+const MAX_BUFFERED = 1024 * 1024
+const MAX_CLIENTS = 200
 
 export interface EventStream {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
@@ -24,12 +24,15 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
   const broadcast = (event: EventView) => {
     const text = JSON.stringify(event)
     for (const client of server.clients) {
-      if (client.bufferedAmount > MOST_BUFFERED) client.terminate()
+      if (client.bufferedAmount > MAX_BUFFERED) client.terminate()
       else if (client.readyState === client.OPEN) client.send(text)
     }
   }
   const stops = [
-    bus.subscribe<Trade>('trades', (trade, { retained }) => retained || broadcast({ type: 'trade', trade: tradeView(trade) })),
+    bus.subscribe<Trade>(
+      'trades',
+      (trade, { retained }) => retained || broadcast({ type: 'trade', trade: tradeView(trade) }),
+    ),
     bus.subscribe<Detection>('opportunities', (found) =>
       broadcast({
         type: 'block',
@@ -40,11 +43,26 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
         searchMs: found.foundAt - found.receivedAt,
       }),
     ),
-    bus.subscribe<Omit<Extract<EventView, { type: 'captured' }>, 'type'>>('captured', (captured, { retained }) => retained || broadcast({ type: 'captured', ...captured })),
-    bus.subscribe<PaperTrade>('paper-trades', (trade, { retained }) => retained || broadcast({ type: 'paper-trade', trade: paperTradeView(trade) })),
-    bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>('decisions', (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision })),
-    bus.subscribe<Omit<Extract<EventView, { type: 'prices' }>, 'type'>>('prices', (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices })),
-    bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),
+    bus.subscribe<Omit<Extract<EventView, { type: 'captured' }>, 'type'>>(
+      'captured',
+      (captured, { retained }) => retained || broadcast({ type: 'captured', ...captured }),
+    ),
+    bus.subscribe<PaperTrade>(
+      'paper-trades',
+      (trade, { retained }) => retained || broadcast({ type: 'paper-trade', trade: paperTradeView(trade) }),
+    ),
+    bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>(
+      'decisions',
+      (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision }),
+    ),
+    bus.subscribe<Omit<Extract<EventView, { type: 'prices' }>, 'type'>>(
+      'prices',
+      (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices }),
+    ),
+    bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>(
+      'sent',
+      (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent }),
+    ),
   ]
   let last = ''
   const timer = setInterval(() => {
@@ -62,10 +80,14 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
     async upgrade(request, socket, head) {
       try {
         const headers = new Headers()
-        for (const [name, value] of Object.entries(request.headers)) if (typeof value === 'string') headers.set(name, value)
+        for (const [name, value] of Object.entries(request.headers))
+          if (typeof value === 'string') headers.set(name, value)
         checkOrigin(access, headers)
         authorize(access, await identify(access, headers))
-        if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/events' || server.clients.size >= MOST_CLIENTS) {
+        if (
+          new URL(request.url ?? '/', 'http://localhost').pathname !== '/events' ||
+          server.clients.size >= MAX_CLIENTS
+        ) {
           socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
           return
         }

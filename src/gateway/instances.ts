@@ -1,9 +1,10 @@
 /** Where each service answers now: its own port, and those of further instances; and how people want calls divided among them. */
-import { BALANCING_SETTING, type Balancing } from '../engine/balancing.ts'
+
+import { DEFAULT_BALANCING } from '../adapters/dispatch/dispatcher.ts'
+import { BALANCING_SETTING, type Balancing } from '../engine/operations/balancing.ts'
 import type { MainContext } from '../mcp/define.ts'
 import type { FleetControl, ServiceStatus } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
-import { DEFAULT_BALANCING } from '../adapters/fleet/dispatch.ts'
 
 const LOOK_MS = 1_000
 const SOON_MS = 100
@@ -35,7 +36,8 @@ export async function followInstances(
       found[service] = [...(found[service] ?? []), port]
     }
     further = found
-    if (Object.keys(found).length > 0) strategies = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
+    if (Object.keys(found).length > 0)
+      strategies = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
   }
   const again = async () => {
     await look().catch(() => undefined)

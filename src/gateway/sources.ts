@@ -3,12 +3,15 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Hono } from 'hono'
 import type { MainContext } from '../mcp/define.ts'
+import { guardedApp } from '../mcp/host/http-app.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { Ports } from '../ports/ports.ts'
-import { guardedApp } from '../mcp/surface.ts'
 import type { ViewSources } from './views.ts'
 
-export function viewSources(ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>, context: MainContext): ViewSources {
+export function viewSources(
+  ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>,
+  context: MainContext,
+): ViewSources {
   const path = join(context.plan.dataFolder, 'chain.json')
   let cached: { at: number; manifest: MarketManifest } | undefined
   return {

@@ -35,19 +35,29 @@ const RESIDUAL = 0.01
 /** Steps that L-BFGS remembers. */
 const MEMORY = 10
 /** Largest move of a price in one step, as a logarithm. */
-const MOST_MOVE = 0.1
+const MAX_MOVE = 0.1
 
 /** Bounds what the pools can pay out in `numeraire`. */
-export function upperBound(pools: Iterable<Pool> | MarketGraph, numeraire: Address, options: BoundOptions = {}): UpperBound {
+export function upperBound(
+  pools: Iterable<Pool> | MarketGraph,
+  numeraire: Address,
+  options: BoundOptions = {},
+): UpperBound {
   const graph = pools instanceof MarketGraph ? pools : new MarketGraph(pools)
   const root = graph.token(numeraire)
   const start = startPrices(graph, root, options.start)
   const problem = new Dual(graph, root, start)
   const most = options.maxIterations ?? 200
   // Newton's method is done in a few steps where no pool is almost a kink; where it is not, the slower one goes first.
-  const begin: Minimum = { x: start, value: Number.POSITIVE_INFINITY, iterations: 0, residual: Number.POSITIVE_INFINITY }
+  const begin: Minimum = {
+    x: start,
+    value: Number.POSITIVE_INFINITY,
+    iterations: 0,
+    residual: Number.POSITIVE_INFINITY,
+  }
   let found = refine(problem, begin, Math.min(most, QUICK_STEPS))
-  if (found.residual > RESIDUAL * found.value) found = refine(problem, minimise(problem, start, most, options.tolerance ?? 1e-6), most)
+  if (found.residual > RESIDUAL * found.value)
+    found = refine(problem, minimise(problem, start, most, options.tolerance ?? 1e-6), most)
   const { x, value, iterations, residual } = found
   const converged = residual <= RESIDUAL * value
   const prices = new Map<Address, number>()
@@ -70,7 +80,11 @@ function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['sta
       for (let i = 0; edges && i < edges.length; i++) {
         const edge = edges.at(i)
         const target = graph.to[edge] as number
-        if (graph.logRate[edge] === Number.NEGATIVE_INFINITY || (!Number.isNaN(logs[target] as number) && !next.has(target))) continue
+        if (
+          graph.logRate[edge] === Number.NEGATIVE_INFINITY ||
+          (!Number.isNaN(logs[target] as number) && !next.has(target))
+        )
+          continue
         const known = given?.get(graph.tokens[target] as Address)
         const worth = (graph.d[edge] as number) * Math.exp(logs[token] as number)
         if (next.has(target) && worth <= (depth[target] as number)) continue
@@ -80,7 +94,8 @@ function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['sta
         logs[target] =
           known !== undefined && known > 0
             ? Math.log(known)
-            : (logs[token] as number) - Math.log((graph.a[edge] as number) / ((graph.c[edge] as number) * (graph.d[edge] as number)))
+            : (logs[token] as number) -
+              Math.log((graph.a[edge] as number) / ((graph.c[edge] as number) * (graph.d[edge] as number)))
       }
     }
     frontier = [...next]
@@ -119,7 +134,7 @@ function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
     for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(direction[i] as number))
     const slope = -dot(direction, gradient)
     if (!(slope < 0)) break
-    let step = Math.min(1, MOST_MOVE / largest)
+    let step = Math.min(1, MAX_MOVE / largest)
     const trial = new Float64Array(n)
     const trialGradient = new Float64Array(n)
     let accepted = false
@@ -136,11 +151,18 @@ function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
         value = trialValue
         break
       }
-      if (halving < 2) for (let i = 0; i < bends.length; i++) bends[i] = Math.max(bends[i] as number, dual.bends[i] as number)
+      if (halving < 2)
+        for (let i = 0; i < bends.length; i++)
+          bends[i] = Math.max(bends[i] as number, dual.bends[i] as number)
     }
     failures = accepted ? 0 : failures + 1
     if (!accepted) for (let i = 0; i < n; i++) softness[i] = (softness[i] as number) * 4
-    else for (let i = 0; i < n; i++) softness[i] = Math.max((softness[i] as number) / 4, (scale[i] as number) > 0 ? 1e-9 / (scale[i] as number) : 0)
+    else
+      for (let i = 0; i < n; i++)
+        softness[i] = Math.max(
+          (softness[i] as number) / 4,
+          (scale[i] as number) > 0 ? 1e-9 / (scale[i] as number) : 0,
+        )
   }
   return { x, value, iterations: from.iterations + iterations, residual: best }
 }
@@ -154,7 +176,8 @@ function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Floa
   const r = right.slice()
   const z = new Float64Array(n)
   const precondition = () => {
-    for (let i = 0; i < n; i++) z[i] = (diagonal[i] as number) > 0 ? (r[i] as number) / (diagonal[i] as number) : 0
+    for (let i = 0; i < n; i++)
+      z[i] = (diagonal[i] as number) > 0 ? (r[i] as number) / (diagonal[i] as number) : 0
   }
   precondition()
   const p = z.slice()
@@ -207,7 +230,11 @@ function minimise(dual: Dual, start: Float64Array, maxIterations: number, tolera
     for (let i = 0; i < n; i++) direction[i] = (direction[i] as number) * (diagonal[i] as number) * gamma
     for (let k = oldest; k < stored; k++) {
       const at = k % MEMORY
-      add(direction, (alpha[at] as number) - (rho[at] as number) * dot(y[at] as Float64Array, direction), s[at] as Float64Array)
+      add(
+        direction,
+        (alpha[at] as number) - (rho[at] as number) * dot(y[at] as Float64Array, direction),
+        s[at] as Float64Array,
+      )
     }
     let slope = -dot(direction, gradient)
     if (!(slope < 0)) {
@@ -218,7 +245,7 @@ function minimise(dual: Dual, start: Float64Array, maxIterations: number, tolera
     if (!(-slope > tolerance * value)) return { x, value, iterations, residual: sumOfMagnitudes(gradient) }
     let largest = 0
     for (let i = 0; i < n; i++) largest = Math.max(largest, Math.abs(direction[i] as number))
-    let step = Math.min(1, MOST_MOVE / largest)
+    let step = Math.min(1, MAX_MOVE / largest)
     let nextValue = value
     let accepted = false
     for (let halving = 0; halving < 30; halving++, step /= 2) {

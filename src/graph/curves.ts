@@ -1,5 +1,12 @@
 /** Swaps that are no Moebius map, in floating point: the amount out and its derivative, for the sizing of routes through them. */
-import { type Address, feeFraction, type Pool, type StablePool, stableFloats, type WeightedPool } from '../amm/index.ts'
+import {
+  type Address,
+  feeFraction,
+  type Pool,
+  type StablePool,
+  stableFloats,
+  type WeightedPool,
+} from '../amm/index.ts'
 import { pieceReader } from './moebius.ts'
 
 /** One hop of a route: amount out and marginal rate after `amountIn`, in smallest units; not a number where the pool would refuse. */
@@ -32,7 +39,10 @@ function weightedCurve(pool: WeightedPool, tokenIn: Address, tokenOut: Address):
     const net = keep * amountIn
     if (net > 0.3 * balanceIn) return REFUSED
     const log = -Math.log1p(net / balanceIn)
-    return { out: -balanceOut * Math.expm1(exponent * log), slope: ((balanceOut * exponent * keep) / balanceIn) * Math.exp((exponent + 1) * log) }
+    return {
+      out: -balanceOut * Math.expm1(exponent * log),
+      slope: ((balanceOut * exponent * keep) / balanceIn) * Math.exp((exponent + 1) * log),
+    }
   }
 }
 
@@ -45,7 +55,10 @@ function stableCurve(pool: StablePool, tokenIn: Address, tokenOut: Address): Hop
   const keep = 1 - feeFraction(pool)
   const rest = balances.reduce((sum, balance, index) => (index === i || index === o ? sum : sum + balance), 0)
   // D^(n+1) / (n^n * the other balances): divided by x and y it is what the invariant's last term is.
-  const carried = balances.reduce((product, balance, index) => (product * invariant) / (n * (index === i || index === o ? 1 : balance)), invariant)
+  const carried = balances.reduce(
+    (product, balance, index) => (product * invariant) / (n * (index === i || index === o ? 1 : balance)),
+    invariant,
+  )
   return (amountIn) => {
     const x = x0 + keep * amountIn * scaleIn
     const b = rest + x + invariant / amp - invariant
@@ -58,7 +71,10 @@ function stableCurve(pool: StablePool, tokenIn: Address, tokenOut: Address): Hop
       if (done) break
     }
     const last = carried / (x * y)
-    return { out: (y0 - y) / scaleOut, slope: (keep * scaleIn * (amp + last / x)) / ((amp + last / y) * scaleOut) }
+    return {
+      out: (y0 - y) / scaleOut,
+      slope: (keep * scaleIn * (amp + last / x)) / ((amp + last / y) * scaleOut),
+    }
   }
 }
 
@@ -68,7 +84,11 @@ const MAX_ROUNDS = 60
  * The input of a route of any hops that earns most, and the profit there; `undefined` where nothing pays. Solves
  * f'(x) = cost by Newton's method on log f' against log x, kept inside a bracket that bisection halves.
  */
-export function bestInputOfCurves(hops: readonly HopCurve[], cost: number, guess: number): { amountIn: number; profit: number } | undefined {
+export function bestInputOfCurves(
+  hops: readonly HopCurve[],
+  cost: number,
+  guess: number,
+): { amountIn: number; profit: number } | undefined {
   const goal = Math.log(cost)
   const at = (amountIn: number) => {
     let amount = amountIn

@@ -48,8 +48,12 @@ export class CycleIndex {
     this.#options = options
     this.maxHops = options.maxHops
     this.#rankTokens()
-    const order = graph.tokens.map((_, token) => token).sort((a, b) => (this.#rank[a] as number) - (this.#rank[b] as number))
-    const starts = options.onlyStartTokens ? order.filter((token) => options.startTokens?.includes(graph.tokens[token] as Address)) : order
+    const order = graph.tokens
+      .map((_, token) => token)
+      .sort((a, b) => (this.#rank[a] as number) - (this.#rank[b] as number))
+    const starts = options.onlyStartTokens
+      ? order.filter((token) => options.startTokens?.includes(graph.tokens[token] as Address))
+      : order
     for (const token of starts) this.#walkFrom(token)
   }
 
@@ -58,8 +62,10 @@ export class CycleIndex {
     const pool = this.#graph.poolIndex.get(address)
     if (pool === undefined) return
     const first = this.#graph.firstEdge[pool] as number
-    for (let token = this.#rank.length; token < this.#graph.tokens.length; token++) this.#rank.push(token + 1_000_000)
-    for (let edge = first; edge < first + (this.#graph.edgesOfPool[pool] as number); edge++) this.#walkThrough(edge, pool)
+    for (let token = this.#rank.length; token < this.#graph.tokens.length; token++)
+      this.#rank.push(token + 1_000_000)
+    for (let edge = first; edge < first + (this.#graph.edgesOfPool[pool] as number); edge++)
+      this.#walkThrough(edge, pool)
   }
 
   /** The cycles that touch any of `changed`, each once, as indices. */
@@ -90,7 +96,11 @@ export class CycleIndex {
       if (edge < 0) break
       const pool = pools[poolOf[edge] as number]
       if (!pool) return []
-      hops.push({ pool: pool.address, tokenIn: tokens[from[edge] as number] as Address, tokenOut: tokens[to[edge] as number] as Address })
+      hops.push({
+        pool: pool.address,
+        tokenIn: tokens[from[edge] as number] as Address,
+        tokenOut: tokens[to[edge] as number] as Address,
+      })
     }
     return hops
   }
@@ -102,9 +112,15 @@ export class CycleIndex {
     const order = tokens
       .map((_, token) => token)
       .sort((a, b) => {
-        const [rankA, rankB] = [preferred.get(tokens[a] as Address) ?? Number.MAX_SAFE_INTEGER, preferred.get(tokens[b] as Address) ?? Number.MAX_SAFE_INTEGER]
+        const [rankA, rankB] = [
+          preferred.get(tokens[a] as Address) ?? Number.MAX_SAFE_INTEGER,
+          preferred.get(tokens[b] as Address) ?? Number.MAX_SAFE_INTEGER,
+        ]
         if (rankA !== rankB) return rankA - rankB
-        return (leaving[b] as Int32List).length - (leaving[a] as Int32List).length || ((tokens[a] as Address) < (tokens[b] as Address) ? -1 : 1)
+        return (
+          (leaving[b] as Int32List).length - (leaving[a] as Int32List).length ||
+          ((tokens[a] as Address) < (tokens[b] as Address) ? -1 : 1)
+        )
       })
     order.forEach((token, rank) => {
       this.#rank[token] = rank
@@ -121,7 +137,9 @@ export class CycleIndex {
         const target = to[edge] as number
         if ((this.#rank[target] as number) < (this.#rank[start] as number)) continue
         if (target !== start && path.length + 1 >= this.maxHops) continue
-        for (const earlier of path) if (poolOf[earlier] === poolOf[edge] || (target !== start && from[earlier] === target)) continue next
+        for (const earlier of path)
+          if (poolOf[earlier] === poolOf[edge] || (target !== start && from[earlier] === target))
+            continue next
         path.push(edge)
         if (target !== start) extend(target)
         else if (path.length > 1) this.#store(path)
@@ -142,7 +160,9 @@ export class CycleIndex {
         const edge = edges.at(i)
         const target = to[edge] as number
         if (poolOf[edge] === newest || (target !== origin && path.length + 1 >= this.maxHops)) continue
-        for (const earlier of path) if (poolOf[earlier] === poolOf[edge] || (target !== origin && from[earlier] === target)) continue next
+        for (const earlier of path)
+          if (poolOf[earlier] === poolOf[edge] || (target !== origin && from[earlier] === target))
+            continue next
         path.push(edge)
         if (target !== origin) extend(target)
         else this.#storeRotated(path, tokens)

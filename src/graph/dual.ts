@@ -42,11 +42,19 @@ class WeightedGroup {
     return Math.max(0, shift + Math.log(this.#keep))
   }
 
-  evaluate(logs: Float64Array, gradient: Float64Array, bends: Float64Array, onTrade?: (at: number, amountIn: number, amountOut: number) => void): number {
+  evaluate(
+    logs: Float64Array,
+    gradient: Float64Array,
+    bends: Float64Array,
+    onTrade?: (at: number, amountIn: number, amountOut: number) => void,
+  ): number {
     const n = this.#tokens.length
     let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
     for (let i = 0; i < n; i++) {
-      const shift = Math.log(this.#weights[i] as number) - (logs[this.#tokens[i] as number] as number) - Math.log(this.#balances[i] as number)
+      const shift =
+        Math.log(this.#weights[i] as number) -
+        (logs[this.#tokens[i] as number] as number) -
+        Math.log(this.#balances[i] as number)
       this.#shifts[i] = shift
       low = Math.min(low, -shift)
       high = Math.max(high, -shift)
@@ -78,9 +86,18 @@ class WeightedGroup {
   }
 
   /** The bends of its pairs, and its trade as flows from each token that comes in to each that goes out. */
-  #tell(logs: Float64Array, bends: Float64Array, lambda: number, active: number, onTrade?: (at: number, amountIn: number, amountOut: number) => void): void {
+  #tell(
+    logs: Float64Array,
+    bends: Float64Array,
+    lambda: number,
+    active: number,
+    onTrade?: (at: number, amountIn: number, amountOut: number) => void,
+  ): void {
     const n = this.#tokens.length
-    const amount = (i: number) => (this.#balances[i] as number) * Math.abs(Math.expm1(this.#moves[i] as number)) * ((this.#moves[i] as number) > 0 ? 1 / this.#keep : 1)
+    const amount = (i: number) =>
+      (this.#balances[i] as number) *
+      Math.abs(Math.expm1(this.#moves[i] as number)) *
+      ((this.#moves[i] as number) > 0 ? 1 / this.#keep : 1)
     const price = (i: number) => Math.exp(logs[this.#tokens[i] as number] as number)
     let [paid, taken] = [0, 0]
     for (let i = 0; onTrade && i < n; i++) {
@@ -90,10 +107,17 @@ class WeightedGroup {
     for (let i = 0, pair = this.#first; i < n; i++) {
       for (let j = i + 1; j < n; j++, pair++) {
         const [a, b] = [this.#moves[i] as number, this.#moves[j] as number]
-        bends[pair] = a !== 0 && b !== 0 ? (lambda * (this.#weights[i] as number) * (this.#weights[j] as number)) / active : 0
+        bends[pair] =
+          a !== 0 && b !== 0
+            ? (lambda * (this.#weights[i] as number) * (this.#weights[j] as number)) / active
+            : 0
         if (!onTrade || a * b >= 0) continue
         const [from, to] = a > 0 ? [i, j] : [j, i]
-        onTrade(2 * pair + (a > 0 ? 0 : 1), (amount(from) * amount(to) * price(to)) / taken, (amount(to) * amount(from) * price(from)) / paid)
+        onTrade(
+          2 * pair + (a > 0 ? 0 : 1),
+          (amount(from) * amount(to) * price(to)) / taken,
+          (amount(to) * amount(from) * price(from)) / paid,
+        )
       }
     }
   }
@@ -149,7 +173,8 @@ export class Dual {
           const there = first + i * (n - 1) + j - 1
           const back = first + j * (n - 1) + i
           const from = graph.from[there] as number
-          if (graph.logRate[there] === Number.NEGATIVE_INFINITY || Number.isNaN(start[from] as number)) continue
+          if (graph.logRate[there] === Number.NEGATIVE_INFINITY || Number.isNaN(start[from] as number))
+            continue
           this.#from[pairs] = from
           this.#to[pairs] = graph.to[there] as number
           this.#place(graph, 2 * pairs, there)
@@ -181,7 +206,10 @@ export class Dual {
     this.#beyond[at] = graph.beyond[edge] as number
     if (graph.beyond[edge] === NOTHING) return
     const pool = graph.pools[graph.poolOf[edge] as number] as Pool
-    const [tokenIn, tokenOut] = [graph.tokens[graph.from[edge] as number] as Address, graph.tokens[graph.to[edge] as number] as Address]
+    const [tokenIn, tokenOut] = [
+      graph.tokens[graph.from[edge] as number] as Address,
+      graph.tokens[graph.to[edge] as number] as Address,
+    ]
     if (pool.kind === 'constant-product' || pool.kind === 'concentrated') {
       const readers = [pieceReader(pool, tokenIn === pool.tokens[0])]
       this.#slow.set(at, (cost) => bestInput(readers, cost))
@@ -202,18 +230,25 @@ export class Dual {
       add(this.#from[pair] as number, this.#d[2 * pair] as number)
       add(this.#to[pair] as number, this.#d[2 * pair + 1] as number)
     }
-    for (let i = 0; i < this.size; i++) scale[i] = (scale[i] as number) > 0 && i !== this.#root ? 1 / (scale[i] as number) : 0
+    for (let i = 0; i < this.size; i++)
+      scale[i] = (scale[i] as number) > 0 && i !== this.#root ? 1 / (scale[i] as number) : 0
     return scale
   }
 
   /** The trades at given prices. */
   flows(logs: Float64Array): EdgeFlow[] {
     const flows: EdgeFlow[] = []
-    this.evaluate(logs, new Float64Array(this.size), (at, amountIn, amountOut) => flows.push({ edge: this.#edge[at] as number, amountIn, amountOut }))
+    this.evaluate(logs, new Float64Array(this.size), (at, amountIn, amountOut) =>
+      flows.push({ edge: this.#edge[at] as number, amountIn, amountOut }),
+    )
     return flows
   }
 
-  evaluate(logs: Float64Array, gradient: Float64Array, onTrade?: (at: number, amountIn: number, amountOut: number) => void): number {
+  evaluate(
+    logs: Float64Array,
+    gradient: Float64Array,
+    onTrade?: (at: number, amountIn: number, amountOut: number) => void,
+  ): number {
     const prices = this.#prices
     for (let i = 0; i < this.size; i++) prices[i] = Math.exp(logs[i] as number)
     gradient.fill(0)
@@ -238,7 +273,10 @@ export class Dual {
       }
       const [priceIn, priceOut] = [prices[tokenIn] as number, prices[tokenOut] as number]
       // At these prices the pool sells until its marginal rate, which falls with the square of this, is the prices' ratio.
-      const root = gap > 1e-3 ? Math.sqrt(((this.#a[at] as number) * priceOut) / ((this.#d[at] as number) * priceIn)) - 1 : Math.expm1(gap / 2)
+      const root =
+        gap > 1e-3
+          ? Math.sqrt(((this.#a[at] as number) * priceOut) / ((this.#d[at] as number) * priceIn)) - 1
+          : Math.expm1(gap / 2)
       const depth = (this.#d[at] as number) * priceIn
       let paid = depth * root
       let earned = ((this.#a[at] as number) * priceOut * root) / (1 + root)

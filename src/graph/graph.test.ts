@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { type Address, type ConcentratedPool, type Pool, quoteExactIn, sqrt, swapExactIn, sqrtRatioAtTick, tickAtSqrtRatio } from '../amm/index.ts'
+import {
+  type Address,
+  type ConcentratedPool,
+  type Pool,
+  quoteExactIn,
+  sqrt,
+  sqrtRatioAtTick,
+  swapExactIn,
+  tickAtSqrtRatio,
+} from '../amm/index.ts'
 import { type Random, seededRandom } from '../std/random.ts'
 import {
   bestInput,
@@ -32,7 +41,11 @@ function randomMarket(random: Random, tokens: number, count: number): Pool[] {
     const skew = 1 + (random() - 0.5) * 0.06
     const x = BigInt(Math.floor(depth / (worth[i] as number)))
     const y = BigInt(Math.floor((depth / (worth[j] as number)) * skew))
-    const identity = { address: token(1_000 + index), dex: 'test', tokens: [token(i + 1), token(j + 1)] as const }
+    const identity = {
+      address: token(1_000 + index),
+      dex: 'test',
+      tokens: [token(i + 1), token(j + 1)] as const,
+    }
     if (random() < 0.6) return { kind: 'constant-product', ...identity, reserves: [x, y], feeBps: 30 }
     const sqrtPriceX96 = sqrt((y << 192n) / x)
     const tick = tickAtSqrtRatio(sqrtPriceX96)
@@ -73,15 +86,21 @@ function vaultPools(random: Random, tokens: number, count: number): Pool[] {
       ? {
           kind: 'weighted',
           ...identity,
-          balances: [5, 3, 2].map((tenths, at) => BigInt(Math.floor((tenths * 4e15 * near()) / (worth[first - 1 + at] as number)))),
+          balances: [5, 3, 2].map((tenths, at) =>
+            BigInt(Math.floor((tenths * 4e15 * near()) / (worth[first - 1 + at] as number))),
+          ),
           weights: [5n, 3n, 2n].map((tenths) => tenths * 10n ** 17n),
           swapFee,
         }
       : {
           kind: 'stable',
           ...identity,
-          scalingFactors: identity.tokens.map((_, at) => BigInt(Math.floor((worth[first - 1 + at] as number) * 1e18))),
-          balances: identity.tokens.map((_, at) => BigInt(Math.floor((1e16 * (1 + random())) / (worth[first - 1 + at] as number)))),
+          scalingFactors: identity.tokens.map((_, at) =>
+            BigInt(Math.floor((worth[first - 1 + at] as number) * 1e18)),
+          ),
+          balances: identity.tokens.map((_, at) =>
+            BigInt(Math.floor((1e16 * (1 + random())) / (worth[first - 1 + at] as number))),
+          ),
           amp: 20_000n,
           swapFee,
         }
@@ -91,7 +110,12 @@ function vaultPools(random: Random, tokens: number, count: number): Pool[] {
 /** Cycles by brute force: every ordered choice of pools, walked, kept where it closes without visiting a token twice. */
 function bruteForce(pools: readonly Pool[], maxHops: number): Set<string> {
   const found = new Set<string>()
-  const extend = (path: { pool: Pool; from: Address; to: Address }[], at: Address, start: Address, visited: Address[]) => {
+  const extend = (
+    path: { pool: Pool; from: Address; to: Address }[],
+    at: Address,
+    start: Address,
+    visited: Address[],
+  ) => {
     for (const pool of pools) {
       if (path.some((hop) => hop.pool === pool) || !pool.tokens.includes(at)) continue
       for (const to of pool.tokens) {
@@ -137,7 +161,9 @@ describe('cycles', () => {
     const index = new CycleIndex(new MarketGraph(pools), { maxHops: 3 })
     const changed = (pools[4] as Pool).address
     const all = Array.from({ length: index.count }, (_, cycle) => cycle)
-    expect(index.touching([changed]).sort((a, b) => a - b)).toEqual(all.filter((cycle) => index.cycle(cycle).some((hop) => hop.pool === changed)))
+    expect(index.touching([changed]).sort((a, b) => a - b)).toEqual(
+      all.filter((cycle) => index.cycle(cycle).some((hop) => hop.pool === changed)),
+    )
     expect(index.touching(['0xdead'])).toEqual([])
   })
 
@@ -153,7 +179,8 @@ describe('cycles', () => {
       search.setValues({ get: () => 1 })
       search.remove((pools[1] as Pool).address)
       search.search()
-      for (const sized of search.best(50)) expect(sized.hops.some((hop) => hop.pool === pools[1]?.address)).toBe(false)
+      for (const sized of search.best(50))
+        expect(sized.hops.some((hop) => hop.pool === pools[1]?.address)).toBe(false)
     }
   })
 
@@ -176,7 +203,8 @@ describe('sizing', () => {
     let paying = 0
     for (let seed = 1; seed <= 60; seed++) {
       const random = seededRandom(seed * 7)
-      const pools = seed % 2 ? randomMarket(random, 4, 9) : [...randomMarket(random, 4, 5), ...vaultPools(random, 4, 2)]
+      const pools =
+        seed % 2 ? randomMarket(random, 4, 9) : [...randomMarket(random, 4, 5), ...vaultPools(random, 4, 2)]
       const state = new Map(pools.map((pool) => [pool.address, pool]))
       for (const cycle of cyclesOf(pools, { maxHops: 3 })) {
         const sized = sizeCycle(cycle, state)
@@ -186,7 +214,10 @@ describe('sizing', () => {
         // A geometric sweep over eleven orders of magnitude, in exact integers.
         for (let size = 1_000n; size < 10n ** 17n; size = (size * 13n) / 10n) {
           const other = walkCycle(cycle, state, size)
-          if (other) expect(other.grossProfit, `seed ${seed}: ${size} against ${chosen}`).toBeLessThanOrEqual(best + best / 1_000_000n + 5n)
+          if (other)
+            expect(other.grossProfit, `seed ${seed}: ${size} against ${chosen}`).toBeLessThanOrEqual(
+              best + best / 1_000_000n + 5n,
+            )
         }
       }
     }
@@ -195,7 +226,17 @@ describe('sizing', () => {
 
   test('a price for the input makes the best input smaller', () => {
     const readers = [
-      pieceReader({ kind: 'constant-product', address: token(1), dex: 't', tokens: [token(1), token(2)], reserves: [10n ** 18n, 12n * 10n ** 17n], feeBps: 30 }, true),
+      pieceReader(
+        {
+          kind: 'constant-product',
+          address: token(1),
+          dex: 't',
+          tokens: [token(1), token(2)],
+          reserves: [10n ** 18n, 12n * 10n ** 17n],
+          feeBps: 30,
+        },
+        true,
+      ),
     ]
     const [free, dear] = [bestInput(readers), bestInput(readers, 1.05)]
     expect(free?.amountIn).toBeGreaterThan(dear?.amountIn ?? Number.POSITIVE_INFINITY)
@@ -203,14 +244,22 @@ describe('sizing', () => {
   })
 
   test('pieces follow the exact pool from tick to tick', () => {
-    const pool = randomMarket(seededRandom(11), 3, 30).find((candidate) => candidate.kind === 'concentrated') as ConcentratedPool
+    const pool = randomMarket(seededRandom(11), 3, 30).find(
+      (candidate) => candidate.kind === 'concentrated',
+    ) as ConcentratedPool
     for (const zeroForOne of [true, false]) {
       const reader = pieceReader(pool, zeroForOne)
       for (let i = 0; i < 3; i++) {
         const piece = reader.piece(i)
         if (!piece) break
         const x = piece.from + (piece.to - piece.from) * 0.5
-        const exact = Number(quoteExactIn(pool, ...(zeroForOne ? pool.tokens : ([pool.tokens[1], pool.tokens[0]] as const)), BigInt(Math.floor(x))))
+        const exact = Number(
+          quoteExactIn(
+            pool,
+            ...(zeroForOne ? pool.tokens : ([pool.tokens[1], pool.tokens[0]] as const)),
+            BigInt(Math.floor(x)),
+          ),
+        )
         expect((piece.a * x + piece.b) / (piece.c * x + piece.d) / exact).toBeCloseTo(1, 6)
       }
     }
@@ -220,7 +269,9 @@ describe('sizing', () => {
   test('the logarithm of the rate says whether anything can be earned', () => {
     const pools = randomMarket(seededRandom(2), 4, 9)
     const state = new Map(pools.map((pool) => [pool.address, pool]))
-    for (const cycle of cyclesOf(pools, { maxHops: 3 })) if (logRate(cycle, state) < 0) expect(walkCycle(cycle, state, 10n ** 9n)?.grossProfit ?? -1n).toBeLessThanOrEqual(0n)
+    for (const cycle of cyclesOf(pools, { maxHops: 3 }))
+      if (logRate(cycle, state) < 0)
+        expect(walkCycle(cycle, state, 10n ** 9n)?.grossProfit ?? -1n).toBeLessThanOrEqual(0n)
   })
 })
 
@@ -246,10 +297,12 @@ describe('the search of a block', () => {
         for (const pool of pools) state.set(pool.address, pool)
         const expected = cyclesOf(pools, { maxHops: 4 }).flatMap((cycle) => sizeCycle(cycle, state) ?? [])
         const found = search.best(1_000)
-        const profits = (list: readonly SizedCycle[]) => list.map((sized) => Number(sized.grossProfit)).sort((a, b) => b - a)
+        const profits = (list: readonly SizedCycle[]) =>
+          list.map((sized) => Number(sized.grossProfit)).sort((a, b) => b - a)
         const [ours, theirs] = [profits(found), profits(expected)]
         expect(ours.length).toBeGreaterThanOrEqual(theirs.filter((profit) => profit > 100).length)
-        for (const [index, profit] of ours.entries()) expect(Math.abs(profit - (theirs[index] ?? 0))).toBeLessThanOrEqual(1e-6 * profit + 20)
+        for (const [index, profit] of ours.entries())
+          expect(Math.abs(profit - (theirs[index] ?? 0))).toBeLessThanOrEqual(1e-6 * profit + 20)
       }
     }
   })
@@ -260,12 +313,18 @@ describe('the joint optimum', () => {
     const shares: number[] = []
     for (let seed = 1; seed <= 20; seed++) {
       const random = seededRandom(seed * 31)
-      const pools = seed % 2 ? randomMarket(random, 4, 10) : [...randomMarket(random, 4, 7), ...vaultPools(random, 4, 2)]
+      const pools =
+        seed % 2 ? randomMarket(random, 4, 10) : [...randomMarket(random, 4, 7), ...vaultPools(random, 4, 2)]
       const bound = upperBound(pools, token(1))
       const search = new MarketSearch(pools, { maxHops: 4, startTokens: [token(1)] })
       search.setValues(bound.prices)
       search.search()
-      const worth = (list: readonly SizedCycle[]) => list.reduce((sum, { hops, grossProfit }) => sum + Number(grossProfit) * search.valueOf((hops[0] as Cycle[number]).tokenIn), 0)
+      const worth = (list: readonly SizedCycle[]) =>
+        list.reduce(
+          (sum, { hops, grossProfit }) =>
+            sum + Number(grossProfit) * search.valueOf((hops[0] as Cycle[number]).tokenIn),
+          0,
+        )
       const plan = planCycles(search, { maxCycles: 12, worth: () => 0 }, undefined, bound)
       expect(worth(plan), `seed ${seed}`).toBeLessThanOrEqual(bound.value * (1 + 1e-9) + 10)
       expect(worth(plan), `seed ${seed}`).toBeGreaterThanOrEqual(worth(search.best(1)) * (1 - 1e-9))
@@ -287,7 +346,11 @@ describe('the joint optimum', () => {
       reserves: [x, y],
       feeBps: 30,
     })
-    const pools = [pair(11, 10n ** 18n, 10n ** 18n), pair(12, 10n ** 18n, 10n ** 18n), pair(13, 4n * 10n ** 18n, 5n * 10n ** 18n)]
+    const pools = [
+      pair(11, 10n ** 18n, 10n ** 18n),
+      pair(12, 10n ** 18n, 10n ** 18n),
+      pair(13, 4n * 10n ** 18n, 5n * 10n ** 18n),
+    ]
     const search = new MarketSearch(pools, { maxHops: 3, startTokens: [token(1)] })
     search.setValues({ get: () => 1 })
     search.search()
@@ -303,7 +366,14 @@ describe('the joint optimum', () => {
   })
 
   test('where nothing can be earned the bound is nothing', () => {
-    const one: Pool = { kind: 'constant-product', address: token(9), dex: 't', tokens: [token(1), token(2)], reserves: [10n ** 18n, 10n ** 18n], feeBps: 30 }
+    const one: Pool = {
+      kind: 'constant-product',
+      address: token(9),
+      dex: 't',
+      tokens: [token(1), token(2)],
+      reserves: [10n ** 18n, 10n ** 18n],
+      feeBps: 30,
+    }
     expect(upperBound([one], token(1), { start: new Map([[token(2), 1.3]]) }).value).toBeLessThan(1e9)
   })
 })
@@ -317,11 +387,28 @@ describe('snapshots', () => {
       { address: token(1), symbol: 'A', decimals: 18 },
       { address: token(2), symbol: 'B', decimals: 6 },
     ],
-    pools: [{ kind: 'constant-product', dex: 'x', address: token(9), tokens: [token(1), token(2)], reserves: ['5', '7'], feeBps: 30 }],
+    pools: [
+      {
+        kind: 'constant-product',
+        dex: 'x',
+        address: token(9),
+        tokens: [token(1), token(2)],
+        reserves: ['5', '7'],
+        feeBps: 30,
+      },
+    ],
   }
 
   test('amounts are read exactly, what is not traded is counted', () => {
-    const weighted = { kind: 'weighted', dex: 'b', address: token(8), tokens: [token(1), token(2)], balances: ['1', '1'], weights: ['5', '5'], swapFee: '1' }
+    const weighted = {
+      kind: 'weighted',
+      dex: 'b',
+      address: token(8),
+      tokens: [token(1), token(2)],
+      balances: ['1', '1'],
+      weights: ['5', '5'],
+      swapFee: '1',
+    }
     const short = { ...weighted, address: token(6), weights: ['5'] }
     const empty = { ...good.pools[0], address: token(7), reserves: ['0', '7'] }
     const parsed = parseSnapshot({ ...good, pools: [...good.pools, weighted, short, empty] })
@@ -333,7 +420,9 @@ describe('snapshots', () => {
   })
 
   test('a wrong field is named by its path', () => {
-    expect(() => parseSnapshot({ ...good, pools: [{ ...good.pools[0], reserves: ['5', 'x'] }] })).toThrow(/pools\.0\.reserves\.1: expected a non-negative integer/)
+    expect(() => parseSnapshot({ ...good, pools: [{ ...good.pools[0], reserves: ['5', 'x'] }] })).toThrow(
+      /pools\.0\.reserves\.1: expected a non-negative integer/,
+    )
     expect(() => parseSnapshot({ ...good, schema: 'other' })).toThrow(/schema/)
   })
 })

@@ -5,7 +5,15 @@ export { type Cycle, CycleIndex, type CycleIndexOptions, cyclesOf, type Hop } fr
 export { MarketGraph } from './market-graph.ts'
 export { bestInput, type Piece, type PieceReader, pieceReader } from './moebius.ts'
 export { type PlanOptions, PoolOverlay, planCycles } from './plan.ts'
-export { type Candidate, MarketSearch, type SearchResult } from './search.ts'
 export { bestRoute, type Route, type RouteOptions } from './route.ts'
-export { bestInputOf, logRate, type PoolLookup, type SizedCycle, sizeCycle, trimmed, walkCycle } from './sizing.ts'
+export { type Candidate, MarketSearch, type SearchResult } from './search.ts'
+export {
+  bestInputOf,
+  logRate,
+  type PoolLookup,
+  type SizedCycle,
+  sizeCycle,
+  trimmed,
+  walkCycle,
+} from './sizing.ts'
 export { type MarketSnapshot, parseSnapshot, type Token } from './snapshot.ts'

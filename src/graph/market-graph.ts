@@ -1,5 +1,14 @@
 /** The pool graph as arrays: tokens are vertices, each direction of each pool is an edge with its rate and its Moebius map. */
-import { type Address, type ConcentratedPool, feeFraction, knownRange, lastTickIndexAtOrBelow, type Pool, sqrtRatioAtTick, virtualReserves } from '../amm/index.ts'
+import {
+  type Address,
+  type ConcentratedPool,
+  feeFraction,
+  knownRange,
+  lastTickIndexAtOrBelow,
+  type Pool,
+  sqrtRatioAtTick,
+  virtualReserves,
+} from '../amm/index.ts'
 
 /** What an edge is beyond its limit: nothing known, further pieces, or a curve that the map fits only at zero. */
 export const NOTHING = 0
@@ -123,7 +132,10 @@ export class MarketGraph {
   #refresh(index: number, pool: Pool): void {
     const first = this.firstEdge[index] as number
     for (let edge = first; edge < first + (this.edgesOfPool[index] as number); edge++) {
-      const [tokenIn, tokenOut] = [this.tokens[this.from[edge] as number] as Address, this.tokens[this.to[edge] as number] as Address]
+      const [tokenIn, tokenOut] = [
+        this.tokens[this.from[edge] as number] as Address,
+        this.tokens[this.to[edge] as number] as Address,
+      ]
       const [reserveIn, reserveOut] = virtualReserves(pool, tokenIn, tokenOut)
       const keep = 1 - feeFraction(pool, tokenIn)
       this.a[edge] = keep * reserveOut
@@ -136,7 +148,8 @@ export class MarketGraph {
         this.limit[edge] = pool.kind === 'constant-product' ? Number.POSITIVE_INFINITY : 0
         this.beyond[edge] = pool.kind === 'constant-product' ? NOTHING : CURVE
       }
-      this.logRate[edge] = reserveIn > 0 && reserveOut > 0 ? Math.log((keep * reserveOut) / reserveIn) : Number.NEGATIVE_INFINITY
+      this.logRate[edge] =
+        reserveIn > 0 && reserveOut > 0 ? Math.log((keep * reserveOut) / reserveIn) : Number.NEGATIVE_INFINITY
     }
   }
 }
@@ -150,5 +163,8 @@ function firstLimit(pool: ConcentratedPool, zeroForOne: boolean, keep: number): 
   if (tick === undefined) return 0
   const boundary = Number(sqrtRatioAtTick(tick)) / 2 ** 96
   const liquidity = Number(pool.liquidity)
-  return Math.max(0, (zeroForOne ? liquidity * (1 / boundary - 1 / root) : liquidity * (boundary - root)) / keep)
+  return Math.max(
+    0,
+    (zeroForOne ? liquidity * (1 / boundary - 1 / root) : liquidity * (boundary - root)) / keep,
+  )
 }

@@ -2,7 +2,14 @@
  * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, sends x to
  * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is greatest where f'(x) = 1.
  */
-import { type ConcentratedPool, type ConstantProductPool, knownRange, lastTickIndexAtOrBelow, sqrtRatioAtTick, swapFeePips } from '../amm/index.ts'
+import {
+  type ConcentratedPool,
+  type ConstantProductPool,
+  knownRange,
+  lastTickIndexAtOrBelow,
+  sqrtRatioAtTick,
+  swapFeePips,
+} from '../amm/index.ts'
 
 /** x -> (a x + b) / (c x + d), valid for inputs in [from, to], amounts in smallest units as floats. */
 export interface Piece {
@@ -23,7 +30,14 @@ export function pieceReader(pool: ConstantProductPool | ConcentratedPool, zeroFo
   if (pool.kind === 'concentrated') return concentratedPieces(pool, zeroForOne)
   const [reserveIn, reserveOut] = zeroForOne ? pool.reserves : [pool.reserves[1], pool.reserves[0]]
   const keep = 1 - pool.feeBps / 10_000
-  const piece: Piece = { a: keep * Number(reserveOut), b: 0, c: keep, d: Number(reserveIn), from: 0, to: Number.POSITIVE_INFINITY }
+  const piece: Piece = {
+    a: keep * Number(reserveOut),
+    b: 0,
+    c: keep,
+    d: Number(reserveIn),
+    from: 0,
+    to: Number.POSITIVE_INFINITY,
+  }
   return { piece: (index) => (index === 0 ? piece : undefined) }
 }
 
@@ -53,14 +67,23 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
     const boundary = toRoot(sqrtRatioAtTick(boundaryTick))
     if (liquidity > 0) {
       // Virtual reserves at the current price; the swap adds `keep * x` to the one and takes from the other.
-      const [reserveIn, reserveOut] = zeroForOne ? [liquidity / root, liquidity * root] : [liquidity * root, liquidity / root]
+      const [reserveIn, reserveOut] = zeroForOne
+        ? [liquidity / root, liquidity * root]
+        : [liquidity * root, liquidity / root]
       const netIn = zeroForOne ? liquidity * (1 / boundary - 1 / root) : liquidity * (boundary - root)
       const netOut = zeroForOne ? liquidity * (root - boundary) : liquidity * (1 / root - 1 / boundary)
       const to = paid + netIn / keep
       // out = received + keep (x - paid) reserveOut / (reserveIn + keep (x - paid))
       const c = keep
       const d = reserveIn - keep * paid
-      pieces.push({ a: received * c + keep * reserveOut, b: received * d - keep * reserveOut * paid, c, d, from: paid, to })
+      pieces.push({
+        a: received * c + keep * reserveOut,
+        b: received * d - keep * reserveOut * paid,
+        c,
+        d,
+        from: paid,
+        to,
+      })
       paid = to
       received += netOut
     } else {
@@ -83,7 +106,10 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
  * The input of a route that earns most, in the start token's smallest unit, and the profit there; `undefined` where nothing pays.
  * `cost` is what each unit of input costs, in units of the output: one, and a loan's premium as a fraction on top.
  */
-export function bestInput(readers: readonly PieceReader[], cost = 1): { amountIn: number; profit: number } | undefined {
+export function bestInput(
+  readers: readonly PieceReader[],
+  cost = 1,
+): { amountIn: number; profit: number } | undefined {
   const at: number[] = readers.map(() => 0)
   let from = 0
   // Each turn either finds the maximum of the present pieces or moves one pool to its next piece; profit is concave, so this ends.
@@ -98,12 +124,18 @@ export function bestInput(readers: readonly PieceReader[], cost = 1): { amountIn
       const piece = (readers[i] as PieceReader).piece(at[i] as number)
       if (!piece) return undefined
       // The route's input at which this pool reaches the end of its piece: the inverse of the map so far.
-      const end = piece.to === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : invert(a, b, c, d, piece.to)
+      const end =
+        piece.to === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : invert(a, b, c, d, piece.to)
       if (end < to) {
         to = end
         binding = i
       }
-      ;[a, b, c, d] = [piece.a * a + piece.b * c, piece.a * b + piece.b * d, piece.c * a + piece.d * c, piece.c * b + piece.d * d]
+      ;[a, b, c, d] = [
+        piece.a * a + piece.b * c,
+        piece.a * b + piece.b * d,
+        piece.c * a + piece.d * c,
+        piece.c * b + piece.d * d,
+      ]
       // Only ratios matter; keep the numbers in range.
       const scale = 1 / Math.max(Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d))
       a *= scale

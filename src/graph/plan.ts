@@ -5,8 +5,8 @@
 import type { Address, Pool } from '../amm/index.ts'
 import { swapExactIn } from '../amm/index.ts'
 import type { UpperBound } from './bound.ts'
-import type { EdgeFlow } from './dual.ts'
 import type { Cycle, Hop } from './cycles.ts'
+import type { EdgeFlow } from './dual.ts'
 import type { MarketGraph } from './market-graph.ts'
 import type { MarketSearch } from './search.ts'
 import { bestAmount, type PoolLookup, type SizedCycle, sizeCycle, walkCycle } from './sizing.ts'
@@ -56,7 +56,12 @@ export class PoolOverlay implements PoolLookup {
   /** Runs a cycle on these pools. Throws RangeError where a pool refuses what it had quoted: the cycle was sized on another state. */
   run(sized: SizedCycle): void {
     sized.hops.forEach((hop, index) => {
-      const result = swapExactIn(this.get(hop.pool) as Pool, hop.tokenIn, hop.tokenOut, sized.amounts[index] as bigint)
+      const result = swapExactIn(
+        this.get(hop.pool) as Pool,
+        hop.tokenIn,
+        hop.tokenOut,
+        sized.amounts[index] as bigint,
+      )
       if (!result.ok) throw new RangeError(`${hop.pool} refuses ${sized.amounts[index]}: ${result.refusal}`)
       this.changed.set(hop.pool, result.swap.after)
     })
@@ -65,24 +70,35 @@ export class PoolOverlay implements PoolLookup {
 
 const ROUNDS = 4
 /** Beyond this many cycles the amounts are left as they were found. */
-const MOST_POLISHED = 12
+const MAX_POLISHED = 12
 /** A round that gains less than one part in so many ends the polishing. */
-const LEAST_GAIN = 1_000_000n
+const MIN_GAIN = 1_000_000n
 
 /**
  * The best of two ways, leaving the search as it was. Greedy: the best cycle, then the best of what is left, until
  * nothing is worth its gas. By flows, where `bound` is given: the cycles that the joint optimum is made of. In the end
  * each cycle finds its best amount again, given all the others. `first`: a cycle to begin with, already sized.
  */
-export function planCycles(search: MarketSearch, options: PlanOptions, first?: SizedCycle, bound?: UpperBound): SizedCycle[] {
+export function planCycles(
+  search: MarketSearch,
+  options: PlanOptions,
+  first?: SizedCycle,
+  bound?: UpperBound,
+): SizedCycle[] {
   const greedy = polish(takeBest(search, options, first), search.pools, options)
   if (!bound) return greedy
-  const flowing = cyclesOfFlows(search.graph, bound.flows, options.maxCycles).flatMap(({ cycle, amountIn }) => {
-    const sized = walkCycle(cycle, search.pools, BigInt(Math.floor(amountIn)))
-    return sized ?? []
-  })
+  const flowing = cyclesOfFlows(search.graph, bound.flows, options.maxCycles).flatMap(
+    ({ cycle, amountIn }) => {
+      const sized = walkCycle(cycle, search.pools, BigInt(Math.floor(amountIn)))
+      return sized ?? []
+    },
+  )
   const net = (plan: readonly SizedCycle[]) =>
-    plan.reduce((sum, { hops, grossProfit }) => sum + Number(grossProfit) * search.valueOf((hops[0] as Hop).tokenIn) - options.worth(hops), 0)
+    plan.reduce(
+      (sum, { hops, grossProfit }) =>
+        sum + Number(grossProfit) * search.valueOf((hops[0] as Hop).tokenIn) - options.worth(hops),
+      0,
+    )
   let joint = polish(flowing, search.pools, options)
   // What does not pay its gas goes, the least first.
   for (;;) {
@@ -94,15 +110,26 @@ export function planCycles(search: MarketSearch, options: PlanOptions, first?: S
       ),
     )
     const better = without.find((plan) => net(plan) > net(joint))
-    if (!better || joint.length > MOST_POLISHED) break
+    if (!better || joint.length > MAX_POLISHED) break
     joint = better
   }
   return net(joint) > net(greedy) ? joint : greedy
 }
 
 /** Splits the flows of the joint optimum into cycles of the graph, largest flow first. */
-function cyclesOfFlows(graph: MarketGraph, flows: readonly EdgeFlow[], maxCycles: number): { cycle: Cycle; amountIn: number }[] {
-  const left = new Map(flows.filter((flow) => flow.amountIn > 0).map((flow) => [flow.edge, { remaining: flow.amountIn, rate: flow.amountOut / flow.amountIn, all: flow.amountIn }]))
+function cyclesOfFlows(
+  graph: MarketGraph,
+  flows: readonly EdgeFlow[],
+  maxCycles: number,
+): { cycle: Cycle; amountIn: number }[] {
+  const left = new Map(
+    flows
+      .filter((flow) => flow.amountIn > 0)
+      .map((flow) => [
+        flow.edge,
+        { remaining: flow.amountIn, rate: flow.amountOut / flow.amountIn, all: flow.amountIn },
+      ]),
+  )
   const leaving = new Map<number, number[]>()
   for (const edge of left.keys()) {
     const token = graph.from[edge] as number
@@ -127,7 +154,10 @@ function cyclesOfFlows(graph: MarketGraph, flows: readonly EdgeFlow[], maxCycles
       token = graph.to[next.edge] as number
     }
     const from = seenAt.get(token)
-    const loop = from === undefined || path.length === 0 || graph.to[path.at(-1) as number] !== token ? [] : path.slice(from)
+    const loop =
+      from === undefined || path.length === 0 || graph.to[path.at(-1) as number] !== token
+        ? []
+        : path.slice(from)
     if (loop.length === 0) {
       // A dead end: what flows there is the rounding of the solution.
       const last = left.get(path.at(-1) ?? start)
@@ -165,7 +195,8 @@ function takeBest(search: MarketSearch, options: PlanOptions, first?: SizedCycle
   const original = new Map<Address, Pool>()
   const found: SizedCycle[] = []
   const take = (sized: SizedCycle) => {
-    for (const hop of sized.hops) if (!original.has(hop.pool)) original.set(hop.pool, search.pools.get(hop.pool) as Pool)
+    for (const hop of sized.hops)
+      if (!original.has(hop.pool)) original.set(hop.pool, search.pools.get(hop.pool) as Pool)
     overlay.run(sized)
     const touched = sized.hops.map((hop) => hop.pool)
     for (const pool of touched) search.update(overlay.get(pool) as Pool)
@@ -205,28 +236,35 @@ function merged(cycles: readonly SizedCycle[]): SizedCycle[] {
 /** Each cycle at its best amount given the others, a few times over: on a concave problem that climbs to the top. */
 function polish(plan: SizedCycle[], pools: PoolLookup, { most }: PlanOptions): SizedCycle[] {
   let best = rerun(plan, pools, most)
-  if (plan.length < 2 || plan.length > MOST_POLISHED) return best
+  if (plan.length < 2 || plan.length > MAX_POLISHED) return best
   for (let round = 0; round < ROUNDS; round++) {
     const before = gross(best)
     for (let i = 0; i < best.length; i++) {
       // What shares no pool with the others is at its best already.
-      if (!best.some((other, index) => index !== i && sharesPool(other.hops, (best[i] as SizedCycle).hops))) continue
+      if (!best.some((other, index) => index !== i && sharesPool(other.hops, (best[i] as SizedCycle).hops)))
+        continue
       // The one in turn goes last, and finds its amount on what the others leave.
       const others = best.filter((_, index) => index !== i)
       const trial = rerun([...others, best[i] as SizedCycle], pools, most, others.length)
       if (sameStart(trial) ? gross(trial) > gross(best) : trial.length >= best.length) best = trial
     }
-    if ((gross(best) - before) * LEAST_GAIN <= before) break
+    if ((gross(best) - before) * MIN_GAIN <= before) break
   }
   return best
 }
 
 const sharesPool = (a: Cycle, b: Cycle) => a.some((hop) => b.some((other) => other.pool === hop.pool))
 const gross = (plan: readonly SizedCycle[]) => plan.reduce((sum, sized) => sum + sized.grossProfit, 0n)
-const sameStart = (plan: readonly SizedCycle[]) => plan.every((sized) => sized.hops[0]?.tokenIn === plan[0]?.hops[0]?.tokenIn)
+const sameStart = (plan: readonly SizedCycle[]) =>
+  plan.every((sized) => sized.hops[0]?.tokenIn === plan[0]?.hops[0]?.tokenIn)
 
 /** The plan on the pools as they are: the first `kept` cycles with the inputs they have, the others sized anew. */
-function rerun(plan: readonly SizedCycle[], pools: PoolLookup, most: bigint | undefined, kept = 0): SizedCycle[] {
+function rerun(
+  plan: readonly SizedCycle[],
+  pools: PoolLookup,
+  most: bigint | undefined,
+  kept = 0,
+): SizedCycle[] {
   const overlay = new PoolOverlay(pools)
   const result: SizedCycle[] = []
   plan.forEach((planned, index) => {

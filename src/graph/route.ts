@@ -29,21 +29,34 @@ export interface RouteOptions {
 }
 
 /** Paths that are tried exactly, of all that exist. */
-const MOST_TRIED = 32
+const MAX_TRIED = 32
 /** Parts in which the amount is first given out. */
 const PARTS = 64
 
 /** The best split route for an exact input; `undefined` where no path takes any of it. */
-export function bestRoute(graph: MarketGraph, from: Address, to: Address, amountIn: bigint, { maxHops, maxPaths }: RouteOptions): Route | undefined {
+export function bestRoute(
+  graph: MarketGraph,
+  from: Address,
+  to: Address,
+  amountIn: bigint,
+  { maxHops, maxPaths }: RouteOptions,
+): Route | undefined {
   const pools: PoolLookup = { get: (address) => graph.pools[graph.poolIndex.get(address) ?? -1] }
   const { paths, searched } = candidatePaths(graph, from, to, Number(amountIn), maxHops)
-  const singles = paths.map((hops) => walk([{ hops, amountIn }], pools)?.amountOut).filter((out) => out !== undefined)
-  const single = singles.reduce<bigint | undefined>((most, out) => (most === undefined || out > most ? out : most), undefined)
+  const singles = paths
+    .map((hops) => walk([{ hops, amountIn }], pools)?.amountOut)
+    .filter((out) => out !== undefined)
+  const single = singles.reduce<bigint | undefined>(
+    (most, out) => (most === undefined || out > most ? out : most),
+    undefined,
+  )
   const split = refine(giveOut(paths, pools, amountIn, maxPaths), pools)
   const result = split && walk(split, pools)
   if (!result && single === undefined) return undefined
   if (!result || (single !== undefined && single >= result.amountOut)) {
-    const hops = paths.find((candidate) => walk([{ hops: candidate, amountIn }], pools)?.amountOut === single) as Hop[]
+    const hops = paths.find(
+      (candidate) => walk([{ hops: candidate, amountIn }], pools)?.amountOut === single,
+    ) as Hop[]
     return { ...(walk([{ hops, amountIn }], pools) as Walked), amountIn, single, searchedPaths: searched }
   }
   return { ...result, amountIn, single, searchedPaths: searched }
@@ -89,7 +102,13 @@ function through(hops: readonly Hop[], amountIn: bigint, overlay: PoolOverlay): 
 }
 
 /** Every path of at most `maxHops` pools that visits no token twice; of them those that give most, at full size and at the margin. */
-function candidatePaths(graph: MarketGraph, from: Address, to: Address, amount: number, maxHops: number): { paths: Hop[][]; searched: number } {
+function candidatePaths(
+  graph: MarketGraph,
+  from: Address,
+  to: Address,
+  amount: number,
+  maxHops: number,
+): { paths: Hop[][]; searched: number } {
   const [start, end] = [graph.tokenIndex.get(from), graph.tokenIndex.get(to)]
   if (start === undefined || end === undefined || start === end) return { paths: [], searched: 0 }
   const found: { edges: number[]; full: number; margin: number }[] = []
@@ -101,10 +120,18 @@ function candidatePaths(graph: MarketGraph, from: Address, to: Address, amount: 
       const edge = edges.at(i)
       const target = graph.to[edge] as number
       const rate = graph.logRate[edge] as number
-      if (rate === Number.NEGATIVE_INFINITY || target === start || (target !== end && path.length + 1 >= maxHops)) continue
-      for (const earlier of path) if (graph.poolOf[earlier] === graph.poolOf[edge] || graph.to[earlier] === target) continue next
+      if (
+        rate === Number.NEGATIVE_INFINITY ||
+        target === start ||
+        (target !== end && path.length + 1 >= maxHops)
+      )
+        continue
+      for (const earlier of path)
+        if (graph.poolOf[earlier] === graph.poolOf[edge] || graph.to[earlier] === target) continue next
       const inside = graph.beyond[edge] === NOTHING ? Math.min(full, graph.limit[edge] as number) : full
-      const out = ((graph.a[edge] as number) * inside) / ((graph.c[edge] as number) * inside + (graph.d[edge] as number))
+      const out =
+        ((graph.a[edge] as number) * inside) /
+        ((graph.c[edge] as number) * inside + (graph.d[edge] as number))
       path.push(edge)
       if (target === end) {
         searched++
@@ -114,7 +141,7 @@ function candidatePaths(graph: MarketGraph, from: Address, to: Address, amount: 
     }
   }
   extend(start, amount, 0)
-  const best = (key: 'full' | 'margin') => [...found].sort((a, b) => b[key] - a[key]).slice(0, MOST_TRIED / 2)
+  const best = (key: 'full' | 'margin') => [...found].sort((a, b) => b[key] - a[key]).slice(0, MAX_TRIED / 2)
   const chosen = new Set([...best('full'), ...best('margin')])
   const paths = [...chosen].map(({ edges }) =>
     edges.map(
@@ -129,7 +156,12 @@ function candidatePaths(graph: MarketGraph, from: Address, to: Address, amount: 
 }
 
 /** Gives the amount out part by part, each to the path that gives most for it then. */
-function giveOut(paths: readonly Hop[][], pools: PoolLookup, amountIn: bigint, maxPaths: number): Share[] | undefined {
+function giveOut(
+  paths: readonly Hop[][],
+  pools: PoolLookup,
+  amountIn: bigint,
+  maxPaths: number,
+): Share[] | undefined {
   const overlay = new PoolOverlay(pools)
   const given = new Map<Hop[], bigint>()
   const parts = amountIn < BigInt(PARTS) ? 1n : BigInt(PARTS)
@@ -145,7 +177,9 @@ function giveOut(paths: readonly Hop[][], pools: PoolLookup, amountIn: bigint, m
     through(best.path, size, overlay)
     given.set(best.path, (given.get(best.path) ?? 0n) + size)
   }
-  return [...given].map(([hops, share]) => ({ hops, amountIn: share })).sort((a, b) => (a.amountIn > b.amountIn ? -1 : 1))
+  return [...given]
+    .map(([hops, share]) => ({ hops, amountIn: share }))
+    .sort((a, b) => (a.amountIn > b.amountIn ? -1 : 1))
 }
 
 /** Moves ever smaller amounts between paths as long as that gives more. */
@@ -160,7 +194,11 @@ function refine(shares: Share[] | undefined, pools: PoolLookup): Share[] | undef
       for (let j = 0; j < best.length; j++) {
         if (i === j || (best[i] as Share).amountIn <= step) continue
         const moved = best.map((share, index) =>
-          index === i ? { ...share, amountIn: share.amountIn - step } : index === j ? { ...share, amountIn: share.amountIn + step } : share,
+          index === i
+            ? { ...share, amountIn: share.amountIn - step }
+            : index === j
+              ? { ...share, amountIn: share.amountIn + step }
+              : share,
         )
         const result = walk(moved, pools)?.amountOut
         if (result !== undefined && result > out) [best, out] = [moved, result]

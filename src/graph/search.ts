@@ -162,7 +162,9 @@ export class MarketSearch {
     const { edges, maxHops } = this.index
     for (let i = 0; i < this.#payingCount; i++) {
       const cycle = this.#paying[i] as number
-      const value = (this.#profit[cycle] as number) * (this.#value[this.graph.from[edges[cycle * maxHops] as number] as number] ?? 0)
+      const value =
+        (this.#profit[cycle] as number) *
+        (this.#value[this.graph.from[edges[cycle * maxHops] as number] as number] ?? 0)
       if (values.length === limit && !(value > (values[limit - 1] as number))) continue
       // Insertion into a short sorted list: most cycles fail the comparison above.
       let place = Math.min(values.length, limit - 1)
@@ -173,12 +175,21 @@ export class MarketSearch {
       values[place] = value
       cycles[place] = cycle
     }
-    return cycles.map((index, place) => ({ index, amountIn: this.#amountIn[index] as number, profit: this.#profit[index] as number, value: values[place] as number }))
+    return cycles.map((index, place) => ({
+      index,
+      amountIn: this.#amountIn[index] as number,
+      profit: this.#profit[index] as number,
+      value: values[place] as number,
+    }))
   }
 
   /** A candidate confirmed in exact integers, or `undefined` where rounding takes the profit. */
   confirm(candidate: Candidate): SizedCycle | undefined {
-    const sized = walkCycle(this.index.cycle(candidate.index), this.pools, BigInt(Math.floor(candidate.amountIn)))
+    const sized = walkCycle(
+      this.index.cycle(candidate.index),
+      this.pools,
+      BigInt(Math.floor(candidate.amountIn)),
+    )
     return sized && sized.grossProfit > 0n ? sized : undefined
   }
 

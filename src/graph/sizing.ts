@@ -1,5 +1,12 @@
 /** The best size of a cycle: closed form where all hops are Moebius maps, Newton where one is not, always confirmed in exact integers. */
-import { type Address, feeFraction, type Pool, quoteExactIn, spotPrice, virtualReserves } from '../amm/index.ts'
+import {
+  type Address,
+  feeFraction,
+  type Pool,
+  quoteExactIn,
+  spotPrice,
+  virtualReserves,
+} from '../amm/index.ts'
 import { bestInputOfCurves, hopCurve } from './curves.ts'
 import type { Cycle } from './cycles.ts'
 import { bestInput, type PieceReader, pieceReader } from './moebius.ts'
@@ -65,18 +72,27 @@ export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
 }
 
 /** The best input of a route in floating point, by whichever method its pools allow; `cost` as in `bestInput`. */
-export function bestInputOf(cycle: Cycle, pools: PoolLookup, cost: number): { amountIn: number; profit: number } | undefined {
+export function bestInputOf(
+  cycle: Cycle,
+  pools: PoolLookup,
+  cost: number,
+): { amountIn: number; profit: number } | undefined {
   const readers: PieceReader[] = []
   for (const hop of cycle) {
     const pool = pools.get(hop.pool)
     if (!pool) return undefined
-    if (pool.kind !== 'constant-product' && pool.kind !== 'concentrated') return bestInputOfMixed(cycle, pools, cost)
+    if (pool.kind !== 'constant-product' && pool.kind !== 'concentrated')
+      return bestInputOfMixed(cycle, pools, cost)
     readers.push(pieceReader(pool, hop.tokenIn === pool.tokens[0]))
   }
   return bestInput(readers, cost)
 }
 
-function bestInputOfMixed(cycle: Cycle, pools: PoolLookup, cost: number): { amountIn: number; profit: number } | undefined {
+function bestInputOfMixed(
+  cycle: Cycle,
+  pools: PoolLookup,
+  cost: number,
+): { amountIn: number; profit: number } | undefined {
   // The constant-product pools that fit at the margin give the first guess.
   let [a, c, d] = [1, 0, 1]
   const curves = cycle.map((hop) => {
@@ -95,7 +111,12 @@ function bestInputOfMixed(cycle: Cycle, pools: PoolLookup, cost: number): { amou
  * The cycle at its best size; `undefined` where nothing pays. `costRate` is what each unit of input costs beyond itself
  * (a loan's premium as a fraction), `most` the largest input to be had.
  */
-export function sizeCycle(cycle: Cycle, pools: PoolLookup, costRate = 0, most?: bigint): SizedCycle | undefined {
+export function sizeCycle(
+  cycle: Cycle,
+  pools: PoolLookup,
+  costRate = 0,
+  most?: bigint,
+): SizedCycle | undefined {
   const amountIn = bestAmount(cycle, pools, costRate, most)
   const sized = amountIn === undefined ? undefined : walkCycle(cycle, pools, amountIn)
   return sized && sized.grossProfit > 0n ? sized : undefined

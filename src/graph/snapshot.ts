@@ -1,6 +1,13 @@
 /** The format `market-snapshot/1`: a market as data. All amounts are integers as decimal strings, in smallest units. */
 import * as z from 'zod'
-import type { Address, ConcentratedPool, ConstantProductPool, Pool, StablePool, WeightedPool } from '../amm/index.ts'
+import type {
+  Address,
+  ConcentratedPool,
+  ConstantProductPool,
+  Pool,
+  StablePool,
+  WeightedPool,
+} from '../amm/index.ts'
 import { KintsugiError } from '../std/errors.ts'
 
 const address = z
@@ -11,13 +18,22 @@ const integer = z
   .string()
   .regex(/^-?\d+$/, 'expected an integer as a decimal string')
   .transform(BigInt)
-const unsigned = z.string().regex(/^\d+$/, 'expected a non-negative integer as a decimal string').transform(BigInt)
+const unsigned = z
+  .string()
+  .regex(/^\d+$/, 'expected a non-negative integer as a decimal string')
+  .transform(BigInt)
 
 const identity = { address, dex: z.string().min(1), block: z.number().int().optional() }
 const pair = z.tuple([address, address])
 
 const poolSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('constant-product'), ...identity, tokens: pair, reserves: z.tuple([unsigned, unsigned]), feeBps: z.number().int().min(0).max(9_999) }),
+  z.object({
+    kind: z.literal('constant-product'),
+    ...identity,
+    tokens: pair,
+    reserves: z.tuple([unsigned, unsigned]),
+    feeBps: z.number().int().min(0).max(9_999),
+  }),
   z.object({
     kind: z.literal('concentrated'),
     ...identity,
@@ -30,7 +46,14 @@ const poolSchema = z.discriminatedUnion('kind', [
     ticks: z.array(z.tuple([z.number().int(), integer])).optional(),
     engine: z.enum(['uniswap-v3', 'uniswap-v4', 'algebra']).optional(),
   }),
-  z.object({ kind: z.literal('weighted'), ...identity, tokens: z.array(address).min(2), balances: z.array(unsigned), weights: z.array(unsigned), swapFee: unsigned }),
+  z.object({
+    kind: z.literal('weighted'),
+    ...identity,
+    tokens: z.array(address).min(2),
+    balances: z.array(unsigned),
+    weights: z.array(unsigned),
+    swapFee: unsigned,
+  }),
   z.object({
     kind: z.literal('stable'),
     ...identity,
@@ -70,8 +93,12 @@ export interface MarketSnapshot {
 export function parseSnapshot(json: unknown): MarketSnapshot {
   const parsed = snapshotSchema.safeParse(json)
   if (!parsed.success) {
-    const issues = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
-    throw new KintsugiError('snapshot-invalid', `not a market-snapshot/1: ${issues.join('; ')}`, { hint: 'see the format in docs/market-snapshot.md' })
+    const issues = parsed.error.issues
+      .slice(0, 5)
+      .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
+    throw new KintsugiError('snapshot-invalid', `not a market-snapshot/1: ${issues.join('; ')}`, {
+      hint: 'see the format in docs/market-snapshot.md',
+    })
   }
   const pools: Pool[] = []
   const leftOut: Record<string, number> = {}
@@ -81,18 +108,32 @@ export function parseSnapshot(json: unknown): MarketSnapshot {
     if (typeof pool === 'string') leftOut[pool] = (leftOut[pool] ?? 0) + 1
     else pools.push(pool)
   }
-  return { chainId: parsed.data.chainId, block: parsed.data.block, tokens: parsed.data.tokens, pools, leftOut }
+  return {
+    chainId: parsed.data.chainId,
+    block: parsed.data.block,
+    tokens: parsed.data.tokens,
+    pools,
+    leftOut,
+  }
 }
 
 /** The pool, or why it is left out. */
 function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, number>): Pool | string {
   if (!raw.tokens.every((token) => decimals.has(token))) return 'a token of the pool is not listed'
-  if (raw.tokens.some((token, index) => index > 0 && (raw.tokens[index - 1] as Address) >= token)) return 'tokens are not in ascending order'
+  if (raw.tokens.some((token, index) => index > 0 && (raw.tokens[index - 1] as Address) >= token))
+    return 'tokens are not in ascending order'
   const { address, dex } = raw
   switch (raw.kind) {
     case 'constant-product':
       if (raw.reserves[0] === 0n || raw.reserves[1] === 0n) return 'empty pool'
-      return { kind: raw.kind, address, dex, tokens: raw.tokens, reserves: raw.reserves, feeBps: raw.feeBps } satisfies ConstantProductPool
+      return {
+        kind: raw.kind,
+        address,
+        dex,
+        tokens: raw.tokens,
+        reserves: raw.reserves,
+        feeBps: raw.feeBps,
+      } satisfies ConstantProductPool
     case 'concentrated': {
       if (raw.liquidity === 0n || raw.sqrtPriceX96 === 0n) return 'empty pool'
       const { kind, tokens, sqrtPriceX96, liquidity, tick, tickSpacing, feePips, engine } = raw
@@ -112,15 +153,28 @@ function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, 
       } satisfies ConcentratedPool
     }
     case 'weighted': {
-      if (raw.balances.length !== raw.tokens.length || raw.weights.length !== raw.tokens.length) return 'balances or weights do not match the tokens'
-      if (raw.balances.some((balance) => balance === 0n) || raw.weights.some((weight) => weight === 0n)) return 'empty pool'
+      if (raw.balances.length !== raw.tokens.length || raw.weights.length !== raw.tokens.length)
+        return 'balances or weights do not match the tokens'
+      if (raw.balances.some((balance) => balance === 0n) || raw.weights.some((weight) => weight === 0n))
+        return 'empty pool'
       const scales = raw.tokens.map((token) => decimals.get(token) as number)
-      if (scales.some((places) => places > 18)) return 'a token of more than 18 decimals, which the vault does not take'
+      if (scales.some((places) => places > 18))
+        return 'a token of more than 18 decimals, which the vault does not take'
       const scalingFactors = scales.map((places) => 10n ** BigInt(36 - places))
-      return { kind: raw.kind, address, dex, tokens: raw.tokens, balances: raw.balances, weights: raw.weights, swapFee: raw.swapFee, scalingFactors } satisfies WeightedPool
+      return {
+        kind: raw.kind,
+        address,
+        dex,
+        tokens: raw.tokens,
+        balances: raw.balances,
+        weights: raw.weights,
+        swapFee: raw.swapFee,
+        scalingFactors,
+      } satisfies WeightedPool
     }
     case 'stable': {
-      if (raw.balances.length !== raw.tokens.length || raw.scalingFactors.length !== raw.tokens.length) return 'balances or scaling factors do not match the tokens'
+      if (raw.balances.length !== raw.tokens.length || raw.scalingFactors.length !== raw.tokens.length)
+        return 'balances or scaling factors do not match the tokens'
       if (raw.balances.some((balance) => balance === 0n)) return 'empty pool'
       const { kind, tokens, balances, scalingFactors, amp, swapFee } = raw
       return { kind, address, dex, tokens, balances, scalingFactors, amp, swapFee } satisfies StablePool

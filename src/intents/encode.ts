@@ -4,7 +4,13 @@ import type { ExecuteIntent } from './intents.ts'
 
 export const EXECUTE_ABI = parseAbi(['function execute(bytes plan)'])
 
-const LENDER_CODE = { 'aave-v3': 1, 'balancer-v2': 2, 'uniswap-v3': 3, 'uniswap-v2': 4, 'own-capital': 5 } as const
+const LENDER_CODE = {
+  'aave-v3': 1,
+  'balancer-v2': 2,
+  'uniswap-v3': 3,
+  'uniswap-v2': 4,
+  'own-capital': 5,
+} as const
 
 const bytes = (value: bigint | number, length: number) => value.toString(16).padStart(length * 2, '0')
 
@@ -22,7 +28,10 @@ export function encodePlan(plan: Plan): Hex {
     bytes(plan.minProfit, 16) +
     bytes(plan.deadline, 8)
   const cycles = plan.cycles.map(({ amountIn, legs }) => {
-    const packed = legs.map((leg) => bytes(VENUE_CODE[leg.venue], 1) + bytes(leg.feeBps, 2) + leg.pool.slice(2) + leg.tokenIn.slice(2))
+    const packed = legs.map(
+      (leg) =>
+        bytes(VENUE_CODE[leg.venue], 1) + bytes(leg.feeBps, 2) + leg.pool.slice(2) + leg.tokenIn.slice(2),
+    )
     return bytes(legs.length, 1) + bytes(amountIn, 16) + packed.join('')
   })
   return `0x${head}${cycles.join('')}`

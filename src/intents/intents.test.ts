@@ -38,7 +38,9 @@ test('the plan is packed as the contract reads it', () => {
       `00001e${'5'.repeat(40)}${'4'.repeat(40)}` +
       `030000${'6'.repeat(40)}${'7'.repeat(40)}`,
   )
-  expect(decodeFunctionData({ abi: EXECUTE_ABI, data: encodeExecute(execute) }).args).toEqual([encodePlan(execute)])
+  expect(decodeFunctionData({ abi: EXECUTE_ABI, data: encodeExecute(execute) }).args).toEqual([
+    encodePlan(execute),
+  ])
 })
 
 test.each([
@@ -46,7 +48,10 @@ test.each([
   ['one leg', { cycles: [{ amountIn: 1n, legs: execute.cycles[0]?.legs.slice(0, 1) }] }],
   ['seven legs', { cycles: [{ amountIn: 1n, legs: Array(7).fill(execute.cycles[0]?.legs[0]) }] }],
   ['no cycle', { cycles: [] }],
-  ['another venue', { cycles: [{ amountIn: 1n, legs: Array(2).fill({ ...execute.cycles[0]?.legs[0], venue: 'curve' }) }] }],
+  [
+    'another venue',
+    { cycles: [{ amountIn: 1n, legs: Array(2).fill({ ...execute.cycles[0]?.legs[0], venue: 'curve' }) }] },
+  ],
   ['another lender', { lender: { ...execute.lender, kind: 'dydx' } }],
   ['a short address', { executor: '0x12' }],
   ['a raw hash', { type: 'hash' }],

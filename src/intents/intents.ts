@@ -25,7 +25,11 @@ const executeIntent = z.object({
   type: z.literal('execute'),
   ...fees,
   executor: address,
-  lender: z.object({ kind: z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital']), address, isToken0: z.boolean() }),
+  lender: z.object({
+    kind: z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital']),
+    address,
+    isToken0: z.boolean(),
+  }),
   token: address,
   amount: uint128,
   minProfit: uint128,

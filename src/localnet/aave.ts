@@ -21,7 +21,8 @@ export interface AaveDeployment {
 
 export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): AaveDeployment {
   const logic = 'protocol/libraries/logic/'
-  const library = (name: string, libraries: Record<string, string> = {}) => deployer.deploy(name, aave(`${logic}${name}`, libraries))
+  const library = (name: string, libraries: Record<string, string> = {}) =>
+    deployer.deploy(name, aave(`${logic}${name}`, libraries))
   const BorrowLogic = library('BorrowLogic')
   const libraries = {
     BorrowLogic,
@@ -44,7 +45,8 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
   }
   const me = deployer.account
   const provider = deployer.deploy('PoolAddressesProvider', artifacts.provider, ['local', me])
-  const onProvider = (name: string, ...args: unknown[]) => deployer.call(provider, artifacts.provider.abi as Abi, name, args)
+  const onProvider = (name: string, ...args: unknown[]) =>
+    deployer.call(provider, artifacts.provider.abi as Abi, name, args)
   onProvider('setACLAdmin', me)
   const acl = deployer.deploy('ACLManager', artifacts.acl, [provider])
   onProvider('setACLManager', acl)
@@ -56,11 +58,20 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
   const pool = created(provider, 1n)
   const configurator = created(provider, 2n)
   const priceSource = deployer.deploy('PriceOracle', artifacts.source)
-  const oracle = deployer.deploy('AaveOracle', artifacts.oracle, [provider, [], [], priceSource, zeroAddress, 10n ** 8n])
+  const oracle = deployer.deploy('AaveOracle', artifacts.oracle, [
+    provider,
+    [],
+    [],
+    priceSource,
+    zeroAddress,
+    10n ** 8n,
+  ])
   onProvider('setPriceOracle', oracle)
   const aToken = deployer.deploy('AToken', aave('protocol/tokenization/AToken'), [pool])
   const stableDebt = deployer.deploy('StableDebtToken', aave('protocol/tokenization/StableDebtToken'), [pool])
-  const variableDebt = deployer.deploy('VariableDebtToken', aave('protocol/tokenization/VariableDebtToken'), [pool])
+  const variableDebt = deployer.deploy('VariableDebtToken', aave('protocol/tokenization/VariableDebtToken'), [
+    pool,
+  ])
   const percent = RAY / 100n
   const rates = deployer.deploy('DefaultReserveInterestRateStrategy', artifacts.rates, [
     provider,
@@ -74,7 +85,8 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
     5n * percent,
     20n * percent,
   ])
-  const onConfigurator = (name: string, ...args: unknown[]) => deployer.call(configurator, artifacts.configurator.abi as Abi, name, args)
+  const onConfigurator = (name: string, ...args: unknown[]) =>
+    deployer.call(configurator, artifacts.configurator.abi as Abi, name, args)
   const listed = plan.snapshot.tokens.filter((token) => LISTED.includes(token.symbol))
   onConfigurator(
     'initReserves',
@@ -99,9 +111,13 @@ export function buildAave(deployer: Deployer, plan: MarketPlan, fund: Fund): Aav
   onConfigurator('updateFlashloanPremiumTotal', PREMIUM_BPS)
   for (const token of listed) {
     const dollars = plan.dollars.get(token.address) ?? 1_000
-    const amount = BigInt(Math.max(1, Math.round((SUPPLY_DOLLARS / dollars) * 100))) * 10n ** BigInt(token.decimals - 2)
+    const amount =
+      BigInt(Math.max(1, Math.round((SUPPLY_DOLLARS / dollars) * 100))) * 10n ** BigInt(token.decimals - 2)
     onConfigurator('setReserveFlashLoaning', token.address, true)
-    deployer.call(priceSource, artifacts.source.abi as Abi, 'setAssetPrice', [token.address, BigInt(Math.round(dollars * 1e8))])
+    deployer.call(priceSource, artifacts.source.abi as Abi, 'setAssetPrice', [
+      token.address,
+      BigInt(Math.round(dollars * 1e8)),
+    ])
     fund(token.address, me, amount)
     deployer.call(token.address, ERC20_ABI, 'approve', [pool, amount])
     deployer.call(pool, artifacts.pool.abi as Abi, 'supply', [token.address, amount, me, 0])

@@ -23,26 +23,46 @@ const NO_RATES = '0x0000000000000000000000000000000000000000'
 const FEE_CEILING = 5n * 10n ** 17n
 
 export function deployVault(deployer: Deployer, plan: MarketPlan): Address {
-  const authorizer = deployer.deploy('Authorizer', balancer('20210418-authorizer', 'Authorizer'), [deployer.account])
-  return deployer.deploy('Vault', balancer('20210418-vault', 'Vault'), [authorizer, plan.wrappedNative, 0n, 0n])
+  const authorizer = deployer.deploy('Authorizer', balancer('20210418-authorizer', 'Authorizer'), [
+    deployer.account,
+  ])
+  return deployer.deploy('Vault', balancer('20210418-vault', 'Vault'), [
+    authorizer,
+    plan.wrappedNative,
+    0n,
+    0n,
+  ])
 }
 
 /** Creates the pools, reads the ids that the vault gave them, and joins each with its balances. */
-export async function buildVaultPools(url: string, deployer: Deployer, vault: Address, pools: readonly VaultPool[], fund: Fund): Promise<PoolDescriptor[]> {
+export async function buildVaultPools(
+  url: string,
+  deployer: Deployer,
+  vault: Address,
+  pools: readonly VaultPool[],
+  fund: Fund,
+): Promise<PoolDescriptor[]> {
   if (pools.length === 0) return []
   const factories = new Map<string, Factory>()
   const factoryOf = (task: string, name: string, args: readonly unknown[], firstNonce: bigint): Factory => {
     let factory = factories.get(task)
     if (!factory) {
       const artifact = balancer(task, name)
-      factories.set(task, (factory = { address: deployer.deploy(task, artifact, args), artifact, nonce: firstNonce }))
+      factories.set(
+        task,
+        (factory = { address: deployer.deploy(task, artifact, args), artifact, nonce: firstNonce }),
+      )
     }
     return factory
   }
   let provider: Address | undefined
   const feeProvider = () => {
     const task = '20220725-protocol-fee-percentages-provider'
-    provider ??= deployer.deploy(task, balancer(task, 'ProtocolFeePercentagesProvider'), [vault, FEE_CEILING, FEE_CEILING])
+    provider ??= deployer.deploy(task, balancer(task, 'ProtocolFeePercentagesProvider'), [
+      vault,
+      FEE_CEILING,
+      FEE_CEILING,
+    ])
     return provider
   }
   const create = (factory: Factory, args: readonly unknown[]): Address => {
@@ -52,13 +72,32 @@ export async function buildVaultPools(url: string, deployer: Deployer, vault: Ad
   const made = pools.map((pool): Address => {
     const shared = ['Local pool', 'LP', pool.tokens] as const
     if (pool.kind === 'weighted') {
-      if (!pool.powShortcuts) return create(factoryOf('20210418-weighted-pool', 'WeightedPoolFactory', [vault], 1n), [...shared, pool.weights, pool.swapFee, deployer.account])
+      if (!pool.powShortcuts)
+        return create(factoryOf('20210418-weighted-pool', 'WeightedPoolFactory', [vault], 1n), [
+          ...shared,
+          pool.weights,
+          pool.swapFee,
+          deployer.account,
+        ])
       // This factory first stores the pool's code in two contracts of its own.
-      const factory = factoryOf('20220908-weighted-pool-v2', 'WeightedPoolFactory', [vault, feeProvider()], 3n)
-      return create(factory, [...shared, pool.weights, pool.tokens.map(() => NO_RATES), pool.swapFee, deployer.account])
+      const factory = factoryOf(
+        '20220908-weighted-pool-v2',
+        'WeightedPoolFactory',
+        [vault, feeProvider()],
+        3n,
+      )
+      return create(factory, [
+        ...shared,
+        pool.weights,
+        pool.tokens.map(() => NO_RATES),
+        pool.swapFee,
+        deployer.account,
+      ])
     }
     const late = (pool.invariantRounding ?? 'down') === 'down'
-    const factory = late ? factoryOf('20220609-stable-pool-v2', 'StablePoolFactory', [vault], 3n) : factoryOf('deprecated/20210624-stable-pool', 'StablePoolFactory', [vault], 1n)
+    const factory = late
+      ? factoryOf('20220609-stable-pool-v2', 'StablePoolFactory', [vault], 3n)
+      : factoryOf('deprecated/20210624-stable-pool', 'StablePoolFactory', [vault], 1n)
     return create(factory, [...shared, pool.amp / 1_000n, pool.swapFee, deployer.account])
   })
   await deployer.flush()
@@ -77,7 +116,22 @@ export async function buildVaultPools(url: string, deployer: Deployer, vault: Ad
     const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, pool.balances])
     const request = { assets: pool.tokens, maxAmountsIn: pool.balances, userData, fromInternalBalance: false }
     deployer.call(vault, vaultAbi, 'joinPool', [ids[index], deployer.account, deployer.account, request])
-    const generation = pool.kind === 'weighted' ? (pool.powShortcuts ? { powShortcuts: true } : {}) : pool.invariantRounding ? { invariantRounding: pool.invariantRounding } : {}
-    return { kind: pool.kind, address: made[index] as Address, id: ids[index] as Hex, dex: pool.dex, tokens: pool.tokens, reference: pool.address, ...generation }
+    const generation =
+      pool.kind === 'weighted'
+        ? pool.powShortcuts
+          ? { powShortcuts: true }
+          : {}
+        : pool.invariantRounding
+          ? { invariantRounding: pool.invariantRounding }
+          : {}
+    return {
+      kind: pool.kind,
+      address: made[index] as Address,
+      id: ids[index] as Hex,
+      dex: pool.dex,
+      tokens: pool.tokens,
+      reference: pool.address,
+      ...generation,
+    }
   })
 }

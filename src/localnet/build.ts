@@ -47,7 +47,14 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
   const uniswap = new UniswapBuilder(deployer, fund, trader, manager)
   const pools = await buildPools(url, deployer, plan, uniswap, vault, fund)
   const { pool: aavePool, oracle, priceSource } = buildAave(deployer, plan, fund)
-  const executor = deployer.deploy('KintsugiExecutor', own('KintsugiExecutor'), [accounts.treasury, accounts.operator, accounts.treasury, vault, manager, plan.wrappedNative])
+  const executor = deployer.deploy('KintsugiExecutor', own('KintsugiExecutor'), [
+    accounts.treasury,
+    accounts.operator,
+    accounts.treasury,
+    vault,
+    manager,
+    plan.wrappedNative,
+  ])
   for (const token of plan.snapshot.tokens) fund(token.address, trader, 1n << 100n)
   await deployer.flush()
   await rpcBatch(url, [
@@ -76,7 +83,10 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
       numeraire: plan.numeraire,
       tokens,
       pools,
-      exchanges: [...uniswap.exchanges, { kind: 'balancer-v2', dex: 'balancer_v2', vault, sinceBlock: Number(genesisBlock) }],
+      exchanges: [
+        ...uniswap.exchanges,
+        { kind: 'balancer-v2', dex: 'balancer_v2', vault, sinceBlock: Number(genesisBlock) },
+      ],
       discoveredAt: Number(await rpc<Hex>(url, 'eth_blockNumber')),
       startTokens: [...new Set(startTokens)],
       multicall: MULTICALL,
@@ -101,7 +111,14 @@ async function placeMulticall(url: string, deployer: Deployer): Promise<void> {
 export type Fund = (token: Address, to: Address, amount: bigint) => void
 
 /** The plan's pools, in its order. */
-async function buildPools(url: string, deployer: Deployer, plan: MarketPlan, uniswap: UniswapBuilder, vault: Address, fund: Fund): Promise<PoolDescriptor[]> {
+async function buildPools(
+  url: string,
+  deployer: Deployer,
+  plan: MarketPlan,
+  uniswap: UniswapBuilder,
+  vault: Address,
+  fund: Fund,
+): Promise<PoolDescriptor[]> {
   const built = new Map<Address, PoolDescriptor>()
   const inVault: VaultPool[] = []
   for (const pool of plan.snapshot.pools) {
@@ -109,6 +126,7 @@ async function buildPools(url: string, deployer: Deployer, plan: MarketPlan, uni
     else if (pool.kind === 'concentrated') built.set(pool.address, uniswap.concentrated(pool))
     else inVault.push(pool)
   }
-  for (const descriptor of await buildVaultPools(url, deployer, vault, inVault, fund)) built.set(descriptor.reference as Address, descriptor)
+  for (const descriptor of await buildVaultPools(url, deployer, vault, inVault, fund))
+    built.set(descriptor.reference as Address, descriptor)
   return plan.snapshot.pools.map((pool) => built.get(pool.address) as PoolDescriptor)
 }

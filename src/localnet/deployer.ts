@@ -26,16 +26,26 @@ export class Deployer {
       { method: 'anvil_setBalance', params: [account, toHex(10n ** 30n)] },
       { method: 'anvil_impersonateAccount', params: [account] },
     ])
-    return new Deployer(url, account, Number(await rpc<Hex>(url, 'eth_getTransactionCount', account, 'latest')))
+    return new Deployer(
+      url,
+      account,
+      Number(await rpc<Hex>(url, 'eth_getTransactionCount', account, 'latest')),
+    )
   }
 
   /** Where the contract deployed `ahead` transactions from now will be. */
   nextAddress(ahead: number): Address {
-    return getContractAddress({ from: this.account, nonce: BigInt(this.#nonce + ahead) }).toLowerCase() as Address
+    return getContractAddress({
+      from: this.account,
+      nonce: BigInt(this.#nonce + ahead),
+    }).toLowerCase() as Address
   }
 
   deploy(label: string, contract: { abi: Abi; bytecode: Hex }, args: readonly unknown[] = []): Address {
-    const address = getContractAddress({ from: this.account, nonce: BigInt(this.#nonce) }).toLowerCase() as Address
+    const address = getContractAddress({
+      from: this.account,
+      nonce: BigInt(this.#nonce),
+    }).toLowerCase() as Address
     this.#send(`deploy ${label}`, encodeDeployData({ abi: contract.abi, bytecode: contract.bytecode, args }))
     return address
   }
@@ -45,7 +55,14 @@ export class Deployer {
   }
 
   #send(label: string, data: Hex, to?: Address, value = 0n): void {
-    const transaction = { from: this.account, nonce: toHex(this.#nonce++), gas: toHex(GAS_LIMIT), data, value: toHex(value), ...(to ? { to } : {}) }
+    const transaction = {
+      from: this.account,
+      nonce: toHex(this.#nonce++),
+      gas: toHex(GAS_LIMIT),
+      data,
+      value: toHex(value),
+      ...(to ? { to } : {}),
+    }
     this.#queue.push({ label, call: { method: 'eth_sendTransaction', params: [transaction] } })
   }
 
@@ -66,7 +83,10 @@ export class Deployer {
       )) as ({ status: Hex } | null)[]
       receipts.forEach((receipt, index) => {
         if (receipt?.status !== '0x1') {
-          throw new KintsugiError('deployment-failed', `the local chain refused: ${chunk[index]?.label} (${receipt ? 'reverted' : 'not mined'})`)
+          throw new KintsugiError(
+            'deployment-failed',
+            `the local chain refused: ${chunk[index]?.label} (${receipt ? 'reverted' : 'not mined'})`,
+          )
         }
       })
       this.transactions += chunk.length

@@ -1,5 +1,12 @@
 /** The embedded market: Polygon's best-known tokens over exchanges of every kind. */
-import { type Address, type ConcentratedPool, type Pool, sqrt, type Tick, tickAtSqrtRatio } from '../amm/index.ts'
+import {
+  type Address,
+  type ConcentratedPool,
+  type Pool,
+  sqrt,
+  type Tick,
+  tickAtSqrtRatio,
+} from '../amm/index.ts'
 import type { MarketSnapshot, Token } from '../graph/index.ts'
 import type { Random } from '../std/random.ts'
 
@@ -25,7 +32,13 @@ const TOKENS: readonly (Token & { dollars: number })[] = [
 ]
 
 /** exchange, pair, dollars of depth (for concentrated pools: of a full-range pool as deep at the price), fee in pips. */
-const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, feePips: number, special?: 'native' | 'dynamic'])[] = [
+const POOLS: readonly (readonly [
+  dex: string,
+  pair: string,
+  dollars: number,
+  feePips: number,
+  special?: 'native' | 'dynamic',
+])[] = [
   ['quickswap', 'WMATIC/USDC', 3_000_000, 3000],
   ['quickswap', 'WMATIC/WETH', 2_500_000, 3000],
   ['quickswap', 'WETH/USDC', 4_000_000, 3000],
@@ -63,8 +76,17 @@ const POOLS: readonly (readonly [dex: string, pair: string, dollars: number, fee
 ]
 
 /** Balancer pools: tokens with their weights in percent, dollars in all, fee in 1e18. The first has most of what the vault lends. */
-const WEIGHTED: readonly { readonly weights: Readonly<Record<string, number>>; readonly dollars: number; readonly fee: bigint; readonly powShortcuts?: boolean }[] = [
-  { weights: { WMATIC: 20, WETH: 20, USDC: 20, WBTC: 20, DAI: 20 }, dollars: 7_500_000, fee: 2n * 10n ** 15n },
+const WEIGHTED: readonly {
+  readonly weights: Readonly<Record<string, number>>
+  readonly dollars: number
+  readonly fee: bigint
+  readonly powShortcuts?: boolean
+}[] = [
+  {
+    weights: { WMATIC: 20, WETH: 20, USDC: 20, WBTC: 20, DAI: 20 },
+    dollars: 7_500_000,
+    fee: 2n * 10n ** 15n,
+  },
   { weights: { AAVE: 80, WETH: 20 }, dollars: 900_000, fee: 3n * 10n ** 15n, powShortcuts: true },
 ]
 const STABLE = { symbols: ['USDC', 'USDT', 'DAI'], dollars: 4_000_000, amp: 500_000n, fee: 10n ** 14n }
@@ -82,16 +104,35 @@ const RANGES: readonly (readonly [width: number, share: number])[] = [
 export function embeddedMarket(random: Random): MarketPlan {
   const bySymbol = new Map(TOKENS.map((token) => [token.symbol, token]))
   const pools = POOLS.map(([dex, pair, dollars, feePips, special], index): Pool => {
-    const [a, b] = pair.split('/').map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number]) as [(typeof TOKENS)[number], (typeof TOKENS)[number]]
+    const [a, b] = pair.split('/').map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number]) as [
+      (typeof TOKENS)[number],
+      (typeof TOKENS)[number],
+    ]
     const [token0, token1] = a.address < b.address ? [a, b] : [b, a]
-    const units = (token: typeof a) => BigInt(Math.round((dollars / 2 / token.dollars) * 1e6)) * 10n ** BigInt(token.decimals - 6 < 0 ? 0 : token.decimals - 6)
+    const units = (token: typeof a) =>
+      BigInt(Math.round((dollars / 2 / token.dollars) * 1e6)) *
+      10n ** BigInt(token.decimals - 6 < 0 ? 0 : token.decimals - 6)
     const nudge = BigInt(Math.round((1 + (random() - 0.5) * 0.001) * 1e9))
     const reserves: [bigint, bigint] = [units(token0), (units(token1) * nudge) / 1_000_000_000n]
     // Names the pool in the plan; on the chain it stands where its factory puts it.
-    const identity = { address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address, dex, tokens: [token0.address, token1.address] as const }
+    const identity = {
+      address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address,
+      dex,
+      tokens: [token0.address, token1.address] as const,
+    }
     if (dex === 'uniswap_v3') return concentrated(identity, reserves, feePips)
-    if (dex === 'quickswap_v3') return { ...concentrated(identity, reserves, feePips, 60), engine: 'algebra', ...(special === 'dynamic' ? { dynamicFee: true } : {}) }
-    if (dex === 'uniswap_v4') return { ...concentrated(identity, reserves, feePips), engine: 'uniswap-v4', ...(special === 'native' ? { native: true } : {}) }
+    if (dex === 'quickswap_v3')
+      return {
+        ...concentrated(identity, reserves, feePips, 60),
+        engine: 'algebra',
+        ...(special === 'dynamic' ? { dynamicFee: true } : {}),
+      }
+    if (dex === 'uniswap_v4')
+      return {
+        ...concentrated(identity, reserves, feePips),
+        engine: 'uniswap-v4',
+        ...(special === 'native' ? { native: true } : {}),
+      }
     return { kind: 'constant-product', ...identity, reserves, feeBps: feePips / 100 }
   })
   pools.push(...vaultPools(bySymbol))
@@ -106,8 +147,12 @@ export function embeddedMarket(random: Random): MarketPlan {
 }
 
 function vaultPools(bySymbol: ReadonlyMap<string, (typeof TOKENS)[number]>): Pool[] {
-  const tokensOf = (symbols: readonly string[]) => symbols.map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number]).sort((a, b) => (a.address < b.address ? -1 : 1))
-  const units = (token: (typeof TOKENS)[number], dollars: number) => BigInt(Math.round((dollars / token.dollars) * 100)) * 10n ** BigInt(token.decimals - 2)
+  const tokensOf = (symbols: readonly string[]) =>
+    symbols
+      .map((symbol) => bySymbol.get(symbol) as (typeof TOKENS)[number])
+      .sort((a, b) => (a.address < b.address ? -1 : 1))
+  const units = (token: (typeof TOKENS)[number], dollars: number) =>
+    BigInt(Math.round((dollars / token.dollars) * 100)) * 10n ** BigInt(token.decimals - 2)
   const identity = (index: number, tokens: readonly Token[]) => ({
     address: `0x${(0xba1a0000 + index).toString(16).padStart(40, '0')}` as Address,
     dex: 'balancer_v2',
@@ -128,7 +173,10 @@ function vaultPools(bySymbol: ReadonlyMap<string, (typeof TOKENS)[number]>): Poo
   })
   const tokens = tokensOf(STABLE.symbols)
   const balances = tokens.map((token) => units(token, STABLE.dollars / tokens.length))
-  return [...weighted, { kind: 'stable', ...identity(WEIGHTED.length, tokens), balances, amp: STABLE.amp, swapFee: STABLE.fee }]
+  return [
+    ...weighted,
+    { kind: 'stable', ...identity(WEIGHTED.length, tokens), balances, amp: STABLE.amp, swapFee: STABLE.fee },
+  ]
 }
 
 function concentrated(
@@ -156,7 +204,16 @@ function concentrated(
     }
   }
   const sorted: Tick[] = [...ticks.values()].sort((a, b) => a[0] - b[0])
-  return { kind: 'concentrated', ...identity, sqrtPriceX96, liquidity, tick, tickSpacing, feePips, ticks: sorted }
+  return {
+    kind: 'concentrated',
+    ...identity,
+    sqrtPriceX96,
+    liquidity,
+    tick,
+    tickSpacing,
+    feePips,
+    ticks: sorted,
+  }
 }
 
 const DOLLAR_SYMBOLS = new Set(['USDC', 'USDT', 'DAI'])
@@ -171,6 +228,8 @@ export function snapshotMarket(snapshot: MarketSnapshot): MarketPlan {
     wrappedNative: native.address,
     numeraire: native.address,
     snapshot,
-    dollars: new Map(snapshot.tokens.filter((token) => DOLLAR_SYMBOLS.has(token.symbol)).map((token) => [token.address, 1])),
+    dollars: new Map(
+      snapshot.tokens.filter((token) => DOLLAR_SYMBOLS.has(token.symbol)).map((token) => [token.address, 1]),
+    ),
   }
 }

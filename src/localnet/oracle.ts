@@ -11,8 +11,14 @@ const DEVIATION = 0.005
 const written = new Map<Address, number>()
 
 /** Dollars per whole token, eight decimals; the numeraire is taken for a dollar. */
-export async function updateOracle(url: string, source: Address, market: MarketView, fair: ReadonlyMap<Address, number>): Promise<void> {
-  const unit = market.manifest.tokens.find((token) => token.address === market.manifest.numeraire)?.decimals ?? 6
+export async function updateOracle(
+  url: string,
+  source: Address,
+  market: MarketView,
+  fair: ReadonlyMap<Address, number>,
+): Promise<void> {
+  const unit =
+    market.manifest.tokens.find((token) => token.address === market.manifest.numeraire)?.decimals ?? 6
   const calls = market.manifest.tokens.flatMap((token) => {
     const rate = fair.get(token.address)
     if (rate === undefined) return []
@@ -20,8 +26,14 @@ export async function updateOracle(url: string, source: Address, market: MarketV
     const last = written.get(token.address)
     if (last !== undefined && Math.abs(dollars / last - 1) < DEVIATION) return []
     written.set(token.address, dollars)
-    const data = encodeFunctionData({ abi, functionName: 'setAssetPrice', args: [token.address, BigInt(Math.round(dollars * 1e8))] })
-    return [{ method: 'eth_sendTransaction', params: [{ from: BUILDER, to: source, data, gas: toHex(100_000) }] }]
+    const data = encodeFunctionData({
+      abi,
+      functionName: 'setAssetPrice',
+      args: [token.address, BigInt(Math.round(dollars * 1e8))],
+    })
+    return [
+      { method: 'eth_sendTransaction', params: [{ from: BUILDER, to: source, data, gas: toHex(100_000) }] },
+    ]
   })
   await rpcBatch(url, calls)
 }

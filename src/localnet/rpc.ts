@@ -17,11 +17,18 @@ interface RpcAnswer {
 export async function rpcBatch(url: string, calls: readonly RpcCall[]): Promise<unknown[]> {
   if (calls.length === 0) return []
   const body = JSON.stringify(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(60_000) })
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+    signal: AbortSignal.timeout(60_000),
+  })
   const answers = ((await response.json()) as RpcAnswer[]).sort((a, b) => a.id - b.id)
   return answers.map((answer, index) => {
     if (answer.error) {
-      throw new KintsugiError('rpc-failed', `${calls[index]?.method} failed: ${answer.error.message}`, { retry: 'later' })
+      throw new KintsugiError('rpc-failed', `${calls[index]?.method} failed: ${answer.error.message}`, {
+        retry: 'later',
+      })
     }
     return answer.result
   })

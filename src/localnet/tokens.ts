@@ -27,12 +27,16 @@ export async function placeTokens(url: string, deployer: Deployer, plan: MarketP
   const calls: RpcCall[] = []
   for (const { address, symbol, decimals } of plan.snapshot.tokens) {
     const native = address === plan.wrappedNative
-    const set = (slot: number, value: Hex) => calls.push({ method: 'anvil_setStorageAt', params: [address, pad(toHex(slot)), value] })
+    const set = (slot: number, value: Hex) =>
+      calls.push({ method: 'anvil_setStorageAt', params: [address, pad(toHex(slot)), value] })
     calls.push({ method: 'anvil_setCode', params: [address, native ? wrappedCode : tokenCode] })
     set(0, shortString(native ? `Wrapped ${plan.nativeSymbol}` : symbol))
     set(1, shortString(symbol))
     // LocalToken packs decimals with the minter above it; WETH9 has decimals alone.
-    set(2, pad(native ? toHex(decimals) : (`${deployer.account}${decimals.toString(16).padStart(2, '0')}` as Hex)))
+    set(
+      2,
+      pad(native ? toHex(decimals) : (`${deployer.account}${decimals.toString(16).padStart(2, '0')}` as Hex)),
+    )
   }
   await rpcBatch(url, calls)
   return (address, to, amount) => {

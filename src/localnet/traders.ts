@@ -31,9 +31,13 @@ export interface CrowdOptions {
   onError(error: unknown): void
 }
 
-const ACCOUNTS: readonly Address[] = Array.from({ length: 8 }, (_, index) => `0x${(0xc0ffee00 + index).toString(16).padStart(40, '0')}` as Address)
+const ACCOUNTS: readonly Address[] = Array.from(
+  { length: 8 },
+  (_, index) => `0x${(0xc0ffee00 + index).toString(16).padStart(40, '0')}` as Address,
+)
 /** The account of a competing bot, by its number. */
-export const competitorAccount = (index: number): Address => `0x${(0xc0de01 + index).toString(16).padStart(40, '0')}`
+export const competitorAccount = (index: number): Address =>
+  `0x${(0xc0de01 + index).toString(16).padStart(40, '0')}`
 
 export class Crowd {
   readonly #options: CrowdOptions
@@ -48,11 +52,17 @@ export class Crowd {
   constructor(options: CrowdOptions) {
     this.#options = options
     for (const [token, price] of options.market.prices()) this.#fair.set(token, price.rate)
-    this.#search = new MarketSearch(options.market.pools.values(), { maxHops: 3, startTokens: options.market.manifest.startTokens })
+    this.#search = new MarketSearch(options.market.pools.values(), {
+      maxHops: 3,
+      startTokens: options.market.manifest.startTokens,
+    })
   }
 
   async start(): Promise<void> {
-    const accounts = [...ACCOUNTS, ...Array.from({ length: this.#options.competitors }, (_, index) => competitorAccount(index))]
+    const accounts = [
+      ...ACCOUNTS,
+      ...Array.from({ length: this.#options.competitors }, (_, index) => competitorAccount(index)),
+    ]
     await rpcBatch(
       this.#options.url,
       accounts.flatMap((account) => [
@@ -76,7 +86,8 @@ export class Crowd {
   #onBlock(change: MarketChange): void {
     const { random, blockSeconds, ordersPerBlock, market, competitors } = this.#options
     const step = VOLATILITY * Math.sqrt(blockSeconds / 86_400)
-    for (const [token, price] of this.#fair) if (token !== market.manifest.numeraire) this.#fair.set(token, price * Math.exp(step * normal(random)))
+    for (const [token, price] of this.#fair)
+      if (token !== market.manifest.numeraire) this.#fair.set(token, price * Math.exp(step * normal(random)))
     const pools = [...market.pools.values()]
     const count = Math.min(20, Math.floor(-Math.log(1 - random()) * ordersPerBlock))
     for (let i = 0; i < count; i++) {
@@ -85,7 +96,9 @@ export class Crowd {
       if (order) this.#later(delay, () => this.#send(order))
     }
     if (competitors > 0) this.#follow(change)
-    for (let index = 0; index < competitors; index++) if (random() < 0.5) this.#later(random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
+    for (let index = 0; index < competitors; index++)
+      if (random() < 0.5)
+        this.#later(random() * blockSeconds * 300, () => this.#compete(competitorAccount(index)))
   }
 
   #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {
@@ -93,20 +106,32 @@ export class Crowd {
     // Of a pool of several tokens, any two.
     const first = Math.floor(random() * pool.tokens.length)
     const second = (first + 1 + Math.floor(random() * (pool.tokens.length - 1))) % pool.tokens.length
-    const [token0, token1] = [pool.tokens[Math.min(first, second)], pool.tokens[Math.max(first, second)]] as [Address, Address]
+    const [token0, token1] = [pool.tokens[Math.min(first, second)], pool.tokens[Math.max(first, second)]] as [
+      Address,
+      Address,
+    ]
     const [fair0, fair1] = [this.#fair.get(token0), this.#fair.get(token1)]
     const price = spotPrice(pool, token0, token1)
     if (!(price > 0)) return undefined
     // Above one: token0 is dear here, so most orders sell it.
     const dear = fair0 && fair1 ? price / (fair0 / fair1) : 1
-    const [tokenIn, tokenOut] = random() < 1 / (1 + Math.exp(-PULL * Math.log(dear))) ? [token0, token1] : [token1, token0]
+    const [tokenIn, tokenOut] =
+      random() < 1 / (1 + Math.exp(-PULL * Math.log(dear))) ? [token0, token1] : [token1, token0]
     const share = Math.min(SIZE.most, pareto(random, SIZE.scale, SIZE.alpha))
     const amountIn = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] * share))
     const quoted = quoteExactIn(pool, tokenIn, tokenOut, amountIn)
     if (quoted === undefined) return undefined
-    const data = encodeFunctionData({ abi: traderAbi, functionName: 'swap', args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, (quoted * 97n) / 100n] })
+    const data = encodeFunctionData({
+      abi: traderAbi,
+      functionName: 'swap',
+      args: [localSwap(pool, { pool: pool.address, tokenIn, tokenOut }), amountIn, (quoted * 97n) / 100n],
+    })
     this.orders++
-    return this.transaction(ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address, data, GWEI * BigInt(1 + Math.floor(random() * 30)))
+    return this.transaction(
+      ACCOUNTS[Math.floor(random() * ACCOUNTS.length)] as Address,
+      data,
+      GWEI * BigInt(1 + Math.floor(random() * 30)),
+    )
   }
 
   /** What the competitors see. */
@@ -125,24 +150,42 @@ export class Crowd {
   /** A simple bot: of the cycles that pay it takes the best, from capital of its own, and bids a random share. */
   #compete(account: Address): void {
     const { market, random } = this.#options
-    const best = this.#search.best(1).map((sized) => ({ sized, value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn) }))[0]
+    const best = this.#search
+      .best(1)
+      .map((sized) => ({
+        sized,
+        value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn),
+      }))[0]
     if (!best || best.value < 1e16) return
     const swaps = best.sized.hops.map((hop) => localSwap(market.pools.get(hop.pool) as Pool, hop))
     const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))
-    const data = encodeFunctionData({ abi: traderAbi, functionName: 'cycle', args: [swaps, best.sized.amounts[0], 1n] })
+    const data = encodeFunctionData({
+      abi: traderAbi,
+      functionName: 'cycle',
+      args: [swaps, best.sized.amounts[0], 1n],
+    })
     this.competitorTrades++
     this.#send(this.transaction(account, data, tip > GWEI ? tip : GWEI))
   }
 
   transaction(from: Address, data: Hex, tip: bigint) {
     const maxFee = this.#options.market.head.baseFeePerGas * 3n + tip
-    return { from, to: this.#options.trader, data, gas: toHex(SWAP_GAS), maxFeePerGas: toHex(maxFee), maxPriorityFeePerGas: toHex(tip) }
+    return {
+      from,
+      to: this.#options.trader,
+      data,
+      gas: toHex(SWAP_GAS),
+      maxFeePerGas: toHex(maxFee),
+      maxPriorityFeePerGas: toHex(tip),
+    }
   }
 
   /** One after another for each account: the node counts its nonces, and two at once would be given the same. */
   #send(transaction: ReturnType<Crowd['transaction']>): void {
     const before = this.#sending.get(transaction.from) ?? Promise.resolve()
-    const sent = before.then(() => rpc(this.#options.url, 'eth_sendTransaction', transaction)).then(() => undefined, this.#options.onError)
+    const sent = before
+      .then(() => rpc(this.#options.url, 'eth_sendTransaction', transaction))
+      .then(() => undefined, this.#options.onError)
     this.#sending.set(transaction.from, sent)
   }
 
@@ -164,5 +207,11 @@ const VENUE = { pair: 0, concentrated: 1, vault: 2, managed: 3 } as const
 /** A swap as the traders' contract takes it. */
 export function localSwap(pool: Pool, { tokenIn, tokenOut }: Hop) {
   const { venue, target } = placeOf(pool)
-  return { venue: VENUE[venue], pool: target, feeBps: pool.kind === 'constant-product' ? pool.feeBps : 0, tokenIn, tokenOut }
+  return {
+    venue: VENUE[venue],
+    pool: target,
+    feeBps: pool.kind === 'constant-product' ? pool.feeBps : 0,
+    tokenIn,
+    tokenOut,
+  }
 }

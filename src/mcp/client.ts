@@ -1,6 +1,11 @@
 /** The MCP client of the fleet: the official one, with our deadlines and errors. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, type ClientOptions, type OAuthClientProvider, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import {
+  Client,
+  type ClientOptions,
+  type OAuthClientProvider,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client'
 import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface McpClientOptions {
@@ -39,7 +44,10 @@ export async function connectMcp(options: McpClientOptions): Promise<McpConnecti
   try {
     await client.connect(transport)
   } catch (error) {
-    throw new KintsugiError('service-unreachable', `${options.url} cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
+    throw new KintsugiError('service-unreachable', `${options.url} cannot be reached: ${messageOf(error)}`, {
+      retry: 'later',
+      cause: error,
+    })
   }
   return {
     protocolVersion: client.getNegotiatedProtocolVersion(),
@@ -48,7 +56,11 @@ export async function connectMcp(options: McpClientOptions): Promise<McpConnecti
       const result = await client.callTool({ name: tool, arguments: given })
       if (result.isError) {
         const report = result._meta?.['kintsugi/error'] as ErrorReport | undefined
-        throw new KintsugiError(report?.code ?? 'tool-failed', report?.message ?? JSON.stringify(result.content), report ?? {})
+        throw new KintsugiError(
+          report?.code ?? 'tool-failed',
+          report?.message ?? JSON.stringify(result.content),
+          report ?? {},
+        )
       }
       return (result.structuredContent ?? {}) as Record<string, unknown>
     },
@@ -78,10 +90,17 @@ export function watchServer(options: McpClientOptions, { uris, onUpdate, onListC
       const client = newClient(options.name)
       try {
         client.setNotificationHandler('notifications/resources/updated', ({ params }) => onUpdate(params.uri))
-        if (onListChange) for (const what of ['tools', 'prompts', 'resources'] as const) client.setNotificationHandler(`notifications/${what}/list_changed`, onListChange)
+        if (onListChange)
+          for (const what of ['tools', 'prompts', 'resources'] as const)
+            client.setNotificationHandler(`notifications/${what}/list_changed`, onListChange)
         await client.connect(transportTo(options))
-        const lists = onListChange ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}
-        const subscription = await client.listen({ resourceSubscriptions: [...uris], ...lists }, { signal: ends.signal })
+        const lists = onListChange
+          ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true }
+          : {}
+        const subscription = await client.listen(
+          { resourceSubscriptions: [...uris], ...lists },
+          { signal: ends.signal },
+        )
         await subscription.closed
       } catch {
         // It is away: it is tried again.

@@ -19,4 +19,7 @@ export const image = (data: string, mimeType: string): ContentBlock => ({ type: 
 /** `data` in base64. */
 export const audio = (data: string, mimeType: string): ContentBlock => ({ type: 'audio', data, mimeType })
 
-export const embedded = (uri: string, mimeType: string, said: string): ContentBlock => ({ type: 'resource', resource: { uri, mimeType, text: said } })
+export const embedded = (uri: string, mimeType: string, said: string): ContentBlock => ({
+  type: 'resource',
+  resource: { uri, mimeType, text: said },
+})

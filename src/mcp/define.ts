@@ -3,7 +3,7 @@ import type { PromptMessage } from '@modelcontextprotocol/server'
 import type { z } from 'zod'
 import type { PortName, Ports } from '../ports/ports.ts'
 import type { ToolContent } from './content.ts'
-import type { Conversation } from './conversation.ts'
+import type { Conversation } from './elicitation.ts'
 
 /** `read` changes nothing; `write` changes state; `spend` can move value. */
 export type Effect = 'read' | 'write' | 'spend'
@@ -47,7 +47,10 @@ export interface Tool<N extends PortName = PortName> {
   readonly outputSchema?: Readonly<Record<string, unknown>>
   /** A call that works on a running system; the contract suite makes it. */
   readonly example: Record<string, unknown>
-  run(input: never, context: Context<N>): Promise<Record<string, unknown> | ToolContent> | Record<string, unknown> | ToolContent
+  run(
+    input: never,
+    context: Context<N>,
+  ): Promise<Record<string, unknown> | ToolContent> | Record<string, unknown> | ToolContent
 }
 
 /** Makes the `tool` function for a server's needs: `run` then sees exactly those ports, typed. */
@@ -59,7 +62,10 @@ export function toolWith<const N extends readonly PortName[]>(_needs: N) {
     guarded?: boolean
     critical?: boolean
     idempotent?: boolean
-    approval?: { harmless?(input: z.output<I>): boolean; preview?(input: z.output<I>, context: Context<N[number]>): Promise<z.input<O>> }
+    approval?: {
+      harmless?(input: z.output<I>): boolean
+      preview?(input: z.output<I>, context: Context<N[number]>): Promise<z.input<O>>
+    }
     input: I
     output: O
     example: z.input<I>
@@ -104,7 +110,10 @@ export interface ResourceTemplate<N extends PortName = PortName> {
   readonly description: string
   readonly mimeType?: string
   /** `uri`: what was asked for. */
-  read(variables: Readonly<Record<string, string>>, context: Pick<Ports, N> & { now(): number; readonly uri: string }): Promise<ResourceBody> | ResourceBody
+  read(
+    variables: Readonly<Record<string, string>>,
+    context: Pick<Ports, N> & { now(): number; readonly uri: string },
+  ): Promise<ResourceBody> | ResourceBody
 }
 
 export type PromptMessages = readonly PromptMessage[]
@@ -186,9 +195,17 @@ export interface RunningAgent extends Background {
   /** What it does now, for `/health`. */
   state(): Record<string, unknown>
   /** A task for it; absent where the agent takes none. */
-  coordinate?(task: { description: string; arguments: Record<string, unknown> }): Promise<Record<string, unknown>>
+  coordinate?(task: {
+    description: string
+    arguments: Record<string, unknown>
+  }): Promise<Record<string, unknown>>
   /** Addresses beyond those that every service has, such as `GET /incidents`. A POST needs the token. */
-  readonly endpoints?: Readonly<Record<`${'GET' | 'POST'} /${string}`, (given: Record<string, unknown>) => Promise<Record<string, unknown>>>>
+  readonly endpoints?: Readonly<
+    Record<
+      `${'GET' | 'POST'} /${string}`,
+      (given: Record<string, unknown>) => Promise<Record<string, unknown>>
+    >
+  >
   /** Stops taking work and waits, within the signal, for what is under way. */
   drain?(signal: AbortSignal): Promise<void>
 }
@@ -204,17 +221,21 @@ export interface AgentDefinition<N extends PortName = PortName> extends Omit<Ser
 export type ServiceDefinition<N extends PortName = PortName> = ServerDefinition<N> | AgentDefinition<N>
 
 /** Defines a server. Its port, title and category stand in the catalogue. */
-export function defineServer<const N extends PortName>(definition: Omit<ServerDefinition<N>, 'kind'>): ServerDefinition<N> {
+export function defineServer<const N extends PortName>(
+  definition: Omit<ServerDefinition<N>, 'kind'>,
+): ServerDefinition<N> {
   return { kind: 'server', ...definition }
 }
 
 /** Defines an agent. Its port and title stand in the catalogue. */
-export function defineAgent<const N extends PortName>(definition: Omit<AgentDefinition<N>, 'kind'>): AgentDefinition<N> {
+export function defineAgent<const N extends PortName>(
+  definition: Omit<AgentDefinition<N>, 'kind'>,
+): AgentDefinition<N> {
   return { kind: 'agent', ...definition }
 }
 
 export interface MainContext extends ServiceContext {
-  readonly access: import('./access.ts').AccessPolicy
+  readonly access: import('./host/access.ts').AccessPolicy
   /** Who collects spans and metrics; absent where nobody does. */
   readonly telemetry: import('../ports/telemetry.ts').Telemetry | undefined
   /** The same in every process of the fleet. */
@@ -222,13 +243,23 @@ export interface MainContext extends ServiceContext {
   /** Our own token, for calls of other services. */
   bearer(): string | undefined
   readonly requestTimeoutMs: number
-  readonly plan: { readonly version: string; readonly dataFolder: string; readonly profile: string; readonly ports: Readonly<Record<string, number>>; readonly startedAt: number }
+  readonly plan: {
+    readonly version: string
+    readonly dataFolder: string
+    readonly profile: string
+    readonly ports: Readonly<Record<string, number>>
+    readonly startedAt: number
+  }
   readiness(): Promise<string | undefined>
 }
 
 export interface RunningMain extends Background {
   readonly app: { fetch(request: Request, env?: unknown): Response | Promise<Response> }
-  upgrade?(request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer): void
+  upgrade?(
+    request: import('node:http').IncomingMessage,
+    socket: import('node:stream').Duplex,
+    head: Buffer,
+  ): void
   /** Why it is not ready yet, though it answers; undefined where it is. */
   unready?(): string | undefined
 }
@@ -241,7 +272,9 @@ export interface MainDefinition<N extends PortName = PortName> {
   start(ports: Pick<Ports, N>, context: MainContext): Promise<RunningMain>
 }
 
-export function defineMain<const N extends PortName>(definition: Omit<MainDefinition<N>, 'kind'>): MainDefinition<N> {
+export function defineMain<const N extends PortName>(
+  definition: Omit<MainDefinition<N>, 'kind'>,
+): MainDefinition<N> {
   return { kind: 'main', ...definition }
 }
 

@@ -9,8 +9,17 @@ export interface ToolListing {
   description: string
   inputSchema: Record<string, unknown>
   outputSchema?: Record<string, unknown>
-  annotations: { readOnlyHint: boolean; destructiveHint: boolean; idempotentHint: boolean; openWorldHint: boolean }
-  _meta: { 'kintsugi/effect': Effect; 'kintsugi/guarded': boolean; 'kintsugi/example': Record<string, unknown> }
+  annotations: {
+    readOnlyHint: boolean
+    destructiveHint: boolean
+    idempotentHint: boolean
+    openWorldHint: boolean
+  }
+  _meta: {
+    'kintsugi/effect': Effect
+    'kintsugi/guarded': boolean
+    'kintsugi/example': Record<string, unknown>
+  }
 }
 
 export interface ResourceListing {
@@ -48,7 +57,10 @@ export interface ServiceDefinitions {
 }
 
 const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, unknown>
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<
+    string,
+    unknown
+  >
   return rest
 }
 
@@ -63,14 +75,22 @@ export function listTool(name: string, tool: Tool): ToolListing {
     title: name.replaceAll('_', ' ').replaceAll('-', ' '),
     description: tool.description,
     inputSchema: tool.inputSchema ?? jsonSchema(tool.input, 'input'),
-    ...(tool.outputSchema ? { outputSchema: tool.outputSchema } : tool.output ? { outputSchema: jsonSchema(tool.output, 'input') } : {}),
+    ...(tool.outputSchema
+      ? { outputSchema: tool.outputSchema }
+      : tool.output
+        ? { outputSchema: jsonSchema(tool.output, 'input') }
+        : {}),
     annotations: {
       readOnlyHint: tool.effect === 'read',
       destructiveHint: tool.effect === 'spend',
       idempotentHint: tool.effect === 'read' || tool.idempotent === true,
       openWorldHint: tool.effect === 'spend',
     },
-    _meta: { 'kintsugi/effect': tool.effect, 'kintsugi/guarded': tool.guarded === true, 'kintsugi/example': tool.example },
+    _meta: {
+      'kintsugi/effect': tool.effect,
+      'kintsugi/guarded': tool.guarded === true,
+      'kintsugi/example': tool.example,
+    },
   }
   listings.set(tool, listing)
   return listing
@@ -81,18 +101,27 @@ export function parseArguments(name: string, tool: Tool, given: unknown): never 
   const parsed = (tool.inputSchema ? tool.input : tool.input.strict()).safeParse(given)
   if (parsed.success) return parsed.data as never
   const fields = parsed.error.issues.slice(0, 10).map((issue) => ({
-    field: issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '(arguments)'),
+    field:
+      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '(arguments)'),
     expected: issue.message.replace(/^Invalid input: /, ''),
     got: describe(valueAt(given, issue.path)),
   }))
-  throw new KintsugiError('bad-argument', `${name}: ${fields.map((field) => `${field.field}: ${field.expected} (got ${field.got})`).join('; ')}`, {
-    hint: `for example ${JSON.stringify(tool.example)}`,
-    data: { fields },
-  })
+  throw new KintsugiError(
+    'bad-argument',
+    `${name}: ${fields.map((field) => `${field.field}: ${field.expected} (got ${field.got})`).join('; ')}`,
+    {
+      hint: `for example ${JSON.stringify(tool.example)}`,
+      data: { fields },
+    },
+  )
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((at, key) => (at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[key]), value)
+  return path.reduce<unknown>(
+    (at, key) =>
+      at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[key],
+    value,
+  )
 }
 
 function describe(value: unknown): string {

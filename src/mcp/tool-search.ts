@@ -5,20 +5,39 @@ import type { ServiceDefinitions, ToolListing } from './schema.ts'
 /** Where gateways leave for each other, and for whoever searches, what services offer. */
 export const DEFINITIONS_KEY = 'gateway:definitions'
 /** By service; `process` is the one that told them. */
-export type FleetDefinitions = Readonly<Record<string, { readonly process: string; readonly definitions: ServiceDefinitions }>>
+export type FleetDefinitions = Readonly<
+  Record<string, { readonly process: string; readonly definitions: ServiceDefinitions }>
+>
 
 /** Words that people tagged servers with: kept in the ledger, told on the bus. */
 export const TAGS_SETTING = 'server-tags'
 export type ServerTags = Readonly<Record<string, readonly string[]>>
 
 /** A tool's name in the fleet; that of a connected server's tool says whose it is already. */
-export const nameOf = (service: string, plain: string): string => (plain.includes('__') ? plain : `${service}__${plain}`)
+export const nameOf = (service: string, plain: string): string =>
+  plain.includes('__') ? plain : `${service}__${plain}`
 
 /** A tool as the search reads it. */
-export function searchableTool(service: string, plain: string, listing: ToolListing, keywords: string, tags: readonly string[]): SearchableTool {
+export function searchableTool(
+  service: string,
+  plain: string,
+  listing: ToolListing,
+  keywords: string,
+  tags: readonly string[],
+): SearchableTool {
   const properties = (listing.inputSchema.properties ?? {}) as Record<string, { description?: string }>
-  const parameters = Object.entries(properties).map(([name, { description }]) => `${name} ${description ?? ''}`)
-  return { name: nameOf(service, plain), service, tool: plain, description: listing.description, keywords, parameters: parameters.join(' '), tags: tags.join(' ') }
+  const parameters = Object.entries(properties).map(
+    ([name, { description }]) => `${name} ${description ?? ''}`,
+  )
+  return {
+    name: nameOf(service, plain),
+    service,
+    tool: plain,
+    description: listing.description,
+    keywords,
+    parameters: parameters.join(' '),
+    tags: tags.join(' '),
+  }
 }
 
 /** `symbol: string, amount?: integer`, as short as it can be said. */
@@ -26,6 +45,9 @@ export function argumentsOf({ inputSchema }: Pick<ToolListing, 'inputSchema'>): 
   const properties = (inputSchema.properties ?? {}) as Record<string, { type?: string; enum?: unknown[] }>
   const required = new Set((inputSchema.required ?? []) as string[])
   return Object.entries(properties)
-    .map(([name, { type, enum: values }]) => `${name}${required.has(name) ? '' : '?'}: ${values ? values.join('|') : (type ?? 'any')}`)
+    .map(
+      ([name, { type, enum: values }]) =>
+        `${name}${required.has(name) ? '' : '?'}: ${values ? values.join('|') : (type ?? 'any')}`,
+    )
     .join(', ')
 }

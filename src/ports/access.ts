@@ -9,7 +9,12 @@ export interface IssuedToken extends Grant {
 
 export interface AccessAdmin {
   /** The token itself is told once, and kept nowhere. `seconds` from now. Throws `bad-scope`. */
-  issue(token: { subject: string; scopes: readonly Scope[]; seconds: number; callsPerMinute?: number }): Promise<{ token: string; grant: IssuedToken }>
+  issue(token: {
+    subject: string
+    scopes: readonly Scope[]
+    seconds: number
+    callsPerMinute?: number
+  }): Promise<{ token: string; grant: IssuedToken }>
   /** Throws `not-found`. */
   revoke(id: string): Promise<IssuedToken>
   list(): Promise<readonly IssuedToken[]>

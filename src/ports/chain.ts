@@ -111,7 +111,11 @@ export interface Chain {
   /** `code` lends code to addresses for this call only. */
   call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
   /** Runs calls one after another in a block on top of the pending or the last one; `lent`: contracts that are there for this block only. */
-  simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent?: Readonly<Record<Address, LentContract>>): Promise<Simulation[]>
+  simulate(
+    calls: readonly SimulatedCall[],
+    on: 'pending' | 'latest',
+    lent?: Readonly<Record<Address, LentContract>>,
+  ): Promise<Simulation[]>
   balance(account: Address, tag: BlockTag): Promise<bigint>
   transactionCount(account: Address, tag: BlockTag): Promise<number>
   send(raw: Hex): Promise<Hex>

@@ -47,7 +47,10 @@ export interface Connections {
     server: string,
     tool: string,
     given: Record<string, unknown>,
-    options: { signal: AbortSignal; onProgress?: (done: number, total: number | undefined, message: string | undefined) => void },
+    options: {
+      signal: AbortSignal
+      onProgress?: (done: number, total: number | undefined, message: string | undefined) => void
+    },
   ): Promise<ToolAnswer>
   /** `by`: the resource, or the template, that was approved. */
   read(server: string, by: Pick<Definition, 'kind' | 'name'>, uri: string): Promise<ReadAnswer>
@@ -56,7 +59,11 @@ export interface Connections {
   /** Values for an argument of a prompt. */
   complete(server: string, prompt: string, argument: string, beginning: string): Promise<readonly string[]>
   /** Approves a definition with this hash, or with `one` null everything that is not flagged. Throws `not-found`, `conflict` where it has changed meanwhile. */
-  approve(server: string, one: { readonly kind: OfferKind; readonly name: string; readonly hash: string } | null, effect: GrantedEffect): Promise<ConnectedServer>
+  approve(
+    server: string,
+    one: { readonly kind: OfferKind; readonly name: string; readonly hash: string } | null,
+    effect: GrantedEffect,
+  ): Promise<ConnectedServer>
   /** Approved, unchanged, and of servers that were connected: all that may be used now. */
   offered(): readonly Offered[]
   /** Tells when what is offered may have changed. Returns how to stop. */

@@ -1,7 +1,14 @@
 /** What a service may see of the fleet and do to it. */
 import type { IncidentRecord } from '../fleet/stability.ts'
 
-export type ServiceState = 'starting' | 'healthy' | 'degraded' | 'backing-off' | 'quarantined' | 'stopping' | 'stopped'
+export type ServiceState =
+  | 'starting'
+  | 'healthy'
+  | 'degraded'
+  | 'backing-off'
+  | 'quarantined'
+  | 'stopping'
+  | 'stopped'
 
 export interface ServiceStatus {
   readonly id: string
@@ -46,7 +53,17 @@ export interface CellVitals {
   readonly collected: { readonly at: number; readonly bytes: number } | null
   readonly loopDelayMs: number
   readonly cpuMs: number
-  readonly services: Readonly<Record<string, { readonly calls: number; readonly errors: number; readonly durationMs: number; readonly running: number }>>
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly calls: number
+        readonly errors: number
+        readonly durationMs: number
+        readonly running: number
+      }
+    >
+  >
 }
 
 /** One thing of the fleet and what it stands on: a service, or a piece of infrastructure. */

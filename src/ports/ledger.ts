@@ -1,7 +1,8 @@
 /** The ledger: what must not be forgotten. Written before it is acted on; amounts in smallest units. */
-import type { IncidentRecord } from '../fleet/stability.ts'
+
 import type { Address } from '../amm/index.ts'
 import type { Decision, Opportunity, Outcome } from '../arbitrage/index.ts'
+import type { IncidentRecord } from '../fleet/stability.ts'
 import type { Intent } from '../intents/index.ts'
 import type { Hex } from './chain.ts'
 
@@ -12,7 +13,12 @@ export interface DecisionRecord {
   readonly decision: Decision
   readonly decidedAt: number
   /** What the simulation on the pending block said; absent where it was refused before. */
-  readonly simulation?: { readonly succeeded: boolean; readonly gasUsed: bigint; readonly profit: bigint; readonly error?: string }
+  readonly simulation?: {
+    readonly succeeded: boolean
+    readonly gasUsed: bigint
+    readonly profit: bigint
+    readonly error?: string
+  }
 }
 
 /** `open` until final: a nonce is settled when one of its attempts is, or when its chain is gone; `expired`: it was not used, and is used again. */
@@ -24,7 +30,13 @@ export interface TransactionRecord {
   readonly nonce: number
   readonly decisionId: string | null
   readonly status: TransactionStatus
-  readonly attempts: readonly { readonly hash: Hex; readonly raw: Hex; readonly intent: Intent; readonly sentAt: number; readonly sentAtBlock: number }[]
+  readonly attempts: readonly {
+    readonly hash: Hex
+    readonly raw: Hex
+    readonly intent: Intent
+    readonly sentAt: number
+    readonly sentAtBlock: number
+  }[]
 }
 
 export interface NewAttempt {
@@ -52,7 +64,12 @@ export interface Trade {
   readonly symbol: string
   readonly decimals: number
   readonly route: string
-  readonly legs: readonly { readonly pool: Address; readonly dex: string; readonly tokenIn: Address; readonly tokenOut: Address }[]
+  readonly legs: readonly {
+    readonly pool: Address
+    readonly dex: string
+    readonly tokenIn: Address
+    readonly tokenOut: Address
+  }[]
   readonly lender: string
   readonly amountIn: bigint
   readonly predictedProfit: bigint
@@ -171,7 +188,13 @@ export interface Ledger {
   paperTotals(genesis?: Hex): Promise<PaperTotals>
   /** The greatest block number in the ledger, or 0. */
   highestBlock(): Promise<number>
-  recordChain(chain: { genesis: Hex; chainId: number; network: string; firstBlock: number; seenAt: number }): Promise<void>
+  recordChain(chain: {
+    genesis: Hex
+    chainId: number
+    network: string
+    firstBlock: number
+    seenAt: number
+  }): Promise<void>
   recordPrices(points: readonly PricePoint[]): Promise<void>
   priceHistory(query: { symbol: string; since: number; limit: number }): Promise<PricePoint[]>
   saveTask(task: Task): Promise<void>

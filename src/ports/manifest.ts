@@ -34,11 +34,26 @@ export interface FeeTier {
 /** Who makes pools. Its events tell of new ones. */
 export type Exchange =
   | { readonly kind: 'uniswap-v2'; readonly dex: string; readonly factory: Address; readonly feeBps: number }
-  | { readonly kind: 'uniswap-v3'; readonly dex: string; readonly factory: Address; readonly fees: readonly FeeTier[] }
+  | {
+      readonly kind: 'uniswap-v3'
+      readonly dex: string
+      readonly factory: Address
+      readonly fees: readonly FeeTier[]
+    }
   | { readonly kind: 'algebra'; readonly dex: string; readonly factory: Address }
-  | { readonly kind: 'uniswap-v4'; readonly dex: string; readonly manager: Address; readonly fees: readonly FeeTier[] }
+  | {
+      readonly kind: 'uniswap-v4'
+      readonly dex: string
+      readonly manager: Address
+      readonly fees: readonly FeeTier[]
+    }
   /** No pool before `sinceBlock`. */
-  | { readonly kind: 'balancer-v2'; readonly dex: string; readonly vault: Address; readonly sinceBlock: number }
+  | {
+      readonly kind: 'balancer-v2'
+      readonly dex: string
+      readonly vault: Address
+      readonly sinceBlock: number
+    }
 
 export interface MarketManifest {
   readonly chainId: number
@@ -66,5 +81,10 @@ export interface MarketManifest {
   /** Our contract and its accounts; absent where nothing may be sent. */
   readonly execution?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
   /** The same where it is not deployed: simulations are lent its code. */
-  readonly paper?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address; readonly code: `0x${string}` }
+  readonly paper?: {
+    readonly executor: Address
+    readonly operator: Address
+    readonly treasury: Address
+    readonly code: `0x${string}`
+  }
 }

@@ -1,11 +1,12 @@
 /** Every port a service may need, by the name it is asked for in `needs`. */
-import type { LoanOffer } from '../flash/index.ts'
+
 import type { Address } from '../amm/index.ts'
+import type { LoanOffer } from '../flash/index.ts'
 import type { AccessAdmin } from './access.ts'
 import type { AuditLog } from './audit.ts'
 import type { Bus } from './bus.ts'
-import type { Connections } from './connections.ts'
 import type { Chain } from './chain.ts'
+import type { Connections } from './connections.ts'
 import type { FleetControl } from './fleet.ts'
 import type { Ledger } from './ledger.ts'
 import type { MarketView } from './market.ts'

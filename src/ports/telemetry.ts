@@ -12,7 +12,13 @@ export interface Operation {
 
 export interface Telemetry {
   /** `parent`: the `traceparent` that came with it, or null. Attributes that are undefined are left out. */
-  begin(kind: OperationKind, method: string, target: string, attributes: Readonly<Record<string, string | number | undefined>>, parent: string | null): Operation
+  begin(
+    kind: OperationKind,
+    method: string,
+    target: string,
+    attributes: Readonly<Record<string, string | number | undefined>>,
+    parent: string | null,
+  ): Operation
   /** Sends what is left. */
   close(): Promise<void>
 }

@@ -2,30 +2,38 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
-import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
-import { HEARTBEAT_MS } from '../fleet/heartbeat.ts'
-import type { ServiceHealth } from '../fleet/state.ts'
-import type { AgentDefinition, AnyDefinition, Background, MainContext, RunningAgent, ServerDefinition, ServiceContext } from '../mcp/define.ts'
-import { type CallObserver, host } from '../mcp/host.ts'
+import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'
+import { AuditSink } from '../engine/governance/audit-sink.ts'
+import { catalogueEntry, titleOf } from '../fleet/catalogue/catalogue.ts'
+import { HEARTBEAT_MS } from '../fleet/healing/heartbeat.ts'
+import type { ServiceHealth } from '../fleet/healing/state.ts'
+import type {
+  AgentDefinition,
+  AnyDefinition,
+  Background,
+  MainContext,
+  RunningAgent,
+  ServerDefinition,
+  ServiceContext,
+} from '../mcp/define.ts'
+import { type CallObserver, host } from '../mcp/host/host.ts'
 import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
-import { CallRecord } from '../supervisor/call-record.ts'
-import { approvalPolicy, Approvals } from '../engine/approvals.ts'
-import { AuditSink } from '../engine/audit-sink.ts'
-import { linkToBrain } from '../supervisor/link.ts'
-import type { Opening, ServiceVitals, ToChild } from '../supervisor/protocol.ts'
-import { Ailments } from './ailments.ts'
-import { processAccess } from './access.ts'
-import { processEnvironment } from './environment.ts'
-import { openTelemetry, PortSet } from './ports.ts'
-import { rehearse, rehearseSearch, rehearseViews } from './rehearsal.ts'
-import { files, socketPath } from './run-plan.ts'
+import type { Opening, ServiceVitals, ToChild } from '../supervisor/links/protocol.ts'
+import { linkToSupervisor } from '../supervisor/links/supervisor-link.ts'
+import { CallRecord } from '../supervisor/persistence/in-flight-calls.ts'
+import { Ailments } from './cell/fault-injection.ts'
+import { rehearse, rehearseSearch, rehearseViews } from './cell/warm-up.ts'
+import { files, socketPath } from './run/run-plan.ts'
 import { loadService, SERVICE_NEEDS } from './services.gen.ts'
+import { processAccess } from './wiring/access.ts'
+import { processEnvironment } from './wiring/environment.ts'
+import { openTelemetry, PortSet } from './wiring/ports.ts'
 
 const environment = processEnvironment('cell')
 const { plan, log } = environment
@@ -78,7 +86,8 @@ const mainContext = (readiness: MainContext['readiness']): MainContext => ({
 type Handler = (request: Request, env: never) => Response | Promise<Response>
 
 /** Whether two processes may serve it at once for a moment: what only answers may, what acts by itself may not. */
-const mayOverlap = (definition: AnyDefinition) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone)
+const mayOverlap = (definition: AnyDefinition) =>
+  definition.kind === 'main' || (definition.kind === 'server' && !definition.alone)
 
 async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): Promise<void> {
   const definition = await loadService(id)
@@ -137,11 +146,22 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
   const hosting = Promise.withResolvers<Handler>()
   hosting.promise.catch(() => undefined)
   let fetchHandler: Handler = (request, env) => notYet(request, env, id, hosting.promise)
-  let upgrade: ((request: import('node:http').IncomingMessage, socket: import('node:stream').Duplex, head: Buffer) => void) | undefined
+  let upgrade:
+    | ((
+        request: import('node:http').IncomingMessage,
+        socket: import('node:stream').Duplex,
+        head: Buffer,
+      ) => void)
+    | undefined
   const server = createAdaptorServer({
-    fetch: (request, env) => (definition.kind === 'main' ? ailments.suffer(() => fetchHandler(request, env as never)) : fetchHandler(request, env as never)),
+    fetch: (request, env) =>
+      definition.kind === 'main'
+        ? ailments.suffer(() => fetchHandler(request, env as never))
+        : fetchHandler(request, env as never),
   }) as Server
-  server.on('upgrade', (request, socket, head) => (upgrade ? upgrade(request, socket, head) : socket.destroy()))
+  server.on('upgrade', (request, socket, head) =>
+    upgrade ? upgrade(request, socket, head) : socket.destroy(),
+  )
   server.keepAliveTimeout = 65_000
   const entryOf: Hosted = {
     id,
@@ -158,7 +178,9 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
   }
   hosted.set(id, entryOf)
   if (!entryOf.held) await listen(server, fd, port)
-  const opened = Object.fromEntries(await Promise.all(definition.needs.map(async (need) => [need, await ports.open(need)] as const))) as unknown as Pick<Ports, PortName>
+  const opened = Object.fromEntries(
+    await Promise.all(definition.needs.map(async (need) => [need, await ports.open(need)] as const)),
+  ) as unknown as Pick<Ports, PortName>
   if (entryOf.held) {
     await begun.promise
     entryOf.held = false
@@ -204,14 +226,25 @@ function listenBeside(server: Server, port: number): Promise<void> {
 }
 
 /** Until a service has its ports: it lives, it is not ready, and a call waits, within its deadline, for it to be. */
-async function notYet(request: Request, env: never, id: string, hosting: Promise<Handler>): Promise<Response> {
+async function notYet(
+  request: Request,
+  env: never,
+  id: string,
+  hosting: Promise<Handler>,
+): Promise<Response> {
   const { pathname } = new URL(request.url)
   const reason = [...ports.waiting.values()].join('; ') || 'starting'
   if (pathname === '/health') return Response.json({ status: 'ok', service: id, starting: true })
   if (pathname === '/ready') return Response.json({ ready: false, reason, service: id }, { status: 503 })
-  const handler = await Promise.race([hosting, sleep(plan.settings.requestTimeoutMs, undefined, { ref: false })])
+  const handler = await Promise.race([
+    hosting,
+    sleep(plan.settings.requestTimeoutMs, undefined, { ref: false }),
+  ])
   if (handler) return handler(request, env)
-  return Response.json({ error: { code: 'service-unreachable', message: `${id} is starting: ${reason}`, retry: 'later' } }, { status: 503, headers: { 'retry-after': '1' } })
+  return Response.json(
+    { error: { code: 'service-unreachable', message: `${id} is starting: ${reason}`, retry: 'later' } },
+    { status: 503, headers: { 'retry-after': '1' } },
+  )
 }
 
 /** Serves 503 with the reason in place of services that are set aside. */
@@ -221,7 +254,12 @@ async function standIn(services: readonly Opening[], reason: string): Promise<vo
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '30' })
       response.end(
         JSON.stringify({
-          error: { code: 'service-unreachable', message: `${id} is set aside: ${reason}`, retry: 'later', hint: `npx kintsugi restart ${id}, or see npx kintsugi logs ${id}` },
+          error: {
+            code: 'service-unreachable',
+            message: `${id} is set aside: ${reason}`,
+            retry: 'later',
+            hint: `npx kintsugi restart ${id}, or see npx kintsugi logs ${id}`,
+          },
         }),
       )
     })
@@ -233,7 +271,12 @@ async function health(): Promise<ServiceHealth[]> {
   return Promise.all(
     [...hosted.values()].map(async ({ id, readiness, held }) => {
       const reason = held ? 'waits for its predecessor' : await readiness()
-      return { id, ready: reason === undefined, ...(held ? { held } : {}), ...(reason === undefined ? {} : { reason }) }
+      return {
+        id,
+        ready: reason === undefined,
+        ...(held ? { held } : {}),
+        ...(reason === undefined ? {} : { reason }),
+      }
     }),
   )
 }
@@ -266,7 +309,9 @@ async function letGo(service: Hosted): Promise<void> {
   hosted.delete(service.id)
   // Only the listening ends here: connections that idle are told with their next answer that it was the last.
   if (server.listening) NetServer.prototype.close.call(server)
-  server.prependListener('request', (_request, response: ServerResponse) => response.setHeader('connection', 'close'))
+  server.prependListener('request', (_request, response: ServerResponse) =>
+    response.setHeader('connection', 'close'),
+  )
   await service.stop()
 }
 
@@ -274,7 +319,13 @@ async function finish(services: readonly Hosted[]): Promise<void> {
   const deadline = performance.now() + DRAIN_MS
   await sleep(LINGER_MS)
   for (const { server } of services) server.closeIdleConnections()
-  const busy = () => Promise.all(services.map(({ server }) => new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)))))
+  const busy = () =>
+    Promise.all(
+      services.map(
+        ({ server }) =>
+          new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count ?? 0))),
+      ),
+    )
   while ((await busy()).some((count) => count > 0) && performance.now() < deadline) {
     await sleep(SWEEP_MS)
     for (const { server } of services) server.closeIdleConnections()
@@ -376,8 +427,8 @@ async function collect(): Promise<void> {
 
 let loaded = false
 let warm = false
-const link = linkToBrain({
-  path: socketPath(plan.dataFolder, 'brain'),
+const link = linkToSupervisor({
+  path: socketPath(plan.dataFolder, 'supervisor'),
   process: name,
   onMessage,
   onConnect: () => {
@@ -402,7 +453,8 @@ void warmUp()
 /** Loads a service's code, and describes its tools. */
 async function prepare(id: string): Promise<void> {
   const definition = await loadService(id)
-  if (definition.kind !== 'main') for (const [tool, described] of Object.entries(definition.tools)) listTool(tool, described)
+  if (definition.kind !== 'main')
+    for (const [tool, described] of Object.entries(definition.tools)) listTool(tool, described)
 }
 
 /** What a start leaves in the heap is garbage that nothing would collect for a long time: it goes once everybody is served. */
@@ -421,18 +473,32 @@ async function warmUp(): Promise<void> {
   if (hosted.size > 0 || stopped) return
   // A signer stands by too, without its key, unless the key came by the environment: that one is not for spares.
   if (process.env.KINTSUGI_KEY_HELD !== '1') await ports.open('signer')
-  const opening = [ports.open('market'), ports.open('loans'), ports.open('bus'), ports.open('fleet'), ports.open('metrics'), ports.open('ledger').then((ledger) => ledger.ping())]
+  const opening = [
+    ports.open('market'),
+    ports.open('loans'),
+    ports.open('bus'),
+    ports.open('fleet'),
+    ports.open('metrics'),
+    ports.open('ledger').then((ledger) => ledger.ping()),
+  ]
   await Promise.all(opening).catch(() => undefined)
   if (hosted.size > 0 || stopped) return
   const views = async () => {
-    const [fleet, ledger, chain, records] = await Promise.all([ports.open('fleet'), ports.open('ledger'), ports.open('chain'), ports.open('records')])
+    const [fleet, ledger, chain, records] = await Promise.all([
+      ports.open('fleet'),
+      ports.open('ledger'),
+      ports.open('chain'),
+      ports.open('records'),
+    ])
     await rehearseViews(
       { fleet, ledger, chain, records },
       mainContext(async () => undefined),
     )
   }
   const search = async () => rehearseSearch(await ports.open('market'), await ports.open('loans'))
-  await Promise.all([rehearse(), views(), search()]).catch((error) => log.debug({ error: messageOf(error) }, 'the rehearsal failed'))
+  await Promise.all([rehearse(), views(), search()]).catch((error) =>
+    log.debug({ error: messageOf(error) }, 'the rehearsal failed'),
+  )
   garbageCollector()()
   warm = true
   link.send({ type: 'warm' })

@@ -1,15 +1,16 @@
 /** Finds the market of a real chain and writes it down for the others; tries again until it can. */
-import { readBatch } from '../engine/pool-reader.ts'
+
 import { renameSync, writeFileSync } from 'node:fs'
 import type { Address } from '../amm/index.ts'
 import { PROFILES } from '../engine/chains/profiles.ts'
-import { discoverMarket } from '../engine/discovery.ts'
+import { discoverMarket } from '../engine/market/discovery.ts'
+import { readBatch } from '../engine/market/pool-reader.ts'
 import { backoffDelay } from '../std/backoff.ts'
 import { messageOf } from '../std/errors.ts'
-import { processEnvironment } from './environment.ts'
-import { executorCode, marketReaderCode, PortSet } from './ports.ts'
-import { pieceOfInfrastructure } from './piece.ts'
-import { files } from './run-plan.ts'
+import { pieceOfInfrastructure } from './run/infrastructure-process.ts'
+import { files } from './run/run-plan.ts'
+import { processEnvironment } from './wiring/environment.ts'
+import { executorCode, marketReaderCode, PortSet } from './wiring/ports.ts'
 
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
@@ -17,7 +18,10 @@ let state = 'asking the chain for its pools'
 const RETRY = { firstMs: 500, mostMs: 15_000 }
 const AGAIN_MS = 6 * 3_600_000
 
-const { beat } = pieceOfInfrastructure('discovery', { missing: () => (state === 'ready' ? undefined : state), stop: () => process.exit(0) })
+const { beat } = pieceOfInfrastructure('discovery', {
+  missing: () => (state === 'ready' ? undefined : state),
+  stop: () => process.exit(0),
+})
 
 /** Writes the market down. Replicas learn of new pools by themselves; a later reading saves those that start later the way. */
 async function discover(onProgress: (text: string) => void): Promise<void> {
@@ -56,5 +60,7 @@ for (let attempt = 1; state !== 'ready'; attempt++) {
   beat()
 }
 setInterval(() => {
-  discover(() => undefined).catch((error) => log.warn({ error: messageOf(error) }, 'the market was not read again'))
+  discover(() => undefined).catch((error) =>
+    log.warn({ error: messageOf(error) }, 'the market was not read again'),
+  )
 }, AGAIN_MS)

@@ -1,18 +1,19 @@
 /**
  * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts processes and hands the
- * listening sockets on; all that decides is in the brain, which it starts again if it dies or hangs. The watcher holds the same
+ * listening sockets on; all that decides is in the supervisor, which it starts again if it dies or hangs. The watcher holds the same
  * sockets and does nothing else: keeper and watcher start each other again.
  */
-import { outliveOutput } from './output.ts'
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import net, { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { HEARTBEAT_DEADLINE_MS } from '../fleet/heartbeat.ts'
-import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/protocol.ts'
+import { HEARTBEAT_DEADLINE_MS } from '../fleet/healing/heartbeat.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
-import { processCommand } from './command.ts'
-import { files, readPlan, socketPath } from './run-plan.ts'
+import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/links/protocol.ts'
+import { processCommand } from './run/command.ts'
+import { outliveOutput } from './run/ignore-output-errors.ts'
+import { files, readPlan, socketPath } from './run/run-plan.ts'
 
 export type KeeperMessage = { type: 'bound' } | { type: 'failed'; error: ReturnType<typeof toErrorReport> }
 
@@ -31,8 +32,8 @@ const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
 const inherited = process.env.KINTSUGI_INHERITED === '1'
 const BEAT_MS = 500
 const PEER_END_MS = 1_000
-/** A brain that outlived the last keeper calls again; only one that does not is started. */
-const BRAIN_PATIENCE_MS = 400
+/** A supervisor that outlived the last keeper calls again; only one that does not is started. */
+const SUPERVISOR_PATIENCE_MS = 400
 
 const services = Object.keys(plan.ports)
 let keyFd = process.env.KINTSUGI_KEY_FD === undefined ? undefined : Number(process.env.KINTSUGI_KEY_FD)
@@ -41,13 +42,21 @@ let ending = false
 
 /** Our own environment, less what is meant for us alone. */
 const environment = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => {
-  const { KINTSUGI_ROLE: _, KINTSUGI_INHERITED: __, KINTSUGI_KEY_FD: ___, NODE_CHANNEL_FD: ____, ...env } = process.env
+  const {
+    KINTSUGI_ROLE: _,
+    KINTSUGI_INHERITED: __,
+    KINTSUGI_KEY_FD: ___,
+    NODE_CHANNEL_FD: ____,
+    ...env
+  } = process.env
   return { ...env, KINTSUGI_KEY_HELD: keyFd === undefined ? '' : '1', ...extra }
 }
 
 /** Throws `port-taken`, naming all that are not free. */
 function bind(): void {
-  const BoundSocket = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
+  const BoundSocket = (
+    net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }
+  ).BoundSocket
   const taken: string[] = []
   const bound: BoundSocket[] = []
   const attempt = (host: string, port: number, name: string): BoundSocket | undefined => {
@@ -67,11 +76,16 @@ function bind(): void {
   // Others will bind these: it is said now if they cannot.
   if (!plan.external.database) attempt('127.0.0.1', plan.databasePort, 'embedded PostgreSQL')?.close()
   // A chain that outlived an earlier fleet is taken up again.
-  if (plan.mode === 'local' && !existsSync(paths.chainPid)) attempt('127.0.0.1', plan.chainPort, 'embedded chain')?.close()
+  if (plan.mode === 'local' && !existsSync(paths.chainPid))
+    attempt('127.0.0.1', plan.chainPort, 'embedded chain')?.close()
   if (taken.length > 0) {
-    throw new KintsugiError('port-taken', `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`, {
-      hint: 'stop what uses them (`ss -ltnp` tells), or move the whole fleet with --port-offset 1000',
-    })
+    throw new KintsugiError(
+      'port-taken',
+      `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`,
+      {
+        hint: 'stop what uses them (`ss -ltnp` tells), or move the whole fleet with --port-offset 1000',
+      },
+    )
   }
   fds = bound.map((socket) => socket.fd())
   held.push(...bound)
@@ -96,7 +110,11 @@ function startPeer(): void {
     KINTSUGI_INHERITED: '1',
     ...(keyFd === undefined ? {} : { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + fds.length) }),
   })
-  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', log, log, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])] })
+  const child = spawn(command, args, {
+    env,
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])],
+  })
   closeSync(log)
   peerBeat = Date.now() + 5_000
   peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
@@ -153,44 +171,58 @@ function signal(pid: number, name: NodeJS.Signals): void {
 // The keeper alone.
 
 const children = new Map<string, ChildProcess>()
-/** Ends that no brain has heard of yet. */
+/** Ends that no supervisor has heard of yet. */
 let unheard: FromKeeper[] = []
-let brain: Socket | undefined
-let brainProcess: ChildProcess | undefined
-let brainBeat = Date.now()
+let supervisor: Socket | undefined
+let supervisorProcess: ChildProcess | undefined
+let supervisorBeat = Date.now()
 
 function tell(message: FromKeeper): void {
-  if (brain?.writable) brain.write(`${JSON.stringify(message)}\n`)
+  if (supervisor?.writable) supervisor.write(`${JSON.stringify(message)}\n`)
   else if (message.type === 'exited') unheard.push(message)
 }
 
 const tellPeers = () => tell({ type: 'peers', keeper: process.pid, watcher: peer?.pid ?? null })
 
-function startBrain(): void {
-  const log = openLog('brain')
-  const { command, args } = processCommand('brain')
+function startSupervisor(): void {
+  const log = openLog('supervisor')
+  const { command, args } = processCommand('supervisor')
   const child = spawn(command, args, { env: environment(), stdio: ['ignore', log, log] })
   closeSync(log)
-  brainProcess = child
-  brainBeat = Date.now() + 10_000
-  child.on('error', (error) => note(`the brain could not be started: ${error.message}`))
+  supervisorProcess = child
+  supervisorBeat = Date.now() + 10_000
+  child.on('error', (error) => note(`the supervisor could not be started: ${error.message}`))
   child.on('exit', (code, by) => {
-    if (brainProcess !== child || ending) return
-    brainProcess = undefined
+    if (supervisorProcess !== child || ending) return
+    supervisorProcess = undefined
     // An earlier one lives on: this one was one too many.
-    if (brain?.writable) return
-    note(`the brain ended (${by ?? `code ${code}`}) and is started again`)
-    setTimeout(startBrain, Date.now() - startedAt < 1_000 ? 500 : 0)
+    if (supervisor?.writable) return
+    note(`the supervisor ended (${by ?? `code ${code}`}) and is started again`)
+    setTimeout(startSupervisor, Date.now() - startedAt < 1_000 ? 500 : 0)
   })
   const startedAt = Date.now()
 }
 
-function start({ process: name, command, args, env, uid, gid, log: logName, sockets, key }: ToKeeper & { op: 'spawn' }): void {
+function start({
+  process: name,
+  command,
+  args,
+  env,
+  uid,
+  gid,
+  log: logName,
+  sockets,
+  key,
+}: ToKeeper & { op: 'spawn' }): void {
   const log = openLog(logName)
   const handed = sockets ? fds : []
   const withKey = key && keyFd !== undefined
   const child = spawn(command, [...args], {
-    env: { ...(env ?? environment()), KINTSUGI_PROCESS: name, ...(withKey ? { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + handed.length) } : {}) },
+    env: {
+      ...(env ?? environment()),
+      KINTSUGI_PROCESS: name,
+      ...(withKey ? { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + handed.length) } : {}),
+    },
     stdio: ['ignore', log, log, 'ignore', ...handed, ...(withKey ? [keyFd as number] : [])],
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
@@ -209,33 +241,37 @@ function start({ process: name, command, args, env, uid, gid, log: logName, sock
   })
 }
 
-function serveBrain(): void {
+function serveSupervisor(): void {
   const path = socketPath(dataFolder, 'keeper')
   if (process.platform !== 'win32') rmSync(path, { force: true })
   const server = createServer((socket) => {
     socket.setEncoding('utf8')
     socket.on('error', () => socket.destroy())
-    if (brain?.writable) {
+    if (supervisor?.writable) {
       socket.end(`${JSON.stringify({ type: 'superfluous' } satisfies FromKeeper)}\n`)
       return
     }
-    brain = socket
-    brainBeat = Date.now()
-    tell({ type: 'children', children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })) })
+    supervisor = socket
+    supervisorBeat = Date.now()
+    tell({
+      type: 'children',
+      children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })),
+    })
     tellPeers()
     const late = unheard
     unheard = []
     for (const message of late) tell(message)
     socket.on('close', () => {
-      if (brain !== socket) return
-      brain = undefined
+      if (supervisor !== socket) return
+      supervisor = undefined
       // One that is not our child tells of its end by hanging up.
-      if (brainProcess === undefined) setTimeout(() => brain || ending || brainProcess || startBrain(), 20)
+      if (supervisorProcess === undefined)
+        setTimeout(() => supervisor || ending || supervisorProcess || startSupervisor(), 20)
     })
     socket.on(
       'data',
       jsonLines<ToKeeper>((message) => {
-        brainBeat = Date.now()
+        supervisorBeat = Date.now()
         if (message.op === 'spawn') start(message)
         else if (message.op === 'end') end()
       }) as unknown as (chunk: Buffer) => void,
@@ -247,10 +283,10 @@ function serveBrain(): void {
     const now = Date.now()
     const lagMs = Math.max(0, now - last - BEAT_MS)
     last = now
-    if (!brainProcess?.pid || now - brainBeat <= HEARTBEAT_DEADLINE_MS + lagMs) return
-    brainBeat = now + 10_000
-    note('the brain hangs and is ended')
-    signal(brainProcess.pid, 'SIGKILL')
+    if (!supervisorProcess?.pid || now - supervisorBeat <= HEARTBEAT_DEADLINE_MS + lagMs) return
+    supervisorBeat = now + 10_000
+    note('the supervisor hangs and is ended')
+    signal(supervisorProcess.pid, 'SIGKILL')
   }, BEAT_MS)
 }
 
@@ -279,13 +315,13 @@ function main(): void {
     meetPeer()
     return
   }
-  serveBrain()
-  process.on('SIGTERM', () => brainProcess?.kill('SIGTERM'))
+  serveSupervisor()
+  process.on('SIGTERM', () => supervisorProcess?.kill('SIGTERM'))
   if (inherited) {
     note('this keeper took over from one that ended')
-    setTimeout(() => brain || brainProcess || startBrain(), BRAIN_PATIENCE_MS)
+    setTimeout(() => supervisor || supervisorProcess || startSupervisor(), SUPERVISOR_PATIENCE_MS)
   } else {
-    startBrain()
+    startSupervisor()
     process.send?.({ type: 'bound' } satisfies KeeperMessage)
   }
   if (!inherited && process.send) process.disconnect()
@@ -296,6 +332,8 @@ try {
   main()
 } catch (error) {
   console.error(messageOf(error))
-  process.send?.({ type: 'failed', error: toErrorReport(error) } satisfies KeeperMessage, () => process.exit(1))
+  process.send?.({ type: 'failed', error: toErrorReport(error) } satisfies KeeperMessage, () =>
+    process.exit(1),
+  )
   if (!process.connected) process.exit(1)
 }

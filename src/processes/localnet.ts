@@ -3,23 +3,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { foundryBinary } from '../adapters/binaries.ts'
 import { anvilArguments } from '../adapters/chain/anvil.ts'
+import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import type { Address } from '../amm/index.ts'
 import { parseSnapshot } from '../graph/index.ts'
-import { Crowd } from '../localnet/traders.ts'
 import { buildMarket } from '../localnet/build.ts'
 import { embeddedMarket, type MarketPlan, snapshotMarket } from '../localnet/market.ts'
 import { updateOracle } from '../localnet/oracle.ts'
 import { rpc } from '../localnet/rpc.ts'
-import type { Address } from '../amm/index.ts'
+import { Crowd } from '../localnet/traders.ts'
 import type { Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
-import { PostgresLedger } from '../adapters/ledger/postgres.ts'
-import { openDatabase } from './database.ts'
-import { processEnvironment } from './environment.ts'
-import { PortSet } from './ports.ts'
-import { pieceOfInfrastructure } from './piece.ts'
-import { files } from './run-plan.ts'
+import { pieceOfInfrastructure } from './run/infrastructure-process.ts'
+import { files } from './run/run-plan.ts'
+import { openDatabase } from './wiring/database.ts'
+import { processEnvironment } from './wiring/environment.ts'
+import { PortSet } from './wiring/ports.ts'
 
 const environment = processEnvironment('localnet')
 const { plan, log } = environment
@@ -66,7 +66,12 @@ async function answers(): Promise<boolean> {
 async function adopt(): Promise<BuiltRecord | undefined> {
   if (!existsSync(paths.chainPid) || !existsSync(builtPath) || !(await answers())) return undefined
   const built = JSON.parse(readFileSync(builtPath, 'utf8')) as BuiltRecord
-  const block = await rpc<{ hash: Hex } | null>(url, 'eth_getBlockByNumber', `0x${built.manifest.genesisBlock.toString(16)}`, false).catch(() => null)
+  const block = await rpc<{ hash: Hex } | null>(
+    url,
+    'eth_getBlockByNumber',
+    `0x${built.manifest.genesisBlock.toString(16)}`,
+    false,
+  ).catch(() => null)
   if (block?.hash !== built.manifest.genesis) return undefined
   anvilPid = Number(readFileSync(paths.chainPid, 'utf8'))
   log.info({ pid: anvilPid }, 'the chain was still running and is taken up again')
@@ -89,10 +94,15 @@ function watchAdopted(pid: number): void {
 async function startChain(): Promise<BuiltRecord> {
   killLeftover()
   state = 'starting the chain'
-  const ledger = new PostgresLedger({ pool: openDatabase(environment, 1), batchSize: plan.settings.batchSize })
+  const ledger = new PostgresLedger({
+    pool: openDatabase(environment, 1),
+    batchSize: plan.settings.batchSize,
+  })
   const highest = await ledger.highestBlock()
   const firstBlock = highest === 0 ? 1 : highest + BLOCK_GAP
-  const child = spawn(foundryBinary('anvil'), anvilArguments({ port: plan.chainPort, firstBlock }), { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(foundryBinary('anvil'), anvilArguments({ port: plan.chainPort, firstBlock }), {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   anvil = child
   anvilPid = child.pid
   writeFileSync(paths.chainPid, String(child.pid))
@@ -100,19 +110,29 @@ async function startChain(): Promise<BuiltRecord> {
     if (!stopping && anvil === child) chainLost(`the chain ended (${signal ?? code})`)
   })
   for (let attempt = 0; !(await answers()); attempt++) {
-    if (attempt > 500 || child.exitCode !== null) throw new KintsugiError('chain-unreachable', 'anvil did not come up', { retry: 'later' })
+    if (attempt > 500 || child.exitCode !== null)
+      throw new KintsugiError('chain-unreachable', 'anvil did not come up', { retry: 'later' })
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   state = 'building the market'
   const accounts = JSON.parse(readFileSync(paths.accounts, 'utf8'))
   const built = await buildMarket(url, marketPlan(), accounts)
   await rpc(url, 'evm_mine')
-  await ledger.recordChain({ genesis: built.manifest.genesis, chainId: built.manifest.chainId, network: built.manifest.network, firstBlock, seenAt: Date.now() })
+  await ledger.recordChain({
+    genesis: built.manifest.genesis,
+    chainId: built.manifest.chainId,
+    network: built.manifest.network,
+    firstBlock,
+    seenAt: Date.now(),
+  })
   await ledger.close()
   await rpc(url, 'evm_setIntervalMining', plan.local.blockSeconds)
   writeWhole(builtPath, built)
   writeWhole(paths.manifest, built.manifest)
-  log.info({ pools: built.manifest.pools.length, tokens: built.manifest.tokens.length }, 'the market is built')
+  log.info(
+    { pools: built.manifest.pools.length, tokens: built.manifest.tokens.length },
+    'the market is built',
+  )
   return built
 }
 
@@ -123,7 +143,8 @@ function killLeftover(): void {
   rmSync(paths.chainPid, { force: true })
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    if (command[0]?.endsWith('anvil') && command.includes(String(plan.chainPort))) process.kill(pid, 'SIGKILL')
+    if (command[0]?.endsWith('anvil') && command.includes(String(plan.chainPort)))
+      process.kill(pid, 'SIGKILL')
   } catch {
     // Gone already, or a platform that does not tell.
   }
@@ -149,7 +170,10 @@ async function run(): Promise<void> {
   })
   if (plan.local.traders || plan.local.competitors > 0) await crowd.start()
   const people = crowd
-  if (plan.local.traders && plan.local.marketFile === null) market.subscribe(() => void updateOracle(url, built.priceSource, market, people.fairPrices).catch(() => undefined))
+  if (plan.local.traders && plan.local.marketFile === null)
+    market.subscribe(
+      () => void updateOracle(url, built.priceSource, market, people.fairPrices).catch(() => undefined),
+    )
   state = 'ready'
 }
 
@@ -177,8 +201,13 @@ const stop = () => {
   rmSync(paths.chainPid, { force: true })
   process.exit(0)
 }
-const sayChain = () => piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
-const piece = pieceOfInfrastructure('localnet', { missing: () => (state === 'ready' ? undefined : state), onConnect: () => genesis && sayChain(), stop })
+const sayChain = () =>
+  piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
+const piece = pieceOfInfrastructure('localnet', {
+  missing: () => (state === 'ready' ? undefined : state),
+  onConnect: () => genesis && sayChain(),
+  stop,
+})
 run().then(piece.beat, (error) => {
   log.error({ error: messageOf(error) }, 'the local chain could not be set up')
   piece.send({ type: 'failed', service: 'localnet', message: messageOf(error) })

@@ -1,10 +1,9 @@
 /** The signer's process: reads requests from the socket it inherited, and from nowhere else. */
-import { outliveOutput } from './output.ts'
+
 import { readFileSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { onLines } from '../std/lines.ts'
-import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
 import { KEY_VARIABLE, readDotEnv } from '../adapters/dot-env.ts'
+import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
 import { localKeys, rehearseSigning } from '../signer/keys.ts'
@@ -12,11 +11,18 @@ import type { SignerPolicy } from '../signer/policy.ts'
 import { answer, type SignerParts, type SignerRequest } from '../signer/signer.ts'
 import { messageOf } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
-import { files, readPlan } from './run-plan.ts'
+import { onLines } from '../std/lines.ts'
+import { outliveOutput } from './run/ignore-output-errors.ts'
+import { files, readPlan } from './run/run-plan.ts'
 
 const ETHER = 10n ** 18n
 /** The caps of the embedded chain; nothing else is signed for by this version. */
-const LOCAL_CAPS = { maxGasCost: 200n * ETHER, maxGasCostPerWindow: 200_000n * ETHER, windowMs: 3_600_000, maxDeadlineAhead: 600 }
+const LOCAL_CAPS = {
+  maxGasCost: 200n * ETHER,
+  maxGasCostPerWindow: 200_000n * ETHER,
+  windowMs: 3_600_000,
+  maxDeadlineAhead: 600,
+}
 
 outliveOutput()
 const dataFolder = process.env.KINTSUGI_DATA as string
@@ -51,7 +57,10 @@ function currentPolicy(): () => SignerPolicy {
     if (!policy || mtimeMs !== readAt) {
       const { chainId, execution } = JSON.parse(readFileSync(path, 'utf8')) as MarketManifest
       if (!execution) throw new Error('the market has no executor contract: nothing may be signed')
-      ;[readAt, policy] = [mtimeMs, { ...LOCAL_CAPS, chainId, account: execution.operator, executor: execution.executor }]
+      ;[readAt, policy] = [
+        mtimeMs,
+        { ...LOCAL_CAPS, chainId, account: execution.operator, executor: execution.executor },
+      ]
     }
     return policy
   }
@@ -82,7 +91,11 @@ function openKeys(): ReturnType<typeof localKeys> {
 function givenKey(): string | undefined {
   if (process.env.KINTSUGI_KEY_FD) {
     const buffer = Buffer.alloc(128)
-    const text = buffer.toString('utf8', 0, readSync(Number(process.env.KINTSUGI_KEY_FD), buffer, 0, buffer.length, 0))
+    const text = buffer.toString(
+      'utf8',
+      0,
+      readSync(Number(process.env.KINTSUGI_KEY_FD), buffer, 0, buffer.length, 0),
+    )
     buffer.fill(0)
     return text
   }

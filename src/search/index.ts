@@ -31,7 +31,7 @@ const BM25 = { k: 0.7, b: 0.3, d: 0.5 }
 const PREFIX_FROM = 4
 const FUZZY_FROM = 6
 /** Words of a question that are looked for. */
-const MOST_WORDS = 32
+const MAX_WORDS = 32
 
 export class ToolIndex {
   readonly #index = new MiniSearch<SearchableTool & { id: string }>({
@@ -47,9 +47,11 @@ export class ToolIndex {
 
   /** Best first. An empty question finds nothing. */
   search(question: string, limit: number): Found[] {
-    const asked = [...new Set(wordsOf(question).flatMap((word) => stem(word) ?? []))].slice(0, MOST_WORDS)
+    const asked = [...new Set(wordsOf(question).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
     if (asked.length === 0) return []
-    const synonyms = new Set(asked.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !asked.includes(term)))
+    const synonyms = new Set(
+      asked.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !asked.includes(term)),
+    )
     const found = this.#index.search([...asked, ...synonyms].join(' '), {
       boost: BOOST,
       combineWith: 'OR',

@@ -69,5 +69,8 @@ export const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map(
   GROUPS.flatMap((group) => {
     const stems = [...new Set(wordsOf(group).flatMap((word) => stem(word) ?? []))]
     return stems.map((one): [string, string[]] => [one, stems.filter((other) => other !== one)])
-  }).reduce((all, [word, others]) => all.set(word, [...new Set([...(all.get(word) ?? []), ...others])]), new Map<string, string[]>()),
+  }).reduce(
+    (all, [word, others]) => all.set(word, [...new Set([...(all.get(word) ?? []), ...others])]),
+    new Map<string, string[]>(),
+  ),
 )

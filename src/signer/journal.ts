@@ -1,5 +1,15 @@
 /** What was signed, durable before the signature leaves: one JSON line per signature, synced; a torn tail is cut. */
-import { closeSync, existsSync, fdatasync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { decodeJson, encodeJson } from '../std/json.ts'
 import type { SignerState } from './policy.ts'
@@ -62,7 +72,11 @@ export class SignerJournal {
     if (this.#entries.length <= this.#compactAt) return
     const kept = this.#entries.filter((entry) => entry.at > now - this.#windowMs)
     if (kept.length === 0) kept.push(this.#entries.at(-1) as Entry)
-    writeFileSync(`${this.#path}.new`, kept.map((entry) => `${encodeJson({ ...entry, lease: this.#lease })}\n`).join(''), { mode: 0o600, flush: true })
+    writeFileSync(
+      `${this.#path}.new`,
+      kept.map((entry) => `${encodeJson({ ...entry, lease: this.#lease })}\n`).join(''),
+      { mode: 0o600, flush: true },
+    )
     closeSync(this.#fd)
     renameSync(`${this.#path}.new`, this.#path)
     this.#fd = openSync(this.#path, 'a', 0o600)

@@ -14,7 +14,11 @@ export function parseKey(text: string, source: string): PrivateKeyAccount {
   const key = text.trim().startsWith('0x') ? text.trim() : `0x${text.trim()}`
   const value = KEY.test(key) ? BigInt(key) : 0n
   if (value === 0n || value >= SECP256K1_ORDER) {
-    throw new KintsugiError('key-invalid', `${source}: not a private key; expected 32 bytes as 64 hexadecimal digits`, { hint: 'the value is not shown on purpose' })
+    throw new KintsugiError(
+      'key-invalid',
+      `${source}: not a private key; expected 32 bytes as 64 hexadecimal digits`,
+      { hint: 'the value is not shown on purpose' },
+    )
   }
   return privateKeyToAccount(key as Hex)
 }

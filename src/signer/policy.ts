@@ -22,23 +22,38 @@ export interface SignerState {
 }
 
 /** The reason to refuse, or `undefined`. `now` in ms since 1970. */
-export function refusalOf(intent: Intent, policy: SignerPolicy, state: SignerState, now: number): string | undefined {
-  if (intent.chainId !== policy.chainId) return `chain ${intent.chainId}: only chain ${policy.chainId} is allowed`
-  if (intent.account !== policy.account) return `account ${intent.account}: this signer holds ${policy.account}`
+export function refusalOf(
+  intent: Intent,
+  policy: SignerPolicy,
+  state: SignerState,
+  now: number,
+): string | undefined {
+  if (intent.chainId !== policy.chainId)
+    return `chain ${intent.chainId}: only chain ${policy.chainId} is allowed`
+  if (intent.account !== policy.account)
+    return `account ${intent.account}: this signer holds ${policy.account}`
   if (intent.lease < state.lease) return `lease ${intent.lease}: a newer executor holds lease ${state.lease}`
   if (intent.maxPriorityFeePerGas > intent.maxFeePerGas) return 'maxPriorityFeePerGas is above maxFeePerGas'
   const cost = intent.gasLimit * intent.maxFeePerGas
-  if (cost > policy.maxGasCost) return `gas of up to ${cost} wei: the cap per transaction is ${policy.maxGasCost}`
+  if (cost > policy.maxGasCost)
+    return `gas of up to ${cost} wei: the cap per transaction is ${policy.maxGasCost}`
   // Only one attempt per nonce can be mined: a replacement counts for what it adds.
-  const window = state.spent.filter((entry) => entry.at > now - policy.windowMs && entry.nonce !== intent.nonce)
-  const replaced = state.spent.filter((entry) => entry.nonce === intent.nonce).reduce((most, entry) => (entry.wei > most ? entry.wei : most), 0n)
+  const window = state.spent.filter(
+    (entry) => entry.at > now - policy.windowMs && entry.nonce !== intent.nonce,
+  )
+  const replaced = state.spent
+    .filter((entry) => entry.nonce === intent.nonce)
+    .reduce((most, entry) => (entry.wei > most ? entry.wei : most), 0n)
   const total = window.reduce((sum, entry) => sum + entry.wei, 0n) + (cost > replaced ? cost : replaced)
-  if (total > policy.maxGasCostPerWindow) return `gas of up to ${total} wei within the window: the cap is ${policy.maxGasCostPerWindow}`
+  if (total > policy.maxGasCostPerWindow)
+    return `gas of up to ${total} wei within the window: the cap is ${policy.maxGasCostPerWindow}`
   if (intent.type === 'cancel') return undefined
-  if (intent.executor !== policy.executor) return `contract ${intent.executor}: only ${policy.executor} is allowed`
+  if (intent.executor !== policy.executor)
+    return `contract ${intent.executor}: only ${policy.executor} is allowed`
   if (intent.minProfit <= 0n) return 'minProfit must be above zero'
   const ahead = intent.deadline - Math.floor(now / 1_000)
   if (ahead <= 0) return 'the deadline has passed'
-  if (ahead > policy.maxDeadlineAhead) return `deadline ${ahead} s ahead: at most ${policy.maxDeadlineAhead} s`
+  if (ahead > policy.maxDeadlineAhead)
+    return `deadline ${ahead} s ahead: at most ${policy.maxDeadlineAhead} s`
   return undefined
 }

@@ -14,7 +14,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const { operator, treasury, identity } = localKeys(folder)
 const account = operator.address.toLowerCase() as `0x${string}`
 const NOW = 1_000_000_000
-const policy: SignerPolicy = { chainId: 31_337, account, executor: `0x${'e'.repeat(40)}`, maxGasCost: 1_000n, maxGasCostPerWindow: 1_500n, windowMs: 60_000, maxDeadlineAhead: 60 }
+const policy: SignerPolicy = {
+  chainId: 31_337,
+  account,
+  executor: `0x${'e'.repeat(40)}`,
+  maxGasCost: 1_000n,
+  maxGasCostPerWindow: 1_500n,
+  windowMs: 60_000,
+  maxDeadlineAhead: 60,
+}
 const fresh = { lease: 5, spent: [] }
 const address = (digit: string) => `0x${digit.repeat(40)}` as `0x${string}`
 const execute: Intent = {
@@ -47,10 +55,16 @@ describe('policy', () => {
   test('what keeps to the limits is signed, to the unit', () => {
     expect(refusalOf(execute, policy, fresh, NOW)).toBeUndefined()
     expect(refusalOf({ ...execute, gasLimit: 101n }, policy, fresh, NOW)).toMatch(/cap per transaction/)
-    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 500n }] }, NOW)).toBeUndefined()
-    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 501n }] }, NOW)).toMatch(/within the window/)
+    expect(
+      refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 500n }] }, NOW),
+    ).toBeUndefined()
+    expect(
+      refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 1, nonce: 2, wei: 501n }] }, NOW),
+    ).toMatch(/within the window/)
     // Outside the window, or replaced at the same nonce, it does not count twice.
-    expect(refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 60_000, nonce: 2, wei: 501n }] }, NOW)).toBeUndefined()
+    expect(
+      refusalOf(execute, policy, { lease: 5, spent: [{ at: NOW - 60_000, nonce: 2, wei: 501n }] }, NOW),
+    ).toBeUndefined()
     expect(
       refusalOf(
         execute,
@@ -104,18 +118,33 @@ describe('journal', () => {
 })
 
 describe('answers', () => {
-  const parts = () => ({ account: operator, identity, policy: () => policy, journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW), now: () => NOW })
+  const parts = () => ({
+    account: operator,
+    identity,
+    policy: () => policy,
+    journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW),
+    now: () => NOW,
+  })
 
   test('a signature is by the account, over the contract call and nothing else', async () => {
     const reply = await answer({ id: 1, op: 'sign', intent: execute }, parts())
     if (!('raw' in reply)) throw new Error(JSON.stringify(reply))
-    expect((await recoverTransactionAddress({ serializedTransaction: reply.raw as never })).toLowerCase()).toBe(account)
-    expect(parseTransaction(reply.raw)).toMatchObject({ to: policy.executor, nonce: 3, chainId: 31_337, gas: 100n })
+    expect(
+      (await recoverTransactionAddress({ serializedTransaction: reply.raw as never })).toLowerCase(),
+    ).toBe(account)
+    expect(parseTransaction(reply.raw)).toMatchObject({
+      to: policy.executor,
+      nonce: 3,
+      chainId: 31_337,
+      gas: 100n,
+    })
   })
 
   test('requests at the same instant count against one cap', async () => {
     const own = parts()
-    const replies = await Promise.all([3, 4].map((nonce) => answer({ id: nonce, op: 'sign', intent: { ...execute, nonce } }, own)))
+    const replies = await Promise.all(
+      [3, 4].map((nonce) => answer({ id: nonce, op: 'sign', intent: { ...execute, nonce } }, own)),
+    )
     expect(replies.map((reply) => 'raw' in reply)).toEqual([true, false])
     expect(replies[1]).toMatchObject({ error: { message: expect.stringContaining('within the window') } })
   })
@@ -123,29 +152,39 @@ describe('answers', () => {
   test('a signature that cannot be written down does not leave', async () => {
     const own = parts()
     own.journal.append = () => Promise.reject(new Error('no space left on device'))
-    expect(await answer({ id: 1, op: 'sign', intent: execute }, own)).toMatchObject({ error: { message: expect.stringContaining('no space left') } })
+    expect(await answer({ id: 1, op: 'sign', intent: execute }, own)).toMatchObject({
+      error: { message: expect.stringContaining('no space left') },
+    })
   })
 
   test('to relays it speaks with a key of its own, over digests as text and nothing else', async () => {
     const digest = keccak256('0x01')
     const reply = await answer({ id: 1, op: 'identify', digest }, parts())
     if (!('signature' in reply)) throw new Error(JSON.stringify(reply))
-    expect(await recoverMessageAddress({ message: digest, signature: reply.signature })).toBe(identity.address)
+    expect(await recoverMessageAddress({ message: digest, signature: reply.signature })).toBe(
+      identity.address,
+    )
     expect(identity.address).not.toBe(operator.address)
-    expect(await answer({ id: 2, op: 'identify', digest: 'pay me' }, parts())).toMatchObject({ error: { code: 'signer-refused' } })
+    expect(await answer({ id: 2, op: 'identify', digest: 'pay me' }, parts())).toMatchObject({
+      error: { code: 'signer-refused' },
+    })
   })
 
   test('a refusal leaves nothing in the journal', async () => {
     const own = parts()
     const reply = await answer({ id: 2, op: 'sign', intent: { ...execute, chainId: 1 } }, own)
     expect(reply).toMatchObject({ error: { code: 'signer-refused' } })
-    expect(await answer({ id: 3, op: 'sign', intent: { hash: '0x00' } }, own)).toMatchObject({ error: { code: 'signer-refused' } })
+    expect(await answer({ id: 3, op: 'sign', intent: { hash: '0x00' } }, own)).toMatchObject({
+      error: { code: 'signer-refused' },
+    })
     expect(own.journal.state(NOW).spent).toEqual([])
   })
 
   test('a broken key is never repeated in the message', () => {
     const secret = `${'ab'.repeat(31)}zz`
-    expect(() => parseKey(secret, 'ARBITRAGE_PRIVATE_KEY')).toThrow(/ARBITRAGE_PRIVATE_KEY: not a private key/)
+    expect(() => parseKey(secret, 'ARBITRAGE_PRIVATE_KEY')).toThrow(
+      /ARBITRAGE_PRIVATE_KEY: not a private key/,
+    )
     try {
       parseKey(secret, 'X')
     } catch (error) {

@@ -7,7 +7,10 @@ import { type ErrorReport, KintsugiError, toErrorReport } from '../std/errors.ts
 import type { SignerJournal } from './journal.ts'
 import { refusalOf, type SignerPolicy } from './policy.ts'
 
-export type SignerRequest = { id: number; op: 'account' } | { id: number; op: 'sign'; intent: unknown } | { id: number; op: 'identify'; digest: unknown }
+export type SignerRequest =
+  | { id: number; op: 'account' }
+  | { id: number; op: 'sign'; intent: unknown }
+  | { id: number; op: 'identify'; digest: unknown }
 export type SignerAnswer =
   | { id: number; account: string }
   | { id: number; raw: Hex; hash: Hex }
@@ -29,9 +32,14 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
     if (request.op === 'account') return { id: request.id, account: parts.account.address.toLowerCase() }
     if (request.op === 'identify') {
       const { digest } = request
-      if (typeof digest !== 'string' || !/^0x[0-9a-f]{64}$/.test(digest)) throw new KintsugiError('signer-refused', 'digest: expected 32 bytes as 64 hexadecimal digits')
+      if (typeof digest !== 'string' || !/^0x[0-9a-f]{64}$/.test(digest))
+        throw new KintsugiError('signer-refused', 'digest: expected 32 bytes as 64 hexadecimal digits')
       // As text, after the prefix of messages: it can never be a transaction, and the key holds nothing.
-      return { id: request.id, account: parts.identity.address, signature: await parts.identity.signMessage({ message: digest }) }
+      return {
+        id: request.id,
+        account: parts.identity.address,
+        signature: await parts.identity.signMessage({ message: digest }),
+      }
     }
     const parsed = intentSchema.safeParse(request.intent)
     if (!parsed.success) {
@@ -42,13 +50,24 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
     const now = parts.now()
     const refusal = refusalOf(intent, parts.policy(), parts.journal.state(now), now)
     if (refusal) throw new KintsugiError('signer-refused', `the signer refused: ${refusal}`)
-    const fees = { chainId: intent.chainId, nonce: intent.nonce, gas: intent.gasLimit, maxFeePerGas: intent.maxFeePerGas, maxPriorityFeePerGas: intent.maxPriorityFeePerGas }
+    const fees = {
+      chainId: intent.chainId,
+      nonce: intent.nonce,
+      gas: intent.gasLimit,
+      maxFeePerGas: intent.maxFeePerGas,
+      maxPriorityFeePerGas: intent.maxPriorityFeePerGas,
+    }
     const transaction =
       intent.type === 'execute'
         ? { type: 'eip1559' as const, ...fees, to: intent.executor, data: encodeExecute(intent), value: 0n }
         : { type: 'eip1559' as const, ...fees, to: intent.account, data: '0x' as const, value: 0n }
     // Durable before the signature leaves: a crash may forget a signature, never what it may have spent. Meanwhile it is made.
-    const durable = parts.journal.append({ at: now, nonce: intent.nonce, wei: intent.gasLimit * intent.maxFeePerGas, lease: intent.lease })
+    const durable = parts.journal.append({
+      at: now,
+      nonce: intent.nonce,
+      wei: intent.gasLimit * intent.maxFeePerGas,
+      lease: intent.lease,
+    })
     const [raw] = await Promise.all([parts.account.signTransaction(transaction), durable])
     return { id: request.id, raw, hash: keccak256(raw) }
   } catch (error) {

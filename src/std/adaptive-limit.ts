@@ -16,7 +16,8 @@ export class AdaptiveLimit {
 
   /** Throws RangeError unless 1 <= least <= first <= most. */
   constructor(range: LimitRange) {
-    if (!(range.least >= 1 && range.least <= range.first && range.first <= range.most)) throw new RangeError(`expected 1 <= least <= first <= most (got ${JSON.stringify(range)})`)
+    if (!(range.least >= 1 && range.least <= range.first && range.first <= range.most))
+      throw new RangeError(`expected 1 <= least <= first <= most (got ${JSON.stringify(range)})`)
     this.#range = range
     this.#value = range.first
   }

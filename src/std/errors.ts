@@ -53,6 +53,7 @@ export function toErrorReport(thrown: unknown): ErrorReport {
 
 /** The message of anything thrown. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(messageOf).join('; ')
+  if (thrown instanceof AggregateError && thrown.message === '')
+    return thrown.errors.map(messageOf).join('; ')
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

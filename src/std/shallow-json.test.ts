@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
-import { MOST_DEPTH, parseShallow, tooDeep } from './shallow-json.ts'
+import { MAX_DEPTH, parseShallow, tooDeep } from './shallow-json.ts'
 
 test('depth is counted outside of strings, escapes included', () => {
-  const nested = (depth: number, inner = '1') => `${'[{"a":'.repeat(depth / 2)}${inner}${'}]'.repeat(depth / 2)}`
-  expect(tooDeep(nested(MOST_DEPTH))).toBe(false)
-  expect(tooDeep(nested(MOST_DEPTH + 2))).toBe(true)
-  expect(parseShallow(JSON.stringify({ text: '[{'.repeat(200), quote: '"[[[\\"', list: [1] }))).toMatchObject({ list: [1] })
+  const nested = (depth: number, inner = '1') =>
+    `${'[{"a":'.repeat(depth / 2)}${inner}${'}]'.repeat(depth / 2)}`
+  expect(tooDeep(nested(MAX_DEPTH))).toBe(false)
+  expect(tooDeep(nested(MAX_DEPTH + 2))).toBe(true)
+  expect(parseShallow(JSON.stringify({ text: '[{'.repeat(200), quote: '"[[[\\"', list: [1] }))).toMatchObject(
+    { list: [1] },
+  )
   expect(() => parseShallow('['.repeat(1_000))).toThrow('nested deeper')
   expect(() => parseShallow('nonsense')).toThrow('not JSON')
 })

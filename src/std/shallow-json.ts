@@ -1,11 +1,11 @@
 /** JSON from outside: what is nested deeper than anybody needs is refused before it is read, as everything that walks through it would run out of stack. */
 import { KintsugiError } from './errors.ts'
 
-export const MOST_DEPTH = 64
+export const MAX_DEPTH = 64
 
 /** Whether brackets nest deeper than that; those within strings do not count. */
 export function tooDeep(text: string): boolean {
-  if (text.length <= MOST_DEPTH) return false
+  if (text.length <= MAX_DEPTH) return false
   let depth = 0
   let inString = false
   for (let at = 0; at < text.length; at++) {
@@ -15,7 +15,7 @@ export function tooDeep(text: string): boolean {
       else if (code === 0x22) inString = false
     } else if (code === 0x22) inString = true
     else if (code === 0x5b || code === 0x7b) {
-      if (++depth > MOST_DEPTH) return true
+      if (++depth > MAX_DEPTH) return true
     } else if (code === 0x5d || code === 0x7d) depth--
   }
   return false
@@ -23,10 +23,19 @@ export function tooDeep(text: string): boolean {
 
 /** Throws `bad-json`. */
 export function parseShallow(text: string, hint?: string): unknown {
-  if (tooDeep(text)) throw new KintsugiError('bad-json', `the body is nested deeper than ${MOST_DEPTH} levels`, hint === undefined ? {} : { hint })
+  if (tooDeep(text))
+    throw new KintsugiError(
+      'bad-json',
+      `the body is nested deeper than ${MAX_DEPTH} levels`,
+      hint === undefined ? {} : { hint },
+    )
   try {
     return JSON.parse(text)
   } catch {
-    throw new KintsugiError('bad-json', `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`, hint === undefined ? {} : { hint })
+    throw new KintsugiError(
+      'bad-json',
+      `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`,
+      hint === undefined ? {} : { hint },
+    )
   }
 }

@@ -17,12 +17,16 @@ test('bigints survive our JSON, and are decimal strings outside', () => {
 
 test('backoff: at once, then doubling with at most a fifth of jitter, never above the most', () => {
   const backoff = { firstMs: 100, mostMs: 1_000 }
-  expect([0, 1, 2, 3, 4, 9].map((attempt) => backoffDelay(attempt, backoff, () => 0))).toEqual([0, 100, 200, 400, 800, 1_000])
+  expect([0, 1, 2, 3, 4, 9].map((attempt) => backoffDelay(attempt, backoff, () => 0))).toEqual([
+    0, 100, 200, 400, 800, 1_000,
+  ])
   expect(backoffDelay(2, backoff, () => 1)).toBe(160)
 })
 
 test('reports keep what the caller needs', () => {
-  expect(toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } }))).toEqual({
+  expect(
+    toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } })),
+  ).toEqual({
     code: 'some-code',
     message: 'what',
     hint: 'do',

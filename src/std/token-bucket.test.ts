@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { take, type TokenBucket } from './token-bucket.ts'
+import { type TokenBucket, take } from './token-bucket.ts'
 
 test('a minute’s worth at once, then one for each part of a minute; a clock set back gives nothing', () => {
   let bucket: TokenBucket | undefined

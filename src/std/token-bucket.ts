@@ -6,9 +6,17 @@ export interface TokenBucket {
 }
 
 /** Takes one, where there is one. A minute's worth may come at once. */
-export function take(bucket: TokenBucket | undefined, perMinute: number, now: number): { readonly bucket: TokenBucket; readonly allowed: boolean; readonly retryInMs: number } {
+export function take(
+  bucket: TokenBucket | undefined,
+  perMinute: number,
+  now: number,
+): { readonly bucket: TokenBucket; readonly allowed: boolean; readonly retryInMs: number } {
   const earned = bucket ? (Math.max(0, now - bucket.at) * perMinute) / 60_000 : perMinute
   const tokens = Math.min(perMinute, (bucket?.tokens ?? 0) + earned)
   if (tokens >= 1) return { bucket: { tokens: tokens - 1, at: now }, allowed: true, retryInMs: 0 }
-  return { bucket: { tokens, at: now }, allowed: false, retryInMs: Math.ceil(((1 - tokens) * 60_000) / perMinute) }
+  return {
+    bucket: { tokens, at: now },
+    allowed: false,
+    retryInMs: Math.ceil(((1 - tokens) * 60_000) / perMinute),
+  }
 }

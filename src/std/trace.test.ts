@@ -7,5 +7,13 @@ test('a trace goes on from hop to hop, and begins where there was none', () => {
   const second = nextTraceparent(first)
   expect(traceOf(second)).toBe(traceOf(first))
   expect(second).not.toBe(first)
-  for (const nonsense of ['', 'x', 7, null, `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01`, `ff-${'a'.repeat(32)}-${'1'.repeat(16)}-01`]) expect(traceOf(nonsense)).toBeNull()
+  for (const nonsense of [
+    '',
+    'x',
+    7,
+    null,
+    `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01`,
+    `ff-${'a'.repeat(32)}-${'1'.repeat(16)}-01`,
+  ])
+    expect(traceOf(nonsense)).toBeNull()
 })

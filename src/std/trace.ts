@@ -26,7 +26,8 @@ function randomHex(bytes: number): string {
 }
 
 /** A `traceparent` as it was given; null for what is none. */
-export const traceparentOf = (given: unknown): string | null => (traceOf(given) === null ? null : (given as string))
+export const traceparentOf = (given: unknown): string | null =>
+  traceOf(given) === null ? null : (given as string)
 
 /** A `traceparent` for the next hop: in the trace of the last one, or the first of a new trace. */
 export function nextTraceparent(last: unknown): string {

@@ -1,7 +1,7 @@
 /** What a supervisor is made of, and what it tells. */
-import type { HealingPolicy, UnitSpec } from '../fleet/state.ts'
+import type { HealingPolicy, UnitSpec } from '../fleet/healing/state.ts'
 import type { Incident, ServiceStatus } from '../ports/fleet.ts'
-import type { Driver, DriverEvents } from './driver.ts'
+import type { Driver, DriverEvents } from './drivers/driver.ts'
 
 export interface UnitPlan {
   readonly spec: UnitSpec
@@ -27,7 +27,7 @@ export interface SupervisorOptions {
   driver(events: DriverEvents): Driver
   /** Where processes call in. */
   readonly linkPath: string
-  /** What a brain that dies leaves to the next. */
+  /** What a supervisor that dies leaves to the next. */
   readonly stateFile: string
   readonly callFolder: string
   readonly policy: HealingPolicy

@@ -1,5 +1,5 @@
 /** Asking from outside: a service on its port, and what has no line to us by a question of its own. */
-import type { UnitState } from '../fleet/state.ts'
+import type { UnitState } from '../fleet/healing/state.ts'
 import { messageOf } from '../std/errors.ts'
 
 const TIMEOUT_MS = 2_000
@@ -7,7 +7,9 @@ const STARTING_MS = 30
 const RUNNING_MS = 2_000
 
 export async function answersHealth(host: string, port: number): Promise<boolean> {
-  return fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/health`, { signal: AbortSignal.timeout(TIMEOUT_MS) }).then(
+  return fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/health`, {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).then(
     (response) => response.ok,
     () => false,
   )

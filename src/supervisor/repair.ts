@@ -1,5 +1,17 @@
 /** Repairs of the usual causes: a disk that fills up, logs that grow, and files of the fleet's that became unreadable. */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, renameSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 
 export interface RepairOptions {
@@ -14,11 +26,11 @@ export interface RepairOptions {
 }
 
 /** Below either, the disk is called low. */
-const LEAST_FREE_BYTES = 200_000_000
-const LEAST_FREE_SHARE = 0.02
+const MIN_FREE_BYTES = 200_000_000
+const MIN_FREE_SHARE = 0.02
 /** A log beyond this is cut at any time, one beyond the second when the disk is low. */
-const MOST_LOG_BYTES = 64_000_000
-const MOST_LOG_WHEN_LOW = 1_000_000
+const MAX_LOG_BYTES = 64_000_000
+const MAX_LOG_WHEN_LOW = 1_000_000
 const KEPT_LOG_BYTES = 256_000
 
 function spaceOf(folder: string): { free: number; total: number } {
@@ -44,15 +56,21 @@ export class Repairs {
   #checkDisk(): void {
     const { dataFolder, logFolder, note, space = spaceOf } = this.#options
     const { free, total } = space(dataFolder)
-    const low = free < LEAST_FREE_BYTES || free < total * LEAST_FREE_SHARE
-    const cut = low || this.#logs().some(({ bytes }) => bytes > MOST_LOG_BYTES) ? this.#rotate(low ? MOST_LOG_WHEN_LOW : MOST_LOG_BYTES) : 0
+    const low = free < MIN_FREE_BYTES || free < total * MIN_FREE_SHARE
+    const cut =
+      low || this.#logs().some(({ bytes }) => bytes > MAX_LOG_BYTES)
+        ? this.#rotate(low ? MAX_LOG_WHEN_LOW : MAX_LOG_BYTES)
+        : 0
     if (low && !this.#low)
       note(
         'disk-low',
         `${Math.round(free / 1e6)} MB are free under ${dataFolder}`,
-        cut > 0 ? `logs were cut by ${Math.round(cut / 1e6)} MB` : `nothing of ours can be removed: make room, for example in ${logFolder}`,
+        cut > 0
+          ? `logs were cut by ${Math.round(cut / 1e6)} MB`
+          : `nothing of ours can be removed: make room, for example in ${logFolder}`,
       )
-    else if (!low && this.#low) note('disk-recovered', `${Math.round(free / 1e6)} MB are free under ${dataFolder}`, 'none')
+    else if (!low && this.#low)
+      note('disk-recovered', `${Math.round(free / 1e6)} MB are free under ${dataFolder}`, 'none')
     else if (!low && cut > 0) note('logs-rotated', `logs were cut by ${Math.round(cut / 1e6)} MB`, 'none')
     this.#low = low
   }
@@ -95,9 +113,17 @@ export class Repairs {
       try {
         writeFileSync(`${path}.new`, good, { mode: 0o600 })
         renameSync(`${path}.new`, path)
-        this.#options.note('file-repaired', `${basename(path)} ${text === undefined ? 'was gone' : 'could not be read'}`, 'its last good content was put back')
+        this.#options.note(
+          'file-repaired',
+          `${basename(path)} ${text === undefined ? 'was gone' : 'could not be read'}`,
+          'its last good content was put back',
+        )
       } catch (error) {
-        this.#options.note('file-broken', `${basename(path)} cannot be read, nor written: ${(error as Error).message}`, 'none')
+        this.#options.note(
+          'file-broken',
+          `${basename(path)} cannot be read, nor written: ${(error as Error).message}`,
+          'none',
+        )
       }
     }
   }

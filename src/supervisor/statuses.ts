@@ -1,6 +1,6 @@
 /** What a unit's state means for each of its services, as people and services see it. */
-import { catalogueEntry, titleOf } from '../fleet/catalogue.ts'
-import { isRunning, type Unit } from '../fleet/state.ts'
+import { catalogueEntry, titleOf } from '../fleet/catalogue/catalogue.ts'
+import { isRunning, type Unit } from '../fleet/healing/state.ts'
 import type { ServiceState, ServiceStatus } from '../ports/fleet.ts'
 
 export interface StatusFacts {
@@ -14,12 +14,39 @@ export interface StatusFacts {
   portOf(service: string): number | null
 }
 
-export function unitStatuses(unit: Unit, { pid, inner, title, port, sinceEpoch, portOf }: StatusFacts): ServiceStatus[] {
+export function unitStatuses(
+  unit: Unit,
+  { pid, inner, title, port, sinceEpoch, portOf }: StatusFacts,
+): ServiceStatus[] {
   const { spec, state } = unit
-  const shared = { pid, cell: spec.id, restarts: unit.restarts, since: isRunning(state) ? sinceEpoch(state.since) : null }
+  const shared = {
+    pid,
+    cell: spec.id,
+    restarts: unit.restarts,
+    since: isRunning(state) ? sinceEpoch(state.since) : null,
+  }
   if (spec.kind === 'infrastructure') {
-    const own: ServiceStatus = { id: spec.id, kind: 'infrastructure', title, category: 'infrastructure', port, ...shared, ...describe(unit, spec.id) }
-    return spec.id === 'localnet' ? [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: inner, status: inner === null ? 'starting' : own.status }] : [own]
+    const own: ServiceStatus = {
+      id: spec.id,
+      kind: 'infrastructure',
+      title,
+      category: 'infrastructure',
+      port,
+      ...shared,
+      ...describe(unit, spec.id),
+    }
+    return spec.id === 'localnet'
+      ? [
+          own,
+          {
+            ...own,
+            id: 'chain',
+            title: 'Embedded chain (anvil)',
+            pid: inner,
+            status: inner === null ? 'starting' : own.status,
+          },
+        ]
+      : [own]
   }
   return spec.services.map((id) => {
     const { kind, category } = catalogueEntry(id)
@@ -36,9 +63,13 @@ export function unitStatuses(unit: Unit, { pid, inner, title, port, sinceEpoch, 
   })
 }
 
-function describe({ state, readiness, everReady }: Unit, service: string): { status: ServiceState; detail?: string } {
+function describe(
+  { state, readiness, everReady }: Unit,
+  service: string,
+): { status: ServiceState; detail?: string } {
   const reason = readiness[service]
-  const detail = ('detail' in state && state.status !== 'degraded' ? state.detail : undefined) ?? reason ?? undefined
+  const detail =
+    ('detail' in state && state.status !== 'degraded' ? state.detail : undefined) ?? reason ?? undefined
   return { status: statusOf(), ...(detail ? { detail } : {}) }
 
   function statusOf(): ServiceState {

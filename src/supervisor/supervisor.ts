@@ -1,26 +1,35 @@
 /** The supervisor: hears what happens, asks the healing reducer what is to be done, and does it. */
-import { nextFleet } from '../fleet/healing.ts'
-import { isOverdue } from '../fleet/heartbeat.ts'
-import { type FleetEffect, type FleetEvent, type FleetState, initialFleet, isRunning, processesOf, type Unit } from '../fleet/state.ts'
+
+import { isOverdue } from '../fleet/healing/heartbeat.ts'
+import { nextFleet } from '../fleet/healing/reducer.ts'
+import {
+  type FleetEffect,
+  type FleetEvent,
+  type FleetState,
+  initialFleet,
+  isRunning,
+  processesOf,
+  type Unit,
+} from '../fleet/healing/state.ts'
 import type { CellVitals, FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { isStopped } from './alive.ts'
-import { readCallRecord } from './call-record.ts'
-import type { Driver } from './driver.ts'
-import { readMemory, writeMemory } from './memory.ts'
-import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening } from './protocol.ts'
-import { answersHealth, watchByProbe } from './probe.ts'
+import type { Driver } from './drivers/driver.ts'
+import { Switchboard } from './links/process-links.ts'
+import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening } from './links/protocol.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
-import { Switchboard } from './switchboard.ts'
+import { readCallRecord } from './persistence/in-flight-calls.ts'
+import { readMemory, writeMemory } from './persistence/state-file.ts'
+import { answersHealth, watchByProbe } from './probe.ts'
+import { isStopped } from './process-identity.ts'
 import { unitStatuses } from './statuses.ts'
 
 const TICK_MS = 50
 const RECENT_INCIDENTS = 200
 const NAMES_SKIPPED = 1_000
 /** The range of ports behind a service holds seven further ones. */
-const MOST_INSTANCES = 8
-const LEAST_HEAP_MB = 128
-const MOST_HEAP_MB = 16_384
+const MAX_INSTANCES = 8
+const MIN_HEAP_MB = 128
+const MAX_HEAP_MB = 16_384
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -57,21 +66,26 @@ export class Supervisor {
       // A process that ends hangs up first: its end is looked for at once.
       onHungUp: () => this.#driver.check(),
     })
-    this.#driver = options.driver({ onExit: (process, detail) => this.#exited(process, detail), onLost: () => options.onLost() })
+    this.#driver = options.driver({
+      onExit: (process, detail) => this.#exited(process, detail),
+      onLost: () => options.onLost(),
+    })
   }
 
-  /** Starts the fleet, or goes on where an earlier brain left it. */
+  /** Starts the fleet, or goes on where an earlier supervisor left it. */
   async start(): Promise<void> {
     await this.#driver.ready()
     await this.#lines.listen(this.#options.linkPath)
     const remembered = readMemory(this.#options.stateFile, this.#options.plan.startedAt)
     if (remembered) {
-      // What the last brain started and did not write down any more keeps its name for itself.
+      // What the last supervisor started and did not write down any more keeps its name for itself.
       this.#fleet = { ...remembered.fleet, processes: remembered.fleet.processes + NAMES_SKIPPED }
       this.#genesis = remembered.genesis
       this.#readyMs = remembered.readyMs
-      for (const process of processesOf(this.#fleet)) this.#lines.of(process).inner = remembered.inner[process] ?? null
-      for (const process of await this.#driver.resume(remembered.processes, processesOf(this.#fleet))) this.#exited(process, 'ended while nobody watched')
+      for (const process of processesOf(this.#fleet))
+        this.#lines.of(process).inner = remembered.inner[process] ?? null
+      for (const process of await this.#driver.resume(remembered.processes, processesOf(this.#fleet)))
+        this.#exited(process, 'ended while nobody watched')
       for (const { spec, state } of Object.values(this.#fleet.units)) {
         if (state.status === 'healthy' || state.status === 'degraded') this.#up.set(spec.id, 0)
         if (isRunning(state)) this.#watchProbe(spec.id, state.process)
@@ -79,7 +93,11 @@ export class Supervisor {
     }
     this.#resuming = false
     this.#lastTick = this.#options.monotonic()
-    this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => void this.#poll(), this.#options.pollMs), setInterval(() => this.#remember(), TICK_MS)]
+    this.#timers = [
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => void this.#poll(), this.#options.pollMs),
+      setInterval(() => this.#remember(), TICK_MS),
+    ]
     this.#tick()
   }
 
@@ -105,14 +123,20 @@ export class Supervisor {
       mode,
       startedAt,
       readyMs: this.#readyMs,
-      spares: { warm: spares.filter((process) => this.#lines.known(process)?.warm).length, total: spares.length },
+      spares: {
+        warm: spares.filter((process) => this.#lines.known(process)?.warm).length,
+        total: spares.length,
+      },
       services: this.#statuses(),
     }
   }
 
   /** What has happened so far, for one who listens from now on. */
   story(): SupervisorEvent[] {
-    const ready: SupervisorEvent[] = this.#readyMs === null ? [] : [{ type: 'ready', afterMs: this.#readyMs, services: this.#statuses().length }]
+    const ready: SupervisorEvent[] =
+      this.#readyMs === null
+        ? []
+        : [{ type: 'ready', afterMs: this.#readyMs, services: this.#statuses().length }]
     return [
       ...[...this.#up.keys()].flatMap((id) => (this.#plans.has(id) ? this.#unitUp(id) : [])),
       ...this.#statuses().map((service) => ({ type: 'service' as const, service })),
@@ -121,7 +145,12 @@ export class Supervisor {
   }
 
   #unitUp(id: string): SupervisorEvent {
-    return { type: 'unit-up', unit: id, title: (this.#plans.get(id) as UnitPlan).title, afterMs: this.#up.get(id) ?? 0 }
+    return {
+      type: 'unit-up',
+      unit: id,
+      title: (this.#plans.get(id) as UnitPlan).title,
+      afterMs: this.#up.get(id) ?? 0,
+    }
   }
 
   incidents(): readonly Incident[] {
@@ -134,7 +163,19 @@ export class Supervisor {
       Object.values(this.#fleet.units).flatMap(({ spec, state }) => {
         if (!('process' in state)) return []
         const line = this.#lines.known(state.process)
-        return line?.vitals ? [[spec.id, { ...line.vitals, collected: line.collected, process: state.process, pid: this.#driver.pidOf(state.process) }]] : []
+        return line?.vitals
+          ? [
+              [
+                spec.id,
+                {
+                  ...line.vitals,
+                  collected: line.collected,
+                  process: state.process,
+                  pid: this.#driver.pidOf(state.process),
+                },
+              ],
+            ]
+          : []
       }),
     )
   }
@@ -143,7 +184,9 @@ export class Supervisor {
   unitOf(service: string): Unit {
     const units = Object.values(this.#fleet.units)
     const unit =
-      units.find(({ spec }) => spec.id === service) ?? units.find(({ spec }) => spec.services.includes(service)) ?? (service === 'chain' ? this.#fleet.units.localnet : undefined)
+      units.find(({ spec }) => spec.id === service) ??
+      units.find(({ spec }) => spec.services.includes(service)) ??
+      (service === 'chain' ? this.#fleet.units.localnet : undefined)
     if (unit) return unit
     throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`, {
       hint: `known: ${this.#statuses()
@@ -158,7 +201,12 @@ export class Supervisor {
   }
 
   stopService(service: string, reason: string, forMs?: number): ServiceStatus {
-    this.#apply({ type: 'stop', unit: this.unitOf(service).spec.id, reason, ...(forMs === undefined ? {} : { forMs }) })
+    this.#apply({
+      type: 'stop',
+      unit: this.unitOf(service).spec.id,
+      reason,
+      ...(forMs === undefined ? {} : { forMs }),
+    })
     return this.#statusOfService(service)
   }
 
@@ -183,19 +231,31 @@ export class Supervisor {
   scale(service: string, instances: number): ServiceStatus[] {
     this.unitOf(service)
     if (!this.#options.scalable.includes(service))
-      throw new KintsugiError('not-scalable', `${service} acts by itself, so only one of it may run`, { hint: `these may run several times: ${this.#options.scalable.join(', ')}` })
-    if (!Number.isInteger(instances) || instances < 1 || instances > MOST_INSTANCES)
-      throw new KintsugiError('bad-argument', `instances: expected a whole number from 1 to ${MOST_INSTANCES} (got ${instances})`)
+      throw new KintsugiError('not-scalable', `${service} acts by itself, so only one of it may run`, {
+        hint: `these may run several times: ${this.#options.scalable.join(', ')}`,
+      })
+    if (!Number.isInteger(instances) || instances < 1 || instances > MAX_INSTANCES)
+      throw new KintsugiError(
+        'bad-argument',
+        `instances: expected a whole number from 1 to ${MAX_INSTANCES} (got ${instances})`,
+      )
     this.#apply({ type: 'scale', service, instances })
     return this.#statuses().filter(({ id }) => id === service || id.startsWith(`${service}#`))
   }
 
   /** Gives a cell another limit of its heap, or the usual one (null). Throws `bad-argument`. */
   resize(cell: string, heapMb: number | null, reason: string): ServiceStatus {
-    if (heapMb !== null && (!Number.isInteger(heapMb) || heapMb < LEAST_HEAP_MB || heapMb > MOST_HEAP_MB))
-      throw new KintsugiError('bad-argument', `heapMb: expected a whole number from ${LEAST_HEAP_MB} to ${MOST_HEAP_MB} (got ${heapMb})`)
+    if (heapMb !== null && (!Number.isInteger(heapMb) || heapMb < MIN_HEAP_MB || heapMb > MAX_HEAP_MB))
+      throw new KintsugiError(
+        'bad-argument',
+        `heapMb: expected a whole number from ${MIN_HEAP_MB} to ${MAX_HEAP_MB} (got ${heapMb})`,
+      )
     const { spec } = this.unitOf(cell)
-    if (spec.kind !== 'cell') throw new KintsugiError('bad-argument', `cell: ${cell} is infrastructure, whose memory is its own affair`)
+    if (spec.kind !== 'cell')
+      throw new KintsugiError(
+        'bad-argument',
+        `cell: ${cell} is infrastructure, whose memory is its own affair`,
+      )
     this.#apply({ type: 'resize', unit: spec.id, heapMb, reason })
     return this.#statusOfService(spec.services[0] as string)
   }
@@ -209,8 +269,12 @@ export class Supervisor {
   /** Harm on purpose: it is no failure of the unit's, so no breaker counts it. */
   harm(service: string, harm: Harm | { kind: 'kill' } | { kind: 'stop' }): number | null {
     const { state } = this.unitOf(service)
-    if (!isRunning(state)) throw new KintsugiError('not-running', `${service} is ${state.status}`, { retry: 'later' })
-    const pid = service === 'chain' ? (this.#lines.known(state.process)?.inner ?? null) : this.#driver.pidOf(state.process)
+    if (!isRunning(state))
+      throw new KintsugiError('not-running', `${service} is ${state.status}`, { retry: 'later' })
+    const pid =
+      service === 'chain'
+        ? (this.#lines.known(state.process)?.inner ?? null)
+        : this.#driver.pidOf(state.process)
     if (pid === null) throw new KintsugiError('not-running', `${service} has no process`, { retry: 'later' })
     this.#meant.add(state.process)
     if (harm.kind === 'kill') process.kill(pid, 'SIGKILL')
@@ -225,13 +289,21 @@ export class Supervisor {
     for (const timer of this.#timers) clearInterval(timer)
     const deadline = this.#options.monotonic() + deadlineMs
     for (const process of Object.keys(this.#fleet.spares)) this.#driver.kill(process)
-    for (const { standIn, successor } of Object.values(this.#fleet.units)) for (const process of [standIn, successor?.process]) if (process) this.#driver.kill(process)
+    for (const { standIn, successor } of Object.values(this.#fleet.units))
+      for (const process of [standIn, successor?.process]) if (process) this.#driver.kill(process)
     const units = Object.values(this.#fleet.units)
-    const waves = [units.filter(({ spec }) => spec.kind === 'cell'), ...['localnet', 'discovery', 'hub', 'database'].map((id) => units.filter(({ spec }) => spec.id === id))]
+    const waves = [
+      units.filter(({ spec }) => spec.kind === 'cell'),
+      ...['localnet', 'discovery', 'hub', 'database'].map((id) => units.filter(({ spec }) => spec.id === id)),
+    ]
     const looking = setInterval(() => this.#driver.check(), TICK_MS)
     for (const [index, wave] of waves.entries()) {
       const grace = Math.max(500, (deadline - this.#options.monotonic()) * (index === 0 ? 0.75 : 0.5))
-      await Promise.all(wave.map(({ spec, state }) => ('process' in state ? this.#end(spec.id, state.process, grace) : undefined)))
+      await Promise.all(
+        wave.map(({ spec, state }) =>
+          'process' in state ? this.#end(spec.id, state.process, grace) : undefined,
+        ),
+      )
     }
     clearInterval(looking)
     this.#lines.close()
@@ -263,17 +335,28 @@ export class Supervisor {
     for (const process of processesOf(this.#fleet)) {
       const known = this.#lines.of(process)
       const silent = now - known.lastBeat
-      if (this.#probeOf(process) || !isOverdue({ lastBeat: known.lastBeat, now, lagMs, first: !known.beaten })) continue
+      if (
+        this.#probeOf(process) ||
+        !isOverdue({ lastBeat: known.lastBeat, now, lagMs, first: !known.beaten })
+      )
+        continue
       known.lastBeat = now
       const pid = this.#driver.pidOf(process)
       // One that was stopped from outside does not blame the calls that it was in.
       if (pid !== null && isStopped(pid)) this.#meant.add(process)
-      this.#apply({ type: 'hung', process, detail: `no heartbeat for ${Math.round(silent)} ms${pid !== null && isStopped(pid) ? ' (it is stopped)' : ''}` })
+      this.#apply({
+        type: 'hung',
+        process,
+        detail: `no heartbeat for ${Math.round(silent)} ms${pid !== null && isStopped(pid) ? ' (it is stopped)' : ''}`,
+      })
     }
   }
 
   #probeOf(process: string): boolean {
-    return Object.values(this.#fleet.units).some(({ spec, state }) => 'process' in state && state.process === process && this.#plans.get(spec.id)?.probe !== undefined)
+    return Object.values(this.#fleet.units).some(
+      ({ spec, state }) =>
+        'process' in state && state.process === process && this.#plans.get(spec.id)?.probe !== undefined,
+    )
   }
 
   #exited(process: string, detail: string): void {
@@ -284,9 +367,19 @@ export class Supervisor {
     this.#lines.forget(process)
     // Who is killed from outside did nothing to deserve it; who was hung, or ended by itself, did.
     const byItself = !/SIGKILL|SIGTERM|SIGINT/.test(detail) || this.#hung.has(process)
-    const suspects = byItself && !this.#meant.has(process) ? [...new Set(running.map((call) => call.service))] : []
-    const calls = running.length > 0 ? `; it was in ${running.map(({ service, tool, count }) => `${service} ${tool}${count > 1 ? ` (${count} calls)` : ''}`).join(', ')}` : ''
-    this.#apply({ type: 'exited', process, detail: `${detail}${calls}`, suspects, meant: this.#meant.delete(process) })
+    const suspects =
+      byItself && !this.#meant.has(process) ? [...new Set(running.map((call) => call.service))] : []
+    const calls =
+      running.length > 0
+        ? `; it was in ${running.map(({ service, tool, count }) => `${service} ${tool}${count > 1 ? ` (${count} calls)` : ''}`).join(', ')}`
+        : ''
+    this.#apply({
+      type: 'exited',
+      process,
+      detail: `${detail}${calls}`,
+      suspects,
+      meant: this.#meant.delete(process),
+    })
     this.#hung.delete(process)
   }
   readonly #hung = new Set<string>()
@@ -296,7 +389,7 @@ export class Supervisor {
     const before = this.#fleet
     this.#fleet = state
     if (event.type === 'hung') this.#hung.add(event.process)
-    // Written down before it is done: a brain that dies in between leaves no process that the next one does not know.
+    // Written down before it is done: a supervisor that dies in between leaves no process that the next one does not know.
     if (effects.some(({ type }) => type === 'spawn')) {
       this.#dirty = true
       this.#remember()
@@ -316,13 +409,23 @@ export class Supervisor {
         if (effect.unit !== null) this.#watchProbe(effect.unit, effect.process)
         break
       case 'host':
-        this.#lines.say(effect.process, { type: 'host', unit: effect.unit, services: effect.services.map((id) => this.#opening(id, effect.instance)), hold: effect.hold })
+        this.#lines.say(effect.process, {
+          type: 'host',
+          unit: effect.unit,
+          services: effect.services.map((id) => this.#opening(id, effect.instance)),
+          hold: effect.hold,
+        })
         break
       case 'begin':
         this.#lines.say(effect.process, { type: 'begin' })
         break
       case 'drain':
-        this.#drain(Object.values(this.#fleet.units).find(({ state }) => 'process' in state && state.process === effect.process)?.spec.id ?? '', effect.process)
+        this.#drain(
+          Object.values(this.#fleet.units).find(
+            ({ state }) => 'process' in state && state.process === effect.process,
+          )?.spec.id ?? '',
+          effect.process,
+        )
         break
       case 'release':
         this.#lines.say(effect.process, { type: 'release', services: [...effect.services] })
@@ -331,7 +434,11 @@ export class Supervisor {
         this.#driver.kill(effect.process)
         break
       case 'stand-in':
-        this.#lines.say(effect.process, { type: 'stand-in', services: effect.services.map((id) => this.#opening(id)), reason: effect.reason })
+        this.#lines.say(effect.process, {
+          type: 'stand-in',
+          services: effect.services.map((id) => this.#opening(id)),
+          reason: effect.reason,
+        })
         break
       case 'reconnect':
         this.#lines.say(effect.process, { type: 'reconnect', to: effect.to })
@@ -352,7 +459,11 @@ export class Supervisor {
   #opening(id: string, instance?: number): Opening {
     const fd = this.#options.plan.heldSockets ? FIRST_SOCKET_FD + this.#socketOrder.indexOf(id) : null
     if (instance === undefined) return { id, fd }
-    return { id, fd, port: this.#options.plan.instancePorts + this.#socketOrder.indexOf(id) * 8 + (instance - 2) }
+    return {
+      id,
+      fd,
+      port: this.#options.plan.instancePorts + this.#socketOrder.indexOf(id) * 8 + (instance - 2),
+    }
   }
 
   #drain(unit: string, process: string): void {
@@ -390,7 +501,8 @@ export class Supervisor {
         break
       case 'chain': {
         line.inner = message.pid
-        const replaced = message.genesis !== null && this.#genesis !== null && this.#genesis !== message.genesis
+        const replaced =
+          message.genesis !== null && this.#genesis !== null && this.#genesis !== message.genesis
         if (message.genesis !== null) this.#genesis = message.genesis
         this.#dirty = true
         // A new chain is a new market: what holds a replica of the old one is started anew, on purpose.
@@ -411,10 +523,13 @@ export class Supervisor {
     watchByProbe(probe, {
       status: () => {
         const state = this.#fleet.units[unit]?.state
-        return state !== undefined && 'process' in state && state.process === process && !this.#stopping ? state.status : undefined
+        return state !== undefined && 'process' in state && state.process === process && !this.#stopping
+          ? state.status
+          : undefined
       },
       onAnswer: () => this.#apply({ type: 'health', process, services: [{ id: unit, ready: true }] }),
-      onSilence: (reason) => this.#apply({ type: 'hung', process, detail: `it did not answer twice: ${reason}` }),
+      onSilence: (reason) =>
+        this.#apply({ type: 'hung', process, detail: `it did not answer twice: ${reason}` }),
     })
   }
 
@@ -427,9 +542,16 @@ export class Supervisor {
         spec.services.map(async (service) => {
           if (!isRunning(state)) return
           const line = this.#lines.of(state.process)
-          const times = (await answersHealth(bindHost, ports[service] as number)) ? 0 : (line.unanswered.get(service) ?? 0) + 1
+          const times = (await answersHealth(bindHost, ports[service] as number))
+            ? 0
+            : (line.unanswered.get(service) ?? 0) + 1
           line.unanswered.set(service, times)
-          if (times >= 2 && this.#lines.known(state.process) === line) this.#apply({ type: 'hung', process: state.process, detail: `${service} did not answer /health twice` })
+          if (times >= 2 && this.#lines.known(state.process) === line)
+            this.#apply({
+              type: 'hung',
+              process: state.process,
+              detail: `${service} did not answer /health twice`,
+            })
         }),
       ),
     )
@@ -443,7 +565,10 @@ export class Supervisor {
 
   #statusOfService(service: string): ServiceStatus {
     const statuses = this.#statuses()
-    return statuses.find(({ id }) => id === service) ?? (statuses.find(({ cell }) => cell === service) as ServiceStatus)
+    return (
+      statuses.find(({ id }) => id === service) ??
+      (statuses.find(({ cell }) => cell === service) as ServiceStatus)
+    )
   }
 
   #statusesOf(unit: Unit): ServiceStatus[] {
@@ -455,7 +580,10 @@ export class Supervisor {
       title: plan?.title ?? unit.spec.id,
       port: plan?.port ?? null,
       sinceEpoch: (since) => Math.round(this.#options.now() - (this.#options.monotonic() - since)),
-      portOf: (id) => (unit.spec.instance === undefined ? (this.#options.plan.ports[id] ?? null) : (this.#opening(id, unit.spec.instance).port ?? null)),
+      portOf: (id) =>
+        unit.spec.instance === undefined
+          ? (this.#options.plan.ports[id] ?? null)
+          : (this.#opening(id, unit.spec.instance).port ?? null),
     })
   }
 
@@ -474,7 +602,11 @@ export class Supervisor {
       this.#up.set(spec.id, this.#options.now() - this.#options.plan.startedAt)
       this.#options.onEvent(this.#unitUp(spec.id))
     }
-    if (this.#readyMs === null && services.length > 0 && services.every((service) => service.status === 'healthy')) {
+    if (
+      this.#readyMs === null &&
+      services.length > 0 &&
+      services.every((service) => service.status === 'healthy')
+    ) {
       this.#readyMs = this.#options.now() - this.#options.plan.startedAt
       this.#options.onEvent({ type: 'ready', afterMs: this.#readyMs, services: services.length })
       this.#apply({ type: 'settled' })

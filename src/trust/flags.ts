@@ -24,13 +24,15 @@ const SECRETS =
   /(~|\$HOME|\/home\/\w+|\/root|%USERPROFILE%)?[/\\]?\.(ssh|aws|gnupg|kube|netrc|npmrc|env)\b|\bid_(rsa|ed25519)\b|\b(private|secret|api)[ _-]?keys?\b[^.]{0,40}\b(read|include|pass|content|value|send)|\b(read|include|pass|send)\b[^.]{0,40}\b(private|secret|api)[ _-]?keys?\b|\/etc\/(passwd|shadow)|\bmcp\.json\b|\bconversation history\b|\bsystem prompt\b/i
 const ENCODED = /(?:[A-Za-z0-9+/]{80,}={0,2})|(?:\\u[0-9a-f]{4}){8,}|(?:%[0-9a-f]{2}){12,}/i
 
-const name = (character: string) => `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
+const name = (character: string) =>
+  `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 
 /** Flags of a text; empty where there is nothing to say. */
 export function flagsOf(text: string): Flag[] {
   const flags: Flag[] = []
   const hidden = [...new Set(text.match(HIDDEN) ?? [])]
-  if (hidden.length > 0) flags.push({ kind: 'hidden-characters', found: hidden.slice(0, 8).map(name).join(' ') })
+  if (hidden.length > 0)
+    flags.push({ kind: 'hidden-characters', found: hidden.slice(0, 8).map(name).join(' ') })
   // What is hidden between the letters of a sentence does not hide the sentence.
   const plain = text.replace(HIDDEN, '').normalize('NFKC')
   for (const pattern of INSTRUCTIONS) {
@@ -61,5 +63,8 @@ export function flagsOfDefinition(definition: unknown): Flag[] {
   }
   walk(definition)
   const all = texts.flatMap(flagsOf)
-  return all.filter((flag, index) => all.findIndex((other) => other.kind === flag.kind && other.found === flag.found) === index)
+  return all.filter(
+    (flag, index) =>
+      all.findIndex((other) => other.kind === flag.kind && other.found === flag.found) === index,
+  )
 }

@@ -24,7 +24,7 @@ export interface Judged extends Definition {
   readonly difference: readonly string[]
 }
 
-const MOST_DIFFERENCE = 40
+const MAX_DIFFERENCE = 40
 
 /** Keys in order, so that the same definition has the same hash whoever wrote it down. */
 const canonical = (value: unknown): unknown =>
@@ -37,7 +37,8 @@ const canonical = (value: unknown): unknown =>
             .map(([key, inner]) => [key, canonical(inner)]),
         )
       : value
-const linesOf = (definition: Definition): string[] => JSON.stringify(canonical(definition), null, 1).split('\n')
+const linesOf = (definition: Definition): string[] =>
+  JSON.stringify(canonical(definition), null, 1).split('\n')
 const hashOf = (definition: Definition): string =>
   createHash('sha256')
     .update(JSON.stringify(canonical(definition)))
@@ -55,8 +56,13 @@ export function judge(definition: Definition, pinned: Definition | undefined): J
 
 /** Lines that went and came; with what people do not see made visible. */
 function differenceOf(before: readonly string[], after: readonly string[]): string[] {
-  const visible = (line: string) => [...line].map((character) => (/[\x20-\x7e]/.test(character) ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)).join('')
+  const visible = (line: string) =>
+    [...line]
+      .map((character) =>
+        /[\x20-\x7e]/.test(character) ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+      )
+      .join('')
   const went = before.filter((line) => !after.includes(line)).map((line) => `- ${visible(line)}`)
   const came = after.filter((line) => !before.includes(line)).map((line) => `+ ${visible(line)}`)
-  return [...went, ...came].slice(0, MOST_DIFFERENCE)
+  return [...went, ...came].slice(0, MAX_DIFFERENCE)
 }

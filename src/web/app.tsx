@@ -3,9 +3,18 @@ import { useEffect, useState } from 'react'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { Approvals } from './approvals.tsx'
 import { ProfitChart } from './chart.tsx'
-import { amount, compact, percent } from './format.ts'
-import { type Block, type Captured, type Connection, useEvents, useNow, useOpportunities, useStatus, useTrades } from './live.ts'
 import { Decisions } from './decisions.tsx'
+import { amount, compact, percent } from './format.ts'
+import {
+  type Block,
+  type Captured,
+  type Connection,
+  useEvents,
+  useNow,
+  useOpportunities,
+  useStatus,
+  useTrades,
+} from './live.ts'
 import { Services } from './services.tsx'
 import { Trades } from './trades.tsx'
 
@@ -21,7 +30,9 @@ export function App() {
       <Header status={status.data} connection={connection} dark={dark} onToggle={toggle} />
       <main>
         {status.error && <p className="banner bad">The system does not answer: {status.error.message}</p>}
-        {connection === 'lost' && <p className="banner warn">The connection is lost; what you see may be old. Trying again…</p>}
+        {connection === 'lost' && (
+          <p className="banner warn">The connection is lost; what you see may be old. Trying again…</p>
+        )}
         {status.data?.problems.map((problem) => (
           <p className="banner warn" key={problem}>
             {problem}
@@ -31,12 +42,18 @@ export function App() {
         <Tiles status={status.data} blocks={blocks} captured={captured} />
         <section className="card">
           <h2>
-            Profit booked <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small>
+            Profit booked{' '}
+            <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small>
           </h2>
           <ProfitChart trades={trades.data ?? []} quote={status.data?.chain?.quoteSymbol ?? ''} dark={dark} />
         </section>
         <Services status={status.data} now={now} />
-        <Trades trades={trades.data} loading={trades.isLoading} native={status.data?.chain?.nativeSymbol ?? ''} now={now} />
+        <Trades
+          trades={trades.data}
+          loading={trades.isLoading}
+          native={status.data?.chain?.nativeSymbol ?? ''}
+          now={now}
+        />
         <Decisions records={opportunities.data} />
       </main>
       <footer>Kintsugi {status.data?.version} · amounts are booked only when their block is final</footer>
@@ -44,7 +61,17 @@ export function App() {
   )
 }
 
-function Header({ status, connection, dark, onToggle }: { status: StatusView | undefined; connection: Connection; dark: boolean; onToggle(): void }) {
+function Header({
+  status,
+  connection,
+  dark,
+  onToggle,
+}: {
+  status: StatusView | undefined
+  connection: Connection
+  dark: boolean
+  onToggle(): void
+}) {
   const well = status?.healthy && connection === 'live'
   return (
     <header>
@@ -53,16 +80,34 @@ function Header({ status, connection, dark, onToggle }: { status: StatusView | u
       {status && <span className="mode">{status.mode === 'local' ? 'local chain' : status.mode}</span>}
       <span className={`pill ${well ? 'good' : 'warn'}`} role="status">
         <i />
-        {status ? (connection === 'lost' ? 'connection lost' : status.healthy ? 'all healthy' : 'needs attention') : 'loading'}
+        {status
+          ? connection === 'lost'
+            ? 'connection lost'
+            : status.healthy
+              ? 'all healthy'
+              : 'needs attention'
+          : 'loading'}
       </span>
-      <button type="button" onClick={onToggle} aria-label={dark ? 'Use the light colours' : 'Use the dark colours'}>
+      <button
+        type="button"
+        onClick={onToggle}
+        aria-label={dark ? 'Use the light colours' : 'Use the dark colours'}
+      >
         {dark ? '☀' : '☾'}
       </button>
     </header>
   )
 }
 
-function Tiles({ status, blocks, captured }: { status: StatusView | undefined; blocks: readonly Block[]; captured: Captured | undefined }) {
+function Tiles({
+  status,
+  blocks,
+  captured,
+}: {
+  status: StatusView | undefined
+  blocks: readonly Block[]
+  captured: Captured | undefined
+}) {
   const metrics = status?.metrics
   const chain = status?.chain
   const last = blocks.at(-1)
@@ -72,20 +117,36 @@ function Tiles({ status, blocks, captured }: { status: StatusView | undefined; b
       <Tile
         label="Profit booked"
         value={metrics ? compact(metrics.profitValue) : '—'}
-        note={metrics ? `${chain?.quoteSymbol ?? ''} · ${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}` : ''}
+        note={
+          metrics
+            ? `${chain?.quoteSymbol ?? ''} · ${compact(metrics.profitNative)} ${chain?.nativeSymbol ?? ''}`
+            : ''
+        }
         gold
       />
-      <Tile label="Trades" value={metrics ? String(metrics.tradesBooked) : '—'} note={metrics ? `${metrics.profitable} earned` : ''} />
+      <Tile
+        label="Trades"
+        value={metrics ? String(metrics.tradesBooked) : '—'}
+        note={metrics ? `${metrics.profitable} earned` : ''}
+      />
       <Tile
         label="As predicted"
         value={metrics?.tradesBooked ? percent(shares['as-predicted'] ?? 0) : '—'}
         note={`moved ${percent(shares['state-moved'] ?? 0)} · reverted ${percent(shares.reverted ?? 0)}`}
       />
-      <Tile label="Gas burned" value={metrics ? amount(metrics.gasBooked, 18) : '—'} note={`${chain?.nativeSymbol ?? ''}, failures included`} />
+      <Tile
+        label="Gas burned"
+        value={metrics ? amount(metrics.gasBooked, 18) : '—'}
+        note={`${chain?.nativeSymbol ?? ''}, failures included`}
+      />
       <Tile
         label="Captured of the bound"
         value={captured?.share == null ? '—' : percent(captured.share)}
-        note={captured?.blocks ? `${compact(captured.captured)} of ${compact(captured.bound)} · ${compact(captured.ahead)} ahead of it` : 'waiting for final blocks'}
+        note={
+          captured?.blocks
+            ? `${compact(captured.captured)} of ${compact(captured.bound)} · ${compact(captured.ahead)} ahead of it`
+            : 'waiting for final blocks'
+        }
       />
       {status?.mode === 'paper' && metrics && (
         <Tile
@@ -97,13 +158,27 @@ function Tiles({ status, blocks, captured }: { status: StatusView | undefined; b
       <Tile
         label="Block"
         value={last ? String(last.block) : chain ? String(chain.block) : '—'}
-        note={chain ? `final ${chain.finalized} · ${last ? `${last.opportunities} found in ${last.searchMs} ms` : chain.network}` : ''}
+        note={
+          chain
+            ? `final ${chain.finalized} · ${last ? `${last.opportunities} found in ${last.searchMs} ms` : chain.network}`
+            : ''
+        }
       />
     </div>
   )
 }
 
-function Tile({ label, value, note, gold = false }: { label: string; value: string; note: string; gold?: boolean }) {
+function Tile({
+  label,
+  value,
+  note,
+  gold = false,
+}: {
+  label: string
+  value: string
+  note: string
+  gold?: boolean
+}) {
   return (
     <div className={gold ? 'tile gold' : 'tile'}>
       <span>{label}</span>
@@ -114,7 +189,11 @@ function Tile({ label, value, note, gold = false }: { label: string; value: stri
 }
 
 function useTheme(): [boolean, () => void] {
-  const [dark, setDark] = useState(() => (localStorage.getItem('theme') ?? (matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark')) === 'dark')
+  const [dark, setDark] = useState(
+    () =>
+      (localStorage.getItem('theme') ??
+        (matchMedia('(prefers-color-scheme: light)').matches ? 'light' : 'dark')) === 'dark',
+  )
   useEffect(() => {
     document.documentElement.dataset.theme = dark ? 'dark' : 'light'
   }, [dark])

@@ -17,7 +17,13 @@ export function Approvals({ now }: { now: number }) {
       </h2>
       <label>
         Token{' '}
-        <input type="password" autoComplete="off" value={token} onChange={(event) => setToken(event.target.value)} placeholder="of `kintsugi token issue`, or the data folder's" />
+        <input
+          type="password"
+          autoComplete="off"
+          value={token}
+          onChange={(event) => setToken(event.target.value)}
+          placeholder="of `kintsugi token issue`, or the data folder's"
+        />
       </label>
       {waiting.map((approval) => (
         <Waiting key={approval.digest} approval={approval} token={token} now={now} />
@@ -53,13 +59,23 @@ function Waiting({ approval, token, now }: { approval: ApprovalView; token: stri
         )}
       </dl>
       <p>
-        <button type="button" disabled={token === '' || deciding.isPending} onClick={() => deciding.mutate(true)}>
+        <button
+          type="button"
+          disabled={token === '' || deciding.isPending}
+          onClick={() => deciding.mutate(true)}
+        >
           Approve
         </button>{' '}
-        <button type="button" disabled={token === '' || deciding.isPending} onClick={() => deciding.mutate(false)}>
+        <button
+          type="button"
+          disabled={token === '' || deciding.isPending}
+          onClick={() => deciding.mutate(false)}
+        >
           Refuse
         </button>{' '}
-        <small className={deciding.error ? 'bad' : ''}>{deciding.error ? deciding.error.message : token === '' ? 'needs a token' : `${minutes} min left`}</small>
+        <small className={deciding.error ? 'bad' : ''}>
+          {deciding.error ? deciding.error.message : token === '' ? 'needs a token' : `${minutes} min left`}
+        </small>
       </p>
     </article>
   )

@@ -8,7 +8,15 @@ const HEIGHT = 180
 /** Profit is booked in steps, and the curve says so. */
 const stepped = uPlot.paths.stepped?.({ align: 1 }) ?? null
 
-export function ProfitChart({ trades, quote, dark }: { trades: readonly TradeView[]; quote: string; dark: boolean }) {
+export function ProfitChart({
+  trades,
+  quote,
+  dark,
+}: {
+  trades: readonly TradeView[]
+  quote: string
+  dark: boolean
+}) {
   const holder = useRef<HTMLDivElement>(null)
   const data = useMemo((): [number[], number[]] => {
     let sum = 0
@@ -58,6 +66,14 @@ export function ProfitChart({ trades, quote, dark }: { trades: readonly TradeVie
       plot.destroy()
     }
   }, [data, quote, dark])
-  if (data[0].length < 2) return <p className="empty chart-empty">The curve begins with the second booked trade.</p>
-  return <div ref={holder} className="chart" role="img" aria-label={`Cumulative profit in ${quote}, now ${compact(data[1].at(-1) ?? 0)}`} />
+  if (data[0].length < 2)
+    return <p className="empty chart-empty">The curve begins with the second booked trade.</p>
+  return (
+    <div
+      ref={holder}
+      className="chart"
+      role="img"
+      aria-label={`Cumulative profit in ${quote}, now ${compact(data[1].at(-1) ?? 0)}`}
+    />
+  )
 }

@@ -15,10 +15,14 @@ export function Decisions({ records }: { records: readonly OpportunityView[] | u
           {records.slice(0, 25).map((record) => (
             <details key={record.id}>
               <summary>
-                <span className={`verdict ${record.verdict}`}>{record.verdict === 'trade' ? 'traded' : 'refused'}</span>
+                <span className={`verdict ${record.verdict}`}>
+                  {record.verdict === 'trade' ? 'traded' : 'refused'}
+                </span>
                 <span className="block">block {record.block}</span>
                 <span className="route">{record.route}</span>
-                <span className="reason">{record.refusedBy ?? `net ${compact(Number(record.numbers.netNative) / 1e18)}`}</span>
+                <span className="reason">
+                  {record.refusedBy ?? `net ${compact(Number(record.numbers.netNative) / 1e18)}`}
+                </span>
               </summary>
               <table>
                 <tbody>

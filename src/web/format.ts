@@ -18,7 +18,8 @@ export function compact(value: number, digits = 4): string {
     .replace(/e(.*)$/, ' × 10^$1')
 }
 
-export const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.01 ? 2 : 1)} %`
+export const percent = (share: number): string =>
+  `${(share * 100).toFixed(share > 0 && share < 0.01 ? 2 : 1)} %`
 
 export const shortHash = (hash: string): string => `${hash.slice(0, 8)}…${hash.slice(-4)}`
 

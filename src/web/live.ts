@@ -1,9 +1,15 @@
 /** The page's data: read once over REST, then kept current by the event stream; a gap is closed by reading again. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
-import type { ApprovalView, EventView, OpportunityView, StatusView, TradeView } from '../gateway/api/schema.ts'
+import type {
+  ApprovalView,
+  EventView,
+  OpportunityView,
+  StatusView,
+  TradeView,
+} from '../gateway/api/schema.ts'
 
-const MOST_TRADES = 500
+const MAX_TRADES = 500
 const RECONNECT_MS = 1_000
 
 export type Captured = Extract<EventView, { type: 'captured' }>
@@ -17,24 +23,42 @@ async function read<T>(path: string, init?: RequestInit): Promise<T> {
   return body as T
 }
 
-export const useStatus = () => useQuery({ queryKey: ['status'], queryFn: () => read<StatusView>('/status'), refetchInterval: 10_000 })
-export const useTrades = () => useQuery({ queryKey: ['trades'], queryFn: async () => (await read<{ trades: TradeView[] }>(`/trades?limit=${MOST_TRADES}`)).trades })
+export const useStatus = () =>
+  useQuery({ queryKey: ['status'], queryFn: () => read<StatusView>('/status'), refetchInterval: 10_000 })
+export const useTrades = () =>
+  useQuery({
+    queryKey: ['trades'],
+    queryFn: async () => (await read<{ trades: TradeView[] }>(`/trades?limit=${MAX_TRADES}`)).trades,
+  })
 export const useOpportunities = () =>
   useQuery({
     queryKey: ['opportunities'],
-    queryFn: async () => (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities,
+    queryFn: async () =>
+      (await read<{ opportunities: OpportunityView[] }>('/opportunities?limit=60')).opportunities,
     refetchInterval: 3_000,
   })
 
 export const useApprovals = () =>
-  useQuery({ queryKey: ['approvals'], queryFn: async () => (await read<{ approvals: ApprovalView[] }>('/approvals')).approvals, refetchInterval: 3_000 })
+  useQuery({
+    queryKey: ['approvals'],
+    queryFn: async () => (await read<{ approvals: ApprovalView[] }>('/approvals')).approvals,
+    refetchInterval: 3_000,
+  })
 
 /** Decides about what was shown. Rejects with what the system says against it. */
 export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: string) =>
-  read(`/approvals/${id}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify({ digest, approve }) })
+  read(`/approvals/${id}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ digest, approve }),
+  })
 
 /** Follows `/events` and returns how the connection stands, the last blocks, and what was captured of what they held. */
-export function useEvents(): { connection: Connection; blocks: readonly Block[]; captured: Captured | undefined } {
+export function useEvents(): {
+  connection: Connection
+  blocks: readonly Block[]
+  captured: Captured | undefined
+} {
   const client = useQueryClient()
   const [connection, setConnection] = useState<Connection>('connecting')
   const [blocks, setBlocks] = useState<readonly Block[]>([])
@@ -55,10 +79,13 @@ export function useEvents(): { connection: Connection; blocks: readonly Block[];
         if (event.type === 'hello' || event.type === 'status') client.setQueryData(['status'], event.status)
         else if (event.type === 'trade')
           client.setQueryData<TradeView[]>(['trades'], (trades = []) =>
-            trades.some((trade) => trade.hash === event.trade.hash) ? trades : [event.trade, ...trades].slice(0, MOST_TRADES),
+            trades.some((trade) => trade.hash === event.trade.hash)
+              ? trades
+              : [event.trade, ...trades].slice(0, MAX_TRADES),
           )
         else if (event.type === 'captured') setCaptured(event)
-        else if (event.type === 'block') setBlocks((before) => [...before.filter((block) => block.block !== event.block), event].slice(-60))
+        else if (event.type === 'block')
+          setBlocks((before) => [...before.filter((block) => block.block !== event.block), event].slice(-60))
       }
       socket.onclose = () => {
         if (closed) return

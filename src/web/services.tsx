@@ -21,14 +21,21 @@ export function Services({ status, now }: { status: StatusView | undefined; now:
         <small>
           {all.length - unhealthy} of {all.length} healthy
         </small>
-        <button type="button" className="toggle" aria-pressed={onlyUnhealthy} onClick={() => setOnlyUnhealthy(!onlyUnhealthy)}>
+        <button
+          type="button"
+          className="toggle"
+          aria-pressed={onlyUnhealthy}
+          onClick={() => setOnlyUnhealthy(!onlyUnhealthy)}
+        >
           only unhealthy
         </button>
       </h2>
       {onlyUnhealthy && unhealthy === 0 && <p className="empty">Nothing is unhealthy.</p>}
       <div className="groups">
         {groups.map(([title, services]) => {
-          const shown = Object.entries(services).filter(([, service]) => !onlyUnhealthy || service.status !== 'healthy')
+          const shown = Object.entries(services).filter(
+            ([, service]) => !onlyUnhealthy || service.status !== 'healthy',
+          )
           if (shown.length === 0) return null
           return (
             <div key={title}>
@@ -40,7 +47,11 @@ export function Services({ status, now }: { status: StatusView | undefined; now:
                     <span className="name">{id}</span>
                     <span className="meta">
                       {service.port !== null && <>:{service.port} · </>}
-                      {service.status === 'healthy' ? (service.since === null ? 'up' : `up ${ago(service.since, now)}`) : service.status}
+                      {service.status === 'healthy'
+                        ? service.since === null
+                          ? 'up'
+                          : `up ${ago(service.since, now)}`
+                        : service.status}
                       {service.restarts > 0 && <b title="restarts"> · ↻ {service.restarts}</b>}
                     </span>
                     {service.detail && <span className="detail">{service.detail}</span>}

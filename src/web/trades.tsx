@@ -5,7 +5,17 @@ import { ago, amount, compact, shortHash } from './format.ts'
 
 const PAGE = 15
 
-export function Trades({ trades, loading, native, now }: { trades: readonly TradeView[] | undefined; loading: boolean; native: string; now: number }) {
+export function Trades({
+  trades,
+  loading,
+  native,
+  now,
+}: {
+  trades: readonly TradeView[] | undefined
+  loading: boolean
+  native: string
+  now: number
+}) {
   const [shown, setShown] = useState(PAGE)
   return (
     <section className="card">
@@ -13,7 +23,11 @@ export function Trades({ trades, loading, native, now }: { trades: readonly Trad
         Trades <small>final on chain</small>
       </h2>
       {!trades?.length ? (
-        <p className="empty">{loading ? 'Reading the ledger…' : 'No trade is final yet. The first usually is within half a minute of the start.'}</p>
+        <p className="empty">
+          {loading
+            ? 'Reading the ledger…'
+            : 'No trade is final yet. The first usually is within half a minute of the start.'}
+        </p>
       ) : (
         <>
           <div className="scroll">
@@ -52,7 +66,12 @@ export function Trades({ trades, loading, native, now }: { trades: readonly Trad
                       <span className={`outcome ${trade.outcome}`}>{trade.outcome.replace('-', ' ')}</span>
                     </td>
                     <td>
-                      <button type="button" className="hash" title={`Copy ${trade.hash}`} onClick={() => void navigator.clipboard?.writeText(trade.hash)}>
+                      <button
+                        type="button"
+                        className="hash"
+                        title={`Copy ${trade.hash}`}
+                        onClick={() => void navigator.clipboard?.writeText(trade.hash)}
+                      >
                         {shortHash(trade.hash)}
                       </button>
                     </td>

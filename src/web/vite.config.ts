@@ -6,5 +6,11 @@ export default defineConfig({
   root: import.meta.dirname,
   base: './',
   plugins: [react()],
-  build: { outDir: join(import.meta.dirname, '../../dist/web'), emptyOutDir: true, sourcemap: false, reportCompressedSize: false, chunkSizeWarningLimit: 800 },
+  build: {
+    outDir: join(import.meta.dirname, '../../dist/web'),
+    emptyOutDir: true,
+    sourcemap: false,
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 800,
+  },
 })

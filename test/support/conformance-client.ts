@@ -1,5 +1,10 @@
 /** Our client under the conformance suite: does what each scenario wants a client to do, with a person who agrees to everything. */
-import { type OAuthClientProvider, type OAuthTokens, type StoredOAuthClientInformation, UnauthorizedError } from '@modelcontextprotocol/client'
+import {
+  type OAuthClientProvider,
+  type OAuthTokens,
+  type StoredOAuthClientInformation,
+  UnauthorizedError,
+} from '@modelcontextprotocol/client'
 import { newClient, transportTo } from '../../src/mcp/client.ts'
 
 const url = process.argv.at(-1) as string
@@ -9,7 +14,7 @@ const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}') as {
   toolCalls?: { name: string; arguments: Record<string, unknown> }[]
 }
 const REDIRECT = 'http://127.0.0.1:9/callback'
-const MOST_ROUNDS = 2
+const MAX_ROUNDS = 2
 
 /** Follows the issuer's redirect as a browser with an agreeing person would, and keeps what comes back by issuer. */
 class Agreeing implements OAuthClientProvider {
@@ -30,7 +35,12 @@ class Agreeing implements OAuthClientProvider {
 
   clientInformation() {
     if (this.#client) return this.#client
-    return context.client_id === undefined ? undefined : { client_id: context.client_id, ...(context.client_secret === undefined ? {} : { client_secret: context.client_secret }) }
+    return context.client_id === undefined
+      ? undefined
+      : {
+          client_id: context.client_id,
+          ...(context.client_secret === undefined ? {} : { client_secret: context.client_secret }),
+        }
   }
   saveClientInformation(client: StoredOAuthClientInformation) {
     this.#client = client
@@ -60,13 +70,16 @@ class Agreeing implements OAuthClientProvider {
 const authProvider = new Agreeing()
 
 /** Does it; where the server wants a token first, gets one and does it again. */
-async function authorized<T>(transport: () => ReturnType<typeof transportTo>, work: () => Promise<T>): Promise<T> {
+async function authorized<T>(
+  transport: () => ReturnType<typeof transportTo>,
+  work: () => Promise<T>,
+): Promise<T> {
   for (let round = 1; ; round++) {
     try {
       return await work()
     } catch (error) {
       const cause = error instanceof UnauthorizedError ? error : (error as { cause?: unknown }).cause
-      if (!(cause instanceof UnauthorizedError) || !authProvider.callback || round > MOST_ROUNDS) throw error
+      if (!(cause instanceof UnauthorizedError) || !authProvider.callback || round > MAX_ROUNDS) throw error
       const callback = authProvider.callback
       authProvider.callback = undefined
       await transport().finishAuth(callback)
@@ -74,19 +87,42 @@ async function authorized<T>(transport: () => ReturnType<typeof transportTo>, wo
   }
 }
 
-function exampleOf(schema: { properties?: Record<string, { type?: string; enum?: unknown[]; default?: unknown }>; required?: string[] }): Record<string, unknown> {
-  const values: Record<string, unknown> = { string: 'text', number: 2, integer: 2, boolean: true, array: [], object: {} }
-  return Object.fromEntries((schema.required ?? []).map((name) => [name, schema.properties?.[name]?.enum?.[0] ?? values[schema.properties?.[name]?.type ?? 'string']]))
+function exampleOf(schema: {
+  properties?: Record<string, { type?: string; enum?: unknown[]; default?: unknown }>
+  required?: string[]
+}): Record<string, unknown> {
+  const values: Record<string, unknown> = {
+    string: 'text',
+    number: 2,
+    integer: 2,
+    boolean: true,
+    array: [],
+    object: {},
+  }
+  return Object.fromEntries(
+    (schema.required ?? []).map((name) => [
+      name,
+      schema.properties?.[name]?.enum?.[0] ?? values[schema.properties?.[name]?.type ?? 'string'],
+    ]),
+  )
 }
 
 let transport = transportTo({ url, authProvider })
 const make = () => {
-  const made = newClient('kintsugi-conformance', { elicitation: { form: { applyDefaults: true } }, sampling: {}, roots: {} })
+  const made = newClient('kintsugi-conformance', {
+    elicitation: { form: { applyDefaults: true } },
+    sampling: {},
+    roots: {},
+  })
   made.setRequestHandler('elicitation/create', ({ params }) => {
-    const { properties = {} } = (params as { requestedSchema?: { properties?: Record<string, { type?: string; default?: unknown }> } }).requestedSchema ?? {}
+    const { properties = {} } =
+      (params as { requestedSchema?: { properties?: Record<string, { type?: string; default?: unknown }> } })
+        .requestedSchema ?? {}
     // Fields with a default are left to it.
     const content = Object.fromEntries(
-      Object.entries(properties).flatMap(([name, { type, default: usual }]) => (usual === undefined ? [[name, type === 'boolean' ? true : type === 'string' ? 'text' : 1]] : [])),
+      Object.entries(properties).flatMap(([name, { type, default: usual }]) =>
+        usual === undefined ? [[name, type === 'boolean' ? true : type === 'string' ? 'text' : 1]] : [],
+      ),
     )
     return { action: 'accept' as const, content }
   })
@@ -113,10 +149,17 @@ const attempt = async (what: string, work: () => Promise<unknown>) => {
   }
 }
 const { tools } = await again(() => client.listTools())
-const calls = context.toolCalls ?? tools.map(({ name, inputSchema }) => ({ name, arguments: exampleOf(inputSchema as never) }))
+const calls =
+  context.toolCalls ??
+  tools.map(({ name, inputSchema }) => ({ name, arguments: exampleOf(inputSchema as never) }))
 const focal = tools.find(({ name }) => name === 'json_schema_2020_12_tool')
 for (const { name, arguments: given } of calls)
-  await attempt(name, () => client.callTool({ name, arguments: focal && Object.hasOwn(given, 'schema') ? { ...given, schema: focal.inputSchema } : given }))
+  await attempt(name, () =>
+    client.callTool({
+      name,
+      arguments: focal && Object.hasOwn(given, 'schema') ? { ...given, schema: focal.inputSchema } : given,
+    }),
+  )
 if (capabilities.resources)
   await attempt('resources', async () => {
     for (const { uri } of (await client.listResources()).resources) await client.readResource({ uri })
@@ -124,7 +167,12 @@ if (capabilities.resources)
 if (capabilities.prompts)
   await attempt('prompts', async () => {
     for (const { name, arguments: given = [] } of (await client.listPrompts()).prompts)
-      await client.getPrompt({ name, arguments: Object.fromEntries(given.filter(({ required }) => required).map((each) => [each.name, 'text'])) })
+      await client.getPrompt({
+        name,
+        arguments: Object.fromEntries(
+          given.filter(({ required }) => required).map((each) => [each.name, 'text']),
+        ),
+      })
   })
 await client.close()
 process.exit(failed ? 1 : 0)

@@ -16,8 +16,15 @@ export interface EmbeddedDatabase {
 /** Resolves when it answers. */
 export async function startDatabase(): Promise<EmbeddedDatabase> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-database-'))
-  const { command, args, env, uid, gid, connectionString } = prepareEmbeddedPostgres({ dataFolder: folder, port: await freePort() })
-  const server = spawn(command, args, { env, stdio: 'ignore', ...(uid === undefined ? {} : { uid, gid: gid as number }) })
+  const { command, args, env, uid, gid, connectionString } = prepareEmbeddedPostgres({
+    dataFolder: folder,
+    port: await freePort(),
+  })
+  const server = spawn(command, args, {
+    env,
+    stdio: 'ignore',
+    ...(uid === undefined ? {} : { uid, gid: gid as number }),
+  })
   const stop = async () => {
     server.kill('SIGINT')
     if (server.exitCode === null) await once(server, 'exit')

@@ -1,7 +1,7 @@
 /** A driver for tests: processes are children of the test, and the sockets are bound by it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import net from 'node:net'
-import type { Driver, DriverEvents } from '../../src/supervisor/driver.ts'
+import type { Driver, DriverEvents } from '../../src/supervisor/drivers/driver.ts'
 
 interface BoundSocket {
   fd(): number
@@ -23,7 +23,9 @@ export class DirectDriver implements Driver {
   constructor(events: DriverEvents, options: DirectDriverOptions) {
     this.events = events
     this.options = options
-    const Bound = (net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }).BoundSocket
+    const Bound = (
+      net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }
+    ).BoundSocket
     this.#sockets = options.ports.map((port) => new Bound({ host: '127.0.0.1', port }))
   }
 

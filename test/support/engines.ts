@@ -30,13 +30,21 @@ abstract class Engine {
       })
       request.on('end', () => {
         this.requests.push(`${request.method} ${request.url}`)
-        this.answer(request, response, text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>))
+        this.answer(
+          request,
+          response,
+          text === '' ? undefined : (JSON.parse(text) as Record<string, unknown>),
+        )
       })
     })
   }
 
   listen(at: string | number): Promise<number> {
-    return new Promise((resolve) => this.#server.listen(at as number, '127.0.0.1', () => resolve((this.#server.address() as { port?: number }).port ?? 0)))
+    return new Promise((resolve) =>
+      this.#server.listen(at as number, '127.0.0.1', () =>
+        resolve((this.#server.address() as { port?: number }).port ?? 0),
+      ),
+    )
   }
 
   listenOn(path: string): Promise<void> {
@@ -55,12 +63,19 @@ abstract class Engine {
     for (const stream of this.streams) stream.destroy()
   }
 
-  protected abstract answer(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown> | undefined): void
+  protected abstract answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Record<string, unknown> | undefined,
+  ): void
   protected abstract ended(one: Running): void
 
   protected run(one: Running): void {
     const [command, ...args] = one.command as [string, ...string[]]
-    const child = spawn(command, args, { env: { ...process.env, ...one.env }, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(command, args, {
+      env: { ...process.env, ...one.env },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
     one.child = child
     one.state = 'running'
     child.on('exit', (code, signal) => {
@@ -77,7 +92,11 @@ abstract class Engine {
 }
 
 export class DockerEngine extends Engine {
-  protected answer(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown> | undefined): void {
+  protected answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Record<string, unknown> | undefined,
+  ): void {
     const url = new URL(request.url as string, 'http://engine')
     const path = url.pathname.replace(/^\/v[\d.]+/, '')
     const [, name = '', verb = ''] = /^\/containers\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? []
@@ -86,13 +105,18 @@ export class DockerEngine extends Engine {
       response.flushHeaders()
       this.streams.add(response)
       response.on('close', () => this.streams.delete(response))
-    } else if (name === 'create') this.#create(url.searchParams.get('name') as string, body as Record<string, unknown>, response)
+    } else if (name === 'create')
+      this.#create(url.searchParams.get('name') as string, body as Record<string, unknown>, response)
     else if (name === 'json') {
       const containers = [...this.running.values()].filter(({ state }) => state !== 'exited')
       this.json(
         response,
         200,
-        containers.map(({ name: own, labels, state }) => ({ Names: [`/${own}`], Labels: labels, State: state })),
+        containers.map(({ name: own, labels, state }) => ({
+          Names: [`/${own}`],
+          Labels: labels,
+          State: state,
+        })),
       )
     } else {
       const one = this.running.get(name)
@@ -100,7 +124,8 @@ export class DockerEngine extends Engine {
       else if (verb === 'start') {
         this.run(one)
         this.json(response, 204)
-      } else if (one.state !== 'running') this.json(response, 409, { message: `Container ${name} is not running` })
+      } else if (one.state !== 'running')
+        this.json(response, 409, { message: `Container ${name} is not running` })
       else {
         one.child?.kill(verb === 'kill' ? (url.searchParams.get('signal') as NodeJS.Signals) : 'SIGTERM')
         this.json(response, 204)
@@ -118,14 +143,27 @@ export class DockerEngine extends Engine {
       return
     }
     const env = Object.fromEntries((body.Env as string[]).map((pair) => pair.split(/=(.*)/s).slice(0, 2)))
-    this.running.set(name, { name, labels: body.Labels as Record<string, string>, command: body.Cmd as string[], env, child: undefined, state: 'created', exitCode: null, body })
+    this.running.set(name, {
+      name,
+      labels: body.Labels as Record<string, string>,
+      command: body.Cmd as string[],
+      env,
+      child: undefined,
+      state: 'created',
+      exitCode: null,
+      body,
+    })
     this.json(response, 201, { Id: name, Warnings: [] })
   }
 
   protected ended(one: Running): void {
     // AutoRemove.
     this.running.delete(one.name)
-    const event = { Type: 'container', Action: 'die', Actor: { ID: one.name, Attributes: { ...one.labels, exitCode: String(one.exitCode), name: one.name } } }
+    const event = {
+      Type: 'container',
+      Action: 'die',
+      Actor: { ID: one.name, Attributes: { ...one.labels, exitCode: String(one.exitCode), name: one.name } },
+    }
     for (const stream of this.streams) stream.write(`${JSON.stringify(event)}\n`)
   }
 }
@@ -133,7 +171,11 @@ export class DockerEngine extends Engine {
 export class KubernetesApi extends Engine {
   #version = 1
 
-  protected answer(request: IncomingMessage, response: ServerResponse, body: Record<string, unknown> | undefined): void {
+  protected answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Record<string, unknown> | undefined,
+  ): void {
     const url = new URL(request.url as string, 'http://api')
     const [, name] = /^\/api\/v1\/namespaces\/[^/]+\/pods(?:\/([^/]+))?$/.exec(url.pathname) ?? []
     if (request.method === 'GET' && url.searchParams.get('watch') === 'true') {
@@ -152,10 +194,20 @@ export class KubernetesApi extends Engine {
     else {
       const one = name === undefined ? undefined : this.running.get(name)
       if (!one) {
-        this.json(response, 404, { kind: 'Status', status: 'Failure', reason: 'NotFound', code: 404, message: `pods "${name}" not found` })
+        this.json(response, 404, {
+          kind: 'Status',
+          status: 'Failure',
+          reason: 'NotFound',
+          code: 404,
+          message: `pods "${name}" not found`,
+        })
         return
       }
-      const grace = Number((body as { gracePeriodSeconds?: number } | undefined)?.gracePeriodSeconds ?? url.searchParams.get('gracePeriodSeconds') ?? 30)
+      const grace = Number(
+        (body as { gracePeriodSeconds?: number } | undefined)?.gracePeriodSeconds ??
+          url.searchParams.get('gracePeriodSeconds') ??
+          30,
+      )
       if (one.state === 'running') one.child?.kill(grace === 0 ? 'SIGKILL' : 'SIGTERM')
       else this.#remove(one)
       this.json(response, 200, this.#pod(one))
@@ -169,11 +221,26 @@ export class KubernetesApi extends Engine {
     }
     const [container] = spec.containers as [(typeof spec.containers)[number]]
     if (this.running.has(metadata.name)) {
-      this.json(response, 409, { kind: 'Status', status: 'Failure', reason: 'AlreadyExists', code: 409, message: `pods "${metadata.name}" already exists` })
+      this.json(response, 409, {
+        kind: 'Status',
+        status: 'Failure',
+        reason: 'AlreadyExists',
+        code: 409,
+        message: `pods "${metadata.name}" already exists`,
+      })
       return
     }
     const env = Object.fromEntries(container.env.map(({ name, value }) => [name, value]))
-    const one: Running = { name: metadata.name, labels: metadata.labels, command: container.command, env, child: undefined, state: 'created', exitCode: null, body }
+    const one: Running = {
+      name: metadata.name,
+      labels: metadata.labels,
+      command: container.command,
+      env,
+      child: undefined,
+      state: 'created',
+      exitCode: null,
+      body,
+    }
     this.running.set(metadata.name, one)
     this.json(response, 201, this.#pod(one))
     this.run(one)
@@ -181,7 +248,14 @@ export class KubernetesApi extends Engine {
   }
 
   #pod({ name, labels, state, exitCode }: Running) {
-    const phase = state === 'exited' ? (exitCode === 0 ? 'Succeeded' : 'Failed') : state === 'running' ? 'Running' : 'Pending'
+    const phase =
+      state === 'exited'
+        ? exitCode === 0
+          ? 'Succeeded'
+          : 'Failed'
+        : state === 'running'
+          ? 'Running'
+          : 'Pending'
     return {
       kind: 'Pod',
       apiVersion: 'v1',
@@ -189,7 +263,20 @@ export class KubernetesApi extends Engine {
       spec: { containers: [] },
       status: {
         phase,
-        ...(exitCode === null ? {} : { containerStatuses: [{ name: 'process', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated: { exitCode } } }] }),
+        ...(exitCode === null
+          ? {}
+          : {
+              containerStatuses: [
+                {
+                  name: 'process',
+                  image: '',
+                  imageID: '',
+                  ready: false,
+                  restartCount: 0,
+                  state: { terminated: { exitCode } },
+                },
+              ],
+            }),
       },
     }
   }

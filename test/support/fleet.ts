@@ -54,17 +54,24 @@ export class Fleet {
 
   /** Starts it in the foreground and waits until everything is ready. */
   async start(timeoutMs = 40_000): Promise<this> {
-    const child = spawn(process.execPath, [cli, 'up', '--data', this.data, '--port-offset', String(this.offset), ...this.#args], {
-      cwd: this.cwd,
-      env: { ...process.env, NO_COLOR: '1', DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '', ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      [cli, 'up', '--data', this.data, '--port-offset', String(this.offset), ...this.#args],
+      {
+        cwd: this.cwd,
+        env: { ...process.env, NO_COLOR: '1', DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '', ...this.#env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     this.child = child
     const [stdout, stderr] = [collect(child, 'stdout'), collect(child, 'stderr')]
     this.output = () => stdout() + stderr()
     const deadline = Date.now() + timeoutMs
     while (!stdout().includes('ready after')) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the fleet did not come up:\n${this.output()}\n${this.log('keeper')}${this.log('localnet')}`)
+      if (child.exitCode !== null || Date.now() > deadline)
+        throw new Error(
+          `the fleet did not come up:\n${this.output()}\n${this.log('keeper')}${this.log('localnet')}`,
+        )
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
     return this
@@ -111,7 +118,8 @@ export class Fleet {
     const started = Date.now()
     for (;;) {
       if (await check().catch(() => false)) return Date.now() - started
-      if (Date.now() - started > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms\n${this.output().slice(-2_000)}`)
+      if (Date.now() - started > timeoutMs)
+        throw new Error(`${what}: not within ${timeoutMs} ms\n${this.output().slice(-2_000)}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }
@@ -141,7 +149,10 @@ export function processesOf(data: string): string[] {
     .flatMap((pid) => {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-        return command.includes(data) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`KINTSUGI_DATA=${data}`) ? [`${pid} ${command}`] : []
+        return command.includes(data) ||
+          readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`KINTSUGI_DATA=${data}`)
+          ? [`${pid} ${command}`]
+          : []
       } catch {
         return []
       }

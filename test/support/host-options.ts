@@ -1,6 +1,6 @@
 /** What a service under test is hosted with: nothing that a test does not say. */
-import { LOOPBACK_NAMES } from '../../src/mcp/access.ts'
-import type { HostOptions } from '../../src/mcp/host.ts'
+import { LOOPBACK_NAMES } from '../../src/mcp/host/access.ts'
+import type { HostOptions } from '../../src/mcp/host/host.ts'
 import { MemoryRecords } from './memory-records.ts'
 
 export function hostOptions(change: Partial<HostOptions> = {}): HostOptions {

@@ -1,20 +1,21 @@
 /** A local chain for tests: real anvil, real contracts, ended by process id. */
-import { readBatch } from '../../src/engine/pool-reader.ts'
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { foundryBinary } from '../../src/adapters/binaries.ts'
 import { anvilArguments } from '../../src/adapters/chain/anvil.ts'
 import { JsonRpcChain } from '../../src/adapters/chain/json-rpc.ts'
-import { foundryBinary } from '../../src/adapters/binaries.ts'
 import { type Financed, intentCycles, planned } from '../../src/arbitrage/index.ts'
-import { MarketReplica } from '../../src/engine/market.ts'
+import { readBatch } from '../../src/engine/market/pool-reader.ts'
+import { MarketReplica } from '../../src/engine/market/replica.ts'
 import type { PoolLookup } from '../../src/graph/index.ts'
 import { encodeExecute } from '../../src/intents/index.ts'
-import type { Hex } from '../../src/ports/chain.ts'
 import { own } from '../../src/localnet/artifacts.ts'
 import { type Accounts, type BuiltMarket, buildMarket } from '../../src/localnet/build.ts'
 import { embeddedMarket, type MarketPlan } from '../../src/localnet/market.ts'
 import { rpc } from '../../src/localnet/rpc.ts'
+import type { Hex } from '../../src/ports/chain.ts'
 import { seededRandom } from '../../src/std/random.ts'
 
 export interface TestChain {
@@ -37,9 +38,14 @@ export async function freePort(): Promise<number> {
 export const OPERATOR = '0x00000000000000000000000000000000000000a1'
 export const TREASURY = '0x00000000000000000000000000000000000000a2'
 
-export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRandom(7)), accounts: Accounts = { operator: OPERATOR, treasury: TREASURY }): Promise<TestChain> {
+export async function startTestChain(
+  plan: MarketPlan = embeddedMarket(seededRandom(7)),
+  accounts: Accounts = { operator: OPERATOR, treasury: TREASURY },
+): Promise<TestChain> {
   const port = await freePort()
-  const child = spawn(foundryBinary('anvil'), anvilArguments({ port, firstBlock: 1_000 }), { stdio: 'ignore' })
+  const child = spawn(foundryBinary('anvil'), anvilArguments({ port, firstBlock: 1_000 }), {
+    stdio: 'ignore',
+  })
   const url = `http://127.0.0.1:${port}`
   const stop = async () => {
     chain.close()
@@ -68,7 +74,13 @@ export async function startTestChain(plan: MarketPlan = embeddedMarket(seededRan
 
 /** A market replica that follows the test's chain. */
 export async function followMarket({ chain, market }: TestChain): Promise<MarketReplica> {
-  const replica = new MarketReplica({ chain, manifest: market.manifest, readerCode: own('MarketReader').deployedBytecode, batch: readBatch(100), now: Date.now })
+  const replica = new MarketReplica({
+    chain,
+    manifest: market.manifest,
+    readerCode: own('MarketReader').deployedBytecode,
+    batch: readBatch(100),
+    now: Date.now,
+  })
   await replica.start()
   return replica
 }

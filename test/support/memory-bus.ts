@@ -9,7 +9,8 @@ export class MemoryBus implements Bus {
 
   publish(channel: string, message: unknown): void {
     const info = { channel, sequence: ++this.#sequence, gap: false, retained: false }
-    for (const handler of this.#handlers.get(channel) ?? []) queueMicrotask(() => handler(structuredClone(message) as never, info))
+    for (const handler of this.#handlers.get(channel) ?? [])
+      queueMicrotask(() => handler(structuredClone(message) as never, info))
   }
 
   subscribe<T>(channel: string, handler: (message: T, info: MessageInfo) => void): () => void {

@@ -1,6 +1,13 @@
 /** What a ledger must do for the executor, in memory. */
 import type { Hex } from '../../src/ports/chain.ts'
-import type { DecisionRecord, Ledger, NewAttempt, PaperTrade, Trade, TransactionRecord } from '../../src/ports/ledger.ts'
+import type {
+  DecisionRecord,
+  Ledger,
+  NewAttempt,
+  PaperTrade,
+  Trade,
+  TransactionRecord,
+} from '../../src/ports/ledger.ts'
 
 export class MemoryLedger {
   readonly transactions = new Map<number, { record: TransactionRecord; attempts: NewAttempt[] }>()
@@ -19,12 +26,23 @@ export class MemoryLedger {
     markExpired: async (_genesis: Hex, _account: Hex, nonces: readonly number[]) => {
       for (const nonce of nonces) this.transactions.delete(nonce)
     },
-    openTransactions: async () => [...this.transactions.values()].filter(({ record }) => record.status === 'open').map(({ record, attempts }) => ({ ...record, attempts })),
-    highestNonce: async () => (this.transactions.size === 0 ? undefined : Math.max(...this.transactions.keys())),
+    openTransactions: async () =>
+      [...this.transactions.values()]
+        .filter(({ record }) => record.status === 'open')
+        .map(({ record, attempts }) => ({ ...record, attempts })),
+    highestNonce: async () =>
+      this.transactions.size === 0 ? undefined : Math.max(...this.transactions.keys()),
     recordAttempt: async (attempt: NewAttempt, decision?: DecisionRecord) => {
       if (decision) this.decisions.set(decision.id, decision)
       const entry = this.transactions.get(attempt.nonce) ?? {
-        record: { genesis: attempt.genesis, account: attempt.account, nonce: attempt.nonce, decisionId: null, status: 'open', attempts: [] } as TransactionRecord,
+        record: {
+          genesis: attempt.genesis,
+          account: attempt.account,
+          nonce: attempt.nonce,
+          decisionId: null,
+          status: 'open',
+          attempts: [],
+        } as TransactionRecord,
         attempts: [],
       }
       this.transactions.set(attempt.nonce, { ...entry, attempts: [...entry.attempts, attempt] })

@@ -33,7 +33,12 @@ export class RelayStub {
       })
       request.on('end', async () => {
         const { id, method, params } = JSON.parse(body)
-        const answer = await this.#answer(body, String(request.headers['x-flashbots-signature'] ?? ''), method, params?.[0]).then(
+        const answer = await this.#answer(
+          body,
+          String(request.headers['x-flashbots-signature'] ?? ''),
+          method,
+          params?.[0],
+        ).then(
           (result) => ({ result }),
           (error: Error) => ({ error: { code: -32_000, message: error.message } }),
         )
@@ -54,10 +59,17 @@ export class RelayStub {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
-  async #answer(body: string, header: string, method: string, params: Record<string, unknown>): Promise<unknown> {
+  async #answer(
+    body: string,
+    header: string,
+    method: string,
+    params: Record<string, unknown>,
+  ): Promise<unknown> {
     this.methods.push(method)
     const [address, signature] = header.split(':') as [string, Hex]
-    const signer = await recoverMessageAddress({ message: keccak256(toBytes(body)), signature }).catch(() => undefined)
+    const signer = await recoverMessageAddress({ message: keccak256(toBytes(body)), signature }).catch(
+      () => undefined,
+    )
     if (signer !== address) throw new Error('the signature is not by the address in the header')
     if (this.refusal) throw new Error(this.refusal)
     this.askers.add(address)
@@ -66,7 +78,9 @@ export class RelayStub {
       const block = Number(params.blockNumber as Hex)
       if (block <= head) throw new Error(`block ${block} is past`)
       this.#kept.push({ raws: params.txs as Hex[], first: block, last: block })
-      return { bundleHash: keccak256(`0x${(params.txs as Hex[]).map((raw) => keccak256(raw).slice(2)).join('')}`) }
+      return {
+        bundleHash: keccak256(`0x${(params.txs as Hex[]).map((raw) => keccak256(raw).slice(2)).join('')}`),
+      }
     }
     if (method !== 'eth_sendPrivateTransaction') throw new Error(`the method ${method} does not exist`)
     this.#kept.push({ raws: [params.tx as Hex], first: head + 1, last: Number(params.maxBlockNumber as Hex) })
@@ -92,18 +106,32 @@ export class RelayStub {
       } else tried++
     }
     await this.#build(given)
-    this.#kept = this.#kept.filter(({ last, raws }) => last > next && !given.some((bundle) => bundle.raws === raws))
+    this.#kept = this.#kept.filter(
+      ({ last, raws }) => last > next && !given.some((bundle) => bundle.raws === raws),
+    )
   }
 
   async #build(bundles: readonly Kept[]): Promise<boolean> {
     const raws = bundles.flatMap(({ raws: of }) => of)
     for (const raw of raws) {
       const hash = keccak256(raw)
-      const known = await rpc<{ blockNumber: Hex | null } | null>(this.#chain, 'eth_getTransactionByHash', hash)
+      const known = await rpc<{ blockNumber: Hex | null } | null>(
+        this.#chain,
+        'eth_getTransactionByHash',
+        hash,
+      )
       if (!known) await rpc(this.#chain, 'eth_sendRawTransaction', raw)
     }
     await rpc(this.#chain, 'evm_mine')
-    const receipts = await Promise.all(raws.map((raw) => rpc<{ status: Hex; transactionIndex: Hex } | null>(this.#chain, 'eth_getTransactionReceipt', keccak256(raw))))
+    const receipts = await Promise.all(
+      raws.map((raw) =>
+        rpc<{ status: Hex; transactionIndex: Hex } | null>(
+          this.#chain,
+          'eth_getTransactionReceipt',
+          keccak256(raw),
+        ),
+      ),
+    )
     return receipts.every((receipt) => receipt?.status === '0x1')
   }
 

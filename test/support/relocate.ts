@@ -20,9 +20,15 @@ export interface HeldToken {
 }
 
 /** `moves`: from where to where. What a mapping keeps under a moved address is lost, but for the balances of `tokens`. */
-export async function relocate(url: string, moves: ReadonlyMap<Address, Address>, tokens: readonly HeldToken[]): Promise<void> {
+export async function relocate(
+  url: string,
+  moves: ReadonlyMap<Address, Address>,
+  tokens: readonly HeldToken[],
+): Promise<void> {
   const dump = await rpc<Hex>(url, 'anvil_dumpState')
-  const { accounts } = JSON.parse(gunzipSync(Buffer.from(dump.slice(2), 'hex')).toString()) as { accounts: Record<Address, Account> }
+  const { accounts } = JSON.parse(gunzipSync(Buffer.from(dump.slice(2), 'hex')).toString()) as {
+    accounts: Record<Address, Account>
+  }
   const moved = (text: Hex): Hex => {
     let result: string = text
     for (const [from, to] of moves) result = result.replaceAll(from.slice(2), to.slice(2))
@@ -34,11 +40,13 @@ export async function relocate(url: string, moves: ReadonlyMap<Address, Address>
     const target = to ?? at
     if (to || moved(code) !== code) calls.push({ method: 'anvil_setCode', params: [target, moved(code)] })
     for (const [slot, value] of Object.entries(storage) as [Hex, Hex][])
-      if (to || moved(value) !== value) calls.push({ method: 'anvil_setStorageAt', params: [target, slot, moved(value)] })
+      if (to || moved(value) !== value)
+        calls.push({ method: 'anvil_setStorageAt', params: [target, slot, moved(value)] })
     if (to) calls.push({ method: 'anvil_setBalance', params: [to, balance] })
   }
   for (const { address, balancesSlot } of tokens) {
-    const slotOf = (holder: Address) => keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'uint256' }], [holder, balancesSlot]))
+    const slotOf = (holder: Address) =>
+      keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'uint256' }], [holder, balancesSlot]))
     for (const [from, to] of moves) {
       const held = accounts[address]?.storage[slotOf(from)]
       if (held) calls.push({ method: 'anvil_setStorageAt', params: [address, slotOf(to), held] })

@@ -3,13 +3,13 @@ import { encodeFunctionData, keccak256, toHex as textToHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type Address, type Pool, virtualReserves } from '../../src/amm/index.ts'
 import type { Opportunity } from '../../src/arbitrage/index.ts'
-import { termsOf } from '../../src/engine/chains/profiles.ts'
 import type { TradingTerms } from '../../src/engine/chains/profile.ts'
-import { Detector } from '../../src/engine/detector.ts'
-import { Executor, type ExecutorOptions, type Sent } from '../../src/engine/executor.ts'
-import { LoanBook } from '../../src/engine/loan-book.ts'
-import type { MarketReplica } from '../../src/engine/market.ts'
-import { standingPolicies } from '../../src/engine/policies.ts'
+import { termsOf } from '../../src/engine/chains/profiles.ts'
+import type { MarketReplica } from '../../src/engine/market/replica.ts'
+import { Detector } from '../../src/engine/trading/detector.ts'
+import { Executor, type ExecutorOptions, type Sent } from '../../src/engine/trading/executor.ts'
+import { LoanBook } from '../../src/engine/trading/loan-book.ts'
+import { standingPolicies } from '../../src/engine/trading/policies.ts'
 import { encodeExecute, type Intent } from '../../src/intents/index.ts'
 import { own } from '../../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../../src/localnet/rpc.ts'
@@ -31,13 +31,18 @@ export const TRADER_ACCOUNT = trader.address.toLowerCase() as Address
 export function testSigner(slowly: () => Promise<void> = async () => undefined): Signer {
   return {
     account: async () => OPERATOR_ADDRESS,
-    identify: async (digest) => ({ account: identity.address, signature: await identity.signMessage({ message: digest }) }) as never,
+    identify: async (digest) =>
+      ({ account: identity.address, signature: await identity.signMessage({ message: digest }) }) as never,
     close: () => undefined,
     sign: async (intent: Intent) => {
       await slowly()
       const { chainId, nonce, gasLimit: gas, maxFeePerGas, maxPriorityFeePerGas } = intent
       const fees = { type: 'eip1559' as const, chainId, nonce, gas, maxFeePerGas, maxPriorityFeePerGas }
-      const raw = await operator.signTransaction(intent.type === 'execute' ? { ...fees, to: intent.executor, data: encodeExecute(intent) } : { ...fees, to: OPERATOR_ADDRESS })
+      const raw = await operator.signTransaction(
+        intent.type === 'execute'
+          ? { ...fees, to: intent.executor, data: encodeExecute(intent) }
+          : { ...fees, to: OPERATOR_ADDRESS },
+      )
       return { raw, hash: keccak256(raw) }
     },
   }
@@ -54,7 +59,12 @@ export class TradingFloor {
     this.market = market
     this.loans = loans
     this.detector = new Detector({ market, loans, now: Date.now })
-    this.detector.detect({ head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: Date.now() })
+    this.detector.detect({
+      head: market.head,
+      changed: new Set(market.pools.keys()),
+      logs: [],
+      receivedAt: Date.now(),
+    })
   }
 
   static async open(): Promise<TradingFloor> {
@@ -70,7 +80,12 @@ export class TradingFloor {
   /** An executor with a memory of its own. */
   async executor(options: Partial<Omit<ExecutorOptions, 'events'>> & { terms?: TradingTerms } = {}) {
     const store = new MemoryLedger()
-    const seen = { sent: [] as Sent[], notes: [] as string[], violations: [] as string[], paper: [] as PaperTrade[] }
+    const seen = {
+      sent: [] as Sent[],
+      notes: [] as string[],
+      violations: [] as string[],
+      paper: [] as PaperTrade[],
+    }
     const { chainId } = this.market.manifest
     const executor = new Executor({
       market: this.market,
@@ -107,16 +122,32 @@ export class TradingFloor {
   }
 
   /** A trader swaps exactly so much. */
-  async swap(pool: Pool, tokenIn: Address, tokenOut: Address, amount: bigint, tip = 2n * 10n ** 9n): Promise<Hex> {
+  async swap(
+    pool: Pool,
+    tokenIn: Address,
+    tokenOut: Address,
+    amount: bigint,
+    tip = 2n * 10n ** 9n,
+  ): Promise<Hex> {
     const swap = localSwap(pool, { pool: pool.address, tokenIn, tokenOut })
-    return this.trade(encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [swap, amount, 0n] }), tip)
+    return this.trade(
+      encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'swap', args: [swap, amount, 0n] }),
+      tip,
+    )
   }
 
   /** Someone else takes a gap, by the very cycles of a plan; not mined yet. */
   async take({ cycles }: Pick<Opportunity, 'cycles'>): Promise<void> {
     for (const { legs, amounts } of cycles) {
       const swaps = legs.map((leg) => localSwap(this.market.pools.get(leg.pool) as Pool, leg))
-      await this.trade(encodeFunctionData({ abi: own('LocalTrader').abi, functionName: 'cycle', args: [swaps, amounts[0], 1n] }), 3n * 10n ** 9n)
+      await this.trade(
+        encodeFunctionData({
+          abi: own('LocalTrader').abi,
+          functionName: 'cycle',
+          args: [swaps, amounts[0], 1n],
+        }),
+        3n * 10n ** 9n,
+      )
     }
   }
 

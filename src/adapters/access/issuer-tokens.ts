@@ -42,14 +42,22 @@ export class IssuerVerifier {
     }
     try {
       this.#keys ??= this.#find()
-      const { payload } = await jwtVerify(token, await this.#keys, { issuer, audience, algorithms: ALGORITHMS, requiredClaims: ['sub', 'exp'], currentDate: new Date(now()) })
+      const { payload } = await jwtVerify(token, await this.#keys, {
+        issuer,
+        audience,
+        algorithms: ALGORITHMS,
+        requiredClaims: ['sub', 'exp'],
+        currentDate: new Date(now()),
+      })
       return grantOf(payload)
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) {
         // The issuer does not answer: its tokens are not valid until it does.
         this.#keys = undefined
         this.#failedAt = now()
-        onNote(`the issuer ${issuer} does not answer: ${error instanceof Error ? error.message : String(error)}`)
+        onNote(
+          `the issuer ${issuer} does not answer: ${error instanceof Error ? error.message : String(error)}`,
+        )
       }
       return undefined
     }
@@ -57,7 +65,9 @@ export class IssuerVerifier {
 
   async #find(): Promise<JWTVerifyGetKey> {
     const { createRemoteJWKSet } = await import('jose')
-    return createRemoteJWKSet(new URL(this.#options.jwksUrl ?? (await this.#discover())), { timeoutDuration: FETCH_MS })
+    return createRemoteJWKSet(new URL(this.#options.jwksUrl ?? (await this.#discover())), {
+      timeoutDuration: FETCH_MS,
+    })
   }
 
   async #discover(): Promise<string> {
@@ -68,7 +78,10 @@ export class IssuerVerifier {
       for (const url of new Set([`${origin}${document}${path}`, `${origin}${path}${document}`])) {
         const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS), redirect: 'error' })
         if (!response.ok) continue
-        const { issuer: named, jwks_uri: keys } = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown }
+        const { issuer: named, jwks_uri: keys } = (await response.json()) as {
+          issuer?: unknown
+          jwks_uri?: unknown
+        }
         // A document of another issuer is not believed (RFC 8414).
         if (named === issuer && typeof keys === 'string') return keys
       }
@@ -82,7 +95,12 @@ function grantOf({ sub, exp, scope, scp, jti }: JWTPayload): Grant {
   // What an issuer calls somebody does not make them one of ours.
   const named = String(sub).slice(0, 100)
   const subject = RESERVED_NAMES.includes(named.toLowerCase()) ? `${named}, of the issuer` : named
-  return { id: typeof jti === 'string' ? jti : named, subject, expiresAt: Number(exp), scopes: said.filter(isOurs) }
+  return {
+    id: typeof jti === 'string' ? jti : named,
+    subject,
+    expiresAt: Number(exp),
+    scopes: said.filter(isOurs),
+  }
 }
 
 function isOurs(scope: string): boolean {

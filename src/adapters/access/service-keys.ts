@@ -41,7 +41,9 @@ export class ServiceKeys {
     if (this.#token && this.#token.renewAt > now) return this.#token.text
     const key = this.#keys.at(-1)
     if (!key) return undefined
-    const claim = Buffer.from(JSON.stringify({ name: this.#name, until: now + LASTS_MS, key: key.id })).toString('base64url')
+    const claim = Buffer.from(
+      JSON.stringify({ name: this.#name, until: now + LASTS_MS, key: key.id }),
+    ).toString('base64url')
     this.#token = { text: `svc.${claim}.${mac(key, claim).toString('base64url')}`, renewAt: now + RENEW_MS }
     return this.#token.text
   }
@@ -52,7 +54,15 @@ export class ServiceKeys {
     if (kind !== 'svc' || !claim || !signature || more !== undefined) return undefined
     this.#look()
     try {
-      const { name, until, key: id } = JSON.parse(Buffer.from(claim, 'base64url').toString('utf8')) as { name: string; until: number; key: string }
+      const {
+        name,
+        until,
+        key: id,
+      } = JSON.parse(Buffer.from(claim, 'base64url').toString('utf8')) as {
+        name: string
+        until: number
+        key: string
+      }
       const key = this.#keys.find((each) => each.id === id)
       const given = Buffer.from(signature, 'base64url')
       if (!key || given.length !== 32 || !timingSafeEqual(given, mac(key, claim))) return undefined
@@ -78,13 +88,17 @@ export class ServiceKeys {
   }
 }
 
-const mac = ({ secret }: Key, claim: string): Buffer => createHmac('sha256', Buffer.from(secret, 'base64')).update(claim).digest()
+const mac = ({ secret }: Key, claim: string): Buffer =>
+  createHmac('sha256', Buffer.from(secret, 'base64')).update(claim).digest()
 
 const read = (path: string): Key[] => (JSON.parse(readFileSync(path, 'utf8')) as { keys: Key[] }).keys
 
 /** A new key signs from now on. */
 export function rotateServiceKeys(path: string): void {
-  const keys = [...(existsSync(path) ? read(path) : []), { id: randomBytes(6).toString('hex'), secret: randomBytes(32).toString('base64') }].slice(-KEPT)
+  const keys = [
+    ...(existsSync(path) ? read(path) : []),
+    { id: randomBytes(6).toString('hex'), secret: randomBytes(32).toString('base64') },
+  ].slice(-KEPT)
   writeFileSync(`${path}.new`, JSON.stringify({ keys }), { mode: 0o600 })
   renameSync(`${path}.new`, path)
 }

@@ -14,7 +14,7 @@ export const ISSUER = 'kintsugi'
 const ALGORITHM = 'EdDSA'
 /** What is checked is looked at again this often. */
 const LOOK_MS = 500
-const MOST_VERIFIED = 1_000
+const MAX_VERIFIED = 1_000
 /** Expired tokens are listed for a while yet. */
 const KEPT_EXPIRED_SECONDS = 7 * 86_400
 
@@ -59,8 +59,9 @@ export class TokenVerifier {
     this.#look()
     const seconds = this.#files.now() / 1_000
     const known = this.#verified.get(token) ?? (await this.#check(token))
-    if (!known || known.expiresAt <= seconds || Object.hasOwn(this.#file?.revoked ?? {}, known.id)) return undefined
-    if (this.#verified.size >= MOST_VERIFIED) this.#verified.clear()
+    if (!known || known.expiresAt <= seconds || Object.hasOwn(this.#file?.revoked ?? {}, known.id))
+      return undefined
+    if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear()
     this.#verified.set(token, known)
     return known
   }
@@ -104,7 +105,13 @@ export class TokenVerifier {
 
 function grantOf({ jti, sub, exp, scope, callsPerMinute }: JWTPayload): Grant {
   const rate = typeof callsPerMinute === 'number' ? { callsPerMinute } : {}
-  return { id: String(jti), subject: String(sub), expiresAt: Number(exp), scopes: String(scope).split(' '), ...rate }
+  return {
+    id: String(jti),
+    subject: String(sub),
+    expiresAt: Number(exp),
+    scopes: String(scope).split(' '),
+    ...rate,
+  }
 }
 
 export class TokenIssuer implements AccessAdmin {
@@ -139,7 +146,10 @@ export class TokenIssuer implements AccessAdmin {
       ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
     }
     const { importJWK, SignJWT } = await import('jose')
-    const token = await new SignJWT({ scope: scopes.join(' '), ...(callsPerMinute === undefined ? {} : { callsPerMinute }) })
+    const token = await new SignJWT({
+      scope: scopes.join(' '),
+      ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
+    })
       .setProtectedHeader({ alg: ALGORITHM, kid: key.kid, typ: 'JWT' })
       .setIssuer(ISSUER)
       .setAudience(state.audience)
@@ -156,8 +166,14 @@ export class TokenIssuer implements AccessAdmin {
   async revoke(id: string): Promise<IssuedToken> {
     const state = await this.#state()
     const found = state.tokens.find((token) => token.id === id)
-    if (!found) throw new KintsugiError('not-found', `no token has the id ${JSON.stringify(id.slice(0, 80))}`, { hint: 'list_tokens shows the ids' })
-    const revoked: IssuedToken = { ...found, revokedAt: found.revokedAt ?? Math.floor(this.#files.now() / 1_000) }
+    if (!found)
+      throw new KintsugiError('not-found', `no token has the id ${JSON.stringify(id.slice(0, 80))}`, {
+        hint: 'list_tokens shows the ids',
+      })
+    const revoked: IssuedToken = {
+      ...found,
+      revokedAt: found.revokedAt ?? Math.floor(this.#files.now() / 1_000),
+    }
     this.#write({ ...state, tokens: state.tokens.map((token) => (token.id === id ? revoked : token)) })
     return revoked
   }
@@ -174,10 +190,14 @@ export class TokenIssuer implements AccessAdmin {
     const state = await this.#state()
     const fresh = await newKey()
     const seconds = Math.floor(this.#files.now() / 1_000)
-    const standing = state.tokens.filter(({ revokedAt, expiresAt }) => revokedAt === null && expiresAt > seconds)
+    const standing = state.tokens.filter(
+      ({ revokedAt, expiresAt }) => revokedAt === null && expiresAt > seconds,
+    )
     // A key without tokens that are still valid is needed no more.
-    const keys = revokeEarlier || standing.length === 0 ? [fresh] : [...state.keys.slice(-MOST_KEYS), fresh]
-    const tokens = revokeEarlier ? state.tokens.map((token) => (token.revokedAt === null ? { ...token, revokedAt: seconds } : token)) : state.tokens
+    const keys = revokeEarlier || standing.length === 0 ? [fresh] : [...state.keys.slice(-MAX_KEYS), fresh]
+    const tokens = revokeEarlier
+      ? state.tokens.map((token) => (token.revokedAt === null ? { ...token, revokedAt: seconds } : token))
+      : state.tokens
     this.#write({ ...state, keys, tokens })
     return { key: fresh.kid, revoked: revokeEarlier ? standing.length : 0 }
   }
@@ -195,12 +215,18 @@ export class TokenIssuer implements AccessAdmin {
     const { privatePath, publicPath } = this.#files
     mkdirSync(dirname(privatePath), { recursive: true, mode: 0o700 })
     replace(privatePath, state)
-    const revoked = Object.fromEntries(state.tokens.flatMap(({ id, revokedAt, expiresAt }) => (revokedAt === null ? [] : [[id, expiresAt]])))
-    replace(publicPath, { audience: state.audience, keys: state.keys.map(({ d: _, ...key }) => key), revoked } satisfies PublicFile)
+    const revoked = Object.fromEntries(
+      state.tokens.flatMap(({ id, revokedAt, expiresAt }) => (revokedAt === null ? [] : [[id, expiresAt]])),
+    )
+    replace(publicPath, {
+      audience: state.audience,
+      keys: state.keys.map(({ d: _, ...key }) => key),
+      revoked,
+    } satisfies PublicFile)
   }
 }
 
-const MOST_KEYS = 4
+const MAX_KEYS = 4
 
 function replace(path: string, content: unknown): void {
   writeFileSync(`${path}.new`, JSON.stringify(content), { mode: 0o600, flush: true })

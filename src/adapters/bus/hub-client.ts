@@ -1,10 +1,11 @@
 /** The bus over the embedded hub; reconnects and subscribes again by itself. */
-import { onLines } from '../../std/lines.ts'
+
 import { connect, type Socket } from 'node:net'
 import type { Bus, MessageInfo } from '../../ports/bus.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
+import { onLines } from '../../std/lines.ts'
 import type { HubMessage, HubRequest } from './hub.ts'
 
 type Handler = (message: never, info: MessageInfo) => void
@@ -15,7 +16,10 @@ export class HubBus implements Bus {
   readonly #path: string
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #lastSequence = new Map<string, number>()
-  readonly #calls = new Map<number, { resolve(value: string | null): void; reject(error: Error): void; timer: NodeJS.Timeout }>()
+  readonly #calls = new Map<
+    number,
+    { resolve(value: string | null): void; reject(error: Error): void; timer: NodeJS.Timeout }
+  >()
   #socket: Socket | undefined
   #attempt = 0
   #closed = false
@@ -95,7 +99,11 @@ export class HubBus implements Bus {
         call.reject(unreachable('the connection was lost'))
       }
       this.#calls.clear()
-      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), Math.max(this.#away - Date.now(), backoffDelay(++this.#attempt, RECONNECT, Math.random)))
+      if (!this.#closed)
+        this.#timer = setTimeout(
+          () => this.#connect(),
+          Math.max(this.#away - Date.now(), backoffDelay(++this.#attempt, RECONNECT, Math.random)),
+        )
     })
   }
 
@@ -114,7 +122,12 @@ export class HubBus implements Bus {
     const gap = last !== undefined && message.sequence !== last + 1
     const data = decodeJson<never>(message.data)
     for (const handler of this.#handlers.get(message.channel) ?? [])
-      handler(data, { channel: message.channel, sequence: message.sequence, gap, retained: message.retained === true })
+      handler(data, {
+        channel: message.channel,
+        sequence: message.sequence,
+        gap,
+        retained: message.retained === true,
+      })
   }
 
   #send(request: HubRequest): void {
@@ -136,5 +149,7 @@ export class HubBus implements Bus {
 }
 
 function unreachable(message: string): KintsugiError {
-  return new KintsugiError('bus-unreachable', `the message hub cannot be reached: ${message}`, { retry: 'later' })
+  return new KintsugiError('bus-unreachable', `the message hub cannot be reached: ${message}`, {
+    retry: 'later',
+  })
 }

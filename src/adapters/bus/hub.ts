@@ -10,11 +10,13 @@ export type HubRequest =
   | { op: 'get'; id: number; key: string }
   | { op: 'set'; id: number; key: string; value: string; ttlMs: number }
 
-export type HubMessage = { op: 'message'; channel: string; sequence: number; data: string; retained?: true } | { op: 'answer'; id: number; value: string | null }
+export type HubMessage =
+  | { op: 'message'; channel: string; sequence: number; data: string; retained?: true }
+  | { op: 'answer'; id: number; value: string | null }
 
 /** A slow reader is cut off rather than let grow without bound. */
-const MOST_BUFFERED = 16 * 1024 * 1024
-const MOST_KEYS = 100_000
+const MAX_BUFFERED = 16 * 1024 * 1024
+const MAX_KEYS = 100_000
 
 export interface Hub {
   server: Server
@@ -35,7 +37,7 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
     return channel
   }
   const send = (socket: Socket, message: HubMessage) => {
-    if (socket.writableLength > MOST_BUFFERED) socket.destroy()
+    if (socket.writableLength > MAX_BUFFERED) socket.destroy()
     else socket.write(`${JSON.stringify(message)}\n`)
   }
   const handle = (socket: Socket, request: HubRequest) => {
@@ -44,13 +46,26 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
         const channel = channelOf(request.channel)
         channel.sequence++
         channel.last = request.data
-        for (const subscriber of channel.subscribers) send(subscriber, { op: 'message', channel: request.channel, sequence: channel.sequence, data: request.data })
+        for (const subscriber of channel.subscribers)
+          send(subscriber, {
+            op: 'message',
+            channel: request.channel,
+            sequence: channel.sequence,
+            data: request.data,
+          })
         break
       }
       case 'subscribe': {
         const channel = channelOf(request.channel)
         channel.subscribers.add(socket)
-        if (channel.last !== undefined) send(socket, { op: 'message', channel: request.channel, sequence: channel.sequence, data: channel.last, retained: true })
+        if (channel.last !== undefined)
+          send(socket, {
+            op: 'message',
+            channel: request.channel,
+            sequence: channel.sequence,
+            data: channel.last,
+            retained: true,
+          })
         break
       }
       case 'unsubscribe':
@@ -66,7 +81,7 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
       case 'set': {
         cache.delete(request.key)
         cache.set(request.key, { value: request.value, expiresAt: now() + request.ttlMs })
-        if (cache.size > MOST_KEYS) cache.delete(cache.keys().next().value as string)
+        if (cache.size > MAX_KEYS) cache.delete(cache.keys().next().value as string)
         send(socket, { op: 'answer', id: request.id, value: null })
       }
     }

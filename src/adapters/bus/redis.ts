@@ -22,13 +22,19 @@ export class RedisBus implements Bus {
 
   constructor(url: string, prefix = 'kintsugi:') {
     this.#prefix = prefix
-    const options = { maxRetriesPerRequest: 1, enableOfflineQueue: true, retryStrategy: (attempt: number) => Math.min(50 * 2 ** attempt, 1_000) }
+    const options = {
+      maxRetriesPerRequest: 1,
+      enableOfflineQueue: true,
+      retryStrategy: (attempt: number) => Math.min(50 * 2 ** attempt, 1_000),
+    }
     this.#commands = new Redis(url, options)
     this.#subscriber = new Redis(url, { ...options, maxRetriesPerRequest: null })
     // Both reconnect by themselves; `connected` says how things stand.
     this.#commands.on('error', () => undefined)
     this.#subscriber.on('error', () => undefined)
-    this.#subscriber.on('message', (name: string, text: string) => this.#deliver(name.slice(this.#prefix.length), text, false))
+    this.#subscriber.on('message', (name: string, text: string) =>
+      this.#deliver(name.slice(this.#prefix.length), text, false),
+    )
   }
 
   get connected(): boolean {
@@ -79,10 +85,14 @@ export class RedisBus implements Bus {
     if (last !== undefined && sequence <= last) return
     this.#lastSequence.set(channel, sequence)
     const data = decodeJson<never>(text.slice(space + 1))
-    for (const handler of this.#handlers.get(channel) ?? []) handler(data, { channel, sequence, gap: last !== undefined && sequence !== last + 1, retained })
+    for (const handler of this.#handlers.get(channel) ?? [])
+      handler(data, { channel, sequence, gap: last !== undefined && sequence !== last + 1, retained })
   }
 }
 
 function unreachable(error: unknown): never {
-  throw new KintsugiError('bus-unreachable', `Redis cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
+  throw new KintsugiError('bus-unreachable', `Redis cannot be reached: ${messageOf(error)}`, {
+    retry: 'later',
+    cause: error,
+  })
 }

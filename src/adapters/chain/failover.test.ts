@@ -59,7 +59,14 @@ class Node {
     }
     if (method === 'eth_chainId') return { result: '0x89' }
     const number = params[0] === 'latest' ? this.head : Number(params[0])
-    return { result: { number: `0x${number.toString(16)}`, hash: `0x${number}${number >= this.forkedAt ? 'other' : ''}`, parentHash: `0x${number - 1}`, timestamp: '0x1' } }
+    return {
+      result: {
+        number: `0x${number.toString(16)}`,
+        hash: `0x${number}${number >= this.forkedAt ? 'other' : ''}`,
+        parentHash: `0x${number - 1}`,
+        timestamp: '0x1',
+      },
+    }
   }
 }
 
@@ -67,7 +74,10 @@ async function chainOf(nodes: readonly Node[], budget = FREE) {
   const notes: string[] = []
   const clock = { now: 1_000_000 }
   const chain = new FailoverChain(
-    nodes.map((node) => ({ name: endpointName(node.url), chain: new JsonRpcChain({ url: node.url, timeoutMs: 1_000, pollMs: 10 }) })),
+    nodes.map((node) => ({
+      name: endpointName(node.url),
+      chain: new JsonRpcChain({ url: node.url, timeoutMs: 1_000, pollMs: 10 }),
+    })),
     { budget, now: () => clock.now, random: seededRandom(1), onNote: (note) => notes.push(note) },
   )
   open.push(() => chain.close())
@@ -86,12 +96,19 @@ test('the next one is asked where one is gone or its quota is used up, and the f
   await chain.block('latest')
   // It rests, and is not asked.
   expect([first.asked, second.asked]).toEqual([2, 2])
-  expect(chain.endpoints()[0]).toMatchObject({ state: 'resting', failures: 1, lastError: 'daily request quota exceeded' })
+  expect(chain.endpoints()[0]).toMatchObject({
+    state: 'resting',
+    failures: 1,
+    lastError: 'daily request quota exceeded',
+  })
   first.mood = 'well'
   clock.now += 1_000
   await chain.block('latest')
   expect(first.asked).toBe(3)
-  expect(notes).toEqual([expect.stringMatching(/rests: daily request quota exceeded/), expect.stringMatching(/answers again/)])
+  expect(notes).toEqual([
+    expect.stringMatching(/rests: daily request quota exceeded/),
+    expect.stringMatching(/answers again/),
+  ])
   // What people see names no key.
   expect(JSON.stringify([notes, chain.endpoints()])).not.toContain('secret-key')
 })
@@ -158,7 +175,10 @@ test('of two that disagree neither is believed until they agree again', async ()
   await expect.poll(() => chain.link, { timeout: 5_000 }).toBe('connected')
   two[1].forkedAt = 110
   await moveOn(two, () => chain.link === 'disconnected')
-  expect([chain.link, notes[0]]).toEqual(['disconnected', expect.stringMatching(/disagree about block 1\d\d/)])
+  expect([chain.link, notes[0]]).toEqual([
+    'disconnected',
+    expect.stringMatching(/disagree about block 1\d\d/),
+  ])
   two[1].forkedAt = Number.POSITIVE_INFINITY
   await moveOn(two, () => chain.link === 'connected')
   expect(chain.link).toBe('connected')

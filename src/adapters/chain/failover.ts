@@ -1,4 +1,6 @@
 /** Several nodes as one: calls go to the first that is well and has calls left, transactions to all, heads come from whoever is first. */
+
+import type { Address } from '../../amm/index.ts'
 import type {
   BlockTag,
   Call,
@@ -7,15 +9,14 @@ import type {
   EndpointStatus,
   Head,
   Hex,
-  Log,
   LentContract,
+  Log,
   LogFilter,
   PendingTransaction,
   Receipt,
   SimulatedCall,
   Simulation,
 } from '../../ports/chain.ts'
-import type { Address } from '../../amm/index.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../../std/errors.ts'
 
@@ -83,7 +84,10 @@ export class FailoverChain implements Chain {
 
   /** Disconnected, too, while the nodes disagree about the chain: nobody should trade on it then. */
   get link(): ChainLink {
-    return this.#disagreement === undefined && this.#endpoints.some(({ chain, setAside }) => !setAside && chain.link === 'connected') ? 'connected' : 'disconnected'
+    return this.#disagreement === undefined &&
+      this.#endpoints.some(({ chain, setAside }) => !setAside && chain.link === 'connected')
+      ? 'connected'
+      : 'disconnected'
   }
 
   endpoints(): readonly EndpointStatus[] {
@@ -93,7 +97,10 @@ export class FailoverChain implements Chain {
       state: endpoint.setAside ? 'disagrees' : endpoint.restUntil > now ? 'resting' : endpoint.chain.link,
       calls: endpoint.calls,
       callsToday: endpoint.callsToday,
-      callsLeftToday: this.#options.budget.perDay > 0 ? Math.max(0, this.#options.budget.perDay - endpoint.callsToday) : null,
+      callsLeftToday:
+        this.#options.budget.perDay > 0
+          ? Math.max(0, this.#options.budget.perDay - endpoint.callsToday)
+          : null,
       failures: endpoint.failures,
       ...(endpoint.lastError ? { lastError: endpoint.lastError } : {}),
     }))
@@ -102,18 +109,25 @@ export class FailoverChain implements Chain {
   chainId = () => this.#ask((chain) => chain.chainId())
   block = (tag: BlockTag) => this.#ask((chain) => chain.block(tag))
   logs = (filter: LogFilter): Promise<Log[]> => this.#ask((chain) => chain.logs(filter))
-  call = (call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>) => this.#ask((chain) => chain.call(call, tag, code))
-  simulate = (calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent?: Readonly<Record<Address, LentContract>>): Promise<Simulation[]> =>
-    this.#ask((chain) => chain.simulate(calls, on, lent))
+  call = (call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>) =>
+    this.#ask((chain) => chain.call(call, tag, code))
+  simulate = (
+    calls: readonly SimulatedCall[],
+    on: 'pending' | 'latest',
+    lent?: Readonly<Record<Address, LentContract>>,
+  ): Promise<Simulation[]> => this.#ask((chain) => chain.simulate(calls, on, lent))
   rawTransaction = (hash: Hex): Promise<Hex | undefined> => this.#ask((chain) => chain.rawTransaction(hash))
   balance = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.balance(account, tag))
-  transactionCount = (account: Address, tag: BlockTag) => this.#ask((chain) => chain.transactionCount(account, tag))
+  transactionCount = (account: Address, tag: BlockTag) =>
+    this.#ask((chain) => chain.transactionCount(account, tag))
   receipt = (hash: Hex): Promise<Receipt | undefined> => this.#ask((chain) => chain.receipt(hash))
 
   /** To every node: the more know a transaction, the sooner it is mined. Succeeds if one took it. */
   async send(raw: Hex): Promise<Hex> {
     const usable = this.#endpoints.filter((endpoint) => !endpoint.setAside)
-    const answers = await Promise.allSettled(usable.map((endpoint) => this.#count(endpoint, () => endpoint.chain.send(raw))))
+    const answers = await Promise.allSettled(
+      usable.map((endpoint) => this.#count(endpoint, () => endpoint.chain.send(raw))),
+    )
     const taken = answers.find((answer) => answer.status === 'fulfilled')
     if (taken) return taken.value
     throw (answers[0] as PromiseRejectedResult).reason
@@ -173,7 +187,12 @@ export class FailoverChain implements Chain {
     let last: unknown
     const rested = this.#endpoints.filter((endpoint) => !endpoint.setAside && endpoint.restUntil <= now)
     // Where all rest, the one that rested longest is tried again rather than none.
-    const order = rested.length > 0 ? rested : [...this.#endpoints].filter((endpoint) => !endpoint.setAside).sort((a, b) => a.restUntil - b.restUntil)
+    const order =
+      rested.length > 0
+        ? rested
+        : [...this.#endpoints]
+            .filter((endpoint) => !endpoint.setAside)
+            .sort((a, b) => a.restUntil - b.restUntil)
     for (const endpoint of order) {
       if (!this.#allowed(endpoint)) {
         last ??= new KintsugiError('quota-used-up', `${endpoint.name}: no calls are left`, {
@@ -191,7 +210,10 @@ export class FailoverChain implements Chain {
         if (code === 'rpc-failed' && !QUOTA.test(message)) throw error
       }
     }
-    throw last ?? new KintsugiError('chain-unreachable', 'no endpoint of the chain can be used', { retry: 'later' })
+    throw (
+      last ??
+      new KintsugiError('chain-unreachable', 'no endpoint of the chain can be used', { retry: 'later' })
+    )
   }
 
   async #count<T>(endpoint: Tracked, work: () => Promise<T>): Promise<T> {
@@ -210,7 +232,8 @@ export class FailoverChain implements Chain {
       if (code === 'chain-unreachable' || QUOTA.test(message)) {
         endpoint.failures++
         endpoint.lastError = message
-        endpoint.restUntil = this.#options.now() + backoffDelay(endpoint.failures, COOL_DOWN, () => this.#options.random())
+        endpoint.restUntil =
+          this.#options.now() + backoffDelay(endpoint.failures, COOL_DOWN, () => this.#options.random())
         if (endpoint.failures === 1) this.#options.onNote(`${endpoint.name} rests: ${message}`)
       }
       throw error
@@ -220,7 +243,8 @@ export class FailoverChain implements Chain {
   #allowed(endpoint: Tracked): boolean {
     const { perSecond, perDay } = this.#options.budget
     const now = this.#options.now()
-    if (perDay > 0 && endpoint.today === Math.floor(now / DAY_MS) && endpoint.callsToday >= perDay) return false
+    if (perDay > 0 && endpoint.today === Math.floor(now / DAY_MS) && endpoint.callsToday >= perDay)
+      return false
     if (perSecond <= 0) return true
     endpoint.tokens = Math.min(perSecond, endpoint.tokens + ((now - endpoint.filledAt) / 1_000) * perSecond)
     endpoint.filledAt = now
@@ -248,11 +272,16 @@ export class FailoverChain implements Chain {
     const ranked = [...votes.values()].sort((a, b) => b.length - a.length)
     const [most, second] = ranked
     const before = this.#disagreement
-    this.#disagreement = most && second && most.length === second.length ? `the endpoints disagree about block ${number}` : undefined
+    this.#disagreement =
+      most && second && most.length === second.length
+        ? `the endpoints disagree about block ${number}`
+        : undefined
     if (this.#disagreement && !before) this.#options.onNote(this.#disagreement)
     for (const { endpoint, hash } of answers) {
-      const odd = this.#disagreement === undefined && hash !== undefined && most !== undefined && hash !== most[0]?.hash
-      if (odd && !endpoint.setAside) this.#options.onNote(`${endpoint.name} is set aside: it has another block ${number} than the others`)
+      const odd =
+        this.#disagreement === undefined && hash !== undefined && most !== undefined && hash !== most[0]?.hash
+      if (odd && !endpoint.setAside)
+        this.#options.onNote(`${endpoint.name} is set aside: it has another block ${number} than the others`)
       endpoint.setAside = odd
     }
   }

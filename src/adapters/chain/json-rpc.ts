@@ -1,6 +1,20 @@
 /** An EVM node over JSON-RPC: one WebSocket for calls and new heads where the URL has one, HTTP and polling elsewhere. */
 import type { Address } from '../../amm/index.ts'
-import type { BlockTag, Call, Chain, ChainLink, Head, Hex, Log, LentContract, LogFilter, PendingTransaction, Receipt, SimulatedCall, Simulation } from '../../ports/chain.ts'
+import type {
+  BlockTag,
+  Call,
+  Chain,
+  ChainLink,
+  Head,
+  Hex,
+  LentContract,
+  Log,
+  LogFilter,
+  PendingTransaction,
+  Receipt,
+  SimulatedCall,
+  Simulation,
+} from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
@@ -61,7 +75,7 @@ interface Pending {
 const RECONNECT = { firstMs: 100, mostMs: 2_000 }
 const POLL_MS = 1_000
 /** Pending transactions that are asked for by their hash. */
-const MOST_LOOKUPS_PER_SECOND = 50
+const MAX_LOOKUPS_PER_SECOND = 50
 /** What nodes say where a question about logs is too large: a range of too many blocks, or too many results. */
 const LOG_LIMIT = /range|too (many|large|wide)|limit|more than|exceed|maximum|up to/i
 const BLOCK_LIMIT = /block range|range is|blocks? (range|span)|range.*block|block.*range/i
@@ -166,11 +180,17 @@ export class JsonRpcChain implements Chain {
     while (from <= toBlock) {
       const to = Math.min(toBlock, from + span - 1)
       try {
-        const filter = { fromBlock: hex(from), toBlock: hex(to), ...(address ? { address } : {}), ...(topics ? { topics } : {}) }
+        const filter = {
+          fromBlock: hex(from),
+          toBlock: hex(to),
+          ...(address ? { address } : {}),
+          ...(topics ? { topics } : {}),
+        }
         found.push(...(await this.#request<RawLog[]>('eth_getLogs', filter)).map(logOf))
         from = to + 1
       } catch (error) {
-        const tooMuch = error instanceof KintsugiError && error.code === 'rpc-failed' && LOG_LIMIT.test(error.message)
+        const tooMuch =
+          error instanceof KintsugiError && error.code === 'rpc-failed' && LOG_LIMIT.test(error.message)
         if (!tooMuch || to === from) throw error
         span = Math.ceil((to - from + 1) / 2)
         // A limit on blocks holds for every question, one on results only for this one.
@@ -181,24 +201,60 @@ export class JsonRpcChain implements Chain {
   }
 
   async call({ gas, ...call }: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex> {
-    const overrides = code && Object.fromEntries(Object.entries(code).map(([account, bytes]) => [account, { code: bytes }]))
-    return this.#request<Hex>('eth_call', { ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) }, tagOf(tag), ...(overrides ? [overrides] : []))
+    const overrides =
+      code && Object.fromEntries(Object.entries(code).map(([account, bytes]) => [account, { code: bytes }]))
+    return this.#request<Hex>(
+      'eth_call',
+      { ...call, ...(gas === undefined ? {} : { gas: hex(gas) }) },
+      tagOf(tag),
+      ...(overrides ? [overrides] : []),
+    )
   }
 
-  async simulate(calls: readonly SimulatedCall[], on: 'pending' | 'latest', lent: Readonly<Record<Address, LentContract>> = {}): Promise<Simulation[]> {
-    const encoded = calls.map(({ gas, value, ...call }) => ({ ...call, ...(gas === undefined ? {} : { gas: hex(gas) }), ...(value ? { value: hex(value) } : {}) }))
-    const overrides = Object.keys(lent).length === 0 ? undefined : Object.fromEntries(Object.entries(lent).map(([at, { code, storage }]) => [at, { code, stateDiff: storage }]))
-    const blocks = await this.#request<{ calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]>(
+  async simulate(
+    calls: readonly SimulatedCall[],
+    on: 'pending' | 'latest',
+    lent: Readonly<Record<Address, LentContract>> = {},
+  ): Promise<Simulation[]> {
+    const encoded = calls.map(({ gas, value, ...call }) => ({
+      ...call,
+      ...(gas === undefined ? {} : { gas: hex(gas) }),
+      ...(value ? { value: hex(value) } : {}),
+    }))
+    const overrides =
+      Object.keys(lent).length === 0
+        ? undefined
+        : Object.fromEntries(
+            Object.entries(lent).map(([at, { code, storage }]) => [at, { code, stateDiff: storage }]),
+          )
+    const blocks = await this.#request<
+      { calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]
+    >(
       'eth_simulateV1',
-      { blockStateCalls: [{ calls: encoded, ...(overrides ? { stateOverrides: overrides } : {}) }], traceTransfers: false, validation: false },
+      {
+        blockStateCalls: [{ calls: encoded, ...(overrides ? { stateOverrides: overrides } : {}) }],
+        traceTransfers: false,
+        validation: false,
+      },
       on,
     )
     const results = blocks[0]?.calls ?? []
-    if (results.length !== calls.length) throw new KintsugiError('rpc-failed', `eth_simulateV1 answered ${results.length} of ${calls.length} calls`, { retry: 'later' })
+    if (results.length !== calls.length)
+      throw new KintsugiError(
+        'rpc-failed',
+        `eth_simulateV1 answered ${results.length} of ${calls.length} calls`,
+        { retry: 'later' },
+      )
     return results.map((result) => ({
       succeeded: result.status === '0x1',
       gasUsed: BigInt(result.gasUsed),
-      logs: result.logs.map((log) => logOf({ ...log, transactionIndex: log.transactionIndex ?? '0x0', blockNumber: log.blockNumber ?? '0x0' })),
+      logs: result.logs.map((log) =>
+        logOf({
+          ...log,
+          transactionIndex: log.transactionIndex ?? '0x0',
+          blockNumber: log.blockNumber ?? '0x0',
+        }),
+      ),
       ...(result.error ? { error: result.error.message } : {}),
     }))
   }
@@ -232,12 +288,15 @@ export class JsonRpcChain implements Chain {
   #mayLookUp(): boolean {
     const second = Math.floor(performance.now() / 1_000)
     if (second !== this.#lookUps.second) this.#lookUps = { second, count: 0 }
-    return ++this.#lookUps.count <= MOST_LOOKUPS_PER_SECOND
+    return ++this.#lookUps.count <= MAX_LOOKUPS_PER_SECOND
   }
 
   async #onPending(found: Hex | RawTransaction): Promise<void> {
     if (typeof found === 'string' && !this.#mayLookUp()) return
-    const raw = typeof found === 'string' ? await this.#request<RawTransaction | null>('eth_getTransactionByHash', found) : found
+    const raw =
+      typeof found === 'string'
+        ? await this.#request<RawTransaction | null>('eth_getTransactionByHash', found)
+        : found
     if (!raw || raw.blockNumber) return
     const transaction = pendingOf(raw)
     for (const listener of this.#pendingListeners) listener(transaction)
@@ -313,7 +372,8 @@ export class JsonRpcChain implements Chain {
       this.#socket = undefined
       this.#setLink('disconnected')
       this.#failPending('the connection to the node was lost')
-      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
+      if (!this.#closed)
+        this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
     }
     socket.addEventListener('close', lost)
     socket.addEventListener('error', lost)
@@ -383,7 +443,12 @@ export class JsonRpcChain implements Chain {
       })
     }
     try {
-      const response = await fetch(this.#http, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal: AbortSignal.timeout(this.#timeoutMs) })
+      const response = await fetch(this.#http, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      })
       const answer = (await response.json()) as Answer
       if (answer.error) throw rpcError(answer.error)
       return answer.result as T
@@ -395,9 +460,16 @@ export class JsonRpcChain implements Chain {
 }
 
 function unreachable(message: string, cause?: unknown): KintsugiError {
-  return new KintsugiError('chain-unreachable', `the chain cannot be reached: ${message}`, { retry: 'later', cause, hint: 'is the node running? see `kintsugi status`' })
+  return new KintsugiError('chain-unreachable', `the chain cannot be reached: ${message}`, {
+    retry: 'later',
+    cause,
+    hint: 'is the node running? see `kintsugi status`',
+  })
 }
 
 function rpcError(error: { code: number; message: string; data?: unknown }): KintsugiError {
-  return new KintsugiError('rpc-failed', error.message, { retry: 'never', data: { rpcCode: error.code, ...(error.data === undefined ? {} : { revert: error.data }) } })
+  return new KintsugiError('rpc-failed', error.message, {
+    retry: 'never',
+    data: { rpcCode: error.code, ...(error.data === undefined ? {} : { revert: error.data }) },
+  })
 }

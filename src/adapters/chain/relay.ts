@@ -30,7 +30,11 @@ export class JsonRpcRelay implements Relay {
   }
 
   async sendPrivateTransaction(raw: Hex, lastBlock: number): Promise<void> {
-    await this.#request('eth_sendPrivateTransaction', { tx: raw, maxBlockNumber: hex(lastBlock), preferences: { fast: true } })
+    await this.#request('eth_sendPrivateTransaction', {
+      tx: raw,
+      maxBlockNumber: hex(lastBlock),
+      preferences: { fast: true },
+    })
   }
 
   async #request(method: string, params: Record<string, unknown>): Promise<void> {
@@ -39,15 +43,29 @@ export class JsonRpcRelay implements Relay {
     const { account, signature } = await identify(keccak256(toBytes(body)))
     let answer: { error?: { message?: string } | string }
     try {
-      const headers = { 'content-type': 'application/json', 'x-flashbots-signature': `${account}:${signature}` }
-      const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) })
+      const headers = {
+        'content-type': 'application/json',
+        'x-flashbots-signature': `${account}:${signature}`,
+      }
+      const response = await fetch(url, {
+        method: 'POST',
+        headers,
+        body,
+        signal: AbortSignal.timeout(timeoutMs),
+      })
       answer = (await response.json()) as typeof answer
     } catch (error) {
-      throw new KintsugiError('relay-unreachable', `${this.name} cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
+      throw new KintsugiError('relay-unreachable', `${this.name} cannot be reached: ${messageOf(error)}`, {
+        retry: 'later',
+        cause: error,
+      })
     }
     if (answer.error) {
-      const reason = typeof answer.error === 'string' ? answer.error : (answer.error.message ?? 'without a reason')
-      throw new KintsugiError('relay-refused', `${this.name} refused ${method}: ${reason}`, { retry: 'later' })
+      const reason =
+        typeof answer.error === 'string' ? answer.error : (answer.error.message ?? 'without a reason')
+      throw new KintsugiError('relay-refused', `${this.name} refused ${method}: ${reason}`, {
+        retry: 'later',
+      })
     }
   }
 }

@@ -2,7 +2,15 @@
 import type { Client, Progress } from '@modelcontextprotocol/client'
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { newClient, transportTo } from '../../mcp/client.ts'
-import type { ConnectedServer, Connections, ConnectionTransport, GrantedEffect, Offered, ReadAnswer, ToolAnswer } from '../../ports/connections.ts'
+import type {
+  ConnectedServer,
+  Connections,
+  ConnectionTransport,
+  GrantedEffect,
+  Offered,
+  ReadAnswer,
+  ToolAnswer,
+} from '../../ports/connections.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
@@ -14,7 +22,7 @@ const CONNECT_MS = 30_000
 const REFRESH_MS = 30_000
 const AGAIN = { firstMs: 500, mostMs: 60_000 }
 /** Of one server. */
-const MOST_ITEMS = 500
+const MAX_ITEMS = 500
 
 interface Kept {
   readonly transport: ConnectionTransport
@@ -27,7 +35,11 @@ interface Connection {
   client: Client | undefined
   opening: Promise<void> | undefined
   definitions: readonly Definition[]
-  described?: { readonly definitions: readonly Definition[]; readonly pins: Kept['pins']; readonly items: readonly Judged[] }
+  described?: {
+    readonly definitions: readonly Definition[]
+    readonly pins: Kept['pins']
+    readonly items: readonly Judged[]
+  }
   detail: string | null
   attempt: number
   timer: NodeJS.Timeout | undefined
@@ -51,14 +63,20 @@ export class ConnectedServers implements Connections {
 
   async connect(name: string, transport: ConnectionTransport): Promise<ConnectedServer> {
     await this.#loaded
-    if (this.#connections.has(name)) throw new KintsugiError('conflict', `name: ${name} is connected already`, { hint: 'disconnect it first, or choose another name' })
+    if (this.#connections.has(name))
+      throw new KintsugiError('conflict', `name: ${name} is connected already`, {
+        hint: 'disconnect it first, or choose another name',
+      })
     const connection = this.#keep(name, { transport, pins: {} })
     try {
       await this.#open(name, connection)
     } catch (error) {
       this.#connections.delete(name)
       clearTimeout(connection.timer)
-      throw new KintsugiError('server-unreachable', `${name} could not be connected: ${messageOf(error)}`, { retry: 'later', cause: error })
+      throw new KintsugiError('server-unreachable', `${name} could not be connected: ${messageOf(error)}`, {
+        retry: 'later',
+        cause: error,
+      })
     }
     await this.#save()
     return describe(name, connection)
@@ -69,15 +87,29 @@ export class ConnectedServers implements Connections {
     return [...this.#connections].map(([name, connection]) => describe(name, connection))
   }
 
-  async call(server: string, tool: string, given: Record<string, unknown>, { signal, onProgress }: Parameters<Connections['call']>[3]): Promise<ToolAnswer> {
+  async call(
+    server: string,
+    tool: string,
+    given: Record<string, unknown>,
+    { signal, onProgress }: Parameters<Connections['call']>[3],
+  ): Promise<ToolAnswer> {
     const client = await this.#approved(server, { kind: 'tool', name: tool })
-    const listening = onProgress ? { onprogress: ({ progress, total, message }: Progress) => onProgress(progress, total, message) } : {}
+    const listening = onProgress
+      ? { onprogress: ({ progress, total, message }: Progress) => onProgress(progress, total, message) }
+      : {}
     const result = await client.callTool({ name: tool, arguments: given }, { signal, ...listening })
     if (result.isError) {
       const said = result.content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join(' ')
-      throw new KintsugiError('tool-failed', `${tool} of ${server} failed: ${said.slice(0, 500)}`, { data: { content: result.content } })
+      throw new KintsugiError('tool-failed', `${tool} of ${server} failed: ${said.slice(0, 500)}`, {
+        data: { content: result.content },
+      })
     }
-    return { content: result.content, ...(result.structuredContent === undefined ? {} : { structuredContent: result.structuredContent as Record<string, unknown> }) }
+    return {
+      content: result.content,
+      ...(result.structuredContent === undefined
+        ? {}
+        : { structuredContent: result.structuredContent as Record<string, unknown> }),
+    }
   }
 
   async read(server: string, by: Pick<Definition, 'kind' | 'name'>, uri: string): Promise<ReadAnswer> {
@@ -92,10 +124,20 @@ export class ConnectedServers implements Connections {
     return (await client.getPrompt({ name, arguments: given })).messages
   }
 
-  async complete(server: string, prompt: string, argument: string, beginning: string): Promise<readonly string[]> {
+  async complete(
+    server: string,
+    prompt: string,
+    argument: string,
+    beginning: string,
+  ): Promise<readonly string[]> {
     const client = await this.#approved(server, { kind: 'prompt', name: prompt })
     if (!client.getServerCapabilities()?.completions) return []
-    return (await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument: { name: argument, value: beginning } })).completion.values
+    return (
+      await client.complete({
+        ref: { type: 'ref/prompt', name: prompt },
+        argument: { name: argument, value: beginning },
+      })
+    ).completion.values
   }
 
   /** The client of a server, for something of it that was approved and is still the same. */
@@ -103,7 +145,10 @@ export class ConnectedServers implements Connections {
     const connection = await this.#find(server)
     if (!connection.client) await this.#open(server, connection).catch(() => undefined)
     const { client } = connection
-    if (!client) throw new KintsugiError('server-unreachable', `${server} is away: ${connection.detail}`, { retry: 'later' })
+    if (!client)
+      throw new KintsugiError('server-unreachable', `${server} is away: ${connection.detail}`, {
+        retry: 'later',
+      })
     const { items } = describe(server, connection)
     const found = items.find((item) => item.kind === kind && item.name === name)
     if (!found)
@@ -111,21 +156,37 @@ export class ConnectedServers implements Connections {
         hint: items.flatMap((item) => (item.kind === kind ? [item.name] : [])).join(', '),
       })
     if (found.state !== 'approved')
-      throw new KintsugiError('not-approved', found.state === 'new' ? `nobody has approved ${name} of ${server} yet` : `${name} of ${server} is not what was approved`, {
-        hint: `look at it with list_connected, then approve_definition with its hash ${found.hash}`,
-        data: { flags: found.flags, difference: found.difference },
-      })
+      throw new KintsugiError(
+        'not-approved',
+        found.state === 'new'
+          ? `nobody has approved ${name} of ${server} yet`
+          : `${name} of ${server} is not what was approved`,
+        {
+          hint: `look at it with list_connected, then approve_definition with its hash ${found.hash}`,
+          data: { flags: found.flags, difference: found.difference },
+        },
+      )
     return client
   }
 
-  async approve(server: string, one: { kind: OfferKind; name: string; hash: string } | null, effect: GrantedEffect): Promise<ConnectedServer> {
+  async approve(
+    server: string,
+    one: { kind: OfferKind; name: string; hash: string } | null,
+    effect: GrantedEffect,
+  ): Promise<ConnectedServer> {
     const connection = await this.#find(server)
-    const wanted = describe(server, connection).items.filter(({ kind, name, flags }) => (one === null ? flags.length === 0 : kind === one.kind && name === one.name))
-    if (one !== null && wanted.length === 0) throw new KintsugiError('not-found', `${server} has no ${one.kind} ${JSON.stringify(one.name)}`)
+    const wanted = describe(server, connection).items.filter(({ kind, name, flags }) =>
+      one === null ? flags.length === 0 : kind === one.kind && name === one.name,
+    )
+    if (one !== null && wanted.length === 0)
+      throw new KintsugiError('not-found', `${server} has no ${one.kind} ${JSON.stringify(one.name)}`)
     if (one !== null && wanted[0]?.hash !== one.hash)
-      throw new KintsugiError('conflict', `hash: ${one.name} has the hash ${wanted[0]?.hash} now`, { hint: 'look at it again before approving it' })
+      throw new KintsugiError('conflict', `hash: ${one.name} has the hash ${wanted[0]?.hash} now`, {
+        hint: 'look at it again before approving it',
+      })
     const pins = { ...connection.kept.pins }
-    for (const { kind, name, said } of wanted) pins[pinKey({ kind, name })] = { definition: { kind, name, said }, effect }
+    for (const { kind, name, said } of wanted)
+      pins[pinKey({ kind, name })] = { definition: { kind, name, said }, effect }
     connection.kept = { ...connection.kept, pins }
     await this.#save()
     this.#tell()
@@ -197,12 +258,17 @@ export class ConnectedServers implements Connections {
     await this.#loaded
     const connection = this.#connections.get(server)
     if (!connection)
-      throw new KintsugiError('not-found', `no server is connected as ${JSON.stringify(server)}`, { hint: `connected: ${[...this.#connections.keys()].join(', ') || 'none'}` })
+      throw new KintsugiError('not-found', `no server is connected as ${JSON.stringify(server)}`, {
+        hint: `connected: ${[...this.#connections.keys()].join(', ') || 'none'}`,
+      })
     return connection
   }
 
   #save(): Promise<void> {
-    return this.#ledger.saveSetting(SETTING, Object.fromEntries([...this.#connections].map(([name, { kept }]) => [name, kept])))
+    return this.#ledger.saveSetting(
+      SETTING,
+      Object.fromEntries([...this.#connections].map(([name, { kept }]) => [name, kept])),
+    )
   }
 
   /** Several who ask at once open it once. */
@@ -220,7 +286,12 @@ export class ConnectedServers implements Connections {
       await client.connect(
         transport.kind === 'http'
           ? transportTo({ url: transport.url })
-          : new StdioClientTransport({ command: transport.command, args: [...transport.args], env: getDefaultEnvironment(), stderr: 'ignore' }),
+          : new StdioClientTransport({
+              command: transport.command,
+              args: [...transport.args],
+              env: getDefaultEnvironment(),
+              stderr: 'ignore',
+            }),
         { timeout: CONNECT_MS },
       )
       await this.#refresh(connection, client)
@@ -231,8 +302,14 @@ export class ConnectedServers implements Connections {
       throw error
     }
     for (const what of ['tools', 'prompts', 'resources'] as const)
-      client.setNotificationHandler(`notifications/${what}/list_changed`, () => void this.#refresh(connection, client).catch(() => undefined))
-    const refreshing = setInterval(() => void this.#refresh(connection, client).catch(() => undefined), REFRESH_MS)
+      client.setNotificationHandler(
+        `notifications/${what}/list_changed`,
+        () => void this.#refresh(connection, client).catch(() => undefined),
+      )
+    const refreshing = setInterval(
+      () => void this.#refresh(connection, client).catch(() => undefined),
+      REFRESH_MS,
+    )
     client.onclose = () => {
       clearInterval(refreshing)
       if (connection.client !== client) return
@@ -247,7 +324,11 @@ export class ConnectedServers implements Connections {
   }
 
   async #refresh(connection: Connection, client: Client): Promise<void> {
-    const { tools: hasTools, prompts: hasPrompts, resources: hasResources } = client.getServerCapabilities() ?? {}
+    const {
+      tools: hasTools,
+      prompts: hasPrompts,
+      resources: hasResources,
+    } = client.getServerCapabilities() ?? {}
     const [tools, prompts, resources, templates] = await Promise.all([
       hasTools ? client.listTools().then((listed) => listed.tools) : [],
       hasPrompts ? client.listPrompts().then((listed) => listed.prompts) : [],
@@ -265,17 +346,32 @@ export class ConnectedServers implements Connections {
         name,
         said: { title, description, inputSchema, outputSchema, annotations },
       })),
-      ...prompts.map(({ name, title, description, arguments: takes }) => ({ kind: 'prompt' as const, name, said: { title, description, arguments: takes } })),
-      ...resources.map(({ uri, name, title, description, mimeType }) => ({ kind: 'resource' as const, name: uri, said: { name, title, description, mimeType } })),
-      ...templates.map(({ uriTemplate, name, title, description, mimeType }) => ({ kind: 'template' as const, name: uriTemplate, said: { name, title, description, mimeType } })),
-    ].slice(0, MOST_ITEMS)
+      ...prompts.map(({ name, title, description, arguments: takes }) => ({
+        kind: 'prompt' as const,
+        name,
+        said: { title, description, arguments: takes },
+      })),
+      ...resources.map(({ uri, name, title, description, mimeType }) => ({
+        kind: 'resource' as const,
+        name: uri,
+        said: { name, title, description, mimeType },
+      })),
+      ...templates.map(({ uriTemplate, name, title, description, mimeType }) => ({
+        kind: 'template' as const,
+        name: uriTemplate,
+        said: { name, title, description, mimeType },
+      })),
+    ].slice(0, MAX_ITEMS)
     this.#tell()
   }
 
   #again(name: string, connection: Connection): void {
     if (this.#closed || this.#connections.get(name) !== connection) return
     clearTimeout(connection.timer)
-    connection.timer = setTimeout(() => void this.#open(name, connection).catch(() => undefined), backoffDelay(++connection.attempt, AGAIN, Math.random))
+    connection.timer = setTimeout(
+      () => void this.#open(name, connection).catch(() => undefined),
+      backoffDelay(++connection.attempt, AGAIN, Math.random),
+    )
   }
 }
 
@@ -283,7 +379,11 @@ function describe(name: string, connection: Connection): ConnectedServer {
   const { kept, client, definitions, detail } = connection
   // Hashes and flags are worked out once for what is listed and what is approved.
   if (connection.described?.definitions !== definitions || connection.described.pins !== kept.pins)
-    connection.described = { definitions, pins: kept.pins, items: definitions.map((definition) => judge(definition, kept.pins[pinKey(definition)]?.definition)) }
+    connection.described = {
+      definitions,
+      pins: kept.pins,
+      items: definitions.map((definition) => judge(definition, kept.pins[pinKey(definition)]?.definition)),
+    }
   return {
     name,
     transport: kept.transport,

@@ -6,9 +6,12 @@ import type { AuditEntry, AuditHead, AuditLog, SequencedEntry, Witness } from '.
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import type { ConnectionPool } from './pool.ts'
 
-const MOST_KEPT = 500
+const MAX_KEPT = 500
 
-const headOf = (frontier: Frontier): AuditHead => ({ size: frontier.size, root: rootOf(frontier).toString('hex') })
+const headOf = (frontier: Frontier): AuditHead => ({
+  size: frontier.size,
+  root: rootOf(frontier).toString('hex'),
+})
 
 export class PostgresAuditLog implements AuditLog {
   readonly #pool: ConnectionPool
@@ -24,15 +27,19 @@ export class PostgresAuditLog implements AuditLog {
     return this.#reach(async (client) => {
       await client.query('begin')
       try {
-        const { rows } = await client.query<{ size: string; peaks: Buffer[] }>('select size, peaks from audit_head for update')
-        let frontier: Frontier = rows[0] ? { size: Number(rows[0].size), peaks: rows[0].peaks } : emptyFrontier
+        const { rows } = await client.query<{ size: string; peaks: Buffer[] }>(
+          'select size, peaks from audit_head for update',
+        )
+        let frontier: Frontier = rows[0]
+          ? { size: Number(rows[0].size), peaks: rows[0].peaks }
+          : emptyFrontier
         const first = frontier.size
         const texts = entries.map((entry) => JSON.stringify(entry))
         for (const text of texts) frontier = append(frontier, leafHash(text))
-        await client.query('insert into audit_log (sequence, entry) select $1::bigint + ordinality - 1, text from unnest($2::text[]) with ordinality as given(text, ordinality)', [
-          first,
-          texts,
-        ])
+        await client.query(
+          'insert into audit_log (sequence, entry) select $1::bigint + ordinality - 1, text from unnest($2::text[]) with ordinality as given(text, ordinality)',
+          [first, texts],
+        )
         await client.query('update audit_head set size = $1, peaks = $2', [frontier.size, frontier.peaks])
         await client.query('commit')
         return headOf(frontier)
@@ -49,23 +56,41 @@ export class PostgresAuditLog implements AuditLog {
   }
 
   async entries({ from, limit }: { from: number; limit: number }): Promise<SequencedEntry[]> {
-    const rows = await this.#rows<{ sequence: string; entry: string }>('select sequence, entry from audit_log where sequence >= $1 order by sequence limit $2', [from, limit])
+    const rows = await this.#rows<{ sequence: string; entry: string }>(
+      'select sequence, entry from audit_log where sequence >= $1 order by sequence limit $2',
+      [from, limit],
+    )
     return rows.map(({ sequence, entry }) => ({ sequence: Number(sequence), text: entry }))
   }
 
   async recordWitness(witness: Witness): Promise<void> {
     const { size, root, account, signature, at } = witness
-    const kept = [...this.kept(), witness].slice(-MOST_KEPT)
-    writeFileSync(`${this.#witnessFile}.new`, kept.map((each) => `${JSON.stringify(each)}\n`).join(''), { mode: 0o600 })
+    const kept = [...this.kept(), witness].slice(-MAX_KEPT)
+    writeFileSync(`${this.#witnessFile}.new`, kept.map((each) => `${JSON.stringify(each)}\n`).join(''), {
+      mode: 0o600,
+    })
     renameSync(`${this.#witnessFile}.new`, this.#witnessFile)
-    await this.#rows('insert into audit_witnesses (size, root, account, signature, at) values ($1, $2, $3, $4, $5)', [size, root, account, signature, new Date(at)])
+    await this.#rows(
+      'insert into audit_witnesses (size, root, account, signature, at) values ($1, $2, $3, $4, $5)',
+      [size, root, account, signature, new Date(at)],
+    )
   }
 
   async witnesses(): Promise<Witness[]> {
-    const rows = await this.#rows<{ size: string; root: string; account: string; signature: string; at: Date }>(
-      'select size, root, account, signature, at from audit_witnesses order by size',
-    )
-    return rows.map(({ size, root, account, signature, at }) => ({ size: Number(size), root, account, signature, at: at.getTime() }))
+    const rows = await this.#rows<{
+      size: string
+      root: string
+      account: string
+      signature: string
+      at: Date
+    }>('select size, root, account, signature, at from audit_witnesses order by size')
+    return rows.map(({ size, root, account, signature, at }) => ({
+      size: Number(size),
+      root,
+      account,
+      signature,
+      at: at.getTime(),
+    }))
   }
 
   kept(): Witness[] {
@@ -92,7 +117,10 @@ export class PostgresAuditLog implements AuditLog {
       return await work(client)
     } catch (error) {
       broken = true
-      throw new KintsugiError('ledger-unreachable', `the audit log cannot be reached: ${messageOf(error)}`, { retry: 'later', cause: error })
+      throw new KintsugiError('ledger-unreachable', `the audit log cannot be reached: ${messageOf(error)}`, {
+        retry: 'later',
+        cause: error,
+      })
     } finally {
       client?.release(broken)
     }

@@ -1,7 +1,18 @@
 /** Embedded PostgreSQL: prepares the data folder and says how to start the server. The supervisor owns the process. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createHash, randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { KintsugiError } from '../../std/errors.ts'
 import { postgresFolder } from '../binaries.ts'
@@ -27,7 +38,11 @@ export interface EmbeddedPostgresOptions {
 }
 
 /** Creates the cluster on first use. Throws `database-setup-failed` with what initdb said, or `binary-missing`. */
-export function prepareEmbeddedPostgres({ dataFolder, port, keep = false }: EmbeddedPostgresOptions): EmbeddedPostgres {
+export function prepareEmbeddedPostgres({
+  dataFolder,
+  port,
+  keep = false,
+}: EmbeddedPostgresOptions): EmbeddedPostgres {
   let programs = postgresFolder()
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined
   const passwordFile = join(dataFolder, 'postgres.password')
@@ -37,7 +52,8 @@ export function prepareEmbeddedPostgres({ dataFolder, port, keep = false }: Embe
   if (user && !reachable(dataFolder, true)) cluster = placeOutside(dataFolder)
   if (user && !reachable(programs, false)) {
     const copy = join(dirname(cluster), 'postgres-programs')
-    if (!existsSync(join(copy, 'bin/postgres'))) cpSync(programs, copy, { recursive: true, verbatimSymlinks: true })
+    if (!existsSync(join(copy, 'bin/postgres')))
+      cpSync(programs, copy, { recursive: true, verbatimSymlinks: true })
     programs = copy
   }
   hydrateLinks(programs)
@@ -54,14 +70,30 @@ export function prepareEmbeddedPostgres({ dataFolder, port, keep = false }: Embe
     }
     const result = spawnSync(
       join(programs, 'bin/initdb'),
-      ['-D', cluster, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordForInit}`, '-E', 'UTF8', '--locale=C', '--no-sync'],
+      [
+        '-D',
+        cluster,
+        '-U',
+        USER,
+        '-A',
+        'scram-sha-256',
+        `--pwfile=${passwordForInit}`,
+        '-E',
+        'UTF8',
+        '--locale=C',
+        '--no-sync',
+      ],
       { cwd: dirname(cluster), env, encoding: 'utf8', timeout: 60_000, ...(user ?? {}) },
     )
     rmSync(passwordForInit, { force: true })
     if (result.status !== 0) {
-      throw new KintsugiError('database-setup-failed', `initdb failed: ${(result.stderr || result.error?.message || '').trim()}`, {
-        hint: `see ${cluster}; or set DATABASE_URL to a server of yours`,
-      })
+      throw new KintsugiError(
+        'database-setup-failed',
+        `initdb failed: ${(result.stderr || result.error?.message || '').trim()}`,
+        {
+          hint: `see ${cluster}; or set DATABASE_URL to a server of yours`,
+        },
+      )
     }
   }
   const settings = {
@@ -112,7 +144,9 @@ function placeOutside(dataFolder: string): string {
   const folder = join('/var/tmp', `kintsugi-${name}`)
   mkdirSync(folder, { recursive: true, mode: 0o711 })
   if (statSync(folder).uid !== process.getuid?.())
-    throw new KintsugiError('database-setup-failed', `${folder} belongs to someone else`, { hint: 'name another data folder with --data' })
+    throw new KintsugiError('database-setup-failed', `${folder} belongs to someone else`, {
+      hint: 'name another data folder with --data',
+    })
   chmodSync(folder, 0o711)
   const link = join(dataFolder, 'postgres')
   if (!existsSync(link)) {
@@ -126,8 +160,14 @@ function placeOutside(dataFolder: string): string {
 function hydrateLinks(programs: string): void {
   const list = join(programs, 'pg-symlinks.json')
   if (!existsSync(list)) return
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
-    const [from, to] = [source, target].map((path) => join(programs, path.replace(/^native\//, ''))) as [string, string]
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
+    source: string
+    target: string
+  }[]) {
+    const [from, to] = [source, target].map((path) => join(programs, path.replace(/^native\//, ''))) as [
+      string,
+      string,
+    ]
     if (existsSync(to) || !existsSync(from)) continue
     mkdirSync(dirname(to), { recursive: true })
     cpSync(from, to)

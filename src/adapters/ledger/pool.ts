@@ -8,8 +8,18 @@ const IDLE_MS = 10_000
 const CONNECT_MS = 5_000
 
 /** `most`: connections at once. Nothing is connected before it is needed. */
-export function connectionPool(connectionString: string, most: number, onError: (error: Error) => void = () => undefined): ConnectionPool {
-  const pool = new pg.Pool({ connectionString, max: most, connectionTimeoutMillis: CONNECT_MS, idleTimeoutMillis: IDLE_MS, application_name: 'kintsugi' })
+export function connectionPool(
+  connectionString: string,
+  most: number,
+  onError: (error: Error) => void = () => undefined,
+): ConnectionPool {
+  const pool = new pg.Pool({
+    connectionString,
+    max: most,
+    connectionTimeoutMillis: CONNECT_MS,
+    idleTimeoutMillis: IDLE_MS,
+    application_name: 'kintsugi',
+  })
   pool.on('error', onError)
   return pool
 }

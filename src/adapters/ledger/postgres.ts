@@ -49,13 +49,18 @@ export class PostgresLedger implements Ledger {
   async migrate(): Promise<number> {
     return this.#transaction(async (client) => {
       await client.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
-      await client.query('create table if not exists migrations (id int primary key, name text not null, applied_at timestamptz not null default now())')
+      await client.query(
+        'create table if not exists migrations (id int primary key, name text not null, applied_at timestamptz not null default now())',
+      )
       const { rows } = await client.query<{ id: number }>('select id from migrations')
       const done = new Set(rows.map((row) => row.id))
       const wanted = MIGRATIONS.filter((migration) => !done.has(migration.id))
       for (const migration of wanted) {
         await client.query(migration.sql)
-        await client.query('insert into migrations (id, name) values ($1, $2)', [migration.id, migration.name])
+        await client.query('insert into migrations (id, name) values ($1, $2)', [
+          migration.id,
+          migration.name,
+        ])
       }
       return wanted.length
     })
@@ -64,7 +69,10 @@ export class PostgresLedger implements Ledger {
   async recordDecisions(records: readonly DecisionRecord[]): Promise<void> {
     for (let at = 0; at < records.length; at += this.#batchSize) {
       const batch = records.slice(at, at + this.#batchSize)
-      await this.#query(`insert into decisions values ${placeholders(batch.length, DECISION_COLUMNS)} ${ON_KNOWN_DECISION}`, batch.flatMap(decisionRow))
+      await this.#query(
+        `insert into decisions values ${placeholders(batch.length, DECISION_COLUMNS)} ${ON_KNOWN_DECISION}`,
+        batch.flatMap(decisionRow),
+      )
     }
   }
 
@@ -78,7 +86,17 @@ export class PostgresLedger implements Ledger {
     return new Map(rows.map((row) => [row.id as string, decodeJson(row.record as string)]))
   }
 
-  async decisions({ limit, offset = 0, verdict, genesis }: { limit: number; offset?: number; verdict?: string; genesis?: Hex }): Promise<DecisionRecord[]> {
+  async decisions({
+    limit,
+    offset = 0,
+    verdict,
+    genesis,
+  }: {
+    limit: number
+    offset?: number
+    verdict?: string
+    genesis?: Hex
+  }): Promise<DecisionRecord[]> {
     const rows = await this.#query(
       'select record from decisions where ($3::text is null or verdict = $3) and ($4::text is null or genesis = $4) order by decided_at desc limit $1 offset $2',
       [limit, offset, verdict ?? null, genesis ?? null],
@@ -87,14 +105,31 @@ export class PostgresLedger implements Ledger {
   }
 
   async decisionCounts(sinceMs: number): Promise<{ verdict: string; rule: string | null; count: number }[]> {
-    const rows = await this.#query('select verdict, refused_by, count(*)::int as count from decisions where decided_at >= $1 group by 1, 2 order by 3 desc', [new Date(sinceMs)])
-    return rows.map((row) => ({ verdict: row.verdict as string, rule: row.refused_by as string | null, count: row.count as number }))
+    const rows = await this.#query(
+      'select verdict, refused_by, count(*)::int as count from decisions where decided_at >= $1 group by 1, 2 order by 3 desc',
+      [new Date(sinceMs)],
+    )
+    return rows.map((row) => ({
+      verdict: row.verdict as string,
+      rule: row.refused_by as string | null,
+      count: row.count as number,
+    }))
   }
 
   async recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void> {
     // One statement: one round trip and one commit between a decision and its sending.
     const { genesis, account, nonce, decisionId, sentAt, hash, raw, intent, sentAtBlock } = attempt
-    const values: unknown[] = [genesis, account, nonce, decisionId, new Date(sentAt), hash, raw, encodeJson(intent), sentAtBlock]
+    const values: unknown[] = [
+      genesis,
+      account,
+      nonce,
+      decisionId,
+      new Date(sentAt),
+      hash,
+      raw,
+      encodeJson(intent),
+      sentAtBlock,
+    ]
     await this.#query(
       `with ${decision ? `decided as (insert into decisions values ${placeholders(1, DECISION_COLUMNS, values.length)} ${ON_KNOWN_DECISION}),` : ''}
        numbered as (
@@ -113,7 +148,10 @@ export class PostgresLedger implements Ledger {
        from transactions t join attempts a using (genesis, account, nonce) where t.status = 'open' order by t.nonce, a.sent_at`,
       [],
     )
-    const byNonce = new Map<string, { record: Omit<TransactionRecord, 'attempts'>; attempts: TransactionRecord['attempts'][number][] }>()
+    const byNonce = new Map<
+      string,
+      { record: Omit<TransactionRecord, 'attempts'>; attempts: TransactionRecord['attempts'][number][] }
+    >()
     for (const row of rows) {
       const key = `${row.genesis} ${row.account} ${row.nonce}`
       const entry = byNonce.get(key) ?? {
@@ -139,7 +177,10 @@ export class PostgresLedger implements Ledger {
   }
 
   async highestNonce(genesis: Hex, account: Address): Promise<number | undefined> {
-    const [row] = await this.#query(`select max(nonce) as nonce from transactions where genesis = $1 and account = $2 and status <> 'expired'`, [genesis, account])
+    const [row] = await this.#query(
+      `select max(nonce) as nonce from transactions where genesis = $1 and account = $2 and status <> 'expired'`,
+      [genesis, account],
+    )
     return row?.nonce == null ? undefined : Number(row.nonce)
   }
 
@@ -173,13 +214,19 @@ export class PostgresLedger implements Ledger {
           new Date(trade.bookedAt),
         ],
       )
-      await client.query(`update transactions set status = 'final' where genesis = $1 and nonce = $2`, [trade.genesis, trade.nonce])
+      await client.query(`update transactions set status = 'final' where genesis = $1 and nonce = $2`, [
+        trade.genesis,
+        trade.nonce,
+      ])
       return inserted.rowCount === 1
     })
   }
 
   async markLost(genesis: Hex): Promise<number> {
-    const rows = await this.#query(`update transactions set status = 'lost' where status = 'open' and genesis <> $1 returning nonce`, [genesis])
+    const rows = await this.#query(
+      `update transactions set status = 'lost' where status = 'open' and genesis <> $1 returning nonce`,
+      [genesis],
+    )
     return rows.length
   }
 
@@ -199,12 +246,18 @@ export class PostgresLedger implements Ledger {
         trade.reason,
         new Date(trade.judgedAt),
       ])
-      await this.#query(`insert into paper_trades values ${placeholders(batch.length, 11)} on conflict (decision_id) do nothing`, values)
+      await this.#query(
+        `insert into paper_trades values ${placeholders(batch.length, 11)} on conflict (decision_id) do nothing`,
+        values,
+      )
     }
   }
 
   async paperTrades({ limit, offset = 0 }: Page): Promise<PaperTrade[]> {
-    const rows = await this.#query('select * from paper_trades order by judged_at desc limit $1 offset $2', [limit, offset])
+    const rows = await this.#query('select * from paper_trades order by judged_at desc limit $1 offset $2', [
+      limit,
+      offset,
+    ])
     return rows.map((row) => ({
       decisionId: row.decision_id as string,
       genesis: row.genesis as Hex,
@@ -221,9 +274,10 @@ export class PostgresLedger implements Ledger {
   }
 
   async paperTotals(genesis?: Hex): Promise<PaperTotals> {
-    const rows = await this.#query('select outcome, count(*)::int as count, sum(net_native) as net from paper_trades where ($1::text is null or genesis = $1) group by outcome', [
-      genesis ?? null,
-    ])
+    const rows = await this.#query(
+      'select outcome, count(*)::int as count, sum(net_native) as net from paper_trades where ($1::text is null or genesis = $1) group by outcome',
+      [genesis ?? null],
+    )
     return {
       trades: rows.reduce((sum, row) => sum + (row.count as number), 0),
       netNative: rows.reduce((sum, row) => sum + (row.net as number), 0),
@@ -232,10 +286,23 @@ export class PostgresLedger implements Ledger {
   }
 
   async markExpired(genesis: Hex, account: Address, nonces: readonly number[]): Promise<void> {
-    await this.#query(`update transactions set status = 'expired' where genesis = $1 and account = $2 and nonce = any($3) and status = 'open'`, [genesis, account, nonces])
+    await this.#query(
+      `update transactions set status = 'expired' where genesis = $1 and account = $2 and nonce = any($3) and status = 'open'`,
+      [genesis, account, nonces],
+    )
   }
 
-  async trades({ limit, offset = 0, genesis, token }: { limit: number; offset?: number; genesis?: Hex; token?: Address }): Promise<Trade[]> {
+  async trades({
+    limit,
+    offset = 0,
+    genesis,
+    token,
+  }: {
+    limit: number
+    offset?: number
+    genesis?: Hex
+    token?: Address
+  }): Promise<Trade[]> {
     const rows = await this.#query(
       'select * from trades where ($3::text is null or genesis = $3) and ($4::text is null or token = $4) order by block desc, transaction_index desc limit $1 offset $2',
       [limit, offset, genesis ?? null, token ?? null],
@@ -251,8 +318,13 @@ export class PostgresLedger implements Ledger {
          coalesce(sum(profit_value), 0) as value, coalesce(sum(profit_native), 0) as native from trades where ${filter}`,
         [genesis ?? null],
       ),
-      this.#query(`select token, sum(realised_profit)::text as profit from trades where ${filter} group by token`, [genesis ?? null]),
-      this.#query(`select outcome, count(*)::int as count from trades where ${filter} group by outcome`, [genesis ?? null]),
+      this.#query(
+        `select token, sum(realised_profit)::text as profit from trades where ${filter} group by token`,
+        [genesis ?? null],
+      ),
+      this.#query(`select outcome, count(*)::int as count from trades where ${filter} group by outcome`, [
+        genesis ?? null,
+      ]),
     ])
     return {
       tradesBooked: sum?.booked as number,
@@ -273,7 +345,13 @@ export class PostgresLedger implements Ledger {
     return Number(row?.block ?? 0)
   }
 
-  async recordChain(chain: { genesis: Hex; chainId: number; network: string; firstBlock: number; seenAt: number }): Promise<void> {
+  async recordChain(chain: {
+    genesis: Hex
+    chainId: number
+    network: string
+    firstBlock: number
+    seenAt: number
+  }): Promise<void> {
     await this.#query('insert into chains values ($1, $2, $3, $4, $5) on conflict do nothing', [
       chain.genesis,
       chain.chainId,
@@ -293,19 +371,34 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async priceHistory({ symbol, since, limit }: { symbol: string; since: number; limit: number }): Promise<PricePoint[]> {
-    const rows = await this.#query('select * from prices where symbol = $1 and at >= $2 order by at desc limit $3', [symbol, new Date(since), limit])
-    return rows.map((row) => ({ symbol: row.symbol as string, price: row.price as number, block: Number(row.block), at: (row.at as Date).getTime() })).reverse()
+  async priceHistory({
+    symbol,
+    since,
+    limit,
+  }: {
+    symbol: string
+    since: number
+    limit: number
+  }): Promise<PricePoint[]> {
+    const rows = await this.#query(
+      'select * from prices where symbol = $1 and at >= $2 order by at desc limit $3',
+      [symbol, new Date(since), limit],
+    )
+    return rows
+      .map((row) => ({
+        symbol: row.symbol as string,
+        price: row.price as number,
+        block: Number(row.block),
+        at: (row.at as Date).getTime(),
+      }))
+      .reverse()
   }
 
   async saveTask(task: Task): Promise<void> {
-    await this.#query('insert into tasks values ($1, $2, $3, $4, $5) on conflict (id) do update set status = excluded.status, record = excluded.record', [
-      task.id,
-      task.status,
-      task.priority,
-      encodeJson(task),
-      new Date(task.createdAt),
-    ])
+    await this.#query(
+      'insert into tasks values ($1, $2, $3, $4, $5) on conflict (id) do update set status = excluded.status, record = excluded.record',
+      [task.id, task.status, task.priority, encodeJson(task), new Date(task.createdAt)],
+    )
   }
 
   async task(id: string): Promise<Task | undefined> {
@@ -313,8 +406,19 @@ export class PostgresLedger implements Ledger {
     return row && decodeJson(row.record as string)
   }
 
-  async tasks({ limit, offset = 0, status }: { limit: number; offset?: number; status?: string }): Promise<Task[]> {
-    const rows = await this.#query('select record from tasks where ($3::text is null or status = $3) order by created_at desc limit $1 offset $2', [limit, offset, status ?? null])
+  async tasks({
+    limit,
+    offset = 0,
+    status,
+  }: {
+    limit: number
+    offset?: number
+    status?: string
+  }): Promise<Task[]> {
+    const rows = await this.#query(
+      'select record from tasks where ($3::text is null or status = $3) order by created_at desc limit $1 offset $2',
+      [limit, offset, status ?? null],
+    )
     return rows.map((row) => decodeJson(row.record as string))
   }
 
@@ -324,22 +428,36 @@ export class PostgresLedger implements Ledger {
   }
 
   async saveSetting(key: string, value: unknown): Promise<void> {
-    await this.#query('insert into settings (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value, changed_at = now()', [key, encodeJson(value)])
+    await this.#query(
+      'insert into settings (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value, changed_at = now()',
+      [key, encodeJson(value)],
+    )
   }
 
-  async recordIncident({ unit, services, kind, detail, action, at, durationMs }: IncidentRecord): Promise<void> {
-    await this.#query('insert into incidents (unit, services, kind, detail, action, at, duration_ms) values ($1, $2, $3, $4, $5, $6, $7)', [
-      unit,
-      services,
-      kind,
-      detail,
-      action,
-      new Date(at),
-      durationMs,
-    ])
+  async recordIncident({
+    unit,
+    services,
+    kind,
+    detail,
+    action,
+    at,
+    durationMs,
+  }: IncidentRecord): Promise<void> {
+    await this.#query(
+      'insert into incidents (unit, services, kind, detail, action, at, duration_ms) values ($1, $2, $3, $4, $5, $6, $7)',
+      [unit, services, kind, detail, action, new Date(at), durationMs],
+    )
   }
 
-  async incidents({ since, limit, service }: { since: number; limit: number; service?: string }): Promise<IncidentRecord[]> {
+  async incidents({
+    since,
+    limit,
+    service,
+  }: {
+    since: number
+    limit: number
+    service?: string
+  }): Promise<IncidentRecord[]> {
     const rows = await this.#query(
       `select unit, services, kind, detail, action, extract(epoch from at) * 1000 as at, duration_ms from incidents
        where at >= $1 and ($2::text is null or $2 = any(services)) order by at desc, id desc limit $3`,
@@ -413,11 +531,16 @@ function ledgerError(error: unknown): KintsugiError {
 
 /** `($1, $2), ($3, $4)` for 2 rows of 2 columns; numbered from after `used`. */
 function placeholders(rows: number, columns: number, used = 0): string {
-  return Array.from({ length: rows }, (_, row) => `(${Array.from({ length: columns }, (_, column) => `$${used + row * columns + column + 1}`).join(', ')})`).join(', ')
+  return Array.from(
+    { length: rows },
+    (_, row) =>
+      `(${Array.from({ length: columns }, (_, column) => `$${used + row * columns + column + 1}`).join(', ')})`,
+  ).join(', ')
 }
 
 const DECISION_COLUMNS = 8
-const ON_KNOWN_DECISION = 'on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record'
+const ON_KNOWN_DECISION =
+  'on conflict (id) do update set verdict = excluded.verdict, refused_by = excluded.refused_by, record = excluded.record'
 
 const decisionRow = (record: DecisionRecord): unknown[] => [
   record.id,

@@ -8,18 +8,28 @@ import { KintsugiError, messageOf } from '../../std/errors.ts'
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4_096
 
-export function metricsSource(portOf: (service: string) => number | undefined, bearer: () => string | undefined): MetricsSource {
+export function metricsSource(
+  portOf: (service: string) => number | undefined,
+  bearer: () => string | undefined,
+): MetricsSource {
   return {
     async scrape(service) {
       const port = portOf(service)
       if (port === undefined) throw new KintsugiError('unknown-service', `${service} has no port here`)
       try {
         const token = bearer()
-        const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: token ? { authorization: `Bearer ${token}` } : {}, signal: AbortSignal.timeout(3_000) })
+        const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
+          headers: token ? { authorization: `Bearer ${token}` } : {},
+          signal: AbortSignal.timeout(3_000),
+        })
         if (!response.ok) throw new Error(`status ${response.status}`)
         return parsePrometheus(await response.text())
       } catch (error) {
-        throw new KintsugiError('service-unreachable', `${service} did not give its metrics: ${messageOf(error)}`, { retry: 'later', cause: error })
+        throw new KintsugiError(
+          'service-unreachable',
+          `${service} did not give its metrics: ${messageOf(error)}`,
+          { retry: 'later', cause: error },
+        )
       }
     },
     host: () => ({
@@ -34,7 +44,10 @@ export function metricsSource(portOf: (service: string) => number | undefined, b
         // Fields after the name, which may hold spaces: utime is the 14th of all, stime the 15th, rss the 24th.
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-        return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, residentBytes: Number(fields[21]) * PAGE_BYTES }
+        return {
+          cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+          residentBytes: Number(fields[21]) * PAGE_BYTES,
+        }
       } catch {
         return undefined
       }
@@ -51,7 +64,10 @@ function parsePrometheus(text: string): Sample[] {
     const match = line.startsWith('#') ? null : LINE.exec(line)
     if (!match) return []
     const labels = Object.fromEntries(
-      [...(match[2] ?? '').matchAll(LABEL)].map(([, name, value]) => [name as string, (value as string).replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c))]),
+      [...(match[2] ?? '').matchAll(LABEL)].map(([, name, value]) => [
+        name as string,
+        (value as string).replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c)),
+      ]),
     )
     const value = Number(match[3])
     return Number.isFinite(value) ? [{ name: match[1] as string, labels, value }] : []

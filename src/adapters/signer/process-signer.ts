@@ -1,13 +1,13 @@
 /** The signer as a child process, reached over a socket pair that it inherits: there is no path or port to open. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
-import { onLines } from '../../std/lines.ts'
 import type { Address } from '../../amm/index.ts'
 import type { Intent } from '../../intents/index.ts'
 import type { Hex } from '../../ports/chain.ts'
 import type { Signed, Signer } from '../../ports/signer.ts'
 import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
+import { onLines } from '../../std/lines.ts'
 
 /** The descriptors of the socket in the signer, and of the key where one was handed over. */
 export const SIGNER_FD = 3
@@ -15,7 +15,13 @@ const KEY_FD = 4
 const TIMEOUT_MS = 10_000
 const RESTART_MS = 200
 
-type Answer = { id: number } & Partial<{ account: Address; raw: Signed['raw']; hash: Signed['hash']; signature: Hex; error: ErrorReport }>
+type Answer = { id: number } & Partial<{
+  account: Address
+  raw: Signed['raw']
+  hash: Signed['hash']
+  signature: Hex
+  error: ErrorReport
+}>
 
 export interface ProcessSignerOptions {
   command: string
@@ -27,7 +33,10 @@ export interface ProcessSignerOptions {
 
 export class ProcessSigner implements Signer {
   readonly #options: ProcessSignerOptions
-  readonly #calls = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void; timer: NodeJS.Timeout }>()
+  readonly #calls = new Map<
+    number,
+    { resolve(answer: Answer): void; reject(error: Error): void; timer: NodeJS.Timeout }
+  >()
   #child: ChildProcess | undefined
   #channel: Duplex | undefined
   #nextId = 1
@@ -103,5 +112,7 @@ export class ProcessSigner implements Signer {
 }
 
 function unreachable(message: string): KintsugiError {
-  return new KintsugiError('signer-unreachable', `the signer cannot be reached: ${message}`, { retry: 'later' })
+  return new KintsugiError('signer-unreachable', `the signer cannot be reached: ${message}`, {
+    retry: 'later',
+  })
 }

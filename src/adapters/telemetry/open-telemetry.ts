@@ -1,5 +1,14 @@
 /** OpenTelemetry, by its conventions for MCP: a span for each operation, its duration as a metric, sent over OTLP. Loaded only where it is asked for. */
-import { type Context, type Histogram, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace, type Tracer } from '@opentelemetry/api'
+import {
+  type Context,
+  type Histogram,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
@@ -35,28 +44,54 @@ export class OpenTelemetry implements Telemetry {
       'service.version': version,
       'service.instance.id': instance,
     })
-    this.#tracers = new TracerProvider({ resource, spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: `${base}/v1/traces` }) })] })
+    this.#tracers = new TracerProvider({
+      resource,
+      spanProcessors: [
+        new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: `${base}/v1/traces` }) }),
+      ],
+    })
     this.#meters = new MeterProvider({
       resource,
-      readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter({ url: `${base}/v1/metrics` }), exportIntervalMillis: METRICS_MS })],
+      readers: [
+        new PeriodicExportingMetricReader({
+          exporter: new OTLPMetricExporter({ url: `${base}/v1/metrics` }),
+          exportIntervalMillis: METRICS_MS,
+        }),
+      ],
     })
     this.#tracer = this.#tracers.getTracer(SCOPE, version)
     const meter = this.#meters.getMeter(SCOPE, version)
-    const duration = (kind: OperationKind) => meter.createHistogram(`mcp.${kind}.operation.duration`, { unit: 's', advice: { explicitBucketBoundaries: BUCKETS } })
+    const duration = (kind: OperationKind) =>
+      meter.createHistogram(`mcp.${kind}.operation.duration`, {
+        unit: 's',
+        advice: { explicitBucketBoundaries: BUCKETS },
+      })
     this.#durations = { server: duration('server'), client: duration('client') }
   }
 
-  begin(kind: OperationKind, method: string, target: string, given: Readonly<Record<string, string | number | undefined>>, parent: string | null): Operation {
+  begin(
+    kind: OperationKind,
+    method: string,
+    target: string,
+    given: Readonly<Record<string, string | number | undefined>>,
+    parent: string | null,
+  ): Operation {
     const attributes: Record<string, string | number> = { 'mcp.method.name': method }
-    if (method === 'tools/call') Object.assign(attributes, { 'gen_ai.tool.name': target, 'gen_ai.operation.name': 'execute_tool' })
+    if (method === 'tools/call')
+      Object.assign(attributes, { 'gen_ai.tool.name': target, 'gen_ai.operation.name': 'execute_tool' })
     for (const [name, value] of Object.entries(given)) if (value !== undefined) attributes[name] = value
-    const span = this.#tracer.startSpan(`${method} ${target}`, { kind: kind === 'server' ? SpanKind.SERVER : SpanKind.CLIENT, attributes }, this.#parent(parent))
+    const span = this.#tracer.startSpan(
+      `${method} ${target}`,
+      { kind: kind === 'server' ? SpanKind.SERVER : SpanKind.CLIENT, attributes },
+      this.#parent(parent),
+    )
     const startedAt = performance.now()
     return {
       traceparent: this.#traceparent(span),
       end: (error) => {
         const failed = error === undefined ? {} : { 'error.type': error }
-        if (error !== undefined) span.setAttributes(failed).setStatus({ code: SpanStatusCode.ERROR, message: error })
+        if (error !== undefined)
+          span.setAttributes(failed).setStatus({ code: SpanStatusCode.ERROR, message: error })
         span.end()
         const { 'mcp.method.name': name, 'gen_ai.tool.name': tool, 'server.address': service } = attributes
         this.#durations[kind].record((performance.now() - startedAt) / 1_000, {
@@ -75,12 +110,18 @@ export class OpenTelemetry implements Telemetry {
 
   #parent(traceparent: string | null): Context {
     if (traceparent === null) return ROOT_CONTEXT
-    return this.#propagator.extract(ROOT_CONTEXT, { traceparent }, { get: (carrier, key) => (carrier as Record<string, string>)[key], keys: () => ['traceparent'] })
+    return this.#propagator.extract(
+      ROOT_CONTEXT,
+      { traceparent },
+      { get: (carrier, key) => (carrier as Record<string, string>)[key], keys: () => ['traceparent'] },
+    )
   }
 
   #traceparent(span: Span): string {
     const carrier: Record<string, string> = {}
-    this.#propagator.inject(trace.setSpan(ROOT_CONTEXT, span), carrier, { set: (into, key, value) => void ((into as Record<string, string>)[key] = value) })
+    this.#propagator.inject(trace.setSpan(ROOT_CONTEXT, span), carrier, {
+      set: (into, key, value) => void ((into as Record<string, string>)[key] = value),
+    })
     return carrier.traceparent as string
   }
 }

@@ -27,12 +27,42 @@ export const arbitrum: ChainProfile = {
   ],
   multicall: '0xca11bde05977b3631167028862be2a173976ca11',
   exchanges: [
-    { kind: 'uniswap-v2', dex: 'uniswap_v2', factory: '0xf1d7cc64fb4452f05c498126312ebe29f30fbcf9', feeBps: 30 },
-    { kind: 'uniswap-v2', dex: 'sushiswap', factory: '0xc35dadb65012ec5796536bd9864ed8773abc74c4', feeBps: 30 },
-    { kind: 'uniswap-v3', dex: 'uniswap_v3', factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v3', dex: 'sushiswap_v3', factory: '0x1af415a1eba07a4986a52b6f2e7de7003d82231e', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v4', dex: 'uniswap_v4', manager: '0x360e68faccca8ca495c1b759fd9eee466db9fb32', fees: UNISWAP_FEES },
-    { kind: 'balancer-v2', dex: 'balancer_v2', vault: '0xba12222222228d8ba445958a75a0704d566bf2c8', sinceBlock: 222_832 },
+    {
+      kind: 'uniswap-v2',
+      dex: 'uniswap_v2',
+      factory: '0xf1d7cc64fb4452f05c498126312ebe29f30fbcf9',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v2',
+      dex: 'sushiswap',
+      factory: '0xc35dadb65012ec5796536bd9864ed8773abc74c4',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'uniswap_v3',
+      factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'sushiswap_v3',
+      factory: '0x1af415a1eba07a4986a52b6f2e7de7003d82231e',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v4',
+      dex: 'uniswap_v4',
+      manager: '0x360e68faccca8ca495c1b759fd9eee466db9fb32',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'balancer-v2',
+      dex: 'balancer_v2',
+      vault: '0xba12222222228d8ba445958a75a0704d566bf2c8',
+      sinceBlock: 222_832,
+    },
   ],
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
   // The sequencer takes transactions in the order in which they come: a tip buys nothing.

@@ -24,12 +24,42 @@ export const base: ChainProfile = {
   ],
   multicall: '0xca11bde05977b3631167028862be2a173976ca11',
   exchanges: [
-    { kind: 'uniswap-v2', dex: 'uniswap_v2', factory: '0x8909dc15e40173ff4699343b6eb8132c65e18ec6', feeBps: 30 },
-    { kind: 'uniswap-v2', dex: 'sushiswap', factory: '0x71524b4f93c58fcbf659783284e38825f0622859', feeBps: 30 },
-    { kind: 'uniswap-v3', dex: 'uniswap_v3', factory: '0x33128a8fc17869897dce68ed026d694621f6fdfd', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v3', dex: 'sushiswap_v3', factory: '0xc35dadb65012ec5796536bd9864ed8773abc74c4', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v4', dex: 'uniswap_v4', manager: '0x498581ff718922c3f8e6a244956af099b2652b2b', fees: UNISWAP_FEES },
-    { kind: 'balancer-v2', dex: 'balancer_v2', vault: '0xba12222222228d8ba445958a75a0704d566bf2c8', sinceBlock: 1_196_036 },
+    {
+      kind: 'uniswap-v2',
+      dex: 'uniswap_v2',
+      factory: '0x8909dc15e40173ff4699343b6eb8132c65e18ec6',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v2',
+      dex: 'sushiswap',
+      factory: '0x71524b4f93c58fcbf659783284e38825f0622859',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'uniswap_v3',
+      factory: '0x33128a8fc17869897dce68ed026d694621f6fdfd',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'sushiswap_v3',
+      factory: '0xc35dadb65012ec5796536bd9864ed8773abc74c4',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v4',
+      dex: 'uniswap_v4',
+      manager: '0x498581ff718922c3f8e6a244956af099b2652b2b',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'balancer-v2',
+      dex: 'balancer_v2',
+      vault: '0xba12222222228d8ba445958a75a0704d566bf2c8',
+      sinceBlock: 1_196_036,
+    },
   ],
   aave: { pool: '0xa238dd80c259a72e81d7e4664a9801593f98d1c5' },
   // The sequencer orders by tip, and shows nothing that is pending.

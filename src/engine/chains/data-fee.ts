@@ -23,8 +23,18 @@ export async function readDataFee(chain: Chain, gas: GasMarket, block: number): 
     case 'op-stack': {
       const [low, high] = (await Promise.all(
         SIZES.map(async (size) => {
-          const data = encodeFunctionData({ abi: oracleAbi, functionName: 'getL1FeeUpperBound', args: [BigInt(size)] })
-          return Number(decodeFunctionResult({ abi: oracleAbi, functionName: 'getL1FeeUpperBound', data: await chain.call({ to: gas.oracle, data }, block) }))
+          const data = encodeFunctionData({
+            abi: oracleAbi,
+            functionName: 'getL1FeeUpperBound',
+            args: [BigInt(size)],
+          })
+          return Number(
+            decodeFunctionResult({
+              abi: oracleAbi,
+              functionName: 'getL1FeeUpperBound',
+              data: await chain.call({ to: gas.oracle, data }, block),
+            }),
+          )
         }),
       )) as [number, number]
       const perByte = (high - low) / (SIZES[1] - SIZES[0])
@@ -32,7 +42,11 @@ export async function readDataFee(chain: Chain, gas: GasMarket, block: number): 
     }
     case 'arbitrum': {
       const data = encodeFunctionData({ abi: gasInfoAbi, functionName: 'getPricesInWei' })
-      const [, perByte] = decodeFunctionResult({ abi: gasInfoAbi, functionName: 'getPricesInWei', data: await chain.call({ to: gas.gasInfo, data }, block) })
+      const [, perByte] = decodeFunctionResult({
+        abi: gasInfoAbi,
+        functionName: 'getPricesInWei',
+        data: await chain.call({ to: gas.gasInfo, data }, block),
+      })
       // The batch is compressed: what is charged is at most this.
       return { fixed: Number(perByte) * SIGNED_ENVELOPE, perByte: Number(perByte), chargedAs: 'gas' }
     }

@@ -36,12 +36,42 @@ export const ethereum: ChainProfile = {
   ],
   multicall: '0xca11bde05977b3631167028862be2a173976ca11',
   exchanges: [
-    { kind: 'uniswap-v2', dex: 'uniswap_v2', factory: '0x5c69bee701ef814a2b6a3edd4b1652cb9cc5aa6f', feeBps: 30 },
-    { kind: 'uniswap-v2', dex: 'sushiswap', factory: '0xc0aee478e3658e2610c5f7a4a2e1777ce9e4f2ac', feeBps: 30 },
-    { kind: 'uniswap-v3', dex: 'uniswap_v3', factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v3', dex: 'sushiswap_v3', factory: '0xbaceb8ec6b9355dfc0269c18bac9d6e2bdc29c4f', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v4', dex: 'uniswap_v4', manager: '0x000000000004444c5dc75cb358380d2e3de08a90', fees: UNISWAP_FEES },
-    { kind: 'balancer-v2', dex: 'balancer_v2', vault: '0xba12222222228d8ba445958a75a0704d566bf2c8', sinceBlock: 12_272_146 },
+    {
+      kind: 'uniswap-v2',
+      dex: 'uniswap_v2',
+      factory: '0x5c69bee701ef814a2b6a3edd4b1652cb9cc5aa6f',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v2',
+      dex: 'sushiswap',
+      factory: '0xc0aee478e3658e2610c5f7a4a2e1777ce9e4f2ac',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'uniswap_v3',
+      factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'sushiswap_v3',
+      factory: '0xbaceb8ec6b9355dfc0269c18bac9d6e2bdc29c4f',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v4',
+      dex: 'uniswap_v4',
+      manager: '0x000000000004444c5dc75cb358380d2e3de08a90',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'balancer-v2',
+      dex: 'balancer_v2',
+      vault: '0xba12222222228d8ba445958a75a0704d566bf2c8',
+      sinceBlock: 12_272_146,
+    },
   ],
   aave: { pool: '0x87870bca3f3fd6335c3f4ce8392d69350b4fa4e2' },
   // Where relays are configured, bundles: a trade that would revert is not included, and costs nothing.

@@ -3,7 +3,11 @@ import type { Chain } from '../../ports/chain.ts'
 import type { Finality } from './profile.ts'
 
 /** The number of the last final block. Throws `chain-unreachable`; a node that does not know the tag is judged by depth. */
-export async function finalBlock(chain: Chain, { tag, depthWithoutTag }: Finality, head: number): Promise<number> {
+export async function finalBlock(
+  chain: Chain,
+  { tag, depthWithoutTag }: Finality,
+  head: number,
+): Promise<number> {
   try {
     return (await chain.block(tag)).number
   } catch (error) {

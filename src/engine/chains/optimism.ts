@@ -24,12 +24,42 @@ export const optimism: ChainProfile = {
   ],
   multicall: '0xca11bde05977b3631167028862be2a173976ca11',
   exchanges: [
-    { kind: 'uniswap-v2', dex: 'uniswap_v2', factory: '0x0c3c1c532f1e39edf36be9fe0be1410313e074bf', feeBps: 30 },
-    { kind: 'uniswap-v2', dex: 'sushiswap', factory: '0xfbc12984689e5f15626bad03ad60160fe98b303c', feeBps: 30 },
-    { kind: 'uniswap-v3', dex: 'uniswap_v3', factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v3', dex: 'sushiswap_v3', factory: '0x9c6522117e2ed1fe5bdb72bb0ed5e3f2bde7dbe0', fees: UNISWAP_FEES },
-    { kind: 'uniswap-v4', dex: 'uniswap_v4', manager: '0x9a13f98cb987694c9f086b1f5eb990eea8264ec3', fees: UNISWAP_FEES },
-    { kind: 'balancer-v2', dex: 'balancer_v2', vault: '0xba12222222228d8ba445958a75a0704d566bf2c8', sinceBlock: 7_003_431 },
+    {
+      kind: 'uniswap-v2',
+      dex: 'uniswap_v2',
+      factory: '0x0c3c1c532f1e39edf36be9fe0be1410313e074bf',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v2',
+      dex: 'sushiswap',
+      factory: '0xfbc12984689e5f15626bad03ad60160fe98b303c',
+      feeBps: 30,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'uniswap_v3',
+      factory: '0x1f98431c8ad98523631ae4a59f267346ea31f984',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v3',
+      dex: 'sushiswap_v3',
+      factory: '0x9c6522117e2ed1fe5bdb72bb0ed5e3f2bde7dbe0',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'uniswap-v4',
+      dex: 'uniswap_v4',
+      manager: '0x9a13f98cb987694c9f086b1f5eb990eea8264ec3',
+      fees: UNISWAP_FEES,
+    },
+    {
+      kind: 'balancer-v2',
+      dex: 'balancer_v2',
+      vault: '0xba12222222228d8ba445958a75a0704d566bf2c8',
+      sinceBlock: 7_003_431,
+    },
   ],
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
   // The sequencer orders by tip, and shows nothing that is pending.

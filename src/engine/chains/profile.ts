@@ -1,8 +1,9 @@
 /** A chain as data, plus three strategies: how a transaction is submitted, what gas costs, and what final means. */
-import type { ChainName } from './names.ts'
+
 import type { Address } from '../../amm/index.ts'
 import type { Token } from '../../graph/index.ts'
 import type { Exchange, FeeTier } from '../../ports/manifest.ts'
+import type { ChainName } from './names.ts'
 
 /** How a transaction gets to those who make blocks. */
 export type Submission =

@@ -6,7 +6,9 @@ import { apiRoutes } from './routes.ts'
 test('the document describes every address there is, and no other', () => {
   const app = new Hono()
   apiRoutes(app, { access: {}, sources: {}, approvals: {}, mode: 'local' } as never)
-  const served = app.routes.map(({ method, path }) => `${method} ${path}`).filter((route) => route !== 'GET /openapi.json')
+  const served = app.routes
+    .map(({ method, path }) => `${method} ${path}`)
+    .filter((route) => route !== 'GET /openapi.json')
   expect(served.sort()).toEqual([...API_ROUTES].sort())
 })
 

@@ -23,24 +23,48 @@ interface OperationDescription {
 }
 
 const of = (shape: Shape): Schema => ({ $ref: `#/components/schemas/${shape}` })
-const object = (properties: Readonly<Record<string, Schema>>, required = Object.keys(properties)): Schema => ({ type: 'object', properties, required })
+const object = (
+  properties: Readonly<Record<string, Schema>>,
+  required = Object.keys(properties),
+): Schema => ({ type: 'object', properties, required })
 const list = (items: Schema): Schema => ({ type: 'array', items })
 const text: Schema = { type: 'string' }
 
-const inPath = (name: string, description: string): Parameter => ({ name, in: 'path', description, schema: text })
-const whole = (name: string, description: string, minimum: number, maximum: number, usual: number): Parameter => ({
+const inPath = (name: string, description: string): Parameter => ({
+  name,
+  in: 'path',
+  description,
+  schema: text,
+})
+const whole = (
+  name: string,
+  description: string,
+  minimum: number,
+  maximum: number,
+  usual: number,
+): Parameter => ({
   name,
   in: 'query',
   description,
   schema: { type: 'integer', minimum, maximum, default: usual },
 })
-const page = (most: number, usual: number) => [whole('limit', 'how many, the newest first', 1, most, usual), whole('offset', 'how many to pass over', 0, 10_000_000, 0)]
-const choice = (name: string, description: string, ...values: string[]): Parameter => ({ name, in: 'query', description, schema: { type: 'string', enum: values } })
+const page = (most: number, usual: number) => [
+  whole('limit', 'how many, the newest first', 1, most, usual),
+  whole('offset', 'how many to pass over', 0, 10_000_000, 0),
+]
+const choice = (name: string, description: string, ...values: string[]): Parameter => ({
+  name,
+  in: 'query',
+  description,
+  schema: { type: 'string', enum: values },
+})
 
 const services = { type: 'object', additionalProperties: of('ServiceView') }
 
 const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDescription>>>> = {
-  '/status': { get: { summary: 'Everything at once: services, books, chain, accounts', answer: of('StatusView') } },
+  '/status': {
+    get: { summary: 'Everything at once: services, books, chain, accounts', answer: of('StatusView') },
+  },
   '/servers': { get: { summary: 'The servers and their state', answer: object({ servers: services }) } },
   '/agents': { get: { summary: 'The agents and their state', answer: object({ agents: services }) } },
   '/trades': {
@@ -50,7 +74,13 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
       answer: object({ trades: list(of('TradeView')) }),
     },
   },
-  '/paper-trades': { get: { summary: 'Trades on paper, judged by the next block', parameters: page(10_000, 100), answer: object({ trades: list(of('PaperTradeView')) }) } },
+  '/paper-trades': {
+    get: {
+      summary: 'Trades on paper, judged by the next block',
+      parameters: page(10_000, 100),
+      answer: object({ trades: list(of('PaperTradeView')) }),
+    },
+  },
   '/opportunities': {
     get: {
       summary: 'Decisions, with every rule and its numbers',
@@ -62,17 +92,26 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
     get: {
       summary: 'One decision, whole',
       parameters: [inPath('id', 'as the list shows it')],
-      answer: object({ opportunity: of('OpportunityView'), record: { type: 'object', description: 'as it is in the ledger' } }),
+      answer: object({
+        opportunity: of('OpportunityView'),
+        record: { type: 'object', description: 'as it is in the ledger' },
+      }),
     },
   },
   '/approvals': {
-    get: { summary: 'Calls that wait for a person, or did, and which calls need one', answer: object({ approvals: list(of('ApprovalView')), policy: of('ApprovalPolicyView') }) },
+    get: {
+      summary: 'Calls that wait for a person, or did, and which calls need one',
+      answer: object({ approvals: list(of('ApprovalView')), policy: of('ApprovalPolicyView') }),
+    },
   },
   '/approvals/{id}': {
     post: {
       summary: 'Let a call happen, or refuse it',
       parameters: [inPath('id', 'of the approval')],
-      body: object({ digest: { ...text, description: 'of the approval, as it was shown' }, approve: { type: 'boolean' } }),
+      body: object({
+        digest: { ...text, description: 'of the approval, as it was shown' },
+        approve: { type: 'boolean' },
+      }),
       answer: object({ approval: of('ApprovalView') }),
       scope: 'spend, for the tool that is called',
     },
@@ -81,7 +120,11 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
     post: {
       summary: 'Change which calls need a person',
       body: object(
-        { tools: list({ ...text, description: '*, a server, or server__tool' }), atClient: { type: 'boolean' }, minutes: { type: 'integer', minimum: 1, maximum: 1_440 } },
+        {
+          tools: list({ ...text, description: '*, a server, or server__tool' }),
+          atClient: { type: 'boolean' },
+          minutes: { type: 'integer', minimum: 1, maximum: 1_440 },
+        },
         [],
       ),
       answer: object({ policy: of('ApprovalPolicyView') }),
@@ -89,7 +132,12 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
     },
   },
   '/restart/{service}': {
-    post: { summary: 'Restart the process of a service', parameters: [inPath('service', 'its id')], answer: object({ restarting: { type: 'object' } }), scope: 'write:{service}' },
+    post: {
+      summary: 'Restart the process of a service',
+      parameters: [inPath('service', 'its id')],
+      answer: object({ restarting: { type: 'object' } }),
+      scope: 'write:{service}',
+    },
   },
 }
 
@@ -120,17 +168,33 @@ const json = (schema: Schema) => ({ content: { 'application/json': { schema } } 
 export function openApi(version: string, base: string): Record<string, unknown> {
   const operation = ({ summary, parameters = [], body, answer, scope }: OperationDescription) => ({
     summary,
-    ...(scope === undefined ? {} : { description: `Needs a token with the scope ${scope}.`, security: [{ token: [] }] }),
-    ...(parameters.length === 0 ? {} : { parameters: parameters.map((each) => ({ ...each, required: each.in === 'path' })) }),
+    ...(scope === undefined
+      ? {}
+      : { description: `Needs a token with the scope ${scope}.`, security: [{ token: [] }] }),
+    ...(parameters.length === 0
+      ? {}
+      : { parameters: parameters.map((each) => ({ ...each, required: each.in === 'path' })) }),
     ...(body ? { requestBody: { required: true, ...json(body) } } : {}),
-    responses: { 200: { description: 'done', ...json(answer) }, default: { description: 'refused, or failed', ...json(of('ErrorBody' as Shape)) } },
+    responses: {
+      200: { description: 'done', ...json(answer) },
+      default: { description: 'refused, or failed', ...json(of('ErrorBody' as Shape)) },
+    },
   })
   return {
     openapi: '3.1.0',
-    info: { title: 'Kintsugi', version, description: 'Amounts are decimal strings in the smallest unit; times are ms since 1970.' },
+    info: {
+      title: 'Kintsugi',
+      version,
+      description: 'Amounts are decimal strings in the smallest unit; times are ms since 1970.',
+    },
     servers: [{ url: base }],
     paths: Object.fromEntries(
-      Object.entries(PATHS).map(([path, methods]) => [path, Object.fromEntries(Object.entries(methods).map(([method, described]) => [method, operation(described)]))]),
+      Object.entries(PATHS).map(([path, methods]) => [
+        path,
+        Object.fromEntries(
+          Object.entries(methods).map(([method, described]) => [method, operation(described)]),
+        ),
+      ]),
     ),
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },

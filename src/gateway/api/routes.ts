@@ -1,16 +1,16 @@
 /** The REST API, the same on the coordination system and behind the dashboard. */
 import type { Hono } from 'hono'
 import * as z from 'zod'
-import { approvalPolicy, type Approvals, changeApprovalPolicy } from '../../engine/approvals.ts'
-import { type AccessPolicy, authorize, identify } from '../../mcp/access.ts'
+import { type Approvals, approvalPolicy, changeApprovalPolicy } from '../../engine/governance/approvals.ts'
+import { type AccessPolicy, authorize, identify } from '../../mcp/host/access.ts'
 import type { AuditRecorder } from '../../ports/audit.ts'
-import { traceOf } from '../../std/trace.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { parseShallow } from '../../std/shallow-json.ts'
 import { toPlain } from '../../std/json.ts'
-import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
-import { openApi } from './openapi.ts'
+import { parseShallow } from '../../std/shallow-json.ts'
+import { traceOf } from '../../std/trace.ts'
 import { opportunityView, paperTradeView, statusView, tradeView, type ViewSources } from '../views.ts'
+import { openApi } from './openapi.ts'
+import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
 
 export interface ApiOptions {
   access: AccessPolicy
@@ -21,7 +21,10 @@ export interface ApiOptions {
   mode: 'local' | 'paper'
 }
 
-const decision = z.strictObject({ digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the approval as it was shown'), approve: z.boolean() })
+const decision = z.strictObject({
+  digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the approval as it was shown'),
+  approve: z.boolean(),
+})
 const policyChange = z.strictObject({
   tools: z
     .array(z.string().regex(/^(\*|[a-z0-9][A-Za-z0-9_-]{0,200})$/, '*, a server, or server__tool'))
@@ -34,7 +37,9 @@ const policyChange = z.strictObject({
 /** Adds what can be read, and what can be decided. */
 export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }: ApiOptions): void {
   const { ledger, fleet, manifest } = sources
-  app.get('/openapi.json', (c) => c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')))
+  app.get('/openapi.json', (c) =>
+    c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
+  )
   app.get('/status', async (c) => c.json(await statusView(sources)))
   app.get('/servers', async (c) => c.json({ servers: (await statusView(sources)).servers }))
   app.get('/agents', async (c) => c.json({ agents: (await statusView(sources)).agents }))
@@ -48,13 +53,19 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
     return c.json({ trades: trades.map(tradeView) })
   })
   app.get('/paper-trades', async (c) => {
-    const page = { limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100), offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0) }
+    const page = {
+      limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100),
+      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
+    }
     return c.json({ trades: (await ledger.paperTrades(page)).map(paperTradeView) })
   })
   app.get('/opportunities', async (c) => {
     const verdict = c.req.query('verdict')
     if (verdict !== undefined && verdict !== 'trade' && verdict !== 'refuse')
-      throw new KintsugiError('bad-argument', `verdict: expected trade or refuse (got ${JSON.stringify(verdict)})`)
+      throw new KintsugiError(
+        'bad-argument',
+        `verdict: expected trade or refuse (got ${JSON.stringify(verdict)})`,
+      )
     const records = await ledger.decisions({
       limit: whole(c.req.query('limit'), 'limit', 1, 1_000, 50),
       offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
@@ -64,25 +75,41 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
   })
   app.get('/opportunities/:id', async (c) => {
     const record = await ledger.decision(c.req.param('id'))
-    if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
+    if (!record)
+      throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
     return c.json({ opportunity: opportunityView(record, manifest()), record: toPlain(record) })
   })
   app.get('/approvals', async (c) =>
-    c.json({ approvals: (await approvals.list()) satisfies ApprovalView[], policy: (await approvalPolicy(ledger, mode)) satisfies ApprovalPolicyView }),
+    c.json({
+      approvals: (await approvals.list()) satisfies ApprovalView[],
+      policy: (await approvalPolicy(ledger, mode)) satisfies ApprovalPolicyView,
+    }),
   )
   app.post('/approvals/policy', async (c) => {
-    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), { effect: 'spend', service: 'coordination_system' })
+    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), {
+      effect: 'spend',
+      service: 'coordination_system',
+    })
     const { tools, atClient, minutes } = read(policyChange, parseShallow(await c.req.text()))
-    const change = { ...(tools ? { tools } : {}), ...(atClient === undefined ? {} : { atClient }), ...(minutes === undefined ? {} : { minutes }) }
+    const change = {
+      ...(tools ? { tools } : {}),
+      ...(atClient === undefined ? {} : { atClient }),
+      ...(minutes === undefined ? {} : { minutes }),
+    }
     return c.json({ policy: await changeApprovalPolicy(ledger, mode, change) })
   })
   app.post('/approvals/:id', async (c) => {
     const caller = await identify(access, c.req.raw.headers)
     const id = c.req.param('id')
     const waiting = (await approvals.list()).find((each) => each.id === id)
-    if (!waiting) throw new KintsugiError('not-found', `no approval ${JSON.stringify(id.slice(0, 40))} is waited for`)
+    if (!waiting)
+      throw new KintsugiError('not-found', `no approval ${JSON.stringify(id.slice(0, 40))} is waited for`)
     // Who may do it may let others do it.
-    authorize({ ...access, required: true }, caller, { effect: 'spend', service: waiting.service, tool: waiting.tool })
+    authorize({ ...access, required: true }, caller, {
+      effect: 'spend',
+      service: waiting.service,
+      tool: waiting.tool,
+    })
     const { digest, approve } = read(decision, parseShallow(await c.req.text()))
     const approval = await approvals.decide(id, digest, approve, { name: caller.name })
     audit?.record({
@@ -102,7 +129,10 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
   })
   app.post('/restart/:service', async (c) => {
     const service = c.req.param('service')
-    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), { effect: 'write', service })
+    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), {
+      effect: 'write',
+      service,
+    })
     return c.json({ restarting: await fleet.restart(service) })
   })
 }
@@ -119,6 +149,9 @@ function whole(text: string | undefined, name: string, least: number, most: numb
   if (text === undefined) return usual
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new KintsugiError('bad-argument', `${name}: expected a whole number from ${least} to ${most} (got ${JSON.stringify(text.slice(0, 40))})`)
+    throw new KintsugiError(
+      'bad-argument',
+      `${name}: expected a whole number from ${least} to ${most} (got ${JSON.stringify(text.slice(0, 40))})`,
+    )
   return value
 }

@@ -78,7 +78,16 @@ export interface StatusView {
   agents: Record<string, ServiceView>
   main: Record<string, ServiceView>
   infrastructure: Record<string, ServiceView>
-  chain: { id: number; network: string; genesis: string; block: number; finalized: number; link: string; nativeSymbol: string; quoteSymbol: string } | null
+  chain: {
+    id: number
+    network: string
+    genesis: string
+    block: number
+    finalized: number
+    link: string
+    nativeSymbol: string
+    quoteSymbol: string
+  } | null
   accounts: { executor: string; operator: string; treasury: string } | null
   metrics: MetricsView | null
   /** What could not be read, and why. */
@@ -149,10 +158,30 @@ export type EventView =
   | { type: 'hello'; status: StatusView }
   | { type: 'status'; status: StatusView }
   | { type: 'trade'; trade: TradeView }
-  | { type: 'block'; block: number; time: number; opportunities: number; searchedCycles: number; searchMs: number }
+  | {
+      type: 'block'
+      block: number
+      time: number
+      opportunities: number
+      searchedCycles: number
+      searchMs: number
+    }
   /** What the last blocks held and what we took of it, in whole native coins: see the tool `captured_share`. */
   | { type: 'captured'; blocks: number; bound: number; captured: number; share: number | null; ahead: number }
   | { type: 'paper-trade'; trade: PaperTradeView }
   | { type: 'decision'; id: string; block: number; verdict: string; refusedBy: string | null }
   | { type: 'sent'; decisionId: string; hash: string; block: number; latencyMs: number }
-  | { type: 'prices'; block: number; rows: { pool: string; dex: string; kind: string; base: string; quote: string; price: number; feePercent: number; block: number }[] }
+  | {
+      type: 'prices'
+      block: number
+      rows: {
+        pool: string
+        dex: string
+        kind: string
+        base: string
+        quote: string
+        price: number
+        feePercent: number
+        block: number
+      }[]
+    }

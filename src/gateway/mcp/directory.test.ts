@@ -4,17 +4,33 @@ import type { ServiceDefinitions } from '../../mcp/schema.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { Directory } from './directory.ts'
 
-const definitions = (hash: string): ServiceDefinitions => ({ hash, tools: [], resources: [], resourceTemplates: [], prompts: [], keywords: {}, watched: [], changing: false })
-const services = ['alpha', 'beta'].map((id) => ({ id, kind: 'server', pid: 1, status: 'healthy' }) as unknown as ServiceStatus)
+const definitions = (hash: string): ServiceDefinitions => ({
+  hash,
+  tools: [],
+  resources: [],
+  resourceTemplates: [],
+  prompts: [],
+  keywords: {},
+  watched: [],
+  changing: false,
+})
+const services = ['alpha', 'beta'].map(
+  (id) => ({ id, kind: 'server', pid: 1, status: 'healthy' }) as unknown as ServiceStatus,
+)
 
 function directoryOf(answers: (service: string) => Promise<ServiceDefinitions>) {
   const clock = { now: 0 }
-  return { clock, directory: new Directory({ now: () => clock.now, ask: answers, onChange: () => undefined }) }
+  return {
+    clock,
+    directory: new Directory({ now: () => clock.now, ask: answers, onChange: () => undefined }),
+  }
 }
 
 test('it has gathered once every service has answered, and says so to who waits', async () => {
   const beta = Promise.withResolvers<ServiceDefinitions>()
-  const { directory } = directoryOf(async (service) => (service === 'beta' ? beta.promise : definitions(service)))
+  const { directory } = directoryOf(async (service) =>
+    service === 'beta' ? beta.promise : definitions(service),
+  )
   const followed = directory.follow(services)
   await Promise.resolve()
   expect(directory.gathered).toBe(false)
@@ -34,7 +50,10 @@ test('one that does not answer is waited for only so long; it is named as missin
   clock.now = 10_000
   await directory.follow(services)
   await directory.gathering
-  expect([directory.gathered, directory.missing]).toEqual([true, [{ service: 'beta', reason: 'it is broken' }]])
+  expect([directory.gathered, directory.missing]).toEqual([
+    true,
+    [{ service: 'beta', reason: 'it is broken' }],
+  ])
 })
 
 test('what another gateway heard is enough; once it has gathered, a service that goes away changes nothing of that', async () => {

@@ -1,8 +1,14 @@
 /** What each service offers to MCP clients, kept up to date: asked for again when its process has changed, and now and then. */
-import type { PromptListing, ResourceListing, ServiceDefinitions, TemplateListing, ToolListing } from '../../mcp/schema.ts'
+import type {
+  PromptListing,
+  ResourceListing,
+  ServiceDefinitions,
+  TemplateListing,
+  ToolListing,
+} from '../../mcp/schema.ts'
 import { type FleetDefinitions, nameOf } from '../../mcp/tool-search.ts'
-import { messageOf } from '../../std/errors.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
+import { messageOf } from '../../std/errors.ts'
 
 export interface DirectoryOptions {
   /** A service's definitions, from one of its ports. Throws where it does not answer. */
@@ -67,7 +73,11 @@ export class Directory {
   }
 
   #settle(): void {
-    if (this.#gathered || (this.#options.now() < this.#patience && (this.#known.size === 0 || this.missing.length > 0))) return
+    if (
+      this.#gathered ||
+      (this.#options.now() < this.#patience && (this.#known.size === 0 || this.missing.length > 0))
+    )
+      return
     this.#gathered = true
     this.#gathering.resolve()
   }
@@ -94,27 +104,36 @@ export class Directory {
 
   /** Services whose definitions are not known, or not from the process that runs now. */
   get missing(): { service: string; reason: string }[] {
-    return [...this.#known].flatMap(([service, { failure }]) => (failure === undefined ? [] : [{ service, reason: failure }]))
+    return [...this.#known].flatMap(([service, { failure }]) =>
+      failure === undefined ? [] : [{ service, reason: failure }],
+    )
   }
 
   /** Definitions that another gateway, or an earlier one, has heard: they hold until the service has another process. */
   recall(remembered: FleetDefinitions): void {
     const at = this.#options.now()
-    for (const [service, { process, definitions }] of Object.entries(remembered)) this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
+    for (const [service, { process, definitions }] of Object.entries(remembered))
+      this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
     this.#rebuild()
     this.#settle()
   }
 
   /** All that is known, for those who come after. */
   remember(): FleetDefinitions {
-    return Object.fromEntries([...this.#known].flatMap(([service, { process, definitions }]) => (definitions ? [[service, { process, definitions }]] : [])))
+    return Object.fromEntries(
+      [...this.#known].flatMap(([service, { process, definitions }]) =>
+        definitions ? [[service, { process, definitions }]] : [],
+      ),
+    )
   }
 
   /** Services that tell of changes: of which URIs, and whether their lists change. */
   get watched(): ReadonlyMap<string, { readonly uris: readonly string[]; readonly changing: boolean }> {
     return new Map(
       [...this.#known].flatMap(([service, { definitions }]) =>
-        definitions && (definitions.changing || definitions.watched.length > 0) ? [[service, { uris: definitions.watched, changing: definitions.changing }] as const] : [],
+        definitions && (definitions.changing || definitions.watched.length > 0)
+          ? [[service, { uris: definitions.watched, changing: definitions.changing }] as const]
+          : [],
       ),
     )
   }
@@ -127,7 +146,9 @@ export class Directory {
 
   /** What is there now, as the supervisor says. Resolves when every service that had to be asked has answered, or failed. */
   async follow(services: readonly ServiceStatus[]): Promise<void> {
-    const here = services.filter(({ kind, id }) => (kind === 'server' || kind === 'agent') && !id.includes('#'))
+    const here = services.filter(
+      ({ kind, id }) => (kind === 'server' || kind === 'agent') && !id.includes('#'),
+    )
     const ids = new Set(here.map(({ id }) => id))
     let gone = false
     for (const id of this.#known.keys()) if (!ids.has(id)) gone = this.#known.delete(id) || gone
@@ -137,10 +158,21 @@ export class Directory {
     await Promise.all(
       here.map(async ({ id, pid }) => {
         const process = String(pid)
-        const known = this.#known.get(id) ?? { definitions: undefined, process: '', at: Number.NEGATIVE_INFINITY, asking: false, failure: 'not asked yet' }
+        const known = this.#known.get(id) ?? {
+          definitions: undefined,
+          process: '',
+          at: Number.NEGATIVE_INFINITY,
+          asking: false,
+          failure: 'not asked yet',
+        }
         this.#known.set(id, known)
         const age = now - known.at
-        if (known.asking || (known.process === process && known.failure === undefined && age < STALE_MS) || age < AGAIN_MS) return
+        if (
+          known.asking ||
+          (known.process === process && known.failure === undefined && age < STALE_MS) ||
+          age < AGAIN_MS
+        )
+          return
         await this.#ask(id, known, process)
       }),
     )
@@ -187,17 +219,34 @@ export class Directory {
         })
       }
       for (const prompt of definitions.prompts)
-        if (!this.#taken(prompt.name)) prompts.set(nameOf(service, prompt.name), { service, plain: prompt.name, listing: { ...prompt, name: nameOf(service, prompt.name) } })
+        if (!this.#taken(prompt.name))
+          prompts.set(nameOf(service, prompt.name), {
+            service,
+            plain: prompt.name,
+            listing: { ...prompt, name: nameOf(service, prompt.name) },
+          })
       for (const resource of definitions.resources) {
         const uri = resources.has(resource.uri) ? uriOf(service, resource.uri) : resource.uri
-        resources.set(uri, { service, plain: resource.uri, listing: { ...resource, uri, name: nameOf(service, resource.name) } })
+        resources.set(uri, {
+          service,
+          plain: resource.uri,
+          listing: { ...resource, uri, name: nameOf(service, resource.name) },
+        })
       }
-      for (const template of definitions.resourceTemplates) templates.push({ service, plain: template.uriTemplate, listing: { ...template, name: nameOf(service, template.name) } })
+      for (const template of definitions.resourceTemplates)
+        templates.push({
+          service,
+          plain: template.uriTemplate,
+          listing: { ...template, name: nameOf(service, template.name) },
+        })
     }
-    const changed = (before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>) => JSON.stringify([...before]) !== JSON.stringify([...after])
+    const changed = (before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>) =>
+      JSON.stringify([...before]) !== JSON.stringify([...after])
     const what = [
       ...(changed(this.#tools, tools) ? (['tools'] as const) : []),
-      ...(changed(this.#resources, resources) || JSON.stringify(this.#templates) !== JSON.stringify(templates) ? (['resources'] as const) : []),
+      ...(changed(this.#resources, resources) || JSON.stringify(this.#templates) !== JSON.stringify(templates)
+        ? (['resources'] as const)
+        : []),
       ...(changed(this.#prompts, prompts) ? (['prompts'] as const) : []),
     ]
     this.#tools = tools

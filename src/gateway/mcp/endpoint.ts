@@ -5,24 +5,37 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { classifyInboundRequest, createMcpHandler, PROTOCOL_VERSION_META_KEY, ProtocolError, Server } from '@modelcontextprotocol/server'
-import type { Dispatch } from '../../adapters/fleet/dispatch.ts'
-import { type AccessPolicy, ANONYMOUS, authorize, type Caller, countCall, identify } from '../../mcp/access.ts'
-import { onBehalfOf } from '../../access/on-behalf.ts'
-import { TASKS_EXTENSION } from '../../mcp/conversation.ts'
-import { IDEMPOTENCY_HEADER, IDEMPOTENCY_META } from '../../mcp/once.ts'
-import { headerValue, NAMED_BY, parameterHeaders } from '../../mcp/headers.ts'
-import { MOST_BODY_BYTES, readMessage, serveRead, toolOutcome } from '../../mcp/surface.ts'
+import {
+  classifyInboundRequest,
+  createMcpHandler,
+  PROTOCOL_VERSION_META_KEY,
+  ProtocolError,
+  Server,
+} from '@modelcontextprotocol/server'
+import { onBehalfOf } from '../../access/delegation.ts'
+import type { Dispatch } from '../../adapters/dispatch/dispatcher.ts'
+import { TASKS_EXTENSION } from '../../mcp/elicitation.ts'
+import {
+  type AccessPolicy,
+  ANONYMOUS,
+  authorize,
+  type Caller,
+  countCall,
+  identify,
+} from '../../mcp/host/access.ts'
+import { MAX_BODY_BYTES, readMessage, serveRead, toolOutcome } from '../../mcp/host/http-app.ts'
+import { IDEMPOTENCY_HEADER, IDEMPOTENCY_META } from '../../mcp/host/idempotency.ts'
+import { headerValue, NAMED_BY, parameterHeaders } from '../../mcp/protocol/headers.ts'
 import type { AuditEntry, AuditRecorder } from '../../ports/audit.ts'
-import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
+import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { nextTraceparent, traceOf, traceparentOf } from '../../std/trace.ts'
 import type { Directory } from './directory.ts'
-import { forward, type Forwarded } from './forward.ts'
+import { type Forwarded, forward } from './forward.ts'
 import { answerLegacy, envelopeFor, MODERN } from './legacy.ts'
 import { isMetaTool, META_LISTINGS, type MetaTools, parseMeta, unknownTool } from './meta-tools.ts'
-import { type JsonRpcRequest, type Target, targetOf } from './target.ts'
 import { SESSION_HEADER, type Session, type Sessions } from './sessions.ts'
+import { type JsonRpcRequest, type Target, targetOf } from './target.ts'
 import { belongs, lists, type View, viewOf } from './view.ts'
 
 export interface EndpointOptions {
@@ -59,14 +72,34 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
     const token = bearer()
     return token === undefined ? {} : { authorization: `Bearer ${token}` }
   }
-  const handler = createMcpHandler((context) => localServer(context.requestInfo ? viewOf(context.requestInfo.url) : { kind: 'all' }, options), {
-    maxRequestBodySize: MOST_BODY_BYTES,
-  })
+  const handler = createMcpHandler(
+    (context) =>
+      localServer(context.requestInfo ? viewOf(context.requestInfo.url) : { kind: 'all' }, options),
+    {
+      maxRequestBodySize: MAX_BODY_BYTES,
+    },
+  )
 
-  const send = async (request: Request, env: unknown, call: JsonRpcRequest, target: Target, modern: boolean, session: Session | undefined): Promise<Response> => {
+  const send = async (
+    request: Request,
+    env: unknown,
+    call: JsonRpcRequest,
+    target: Target,
+    modern: boolean,
+    session: Session | undefined,
+  ): Promise<Response> => {
     const caller = await identify(access, request.headers)
-    const cameFrom = traceparentOf(request.headers.get('traceparent') ?? (target.params._meta as Record<string, unknown> | undefined)?.traceparent)
-    const operation = telemetry?.begin('server', call.method, target.what, aboutCall(request, call, modern, session), cameFrom)
+    const cameFrom = traceparentOf(
+      request.headers.get('traceparent') ??
+        (target.params._meta as Record<string, unknown> | undefined)?.traceparent,
+    )
+    const operation = telemetry?.begin(
+      'server',
+      call.method,
+      target.what,
+      aboutCall(request, call, modern, session),
+      cameFrom,
+    )
     const trace = operation?.traceparent ?? nextTraceparent(cameFrom)
     try {
       authorize(access, caller, { ...target, tool: target.what })
@@ -77,12 +110,14 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       throw error
     }
     const headers: Record<string, string> = { 'content-type': 'application/json' }
-    for (const [name, value] of headersOf(request, env)) if (typeof value === 'string' && PASSED_ON.test(name)) headers[name] = value
+    for (const [name, value] of headersOf(request, env))
+      if (typeof value === 'string' && PASSED_ON.test(name)) headers[name] = value
     headers.traceparent = trace
     if (target.name !== undefined) headers['mcp-name'] = headerValue(target.name)
     if (!modern) Object.assign(headers, { 'mcp-protocol-version': MODERN, 'mcp-method': call.method })
     // Who calls by its meta tool, or speaks 2025, did not know of these.
-    if (target.schema && (!modern || isMetaTool(call.params?.name))) Object.assign(headers, parameterHeaders(target.schema, target.params.arguments))
+    if (target.schema && (!modern || isMetaTool(call.params?.name)))
+      Object.assign(headers, parameterHeaders(target.schema, target.params.arguments))
     if (caller !== ANONYMOUS) Object.assign(headers, own(), onBehalfOf(caller))
     const running = !modern && session ? sessions.run(session.id, call.id) : undefined
     const { signal, release } = endOf(request, env, timeoutMs, running?.cancelled)
@@ -91,10 +126,24 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
     // Who hears of progress would hear of it twice.
     const hedged = !target.guarded && meta.progressToken === undefined
     const once = async (params: Record<string, unknown>): Promise<Forwarded> => {
-      const hop = telemetry?.begin('client', call.method, target.what, { 'server.address': target.service }, trace)
+      const hop = telemetry?.begin(
+        'client',
+        call.method,
+        target.what,
+        { 'server.address': target.service },
+        trace,
+      )
       if (hop) headers.traceparent = hop.traceparent
       const asked = dispatch.call(
-        { service: target.service, tool: target.what, effect: target.effect, signal, caller: caller === ANONYMOUS ? undefined : caller.name, keyed, hedged },
+        {
+          service: target.service,
+          tool: target.what,
+          effect: target.effect,
+          signal,
+          caller: caller === ANONYMOUS ? undefined : caller.name,
+          keyed,
+          hedged,
+        },
         forward({ body: JSON.stringify({ ...call, params: stamped(params, version) }), headers, signal }),
       )
       if (hop)
@@ -110,7 +159,16 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       running?.end()
     }
     try {
-      if (!modern) return await answerLegacy({ id: call.id, params: envelopeFor(target.params, session), session, sessions, signal, once, onEnd: () => onEnd() })
+      if (!modern)
+        return await answerLegacy({
+          id: call.id,
+          params: envelopeFor(target.params, session),
+          session,
+          sessions,
+          signal,
+          once,
+          onEnd: () => onEnd(),
+        })
       const answer = await once(target.params)
       if (Buffer.isBuffer(answer.body)) onEnd()
       else operation?.end()
@@ -125,7 +183,11 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
   }
 
   /** What clients of 2025 send within a session besides calls. Undefined for what is none of it. */
-  const inSession = async (request: Request, message: JsonRpcRequest, session: Session): Promise<Response | undefined> => {
+  const inSession = async (
+    request: Request,
+    message: JsonRpcRequest,
+    session: Session,
+  ): Promise<Response | undefined> => {
     const { id, method, params = {} } = message
     const done = (result: unknown) => Response.json({ jsonrpc: '2.0', id, result })
     if (method === undefined) {
@@ -176,7 +238,10 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       if (!directory.gathered) await directory.gathering
       const view = viewOf(request.url)
       const sessionId = request.headers.get(SESSION_HEADER)
-      const session = sessionId === null ? undefined : await sessions.find(sessionId, (await identify(access, request.headers)).name)
+      const session =
+        sessionId === null
+          ? undefined
+          : await sessions.find(sessionId, (await identify(access, request.headers)).name)
       if (sessionId !== null && !session) return noSession()
       if (request.method !== 'POST') {
         if (!session) return handler.fetch(request)
@@ -194,10 +259,13 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       const kind = kindOf(request, call)
       const modern = kind === 'modern'
       if (session && !modern && !Array.isArray(parsedBody)) {
-        const answered = await inSession(request, call, session).catch((error) => failure(call, error, modern))
+        const answered = await inSession(request, call, session).catch((error) =>
+          failure(call, error, modern),
+        )
         if (answered) return answered
       }
-      const single = kind !== 'reject' && !Array.isArray(parsedBody) && call.id !== undefined && call.params !== undefined
+      const single =
+        kind !== 'reject' && !Array.isArray(parsedBody) && call.id !== undefined && call.params !== undefined
       // A modern request whose headers do not say what its body says is refused by the protocol's own rules.
       if (!single || (modern && !headersAgree(request, call))) {
         await refuseGuarded(request, parsedBody, view, options)
@@ -213,23 +281,49 @@ export function mcpEndpoint(options: EndpointOptions): McpEndpoint {
       const answer = await handler.fetch(request, { parsedBody })
       if (modern || call.method !== 'initialize' || !answer.ok) return answer
       const headers = new Headers(answer.headers)
-      headers.set(SESSION_HEADER, await sessions.begin((await identify(access, request.headers)).name, (call.params?.capabilities ?? {}) as Session['client']))
+      headers.set(
+        SESSION_HEADER,
+        await sessions.begin(
+          (await identify(access, request.headers)).name,
+          (call.params?.capabilities ?? {}) as Session['client'],
+        ),
+      )
       return new Response(answer.body, { status: answer.status, headers })
     },
   }
 }
 
 const noSession = (): Response =>
-  Response.json({ jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found: it has ended, or is not of this fleet; initialize anew' } }, { status: 404 })
+  Response.json(
+    {
+      jsonrpc: '2.0',
+      id: null,
+      error: {
+        code: -32001,
+        message: 'Session not found: it has ended, or is not of this fleet; initialize anew',
+      },
+    },
+    { status: 404 },
+  )
 
-const aboutCall = (request: Request, { id }: JsonRpcRequest, modern: boolean, session: Session | undefined) => ({
+const aboutCall = (
+  request: Request,
+  { id }: JsonRpcRequest,
+  modern: boolean,
+  session: Session | undefined,
+) => ({
   'jsonrpc.request.id': String(id),
   // The id itself lets whoever has it speak in the session.
   'mcp.session.id': session && createHash('sha256').update(session.id).digest('hex').slice(0, 16),
   'mcp.protocol.version': modern ? MODERN : (request.headers.get('mcp-protocol-version') ?? undefined),
 })
 
-function refusal(caller: Caller, { service, what, effect, params }: Target, trace: string | null, error: unknown): AuditEntry {
+function refusal(
+  caller: Caller,
+  { service, what, effect, params }: Target,
+  trace: string | null,
+  error: unknown,
+): AuditEntry {
   const argumentsHash = createHash('sha256')
     .update(JSON.stringify(params.arguments ?? {}))
     .digest('hex')
@@ -249,14 +343,26 @@ function refusal(caller: Caller, { service, what, effect, params }: Target, trac
 }
 
 /** Ends with the caller or at the deadline. The adapter's own signal would make a whole web request of it, which costs more than all the rest. */
-function endOf(request: Request, env: unknown, timeoutMs?: number, cancelled?: AbortSignal): { signal: AbortSignal; release: () => void } {
+function endOf(
+  request: Request,
+  env: unknown,
+  timeoutMs?: number,
+  cancelled?: AbortSignal,
+): { signal: AbortSignal; release: () => void } {
   const outgoing = (env as { outgoing?: ServerResponse } | undefined)?.outgoing
   if (!outgoing) {
-    const ends = [request.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]), ...(cancelled ? [cancelled] : [])]
+    const ends = [
+      request.signal,
+      ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
+      ...(cancelled ? [cancelled] : []),
+    ]
     return { signal: AbortSignal.any(ends), release: () => undefined }
   }
   const ends = new AbortController()
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => ends.abort(new DOMException('the call took too long', 'TimeoutError')), timeoutMs)
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => ends.abort(new DOMException('the call took too long', 'TimeoutError')), timeoutMs)
   cancelled?.addEventListener('abort', () => ends.abort(cancelled.reason), { once: true })
   const hungUp = () => {
     clearTimeout(timer)
@@ -284,8 +390,10 @@ const headerOf = <K extends string>(request: Request, header: string, as: K): Pa
 /** Of which revision a message is. What says plainly that it is a modern request is not looked at further: its server checks it anyway. */
 function kindOf(request: Request, call: JsonRpcRequest): 'modern' | 'legacy' | 'reject' {
   const meta = call?.params?._meta as Record<string, unknown> | undefined
-  const plain = typeof call?.method === 'string' && call.id !== undefined && meta?.[PROTOCOL_VERSION_META_KEY] === MODERN
-  if (plain && request.headers.get('mcp-protocol-version') === MODERN && headersAgree(request, call)) return 'modern'
+  const plain =
+    typeof call?.method === 'string' && call.id !== undefined && meta?.[PROTOCOL_VERSION_META_KEY] === MODERN
+  if (plain && request.headers.get('mcp-protocol-version') === MODERN && headersAgree(request, call))
+    return 'modern'
   return classifyInboundRequest({
     httpMethod: 'POST',
     ...headerOf(request, 'mcp-protocol-version', 'protocolVersionHeader'),
@@ -305,7 +413,12 @@ function headersAgree(request: Request, { method, params }: JsonRpcRequest): boo
 }
 
 /** What the SDK answers by itself must not be a way around the token either. */
-async function refuseGuarded(request: Request, body: unknown, view: View, { access, directory }: EndpointOptions): Promise<void> {
+async function refuseGuarded(
+  request: Request,
+  body: unknown,
+  view: View,
+  { access, directory }: EndpointOptions,
+): Promise<void> {
   const caller = await identify(access, request.headers)
   for (const message of Array.isArray(body) ? body : [body]) {
     if ((message as JsonRpcRequest | undefined)?.method !== 'tools/call') continue
@@ -313,7 +426,12 @@ async function refuseGuarded(request: Request, body: unknown, view: View, { acce
       const target = targetOf(message as JsonRpcRequest, view, directory)
       if (target) authorize(access, caller, { ...target, tool: target.what })
     } catch (error) {
-      if (error instanceof KintsugiError && error.code !== 'token-required' && error.code !== 'insufficient-scope') continue
+      if (
+        error instanceof KintsugiError &&
+        error.code !== 'token-required' &&
+        error.code !== 'insufficient-scope'
+      )
+        continue
       throw error
     }
   }
@@ -328,19 +446,32 @@ function stamped(params: Record<string, unknown>, version: string): Record<strin
 /** A failure on the way: as a tool's error, which a model can read, or as the protocol's. */
 function failure(call: JsonRpcRequest, error: unknown, modern: boolean): Response {
   if (error instanceof ProtocolError)
-    return Response.json({ jsonrpc: '2.0', id: call.id, error: { code: error.code, message: error.message, data: error.data } }, { status: modern ? 400 : 200 })
+    return Response.json(
+      { jsonrpc: '2.0', id: call.id, error: { code: error.code, message: error.message, data: error.data } },
+      { status: modern ? 400 : 200 },
+    )
   const report = toErrorReport(error)
-  if (report.code === 'token-required' || report.code === 'bad-token' || report.code === 'insufficient-scope') throw error
+  if (report.code === 'token-required' || report.code === 'bad-token' || report.code === 'insufficient-scope')
+    throw error
   if (call.method !== 'tools/call') {
     const code = report.code === 'not-found' || report.code === 'bad-argument' ? -32602 : -32603
     return Response.json({
       jsonrpc: '2.0',
       id: call.id,
-      error: { code, message: report.message, data: { ...report, ...(call.params?.uri === undefined ? {} : { uri: call.params.uri }) } },
+      error: {
+        code,
+        message: report.message,
+        data: { ...report, ...(call.params?.uri === undefined ? {} : { uri: call.params.uri }) },
+      },
     })
   }
   const text = `${report.code}: ${report.message}${report.hint ? ` (${report.hint})` : ''}`
-  const result = { content: [{ type: 'text', text }], isError: true, _meta: { 'kintsugi/error': report }, ...(modern ? { resultType: 'complete' } : {}) }
+  const result = {
+    content: [{ type: 'text', text }],
+    isError: true,
+    _meta: { 'kintsugi/error': report },
+    ...(modern ? { resultType: 'complete' } : {}),
+  }
   return Response.json({ jsonrpc: '2.0', id: call.id, result })
 }
 
@@ -362,24 +493,49 @@ function localServer(view: View, { directory, meta, version }: EndpointOptions):
       instructions: INSTRUCTIONS,
     },
   )
-  const missing = () => (directory.missing.length > 0 ? { _meta: { 'kintsugi/missing': directory.missing } } : {})
+  const missing = () =>
+    directory.missing.length > 0 ? { _meta: { 'kintsugi/missing': directory.missing } } : {}
   const cached = { ttlMs: LIST_TTL_MS, cacheScope: 'public' as never }
   const plainly = <L extends { name: string }>({ plain, listing }: { plain: string; listing: L }): L =>
-    view.kind === 'server' ? { ...listing, name: plain.startsWith(`${view.server}__`) ? plain.slice(view.server.length + 2) : plain } : listing
+    view.kind === 'server'
+      ? {
+          ...listing,
+          name: plain.startsWith(`${view.server}__`) ? plain.slice(view.server.length + 2) : plain,
+        }
+      : listing
   server.setRequestHandler('tools/list', () => {
-    const listed = [...directory.tools.values()].filter(({ service, listing }) => lists(view, service, listing.name)).map(plainly)
-    return { tools: [...(view.kind === 'search' ? META_LISTINGS : []), ...listed] as never, ...cached, ...missing() }
+    const listed = [...directory.tools.values()]
+      .filter(({ service, listing }) => lists(view, service, listing.name))
+      .map(plainly)
+    return {
+      tools: [...(view.kind === 'search' ? META_LISTINGS : []), ...listed] as never,
+      ...cached,
+      ...missing(),
+    }
   })
-  server.setRequestHandler('resources/list', () => ({ resources: inView(directory.resources.values()).map(({ listing }) => listing), ...cached, ...missing() }))
-  server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: inView(directory.templates).map(({ listing }) => listing), ...cached, ...missing() }))
-  server.setRequestHandler('prompts/list', () => ({ prompts: inView(directory.prompts.values()).map(plainly), ...cached, ...missing() }))
+  server.setRequestHandler('resources/list', () => ({
+    resources: inView(directory.resources.values()).map(({ listing }) => listing),
+    ...cached,
+    ...missing(),
+  }))
+  server.setRequestHandler('resources/templates/list', () => ({
+    resourceTemplates: inView(directory.templates).map(({ listing }) => listing),
+    ...cached,
+    ...missing(),
+  }))
+  server.setRequestHandler('prompts/list', () => ({
+    prompts: inView(directory.prompts.values()).map(plainly),
+    ...cached,
+    ...missing(),
+  }))
   server.setRequestHandler('tools/call', ({ params }) =>
     toolOutcome(async () => {
       if (params.name === 'search_tools') {
         const { query, limit } = parseMeta('search_tools', params.arguments)
         return meta.search(query, limit)
       }
-      if (params.name === 'describe_tool') return { ...meta.describe(parseMeta('describe_tool', params.arguments).name) }
+      if (params.name === 'describe_tool')
+        return { ...meta.describe(parseMeta('describe_tool', params.arguments).name) }
       throw unknownTool(params.name, directory)
     }),
   )

@@ -1,7 +1,7 @@
 /** One JSON-RPC request to one instance, as it is but for its name and what is per hop; the answer as it comes. */
 import { createParser } from 'eventsource-parser'
 import { Agent, type Dispatcher } from 'undici'
-import type { Answer, Send } from '../../adapters/fleet/dispatch.ts'
+import type { Answer, Send } from '../../adapters/dispatch/dispatcher.ts'
 
 export interface Forwarded {
   readonly status: number
@@ -17,10 +17,16 @@ export interface Forwarding {
 }
 
 /** Pieces that wait to be read before the sender is made to wait. */
-const MOST_UNREAD = 64
+const MAX_UNREAD = 64
 
 /** Connections to services are kept and shared by all calls; an answer may take as long as its deadline lets it. */
-const agent = new Agent({ connections: 128, pipelining: 1, keepAliveTimeout: 30_000, headersTimeout: 0, bodyTimeout: 0 })
+const agent = new Agent({
+  connections: 128,
+  pipelining: 1,
+  keepAliveTimeout: 30_000,
+  headersTimeout: 0,
+  bodyTimeout: 0,
+})
 
 export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> {
   return async (port): Promise<Answer<Forwarded>> => {
@@ -37,10 +43,14 @@ export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> 
     for (let chunk = await chunks.next(); chunk; chunk = await chunks.next()) {
       read.push(chunk)
       parser.feed(decoder.decode(chunk, { stream: true }))
-      if (first !== undefined && !isFinal(first)) return { value: { status, contentType, body: rest(Buffer.concat(read), chunks) } }
+      if (first !== undefined && !isFinal(first))
+        return { value: { status, contentType, body: rest(Buffer.concat(read), chunks) } }
     }
     if (first === undefined) throw new Error('the answer broke off')
-    return { value: { status, contentType, body: Buffer.concat(read) }, ...codeOf(status, Buffer.from(first)) }
+    return {
+      value: { status, contentType, body: Buffer.concat(read) },
+      ...codeOf(status, Buffer.from(first)),
+    }
   }
 }
 
@@ -58,7 +68,7 @@ class Chunks {
 
   push(chunk: Buffer): void {
     this.#received.push(chunk)
-    if (this.#received.length > MOST_UNREAD && !this.#controller.paused) this.#controller.pause()
+    if (this.#received.length > MAX_UNREAD && !this.#controller.paused) this.#controller.pause()
     this.#wake?.()
   }
 
@@ -96,12 +106,18 @@ class Chunks {
   }
 }
 
-function exchange(origin: string, body: string, headers: Record<string, string>, signal: AbortSignal): Promise<{ status: number; contentType: string; chunks: Chunks }> {
+function exchange(
+  origin: string,
+  body: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<{ status: number; contentType: string; chunks: Chunks }> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason)
     let controller: Dispatcher.DispatchController | undefined
     let chunks: Chunks | undefined
-    const abort = () => controller?.abort(signal.reason instanceof Error ? signal.reason : new Error('it was ended'))
+    const abort = () =>
+      controller?.abort(signal.reason instanceof Error ? signal.reason : new Error('it was ended'))
     signal.addEventListener('abort', abort, { once: true })
     agent.dispatch(
       { origin, path: '/mcp', method: 'POST', headers, body },
@@ -152,7 +168,10 @@ function isFinal(message: string): boolean {
 function codeOf(status: number, body: Buffer): { code?: string } {
   if (status < 400 && !body.includes('"kintsugi/error"')) return {}
   try {
-    const said = JSON.parse(body.toString('utf8')) as { error?: { code?: unknown }; result?: { _meta?: Record<string, { code?: unknown }> } }
+    const said = JSON.parse(body.toString('utf8')) as {
+      error?: { code?: unknown }
+      result?: { _meta?: Record<string, { code?: unknown }> }
+    }
     const code = said.result?._meta?.['kintsugi/error']?.code ?? said.error?.code
     return typeof code === 'string' ? { code } : {}
   } catch {

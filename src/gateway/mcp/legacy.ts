@@ -3,7 +3,12 @@
  * with `input_required` is asked of it as a request on the stream of its call.
  */
 import { randomUUID } from 'node:crypto'
-import { CLIENT_CAPABILITIES_META_KEY, LATEST_PROTOCOL_VERSION, LOG_LEVEL_META_KEY, PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server'
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  LATEST_PROTOCOL_VERSION,
+  LOG_LEVEL_META_KEY,
+  PROTOCOL_VERSION_META_KEY,
+} from '@modelcontextprotocol/server'
 import { createParser } from 'eventsource-parser'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import type { Forwarded } from './forward.ts'
@@ -11,13 +16,17 @@ import { eventOf, type Session, type Sessions } from './sessions.ts'
 
 export const MODERN = '2026-07-28'
 /** A server that asks on and on is not answered for ever. */
-const MOST_ROUNDS = 10
+const MAX_ROUNDS = 10
 const MISSING_CAPABILITY = -32021
 
 interface Message {
   readonly id?: string | number
   readonly method?: string
-  readonly result?: { readonly resultType?: string; readonly inputRequests?: Readonly<Record<string, { method: string; params?: unknown }>>; readonly requestState?: string }
+  readonly result?: {
+    readonly resultType?: string
+    readonly inputRequests?: Readonly<Record<string, { method: string; params?: unknown }>>
+    readonly requestState?: string
+  }
   readonly error?: { readonly code: number; readonly message: string }
 }
 
@@ -34,7 +43,10 @@ export interface LegacyCall {
 }
 
 /** The envelope of a client that sends none. */
-export function envelopeFor(params: Record<string, unknown>, session: Session | undefined): Record<string, unknown> {
+export function envelopeFor(
+  params: Record<string, unknown>,
+  session: Session | undefined,
+): Record<string, unknown> {
   const level = session?.state.logLevel
   return {
     ...params,
@@ -50,7 +62,11 @@ export function envelopeFor(params: Record<string, unknown>, session: Session | 
 /** Answers as a server of 2025 would: JSON, or a stream where the server tells or asks something first. */
 export async function answerLegacy(call: LegacyCall): Promise<Response> {
   const first = await call.once(call.params)
-  if (Buffer.isBuffer(first.body) && !first.contentType.startsWith('text/event-stream') && !first.body.includes('"input_required"')) {
+  if (
+    Buffer.isBuffer(first.body) &&
+    !first.contentType.startsWith('text/event-stream') &&
+    !first.body.includes('"input_required"')
+  ) {
     call.onEnd()
     return new Response(said(first.body, call.session), { headers: { 'content-type': 'application/json' } })
   }
@@ -83,14 +99,29 @@ async function* rounds(call: LegacyCall, first: Forwarded): AsyncGenerator<unkno
         else yield plain(message, session)
       }
       if (!asked) return
-      if (!session || round > MOST_ROUNDS)
-        throw new KintsugiError('input-not-possible', session ? `the server asked ${MOST_ROUNDS} times and has not had enough` : 'there is no session to ask in')
-      const requests = Object.entries(asked.inputRequests ?? {}).map(([key, request]) => ({ key, request, id: `kintsugi-${randomUUID()}` }))
+      if (!session || round > MAX_ROUNDS)
+        throw new KintsugiError(
+          'input-not-possible',
+          session
+            ? `the server asked ${MAX_ROUNDS} times and has not had enough`
+            : 'there is no session to ask in',
+        )
+      const requests = Object.entries(asked.inputRequests ?? {}).map(([key, request]) => ({
+        key,
+        request,
+        id: `kintsugi-${randomUUID()}`,
+      }))
       const answers = requests.map((each) => sessions.expect(session.id, each.id, signal))
       for (const each of answers) each.catch(() => undefined)
       for (const { request, id: question } of requests) yield { jsonrpc: '2.0', id: question, ...request }
-      const inputResponses = Object.fromEntries((await Promise.all(answers)).map((given, index) => [requests[index]?.key as string, given]))
-      answer = await call.once({ ...call.params, inputResponses, ...(asked.requestState === undefined ? {} : { requestState: asked.requestState }) })
+      const inputResponses = Object.fromEntries(
+        (await Promise.all(answers)).map((given, index) => [requests[index]?.key as string, given]),
+      )
+      answer = await call.once({
+        ...call.params,
+        inputResponses,
+        ...(asked.requestState === undefined ? {} : { requestState: asked.requestState }),
+      })
     }
   } catch (error) {
     const report = toErrorReport(error)
@@ -104,7 +135,9 @@ async function* messagesOf({ contentType, body }: Forwarded): AsyncGenerator<Mes
     return
   }
   const waiting: Message[] = []
-  const parser = createParser({ onEvent: ({ data }) => void (data === '' || waiting.push(JSON.parse(data) as Message)) })
+  const parser = createParser({
+    onEvent: ({ data }) => void (data === '' || waiting.push(JSON.parse(data) as Message)),
+  })
   const decoder = new TextDecoder()
   for await (const chunk of Buffer.isBuffer(body) ? [body] : body) {
     parser.feed(decoder.decode(chunk, { stream: true }))
@@ -113,7 +146,11 @@ async function* messagesOf({ contentType, body }: Forwarded): AsyncGenerator<Mes
 }
 
 function said(body: Buffer, session: Session | undefined): Uint8Array<ArrayBuffer> {
-  return (body.includes(`${MISSING_CAPABILITY}`) ? Buffer.from(JSON.stringify(plain(JSON.parse(body.toString('utf8')) as Message, session))) : body) as Uint8Array<ArrayBuffer>
+  return (
+    body.includes(`${MISSING_CAPABILITY}`)
+      ? Buffer.from(JSON.stringify(plain(JSON.parse(body.toString('utf8')) as Message, session)))
+      : body
+  ) as Uint8Array<ArrayBuffer>
 }
 
 /** Says in words what is missing where the revisions are too far apart. */

@@ -1,25 +1,28 @@
 /** The tools that stand for all the others: search, describe, call. */
 import * as z from 'zod'
 import type { ToolListing } from '../../mcp/schema.ts'
-import { argumentsOf, searchableTool, type ServerTags } from '../../mcp/tool-search.ts'
+import { argumentsOf, type ServerTags, searchableTool } from '../../mcp/tool-search.ts'
 import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { Directory, Listed } from './directory.ts'
 
-const MOST_FOUND = 20
-const MOST_CHARACTERS = 180
+const MAX_FOUND = 20
+const MAX_CHARACTERS = 180
 
 const schemas = {
   search_tools: {
     description: `Finds tools of this fleet (flash-loan arbitrage, markets and prices, the fleet's own health, tasks) by what you want to do, in plain words. Returns names, what they do and their arguments; call one with call_tool. Use it before anything else.`,
     input: z.strictObject({
       query: z.string().min(1).max(500).describe('what you want to do, in plain words'),
-      limit: z.int().min(1).max(MOST_FOUND).default(5).describe('how many tools to return'),
+      limit: z.int().min(1).max(MAX_FOUND).default(5).describe('how many tools to return'),
     }),
   },
   describe_tool: {
-    description: 'The full definition of a tool: its description, input and output schema, effect (read, write, spend) and an example.',
-    input: z.strictObject({ name: z.string().min(1).max(200).describe('server__tool, as search_tools returns it') }),
+    description:
+      'The full definition of a tool: its description, input and output schema, effect (read, write, spend) and an example.',
+    input: z.strictObject({
+      name: z.string().min(1).max(200).describe('server__tool, as search_tools returns it'),
+    }),
   },
   call_tool: {
     description: 'Calls a tool by its full name with its arguments, and returns its result as it is.',
@@ -31,16 +34,26 @@ const schemas = {
 }
 export type MetaTool = keyof typeof schemas
 
-export const isMetaTool = (name: unknown): name is MetaTool => typeof name === 'string' && Object.hasOwn(schemas, name)
+export const isMetaTool = (name: unknown): name is MetaTool =>
+  typeof name === 'string' && Object.hasOwn(schemas, name)
 
 export const META_LISTINGS = Object.entries(schemas).map(([name, { description, input }]) => {
   const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' }) as Record<string, unknown>
   const reads = name !== 'call_tool'
-  return { name, title: name.replaceAll('_', ' '), description, inputSchema, annotations: { readOnlyHint: reads, destructiveHint: !reads, openWorldHint: !reads } }
+  return {
+    name,
+    title: name.replaceAll('_', ' '),
+    description,
+    inputSchema,
+    annotations: { readOnlyHint: reads, destructiveHint: !reads, openWorldHint: !reads },
+  }
 })
 
 /** Arguments of a meta tool. Throws `bad-argument`. */
-export function parseMeta<M extends MetaTool>(name: M, given: unknown): z.output<(typeof schemas)[M]['input']> {
+export function parseMeta<M extends MetaTool>(
+  name: M,
+  given: unknown,
+): z.output<(typeof schemas)[M]['input']> {
   const parsed = schemas[name].input.safeParse(given ?? {})
   if (parsed.success) return parsed.data as z.output<(typeof schemas)[M]['input']>
   const issue = parsed.error.issues[0]
@@ -67,7 +80,9 @@ export class MetaTools {
     const { tools } = this.#directory
     if (this.#indexed !== tools) {
       this.#index = new ToolIndex(
-        [...tools.values()].map(({ service, plain, listing, keywords }) => searchableTool(service, plain, listing, keywords ?? '', this.#tags[service] ?? [])),
+        [...tools.values()].map(({ service, plain, listing, keywords }) =>
+          searchableTool(service, plain, listing, keywords ?? '', this.#tags[service] ?? []),
+        ),
       )
       this.#indexed = tools
     }
@@ -81,7 +96,9 @@ export class MetaTools {
         effect: listing._meta['kintsugi/effect'],
       })),
       ...(missing.length > 0 ? { missing } : {}),
-      ...(found.length === 0 ? { hint: 'nothing matches: try other words, such as price, arbitrage, loan, health, restart, task' } : {}),
+      ...(found.length === 0
+        ? { hint: 'nothing matches: try other words, such as price, arbitrage, loan, health, restart, task' }
+        : {}),
     }
   }
 
@@ -100,5 +117,5 @@ export function unknownTool(name: string, directory: Directory): KintsugiError {
 }
 
 function shorten(text: string): string {
-  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`
+  return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`
 }

@@ -11,7 +11,7 @@ import { KintsugiError } from '../../std/errors.ts'
 export const SESSION_HEADER = 'mcp-session-id'
 const LASTS_SECONDS = 86_400
 /** Sessions whose state is remembered here; the rest is asked for again. */
-const MOST_KNOWN = 5_000
+const MAX_KNOWN = 5_000
 const ANSWERS = 'mcp:answers'
 const CHANGES = 'mcp:sessions'
 const keyOf = (id: string) => `mcp:session:${createHash('sha256').update(id).digest('hex')}`
@@ -61,7 +61,10 @@ export class Sessions {
   constructor(bus: Bus, secret: string | undefined) {
     this.#bus = bus
     this.#codec = createRequestStateCodec<Identity>({
-      key: secret === undefined ? randomBytes(32) : createHash('sha256').update(`sessions of ${secret}`).digest(),
+      key:
+        secret === undefined
+          ? randomBytes(32)
+          : createHash('sha256').update(`sessions of ${secret}`).digest(),
       ttlSeconds: LASTS_SECONDS,
     })
     this.#stops = [
@@ -85,8 +88,9 @@ export class Sessions {
   async find(id: string, caller: string): Promise<Session | undefined> {
     const identity = await this.#codec.verify(id, undefined as never).catch(() => undefined)
     if (identity?.caller !== caller) return undefined
-    const state = this.#states.get(id) ?? (await this.#bus.get<SessionState>(keyOf(id)).catch(() => undefined)) ?? {}
-    if (this.#states.size >= MOST_KNOWN) this.#forget()
+    const state =
+      this.#states.get(id) ?? (await this.#bus.get<SessionState>(keyOf(id)).catch(() => undefined)) ?? {}
+    if (this.#states.size >= MAX_KNOWN) this.#forget()
     this.#states.set(id, state)
     return state.ended ? undefined : { id, client: identity.client, state }
   }
@@ -120,7 +124,13 @@ export class Sessions {
       signal.addEventListener('abort', aborted, { once: true })
       this.#waiting.set(key, ({ answer }) => {
         end()
-        if (answer?.error) reject(new KintsugiError('input-refused', `the client did not answer: ${answer.error.message ?? 'no reason given'}`))
+        if (answer?.error)
+          reject(
+            new KintsugiError(
+              'input-refused',
+              `the client did not answer: ${answer.error.message ?? 'no reason given'}`,
+            ),
+          )
         else resolve(answer?.result)
       })
     })
@@ -154,13 +164,16 @@ export class Sessions {
       },
       cancel: close,
     })
-    return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
+    return new Response(body, {
+      headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' },
+    })
   }
 
   /** To every session that listens; `uri`: only to those that watch it. */
   notify(method: string, uri?: string): void {
     for (const { session, send } of this.#streams)
-      if (uri === undefined || this.#states.get(session)?.watched?.includes(uri)) send({ jsonrpc: '2.0', method, ...(uri === undefined ? {} : { params: { uri } }) })
+      if (uri === undefined || this.#states.get(session)?.watched?.includes(uri))
+        send({ jsonrpc: '2.0', method, ...(uri === undefined ? {} : { params: { uri } }) })
   }
 
   stop(): void {

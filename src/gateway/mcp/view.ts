@@ -21,7 +21,12 @@ const PROFILES: Readonly<Record<string, Profile>> = {
   },
   operator: {
     title: 'For who keeps the fleet up',
-    pinned: ['self_healing_agent__*', 'mcp_server_manager__*', 'mcp-health-check__*', 'mcp_monitoring_server__*'],
+    pinned: [
+      'self_healing_agent__*',
+      'mcp_server_manager__*',
+      'mcp-health-check__*',
+      'mcp_monitoring_server__*',
+    ],
   },
 }
 
@@ -39,15 +44,24 @@ export function viewOf(url: string): View {
   if (server !== undefined) return { kind: 'server', server: decodeURIComponent(server) }
   const tools = searchParams.get('tools')
   if (tools === 'all') return { kind: 'all' }
-  if (tools !== null && tools !== 'search') throw new KintsugiError('bad-argument', `tools: expected all or search (got ${JSON.stringify(tools.slice(0, 40))})`)
+  if (tools !== null && tools !== 'search')
+    throw new KintsugiError(
+      'bad-argument',
+      `tools: expected all or search (got ${JSON.stringify(tools.slice(0, 40))})`,
+    )
   const name = searchParams.get('profile') ?? 'default'
   const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name] : undefined
-  if (!profile) throw new KintsugiError('bad-argument', `profile: expected one of ${Object.keys(PROFILES).join(', ')} (got ${JSON.stringify(name.slice(0, 40))})`)
+  if (!profile)
+    throw new KintsugiError(
+      'bad-argument',
+      `profile: expected one of ${Object.keys(PROFILES).join(', ')} (got ${JSON.stringify(name.slice(0, 40))})`,
+    )
   return { kind: 'search', pinned: profile.pinned }
 }
 
 /** Whether something is of the server that a view is of; of every one where it is of none. A connected server is one like ours. */
-export const belongs = (view: View, service: string, name: string): boolean => view.kind !== 'server' || view.server === service || name.startsWith(`${view.server}__`)
+export const belongs = (view: View, service: string, name: string): boolean =>
+  view.kind !== 'server' || view.server === service || name.startsWith(`${view.server}__`)
 
 /** Whether a view lists a tool without being asked for it. */
 export function lists(view: View, service: string, name: string): boolean {

@@ -1,19 +1,35 @@
 /** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
 import * as z from 'zod'
-import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/balancing.ts'
-import { SCALING, SCALING_SETTING, type ScalingPolicy, predictions } from '../../engine/healer.ts'
+import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/operations/balancing.ts'
+import { predictions, SCALING, SCALING_SETTING, type ScalingPolicy } from '../../engine/operations/healer.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 const needs = ['fleet', 'ledger', 'bus'] as const
 const tool = toolWith(needs)
 const service = z.string().min(1).max(100).describe('an id such as mcp_liquidity_server')
-const instance = z.object({ id: z.string(), status: z.string(), pid: z.int().nullable(), port: z.int().nullable(), cell: z.string() })
+const instance = z.object({
+  id: z.string(),
+  status: z.string(),
+  pid: z.int().nullable(),
+  port: z.int().nullable(),
+  cell: z.string(),
+})
 const policy = z.object({
   least: z.int().min(1).max(8).default(SCALING.least),
   most: z.int().min(1).max(8).default(SCALING.most),
-  outAt: z.number().min(0.1).max(1_000).default(SCALING.outAt).describe('calls running per instance at which one is added'),
-  inAt: z.number().min(0).max(1_000).default(SCALING.inAt).describe('calls running per instance at which one is taken away'),
+  outAt: z
+    .number()
+    .min(0.1)
+    .max(1_000)
+    .default(SCALING.outAt)
+    .describe('calls running per instance at which one is added'),
+  inAt: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(SCALING.inAt)
+    .describe('calls running per instance at which one is taken away'),
   outAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.outAfterMs),
   inAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.inAfterMs),
 })
@@ -34,38 +50,61 @@ export default defineServer({
         const wanted = id === undefined ? scalable : [id]
         const { services } = await fleet.status()
         const found = services.filter((each) => wanted.includes(each.id.split('#')[0] as string))
-        return { scalable, instances: found.map(({ id: own, status, pid, port, cell }) => ({ id: own, status, pid, port, cell })) }
+        return {
+          scalable,
+          instances: found.map(({ id: own, status, pid, port, cell }) => ({
+            id: own,
+            status,
+            pid,
+            port,
+            cell,
+          })),
+        }
       },
     }),
     scale_service: tool({
-      description: 'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
+      description:
+        'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
       effect: 'write',
       keywords: 'more or fewer copies, add an instance, replicas, scale up and down',
       input: z.object({ service, instances: z.int().min(1).max(8) }),
       output: z.object({ instances: z.array(instance) }),
       example: { service: 'mcp_liquidity_server', instances: 1 },
       run: async ({ service: id, instances }, { fleet }) => ({
-        instances: (await fleet.scale(id, instances)).map(({ id: own, status, pid, port, cell }) => ({ id: own, status, pid, port, cell })),
+        instances: (await fleet.scale(id, instances)).map(({ id: own, status, pid, port, cell }) => ({
+          id: own,
+          status,
+          pid,
+          port,
+          cell,
+        })),
       }),
     }),
     scaling_policy: tool({
-      description: 'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
+      description:
+        'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
       effect: 'write',
       keywords: 'autoscaling limits, let it grow under load, least and most instances',
       input: z.object({ service, policy: policy.optional() }),
       output: z.object({ service: z.string(), policy }),
       example: { service: 'mcp_liquidity_server' },
       run: async ({ service: id, policy: wanted }, { fleet, ledger }) => {
-        if (!(await fleet.scalable()).includes(id)) throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
+        if (!(await fleet.scalable()).includes(id))
+          throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
         const all = (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING)) ?? {}
         if (!wanted) return { service: id, policy: all[id] ?? SCALING }
-        if (wanted.least > wanted.most) throw new KintsugiError('bad-argument', `policy.least: expected at most policy.most, ${wanted.most} (got ${wanted.least})`)
+        if (wanted.least > wanted.most)
+          throw new KintsugiError(
+            'bad-argument',
+            `policy.least: expected at most policy.most, ${wanted.most} (got ${wanted.least})`,
+          )
         await ledger.saveSetting(SCALING_SETTING, { ...all, [id]: wanted })
         return { service: id, policy: wanted }
       },
     }),
     balancing_strategy: tool({
-      description: 'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
+      description:
+        'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
       effect: 'write',
       keywords: 'round robin, least loaded, healthiest, how calls are distributed',
       input: z.object({ service, strategy: z.enum(BALANCING).optional() }),
@@ -78,13 +117,24 @@ export default defineServer({
       },
     }),
     circuit_breakers: tool({
-      description: 'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
+      description:
+        'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
       effect: 'read',
       keywords: 'which tools are blocked because they failed, open breakers, retry budget',
       input: z.object({}),
       output: z.object({
-        observedAt: z.int().nullable().describe('ms since 1970; null where the gateway has not said anything yet'),
-        breakers: z.array(z.object({ name: z.string(), state: z.enum(['open', 'half-open']), failures: z.int(), retryInMs: z.int() })),
+        observedAt: z
+          .int()
+          .nullable()
+          .describe('ms since 1970; null where the gateway has not said anything yet'),
+        breakers: z.array(
+          z.object({
+            name: z.string(),
+            state: z.enum(['open', 'half-open']),
+            failures: z.int(),
+            retryInMs: z.int(),
+          }),
+        ),
         retryBudget: z.object({ used: z.number(), most: z.number() }).nullable(),
       }),
       example: {},
@@ -98,14 +148,21 @@ export default defineServer({
       },
     }),
     predict_failures: tool({
-      description: 'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
+      description:
+        'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
       effect: 'read',
       keywords: 'what will fail next, early signs of trouble, leaks',
       input: z.object({}),
       output: predictions,
       example: {},
       run: (_input, { fleet, signal }) =>
-        fleet.call({ service: 'self_healing_agent', tool: 'predictions', arguments: {}, effect: 'read', signal }) as Promise<{ unusual: []; restartsWaiting: [] }>,
+        fleet.call({
+          service: 'self_healing_agent',
+          tool: 'predictions',
+          arguments: {},
+          effect: 'read',
+          signal,
+        }) as Promise<{ unusual: []; restartsWaiting: [] }>,
     }),
   },
 })

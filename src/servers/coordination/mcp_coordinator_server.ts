@@ -1,9 +1,9 @@
 /** Main coordination: splits a job over servers and agents, runs the parts, and joins the results. */
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
-import { Coordinator } from '../../engine/coordinator.ts'
+import { Coordinator } from '../../engine/operations/coordinator.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit, offset } from '../../std/fields.ts'
+import { limit, offset } from '../../mcp/fields.ts'
 import type { Task } from '../../ports/ledger.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
@@ -43,21 +43,24 @@ function view(task: Task): z.input<typeof taskView> {
     ...rest,
     caller: caller.name,
     progress: { done: count('done'), failed: count('failed'), total: task.steps.length },
-    steps: task.steps.map(({ id, service, tool: name, status, attempts, result, error, startedAt, finishedAt }) => ({
-      id,
-      service,
-      tool: name,
-      status,
-      attempts,
-      ...(result === undefined ? {} : { result }),
-      ...(error ? { error: { ...error } } : {}),
-      durationMs: startedAt !== undefined && finishedAt !== undefined ? finishedAt - startedAt : null,
-    })),
+    steps: task.steps.map(
+      ({ id, service, tool: name, status, attempts, result, error, startedAt, finishedAt }) => ({
+        id,
+        service,
+        tool: name,
+        status,
+        attempts,
+        ...(result === undefined ? {} : { result }),
+        ...(error ? { error: { ...error } } : {}),
+        durationMs: startedAt !== undefined && finishedAt !== undefined ? finishedAt - startedAt : null,
+      }),
+    ),
   }
 }
 
 function running(): Coordinator {
-  if (!coordinator) throw new KintsugiError('service-unreachable', 'the coordinator is starting', { retry: 'later' })
+  if (!coordinator)
+    throw new KintsugiError('service-unreachable', 'the coordinator is starting', { retry: 'later' })
   return coordinator
 }
 
@@ -88,7 +91,13 @@ export default defineServer({
       input: z.object({
         description: z.string().min(1).max(500).describe('what the job is for'),
         steps: z
-          .array(z.object({ service: z.string().min(1).max(100), tool: z.string().min(1).max(100), arguments: z.record(z.string(), z.unknown()).default({}) }))
+          .array(
+            z.object({
+              service: z.string().min(1).max(100),
+              tool: z.string().min(1).max(100),
+              arguments: z.record(z.string(), z.unknown()).default({}),
+            }),
+          )
           .min(1)
           .max(50),
         priority: z.int().min(0).max(9).default(5).describe('9 is most urgent'),
@@ -104,13 +113,26 @@ export default defineServer({
         ],
         wait: true,
       },
-      run: async ({ description, steps, priority, timeoutSeconds, wait }, { ledger, caller, scopes, signal, progress }) => {
-        let task = await running().submit({ id: `task_${randomUUID()}`, description, caller: { name: caller, scopes }, priority, timeoutMs: timeoutSeconds * 1_000, steps })
+      run: async (
+        { description, steps, priority, timeoutSeconds, wait },
+        { ledger, caller, scopes, signal, progress },
+      ) => {
+        let task = await running().submit({
+          id: `task_${randomUUID()}`,
+          description,
+          caller: { name: caller, scopes },
+          priority,
+          timeoutMs: timeoutSeconds * 1_000,
+          steps,
+        })
         while (wait && (task.status === 'queued' || task.status === 'running')) {
           await new Promise((resolve) => setTimeout(resolve, 50))
           signal.throwIfAborted()
           task = (await ledger.task(task.id)) ?? task
-          progress(task.steps.filter((step) => step.status === 'done' || step.status === 'failed').length, task.steps.length)
+          progress(
+            task.steps.filter((step) => step.status === 'done' || step.status === 'failed').length,
+            task.steps.length,
+          )
         }
         return view(task)
       },
@@ -124,7 +146,10 @@ export default defineServer({
       example: { id: 'task_00000000-0000-0000-0000-000000000000' },
       run: async ({ id: wanted }, { ledger }) => {
         const task = await ledger.task(wanted)
-        if (!task) throw new KintsugiError('not-found', `no task has the id ${JSON.stringify(wanted)}`, { hint: 'list_tasks shows the last ones' })
+        if (!task)
+          throw new KintsugiError('not-found', `no task has the id ${JSON.stringify(wanted)}`, {
+            hint: 'list_tasks shows the last ones',
+          })
         return view(task)
       },
     }),
@@ -132,10 +157,16 @@ export default defineServer({
       description: 'Jobs, newest first, by status where wanted.',
       effect: 'read',
       keywords: 'which tasks are waiting or running, the queue of jobs',
-      input: z.object({ status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).optional(), limit: limit(100, 20), offset: offset() }),
+      input: z.object({
+        status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).optional(),
+        limit: limit(100, 20),
+        offset: offset(),
+      }),
       output: z.object({ tasks: z.array(taskView) }),
       example: { limit: 5 },
-      run: async ({ status, limit: most, offset: skip }, { ledger }) => ({ tasks: (await ledger.tasks({ limit: most, offset: skip, ...(status ? { status } : {}) })).map(view) }),
+      run: async ({ status, limit: most, offset: skip }, { ledger }) => ({
+        tasks: (await ledger.tasks({ limit: most, offset: skip, ...(status ? { status } : {}) })).map(view),
+      }),
     }),
     cancel_task: tool({
       description: 'Stops a job: steps under way are aborted, the rest is skipped; what was done stays done.',

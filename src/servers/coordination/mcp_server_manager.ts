@@ -6,7 +6,11 @@ import { KintsugiError } from '../../std/errors.ts'
 
 const needs = ['fleet'] as const
 const tool = toolWith(needs)
-const service = z.string().min(1).max(100).describe('an id such as mcp_price_feed_server, or of infrastructure such as database')
+const service = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe('an id such as mcp_price_feed_server, or of infrastructure such as database')
 const state = z.object({
   id: z.string(),
   status: z.enum(['starting', 'healthy', 'degraded', 'backing-off', 'quarantined', 'stopping', 'stopped']),
@@ -25,18 +29,29 @@ async function stateOf(fleet: FleetControl, id: string): Promise<z.infer<typeof 
   const { services } = await fleet.status()
   const found = services.find((each) => each.id === id)
   if (!found)
-    throw new KintsugiError('unknown-service', `service: no service is called ${JSON.stringify(id)} here`, { hint: `known: ${services.map((each) => each.id).join(', ')}` })
+    throw new KintsugiError('unknown-service', `service: no service is called ${JSON.stringify(id)} here`, {
+      hint: `known: ${services.map((each) => each.id).join(', ')}`,
+    })
   const { kind: _, title: __, category: ___, ...rest } = found satisfies ServiceStatus
-  return { ...rest, sharesProcessWith: services.filter((each) => each.cell === found.cell && each.id !== id).map((each) => each.id) }
+  return {
+    ...rest,
+    sharesProcessWith: services
+      .filter((each) => each.cell === found.cell && each.id !== id)
+      .map((each) => each.id),
+  }
 }
 
 /** Without our own process nobody would answer any more. */
 async function refuseOwn(fleet: FleetControl, id: string): Promise<void> {
   const { sharesProcessWith } = await stateOf(fleet, id)
   if (id === 'mcp_server_manager' || sharesProcessWith.includes('mcp_server_manager'))
-    throw new KintsugiError('refused', `${id} shares its process with this server, which would end before it answered`, {
-      hint: `use \`npx kintsugi stop ${id}\`, or isolate it first`,
-    })
+    throw new KintsugiError(
+      'refused',
+      `${id} shares its process with this server, which would end before it answered`,
+      {
+        hint: `use \`npx kintsugi stop ${id}\`, or isolate it first`,
+      },
+    )
 }
 
 export default defineServer({
@@ -44,7 +59,8 @@ export default defineServer({
   needs,
   tools: {
     start_server: tool({
-      description: 'Starts a service that was stopped, or that is set aside or waits to be tried again. What shares its process starts with it.',
+      description:
+        'Starts a service that was stopped, or that is set aside or waits to be tried again. What shares its process starts with it.',
       effect: 'write',
       keywords: 'bring up what is stopped',
       input: z.object({ service }),
@@ -56,13 +72,19 @@ export default defineServer({
       },
     }),
     stop_server: tool({
-      description: 'Stops a service, for good or for a while: calls under way are answered first. A service that shares its process is moved into one of its own before.',
+      description:
+        'Stops a service, for good or for a while: calls under way are answered first. A service that shares its process is moved into one of its own before.',
       effect: 'write',
       keywords: 'shut down, take offline, switch off',
       input: z.object({
         service,
         reason: z.string().max(200).default('stopped by a caller'),
-        forSeconds: z.int().min(1).max(86_400).optional().describe('starts again by itself after this long, as for maintenance'),
+        forSeconds: z
+          .int()
+          .min(1)
+          .max(86_400)
+          .optional()
+          .describe('starts again by itself after this long, as for maintenance'),
       }),
       output: z.object({ service: state }),
       example: { service: 'mcp-stability-report', forSeconds: 1 },
@@ -74,7 +96,8 @@ export default defineServer({
       },
     }),
     restart_server: tool({
-      description: 'Restarts the process of a service. A stand-in opens first where one may, so no call is lost.',
+      description:
+        'Restarts the process of a service. A stand-in opens first where one may, so no call is lost.',
       effect: 'write',
       keywords: 'reboot without losing calls, bounce',
       input: z.object({ service, reason: z.string().max(200).default('restarted by a caller') }),
@@ -87,7 +110,8 @@ export default defineServer({
       },
     }),
     server_status: tool({
-      description: 'The state of one service now: status, process, port, restarts, and what shares its process.',
+      description:
+        'The state of one service now: status, process, port, restarts, and what shares its process.',
       effect: 'read',
       keywords: 'is it running, pid, port, uptime, state of one server',
       input: z.object({ service }),
@@ -100,12 +124,19 @@ export default defineServer({
       effect: 'read',
       keywords: 'what did it print, last lines, console, output before a crash',
       guarded: true,
-      input: z.object({ service, lines: z.int().min(1).max(1_000).default(50), contains: z.string().max(200).optional().describe('only lines that hold this text') }),
+      input: z.object({
+        service,
+        lines: z.int().min(1).max(1_000).default(50),
+        contains: z.string().max(200).optional().describe('only lines that hold this text'),
+      }),
       output: z.object({ service: z.string(), lines: z.array(z.string()) }),
       example: { service: 'mcp_monitoring_server', lines: 5 },
       run: async ({ service: id, lines, contains }, { fleet }) => {
         const all = await fleet.logs(id, contains === undefined ? lines : 100_000)
-        return { service: id, lines: all.filter((line) => contains === undefined || line.includes(contains)).slice(-lines) }
+        return {
+          service: id,
+          lines: all.filter((line) => contains === undefined || line.includes(contains)).slice(-lines),
+        }
       },
     }),
   },

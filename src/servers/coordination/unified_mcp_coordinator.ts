@@ -1,23 +1,36 @@
 /** Dependencies: what stands on what, in which order things start, what a failure would touch. */
 import * as z from 'zod'
-import { impactOf, startOrder } from '../../fleet/dependencies.ts'
+import { impactOf, startOrder } from '../../fleet/catalogue/dependencies.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 
 const needs = ['fleet'] as const
 const tool = toolWith(needs)
-const service = z.string().min(1).max(100).describe('an id such as database, hub, localnet or mcp_price_feed_server')
+const service = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe('an id such as database, hub, localnet or mcp_price_feed_server')
 
 export default defineServer({
   id: 'unified_mcp_coordinator',
   needs,
   tools: {
     dependency_graph: tool({
-      description: 'Every service and piece of infrastructure with what it stands on. Hard: its process starts after them. Soft: without them it lives, but is not ready.',
+      description:
+        'Every service and piece of infrastructure with what it stands on. Hard: its process starts after them. Soft: without them it lives, but is not ready.',
       effect: 'read',
       keywords: 'what needs what, which services need redis or the database, draw dependencies',
       input: z.object({ service: service.optional().describe('only this one') }),
       output: z.object({
-        nodes: z.array(z.object({ id: z.string(), cell: z.string(), status: z.string(), hard: z.array(z.string()), soft: z.array(z.string()) })),
+        nodes: z.array(
+          z.object({
+            id: z.string(),
+            cell: z.string(),
+            status: z.string(),
+            hard: z.array(z.string()),
+            soft: z.array(z.string()),
+          }),
+        ),
         mermaid: z.string().describe('the same as a picture, in Mermaid'),
       }),
       example: {},
@@ -25,8 +38,17 @@ export default defineServer({
         const [all, { services }] = await Promise.all([fleet.dependencies(), fleet.status()])
         const nodes = all
           .filter(({ id }) => only === undefined || id === only)
-          .map(({ id, cell, hard, soft }) => ({ id, cell, status: services.find((each) => each.id === id)?.status ?? 'unknown', hard: [...hard], soft: [...soft] }))
-        const edges = nodes.flatMap(({ id, hard, soft }) => [...hard.map((to) => `  ${name(id)} --> ${name(to)}`), ...soft.map((to) => `  ${name(id)} -.-> ${name(to)}`)])
+          .map(({ id, cell, hard, soft }) => ({
+            id,
+            cell,
+            status: services.find((each) => each.id === id)?.status ?? 'unknown',
+            hard: [...hard],
+            soft: [...soft],
+          }))
+        const edges = nodes.flatMap(({ id, hard, soft }) => [
+          ...hard.map((to) => `  ${name(id)} --> ${name(to)}`),
+          ...soft.map((to) => `  ${name(id)} -.-> ${name(to)}`),
+        ])
         return { nodes, mermaid: ['graph LR', ...edges].join('\n') }
       },
     }),
@@ -40,20 +62,35 @@ export default defineServer({
       run: async (_input, { fleet }) => ({ waves: startOrder(await fleet.dependencies()) }),
     }),
     impact_of: tool({
-      description: 'What the loss of a service would touch: what could not start, what would lose something it needs, and what shares its process.',
+      description:
+        'What the loss of a service would touch: what could not start, what would lose something it needs, and what shares its process.',
       effect: 'read',
       keywords: 'what breaks if something goes down, blast radius, what depends on it',
       input: z.object({ service }),
-      output: z.object({ service: z.string(), cannotStart: z.array(z.string()), notReady: z.array(z.string()), sameProcess: z.array(z.string()) }),
+      output: z.object({
+        service: z.string(),
+        cannotStart: z.array(z.string()),
+        notReady: z.array(z.string()),
+        sameProcess: z.array(z.string()),
+      }),
       example: { service: 'database' },
-      run: async ({ service: id }, { fleet }) => ({ service: id, ...impactOf(id, await fleet.dependencies()) }),
+      run: async ({ service: id }, { fleet }) => ({
+        service: id,
+        ...impactOf(id, await fleet.dependencies()),
+      }),
     }),
     cascade_restart: tool({
-      description: 'Restarts a service and then, wave by wave, every cell that stands on it. A stand-in opens first where one may.',
+      description:
+        'Restarts a service and then, wave by wave, every cell that stands on it. A stand-in opens first where one may.',
       effect: 'write',
       keywords: 'restart a service and everything that depends on it',
       input: z.object({ service }),
-      output: z.object({ restarted: z.array(z.string()), left: z.array(z.string()).describe('cells that were left: our own, which would end before it answered') }),
+      output: z.object({
+        restarted: z.array(z.string()),
+        left: z
+          .array(z.string())
+          .describe('cells that were left: our own, which would end before it answered'),
+      }),
       example: { service: 'mcp_monitoring_server' },
       run: async ({ service: id }, { fleet, progress }) => {
         const all = await fleet.dependencies()

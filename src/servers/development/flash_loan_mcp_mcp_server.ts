@@ -1,11 +1,17 @@
 /** Flash loans as they happened on chain: who borrowed what from whom, what it was for, and who else trades like us. */
 import * as z from 'zod'
-import { cyclesIn, decodeLoan, type FlashLoan, loansIn, transactionLoans } from '../../engine/flash-loan-history.ts'
-import { humanValue, tokenAt } from '../../engine/tokens.ts'
+import {
+  cyclesIn,
+  decodeLoan,
+  type FlashLoan,
+  loansIn,
+  transactionLoans,
+} from '../../engine/market/flash-loan-history.ts'
+import { humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
+import { address, amount, limit } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { address, amount, limit } from '../../std/fields.ts'
 
 const needs = ['market', 'chain'] as const
 const tool = toolWith(needs)
@@ -65,7 +71,8 @@ export default defineServer({
       },
     }),
     flash_loan_statistics: tool({
-      description: 'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid.',
+      description:
+        'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid.',
       effect: 'read',
       keywords: 'average size, count and volume of flash loans by lender and token',
       input: z.object(window),
@@ -76,7 +83,9 @@ export default defineServer({
         value: z.number(),
         byLender: z.record(z.string(), z.object({ loans: z.int(), value: z.number() })),
         byToken: z.record(z.string(), z.object({ loans: z.int(), value: z.number() })),
-        borrowers: z.array(z.object({ borrower: address(), loans: z.int(), value: z.number(), ours: z.boolean() })),
+        borrowers: z.array(
+          z.object({ borrower: address(), loans: z.int(), value: z.number(), ours: z.boolean() }),
+        ),
       }),
       example: { blocks: 50 },
       run: async ({ blocks }, { market, chain }) => {
@@ -84,7 +93,13 @@ export default defineServer({
         const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
         const found = (await loansIn(chain, market, fromBlock, toBlock)).map((item) => show(market, item))
         const sums = (key: (item: (typeof found)[number]) => string) =>
-          [...Map.groupBy(found, key)].map(([name, list]) => [name, { loans: list.length, value: list.reduce((sum, item) => sum + (item.value ?? 0), 0) }] as const)
+          [...Map.groupBy(found, key)].map(
+            ([name, list]) =>
+              [
+                name,
+                { loans: list.length, value: list.reduce((sum, item) => sum + (item.value ?? 0), 0) },
+              ] as const,
+          )
         return {
           fromBlock,
           toBlock,
@@ -93,32 +108,48 @@ export default defineServer({
           byLender: Object.fromEntries(sums(({ lender }) => lender)),
           byToken: Object.fromEntries(sums(({ token }) => token)),
           borrowers: sums(({ borrower }) => borrower)
-            .map(([borrower, numbers]) => ({ borrower: borrower as `0x${string}`, ...numbers, ours: borrower === market.manifest.execution?.executor }))
+            .map(([borrower, numbers]) => ({
+              borrower: borrower as `0x${string}`,
+              ...numbers,
+              ours: borrower === market.manifest.execution?.executor,
+            }))
             .sort((a, b) => b.value - a.value)
             .slice(0, 50),
         }
       },
     }),
     decode_flash_loan: tool({
-      description: 'One transaction taken apart: its flash loans, the swaps it made in this market in order, and what its sender’s contract gained in each token.',
+      description:
+        'One transaction taken apart: its flash loans, the swaps it made in this market in order, and what its sender’s contract gained in each token.',
       effect: 'read',
       keywords: 'what did this transaction do with its loan',
-      input: z.object({ hash: z.string().regex(/^0x[0-9a-fA-F]{64}$/, 'expected a transaction hash: 0x and 64 hexadecimal digits') }),
+      input: z.object({
+        hash: z
+          .string()
+          .regex(/^0x[0-9a-fA-F]{64}$/, 'expected a transaction hash: 0x and 64 hexadecimal digits'),
+      }),
       output: z.object({
         hash: z.string(),
         block: z.int(),
         succeeded: z.boolean(),
         gasUsed: z.string(),
         loans: z.array(loan),
-        swaps: z.array(z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), amountIn: amount() })),
+        swaps: z.array(
+          z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), amountIn: amount() }),
+        ),
         gains: z
           .array(z.object({ account: address(), token: z.string(), amount: z.string() }))
-          .describe('net of all transfers, accounts that ended with more or less than before, pools left out'),
+          .describe(
+            'net of all transfers, accounts that ended with more or less than before, pools left out',
+          ),
       }),
       example: { hash: `0x${'0'.repeat(64)}` },
       run: async ({ hash }, { market, chain }) => {
         const receipt = await chain.receipt(hash.toLowerCase() as `0x${string}`)
-        if (!receipt) throw new KintsugiError('not-found', `no transaction ${hash} is mined on this chain`, { hint: 'recent_flash_loans lists some' })
+        if (!receipt)
+          throw new KintsugiError('not-found', `no transaction ${hash} is mined on this chain`, {
+            hint: 'recent_flash_loans lists some',
+          })
         const { swaps, gains } = decodeLoan(receipt, market)
         return {
           hash: receipt.transactionHash,
@@ -132,7 +163,11 @@ export default defineServer({
             tokenIn: tokenAt(market.manifest, tokenIn).symbol,
             amountIn: String(amountIn),
           })),
-          gains: gains.map(({ account, token, amount: moved }) => ({ account, token: tokenAt(market.manifest, token).symbol, amount: String(moved) })),
+          gains: gains.map(({ account, token, amount: moved }) => ({
+            account,
+            token: tokenAt(market.manifest, token).symbol,
+            amount: String(moved),
+          })),
         }
       },
     }),
@@ -146,7 +181,13 @@ export default defineServer({
         fromBlock: z.int(),
         toBlock: z.int(),
         competitors: z.array(
-          z.object({ account: address(), transactions: z.int(), value: z.number().describe('gained, in quote units at the price now'), lastBlock: z.int(), ours: z.boolean() }),
+          z.object({
+            account: address(),
+            transactions: z.int(),
+            value: z.number().describe('gained, in quote units at the price now'),
+            lastBlock: z.int(),
+            ours: z.boolean(),
+          }),
         ),
       }),
       example: { blocks: 50 },
@@ -161,7 +202,11 @@ export default defineServer({
           lastBlock: Math.max(...list.map(({ block }) => block)),
           ours: account === market.manifest.execution?.treasury,
         }))
-        return { fromBlock, toBlock, competitors: competitors.sort((a, b) => b.value - a.value).slice(0, most) }
+        return {
+          fromBlock,
+          toBlock,
+          competitors: competitors.sort((a, b) => b.value - a.value).slice(0, most),
+        }
       },
     }),
   },

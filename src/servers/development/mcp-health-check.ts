@@ -1,16 +1,16 @@
 /** Health with memory: how everything is now, how it was, and how long it has been up. */
 import * as z from 'zod'
-import { incident } from '../../engine/incidents.ts'
+import { incident } from '../../engine/operations/incidents.ts'
 import { stabilityOf } from '../../fleet/stability.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit } from '../../std/fields.ts'
+import { limit } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 const needs = ['fleet', 'ledger'] as const
 const tool = toolWith(needs)
 const service = z.string().min(1).max(100)
 const HOUR_MS = 3_600_000
-const MOST_INCIDENTS = 10_000
+const MAX_INCIDENTS = 10_000
 const OBJECTIVE = 0.999
 
 export default defineServer({
@@ -25,50 +25,86 @@ export default defineServer({
       output: z.object({
         healthy: z.boolean(),
         observedAt: z.int(),
-        services: z.array(z.object({ id: z.string(), status: z.string(), restarts: z.int(), upMs: z.int().nullable(), detail: z.string().optional() })),
+        services: z.array(
+          z.object({
+            id: z.string(),
+            status: z.string(),
+            restarts: z.int(),
+            upMs: z.int().nullable(),
+            detail: z.string().optional(),
+          }),
+        ),
       }),
       example: {},
       run: async ({ service: id, unhealthyOnly }, { fleet, now }) => {
         const { services } = await fleet.status()
         const chosen = services.filter((each) => id === undefined || each.id === id)
         if (chosen.length === 0)
-          throw new KintsugiError('unknown-service', `service: no service is called ${JSON.stringify(id)} here`, { hint: `known: ${services.map((each) => each.id).join(', ')}` })
+          throw new KintsugiError(
+            'unknown-service',
+            `service: no service is called ${JSON.stringify(id)} here`,
+            { hint: `known: ${services.map((each) => each.id).join(', ')}` },
+          )
         return {
           healthy: chosen.every(({ status }) => status === 'healthy'),
           observedAt: now(),
           services: chosen
             .filter(({ status }) => !unhealthyOnly || status !== 'healthy')
-            .map(({ id: own, status, restarts, since, detail }) => ({ id: own, status, restarts, upMs: since === null ? null : now() - since, ...(detail ? { detail } : {}) })),
+            .map(({ id: own, status, restarts, since, detail }) => ({
+              id: own,
+              status,
+              restarts,
+              upMs: since === null ? null : now() - since,
+              ...(detail ? { detail } : {}),
+            })),
         }
       },
     }),
     health_history: tool({
-      description: 'What happened to a service, or to all, oldest first: failures, recoveries and how long they took. It survives restarts.',
+      description:
+        'What happened to a service, or to all, oldest first: failures, recoveries and how long they took. It survives restarts.',
       effect: 'read',
       keywords: 'was it down yesterday, health over time, outages',
-      input: z.object({ service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24), limit: limit(1_000, 100) }),
+      input: z.object({
+        service: service.optional(),
+        hours: z.number().min(0.01).max(8_760).default(24),
+        limit: limit(1_000, 100),
+      }),
       output: z.object({ since: z.int(), incidents: z.array(incident) }),
       example: { hours: 1 },
       run: async ({ service: id, hours, limit: most }, { ledger, now }) => {
         const since = Math.round(now() - hours * HOUR_MS)
-        const incidents = await ledger.incidents({ since, limit: most, ...(id === undefined ? {} : { service: id }) })
+        const incidents = await ledger.incidents({
+          since,
+          limit: most,
+          ...(id === undefined ? {} : { service: id }),
+        })
         return { since, incidents: incidents.map((each) => ({ ...each, services: [...each.services] })) }
       },
     }),
     uptime: tool({
-      description: 'Availability of each service over the last hours: time down, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
+      description:
+        'Availability of each service over the last hours: time down, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
       effect: 'read',
       keywords: 'availability, SLA, percentage of time it was up',
       input: z.object({ service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24) }),
       output: z.object({
         since: z.int(),
-        services: z.array(z.object({ service: z.string(), availability: z.number(), downMs: z.number(), failures: z.int(), meanTimeToRecoveryMs: z.number().nullable() })),
+        services: z.array(
+          z.object({
+            service: z.string(),
+            availability: z.number(),
+            downMs: z.number(),
+            failures: z.int(),
+            meanTimeToRecoveryMs: z.number().nullable(),
+          }),
+        ),
       }),
       example: {},
       run: async ({ service: id, hours }, { fleet, ledger, now }) => {
         const { services, startedAt } = await fleet.status()
         const since = Math.max(startedAt, Math.round(now() - hours * HOUR_MS))
-        const incidents = await ledger.incidents({ since, limit: MOST_INCIDENTS })
+        const incidents = await ledger.incidents({ since, limit: MAX_INCIDENTS })
         return {
           since,
           services: services

@@ -1,15 +1,15 @@
 /** MTBF, MTTR, restarts, flapping, leaks and the error budget, as a report that people read. */
 import * as z from 'zod'
-import { incident } from '../../engine/incidents.ts'
-import { stabilityHtml, stabilityMarkdown } from '../../engine/stability-report.ts'
+import { incident } from '../../engine/operations/incidents.ts'
+import { stabilityHtml, stabilityMarkdown } from '../../engine/operations/stability-report.ts'
 import { stabilityOf } from '../../fleet/stability.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit, offset } from '../../std/fields.ts'
+import { limit, offset } from '../../mcp/fields.ts'
 
 const needs = ['fleet', 'ledger'] as const
 const tool = toolWith(needs)
 const HOUR_MS = 3_600_000
-const MOST_INCIDENTS = 10_000
+const MAX_INCIDENTS = 10_000
 
 export default defineServer({
   id: 'mcp-stability-report',
@@ -23,7 +23,12 @@ export default defineServer({
       input: z.object({
         hours: z.number().min(0.01).max(8_760).default(24),
         format: z.enum(['markdown', 'html']).default('markdown'),
-        objective: z.number().min(0.5).max(0.99999).default(0.999).describe('the availability that is aimed at'),
+        objective: z
+          .number()
+          .min(0.5)
+          .max(0.99999)
+          .default(0.999)
+          .describe('the availability that is aimed at'),
       }),
       output: z.object({
         since: z.int(),
@@ -49,24 +54,39 @@ export default defineServer({
         const { services, startedAt } = await fleet.status()
         const until = now()
         const since = Math.max(startedAt, Math.round(until - hours * HOUR_MS))
-        const incidents = await ledger.incidents({ since, limit: MOST_INCIDENTS })
+        const incidents = await ledger.incidents({ since, limit: MAX_INCIDENTS })
         const rows = services.map(({ id }) => stabilityOf(id, incidents, since, until, objective))
         const facts = { since, until, objective, rows, incidents }
-        return { since, until, services: rows, report: format === 'html' ? stabilityHtml(facts) : stabilityMarkdown(facts) }
+        return {
+          since,
+          until,
+          services: rows,
+          report: format === 'html' ? stabilityHtml(facts) : stabilityMarkdown(facts),
+        }
       },
     }),
     incident_timeline: tool({
       description: 'All incidents in time, a page at a time, newest first.',
       effect: 'read',
       keywords: 'what went wrong and when, post mortem, last night',
-      input: z.object({ hours: z.number().min(0.01).max(8_760).default(24), kind: z.string().max(40).optional(), limit: limit(500, 50), offset: offset() }),
+      input: z.object({
+        hours: z.number().min(0.01).max(8_760).default(24),
+        kind: z.string().max(40).optional(),
+        limit: limit(500, 50),
+        offset: offset(),
+      }),
       output: z.object({ total: z.int(), incidents: z.array(incident) }),
       example: { hours: 1 },
       run: async ({ hours, kind, limit: most, offset: skip }, { ledger, now }) => {
-        const all = (await ledger.incidents({ since: Math.round(now() - hours * HOUR_MS), limit: MOST_INCIDENTS }))
+        const all = (
+          await ledger.incidents({ since: Math.round(now() - hours * HOUR_MS), limit: MAX_INCIDENTS })
+        )
           .filter((each) => kind === undefined || each.kind === kind)
           .reverse()
-        return { total: all.length, incidents: all.slice(skip, skip + most).map((each) => ({ ...each, services: [...each.services] })) }
+        return {
+          total: all.length,
+          incidents: all.slice(skip, skip + most).map((each) => ({ ...each, services: [...each.services] })),
+        }
       },
     }),
   },

@@ -1,9 +1,18 @@
 /** The reference of the protocol surface: everything that the kit offers, each once, under the names that the conformance suites expect. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import { audio, embedded, image, text, ToolContent } from '../../mcp/content.ts'
-import { type Answers, brokenDown, type Conversation, elicit, entered, listRoots, type Question, sample } from '../../mcp/conversation.ts'
+import { audio, embedded, image, ToolContent, text } from '../../mcp/content.ts'
 import { contentToolWith, defineServer, type Prompt } from '../../mcp/define.ts'
+import {
+  type Answers,
+  brokenDown,
+  type Conversation,
+  elicit,
+  entered,
+  listRoots,
+  type Question,
+  sample,
+} from '../../mcp/elicitation.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 const needs = [] as const
@@ -19,10 +28,14 @@ const STEP_MS = 50
 const NAME = z.object({ name: z.string() })
 const CONFIRMED = z.object({ confirm: z.boolean() })
 
-const form = (message: string, properties: Record<string, unknown>, required = Object.keys(properties)): Question =>
-  elicit({ message, requestedSchema: { type: 'object', properties, required } as never })
+const form = (
+  message: string,
+  properties: Record<string, unknown>,
+  required = Object.keys(properties),
+): Question => elicit({ message, requestedSchema: { type: 'object', properties, required } as never })
 const nameForm = (message = 'What is your name?') => form(message, { name: { type: 'string' } })
-const model = (question: string, maxTokens = 100) => sample({ messages: [{ role: 'user', content: { type: 'text', text: question } }], maxTokens })
+const model = (question: string, maxTokens = 100) =>
+  sample({ messages: [{ role: 'user', content: { type: 'text', text: question } }], maxTokens })
 
 /** `action=accept, content={...}`, as a person's answer is said. */
 const elicited = (answer: unknown): string => {
@@ -33,20 +46,36 @@ const sampled = (answer: unknown): string => {
   const { content } = answer as { content: { text?: string } | { text?: string }[] }
   return (Array.isArray(content) ? content : [content]).map((block) => block.text ?? '').join(' ')
 }
-const roots = (answer: unknown): string => (answer as { roots: { uri: string }[] }).roots.map(({ uri }) => uri).join(', ') || 'none'
+const roots = (answer: unknown): string =>
+  (answer as { roots: { uri: string }[] }).roots.map(({ uri }) => uri).join(', ') || 'none'
 
 /** Asks for what the client can do, and says what came. */
-const asking = (description: string, questions: Readonly<Record<string, Question>>, tell: (answers: Answers) => string) =>
-  tool({ description, effect: 'read', input: nothing, example: {}, run: async (_input, { ask }) => said(tell(await ask(questions))) })
+const asking = (
+  description: string,
+  questions: Readonly<Record<string, Question>>,
+  tell: (answers: Answers) => string,
+) =>
+  tool({
+    description,
+    effect: 'read',
+    input: nothing,
+    example: {},
+    run: async (_input, { ask }) => said(tell(await ask(questions))),
+  })
 
-const fixed = (description: string, content: ToolContent) => tool({ description, effect: 'read', input: nothing, example: {}, run: () => content })
+const fixed = (description: string, content: ToolContent) =>
+  tool({ description, effect: 'read', input: nothing, example: {}, run: () => content })
 
 const personName = (answers: Answers, key = 'user_name'): string => {
   const answer = entered(answers[key], NAME)
   return answer === undefined || answer === 'declined' ? 'whoever you are' : answer.name
 }
 
-const prompt = (description: string, render: Prompt<never>['render'], args: Prompt<never>['arguments'] = []): Prompt<never> => ({
+const prompt = (
+  description: string,
+  render: Prompt<never>['render'],
+  args: Prompt<never>['arguments'] = [],
+): Prompt<never> => ({
   title: description.split(':')[0] as string,
   description,
   arguments: args,
@@ -54,7 +83,10 @@ const prompt = (description: string, render: Prompt<never>['render'], args: Prom
 })
 
 /** What a task does while it waits: a step at a time, until it is cancelled. */
-async function work(seconds: number, { progress, signal }: Pick<Conversation, 'progress'> & { signal: AbortSignal }): Promise<void> {
+async function work(
+  seconds: number,
+  { progress, signal }: Pick<Conversation, 'progress'> & { signal: AbortSignal },
+): Promise<void> {
   for (let done = 0; done < seconds * 10; done++) {
     await sleep(100, undefined, { signal })
     progress(done + 1, seconds * 10)
@@ -68,12 +100,20 @@ export default defineServer({
   id: 'mcp_server_base',
   needs,
   tools: {
-    test_simple_text: fixed('Says a line of text, always the same.', said('This is a simple text response for testing.')),
+    test_simple_text: fixed(
+      'Says a line of text, always the same.',
+      said('This is a simple text response for testing.'),
+    ),
     test_image_content: fixed('Shows an image of one red pixel.', new ToolContent([image(PNG, 'image/png')])),
-    test_audio_content: fixed('Plays a moment of silence, as sound.', new ToolContent([audio(WAV, 'audio/wav')])),
+    test_audio_content: fixed(
+      'Plays a moment of silence, as sound.',
+      new ToolContent([audio(WAV, 'audio/wav')]),
+    ),
     test_embedded_resource: fixed(
       'Hands out a resource within its answer.',
-      new ToolContent([embedded('test://embedded-resource', 'text/plain', 'This is an embedded resource content.')]),
+      new ToolContent([
+        embedded('test://embedded-resource', 'text/plain', 'This is an embedded resource content.'),
+      ]),
     ),
     test_multiple_content_types: fixed(
       'Answers with text, an image and a resource at once.',
@@ -133,7 +173,8 @@ export default defineServer({
       effect: 'read',
       input: z.object({ prompt: z.string().min(1).max(10_000) }),
       example: { prompt: 'What is the capital of France?' },
-      run: async ({ prompt: question }, { ask }) => said(`LLM response: ${sampled((await ask({ answer: model(question) })).answer)}`),
+      run: async ({ prompt: question }, { ask }) =>
+        said(`LLM response: ${sampled((await ask({ answer: model(question) })).answer)}`),
     }),
     test_elicitation: tool({
       description: 'Asks the person at the client to fill in a form, and says what was entered.',
@@ -141,7 +182,10 @@ export default defineServer({
       input: z.object({ message: z.string().min(1).max(10_000) }),
       example: { message: 'Who are you?' },
       run: async ({ message }, { ask }) => {
-        const properties = { username: { type: 'string', description: "User's response" }, email: { type: 'string', description: "User's email address" } }
+        const properties = {
+          username: { type: 'string', description: "User's response" },
+          email: { type: 'string', description: "User's email address" },
+        }
         return said(`User response: ${elicited((await ask({ answer: form(message, properties) })).answer)}`)
       },
     }),
@@ -169,10 +213,20 @@ export default defineServer({
           'Please choose',
           {
             untitledSingle: { type: 'string', enum: CHOICES },
-            titledSingle: { type: 'string', oneOf: titled(['First Option', 'Second Option', 'Third Option']) },
-            legacyEnum: { type: 'string', enum: ['opt1', 'opt2', 'opt3'], enumNames: ['Option One', 'Option Two', 'Option Three'] },
+            titledSingle: {
+              type: 'string',
+              oneOf: titled(['First Option', 'Second Option', 'Third Option']),
+            },
+            legacyEnum: {
+              type: 'string',
+              enum: ['opt1', 'opt2', 'opt3'],
+              enumNames: ['Option One', 'Option Two', 'Option Three'],
+            },
             untitledMulti: { type: 'array', items: { type: 'string', enum: CHOICES } },
-            titledMulti: { type: 'array', items: { anyOf: titled(['First Choice', 'Second Choice', 'Third Choice']) } },
+            titledMulti: {
+              type: 'array',
+              items: { anyOf: titled(['First Choice', 'Second Choice', 'Third Choice']) },
+            },
           },
           [],
         ),
@@ -186,11 +240,21 @@ export default defineServer({
       example: {},
       run: async (_input, { ask, progress }) => {
         progress(50, 100)
-        return said(`Confirmed: ${elicited((await ask({ confirm: form('Go on?', { confirm: { type: 'boolean' } }) })).confirm)}`)
+        return said(
+          `Confirmed: ${elicited((await ask({ confirm: form('Go on?', { confirm: { type: 'boolean' } }) })).confirm)}`,
+        )
       },
     }),
-    test_missing_capability: asking('Needs a client that has a model to ask.', { answer: model('Are you there?') }, ({ answer }) => sampled(answer)),
-    test_input_required_result_elicitation: asking('Asks for a name before it greets.', { user_name: nameForm() }, (answers) => `Hello, ${personName(answers)}!`),
+    test_missing_capability: asking(
+      'Needs a client that has a model to ask.',
+      { answer: model('Are you there?') },
+      ({ answer }) => sampled(answer),
+    ),
+    test_input_required_result_elicitation: asking(
+      'Asks for a name before it greets.',
+      { user_name: nameForm() },
+      (answers) => `Hello, ${personName(answers)}!`,
+    ),
     test_input_required_result_sampling: asking(
       "Asks the client's model for a capital.",
       { capital_question: model('What is the capital of France?') },
@@ -214,7 +278,8 @@ export default defineServer({
     test_input_required_result_multiple_inputs: asking(
       'Asks the person, the model and for the folders, all at once.',
       { user_name: nameForm(), greeting: model('Generate a greeting', 50), client_roots: listRoots() },
-      (answers) => `${sampled(answers.greeting)}, ${personName(answers)}; roots: ${roots(answers.client_roots)}`,
+      (answers) =>
+        `${sampled(answers.greeting)}, ${personName(answers)}; roots: ${roots(answers.client_roots)}`,
     ),
     test_input_required_result_multi_round: tool({
       description: 'Asks for a name, and then, knowing it, for a colour.',
@@ -223,7 +288,9 @@ export default defineServer({
       example: {},
       run: async (_input, { ask }) => {
         const name = personName(await ask({ step1: nameForm('Step 1: What is your name?') }), 'step1')
-        const { step2 } = await ask({ step2: form('Step 2: What is your favorite color?', { color: { type: 'string' } }) })
+        const { step2 } = await ask({
+          step2: form('Step 2: What is your favorite color?', { color: { type: 'string' } }),
+        })
         return said(`${name} answered: ${elicited(step2)}`)
       },
     }),
@@ -245,7 +312,12 @@ export default defineServer({
       description: 'Takes a parameter that clients repeat in a header, for proxies to see.',
       effect: 'read',
       input: z.strictObject({ region: z.string().max(200) }),
-      inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } }, required: ['region'], additionalProperties: false },
+      inputSchema: {
+        type: 'object',
+        properties: { region: { type: 'string', 'x-mcp-header': 'Region' } },
+        required: ['region'],
+        additionalProperties: false,
+      },
       example: { region: 'eu-central-1' },
       run: ({ region }) => said(`Region: ${region}`),
     }),
@@ -262,7 +334,13 @@ export default defineServer({
       inputSchema: {
         $schema: 'https://json-schema.org/draft/2020-12/schema',
         type: 'object',
-        $defs: { address: { $anchor: 'addressDef', type: 'object', properties: { street: { type: 'string' }, city: { type: 'string' } } } },
+        $defs: {
+          address: {
+            $anchor: 'addressDef',
+            type: 'object',
+            properties: { street: { type: 'string' }, city: { type: 'string' } },
+          },
+        },
         properties: {
           name: { type: 'string' },
           address: { $ref: '#/$defs/address' },
@@ -290,7 +368,10 @@ export default defineServer({
     slow_compute: tool({
       description: 'Takes as long as it is told, as a task where the client knows tasks.',
       effect: 'read',
-      input: z.object({ seconds: z.number().min(0).max(60).default(1), label: z.string().max(200).default('work') }),
+      input: z.object({
+        seconds: z.number().min(0).max(60).default(1),
+        label: z.string().max(200).default('work'),
+      }),
       example: { seconds: 0 },
       run: async ({ seconds, label }, context) => {
         if (seconds > 0) await context.detach()
@@ -327,9 +408,15 @@ export default defineServer({
       example: { filename: 'example.txt' },
       run: async ({ filename }, { ask, detach }) => {
         await detach()
-        const { confirm } = await ask({ confirm: form(`Delete ${filename}?`, { confirm: { type: 'boolean' } }) })
+        const { confirm } = await ask({
+          confirm: form(`Delete ${filename}?`, { confirm: { type: 'boolean' } }),
+        })
         const answer = entered(confirm, CONFIRMED)
-        return said(answer !== undefined && answer !== 'declined' && answer.confirm ? `${filename} would be deleted` : `${filename} stays`)
+        return said(
+          answer !== undefined && answer !== 'declined' && answer.confirm
+            ? `${filename} would be deleted`
+            : `${filename} stays`,
+        )
       },
     }),
     multi_input: tool({
@@ -339,7 +426,10 @@ export default defineServer({
       example: {},
       run: async (_input, { ask, detach }) => {
         await detach()
-        const answers = await ask({ first: nameForm('First: what is your name?'), second: nameForm('Second: and the name of your friend?') })
+        const answers = await ask({
+          first: nameForm('First: what is your name?'),
+          second: nameForm('Second: and the name of your friend?'),
+        })
         return said(`${personName(answers, 'first')} and ${personName(answers, 'second')}`)
       },
     }),
@@ -363,7 +453,12 @@ export default defineServer({
       mimeType: 'text/plain',
       read: () => 'This is the content of the static text resource.',
     },
-    'test://static-binary': { title: 'static binary', description: 'An image of one red pixel.', mimeType: 'image/png', read: () => Buffer.from(PNG, 'base64') },
+    'test://static-binary': {
+      title: 'static binary',
+      description: 'An image of one red pixel.',
+      mimeType: 'image/png',
+      read: () => Buffer.from(PNG, 'base64'),
+    },
     'test://watched-resource': {
       title: 'watched resource',
       description: 'The second that it is, told to those who subscribe.',
@@ -382,20 +477,31 @@ export default defineServer({
     },
   },
   prompts: {
-    test_simple_prompt: prompt('A prompt without arguments: it says a line.', () => 'This is a simple prompt for testing.'),
-    test_prompt_with_arguments: prompt('A prompt with two arguments: it says both.', ({ arg1, arg2 }) => `Prompt with arguments: arg1='${arg1}', arg2='${arg2}'`, [
-      {
-        name: 'arg1',
-        description: 'First test argument',
-        required: true,
-        complete: (_ports, beginning) => ['paris', 'park', 'party', 'test'].filter((word) => word.startsWith(beginning)),
-      },
-      { name: 'arg2', description: 'Second test argument', required: true },
-    ]),
+    test_simple_prompt: prompt(
+      'A prompt without arguments: it says a line.',
+      () => 'This is a simple prompt for testing.',
+    ),
+    test_prompt_with_arguments: prompt(
+      'A prompt with two arguments: it says both.',
+      ({ arg1, arg2 }) => `Prompt with arguments: arg1='${arg1}', arg2='${arg2}'`,
+      [
+        {
+          name: 'arg1',
+          description: 'First test argument',
+          required: true,
+          complete: (_ports, beginning) =>
+            ['paris', 'park', 'party', 'test'].filter((word) => word.startsWith(beginning)),
+        },
+        { name: 'arg2', description: 'Second test argument', required: true },
+      ],
+    ),
     test_prompt_with_embedded_resource: prompt(
       'A prompt with a resource: the one that is named.',
       ({ resourceUri }) => [
-        { role: 'user', content: embedded(resourceUri as string, 'text/plain', 'Embedded resource content for testing.') },
+        {
+          role: 'user',
+          content: embedded(resourceUri as string, 'text/plain', 'Embedded resource content for testing.'),
+        },
         { role: 'user', content: text('Please process the embedded resource above.') },
       ],
       [{ name: 'resourceUri', description: 'URI of the resource to embed', required: true }],
@@ -404,11 +510,16 @@ export default defineServer({
       { role: 'user', content: image(PNG, 'image/png') },
       { role: 'user', content: text('Please analyze the image above.') },
     ]),
-    test_input_required_result_prompt: prompt('A prompt that asks first: for the context to use.', async (_given, { ask }) => {
-      const { user_context } = await ask({ user_context: form('What context should the prompt use?', { context: { type: 'string' } }) })
-      const answer = entered(user_context, z.object({ context: z.string() }))
-      return `Use this context: ${answer === undefined || answer === 'declined' ? 'none' : answer.context}`
-    }),
+    test_input_required_result_prompt: prompt(
+      'A prompt that asks first: for the context to use.',
+      async (_given, { ask }) => {
+        const { user_context } = await ask({
+          user_context: form('What context should the prompt use?', { context: { type: 'string' } }),
+        })
+        const answer = entered(user_context, z.object({ context: z.string() }))
+        return `Use this context: ${answer === undefined || answer === 'declined' ? 'none' : answer.context}`
+      },
+    ),
   },
   more: (_ports, onChange) => {
     const shown = { tool: false, prompt: false }
@@ -425,9 +536,15 @@ export default defineServer({
           return said(shown[what] ? `There is a further ${what} now.` : `The further ${what} is gone.`)
         },
       })
-    const triggers = { test_trigger_tool_change: toggle('tool'), test_trigger_prompt_change: toggle('prompt') }
+    const triggers = {
+      test_trigger_tool_change: toggle('tool'),
+      test_trigger_prompt_change: toggle('prompt'),
+    }
     const further = fixed('Is there since somebody made it come.', said('I came while you were looking.'))
-    const furtherPrompt = prompt('A further prompt: it came while you were looking.', () => 'I came while you were looking.')
+    const furtherPrompt = prompt(
+      'A further prompt: it came while you were looking.',
+      () => 'I came while you were looking.',
+    )
     return {
       get tools() {
         return { ...triggers, ...(shown.tool ? { test_further_tool: further } : {}) }

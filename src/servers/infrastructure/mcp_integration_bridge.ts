@@ -1,12 +1,20 @@
 /** Other people's MCP servers in the fleet: connected, supervised, and called only as they were approved. */
 import * as z from 'zod'
-import { CATALOGUE } from '../../fleet/catalogue.ts'
+import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
 import { ToolContent } from '../../mcp/content.ts'
-import { defineServer, type Prompt, type PromptMessages, type Resource, type ResourceTemplate, type Tool, toolWith } from '../../mcp/define.ts'
+import {
+  defineServer,
+  type Prompt,
+  type PromptMessages,
+  type Resource,
+  type ResourceTemplate,
+  type Tool,
+  toolWith,
+} from '../../mcp/define.ts'
 import { nameOf } from '../../mcp/tool-search.ts'
 import type { ConnectedServer, Connections, Offered } from '../../ports/connections.ts'
-import type { OfferKind } from '../../trust/pins.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import type { OfferKind } from '../../trust/pins.ts'
 
 const KINDS = ['tool', 'prompt', 'resource', 'template'] as const satisfies readonly OfferKind[]
 const needs = ['connections'] as const
@@ -36,16 +44,28 @@ const server = z.object({
 
 const describe = ({ transport, items, ...rest }: ConnectedServer): z.input<typeof server> => ({
   ...rest,
-  transport: transport.kind === 'http' ? transport.url : `stdio: ${[transport.command, ...transport.args].join(' ')}`,
-  items: items.map((each) => ({ ...each, said: { ...each.said }, flags: [...each.flags], difference: [...each.difference] })),
+  transport:
+    transport.kind === 'http' ? transport.url : `stdio: ${[transport.command, ...transport.args].join(' ')}`,
+  items: items.map((each) => ({
+    ...each,
+    said: { ...each.said },
+    flags: [...each.flags],
+    difference: [...each.difference],
+  })),
 })
 
-const wordsOf = ({ said, name: plain }: Offered) => ({ title: String(said.title ?? said.name ?? plain), description: String(said.description ?? '') })
+const wordsOf = ({ said, name: plain }: Offered) => ({
+  title: String(said.title ?? said.name ?? plain),
+  description: String(said.description ?? ''),
+})
 
 /** A connected server's tool among our own: it checks its arguments itself. */
 function toolOf(offered: Offered): Tool<'connections'> {
   const { server: of, name: plain, said, effect } = offered
-  const { inputSchema, outputSchema } = said as { inputSchema: Record<string, unknown>; outputSchema?: Record<string, unknown> }
+  const { inputSchema, outputSchema } = said as {
+    inputSchema: Record<string, unknown>
+    outputSchema?: Record<string, unknown>
+  }
   return {
     description: wordsOf(offered).description,
     effect,
@@ -54,7 +74,10 @@ function toolOf(offered: Offered): Tool<'connections'> {
     ...(outputSchema ? { outputSchema } : {}),
     example: {},
     run: async (given: Record<string, unknown>, { connections, signal, progress }) => {
-      const { content, structuredContent } = await connections.call(of, plain, given, { signal, onProgress: progress })
+      const { content, structuredContent } = await connections.call(of, plain, given, {
+        signal,
+        onProgress: progress,
+      })
       return new ToolContent(content as never, structuredContent)
     },
   }
@@ -71,7 +94,8 @@ function promptOf(offered: Offered): Prompt<'connections'> {
       required,
       complete: ({ connections }, beginning) => connections.complete(of, plain, argument, beginning),
     })),
-    render: async (given, { connections }) => (await connections.prompt(of, plain, { ...given })) as PromptMessages,
+    render: async (given, { connections }) =>
+      (await connections.prompt(of, plain, { ...given })) as PromptMessages,
   }
 }
 
@@ -83,18 +107,34 @@ function readableOf(offered: Offered) {
     return blob === undefined ? (text ?? '') : Buffer.from(blob, 'base64')
   }
   const { title, description } = wordsOf(offered)
-  return { title: nameOf(of, title), description, ...(typeof said.mimeType === 'string' ? { mimeType: said.mimeType } : {}), read }
+  return {
+    title: nameOf(of, title),
+    description,
+    ...(typeof said.mimeType === 'string' ? { mimeType: said.mimeType } : {}),
+    read,
+  }
 }
 
 /** By the name under which the fleet knows it. */
-const named = <T>(connections: Connections, wanted: OfferKind, make: (offered: Offered) => T): Record<string, T> =>
-  Object.fromEntries(connections.offered().flatMap((each) => (each.kind === wanted ? [[nameOf(each.server, each.name), make(each)]] : [])))
+const named = <T>(
+  connections: Connections,
+  wanted: OfferKind,
+  make: (offered: Offered) => T,
+): Record<string, T> =>
+  Object.fromEntries(
+    connections
+      .offered()
+      .flatMap((each) => (each.kind === wanted ? [[nameOf(each.server, each.name), make(each)]] : [])),
+  )
 
 const addressed = <T extends Resource<'connections'> | ResourceTemplate<'connections'>>(
   connections: Connections,
   wanted: OfferKind,
   make: (offered: Offered) => T,
-): Record<string, T> => Object.fromEntries(connections.offered().flatMap((each) => (each.kind === wanted ? [[each.name, make(each)]] : [])))
+): Record<string, T> =>
+  Object.fromEntries(
+    connections.offered().flatMap((each) => (each.kind === wanted ? [[each.name, make(each)]] : [])),
+  )
 
 export default defineServer({
   id: 'mcp_integration_bridge',
@@ -141,9 +181,18 @@ export default defineServer({
       output: server,
       example: { name: 'example', url: 'http://127.0.0.1:9/mcp' },
       run: async ({ name: as, url, command, args }, { connections }) => {
-        if ((url === undefined) === (command === undefined)) throw new KintsugiError('bad-argument', 'url, command: expected one of the two')
-        if (CATALOGUE.some(({ id }) => id === as)) throw new KintsugiError('conflict', `name: ${as} is a server of this fleet`, { hint: 'choose another name' })
-        return describe(await connections.connect(as, url === undefined ? { kind: 'stdio', command: command as string, args } : { kind: 'http', url }))
+        if ((url === undefined) === (command === undefined))
+          throw new KintsugiError('bad-argument', 'url, command: expected one of the two')
+        if (CATALOGUE.some(({ id }) => id === as))
+          throw new KintsugiError('conflict', `name: ${as} is a server of this fleet`, {
+            hint: 'choose another name',
+          })
+        return describe(
+          await connections.connect(
+            as,
+            url === undefined ? { kind: 'stdio', command: command as string, args } : { kind: 'http', url },
+          ),
+        )
       },
     }),
     list_connected: tool({
@@ -155,24 +204,46 @@ export default defineServer({
       input: z.object({ server: z.string().max(40).optional() }),
       output: z.object({ servers: z.array(server) }),
       example: {},
-      run: async ({ server: only }, { connections }) => ({ servers: (await connections.list()).filter((each) => only === undefined || each.name === only).map(describe) }),
+      run: async ({ server: only }, { connections }) => ({
+        servers: (await connections.list())
+          .filter((each) => only === undefined || each.name === only)
+          .map(describe),
+      }),
     }),
     call_connected_tool: tool({
-      description: 'Calls a tool of a connected server. Only a definition that was approved, and is still the same, is called; one approved as "spend" by its own name alone.',
+      description:
+        'Calls a tool of a connected server. Only a definition that was approved, and is still the same, is called; one approved as "spend" by its own name alone.',
       effect: 'write',
       keywords: 'use an external tool, call an integration',
-      input: z.object({ server: z.string().min(1).max(40), tool: z.string().min(1).max(200), arguments: z.record(z.string(), z.unknown()).default({}) }),
+      input: z.object({
+        server: z.string().min(1).max(40),
+        tool: z.string().min(1).max(200),
+        arguments: z.record(z.string(), z.unknown()).default({}),
+      }),
       output: z.object({ content: z.array(z.unknown()), structuredContent: z.unknown().optional() }),
       example: { server: 'none', tool: 'none' },
       run: async ({ server: of, tool: wanted, arguments: given }, { connections, signal }) => {
         // This call was judged as a write: one that was approved as more is judged under its own name.
-        if (connections.offered().some(({ server: from, kind, name: plain, effect }) => kind === 'tool' && from === of && plain === wanted && effect === 'spend'))
-          throw new KintsugiError('refused', `${wanted} of ${of} was approved as one that moves value`, { hint: `call ${nameOf(of, wanted)}, which asks for the scope "spend"` })
-        return (await connections.call(of, wanted, given, { signal })) as { content: unknown[]; structuredContent?: unknown }
+        if (
+          connections
+            .offered()
+            .some(
+              ({ server: from, kind, name: plain, effect }) =>
+                kind === 'tool' && from === of && plain === wanted && effect === 'spend',
+            )
+        )
+          throw new KintsugiError('refused', `${wanted} of ${of} was approved as one that moves value`, {
+            hint: `call ${nameOf(of, wanted)}, which asks for the scope "spend"`,
+          })
+        return (await connections.call(of, wanted, given, { signal })) as {
+          content: unknown[]
+          structuredContent?: unknown
+        }
       },
     }),
     approve_definition: tool({
-      description: 'Pins what a connected server offers: one tool, prompt or resource by the hash you looked at, or, without a name, everything that is not flagged.',
+      description:
+        'Pins what a connected server offers: one tool, prompt or resource by the hash you looked at, or, without a name, everything that is not flagged.',
       effect: 'write',
       critical: true,
       keywords: 'trust an external tool, accept a change, allow',
@@ -185,14 +256,27 @@ export default defineServer({
           .regex(/^[0-9a-f]{64}$/)
           .optional()
           .describe('of the definition as you saw it; needed with a name'),
-        effect: z.enum(['read', 'write', 'spend']).default('write').describe('what it may do at most, as you see it: a read needs no token and is repeated when it fails'),
+        effect: z
+          .enum(['read', 'write', 'spend'])
+          .default('write')
+          .describe(
+            'what it may do at most, as you see it: a read needs no token and is repeated when it fails',
+          ),
       }),
       output: server,
       example: { server: 'none' },
       run: async ({ server: of, kind, name: wanted, hash, effect }, { connections }) => {
         if ((wanted === undefined) !== (hash === undefined))
-          throw new KintsugiError('bad-argument', 'name, hash: expected both or none', { hint: 'list_connected shows the hashes' })
-        return describe(await connections.approve(of, wanted === undefined || hash === undefined ? null : { kind, name: wanted, hash }, effect))
+          throw new KintsugiError('bad-argument', 'name, hash: expected both or none', {
+            hint: 'list_connected shows the hashes',
+          })
+        return describe(
+          await connections.approve(
+            of,
+            wanted === undefined || hash === undefined ? null : { kind, name: wanted, hash },
+            effect,
+          ),
+        )
       },
     }),
     disconnect_server: tool({

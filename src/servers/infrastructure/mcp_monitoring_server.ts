@@ -1,23 +1,34 @@
 /** Machine and service metrics: the live scrape of every running service, and the machine itself. */
 import * as z from 'zod'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit } from '../../std/fields.ts'
+import { limit } from '../../mcp/fields.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import type { MetricsSource, Sample } from '../../ports/metrics.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
 const needs = ['fleet', 'metrics'] as const
 const tool = toolWith(needs)
-const sample = z.object({ service: z.string(), name: z.string(), labels: z.record(z.string(), z.string()), value: z.number() })
+const sample = z.object({
+  service: z.string(),
+  name: z.string(),
+  labels: z.record(z.string(), z.string()),
+  value: z.number(),
+})
 
 /** Services that answer on a port of their own now. */
 async function running(fleet: FleetControl): Promise<ServiceStatus[]> {
   return (await fleet.status()).services.filter(
-    (service) => service.port !== null && service.kind !== 'infrastructure' && (service.status === 'healthy' || service.status === 'degraded'),
+    (service) =>
+      service.port !== null &&
+      service.kind !== 'infrastructure' &&
+      (service.status === 'healthy' || service.status === 'degraded'),
   )
 }
 
-async function scrapeAll(fleet: FleetControl, metrics: MetricsSource): Promise<{ samples: (Sample & { service: string })[]; failed: { service: string; reason: string }[] }> {
+async function scrapeAll(
+  fleet: FleetControl,
+  metrics: MetricsSource,
+): Promise<{ samples: (Sample & { service: string })[]; failed: { service: string; reason: string }[] }> {
   const failed: { service: string; reason: string }[] = []
   const scrapes = (await running(fleet)).map(async ({ id }) => {
     try {
@@ -55,10 +66,16 @@ export default defineServer({
       example: { metric: 'kintsugi_uptime_seconds' },
       run: async ({ metric, labels, sum, limit: most }, { fleet, metrics, now }) => {
         const { samples, failed } = await scrapeAll(fleet, metrics)
-        const selected = samples.filter((item) => item.name === metric && Object.entries(labels).every(([name, value]) => item.labels[name] === value))
+        const selected = samples.filter(
+          (item) =>
+            item.name === metric &&
+            Object.entries(labels).every(([name, value]) => item.labels[name] === value),
+        )
         const totals = new Map<string, number>()
         for (const item of selected) totals.set(item.service, (totals.get(item.service) ?? 0) + item.value)
-        const shown = sum ? [...totals].map(([service, value]) => ({ service, name: metric, labels, value })) : selected
+        const shown = sum
+          ? [...totals].map(([service, value]) => ({ service, name: metric, labels, value }))
+          : selected
         return {
           observedAt: now(),
           samples: shown.slice(0, most),
@@ -72,7 +89,9 @@ export default defineServer({
       description: 'All metrics of one service now, with its state, process and memory.',
       effect: 'read',
       keywords: 'latency, error rate, number of calls of one service',
-      input: z.object({ service: z.string().min(1).max(100).describe('an id such as mcp_price_feed_server') }),
+      input: z.object({
+        service: z.string().min(1).max(100).describe('an id such as mcp_price_feed_server'),
+      }),
       output: z.object({
         service: z.string(),
         status: z.string(),
@@ -84,20 +103,39 @@ export default defineServer({
       run: async ({ service }, { fleet, metrics, now }) => {
         const { services } = await fleet.status()
         const found = services.find((item) => item.id === service)
-        if (!found) throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)}`, { hint: `known: ${services.map((item) => item.id).join(', ')}` })
+        if (!found)
+          throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)}`, {
+            hint: `known: ${services.map((item) => item.id).join(', ')}`,
+          })
         const usage = found.pid === null ? undefined : metrics.process(found.pid)
-        const samples = found.port === null ? [] : (await metrics.scrape(service)).map((item) => ({ ...item, service }))
-        return { service, status: found.status, observedAt: now(), process: found.pid !== null && usage ? { pid: found.pid, ...usage } : null, samples }
+        const samples =
+          found.port === null ? [] : (await metrics.scrape(service)).map((item) => ({ ...item, service }))
+        return {
+          service,
+          status: found.status,
+          observedAt: now(),
+          process: found.pid !== null && usage ? { pid: found.pid, ...usage } : null,
+          samples,
+        }
       },
     }),
     top_services: tool({
-      description: 'The processes of the fleet ordered by memory or processor time, with the services that each hosts: what uses the machine.',
+      description:
+        'The processes of the fleet ordered by memory or processor time, with the services that each hosts: what uses the machine.',
       effect: 'read',
       keywords: 'which service uses the most memory or cpu, slowest, most errors, ranking',
       input: z.object({ by: z.enum(['memory', 'cpu']).default('memory'), limit: limit(100, 10) }),
       output: z.object({
         observedAt: z.int(),
-        processes: z.array(z.object({ pid: z.int(), cell: z.string(), services: z.array(z.string()), residentBytes: z.int(), cpuSeconds: z.number() })),
+        processes: z.array(
+          z.object({
+            pid: z.int(),
+            cell: z.string(),
+            services: z.array(z.string()),
+            residentBytes: z.int(),
+            cpuSeconds: z.number(),
+          }),
+        ),
       }),
       example: { by: 'memory', limit: 5 },
       run: async ({ by, limit: most }, { fleet, metrics, now }) => {
@@ -112,7 +150,9 @@ export default defineServer({
           const usage = metrics.process(entry.pid)
           return usage ? [{ ...entry, ...usage }] : []
         })
-        processes.sort((a, b) => (by === 'memory' ? b.residentBytes - a.residentBytes : b.cpuSeconds - a.cpuSeconds))
+        processes.sort((a, b) =>
+          by === 'memory' ? b.residentBytes - a.residentBytes : b.cpuSeconds - a.cpuSeconds,
+        )
         return { observedAt: now(), processes: processes.slice(0, most) }
       },
     }),

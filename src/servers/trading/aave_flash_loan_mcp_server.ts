@@ -1,15 +1,20 @@
 /** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import { executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
-import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
-import { findToken, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { findToken, humanValue, tokenAt } from '../../engine/market/tokens.ts'
+import {
+  findOpportunities,
+  nativeNumbers,
+  opportunity,
+  showOpportunity,
+} from '../../engine/trading/opportunities.ts'
+import { executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
 import { premium } from '../../flash/index.ts'
 import { type Context, defineServer, toolWith } from '../../mcp/define.ts'
-import type { LoanMarket } from '../../ports/ports.ts'
+import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
+import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { address, amount, limit, symbolOrAddress } from '../../std/fields.ts'
 
 const needs = ['market', 'loans', 'ledger', 'chain', 'fleet'] as const
 const tool = toolWith(needs)
@@ -51,7 +56,8 @@ function reservesOf(market: MarketView, loans: LoanMarket): z.input<typeof reser
   })
 }
 
-const byAave = (market: MarketView, loans: LoanMarket, hops: number, most: number) => findOpportunities(market, loans, { maxHops: hops, limit: most, lender: 'aave-v3' })
+const byAave = (market: MarketView, loans: LoanMarket, hops: number, most: number) =>
+  findOpportunities(market, loans, { maxHops: hops, limit: most, lender: 'aave-v3' })
 
 function execute(
   { token, maxHops: hops }: { token?: string | undefined; maxHops: number },
@@ -60,7 +66,9 @@ function execute(
 ): ReturnType<typeof executeOpportunity> {
   aavePool(market)
   const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-  const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
+  const best = byAave(market, loans, hops, 50).found.find(
+    (found) => wanted === undefined || found.token === wanted,
+  )
   return executeOpportunity(fleet, market, best, dryRun, signal)
 }
 
@@ -84,10 +92,17 @@ export default defineServer({
       run: ({ token, maxHops: hops }, { market, loans }) => {
         aavePool(market)
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const best = byAave(market, loans, hops, 50).found.find((found) => wanted === undefined || found.token === wanted)
+        const best = byAave(market, loans, hops, 50).found.find(
+          (found) => wanted === undefined || found.token === wanted,
+        )
         if (!best) return { block: market.head.number, opportunity: null, gasUnits: null, netNative: null }
         const { gross, gas, gasUnits } = nativeNumbers(best, market)
-        return { block: market.head.number, opportunity: showOpportunity(best, market), gasUnits, netNative: (gross - gas) / 1e18 }
+        return {
+          block: market.head.number,
+          opportunity: showOpportunity(best, market),
+          gasUnits,
+          netNative: (gross - gas) / 1e18,
+        }
       },
     }),
     get_aave_pool_liquidity: tool({
@@ -101,22 +116,40 @@ export default defineServer({
       run: ({ token, limit: most }, { market, loans }) => {
         const pool = aavePool(market).pool
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const reserves = reservesOf(market, loans).filter((item) => wanted === undefined || item.address === wanted)
-        return { block: market.head.number, pool, reserves: reserves.sort((a, b) => (b.value ?? 0) - (a.value ?? 0)).slice(0, most) }
+        const reserves = reservesOf(market, loans).filter(
+          (item) => wanted === undefined || item.address === wanted,
+        )
+        return {
+          block: market.head.number,
+          pool,
+          reserves: reserves.sort((a, b) => (b.value ?? 0) - (a.value ?? 0)).slice(0, most),
+        }
       },
     }),
     simulate_flash_loan: tool({
-      description: 'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
+      description:
+        'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
       effect: 'read',
       keywords: 'dry run, try without sending, rehearse a loan',
       input: z.object({ token: symbolOrAddress(), amount: amount() }),
-      output: z.object({ token: z.string(), amount: amount(), available: amount(), possible: z.boolean(), premium: amount(), repay: amount(), reason: z.string().nullable() }),
+      output: z.object({
+        token: z.string(),
+        amount: amount(),
+        available: amount(),
+        possible: z.boolean(),
+        premium: amount(),
+        repay: amount(),
+        reason: z.string().nullable(),
+      }),
       example: { token: 'USDC', amount: '1000000000' },
       run: ({ token, amount: text }, { market, loans }) => {
         aavePool(market)
         const { address: wanted, symbol } = findToken(market.manifest, token)
         const offer = loans.offers(wanted).find(({ kind }) => kind === 'aave-v3')
-        if (!offer) throw new KintsugiError('no-loan', `Aave does not lend ${symbol} here now`, { hint: 'get_aave_pool_liquidity lists what it lends' })
+        if (!offer)
+          throw new KintsugiError('no-loan', `Aave does not lend ${symbol} here now`, {
+            hint: 'get_aave_pool_liquidity lists what it lends',
+          })
         const cost = premium(offer, BigInt(text))
         const possible = BigInt(text) <= offer.available
         return {
@@ -134,15 +167,23 @@ export default defineServer({
       description:
         'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
       effect: 'spend',
-      approval: { harmless: ({ dryRun }) => dryRun, preview: (input, context) => execute(input, context, true) },
+      approval: {
+        harmless: ({ dryRun }) => dryRun,
+        preview: (input, context) => execute(input, context, true),
+      },
       keywords: 'send, carry out, full cycle with borrowed money',
-      input: z.object({ token: symbolOrAddress().optional(), maxHops, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
+      input: z.object({
+        token: symbolOrAddress().optional(),
+        maxHops,
+        dryRun: z.boolean().default(false).describe('judge and simulate only'),
+      }),
       output: executionAnswer,
       example: { dryRun: true },
       run: (input, context) => execute(input, context, input.dryRun),
     }),
     monitor_opportunities: tool({
-      description: 'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
+      description:
+        'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
       effect: 'read',
       keywords: 'watch, keep an eye on, report new ones as they come',
       input: z.object({ seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) }),
@@ -169,13 +210,20 @@ export default defineServer({
     'aave://flash-loan-status': {
       title: 'Aave flash loans now',
       description: 'The pool, its premium, and what it can lend of each token.',
-      read: ({ market, loans }) => ({ block: market.head.number, pool: aavePool(market).pool, reserves: reservesOf(market, loans) }),
+      read: ({ market, loans }) => ({
+        block: market.head.number,
+        pool: aavePool(market).pool,
+        reserves: reservesOf(market, loans),
+      }),
       watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://opportunities': {
       title: 'Opportunities with an Aave loan',
       description: 'What pays at the present block with an Aave loan, best first.',
-      read: ({ market, loans }) => ({ block: market.head.number, opportunities: byAave(market, loans, 3, 20).found.map((found) => showOpportunity(found, market)) }),
+      read: ({ market, loans }) => ({
+        block: market.head.number,
+        opportunities: byAave(market, loans, 3, 20).found.map((found) => showOpportunity(found, market)),
+      }),
       watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://execution-history': {

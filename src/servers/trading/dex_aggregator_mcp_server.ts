@@ -2,14 +2,14 @@
 import * as z from 'zod'
 import { type Address, feeFraction, type Pool } from '../../amm/index.ts'
 import { quotesOf } from '../../arbitrage/index.ts'
-import { valueHeld } from '../../engine/depth.ts'
-import { buildSwap, swapCall } from '../../engine/swap-calls.ts'
-import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { valueHeld } from '../../engine/market/depth.ts'
+import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
+import { buildSwap, swapCall } from '../../engine/trading/swap-calls.ts'
 import { bestRoute, MarketGraph, type Route } from '../../graph/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
+import { address, amount, limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { address, amount, limit, offset, symbolOrAddress } from '../../std/fields.ts'
 
 const needs = ['market'] as const
 const tool = toolWith(needs)
@@ -18,7 +18,16 @@ const path = z.object({
   share: z.number().describe('of the amount in, 0 to 1'),
   amountIn: amount(),
   amountOut: amount(),
-  hops: z.array(z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), tokenOut: z.string(), amountIn: amount(), amountOut: amount() })),
+  hops: z.array(
+    z.object({
+      pool: address(),
+      dex: z.string(),
+      tokenIn: z.string(),
+      tokenOut: z.string(),
+      amountIn: amount(),
+      amountOut: amount(),
+    }),
+  ),
 })
 const swap = {
   from: symbolOrAddress(),
@@ -30,14 +39,30 @@ const swap = {
 
 function routeOf(
   market: MarketView,
-  { from, to, amount: text, maxHops, maxPaths }: { from: string; to: string; amount: string; maxHops: number; maxPaths: number },
+  {
+    from,
+    to,
+    amount: text,
+    maxHops,
+    maxPaths,
+  }: { from: string; to: string; amount: string; maxHops: number; maxPaths: number },
   usable = (_pool: Pool) => true,
 ): Route {
   const [tokenIn, tokenOut] = [findToken(market.manifest, from), findToken(market.manifest, to)]
   if (BigInt(text) === 0n) throw new KintsugiError('bad-argument', 'amount: expected more than zero (got 0)')
-  const found = bestRoute(new MarketGraph([...market.pools.values()].filter(usable)), tokenIn.address, tokenOut.address, BigInt(text), { maxHops, maxPaths })
+  const found = bestRoute(
+    new MarketGraph([...market.pools.values()].filter(usable)),
+    tokenIn.address,
+    tokenOut.address,
+    BigInt(text),
+    { maxHops, maxPaths },
+  )
   if (!found)
-    throw new KintsugiError('no-route', `no path of at most ${maxHops} pools takes ${text} of ${tokenIn.symbol} to ${tokenOut.symbol}`, { hint: 'ask for less, or for more hops' })
+    throw new KintsugiError(
+      'no-route',
+      `no path of at most ${maxHops} pools takes ${text} of ${tokenIn.symbol} to ${tokenOut.symbol}`,
+      { hint: 'ask for less, or for more hops' },
+    )
   return found
 }
 
@@ -59,7 +84,9 @@ const showPaths = (market: MarketView, route: Route): z.input<typeof path>[] =>
 /** How far the average price lies from the price at the margin, as a fraction. */
 function impactOf(market: MarketView, from: Address, to: Address, route: Route): number | null {
   const [rateIn, rateOut] = [market.prices().get(from)?.rate, market.prices().get(to)?.rate]
-  return rateIn && rateOut ? 1 - (Number(route.amountOut) * rateOut) / (Number(route.amountIn) * rateIn) : null
+  return rateIn && rateOut
+    ? 1 - (Number(route.amountOut) * rateOut) / (Number(route.amountIn) * rateIn)
+    : null
 }
 
 export default defineServer({
@@ -67,26 +94,39 @@ export default defineServer({
   needs,
   tools: {
     get_prices: tool({
-      description: 'What each exchange says a token is worth now, pool by pool, deepest first. For one robust price use price_query of mcp_price_feed_server.',
+      description:
+        'What each exchange says a token is worth now, pool by pool, deepest first. For one robust price use price_query of mcp_price_feed_server.',
       effect: 'read',
       keywords: 'compare prices across exchanges, what each venue pays',
       input: z.object({ symbol: symbolOrAddress(), limit: limit(100, 20) }),
-      output: z.object({ symbol: z.string(), quote: z.string(), prices: z.array(z.object({ dex: z.string(), pool: address(), price: z.number(), depth: z.number() })) }),
+      output: z.object({
+        symbol: z.string(),
+        quote: z.string(),
+        prices: z.array(z.object({ dex: z.string(), pool: address(), price: z.number(), depth: z.number() })),
+      }),
       example: { symbol: 'WETH' },
       run: ({ symbol, limit: most }, { market }) => {
         const token = findToken(market.manifest, symbol)
-        const quotes = quotesOf(token.address, market.pools.values(), market.prices()).sort((a, b) => b.depth - a.depth)
+        const quotes = quotesOf(token.address, market.pools.values(), market.prices()).sort(
+          (a, b) => b.depth - a.depth,
+        )
         return {
           symbol: token.symbol,
           quote: tokenAt(market.manifest, market.manifest.numeraire).symbol,
           prices: quotes
             .slice(0, most)
-            .map(({ dex, pool, rate, depth }) => ({ dex, pool, price: humanPrice(market.manifest, token, rate), depth: humanValue(market.manifest, depth) })),
+            .map(({ dex, pool, rate, depth }) => ({
+              dex,
+              pool,
+              price: humanPrice(market.manifest, token, rate),
+              depth: humanValue(market.manifest, depth),
+            })),
         }
       },
     }),
     find_route: tool({
-      description: 'The best way to swap an amount of one token for another: over several pools, split over several paths where that gives more, exact to the unit at this block.',
+      description:
+        'The best way to swap an amount of one token for another: over several pools, split over several paths where that gives more, exact to the unit at this block.',
       effect: 'read',
       keywords: 'best way to swap, split an order over pools, least slippage, best price for selling',
       input: z.object(swap),
@@ -102,7 +142,10 @@ export default defineServer({
       example: { from: 'WETH', to: 'USDC', amount: '1000000000000000000' },
       run: (input, { market }) => {
         const route = routeOf(market, input)
-        const [from, to] = [findToken(market.manifest, input.from).address, findToken(market.manifest, input.to).address]
+        const [from, to] = [
+          findToken(market.manifest, input.from).address,
+          findToken(market.manifest, input.to).address,
+        ]
         return {
           block: market.head.number,
           amountIn: String(route.amountIn),
@@ -115,10 +158,14 @@ export default defineServer({
       },
     }),
     quote_swap: tool({
-      description: 'How much of one token comes out for an amount of another, over the best route, with the least that a slippage tolerance allows.',
+      description:
+        'How much of one token comes out for an amount of another, over the best route, with the least that a slippage tolerance allows.',
       effect: 'read',
       keywords: 'how much do I get, what can I buy, amount out of a swap',
-      input: z.object({ ...swap, slippageBps: z.int().min(0).max(5_000).default(50).describe('tolerance in hundredths of a percent') }),
+      input: z.object({
+        ...swap,
+        slippageBps: z.int().min(0).max(5_000).default(50).describe('tolerance in hundredths of a percent'),
+      }),
       output: z.object({
         block: z.int(),
         amountOut: amount(),
@@ -146,9 +193,24 @@ export default defineServer({
         'The calls that make a swap over the best single path of pairs and vault pools, in order, for an account to send: approvals where the vault pulls, transfers where a pair must be paid, and the swap itself. Concentrated pools are left out: they are paid by a callback, which needs a contract. Nothing is signed or sent.',
       effect: 'read',
       keywords: 'calldata, unsigned transaction, prepare an exchange of tokens',
-      input: z.object({ ...swap, account: address().describe('who will send the calls and gets what comes out'), slippageBps: z.int().min(0).max(5_000).default(50) }),
-      output: z.object({ block: z.int(), amountOut: amount(), minimumOut: amount(), calls: z.array(swapCall), note: z.string() }),
-      example: { from: 'WETH', to: 'USDC', amount: '1000000000000000000', account: '0x0000000000000000000000000000000000000001' },
+      input: z.object({
+        ...swap,
+        account: address().describe('who will send the calls and gets what comes out'),
+        slippageBps: z.int().min(0).max(5_000).default(50),
+      }),
+      output: z.object({
+        block: z.int(),
+        amountOut: amount(),
+        minimumOut: amount(),
+        calls: z.array(swapCall),
+        note: z.string(),
+      }),
+      example: {
+        from: 'WETH',
+        to: 'USDC',
+        amount: '1000000000000000000',
+        account: '0x0000000000000000000000000000000000000001',
+      },
       run: ({ account, slippageBps, ...input }, { market }) => ({
         block: market.head.number,
         ...buildSwap(
@@ -160,13 +222,19 @@ export default defineServer({
       }),
     }),
     list_dexes: tool({
-      description: 'The exchanges of this market: how many pools of which kinds each has, and how deep they are together.',
+      description:
+        'The exchanges of this market: how many pools of which kinds each has, and how deep they are together.',
       effect: 'read',
       keywords: 'which exchanges, venues, DEXes are connected',
       input: z.object({}),
       output: z.object({
         dexes: z.array(
-          z.object({ dex: z.string(), pools: z.int(), kinds: z.array(z.string()), value: z.number().describe('of what the pools hold at the price, in quote units') }),
+          z.object({
+            dex: z.string(),
+            pools: z.int(),
+            kinds: z.array(z.string()),
+            value: z.number().describe('of what the pools hold at the price, in quote units'),
+          }),
         ),
       }),
       example: {},
@@ -175,7 +243,13 @@ export default defineServer({
         const dexes = [...byDex].map(([dex, pools]) => ({
           dex,
           pools: pools.length,
-          kinds: [...new Set(pools.map((pool) => (pool.kind === 'concentrated' && pool.engine ? `${pool.kind} (${pool.engine})` : pool.kind)))],
+          kinds: [
+            ...new Set(
+              pools.map((pool) =>
+                pool.kind === 'concentrated' && pool.engine ? `${pool.kind} (${pool.engine})` : pool.kind,
+              ),
+            ),
+          ],
           value: pools.reduce((sum, pool) => sum + valueHeld(market, pool.address), 0),
         }))
         return { dexes: dexes.sort((a, b) => b.value - a.value) }
@@ -185,15 +259,32 @@ export default defineServer({
       description: 'The pools of this market, deepest first, all or those of one exchange or token.',
       effect: 'read',
       keywords: 'pools of a pair, which pools hold a token',
-      input: z.object({ dex: z.string().max(64).optional(), token: symbolOrAddress().optional(), limit: limit(500, 50), offset: offset() }),
+      input: z.object({
+        dex: z.string().max(64).optional(),
+        token: symbolOrAddress().optional(),
+        limit: limit(500, 50),
+        offset: offset(),
+      }),
       output: z.object({
         total: z.int(),
-        pools: z.array(z.object({ address: address(), dex: z.string(), kind: z.string(), tokens: z.array(z.string()), feePercent: z.number(), value: z.number() })),
+        pools: z.array(
+          z.object({
+            address: address(),
+            dex: z.string(),
+            kind: z.string(),
+            tokens: z.array(z.string()),
+            feePercent: z.number(),
+            value: z.number(),
+          }),
+        ),
       }),
       example: { token: 'WETH', limit: 5 },
       run: ({ dex, token, limit: most, offset: skip }, { market }) => {
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const pools = [...market.pools.values()].filter((pool) => (dex === undefined || pool.dex === dex) && (wanted === undefined || pool.tokens.includes(wanted)))
+        const pools = [...market.pools.values()].filter(
+          (pool) =>
+            (dex === undefined || pool.dex === dex) && (wanted === undefined || pool.tokens.includes(wanted)),
+        )
         const shown = pools.map((pool) => ({
           address: pool.address,
           dex: pool.dex,
@@ -202,7 +293,10 @@ export default defineServer({
           feePercent: 100 * feeFraction(pool),
           value: valueHeld(market, pool.address),
         }))
-        return { total: pools.length, pools: shown.sort((a, b) => b.value - a.value).slice(skip, skip + most) }
+        return {
+          total: pools.length,
+          pools: shown.sort((a, b) => b.value - a.value).slice(skip, skip + most),
+        }
       },
     }),
   },

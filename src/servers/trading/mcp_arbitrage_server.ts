@@ -1,14 +1,29 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
 import * as z from 'zod'
 import { legsOf } from '../../arbitrage/index.ts'
-import type { Detection } from '../../engine/detector.ts'
-import { findOpportunities, leg, opportunity, searchOf, showLeg, showOpportunity } from '../../engine/opportunities.ts'
-import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
-import { cyclesOf, logRate, planCycles, sizeCycle, type SizedCycle, upperBound as jointBound, walkCycle } from '../../graph/index.ts'
+import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
+import { detectionLog, detectionStatistics } from '../../engine/trading/detection-log.ts'
+import type { Detection } from '../../engine/trading/detector.ts'
+import {
+  findOpportunities,
+  leg,
+  opportunity,
+  searchOf,
+  showLeg,
+  showOpportunity,
+} from '../../engine/trading/opportunities.ts'
+import {
+  cyclesOf,
+  upperBound as jointBound,
+  logRate,
+  planCycles,
+  type SizedCycle,
+  sizeCycle,
+  walkCycle,
+} from '../../graph/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { amount, limit, signedAmount, symbolOrAddress } from '../../std/fields.ts'
+import { amount, limit, signedAmount, symbolOrAddress } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { detectionLog, detectionStatistics } from '../../engine/detection-log.ts'
 
 const needs = ['market', 'loans', 'bus', 'ledger'] as const
 const tool = toolWith(needs)
@@ -17,7 +32,9 @@ const detections = detectionLog(200)
 export default defineServer({
   id: 'mcp_arbitrage_server',
   needs,
-  start: ({ bus }) => ({ stop: bus.subscribe<Detection>('opportunities', (detection) => detections.add(detection)) }),
+  start: ({ bus }) => ({
+    stop: bus.subscribe<Detection>('opportunities', (detection) => detections.add(detection)),
+  }),
   tools: {
     find_opportunities: tool({
       description:
@@ -29,7 +46,13 @@ export default defineServer({
         minValue: z.number().min(0).default(0).describe('least profit, in quote units'),
         limit: limit(100, 20),
       }),
-      output: z.object({ block: z.int(), observedAt: z.int(), searchedCycles: z.int(), elapsedMs: z.number(), opportunities: z.array(opportunity) }),
+      output: z.object({
+        block: z.int(),
+        observedAt: z.int(),
+        searchedCycles: z.int(),
+        elapsedMs: z.number(),
+        opportunities: z.array(opportunity),
+      }),
       example: { maxHops: 3, limit: 5 },
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
         const started = performance.now()
@@ -39,7 +62,9 @@ export default defineServer({
           observedAt: market.observedAt,
           searchedCycles,
           elapsedMs: performance.now() - started,
-          opportunities: found.map((item) => showOpportunity(item, market)).filter((item) => item.value >= minValue),
+          opportunities: found
+            .map((item) => showOpportunity(item, market))
+            .filter((item) => item.value >= minValue),
         }
       },
     }),
@@ -48,7 +73,11 @@ export default defineServer({
         'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
       effect: 'read',
       keywords: 'loops, triangular, round trips from a token, profitable cycles',
-      input: z.object({ token: symbolOrAddress(), maxHops: z.int().min(2).max(4).default(3), limit: limit(200, 20) }),
+      input: z.object({
+        token: symbolOrAddress(),
+        maxHops: z.int().min(2).max(4).default(3),
+        limit: limit(200, 20),
+      }),
       output: z.object({
         block: z.int(),
         totalCycles: z.int(),
@@ -64,7 +93,11 @@ export default defineServer({
       example: { token: 'WETH', limit: 3 },
       run: ({ token, maxHops, limit: most }, { market }) => {
         const start = findToken(market.manifest, token)
-        const own = cyclesOf(market.pools.values(), { maxHops, startTokens: [start.address], onlyStartTokens: true })
+        const own = cyclesOf(market.pools.values(), {
+          maxHops,
+          startTokens: [start.address],
+          onlyStartTokens: true,
+        })
         const ranked = own
           .map((cycle) => ({ cycle, edge: logRate(cycle, market.pools) }))
           .filter((item) => Number.isFinite(item.edge))
@@ -75,7 +108,12 @@ export default defineServer({
           cycles: ranked.slice(0, most).map(({ cycle, edge }) => {
             const sized = sizeCycle(cycle, market.pools)
             const route = legsOf(cycle, market.pools).map((item) => showLeg(item, market))
-            return { route, edge, amountIn: sized ? String(sized.amounts[0]) : null, grossProfit: sized ? String(sized.grossProfit) : null }
+            return {
+              route,
+              edge,
+              amountIn: sized ? String(sized.amounts[0]) : null,
+              grossProfit: sized ? String(sized.grossProfit) : null,
+            }
           }),
         }
       },
@@ -85,7 +123,14 @@ export default defineServer({
         'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
       effect: 'read',
       keywords: 'why did we trade or not trade, reasons, which rule refused it',
-      input: z.object({ id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities') }),
+      input: z.object({
+        id: z
+          .string()
+          .regex(
+            /^opp_[0-9a-f]{20}$/,
+            'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities',
+          ),
+      }),
       output: z.object({
         id: z.string(),
         block: z.int(),
@@ -93,9 +138,16 @@ export default defineServer({
         summary: z.string(),
         opportunity,
         size: z
-          .object({ chosen: amount(), profit: amount(), profitAtHalf: signedAmount(), profitAtDouble: signedAmount().nullable() })
+          .object({
+            chosen: amount(),
+            profit: amount(),
+            profitAtHalf: signedAmount(),
+            profitAtDouble: signedAmount().nullable(),
+          })
           .nullable()
-          .describe('profits of the first cycle at other sizes, on the pools as they are now; null where they no longer trade it'),
+          .describe(
+            'profits of the first cycle at other sizes, on the pools as they are now; null where they no longer trade it',
+          ),
         rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })),
         numbers: z.record(z.string(), z.string()),
         policies: z.record(z.string(), z.int().nullable()),
@@ -103,7 +155,10 @@ export default defineServer({
       example: { id: 'opp_00000000000000000000' },
       run: async ({ id }, { market, ledger }) => {
         const record = await ledger.decision(id)
-        if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${id}`, { hint: 'GET /opportunities on the coordination system lists the last ones' })
+        if (!record)
+          throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
+            hint: 'GET /opportunities on the coordination system lists the last ones',
+          })
         const { opportunity: found, decision } = record
         const [main] = found.cycles
         const chosen = main?.amounts[0] ?? 0n
@@ -122,9 +177,16 @@ export default defineServer({
           size:
             half === undefined
               ? null
-              : { chosen: String(chosen), profit: String(found.profit), profitAtHalf: String(half), profitAtDouble: double === undefined ? null : String(double) },
+              : {
+                  chosen: String(chosen),
+                  profit: String(found.profit),
+                  profitAtHalf: String(half),
+                  profitAtDouble: double === undefined ? null : String(double),
+                },
           rules: [...decision.rules],
-          numbers: Object.fromEntries(Object.entries(decision.numbers).map(([name, value]) => [name, String(value)])),
+          numbers: Object.fromEntries(
+            Object.entries(decision.numbers).map(([name, value]) => [name, String(value)]),
+          ),
           policies: { ...decision.policies },
         }
       },
@@ -157,14 +219,19 @@ export default defineServer({
         const bound = jointBound(search.graph, market.manifest.numeraire, { start, maxIterations })
         search.setValues(bound.prices)
         search.search()
-        const worthOf = (cycles: readonly SizedCycle[]) => cycles.map((sized) => Number(sized.grossProfit) * search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn))
+        const worthOf = (cycles: readonly SizedCycle[]) =>
+          cycles.map(
+            (sized) =>
+              Number(sized.grossProfit) *
+              search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn),
+          )
         const values = worthOf(planCycles(search, { maxCycles: 64, worth: () => 0 }))
         const best = Math.max(0, ...worthOf(search.best(1)))
-        const [upperBound, bestSingleCycle, plan] = [bound.value, best, values.reduce((sum, value) => sum + value, 0)].map((value) => humanValue(market.manifest, value)) as [
-          number,
-          number,
-          number,
-        ]
+        const [upperBound, bestSingleCycle, plan] = [
+          bound.value,
+          best,
+          values.reduce((sum, value) => sum + value, 0),
+        ].map((value) => humanValue(market.manifest, value)) as [number, number, number]
         return {
           block: market.head.number,
           quote: tokenAt(market.manifest, market.manifest.numeraire).symbol,
@@ -179,7 +246,10 @@ export default defineServer({
           elapsedMs: performance.now() - started,
           prices: [...bound.prices]
             .slice(0, 50)
-            .map(([token, value]) => ({ symbol: tokenAt(market.manifest, token).symbol, price: humanPrice(market.manifest, tokenAt(market.manifest, token), value) })),
+            .map(([token, value]) => ({
+              symbol: tokenAt(market.manifest, token).symbol,
+              price: humanPrice(market.manifest, tokenAt(market.manifest, token), value),
+            })),
         }
       },
     }),
@@ -194,7 +264,10 @@ export default defineServer({
         recent: z.array(opportunity),
       }),
       example: { limit: 3 },
-      run: ({ limit: most }, { market }) => ({ ...detections.statistics(), recent: detections.recent(most).map(({ opportunity: found }) => showOpportunity(found, market)) }),
+      run: ({ limit: most }, { market }) => ({
+        ...detections.statistics(),
+        recent: detections.recent(most).map(({ opportunity: found }) => showOpportunity(found, market)),
+      }),
     }),
   },
 })

@@ -1,9 +1,9 @@
 /** Any lender: what each offers now, which is cheapest, and which cannot be combined with a route. */
 import * as z from 'zod'
-import { findToken, tokenAt } from '../../engine/tokens.ts'
+import { findToken, tokenAt } from '../../engine/market/tokens.ts'
 import { impossible, LOAN_GAS, type LoanOffer, premium, rankOffers } from '../../flash/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, symbolOrAddress } from '../../std/fields.ts'
+import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
@@ -45,7 +45,10 @@ function quoteOf(market: MarketView, offer: LoanOffer, size: bigint): z.input<ty
   }
 }
 
-const loan = { token: symbolOrAddress(), amount: amount().describe("how much to borrow, in the token's smallest unit") }
+const loan = {
+  token: symbolOrAddress(),
+  amount: amount().describe("how much to borrow, in the token's smallest unit"),
+}
 const FREE_ROUTE = { pools: [], usesBalancer: false }
 
 export default defineServer({
@@ -53,11 +56,18 @@ export default defineServer({
   needs,
   tools: {
     list_providers: tool({
-      description: 'All kinds of flash lenders on this chain: how each charges, and how many tokens each lends now.',
+      description:
+        'All kinds of flash lenders on this chain: how each charges, and how many tokens each lends now.',
       effect: 'read',
       keywords: 'who lends, which lenders and protocols are available, premium of each',
       input: z.object({}),
-      output: z.object({ block: z.int(), observedAt: z.int(), providers: z.array(z.object({ kind, description: z.string(), lenders: z.int(), tokens: z.array(z.string()) })) }),
+      output: z.object({
+        block: z.int(),
+        observedAt: z.int(),
+        providers: z.array(
+          z.object({ kind, description: z.string(), lenders: z.int(), tokens: z.array(z.string()) }),
+        ),
+      }),
       example: {},
       run: (_input, { market, loans }) => {
         const offers = market.manifest.startTokens.flatMap((token) => loans.offers(token))
@@ -77,7 +87,8 @@ export default defineServer({
       },
     }),
     quote_loan: tool({
-      description: 'The cheapest flash loan of an amount of a token now, over all lenders that have that much.',
+      description:
+        'The cheapest flash loan of an amount of a token now, over all lenders that have that much.',
       effect: 'read',
       keywords: 'what a loan costs, fee for borrowing, premium, price of borrowing',
       input: z.object(loan),
@@ -88,15 +99,24 @@ export default defineServer({
         const offers = loans.offers(wanted.address)
         const [best] = rankOffers(offers, FREE_ROUTE, BigInt(text))
         if (!best) throw noLoan(wanted.symbol, text, offers)
-        return { block: market.head.number, observedAt: market.observedAt, quote: quoteOf(market, best, BigInt(text)) }
+        return {
+          block: market.head.number,
+          observedAt: market.observedAt,
+          quote: quoteOf(market, best, BigInt(text)),
+        }
       },
     }),
     compare_providers: tool({
-      description: 'Every lender of a token side by side for one amount, cheapest first, with why any of them cannot serve it.',
+      description:
+        'Every lender of a token side by side for one amount, cheapest first, with why any of them cannot serve it.',
       effect: 'read',
       keywords: 'cheapest lender, compare fees of aave, balancer, uniswap',
       input: z.object({ ...loan, limit: limit(100, 20) }),
-      output: z.object({ block: z.int(), quotes: z.array(quote), unable: z.array(z.object({ kind, lender: address(), reason: z.string() })) }),
+      output: z.object({
+        block: z.int(),
+        quotes: z.array(quote),
+        unable: z.array(z.object({ kind, lender: address(), reason: z.string() })),
+      }),
       example: { token: 'WETH', amount: '1000000000000000000' },
       run: ({ token, amount: text, limit: most }, { market, loans }) => {
         const offers = loans.offers(findToken(market.manifest, token).address)
@@ -123,8 +143,18 @@ export default defineServer({
         pools: z.array(address()).min(1).max(5).describe('the pools that the route trades through, in order'),
         usesBalancer: z.boolean().default(false).describe('whether a leg trades on the Balancer vault'),
       }),
-      output: z.object({ block: z.int(), loan: quote, alternatives: z.array(quote), excluded: z.array(z.object({ kind, lender: address(), reason: z.string() })) }),
-      example: { token: 'USDC', amount: '1000000000', pools: ['0x0000000000000000000000000000000000000001'], usesBalancer: true },
+      output: z.object({
+        block: z.int(),
+        loan: quote,
+        alternatives: z.array(quote),
+        excluded: z.array(z.object({ kind, lender: address(), reason: z.string() })),
+      }),
+      example: {
+        token: 'USDC',
+        amount: '1000000000',
+        pools: ['0x0000000000000000000000000000000000000001'],
+        usesBalancer: true,
+      },
       run: ({ token, amount: text, pools, usesBalancer }, { market, loans }) => {
         const wanted = findToken(market.manifest, token)
         const offers = loans.offers(wanted.address)
@@ -146,8 +176,15 @@ export default defineServer({
   },
 })
 
-function noLoan(symbol: string, size: string, offers: readonly LoanOffer[], route = FREE_ROUTE as Parameters<typeof impossible>[1]): KintsugiError {
-  const most = offers.filter((offer) => impossible(offer, route, 1n) === undefined).reduce((found, offer) => (offer.available > found ? offer.available : found), 0n)
+function noLoan(
+  symbol: string,
+  size: string,
+  offers: readonly LoanOffer[],
+  route = FREE_ROUTE as Parameters<typeof impossible>[1],
+): KintsugiError {
+  const most = offers
+    .filter((offer) => impossible(offer, route, 1n) === undefined)
+    .reduce((found, offer) => (offer.available > found ? offer.available : found), 0n)
   return new KintsugiError('no-loan', `no lender can lend ${size} of ${symbol} for this route`, {
     hint: most > 0n ? `the most to be had is ${most}` : 'no lender may be combined with it',
     data: { most: String(most) },

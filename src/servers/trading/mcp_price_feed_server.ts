@@ -2,17 +2,20 @@
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import * as z from 'zod'
 import { quotesOf } from '../../arbitrage/index.ts'
-import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { recordPricesEachBlock } from '../../engine/market/price-history.ts'
+import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, limit, symbolOrAddress } from '../../std/fields.ts'
+import { address, limit, symbolOrAddress } from '../../mcp/fields.ts'
 import type { Chain } from '../../ports/chain.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { recordPricesEachBlock } from '../../engine/price-history.ts'
 
 const needs = ['market', 'ledger', 'chain'] as const
 const tool = toolWith(needs)
-const oracleAbi = parseAbi(['function getAssetPrice(address) view returns (uint256)', 'function BASE_CURRENCY_UNIT() view returns (uint256)'])
+const oracleAbi = parseAbi([
+  'function getAssetPrice(address) view returns (uint256)',
+  'function BASE_CURRENCY_UNIT() view returns (uint256)',
+])
 
 const price = z.object({
   symbol: z.string(),
@@ -22,7 +25,9 @@ const price = z.object({
   confidence: z.number().min(0).max(1).describe('1 where deep pools agree, towards 0 where they do not'),
   pools: z.int().describe('pools that the median was taken over'),
   depth: z.number().describe('depth behind it, in quote units'),
-  dispersion: z.number().describe('depth-weighted mean deviation of the pools from the median, as a fraction'),
+  dispersion: z
+    .number()
+    .describe('depth-weighted mean deviation of the pools from the median, as a fraction'),
   block: z.int(),
   observedAt: z.int().describe('when the state was confirmed against the chain, ms since 1970'),
   ageMs: z.int(),
@@ -32,7 +37,11 @@ function priceOf(market: MarketView, symbol: string, now: number): z.input<typeo
   const { manifest } = market
   const token = findToken(manifest, symbol)
   const found = market.prices().get(token.address)
-  if (!found) throw new KintsugiError('no-price', `${token.symbol}: no chain of pools connects it to ${tokenAt(manifest, manifest.numeraire).symbol}`)
+  if (!found)
+    throw new KintsugiError(
+      'no-price',
+      `${token.symbol}: no chain of pools connects it to ${tokenAt(manifest, manifest.numeraire).symbol}`,
+    )
   const depth = humanValue(manifest, found.depth)
   const isQuote = token.address === manifest.numeraire
   return {
@@ -52,13 +61,24 @@ function priceOf(market: MarketView, symbol: string, now: number): z.input<typeo
 }
 
 /** Aave's oracle price in dollars per whole token, or undefined where it has none. */
-async function oraclePrice(chain: Chain, market: MarketView, token: `0x${string}`): Promise<number | undefined> {
+async function oraclePrice(
+  chain: Chain,
+  market: MarketView,
+  token: `0x${string}`,
+): Promise<number | undefined> {
   const oracle = market.manifest.aave?.oracle
   if (!oracle) return undefined
   const read = async (data: `0x${string}`, functionName: 'getAssetPrice' | 'BASE_CURRENCY_UNIT') =>
-    decodeFunctionResult({ abi: oracleAbi, functionName, data: await chain.call({ to: oracle, data }, 'latest') })
+    decodeFunctionResult({
+      abi: oracleAbi,
+      functionName,
+      data: await chain.call({ to: oracle, data }, 'latest'),
+    })
   const [value, unit] = await Promise.all([
-    read(encodeFunctionData({ abi: oracleAbi, functionName: 'getAssetPrice', args: [token] }), 'getAssetPrice'),
+    read(
+      encodeFunctionData({ abi: oracleAbi, functionName: 'getAssetPrice', args: [token] }),
+      'getAssetPrice',
+    ),
     read(encodeFunctionData({ abi: oracleAbi, functionName: 'BASE_CURRENCY_UNIT' }), 'BASE_CURRENCY_UNIT'),
   ])
   return value === 0n ? undefined : Number(value) / Number(unit)
@@ -81,10 +101,15 @@ export default defineServer({
       run: ({ symbol }, { market, now }) => priceOf(market, symbol, now()),
     }),
     price_history: tool({
-      description: 'Past prices of one token as this system saw them, oldest first, one point per block with a change, from the ledger.',
+      description:
+        'Past prices of one token as this system saw them, oldest first, one point per block with a change, from the ledger.',
       effect: 'read',
       keywords: 'how did the price develop, candles, ohlc, chart, last hour, largest move',
-      input: z.object({ symbol: symbolOrAddress(), minutes: z.int().min(1).max(43_200).default(60).describe('how far back, in minutes'), limit: limit(5_000, 500) }),
+      input: z.object({
+        symbol: symbolOrAddress(),
+        minutes: z.int().min(1).max(43_200).default(60).describe('how far back, in minutes'),
+        limit: limit(5_000, 500),
+      }),
       output: z.object({
         symbol: z.string(),
         quote: z.string(),
@@ -94,7 +119,11 @@ export default defineServer({
       example: { symbol: 'WETH', minutes: 5 },
       run: async ({ symbol, minutes, limit: most }, { market, ledger, now }) => {
         const token = findToken(market.manifest, symbol)
-        const points = await ledger.priceHistory({ symbol: token.symbol, since: now() - minutes * 60_000, limit: most })
+        const points = await ledger.priceHistory({
+          symbol: token.symbol,
+          since: now() - minutes * 60_000,
+          limit: most,
+        })
         const [first, last] = [points[0], points.at(-1)]
         return {
           symbol: token.symbol,
@@ -105,20 +134,41 @@ export default defineServer({
       },
     }),
     list_symbols: tool({
-      description: 'Every token that this market knows, with its address, decimals and present price where it has one.',
+      description:
+        'Every token that this market knows, with its address, decimals and present price where it has one.',
       effect: 'read',
       keywords: 'which tokens are known or supported, symbols, addresses',
-      input: z.object({ limit: limit(1_000, 100), search: z.string().max(64).default('').describe('only symbols that contain this') }),
-      output: z.object({ total: z.int(), symbols: z.array(z.object({ symbol: z.string(), address: address(), decimals: z.int(), price: z.number().nullable(), pools: z.int() })) }),
+      input: z.object({
+        limit: limit(1_000, 100),
+        search: z.string().max(64).default('').describe('only symbols that contain this'),
+      }),
+      output: z.object({
+        total: z.int(),
+        symbols: z.array(
+          z.object({
+            symbol: z.string(),
+            address: address(),
+            decimals: z.int(),
+            price: z.number().nullable(),
+            pools: z.int(),
+          }),
+        ),
+      }),
       example: { limit: 10 },
       run: ({ limit: most, search }, { market }) => {
-        const matching = market.manifest.tokens.filter((token) => token.symbol.toLowerCase().includes(search.toLowerCase()))
+        const matching = market.manifest.tokens.filter((token) =>
+          token.symbol.toLowerCase().includes(search.toLowerCase()),
+        )
         const prices = market.prices()
         return {
           total: matching.length,
           symbols: matching.slice(0, most).map((token) => {
             const found = prices.get(token.address)
-            return { ...token, price: found ? humanPrice(market.manifest, token, found.rate) : null, pools: found?.pools ?? 0 }
+            return {
+              ...token,
+              price: found ? humanPrice(market.manifest, token, found.rate) : null,
+              pools: found?.pools ?? 0,
+            }
           }),
         }
       },
@@ -130,7 +180,12 @@ export default defineServer({
       keywords: 'are prices stale, can the feed be trusted, check the oracle',
       input: z.object({
         symbol: symbolOrAddress(),
-        maxDeviation: z.number().positive().max(1).default(0.05).describe('largest accepted distance from the oracle, as a fraction'),
+        maxDeviation: z
+          .number()
+          .positive()
+          .max(1)
+          .default(0.05)
+          .describe('largest accepted distance from the oracle, as a fraction'),
         maxAgeMs: z.int().positive().default(10_000),
       }),
       output: z.object({
@@ -141,26 +196,55 @@ export default defineServer({
         oraclePrice: z.number().nullable().describe('dollars per whole token; null where no oracle has it'),
         oracleDeviation: z.number().nullable(),
         ageMs: z.int(),
-        sources: z.array(z.object({ pool: address(), dex: z.string(), price: z.number(), depth: z.number(), deviation: z.number() })),
+        sources: z.array(
+          z.object({
+            pool: address(),
+            dex: z.string(),
+            price: z.number(),
+            depth: z.number(),
+            deviation: z.number(),
+          }),
+        ),
       }),
       example: { symbol: 'WBTC' },
       run: async ({ symbol, maxDeviation, maxAgeMs }, { market, chain, now }) => {
         const current = priceOf(market, symbol, now())
         const token = findToken(market.manifest, symbol)
-        const [oracle, quoteOracle] = await Promise.all([oraclePrice(chain, market, token.address), oraclePrice(chain, market, market.manifest.numeraire)])
+        const [oracle, quoteOracle] = await Promise.all([
+          oraclePrice(chain, market, token.address),
+          oraclePrice(chain, market, market.manifest.numeraire),
+        ])
         const inQuote = oracle !== undefined && quoteOracle ? oracle / quoteOracle : undefined
         const oracleDeviation = inQuote === undefined ? null : current.price / inQuote - 1
         const reasons: string[] = []
-        if (current.ageMs > maxAgeMs) reasons.push(`the state is ${current.ageMs} ms old, more than ${maxAgeMs}`)
+        if (current.ageMs > maxAgeMs)
+          reasons.push(`the state is ${current.ageMs} ms old, more than ${maxAgeMs}`)
         if (oracleDeviation !== null && Math.abs(oracleDeviation) > maxDeviation)
-          reasons.push(`the median is ${(oracleDeviation * 100).toFixed(2)} % from the oracle, more than ${maxDeviation * 100} %`)
+          reasons.push(
+            `the median is ${(oracleDeviation * 100).toFixed(2)} % from the oracle, more than ${maxDeviation * 100} %`,
+          )
         if (market.failure) reasons.push(market.failure)
         if (current.confidence < 0.3) reasons.push(`confidence is only ${current.confidence.toFixed(2)}`)
         const sources = quotesOf(token.address, market.pools.values(), market.prices()).map((quote) => {
           const value = humanPrice(market.manifest, token, quote.rate)
-          return { pool: quote.pool, dex: quote.dex, price: value, depth: humanValue(market.manifest, quote.depth), deviation: value / current.price - 1 }
+          return {
+            pool: quote.pool,
+            dex: quote.dex,
+            price: value,
+            depth: humanValue(market.manifest, quote.depth),
+            deviation: value / current.price - 1,
+          }
         })
-        return { symbol: current.symbol, valid: reasons.length === 0, reasons, price: current.price, oraclePrice: oracle ?? null, oracleDeviation, ageMs: current.ageMs, sources }
+        return {
+          symbol: current.symbol,
+          valid: reasons.length === 0,
+          reasons,
+          price: current.price,
+          oraclePrice: oracle ?? null,
+          oracleDeviation,
+          ageMs: current.ageMs,
+          sources,
+        }
       },
     }),
   },

@@ -1,13 +1,19 @@
 /** What a trade would really earn: net of premium, gas as a distribution, and the chance of being first. */
 import * as z from 'zod'
 import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
-import { Experiences } from '../../engine/experiences.ts'
-import { atSize, findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
-import { findToken } from '../../engine/tokens.ts'
+import { findToken } from '../../engine/market/tokens.ts'
+import { Experiences } from '../../engine/trading/inclusion-model.ts'
+import {
+  atSize,
+  findOpportunities,
+  nativeNumbers,
+  opportunity,
+  showOpportunity,
+} from '../../engine/trading/opportunities.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
+import { amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { amount, limit, symbolOrAddress } from '../../std/fields.ts'
 
 const needs = ['market', 'loans', 'ledger', 'bus'] as const
 const tool = toolWith(needs)
@@ -24,7 +30,11 @@ const targetFields = {
 
 const prediction = z.object({
   grossNative: z.number().describe('after the premium, in whole native coins'),
-  gasUnits: z.object({ mean: z.int(), high: z.int().describe('the highest 1 % of what was seen'), ifReverted: z.int() }),
+  gasUnits: z.object({
+    mean: z.int(),
+    high: z.int().describe('the highest 1 % of what was seen'),
+    ifReverted: z.int(),
+  }),
   bid: z.object({ share: z.number(), priorityFeeGwei: z.number() }),
   chance: z.number().describe('to be first, learned from our own receipts'),
   expectedNative: z.number().describe('chance times what is left after gas, less what reverts would burn'),
@@ -34,10 +44,20 @@ const prediction = z.object({
 function predict(found: Opportunity, market: MarketView, learned: Learned): z.input<typeof prediction> {
   const { gross, gasUnits } = nativeNumbers(found, market)
   const gas = gasExpectation(learned)
-  const bid = bestBid(learned, { gross, gasEstimate: gasUnits, baseFee: Number(market.head.baseFeePerGas), minPriority: 1e7, mostShare: targets.mostBidShare })
+  const bid = bestBid(learned, {
+    gross,
+    gasEstimate: gasUnits,
+    baseFee: Number(market.head.baseFeePerGas),
+    minPriority: 1e7,
+    mostShare: targets.mostBidShare,
+  })
   return {
     grossNative: gross / 1e18,
-    gasUnits: { mean: Math.round(gasUnits * gas.mean), high: Math.round(gasUnits * gas.high), ifReverted: Math.round(gasUnits * gas.reverted) },
+    gasUnits: {
+      mean: Math.round(gasUnits * gas.mean),
+      high: Math.round(gasUnits * gas.high),
+      ifReverted: Math.round(gasUnits * gas.reverted),
+    },
     bid: { share: bid.share, priorityFeeGwei: bid.priority / 1e9 },
     chance: bid.chance,
     expectedNative: bid.expected / 1e18,
@@ -57,12 +77,18 @@ function chosen(
   { token, rank, maxHops }: { token?: string | undefined; rank: number; maxHops: number },
 ): Opportunity {
   const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-  const found = findOpportunities(market, loans, { maxHops, limit: 100 }).found.filter((item) => wanted === undefined || item.token === wanted)[rank - 1]
+  const found = findOpportunities(market, loans, { maxHops, limit: 100 }).found.filter(
+    (item) => wanted === undefined || item.token === wanted,
+  )[rank - 1]
   if (!found)
-    throw new KintsugiError('nothing-pays', `block ${market.head.number}: there is no opportunity number ${rank} now`, {
-      retry: 'later',
-      hint: 'opportunities live for a block or two',
-    })
+    throw new KintsugiError(
+      'nothing-pays',
+      `block ${market.head.number}: there is no opportunity number ${rank} now`,
+      {
+        retry: 'later',
+        hint: 'opportunities live for a block or two',
+      },
+    )
   return found
 }
 
@@ -77,11 +103,19 @@ export default defineServer({
   },
   tools: {
     optimize_amount: tool({
-      description: 'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
+      description:
+        'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
       effect: 'read',
       keywords: 'what size should the trade have, best input amount',
       input: z.object(which),
-      output: z.object({ block: z.int(), opportunity, bestAmount: amount(), profit: amount(), profitAtHalf: amount().nullable(), profitAtDouble: amount().nullable() }),
+      output: z.object({
+        block: z.int(),
+        opportunity,
+        bestAmount: amount(),
+        profit: amount(),
+        profitAtHalf: amount().nullable(),
+        profitAtDouble: amount().nullable(),
+      }),
       example: {},
       run: (input, { market, loans }) => {
         const found = chosen(market, loans, input)
@@ -98,7 +132,8 @@ export default defineServer({
       },
     }),
     predict_profit: tool({
-      description: 'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
+      description:
+        'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
       effect: 'read',
       keywords: 'chance of success, expected profit after gas and competition, likely to earn',
       input: z.object(which),
@@ -107,11 +142,16 @@ export default defineServer({
       run: async (input, { market, loans }) => {
         await recalled
         const found = chosen(market, loans, input)
-        return { block: market.head.number, opportunity: showOpportunity(found, market), prediction: predict(found, market, experiences.learned) }
+        return {
+          block: market.head.number,
+          opportunity: showOpportunity(found, market),
+          prediction: predict(found, market, experiences.learned),
+        }
       },
     }),
     profit_curve: tool({
-      description: 'The profit of an opportunity of now over its size, exact at each point, from a hundredth of the best size to twice of it: a curve to plot.',
+      description:
+        'The profit of an opportunity of now over its size, exact at each point, from a hundredth of the best size to twice of it: a curve to plot.',
       effect: 'read',
       keywords: 'plot profit against size, how profit falls when trading more',
       input: z.object({ ...which, points: z.int().min(3).max(100).default(20) }),
@@ -119,12 +159,20 @@ export default defineServer({
         block: z.int(),
         token: z.string(),
         bestAmount: amount(),
-        points: z.array(z.object({ amountIn: amount(), profit: amount().nullable().describe('null where nothing is left or a pool refuses') })),
+        points: z.array(
+          z.object({
+            amountIn: amount(),
+            profit: amount().nullable().describe('null where nothing is left or a pool refuses'),
+          }),
+        ),
       }),
       example: { points: 5 },
       run: ({ points, ...input }, { market, loans }) => {
         const found = chosen(market, loans, input)
-        const sizes = Array.from({ length: points }, (_, index) => (found.borrowed * BigInt(1 + Math.round((199 * index) / (points - 1)))) / 100n)
+        const sizes = Array.from(
+          { length: points },
+          (_, index) => (found.borrowed * BigInt(1 + Math.round((199 * index) / (points - 1)))) / 100n,
+        )
         return {
           block: market.head.number,
           token: showOpportunity(found, market).token,
@@ -139,21 +187,34 @@ export default defineServer({
       },
     }),
     filter_opportunities: tool({
-      description: 'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
+      description:
+        'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
       effect: 'read',
       keywords: 'only those above a minimum, filter by profit, token or size',
       input: z.object({ maxHops: which.maxHops, limit: limit(50, 10) }),
-      output: z.object({ block: z.int(), kept: z.array(z.object({ opportunity, prediction })), failed: z.object({ expectedProfit: z.int(), chance: z.int() }) }),
+      output: z.object({
+        block: z.int(),
+        kept: z.array(z.object({ opportunity, prediction })),
+        failed: z.object({ expectedProfit: z.int(), chance: z.int() }),
+      }),
       example: { limit: 3 },
       run: async ({ maxHops, limit: most }, { market, loans }) => {
         await recalled
-        const all = findOpportunities(market, loans, { maxHops, limit: 100 }).found.map((found) => ({ found, prediction: predict(found, market, experiences.learned) }))
+        const all = findOpportunities(market, loans, { maxHops, limit: 100 }).found.map((found) => ({
+          found,
+          prediction: predict(found, market, experiences.learned),
+        }))
         const poor = all.filter((item) => !(item.prediction.expectedNative > targets.minNetNative))
         const unlikely = all.filter((item) => item.prediction.chance < targets.minChance)
         const kept = all.filter((item) => !poor.includes(item) && !unlikely.includes(item))
         return {
           block: market.head.number,
-          kept: kept.slice(0, most).map((item) => ({ opportunity: showOpportunity(item.found, market), prediction: item.prediction })),
+          kept: kept
+            .slice(0, most)
+            .map((item) => ({
+              opportunity: showOpportunity(item.found, market),
+              prediction: item.prediction,
+            })),
           failed: { expectedProfit: poor.length, chance: unlikely.length },
         }
       },
@@ -168,13 +229,22 @@ export default defineServer({
       run: () => ({ ...targets }),
     }),
     set_profit_targets: tool({
-      description: 'Changes what filter_opportunities asks of a trade, until this service starts again. What the executor asks is set by its policies, not here.',
+      description:
+        'Changes what filter_opportunities asks of a trade, until this service starts again. What the executor asks is set by its policies, not here.',
       effect: 'write',
       keywords: 'change goals, raise the minimum profit',
-      input: z.object({ minNetNative: targetFields.minNetNative.optional(), minChance: targetFields.minChance.optional(), mostBidShare: targetFields.mostBidShare.optional() }),
+      input: z.object({
+        minNetNative: targetFields.minNetNative.optional(),
+        minChance: targetFields.minChance.optional(),
+        mostBidShare: targetFields.mostBidShare.optional(),
+      }),
       output: z.object(targetFields),
       example: { minChance: 0 },
-      run: (changes) => Object.assign(targets, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))),
+      run: (changes) =>
+        Object.assign(
+          targets,
+          Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)),
+        ),
     }),
   },
 })

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
-import { heldBy } from '../../engine/depth.ts'
-import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/tokens.ts'
+import { heldBy } from '../../engine/market/depth.ts'
+import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
+import { address, limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { address, limit, offset, symbolOrAddress } from '../../std/fields.ts'
 
 const needs = ['market', 'bus'] as const
 const tool = toolWith(needs)
@@ -43,7 +43,8 @@ function rowsOf(market: MarketView, pool: Pool): Row[] {
   )
 }
 
-const concerns = (pool: Pool, tokens: readonly Address[]) => tokens.every((token) => pool.tokens.includes(token))
+const concerns = (pool: Pool, tokens: readonly Address[]) =>
+  tokens.every((token) => pool.tokens.includes(token))
 
 export default defineServer({
   id: 'real_time_price_mcp_server',
@@ -51,7 +52,12 @@ export default defineServer({
   start: ({ market, bus }) => {
     // For whoever listens on the fleet's bus and on the WebSocket of the coordination system.
     const stop = market.subscribe((change) =>
-      bus.publish('prices', { block: change.head.number, rows: [...change.changed].flatMap((pool) => rowsOf(market, market.pools.get(pool) as Pool)).slice(0, 500) }),
+      bus.publish('prices', {
+        block: change.head.number,
+        rows: [...change.changed]
+          .flatMap((pool) => rowsOf(market, market.pools.get(pool) as Pool))
+          .slice(0, 500),
+      }),
     )
     return { stop }
   },
@@ -67,7 +73,9 @@ export default defineServer({
         observedAt: z.int(),
         base: z.string(),
         quote: z.string(),
-        prices: z.array(z.object({ pool: address(), dex: z.string(), price: z.number(), afterFee: z.number() })),
+        prices: z.array(
+          z.object({ pool: address(), dex: z.string(), price: z.number(), afterFee: z.number() }),
+        ),
       }),
       example: { base: 'WETH', quote: 'USDC' },
       run: ({ base, quote, limit: most }, { market }) => {
@@ -79,7 +87,9 @@ export default defineServer({
             return { pool: pool.address, dex: pool.dex, price, afterFee: price * (1 - feeFraction(pool)) }
           })
         if (prices.length === 0)
-          throw new KintsugiError('no-price', `no pool trades ${from.symbol} against ${to.symbol}`, { hint: 'find_route of dex_aggregator_mcp_server goes over several pools' })
+          throw new KintsugiError('no-price', `no pool trades ${from.symbol} against ${to.symbol}`, {
+            hint: 'find_route of dex_aggregator_mcp_server goes over several pools',
+          })
         return {
           block: market.head.number,
           observedAt: market.observedAt,
@@ -90,7 +100,8 @@ export default defineServer({
       },
     }),
     fetch_all_prices: tool({
-      description: 'One row per pool and pair of the whole market, or of one token: the table that the stream keeps changing.',
+      description:
+        'One row per pool and pair of the whole market, or of one token: the table that the stream keeps changing.',
       effect: 'read',
       keywords: 'every price at once, all tokens, price table',
       input: z.object({ token: symbolOrAddress().optional(), limit: limit(1_000, 100), offset: offset() }),
@@ -98,8 +109,15 @@ export default defineServer({
       example: { limit: 10 },
       run: ({ token, limit: most, offset: skip }, { market }) => {
         const wanted = token === undefined ? [] : [findToken(market.manifest, token).address]
-        const rows = [...market.pools.values()].filter((pool) => concerns(pool, wanted)).flatMap((pool) => rowsOf(market, pool))
-        return { block: market.head.number, observedAt: market.observedAt, total: rows.length, rows: rows.slice(skip, skip + most) }
+        const rows = [...market.pools.values()]
+          .filter((pool) => concerns(pool, wanted))
+          .flatMap((pool) => rowsOf(market, pool))
+        return {
+          block: market.head.number,
+          observedAt: market.observedAt,
+          total: rows.length,
+          rows: rows.slice(skip, skip + most),
+        }
       },
     }),
     subscribe_prices: tool({
@@ -107,8 +125,16 @@ export default defineServer({
         'Follows the market for some seconds and returns every row that changed, in order; progress is told block by block. For an endless stream open the WebSocket that the answer names, which sends one event per block, or subscribe to the resource prices://all.',
       effect: 'read',
       keywords: 'stream, tell me whenever a price changes, live updates',
-      input: z.object({ token: symbolOrAddress().optional(), seconds: z.int().min(1).max(25).default(5), limit: limit(2_000, 500) }),
-      output: z.object({ blocks: z.int(), rows: z.array(row), websocket: z.string().describe('path on the coordination system; events of type prices') }),
+      input: z.object({
+        token: symbolOrAddress().optional(),
+        seconds: z.int().min(1).max(25).default(5),
+        limit: limit(2_000, 500),
+      }),
+      output: z.object({
+        blocks: z.int(),
+        rows: z.array(row),
+        websocket: z.string().describe('path on the coordination system; events of type prices'),
+      }),
       example: { seconds: 1 },
       run: async ({ token, seconds, limit: most }, { market, signal, progress }) => {
         const wanted = token === undefined ? [] : [findToken(market.manifest, token).address]
@@ -127,7 +153,8 @@ export default defineServer({
       },
     }),
     get_token_liquidity: tool({
-      description: 'Where the liquidity of a token lies: what each pool holds of it at the price, largest first.',
+      description:
+        'Where the liquidity of a token lies: what each pool holds of it at the price, largest first.',
       effect: 'read',
       keywords: 'how liquid is a token, how much of it can be traded',
       input: z.object({ token: symbolOrAddress(), limit: limit(200, 20) }),
@@ -142,7 +169,16 @@ export default defineServer({
         const { address: wanted, symbol, decimals } = findToken(market.manifest, token)
         const pools = [...market.pools.values()].flatMap((pool) => {
           const at = pool.tokens.indexOf(wanted)
-          return at < 0 ? [] : [{ pool: pool.address, dex: pool.dex, kind: pool.kind, amount: (heldBy(pool)[at] ?? 0) / 10 ** decimals }]
+          return at < 0
+            ? []
+            : [
+                {
+                  pool: pool.address,
+                  dex: pool.dex,
+                  kind: pool.kind,
+                  amount: (heldBy(pool)[at] ?? 0) / 10 ** decimals,
+                },
+              ]
         })
         const total = pools.reduce((sum, pool) => sum + pool.amount, 0)
         const rate = market.prices().get(wanted)?.rate
@@ -164,14 +200,27 @@ export default defineServer({
         token: z.string(),
         median: z.number(),
         widest: z.number().describe('highest against lowest, as a fraction'),
-        pools: z.array(z.object({ pool: address(), dex: z.string(), against: z.string(), price: z.number(), deviation: z.number(), feePercent: z.number() })),
+        pools: z.array(
+          z.object({
+            pool: address(),
+            dex: z.string(),
+            against: z.string(),
+            price: z.number(),
+            deviation: z.number(),
+            feePercent: z.number(),
+          }),
+        ),
       }),
       example: { token: 'WETH' },
       run: ({ token, limit: most }, { market }) => {
         const found = findToken(market.manifest, token)
         const prices = market.prices()
         const median = prices.get(found.address)?.rate
-        if (median === undefined) throw new KintsugiError('no-price', `${found.symbol}: no chain of pools connects it to the quote token`)
+        if (median === undefined)
+          throw new KintsugiError(
+            'no-price',
+            `${found.symbol}: no chain of pools connects it to the quote token`,
+          )
         const pools = [...market.pools.values()]
           .filter((pool) => pool.tokens.includes(found.address))
           .flatMap((pool) =>
@@ -205,7 +254,10 @@ export default defineServer({
     'prices://all': {
       title: 'All prices',
       description: 'One row per pool and pair, at the present block.',
-      read: ({ market }) => ({ block: market.head.number, rows: [...market.pools.values()].flatMap((pool) => rowsOf(market, pool)).slice(0, 2_000) }),
+      read: ({ market }) => ({
+        block: market.head.number,
+        rows: [...market.pools.values()].flatMap((pool) => rowsOf(market, pool)).slice(0, 2_000),
+      }),
       watch: ({ market }, onChange) => market.subscribe(({ changed }) => changed.size > 0 && onChange()),
     },
   },

@@ -1,34 +1,51 @@
 /** The whole trade behind one door: find it, simulate it, have it executed, see what became of it and what it earned. */
 import * as z from 'zod'
 import type { Opportunity } from '../../arbitrage/index.ts'
-import { EXECUTOR, executeOpportunity, executionAnswer } from '../../engine/manual-trade.ts'
-import { findOpportunities, nativeNumbers, opportunity, showOpportunity } from '../../engine/opportunities.ts'
-import { findToken, tokenAt } from '../../engine/tokens.ts'
+import { findToken, tokenAt } from '../../engine/market/tokens.ts'
+import {
+  findOpportunities,
+  nativeNumbers,
+  opportunity,
+  showOpportunity,
+} from '../../engine/trading/opportunities.ts'
+import { EXECUTOR, executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
 import type { LenderKind } from '../../flash/index.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
+import { limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { limit, offset, symbolOrAddress } from '../../std/fields.ts'
 
 const needs = ['market', 'loans', 'ledger', 'fleet'] as const
 const tool = toolWith(needs)
 
 const choice = {
   token: symbolOrAddress().optional().describe('only trades that earn this token'),
-  lender: z.enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital']).optional().describe('only with a loan of this lender'),
+  lender: z
+    .enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital'])
+    .optional()
+    .describe('only with a loan of this lender'),
   maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'),
 }
 type Choice = { token?: string | undefined; lender?: LenderKind | undefined; maxHops: number }
 
-function find(market: MarketView, loans: LoanMarket, { token, lender, maxHops }: Choice, most: number): Opportunity[] {
+function find(
+  market: MarketView,
+  loans: LoanMarket,
+  { token, lender, maxHops }: Choice,
+  most: number,
+): Opportunity[] {
   const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
   return findOpportunities(market, loans, { maxHops, limit: 100, ...(lender ? { lender } : {}) })
     .found.filter((item) => wanted === undefined || item.token === wanted)
     .slice(0, most)
 }
 
-const withNumbers = z.object({ opportunity, gasUnits: z.int(), netNative: z.number().describe('profit less gas at the present base fee, in whole native coins') })
+const withNumbers = z.object({
+  opportunity,
+  gasUnits: z.int(),
+  netNative: z.number().describe('profit less gas at the present base fee, in whole native coins'),
+})
 
 const show = (market: MarketView) => (found: Opportunity) => {
   const { gross, gas, gasUnits } = nativeNumbers(found, market)
@@ -40,7 +57,8 @@ export default defineServer({
   needs,
   tools: {
     detect_arbitrage: tool({
-      description: 'The trades that pay right now, best first, each with route, exact size, cheapest loan, gas and what is left.',
+      description:
+        'The trades that pay right now, best first, each with route, exact size, cheapest loan, gas and what is left.',
       effect: 'read',
       keywords: 'gap between two exchanges, is there any arbitrage right now',
       input: z.object({ ...choice, limit: limit(50, 10) }),
@@ -61,7 +79,8 @@ export default defineServer({
       input: z.object(choice),
       output: executionAnswer,
       example: {},
-      run: (input, { market, loans, fleet, signal }) => executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
+      run: (input, { market, loans, fleet, signal }) =>
+        executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
     }),
     execute_arbitrage: tool({
       description:
@@ -69,19 +88,24 @@ export default defineServer({
       effect: 'spend',
       approval: {
         harmless: ({ dryRun }) => dryRun,
-        preview: (input, { market, loans, fleet, signal }) => executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
+        preview: (input, { market, loans, fleet, signal }) =>
+          executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
       },
       keywords: 'send the trade, do it now, full cycle with borrowed money',
       input: z.object({ ...choice, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
       output: executionAnswer,
       example: { dryRun: true },
-      run: ({ dryRun, ...input }, { market, loans, fleet, signal }) => executeOpportunity(fleet, market, find(market, loans, input, 1)[0], dryRun, signal),
+      run: ({ dryRun, ...input }, { market, loans, fleet, signal }) =>
+        executeOpportunity(fleet, market, find(market, loans, input, 1)[0], dryRun, signal),
     }),
     execution_status: tool({
-      description: 'What became of one trade by the id of its decision: refused and why, in flight, or final with what it earned and burned.',
+      description:
+        'What became of one trade by the id of its decision: refused and why, in flight, or final with what it earned and burned.',
       effect: 'read',
       keywords: 'what became of my transaction, was it confirmed, mined, reverted',
-      input: z.object({ id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits') }),
+      input: z.object({
+        id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits'),
+      }),
       output: z.object({
         id: z.string(),
         state: z.enum(['refused', 'in flight', 'final']),
@@ -94,12 +118,25 @@ export default defineServer({
       example: { id: 'opp_00000000000000000000' },
       run: async ({ id }, { market, ledger }) => {
         const record = await ledger.decision(id)
-        if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${id}`, { hint: 'opportunities lists the last ones' })
+        if (!record)
+          throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
+            hint: 'opportunities lists the last ones',
+          })
         const { symbol } = tokenAt(market.manifest, record.opportunity.token)
         const failed = record.decision.rules.filter((rule) => !rule.ok)
         if (failed.length > 0) {
-          const reasons = failed.map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`).join('; ')
-          return { id, state: 'refused' as const, summary: `Refused: ${reasons}.`, hash: null, realisedProfit: null, token: symbol, gasCost: null }
+          const reasons = failed
+            .map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`)
+            .join('; ')
+          return {
+            id,
+            state: 'refused' as const,
+            summary: `Refused: ${reasons}.`,
+            hash: null,
+            realisedProfit: null,
+            token: symbol,
+            gasCost: null,
+          }
         }
         const trade = (await ledger.trades({ limit: 1_000 })).find(({ decisionId }) => decisionId === id)
         const open = (await ledger.openTransactions()).find(({ decisionId }) => decisionId === id)
@@ -126,18 +163,33 @@ export default defineServer({
       },
     }),
     opportunities: tool({
-      description: 'The last opportunities that were judged, newest first: traded or refused, and by which rule.',
+      description:
+        'The last opportunities that were judged, newest first: traded or refused, and by which rule.',
       effect: 'read',
       keywords: 'recent opportunities and what was decided, what we saw in the last blocks',
-      input: z.object({ verdict: z.enum(['trade', 'refuse']).optional(), limit: limit(200, 20), offset: offset() }),
+      input: z.object({
+        verdict: z.enum(['trade', 'refuse']).optional(),
+        limit: limit(200, 20),
+        offset: offset(),
+      }),
       output: z.object({
         opportunities: z.array(
-          z.object({ id: z.string(), block: z.int(), verdict: z.string(), refusedBy: z.string().nullable(), profit: z.string(), token: z.string(), lender: z.string() }),
+          z.object({
+            id: z.string(),
+            block: z.int(),
+            verdict: z.string(),
+            refusedBy: z.string().nullable(),
+            profit: z.string(),
+            token: z.string(),
+            lender: z.string(),
+          }),
         ),
       }),
       example: { limit: 3 },
       run: async ({ verdict, limit: most, offset: skip }, { market, ledger }) => ({
-        opportunities: (await ledger.decisions({ limit: most, offset: skip, ...(verdict ? { verdict } : {}) })).map(({ id, opportunity: found, decision }) => ({
+        opportunities: (
+          await ledger.decisions({ limit: most, offset: skip, ...(verdict ? { verdict } : {}) })
+        ).map(({ id, opportunity: found, decision }) => ({
           id,
           block: found.block,
           verdict: decision.verdict,
@@ -161,14 +213,22 @@ export default defineServer({
         byOutcome: z.record(z.string(), z.object({ trades: z.int(), netNative: z.number() })),
         byLender: z.record(z.string(), z.object({ trades: z.int(), netNative: z.number() })),
         bestRoutes: z.array(z.object({ route: z.string(), trades: z.int(), netNative: z.number() })),
-        predictedExactly: z.number().nullable().describe('of the trades that nothing moved, the share whose profit was the predicted one to the unit'),
+        predictedExactly: z
+          .number()
+          .nullable()
+          .describe(
+            'of the trades that nothing moved, the share whose profit was the predicted one to the unit',
+          ),
       }),
       example: {},
       run: async ({ limit: most }, { ledger }) => {
         const trades = await ledger.trades({ limit: most })
-        const net = (list: typeof trades) => list.reduce((sum, { profitNative, gasCost }) => sum + profitNative - Number(gasCost) / 1e18, 0)
+        const net = (list: typeof trades) =>
+          list.reduce((sum, { profitNative, gasCost }) => sum + profitNative - Number(gasCost) / 1e18, 0)
         const grouped = (key: (trade: (typeof trades)[number]) => string) =>
-          [...Map.groupBy(trades, key)].map(([name, list]) => [name, { trades: list.length, netNative: net(list) }] as const)
+          [...Map.groupBy(trades, key)].map(
+            ([name, list]) => [name, { trades: list.length, netNative: net(list) }] as const,
+          )
         const quiet = trades.filter(({ outcome }) => outcome === 'as-predicted')
         return {
           trades: trades.length,
@@ -181,7 +241,10 @@ export default defineServer({
             .map(([route, numbers]) => ({ route, ...numbers }))
             .sort((a, b) => b.netNative - a.netNative)
             .slice(0, 10),
-          predictedExactly: quiet.length === 0 ? null : quiet.filter((trade) => trade.predictedProfit === trade.realisedProfit).length / quiet.length,
+          predictedExactly:
+            quiet.length === 0
+              ? null
+              : quiet.filter((trade) => trade.predictedProfit === trade.realisedProfit).length / quiet.length,
         }
       },
     }),

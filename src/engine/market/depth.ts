@@ -1,0 +1,88 @@
+/** How deep pools are: what they hold at the price, and what an order of a size moves. */
+import {
+  type Address,
+  type ConcentratedPool,
+  feeFraction,
+  type Pool,
+  quoteExactIn,
+  spotPrice,
+  sqrtRatioAtTick,
+  virtualReserves,
+} from '../../amm/index.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { humanValue } from './tokens.ts'
+
+/** What a pool holds near its price, in whole quote units: its reserves, or for a concentrated pool its active range. */
+export function valueHeld(market: MarketView, address: Address): number {
+  const pool = market.pools.get(address)
+  if (!pool) return 0
+  const prices = market.prices()
+  const value = heldBy(pool).reduce(
+    (sum, amount, index) => sum + amount * (prices.get(pool.tokens[index] as Address)?.rate ?? 0),
+    0,
+  )
+  return humanValue(market.manifest, value)
+}
+
+/** Amounts of each token that lie at the price, in smallest units. */
+export function heldBy(pool: Pool): number[] {
+  if (pool.kind === 'constant-product') return pool.reserves.map(Number)
+  if (pool.kind === 'concentrated') return activeRange(pool)
+  return pool.balances.map(Number)
+}
+
+function activeRange(pool: ConcentratedPool): number[] {
+  const below =
+    pool.ticks?.findLast(([tick]) => tick <= pool.tick)?.[0] ??
+    Math.floor(pool.tick / pool.tickSpacing) * pool.tickSpacing
+  const above = pool.ticks?.find(([tick]) => tick > pool.tick)?.[0] ?? below + pool.tickSpacing
+  const [root, low, high] = [
+    Number(pool.sqrtPriceX96),
+    Number(sqrtRatioAtTick(below)),
+    Number(sqrtRatioAtTick(above)),
+  ].map((value) => value / 2 ** 96) as [number, number, number]
+  const liquidity = Number(pool.liquidity)
+  return [Math.max(0, liquidity * (1 / root - 1 / high)), Math.max(0, liquidity * (root - low))]
+}
+
+/** The largest input, in smallest units, whose average price is within `bps` of the marginal one, fee left out; 0 where even one unit is not. */
+export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps: number): bigint {
+  const price = spotPrice(pool, tokenIn, tokenOut)
+  const keep = 1 - feeFraction(pool, tokenIn)
+  const fits = (amount: bigint) => {
+    const out = quoteExactIn(pool, tokenIn, tokenOut, amount)
+    return out !== undefined && Number(out) / (Number(amount) * keep * price) >= 1 - bps / 10_000
+  }
+  // The least that is not lost to rounding, then up to where it no longer fits.
+  let low = BigInt(Math.ceil((20_000 / bps) * Math.max(1, 1 / price)))
+  if (!fits(low)) return 0n
+  let high = low * 2n
+  while (fits(high) && high < 1n << 120n) [low, high] = [high, high * 2n]
+  while (high - low > low / 1_000n + 1n) {
+    const middle = (low + high) / 2n
+    if (fits(middle)) low = middle
+    else high = middle
+  }
+  return low
+}
+
+export interface ImpactPoint {
+  readonly amountIn: bigint
+  readonly amountOut: bigint
+  /** Average price against the marginal one before the trade, as a fraction lost, fee included. */
+  readonly impact: number
+}
+
+/** What orders of growing size get, from a ten-thousandth of the depth up to all of it. */
+export function impactCurve(pool: Pool, tokenIn: Address, tokenOut: Address, points: number): ImpactPoint[] {
+  const price = spotPrice(pool, tokenIn, tokenOut)
+  const [depth] = virtualReserves(pool, tokenIn, tokenOut)
+  return Array.from({ length: points }, (_, index) =>
+    BigInt(Math.ceil(depth * 10 ** (-4 + (4 * index) / Math.max(1, points - 1)))),
+  ).flatMap((amountIn) => {
+    const amountOut = quoteExactIn(pool, tokenIn, tokenOut, amountIn)
+    return amountOut === undefined
+      ? []
+      : [{ amountIn, amountOut, impact: 1 - Number(amountOut) / (Number(amountIn) * price) }]
+  })
+}

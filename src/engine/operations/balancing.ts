@@ -1,0 +1,32 @@
+/** How calls are divided among the instances of a service. */
+
+export const BALANCING = ['round-robin', 'least-loaded', 'healthiest'] as const
+export type Balancing = (typeof BALANCING)[number]
+/** Where the ledger keeps people's choices, by service. */
+export const BALANCING_SETTING = 'balancing'
+
+export interface InstanceLoad {
+  readonly port: number
+  /** Calls of ours that run on it now. */
+  readonly running: number
+  /** Share of its latest calls that failed, and their mean duration in ms. */
+  readonly errorShare: number
+  readonly latencyMs: number
+}
+
+/** The index of the instance that gets the next call. `turn` counts the calls so far. Throws RangeError for none. */
+export function chooseInstance(
+  strategy: Balancing,
+  instances: readonly InstanceLoad[],
+  turn: number,
+): number {
+  if (instances.length === 0) throw new RangeError('there is no instance to choose from')
+  if (strategy === 'round-robin') return turn % instances.length
+  const cost = ({ running, errorShare, latencyMs }: InstanceLoad) =>
+    strategy === 'least-loaded' ? running : (1 + 10 * errorShare) * (1 + latencyMs) * (1 + running)
+  // Among equals they take turns.
+  const order = instances.map((_, index) => (index + turn) % instances.length)
+  return order.reduce((best, index) =>
+    cost(instances[index] as InstanceLoad) < cost(instances[best] as InstanceLoad) ? index : best,
+  )
+}

@@ -1,0 +1,197 @@
+/** Tasks over services: a plan of steps, run with retries, joined into one result; durable, so that a restart resumes it. */
+import { allows, scopeFor } from '../../access/scopes.ts'
+import type { FleetControl } from '../../ports/fleet.ts'
+import type { Ledger, Task, TaskStep } from '../../ports/ledger.ts'
+import { backoffDelay } from '../../std/backoff.ts'
+import { KintsugiError, toErrorReport } from '../../std/errors.ts'
+
+export interface PlannedStep {
+  service: string
+  tool: string
+  arguments: Record<string, unknown>
+}
+
+const MAX_ATTEMPTS = 3
+const RETRY = { firstMs: 200, mostMs: 2_000 }
+
+export interface CoordinatorOptions {
+  fleet: FleetControl
+  ledger: Ledger
+  now(): number
+  maxConcurrent: number
+  onError(error: unknown): void
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions
+  readonly #running = new Map<string, AbortController>()
+  #waiting: Task[] = []
+  #stopped = false
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+  }
+
+  /** Takes up tasks that an earlier process left unfinished: reads run again, anything else that had begun is reported as ambiguous. */
+  async resume(): Promise<void> {
+    const unfinished = [
+      ...(await this.#options.ledger.tasks({ limit: 500, status: 'running' })),
+      ...(await this.#options.ledger.tasks({ limit: 500, status: 'queued' })),
+    ]
+    for (const task of unfinished.reverse()) this.#enqueue(task)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const controller of this.#running.values()) controller.abort()
+  }
+
+  /** Checks the plan against what the services offer, records the task and starts it. Throws `bad-argument` naming the step. */
+  async submit(
+    task: Pick<Task, 'id' | 'description' | 'caller' | 'priority'> & {
+      readonly timeoutMs: number
+      readonly steps: readonly PlannedStep[]
+    },
+  ): Promise<Task> {
+    await Promise.all(
+      task.steps.map(async (step, index) => {
+        const tools = await this.#options.fleet.tools(step.service)
+        const tool = tools.find((candidate) => candidate.name === step.tool)
+        if (!tool)
+          throw new KintsugiError(
+            'bad-argument',
+            `steps.${index}.tool: ${step.service} has no tool ${JSON.stringify(step.tool)}`,
+            {
+              hint: `its tools: ${tools.map((candidate) => candidate.name).join(', ')}`,
+            },
+          )
+        if (tool.effect === 'spend')
+          throw new KintsugiError(
+            'bad-argument',
+            `steps.${index}.tool: ${step.tool} moves value; tasks may only read and write`,
+          )
+        const wanted = { effect: tool.effect as 'read' | 'write', service: step.service, tool: step.tool }
+        if (!allows(task.caller.scopes, wanted))
+          throw new KintsugiError(
+            'insufficient-scope',
+            `steps.${index}.tool: ${task.caller.name} may not do this: it needs the scope ${scopeFor(wanted)}`,
+          )
+      }),
+    )
+    const { now } = this.#options
+    const created: Task = {
+      id: task.id,
+      description: task.description,
+      caller: task.caller,
+      priority: task.priority,
+      status: 'queued',
+      createdAt: now(),
+      finishedAt: null,
+      deadline: now() + task.timeoutMs,
+      steps: task.steps.map(
+        (step, index): TaskStep => ({ id: `${index + 1}`, ...step, status: 'waiting', attempts: 0 }),
+      ),
+    }
+    await this.#options.ledger.saveTask(created)
+    this.#enqueue(created)
+    return created
+  }
+
+  /** Stops a task; steps under way are aborted. Throws `not-found`. */
+  async cancel(id: string): Promise<Task> {
+    const task = await this.#options.ledger.task(id)
+    if (!task) throw new KintsugiError('not-found', `no task has the id ${JSON.stringify(id)}`)
+    if (task.status !== 'queued' && task.status !== 'running') return task
+    this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id)
+    this.#running.get(id)?.abort(new KintsugiError('cancelled', 'the task was cancelled'))
+    const cancelled: Task = {
+      ...task,
+      status: 'cancelled',
+      finishedAt: this.#options.now(),
+      steps: task.steps.map((step) =>
+        step.status === 'waiting' || step.status === 'running' ? { ...step, status: 'skipped' } : step,
+      ),
+    }
+    await this.#options.ledger.saveTask(cancelled)
+    return cancelled
+  }
+
+  #enqueue(task: Task): void {
+    this.#waiting.push(task)
+    this.#waiting.sort((a, b) => b.priority - a.priority || a.createdAt - b.createdAt)
+    this.#next()
+  }
+
+  #next(): void {
+    while (!this.#stopped && this.#running.size < this.#options.maxConcurrent) {
+      const task = this.#waiting.shift()
+      if (!task) return
+      const controller = new AbortController()
+      this.#running.set(task.id, controller)
+      this.#run(task, controller.signal)
+        .catch(this.#options.onError)
+        .finally(() => {
+          this.#running.delete(task.id)
+          this.#next()
+        })
+    }
+  }
+
+  async #run(task: Task, cancelled: AbortSignal): Promise<void> {
+    const { ledger, now } = this.#options
+    const signal = AbortSignal.any([cancelled, AbortSignal.timeout(Math.max(0, task.deadline - now()))])
+    let steps = [...task.steps]
+    const save = async (status: Task['status'], finishedAt: number | null) => {
+      if (!cancelled.aborted) await ledger.saveTask({ ...task, status, steps, finishedAt })
+    }
+    await save('running', null)
+    await Promise.all(
+      task.steps.map(async (step, index) => {
+        if (step.status === 'done' || step.status === 'failed') return
+        const finished = await this.#step(task, step, signal)
+        steps = steps.with(index, finished)
+        await save('running', null)
+      }),
+    )
+    if (this.#stopped) return
+    await save(steps.every((step) => step.status === 'done') ? 'done' : 'failed', now())
+  }
+
+  /** One step: a read is repeated where trying again can help; a write that may have happened is not. */
+  async #step({ caller }: Task, step: TaskStep, signal: AbortSignal): Promise<TaskStep> {
+    const { fleet, now } = this.#options
+    const startedAt = now()
+    const tool = (await fleet.tools(step.service).catch(() => [])).find(
+      (candidate) => candidate.name === step.tool,
+    )
+    const attemptsAllowed = tool?.effect === 'read' || tool === undefined ? MAX_ATTEMPTS : 1
+    for (let attempt = 1; ; attempt++) {
+      try {
+        signal.throwIfAborted()
+        const result = await fleet.call({
+          service: step.service,
+          tool: step.tool,
+          arguments: step.arguments,
+          caller,
+          signal,
+        })
+        return { ...step, status: 'done', attempts: attempt, result, startedAt, finishedAt: now() }
+      } catch (error) {
+        const { code, message, retry } = toErrorReport(error)
+        if (signal.aborted || retry === 'never' || attempt >= attemptsAllowed) {
+          return {
+            ...step,
+            status: 'failed',
+            attempts: attempt,
+            error: signal.aborted
+              ? { code: 'deadline-exceeded', message: 'the deadline passed or the task was cancelled' }
+              : { code, message },
+            startedAt,
+            finishedAt: now(),
+          }
+        }
+        await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt, RETRY, Math.random)))
+      }
+    }
+  }
+}

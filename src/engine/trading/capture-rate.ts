@@ -1,0 +1,96 @@
+/** What share of the market's bound is captured, block by block: what a block held against what our trades in the next one took of it. */
+import * as z from 'zod'
+import type { Hex } from '../../ports/chain.ts'
+import type { Trade } from '../../ports/ledger.ts'
+import type { Optimum } from './detector.ts'
+
+export const capturedBlock = z.object({
+  block: z.int(),
+  bound: z
+    .number()
+    .describe(
+      'no trade over the pools as this block left them earns more; whole native coins, before premiums and gas',
+    ),
+  planned: z.number().describe('what a plan of cycles takes of it'),
+  plannedNet: z.number().describe('the same after the gas of that plan'),
+  captured: z
+    .number()
+    .describe(
+      'what our trades in the next block earned of it, after premiums, before gas; counted once they are final',
+    ),
+  share: z.number().nullable().describe('captured over bound; null where the block held nothing'),
+  ahead: z
+    .number()
+    .describe(
+      'what our trades in the next block earned behind pending transactions: no part of the bound, which had not seen those yet',
+    ),
+})
+
+export type CapturedBlock = z.infer<typeof capturedBlock>
+
+export const capturedTotals = z.object({
+  blocks: z.int(),
+  bound: z.number(),
+  captured: z.number(),
+  share: z.number().nullable(),
+  ahead: z.number(),
+})
+
+const KEPT = 600
+/** Blocks until the trades of a block are final and counted. */
+const SETTLING = 6
+/** Below this a block holds nothing but rounding, in whole native coins. */
+const NOTHING = 1e-9
+
+const shareOf = (captured: number, bound: number) => (bound > NOTHING ? captured / bound : null)
+
+export class CaptureBook {
+  readonly #blocks = new Map<number, Omit<CapturedBlock, 'share'>>()
+  /** Our transactions that follow pending ones. */
+  readonly #following = new Set<Hex>()
+
+  onOptimum({ block, upperBound, planned, plannedNet }: Optimum): void {
+    this.#blocks.set(block, {
+      block,
+      bound: upperBound / 1e18,
+      planned: planned / 1e18,
+      plannedNet: plannedNet / 1e18,
+      captured: 0,
+      ahead: 0,
+    })
+    if (this.#blocks.size > KEPT) this.#blocks.delete(this.#blocks.keys().next().value as number)
+  }
+
+  onSent({ hash, follows }: { hash: Hex; follows: boolean }): void {
+    if (!follows) return
+    this.#following.add(hash)
+    if (this.#following.size > 10 * KEPT) this.#following.delete(this.#following.values().next().value as Hex)
+  }
+
+  onTrade({ hash, block, profitNative }: Pick<Trade, 'hash' | 'block' | 'profitNative'>): void {
+    const held = this.#blocks.get(block - 1)
+    if (!held) return
+    const what = this.#following.has(hash) ? 'ahead' : 'captured'
+    this.#blocks.set(block - 1, { ...held, [what]: held[what] + profitNative })
+  }
+
+  /** The last blocks, newest first. */
+  recent(limit: number): CapturedBlock[] {
+    return [...this.#blocks.values()]
+      .slice(-limit)
+      .reverse()
+      .map((held) => ({ ...held, share: shareOf(held.captured, held.bound) }))
+  }
+
+  /** Of the blocks that are kept, but for the last, whose trades are not final yet. A gap that stays open counts in each block that it stays. */
+  totals(): z.infer<typeof capturedTotals> {
+    let [bound, captured, ahead] = [0, 0, 0]
+    const settled = [...this.#blocks.values()].slice(0, -SETTLING)
+    for (const held of settled) {
+      bound += held.bound
+      captured += held.captured
+      ahead += held.ahead
+    }
+    return { blocks: settled.length, bound, captured, share: shareOf(captured, bound), ahead }
+  }
+}

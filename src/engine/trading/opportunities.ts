@@ -1,0 +1,159 @@
+/** Opportunities of the present block, for services that answer questions: found anew, financed, and as tools show them. */
+import * as z from 'zod'
+import {
+  type Financed,
+  finance,
+  gasOfHops,
+  type Leg,
+  type Opportunity,
+  planned,
+  TRANSACTION_GAS,
+  withBestLoan,
+} from '../../arbitrage/index.ts'
+import type { LenderKind, LoanOffer } from '../../flash/index.ts'
+import { type Cycle, MarketSearch, walkCycle } from '../../graph/index.ts'
+import { address, amount } from '../../mcp/fields.ts'
+import type { MarketView } from '../../ports/market.ts'
+import type { LoanMarket } from '../../ports/ports.ts'
+import { humanValue, tokenAt } from '../market/tokens.ts'
+
+export const leg = z.object({
+  pool: address(),
+  dex: z.string(),
+  kind: z.string(),
+  tokenIn: z.string(),
+  tokenOut: z.string(),
+})
+
+export const opportunity = z.object({
+  id: z.string(),
+  block: z.int(),
+  token: z.string().describe('symbol of the token borrowed and earned'),
+  cycles: z
+    .array(
+      z.object({
+        route: z.array(leg),
+        amounts: z.array(amount()).describe('into each leg, and last what comes out'),
+      }),
+    )
+    .describe('run one after another in one transaction'),
+  borrowed: amount(),
+  lender: z.string(),
+  premium: amount(),
+  profit: amount().describe('after the premium, before gas'),
+  value: z.number().describe('the profit in quote units'),
+})
+
+export function showLeg(
+  { pool, dex, kind, tokenIn, tokenOut }: Leg,
+  { manifest }: MarketView,
+): z.input<typeof leg> {
+  return {
+    pool,
+    dex,
+    kind,
+    tokenIn: tokenAt(manifest, tokenIn).symbol,
+    tokenOut: tokenAt(manifest, tokenOut).symbol,
+  }
+}
+
+export function showOpportunity(found: Opportunity, market: MarketView): z.input<typeof opportunity> {
+  const { manifest } = market
+  return {
+    id: found.id,
+    block: found.block,
+    token: tokenAt(manifest, found.token).symbol,
+    cycles: found.cycles.map(({ legs, amounts }) => ({
+      route: legs.map((item) => showLeg(item, market)),
+      amounts: amounts.map(String),
+    })),
+    borrowed: String(found.borrowed),
+    lender: found.loan.kind,
+    premium: String(found.premium),
+    profit: String(found.profit),
+    value: humanValue(manifest, Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)),
+  }
+}
+
+/** A search of the present market, its values in units of the numeraire. */
+export function searchOf(market: MarketView, maxHops: number): MarketSearch {
+  const search = new MarketSearch(market.pools.values(), {
+    maxHops,
+    startTokens: market.manifest.startTokens,
+  })
+  search.setValues({ get: (token) => market.prices().get(token)?.rate })
+  return search
+}
+
+export interface FindOptions {
+  readonly maxHops: number
+  readonly limit: number
+  /** Only with loans of this lender. */
+  readonly lender?: LenderKind
+}
+
+/** The opportunities of the present block, best first, each with its best loan. */
+export function findOpportunities(
+  market: MarketView,
+  loans: LoanMarket,
+  { maxHops, limit, lender }: FindOptions,
+): { searchedCycles: number; found: Opportunity[] } {
+  const search = searchOf(market, maxHops)
+  const { searchedCycles } = search.search()
+  const found = search.top(limit * 2).flatMap(({ index }) => {
+    const cycle = search.cycle(index)
+    const token = (cycle[0] as Cycle[number]).tokenIn
+    const financed = withBestLoan(cycle, market.pools, offersOf(loans, token, lender))
+    return financed ? [asOpportunity(financed, market)] : []
+  })
+  return {
+    searchedCycles,
+    found: found.sort((a, b) => worthOf(b, market) - worthOf(a, market)).slice(0, limit),
+  }
+}
+
+/** The same route at another size, with the cheapest loan for it; `undefined` where a pool refuses or nothing is left. */
+export function atSize(
+  found: Opportunity,
+  size: bigint,
+  market: MarketView,
+  loans: LoanMarket,
+): Opportunity | undefined {
+  const [cycle] = found.cycles
+  const sized = cycle && walkCycle(cycle.legs, market.pools, size)
+  const financed = sized && finance([sized], market.pools, loans.offers(found.token))
+  return financed && asOpportunity(financed, market)
+}
+
+const offersOf = (loans: LoanMarket, token: Opportunity['token'], lender?: LenderKind): LoanOffer[] =>
+  loans.offers(token).filter((offer) => lender === undefined || offer.kind === lender)
+
+function asOpportunity({ cycles, ...loan }: Financed, { head, pools }: MarketView): Opportunity {
+  return {
+    id: 'now',
+    block: head.number,
+    blockHash: head.hash,
+    token: loan.loan.token,
+    cycles: planned(cycles, pools),
+    ...loan,
+  }
+}
+
+/** The profit in units of the numeraire, smallest. */
+const worthOf = (found: Opportunity, market: MarketView) =>
+  Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)
+
+/** The profit and the gas of a trade at the present base fee, in native wei. */
+export function nativeNumbers(
+  found: Opportunity,
+  market: MarketView,
+): { gross: number; gas: number; gasUnits: number } {
+  const native = market.prices().get(market.manifest.wrappedNative)?.rate
+  const gasUnits =
+    TRANSACTION_GAS + found.cycles.reduce((sum, { legs }) => sum + gasOfHops(legs, market.pools), 0)
+  return {
+    gross: native ? worthOf(found, market) / native : 0,
+    gas: gasUnits * Number(market.head.baseFeePerGas),
+    gasUnits,
+  }
+}

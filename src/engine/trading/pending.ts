@@ -1,0 +1,123 @@
+/**
+ * What pending transactions will do to the market: each that goes where swaps come from is run on top of the last block,
+ * and the market that it leaves is searched, so that a trade can stand right behind it.
+ */
+import type { Address, Pool } from '../../amm/index.ts'
+import type { Followed } from '../../arbitrage/index.ts'
+import type { Chain, PendingTransaction, Simulation } from '../../ports/chain.ts'
+import type { MarketChange, MarketView } from '../../ports/market.ts'
+import { messageOf } from '../../std/errors.ts'
+import { afterEvent, PoolRegistry, swapSender } from '../market/pool-events.ts'
+import type { Detection, Detector } from './detector.ts'
+
+/** Transactions that are run per block: the rest is left to the search after the block. */
+const MAX_PER_BLOCK = 60
+/** Contracts through which swaps are made, the latest kept. */
+const MAX_ROUTERS = 2_000
+
+export interface PendingSearchOptions {
+  chain: Chain
+  market: MarketView
+  detector: Detector
+  now(): number
+  onFound(detection: Detection): void
+  onNote(note: string): void
+}
+
+export interface PendingStatistics {
+  /** Transactions that the node told of, that were run on top of the block, and that opened something. */
+  readonly heardOf: number
+  readonly run: number
+  readonly opened: number
+}
+
+export class PendingSearch {
+  readonly #options: PendingSearchOptions
+  /** Where transactions go that swap: pools, and contracts that pools named as their caller. */
+  readonly #routers = new Set<Address>()
+  readonly #registry: PoolRegistry
+  readonly #ours: ReadonlySet<Address | undefined>
+  #left = MAX_PER_BLOCK
+  #work: Promise<void> = Promise.resolve()
+  readonly statistics = { heardOf: 0, run: 0, opened: 0 }
+
+  constructor(options: PendingSearchOptions) {
+    this.#options = options
+    const { manifest } = options.market
+    this.#registry = new PoolRegistry(manifest)
+    this.#ours = new Set([manifest.execution?.operator, manifest.execution?.executor])
+  }
+
+  /** Begins to listen. Returns how to stop. */
+  start(): () => void {
+    return this.#options.chain.watchPending((transaction) => this.#hear(transaction))
+  }
+
+  /** Learns from a block who makes swaps. Call after each. */
+  onBlock({ logs }: Pick<MarketChange, 'logs'>): void {
+    this.#left = MAX_PER_BLOCK
+    for (const log of logs) {
+      const sender = swapSender(log)
+      if (!sender || this.#ours.has(sender)) continue
+      this.#routers.delete(sender)
+      this.#routers.add(sender)
+      if (this.#routers.size > MAX_ROUTERS)
+        this.#routers.delete(this.#routers.values().next().value as Address)
+    }
+  }
+
+  #hear(transaction: PendingTransaction): void {
+    this.statistics.heardOf++
+    const { to, from, maxFeePerGas } = transaction
+    const { market, now, onNote } = this.#options
+    if (to === null || this.#ours.has(from) || !(this.#routers.has(to) || market.pools.has(to))) return
+    if (maxFeePerGas < market.head.baseFeePerGas || this.#left <= 0) return
+    this.#left--
+    const seen = now()
+    // One after another: each is searched on the state of the last block, which the detector lends.
+    this.#work = this.#work
+      .then(() => this.#look({ ...transaction, to }, seen))
+      .catch((error) => onNote(`a pending transaction could not be run: ${messageOf(error)}`))
+  }
+
+  async #look(
+    {
+      hash,
+      from,
+      to,
+      data,
+      value,
+      gas,
+      maxFeePerGas,
+      maxPriorityFeePerGas,
+    }: PendingTransaction & { to: Address },
+    seen: number,
+  ): Promise<void> {
+    const { chain, market, detector, onFound } = this.#options
+    const { head } = market
+    const [simulation] = (await chain.simulate([{ from, to, data, value, gas }], 'latest')) as [Simulation]
+    this.statistics.run++
+    // A block came meanwhile: it has this transaction, or the next look at it has a better state.
+    if (!simulation.succeeded || market.head.hash !== head.hash) return
+    const after = this.#after(simulation)
+    if (after.size === 0) return
+    const follows: Followed = { hash, from, to, data, value, gas, maxFeePerGas, maxPriorityFeePerGas }
+    const detection = detector.detectAhead(after, follows, seen)
+    if (detection.opportunities.length === 0) return
+    this.statistics.opened++
+    onFound(detection)
+  }
+
+  /** The pools that a run transaction changes, as it leaves them. */
+  #after({ logs }: Simulation): Map<Address, Pool> {
+    const { market } = this.#options
+    const after = new Map<Address, Pool>()
+    for (const log of logs) {
+      const address = this.#registry.poolOf(log)
+      const pool = after.get(address) ?? market.pools.get(address)
+      const next = pool && afterEvent(pool, log)
+      if (next) after.set(address, next)
+    }
+    return after
+  }
+}

@@ -1,0 +1,70 @@
+/** How a signed transaction gets into a block: one of three ways, as the chain's profile says. */
+import type { Chain, Hex } from '../../ports/chain.ts'
+import type { Relay } from '../../ports/relay.ts'
+import { KintsugiError, messageOf } from '../../std/errors.ts'
+import type { Submission } from '../chains/profile.ts'
+
+export interface Submitted {
+  readonly raw: Hex
+  readonly hash: Hex
+  /** Whether it earns, or withdraws one that is stuck: the latter has nothing to hide. */
+  readonly type: 'execute' | 'cancel'
+  /** The signed transaction of somebody else that it must stand right behind. */
+  readonly behind?: Hex
+}
+
+export interface Submitter {
+  /** Hands it over, to be mined in the block after `head`. Call again at later heads. Throws where nobody took it. */
+  send(transaction: Submitted, head: number): Promise<void>
+  /** Blocks after which a transaction that was not mined is dead, since only we could hand it over again; undefined: it may be mined at any time. */
+  readonly expiresAfter: number | undefined
+  /** Whether a trade that would revert is left out instead, and costs nothing. */
+  readonly revertsAreFree: boolean
+}
+
+export function submitterOf(submission: Submission, chain: Chain, relays: readonly Relay[]): Submitter {
+  if (submission.kind === 'relay' && relays.length > 0) return relaySubmitter(submission, chain, relays)
+  if (submission.kind === 'sequencer' && relays.length > 0)
+    throw new KintsugiError(
+      'bad-settings',
+      'RELAY_URLS is set, but this chain has a sequencer and no relays',
+      { hint: 'unset RELAY_URLS' },
+    )
+  // A public node and a sequencer's are spoken to alike: what differs is who else listens.
+  return {
+    send: ({ raw }) => chain.send(raw).then(() => undefined),
+    expiresAfter: undefined,
+    revertsAreFree: false,
+  }
+}
+
+function relaySubmitter(
+  { method, blocks }: Extract<Submission, { kind: 'relay' }>,
+  chain: Chain,
+  relays: readonly Relay[],
+): Submitter {
+  return {
+    expiresAfter: blocks,
+    revertsAreFree: true,
+    send: async ({ raw, type, behind }, head) => {
+      if (type === 'cancel') {
+        await chain.send(raw)
+        return
+      }
+      const handed = await Promise.allSettled(
+        relays.map((relay) =>
+          method === 'bundle'
+            ? relay.sendBundle(behind ? [behind, raw] : [raw], head + 1)
+            : relay.sendPrivateTransaction(raw, head + blocks),
+        ),
+      )
+      if (handed.some((result) => result.status === 'fulfilled')) return
+      const reasons = handed.map(
+        (result, index) => `${relays[index]?.name}: ${messageOf((result as PromiseRejectedResult).reason)}`,
+      )
+      throw new KintsugiError('relay-refused', `no relay took the transaction: ${reasons.join('; ')}`, {
+        retry: 'later',
+      })
+    },
+  }
+}

@@ -1,0 +1,118 @@
+/** The plain calls that make a swap from an ordinary account: what it must approve, pay and call, in order. */
+import { encodeFunctionData, parseAbi } from 'viem'
+import * as z from 'zod'
+import type { Address, Pool } from '../../amm/index.ts'
+import type { Hop, Route } from '../../graph/index.ts'
+import { address } from '../../mcp/fields.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
+import { tokenAt } from '../market/tokens.ts'
+
+export const swapCall = z.object({ to: address(), data: z.string(), what: z.string() })
+
+const erc20 = parseAbi([
+  'function transfer(address to, uint256 value)',
+  'function approve(address spender, uint256 value)',
+])
+const pair = parseAbi(['function swap(uint256 amount0Out, uint256 amount1Out, address to, bytes data)'])
+const vault = parseAbi([
+  'struct SingleSwap { bytes32 poolId; uint8 kind; address assetIn; address assetOut; uint256 amount; bytes userData; }',
+  'struct FundManagement { address sender; bool fromInternalBalance; address recipient; bool toInternalBalance; }',
+  'function swap(SingleSwap singleSwap, FundManagement funds, uint256 limit, uint256 deadline) payable returns (uint256)',
+])
+const FOREVER = (1n << 256n) - 1n
+
+/**
+ * Calls for the one path of a route. Throws `not-supported` where a pool can only be traded by a contract of one's own:
+ * concentrated pools ask for their input by a callback.
+ */
+export function buildSwap(market: MarketView, route: Route, account: Address, slippageBps: number) {
+  const [path] = route.paths
+  if (!path) throw new KintsugiError('no-route', 'the route has no path')
+  const minimumOut = (route.amountOut * BigInt(10_000 - slippageBps)) / 10_000n
+  const calls = path.hops.flatMap((hop, index) => {
+    const last = index === path.hops.length - 1
+    const keep = (amount: bigint) => (amount * BigInt(10_000 - slippageBps)) / 10_000n
+    return callsOf(
+      market,
+      hop,
+      path.amounts[index] as bigint,
+      last ? minimumOut : keep(path.amounts[index + 1] as bigint),
+      account,
+    )
+  })
+  return {
+    amountOut: String(route.amountOut),
+    minimumOut: String(minimumOut),
+    calls,
+    note: 'Send them in one transaction, by a multicall or a smart account: between separate transactions others could trade, and a pair that was paid gives its tokens to whoever asks first.',
+  }
+}
+
+function callsOf(
+  market: MarketView,
+  hop: Hop,
+  amountIn: bigint,
+  amountOut: bigint,
+  account: Address,
+): z.input<typeof swapCall>[] {
+  const pool = market.pools.get(hop.pool) as Pool
+  const symbol = tokenAt(market.manifest, hop.tokenIn).symbol
+  if (pool.kind === 'constant-product') {
+    const zeroForOne = hop.tokenIn === pool.tokens[0]
+    return [
+      {
+        to: hop.tokenIn,
+        data: encodeFunctionData({ abi: erc20, functionName: 'transfer', args: [pool.address, amountIn] }),
+        what: `pay ${amountIn} ${symbol} to the pair`,
+      },
+      {
+        to: pool.address,
+        data: encodeFunctionData({
+          abi: pair,
+          functionName: 'swap',
+          args: [zeroForOne ? 0n : amountOut, zeroForOne ? amountOut : 0n, account, '0x'],
+        }),
+        what: 'take what it gives',
+      },
+    ]
+  }
+  if (pool.kind === 'concentrated') {
+    throw new KintsugiError(
+      'not-supported',
+      `${pool.dex}: a concentrated pool is paid by a callback, which an account without code cannot answer`,
+      {
+        hint: "use the exchange's router with this route, or our contract by execute_arbitrage",
+      },
+    )
+  }
+  const id = market.descriptor(pool.address)?.id
+  const at = market.manifest.balancer?.vault
+  if (!id || !at)
+    throw new KintsugiError('not-supported', `${pool.dex}: the vault or the pool's id is not known`)
+  const single = {
+    poolId: id,
+    kind: 0,
+    assetIn: hop.tokenIn,
+    assetOut: hop.tokenOut,
+    amount: amountIn,
+    userData: '0x' as const,
+  }
+  const funds = { sender: account, fromInternalBalance: false, recipient: account, toInternalBalance: false }
+  return [
+    {
+      to: hop.tokenIn,
+      data: encodeFunctionData({ abi: erc20, functionName: 'approve', args: [at, amountIn] }),
+      what: `allow the vault ${amountIn} ${symbol}`,
+    },
+    {
+      to: at,
+      data: encodeFunctionData({
+        abi: vault,
+        functionName: 'swap',
+        args: [single, funds, amountOut, FOREVER],
+      }),
+      what: 'swap in the vault',
+    },
+  ]
+}

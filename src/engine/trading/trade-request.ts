@@ -1,0 +1,138 @@
+/** A trade on request: the opportunity travels to the executor, the only one that may sign and send, and its answer comes back. */
+import * as z from 'zod'
+import type { Opportunity } from '../../arbitrage/index.ts'
+import type { FleetControl } from '../../ports/fleet.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
+import { decodeJson, encodeJson } from '../../std/json.ts'
+
+export const EXECUTOR = 'transaction_executor'
+
+/** What became of a trade on request. */
+export const executionAnswer = z.object({
+  sent: z.boolean(),
+  id: z.string().describe('the decision: explain_opportunity and execution_status know it'),
+  hash: z.string().nullable().describe('the transaction, where one was sent'),
+  verdict: z.string(),
+  reasons: z.array(z.string()).describe('the rules that failed, each with what it got and needed'),
+  profit: z.string().describe('what it promises after the premium, in the smallest unit of the token'),
+  simulation: z
+    .object({ succeeded: z.boolean(), gasUsed: z.string(), profit: z.string(), error: z.string().optional() })
+    .nullable(),
+})
+
+export type ExecutionAnswer = z.input<typeof executionAnswer>
+
+/** Hands an opportunity to the executor. Throws `nothing-pays` for none, and what the executor's service throws. */
+export async function executeOpportunity(
+  fleet: FleetControl,
+  market: MarketView,
+  found: Opportunity | undefined,
+  dryRun: boolean,
+  signal: AbortSignal,
+): Promise<ExecutionAnswer> {
+  if (!found)
+    throw new KintsugiError('nothing-pays', `block ${market.head.number}: nothing pays now`, {
+      retry: 'later',
+      hint: 'opportunities live for a block or two; monitor or try again',
+    })
+  return (await fleet.call({
+    service: EXECUTOR,
+    tool: 'execute_opportunity',
+    arguments: { opportunity: encodeJson(found), dryRun },
+    signal,
+  })) as ExecutionAnswer
+}
+
+const unsigned = z.bigint().nonnegative()
+const hex = z.string().regex(/^0x[0-9a-f]+$/)
+const schema = z.object({
+  id: z.string(),
+  block: z.int(),
+  blockHash: hex,
+  token: hex,
+  cycles: z
+    .array(
+      z.object({
+        legs: z
+          .array(
+            z.object({
+              pool: hex,
+              kind: z.string(),
+              dex: z.string(),
+              tokenIn: hex,
+              tokenOut: hex,
+              venue: z.enum(['pair', 'concentrated', 'vault', 'managed']),
+              target: hex,
+              feeBps: z.int().min(0).max(9_999),
+            }),
+          )
+          .min(2)
+          .max(6),
+        amounts: z.array(unsigned),
+      }),
+    )
+    .min(1)
+    .max(16),
+  loan: z.object({
+    kind: z.string(),
+    lender: hex,
+    token: hex,
+    available: unsigned,
+    rate: unsigned,
+    isToken0: z.boolean(),
+  }),
+  borrowed: unsigned,
+  premium: unsigned,
+  profit: unsigned,
+})
+
+/** Reads an opportunity that came by wire. Throws `bad-argument` naming the field, `not-found` for a pool that the market does not know. */
+export function readOpportunity(text: string, market: MarketView): Opportunity {
+  let value: unknown
+  try {
+    value = decodeJson(text)
+  } catch {
+    throw new KintsugiError('bad-argument', 'opportunity: expected JSON as this system writes it')
+  }
+  const parsed = schema.safeParse(value)
+  if (!parsed.success)
+    throw new KintsugiError(
+      'bad-argument',
+      `opportunity.${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`,
+    )
+  for (const { legs } of parsed.data.cycles) {
+    for (const { pool } of legs) {
+      if (!market.pools.has(pool as `0x${string}`))
+        throw new KintsugiError('not-found', `opportunity: ${pool} is no pool of this market`, {
+          hint: 'only pools that the market follows can be traded',
+        })
+    }
+  }
+  return parsed.data as unknown as Opportunity
+}
+
+const nobody = `0x${'0'.repeat(39)}1` as const
+const exampleLeg = {
+  pool: nobody,
+  kind: 'constant-product' as const,
+  dex: 'example',
+  tokenIn: nobody,
+  tokenOut: nobody,
+  venue: 'pair' as const,
+  target: nobody,
+  feeBps: 30,
+}
+
+/** What an opportunity looks like by wire; its pools exist nowhere. */
+export const EXAMPLE_OPPORTUNITY = encodeJson({
+  id: 'now',
+  block: 1,
+  blockHash: '0x01',
+  token: nobody,
+  cycles: [{ legs: [exampleLeg, exampleLeg], amounts: [3n, 2n, 4n] }],
+  loan: { kind: 'balancer-v2', lender: nobody, token: nobody, available: 5n, rate: 0n, isToken0: false },
+  borrowed: 3n,
+  premium: 0n,
+  profit: 1n,
+} satisfies Opportunity)

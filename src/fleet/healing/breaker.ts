@@ -1,0 +1,69 @@
+/**
+ * Circuit breakers and the retry budget, as plain state and pure functions. A breaker opens after failures in a row, lets one call through
+ * after a while, and closes when that one succeeds. The budget lets retries be at most a share of calls, so that they never make a bad moment worse.
+ */
+
+export interface BreakerPolicy {
+  /** Failures in a row that open it. */
+  readonly most: number
+  readonly firstMs: number
+  readonly mostMs: number
+}
+
+export const BREAKER: BreakerPolicy = { most: 5, firstMs: 500, mostMs: 30_000 }
+
+export type Breaker =
+  | { readonly state: 'closed'; readonly failures: number }
+  | { readonly state: 'open'; readonly until: number; readonly times: number }
+  /** One call is on its way to find out. */
+  | { readonly state: 'half-open'; readonly since: number; readonly times: number }
+
+export const closedBreaker: Breaker = { state: 'closed', failures: 0 }
+
+/** Whether a call may go, and the breaker after that. A probe that never came back is forgotten after `mostMs`. */
+export function admit(
+  breaker: Breaker,
+  now: number,
+  policy: BreakerPolicy = BREAKER,
+): { allowed: boolean; breaker: Breaker } {
+  if (breaker.state === 'closed') return { allowed: true, breaker }
+  if (breaker.state === 'open' && now < breaker.until) return { allowed: false, breaker }
+  if (breaker.state === 'half-open' && now - breaker.since < policy.mostMs) return { allowed: false, breaker }
+  return { allowed: true, breaker: { state: 'half-open', since: now, times: breaker.times } }
+}
+
+export function succeeded(_breaker: Breaker): Breaker {
+  return closedBreaker
+}
+
+export function failed(breaker: Breaker, now: number, policy: BreakerPolicy = BREAKER): Breaker {
+  if (breaker.state === 'open') return breaker
+  if (breaker.state === 'closed' && breaker.failures + 1 < policy.most)
+    return { state: 'closed', failures: breaker.failures + 1 }
+  const times = breaker.state === 'closed' ? 1 : breaker.times + 1
+  return { state: 'open', times, until: now + Math.min(policy.mostMs, policy.firstMs * 2 ** (times - 1)) }
+}
+
+/** How long until the next call may try, in ms. */
+export function retryIn(breaker: Breaker, now: number): number {
+  return breaker.state === 'open' ? Math.max(0, breaker.until - now) : 0
+}
+
+export interface RetryBudget {
+  /** Retries that may be made now. */
+  readonly tokens: number
+}
+
+/** Retries per call, and the most that are saved up. */
+const RETRY_SHARE = 0.2
+export const MAX_RETRIES = 100
+export const fullBudget: RetryBudget = { tokens: MAX_RETRIES }
+
+export function earn(budget: RetryBudget): RetryBudget {
+  return { tokens: Math.min(MAX_RETRIES, budget.tokens + RETRY_SHARE) }
+}
+
+/** Undefined where nothing is left. */
+export function spend(budget: RetryBudget): RetryBudget | undefined {
+  return budget.tokens >= 1 ? { tokens: budget.tokens - 1 } : undefined
+}

@@ -1,0 +1,94 @@
+/** What chaos does: scenarios as data, and the harm that follows next, from a seed. */
+import type { Random } from '../../std/random.ts'
+
+export type HarmKind = 'kill' | 'stop' | 'slow' | 'leak' | 'disconnect' | 'disk'
+
+export interface Scenario {
+  readonly title: string
+  readonly kind: HarmKind
+  readonly everyMs: number
+  /** Harmed at the same instant. */
+  readonly victims: number
+  /** Whom it may hit: cells, infrastructure, or what keeps the fleet. */
+  readonly groups: readonly ('cell' | 'infrastructure' | 'keeping')[]
+}
+
+export const SCENARIOS = {
+  kill: {
+    title: 'a service killed every 2 s',
+    kind: 'kill',
+    everyMs: 2_000,
+    victims: 1,
+    groups: ['cell', 'infrastructure'],
+  },
+  stop: {
+    title: 'a service stopped (it hangs) every 10 s',
+    kind: 'stop',
+    everyMs: 10_000,
+    victims: 1,
+    groups: ['cell'],
+  },
+  slow: {
+    title: 'a service made 300 ms slower, for 5 s, every 8 s',
+    kind: 'slow',
+    everyMs: 8_000,
+    victims: 1,
+    groups: ['cell'],
+  },
+  leak: {
+    title: 'a service that leaks 5 MB/s, every 120 s',
+    kind: 'leak',
+    everyMs: 120_000,
+    victims: 1,
+    groups: ['cell'],
+  },
+  disconnect: {
+    title: 'a service loses the bus for 3 s, every 6 s',
+    kind: 'disconnect',
+    everyMs: 6_000,
+    victims: 1,
+    groups: ['cell'],
+  },
+  disk: {
+    title: 'the disk of the data folder full for 5 s, every 20 s',
+    kind: 'disk',
+    everyMs: 20_000,
+    victims: 0,
+    groups: [],
+  },
+  supervisor: {
+    title: 'the supervisor killed every 5 s',
+    kind: 'kill',
+    everyMs: 5_000,
+    victims: 1,
+    groups: ['keeping'],
+  },
+  pairs: {
+    title: 'two of everything killed at the same instant, every 6 s',
+    kind: 'kill',
+    everyMs: 6_000,
+    victims: 2,
+    groups: ['cell', 'infrastructure', 'keeping'],
+  },
+} as const satisfies Record<string, Scenario>
+
+export type ScenarioName = keyof typeof SCENARIOS
+
+export interface Victim {
+  readonly id: string
+  readonly group: 'cell' | 'infrastructure' | 'keeping'
+}
+
+/** Whom it hits next. Keeper and watcher are never hit together: that is the one pair that needs a hand. */
+export function nextVictims({ groups, victims }: Scenario, all: readonly Victim[], random: Random): Victim[] {
+  const left = all.filter(({ group }) => groups.includes(group))
+  const chosen: Victim[] = []
+  while (chosen.length < victims && left.length > 0) {
+    const [victim] = left.splice(Math.floor(random() * left.length), 1) as [Victim]
+    const forbidden =
+      (victim.id === 'keeper' && chosen.some(({ id }) => id === 'watcher')) ||
+      (victim.id === 'watcher' && chosen.some(({ id }) => id === 'keeper'))
+    if (!forbidden) chosen.push(victim)
+  }
+  return chosen
+}

@@ -1,0 +1,69 @@
+/** What drivers of containers have in common: they know their processes by name, and an engine that runs them. */
+import { messageOf } from '../../std/errors.ts'
+import type { ContainerPlan } from './container-plan.ts'
+import type { Driver, DriverEvents } from './driver.ts'
+
+export interface ContainerDriverOptions extends DriverEvents {
+  /** Names the fleet, so that two on one engine do not see each other. */
+  readonly run: string
+  planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
+  onError(message: string): void
+}
+
+export const RETRY_MS = 200
+export const STOP_SECONDS = 10
+
+export abstract class ContainerDriver<O extends ContainerDriverOptions> implements Driver {
+  protected readonly options: O
+  /** Those that run, or are being made. */
+  protected readonly known = new Set<string>()
+  protected ended = false
+
+  constructor(options: O) {
+    this.options = options
+  }
+
+  abstract kill(process: string): void
+  abstract terminate(process: string): void
+  abstract end(): void
+  /** Makes and starts it. */
+  protected abstract create(process: string, plan: ContainerPlan): Promise<void>
+  /** Names of those that run. */
+  protected abstract running(): Promise<Set<string>>
+
+  async ready(): Promise<void> {}
+
+  spawn(process: string, unit: string | null, heapMb?: number): void {
+    this.known.add(process)
+    this.create(process, this.options.planOf(unit, process, heapMb)).catch((error) => {
+      this.options.onError(`${process} could not be started: ${messageOf(error)}`)
+      this.gone(process, `could not be started: ${messageOf(error).slice(0, 200)}`)
+    })
+  }
+
+  /** Containers have numbers of their own, which mean nothing here. */
+  pidOf(): null {
+    return null
+  }
+
+  met(): void {}
+  check(): void {}
+
+  remember(): string[] {
+    return [...this.known]
+  }
+
+  async resume(_remembered: unknown, expected: readonly string[]): Promise<string[]> {
+    const running = await this.running()
+    for (const process of expected) if (running.has(process)) this.known.add(process)
+    return expected.filter((process) => !running.has(process))
+  }
+
+  protected nameOf(process: string): string {
+    return `kintsugi-${this.options.run}-${process}`
+  }
+
+  protected gone(process: string, detail: string): void {
+    if (this.known.delete(process)) this.options.onExit(process, detail)
+  }
+}

@@ -1,0 +1,178 @@
+/** Operating-system processes, started by the keeper, which holds the sockets that they listen on. */
+import { connect, type Socket } from 'node:net'
+import { type FromKeeper, jsonLines, type ToKeeper } from '../links/protocol.ts'
+import { type Identity, identityOf, isAlive, signalTo } from '../process-identity.ts'
+import type { Driver, DriverEvents } from './driver.ts'
+
+export interface Launch {
+  readonly command: string
+  readonly args: readonly string[]
+  /** Absent: the keeper's own, which is everyone's. */
+  readonly env?: NodeJS.ProcessEnv
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  readonly sockets: boolean
+  readonly key: boolean
+  readonly stopSignal: NodeJS.Signals
+}
+
+export interface ProcessDriverOptions extends DriverEvents {
+  readonly keeperPath: string
+  launchOf(unit: string | null, heapMb?: number): Launch
+  now(): number
+}
+
+const RETRY_MS = 20
+const BEAT_MS = 500
+/** Keeper and watcher start each other within this time; if neither is there, both are gone. */
+const LOST_MS = 6_000
+/** A process that the keeper was asked for and that nobody has seen. */
+const UNSEEN_MS = 5_000
+
+export class ProcessDriver implements Driver {
+  readonly #options: ProcessDriverOptions
+  readonly #identities = new Map<string, Identity>()
+  readonly #asked = new Map<string, number>()
+  readonly #doomed = new Set<string>()
+  #children = new Set<string>()
+  /** Who holds the sockets. */
+  peers: { readonly keeper: number | null; readonly watcher: number | null } = { keeper: null, watcher: null }
+  #keeper: Socket | undefined
+  #waiting: ToKeeper[] = []
+  #lostAt: number
+  #ended = false
+  #met = Promise.withResolvers<void>()
+
+  constructor(options: ProcessDriverOptions) {
+    this.#options = options
+    this.#lostAt = options.now()
+    this.#dial()
+    setInterval(() => this.#send({ op: 'beat' }, false), BEAT_MS).unref()
+  }
+
+  ready(): Promise<void> {
+    return this.#met.promise
+  }
+
+  spawn(process: string, unit: string | null, heapMb?: number): void {
+    const { stopSignal: _, ...launch } = this.#options.launchOf(unit, heapMb)
+    this.#asked.set(process, this.#options.now())
+    this.#send({ op: 'spawn', process, log: unit ?? 'spare', ...launch })
+  }
+
+  kill(process: string): void {
+    const identity = this.#identities.get(process)
+    if (identity) signalTo(identity, 'SIGKILL')
+    else this.#doomed.add(process)
+  }
+
+  terminate(process: string, unit: string): void {
+    const identity = this.#identities.get(process)
+    if (identity) signalTo(identity, this.#options.launchOf(unit).stopSignal)
+    else this.#doomed.add(process)
+  }
+
+  pidOf(process: string): number | null {
+    return this.#identities.get(process)?.pid ?? null
+  }
+
+  met(process: string, pid: number): void {
+    this.#asked.delete(process)
+    if (this.#identities.get(process)?.pid !== pid) this.#identities.set(process, identityOf(pid))
+    if (this.#doomed.delete(process)) this.kill(process)
+  }
+
+  check(): void {
+    const now = this.#options.now()
+    for (const [process, identity] of this.#identities)
+      if (!this.#children.has(process) && !isAlive(identity)) this.#gone(process, 'ended')
+    if (this.#keeper)
+      for (const [process, at] of this.#asked) if (now - at > UNSEEN_MS) this.#gone(process, 'never came up')
+    if (!this.#keeper && !this.#ended && now - this.#lostAt > LOST_MS) {
+      this.#ended = true
+      this.#options.onLost()
+    }
+  }
+
+  remember(): Record<string, Identity> {
+    return Object.fromEntries(this.#identities)
+  }
+
+  async resume(remembered: unknown, expected: readonly string[]): Promise<string[]> {
+    await this.#met.promise
+    for (const [process, identity] of Object.entries(remembered as Record<string, Identity>)) {
+      if (!this.#identities.has(process) && isAlive(identity)) this.#identities.set(process, identity)
+    }
+    return expected.filter((process) => !this.#identities.has(process))
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#send({ op: 'end' })
+  }
+
+  #dial(): void {
+    const socket = connect(this.#options.keeperPath)
+    socket.setEncoding('utf8')
+    socket.on('connect', () => {
+      this.#keeper = socket
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const message of waiting) this.#send(message)
+    })
+    socket.on('error', () => undefined)
+    socket.on(
+      'data',
+      jsonLines<FromKeeper>((message) => this.#hear(message)) as unknown as (chunk: Buffer) => void,
+    )
+    socket.on('close', () => {
+      if (this.#keeper === socket) {
+        this.#lostAt = this.#options.now()
+        // Its children outlive it; their end has to be looked for now.
+        this.#children = new Set()
+      }
+      this.#keeper = undefined
+      if (!this.#ended) setTimeout(() => this.#dial(), RETRY_MS)
+    })
+  }
+
+  #hear(message: FromKeeper): void {
+    switch (message.type) {
+      case 'superfluous':
+        process.exit(0)
+        break
+      case 'children':
+        for (const child of message.children) {
+          this.#children.add(child.process)
+          this.met(child.process, child.pid)
+        }
+        this.#met.resolve()
+        break
+      case 'peers':
+        this.peers = { keeper: message.keeper, watcher: message.watcher }
+        break
+      case 'spawned':
+        this.#children.add(message.process)
+        this.met(message.process, message.pid)
+        break
+      case 'exited':
+        this.#gone(
+          message.process,
+          message.signal ? `ended by ${message.signal}` : `ended with code ${message.code}`,
+        )
+    }
+  }
+
+  #gone(process: string, detail: string): void {
+    const known = this.#identities.delete(process)
+    const asked = this.#asked.delete(process)
+    this.#children.delete(process)
+    this.#doomed.delete(process)
+    if (known || asked) this.#options.onExit(process, detail)
+  }
+
+  #send(message: ToKeeper, keep = true): void {
+    if (this.#keeper?.writable) this.#keeper.write(`${JSON.stringify(message)}\n`)
+    else if (keep) this.#waiting.push(message)
+  }
+}
