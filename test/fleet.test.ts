@@ -163,7 +163,7 @@ describe('bad input', () => {
       '--data',
       fleet.data,
     ])
-    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('no token is called "NOPE"')])
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('unknown token "NOPE"')])
   })
 })
 

@@ -3,13 +3,14 @@ import type { Address, Pool } from '../../amm/index.ts'
 import { priceTokens, type TokenPrice } from '../../arbitrage/index.ts'
 import type { Head, Hex, Log } from '../../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../../ports/manifest.ts'
-import type { MarketChange, MarketView } from '../../ports/market.ts'
+import type { MarketChange } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { DynamicFees } from './dynamic-fees.ts'
 import { afterEvent, POOL_EVENTS, PoolRegistry } from './pool-events.ts'
 import { CREATION_EVENTS, createdPool } from './pool-factories.ts'
 import { type PoolReaderOptions, readPools } from './pool-reader.ts'
 import { describeVaultPools, registrationOf, VAULT_DEPOSIT } from './vault-pools.ts'
+import { MarketVerbs } from './verbs.ts'
 
 /** Blocks whose changes can be undone when the chain reorganises. */
 const UNDO_DEPTH = 64
@@ -23,7 +24,7 @@ export interface MarketReplicaOptions extends PoolReaderOptions {
   patienceMs?(): number
 }
 
-export class MarketReplica implements MarketView {
+export class MarketReplica extends MarketVerbs {
   /** As it was found, and what was made since. */
   manifest: MarketManifest
   readonly #options: MarketReplicaOptions
@@ -50,6 +51,7 @@ export class MarketReplica implements MarketView {
   rolledBack = 0
 
   constructor(options: MarketReplicaOptions) {
+    super()
     this.#options = options
     this.manifest = options.manifest
     this.#descriptors = new Map(options.manifest.pools.map((pool) => [pool.address, pool]))

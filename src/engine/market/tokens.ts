@@ -1,10 +1,10 @@
-/** Finding tokens by what people call them, and saying amounts as people read them. */
+/** Tokens by symbol, and amounts and prices in whole units. */
 import type { Address } from '../../amm/index.ts'
 import type { Token } from '../../graph/index.ts'
 import type { MarketManifest } from '../../ports/manifest.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-/** A token by symbol or address; ETH, MATIC, BTC and POL name their wrapped tokens. Throws `unknown-symbol` listing what there is. */
+/** A token by symbol or address; ETH, MATIC, BTC and POL name their wrapped tokens. Throws `unknown-symbol` with the known symbols. */
 export function findToken(manifest: MarketManifest, text: string): Token {
   const wanted = text.trim().toLowerCase()
   const found =
@@ -14,11 +14,12 @@ export function findToken(manifest: MarketManifest, text: string): Token {
     (wanted === 'pol' ? manifest.tokens.find((token) => token.address === manifest.wrappedNative) : undefined)
   if (found) return found
   const symbols = manifest.tokens.map((token) => token.symbol)
-  throw new KintsugiError('unknown-symbol', `no token is called ${JSON.stringify(text.slice(0, 64))} here`, {
+  throw new KintsugiError('unknown-symbol', `unknown token ${JSON.stringify(text.slice(0, 64))}`, {
     hint: `known: ${symbols.slice(0, 20).join(', ')}${symbols.length > 20 ? ` and ${symbols.length - 20} more` : ''}`,
   })
 }
 
+/** The token at an address; for one outside the manifest a shortened address as its symbol and 18 decimals. */
 export function tokenAt(manifest: MarketManifest, address: Address): Token {
   return (
     manifest.tokens.find((token) => token.address === address) ?? {

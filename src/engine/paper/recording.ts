@@ -13,6 +13,7 @@ import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import { cyclesIn } from '../market/flash-loan-history.ts'
+import { MarketVerbs } from '../market/verbs.ts'
 import { readProtocolLenders } from '../trading/loan-reader.ts'
 
 export interface RecordingHead {
@@ -110,7 +111,7 @@ export async function* readRecording(file: string): AsyncGenerator<RecordingHead
 }
 
 /** A recorded market, to be moved from block to block. */
-export class RecordedMarket implements MarketView {
+export class RecordedMarket extends MarketVerbs {
   readonly manifest: MarketManifest
   readonly pools: Map<Address, Pool>
   readonly #descriptors: ReadonlyMap<Address, PoolDescriptor>
@@ -119,6 +120,7 @@ export class RecordedMarket implements MarketView {
   #prices: Map<Address, TokenPrice> | undefined
 
   constructor({ manifest, pools, head }: RecordingHead) {
+    super()
     this.manifest = manifest
     this.pools = new Map(pools.map((pool) => [pool.address, pool]))
     this.#descriptors = new Map(manifest.pools.map((pool) => [pool.address, pool]))
