@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { NormalWatch } from '../src/fleet/prediction/anomaly.ts'
+import { CusumDetector } from '../src/fleet/prediction/anomaly.ts'
 import { LeakWatch } from '../src/fleet/prediction/leak.ts'
 import { heapModel, heapUsed, latency, liveBytes } from '../src/fleet/simulation/failure-models.ts'
 import { seededRandom } from '../src/std/random.ts'
@@ -57,7 +57,7 @@ function alarms(
 ): { cusum: number | undefined; threshold: number | undefined } {
   const random = seededRandom(seed)
   const typical = 2 + random() * 40
-  const watch = new NormalWatch()
+  const watch = new CusumDetector()
   let cusum: number | undefined
   let threshold: number | undefined
   for (let at = 0; at < hours * HOUR && (cusum === undefined || threshold === undefined); at += 1_000) {
@@ -104,7 +104,7 @@ console.log(
 )
 for (const { service, fails, meanLatencyMs } of recorded.series) {
   const from = recorded.failsFromSecond
-  const watch = new NormalWatch()
+  const watch = new CusumDetector()
   const typical = quantile(
     meanLatencyMs.slice(0, 120).filter((value): value is number => value !== null),
     0.5,

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
-import { LANE } from '../src/adapters/dispatch/bulkhead.ts'
+import { BULKHEAD } from '../src/adapters/dispatch/bulkhead.ts'
 import { Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { query, resultOf } from '../src/adapters/dispatch/query.ts'
 import { type Balancing, chooseInstance } from '../src/engine/operations/balancing.ts'
@@ -39,7 +39,7 @@ function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-
   const made = new Dispatch({
     portsOf: (id) => ports[id] ?? [],
     strategyOf: () => strategy,
-    lane: { ...LANE, most },
+    bulkhead: { ...BULKHEAD, most },
     now: () => performance.now(),
   })
   const call = async (id: string, effect: Effect = 'read', ms = 2_000) => {
@@ -112,7 +112,7 @@ test('five hundred reads of a service that is away cost its port as little as on
   const { made, call } = dispatch({ a: [port] }, 'round-robin', 1_000)
   const reads = Array.from({ length: 500 }, () => call('a', 'read', 10_000))
   await sleep(1_000)
-  expect(made.state().lanes.a).toMatchObject({ running: 1, waiting: 499, away: true })
+  expect(made.state().bulkheads.a).toMatchObject({ running: 1, waiting: 499, away: true })
   expect(asked).toBeLessThan(60)
   away = false
   expect(await Promise.all(reads)).toEqual(Array.from({ length: 500 }, () => ({ port })))
@@ -132,7 +132,7 @@ test('what was not sent yet waits while its service is away, a write too; a call
   await expect(call('a', 'write', 100)).rejects.toMatchObject({ code: 'deadline-exceeded' })
   away = false
   expect(await Promise.all([read, write])).toEqual([{ port }, { port }])
-  expect(made.state().lanes).toEqual({})
+  expect(made.state().bulkheads).toEqual({})
   expect(seen.count).toBeGreaterThan(2)
 })
 

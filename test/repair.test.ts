@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { initialFleet } from '../src/fleet/healing/state.ts'
-import { CallRecord, readCallRecord } from '../src/supervisor/persistence/in-flight-calls.ts'
-import { readMemory, writeMemory } from '../src/supervisor/persistence/state-file.ts'
+import { InFlightCalls, takeInFlightCalls } from '../src/supervisor/persistence/in-flight-calls.ts'
+import { readStateFile, writeStateFile } from '../src/supervisor/persistence/state-file.ts'
 import { Repairs } from '../src/supervisor/repair.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-repair-'))
@@ -83,33 +83,33 @@ test('what a supervisor leaves is taken up only whole and only by its own run', 
     readyMs: null,
     inner: {},
   }
-  writeMemory(path, memory)
-  expect(readMemory(path, 5)).toEqual(memory)
-  expect(readMemory(path, 6)).toBeUndefined()
+  writeStateFile(path, memory)
+  expect(readStateFile(path, 5)).toEqual(memory)
+  expect(readStateFile(path, 6)).toBeUndefined()
   writeFileSync(path, readFileSync(path, 'utf8').slice(0, -9))
-  expect(readMemory(path, 5)).toBeUndefined()
+  expect(readStateFile(path, 5)).toBeUndefined()
 })
 
 test('the record of running calls tells who was at work when a process ended', () => {
-  const record = new CallRecord(folder, 'p1')
+  const record = new InFlightCalls(folder, 'p1')
   record.begin('a', 'tool_one')
   record.begin('b', 'tool_two')
   record.begin('b', 'tool_three')
   record.end('a')
-  expect(readCallRecord(folder, 'p1')).toEqual([{ service: 'b', tool: 'tool_three', count: 2 }])
+  expect(takeInFlightCalls(folder, 'p1')).toEqual([{ service: 'b', tool: 'tool_three', count: 2 }])
   // It is read once.
-  expect(readCallRecord(folder, 'p1')).toEqual([])
-  expect(readCallRecord(folder, 'never')).toEqual([])
+  expect(takeInFlightCalls(folder, 'p1')).toEqual([])
+  expect(takeInFlightCalls(folder, 'never')).toEqual([])
 })
 
 test('where nothing can be written, calls are recorded no more and the memory says so, and nobody ends of it', () => {
   const file = join(folder, 'a-file')
   writeFileSync(file, '')
-  const record = new CallRecord(join(file, 'calls'), 'p1')
+  const record = new InFlightCalls(join(file, 'calls'), 'p1')
   record.begin('a', 'tool')
   record.end('a')
   record.close()
-  expect(readCallRecord(join(file, 'calls'), 'p1')).toEqual([])
+  expect(takeInFlightCalls(join(file, 'calls'), 'p1')).toEqual([])
   const memory = {
     startedAt: 1,
     fleet: initialFleet([], 1),
@@ -118,6 +118,6 @@ test('where nothing can be written, calls are recorded no more and the memory sa
     readyMs: null,
     inner: {},
   }
-  expect(writeMemory(join(file, 'fleet.json'), memory)).toBe(false)
-  expect(writeMemory(join(folder, 'fleet.json'), memory)).toBe(true)
+  expect(writeStateFile(join(file, 'fleet.json'), memory)).toBe(false)
+  expect(writeStateFile(join(folder, 'fleet.json'), memory)).toBe(true)
 })

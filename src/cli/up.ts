@@ -36,7 +36,13 @@ import { KintsugiError, messageOf } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
 import type { SupervisorEvent } from '../supervisor/options.ts'
-import { type Identity, identityOf, isAlive, processesFor, signalTo } from '../supervisor/process-identity.ts'
+import {
+  identityOf,
+  isAlive,
+  type ProcessIdentity,
+  processesFor,
+  signalTo,
+} from '../supervisor/process-identity.ts'
 import { color, seconds, units } from './format.ts'
 
 export interface UpOptions {
@@ -194,7 +200,7 @@ function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void
 
 /** What a fleet left that ended all at once: processes that nobody looks after any more. */
 function endLeftovers(dataFolder: string): void {
-  let written: Record<string, Identity> = {}
+  let written: Record<string, ProcessIdentity> = {}
   try {
     written = JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).processes
   } catch {

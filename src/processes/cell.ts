@@ -25,8 +25,8 @@ import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import type { Opening, ServiceVitals, ToChild } from '../supervisor/links/protocol.ts'
-import { linkToSupervisor } from '../supervisor/links/supervisor-link.ts'
-import { CallRecord } from '../supervisor/persistence/in-flight-calls.ts'
+import { connectToSupervisor } from '../supervisor/links/supervisor-link.ts'
+import { InFlightCalls } from '../supervisor/persistence/in-flight-calls.ts'
 import { Ailments } from './cell/fault-injection.ts'
 import { rehearse, rehearseSearch, rehearseViews } from './cell/warm-up.ts'
 import { files, socketPath } from './run/run-plan.ts'
@@ -42,7 +42,7 @@ const name = process.env.KINTSUGI_PROCESS as string
 const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
 const telemetry = await openTelemetry(environment, name)
-const record = new CallRecord(files(plan.dataFolder).calls, name)
+const record = new InFlightCalls(files(plan.dataFolder).calls, name)
 const ailments = new Ailments()
 const audit = new AuditSink({ open: () => ports.open('audit'), onNote: (note) => log.warn({}, note) })
 
@@ -427,7 +427,7 @@ async function collect(): Promise<void> {
 
 let loaded = false
 let warm = false
-const link = linkToSupervisor({
+const link = connectToSupervisor({
   path: socketPath(plan.dataFolder, 'supervisor'),
   process: name,
   onMessage,

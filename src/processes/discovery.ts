@@ -7,7 +7,7 @@ import { discoverMarket } from '../engine/market/discovery.ts'
 import { readBatch } from '../engine/market/pool-reader.ts'
 import { backoffDelay } from '../std/backoff.ts'
 import { messageOf } from '../std/errors.ts'
-import { pieceOfInfrastructure } from './run/infrastructure-process.ts'
+import { runInfrastructure } from './run/infrastructure-process.ts'
 import { files } from './run/run-plan.ts'
 import { processEnvironment } from './wiring/environment.ts'
 import { executorCode, marketReaderCode, PortSet } from './wiring/ports.ts'
@@ -18,7 +18,7 @@ let state = 'asking the chain for its pools'
 const RETRY = { firstMs: 500, mostMs: 15_000 }
 const AGAIN_MS = 6 * 3_600_000
 
-const { beat } = pieceOfInfrastructure('discovery', {
+const { beat } = runInfrastructure('discovery', {
   missing: () => (state === 'ready' ? undefined : state),
   stop: () => process.exit(0),
 })

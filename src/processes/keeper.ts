@@ -12,7 +12,7 @@ import { HEARTBEAT_DEADLINE_MS } from '../fleet/healing/heartbeat.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
 import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/links/protocol.ts'
 import { processCommand } from './run/command.ts'
-import { outliveOutput } from './run/ignore-output-errors.ts'
+import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 
 export type KeeperMessage = { type: 'bound' } | { type: 'failed'; error: ReturnType<typeof toErrorReport> }
@@ -23,7 +23,7 @@ interface BoundSocket {
 }
 type PeerMessage = { type: 'beat' } | { type: 'end' }
 
-outliveOutput()
+ignoreOutputErrors()
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
 const paths = files(dataFolder)

@@ -15,7 +15,7 @@ import type { Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
-import { pieceOfInfrastructure } from './run/infrastructure-process.ts'
+import { runInfrastructure } from './run/infrastructure-process.ts'
 import { files } from './run/run-plan.ts'
 import { openDatabase } from './wiring/database.ts'
 import { processEnvironment } from './wiring/environment.ts'
@@ -203,7 +203,7 @@ const stop = () => {
 }
 const sayChain = () =>
   piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
-const piece = pieceOfInfrastructure('localnet', {
+const piece = runInfrastructure('localnet', {
   missing: () => (state === 'ready' ? undefined : state),
   onConnect: () => genesis && sayChain(),
   stop,

@@ -12,7 +12,7 @@ import { answer, type SignerParts, type SignerRequest } from '../signer/signer.t
 import { messageOf } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
 import { onLines } from '../std/lines.ts'
-import { outliveOutput } from './run/ignore-output-errors.ts'
+import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan } from './run/run-plan.ts'
 
 const ETHER = 10n ** 18n
@@ -24,7 +24,7 @@ const LOCAL_CAPS = {
   maxDeadlineAhead: 600,
 }
 
-outliveOutput()
+ignoreOutputErrors()
 const dataFolder = process.env.KINTSUGI_DATA as string
 if (process.argv.includes('--accounts')) {
   const { operator, treasury } = openKeys()

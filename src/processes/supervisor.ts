@@ -21,12 +21,12 @@ import { isAlive } from '../supervisor/process-identity.ts'
 import { Repairs } from '../supervisor/repair.ts'
 import { Supervisor } from '../supervisor/supervisor.ts'
 import { processCommand } from './run/command.ts'
-import { outliveOutput } from './run/ignore-output-errors.ts'
+import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 import { SCALABLE, SERVICE_NEEDS } from './services.gen.ts'
 import { ledgerUrl } from './wiring/database.ts'
 
-outliveOutput()
+ignoreOutputErrors()
 const dataFolder = process.env.KINTSUGI_DATA as string
 const plan = readPlan(dataFolder)
 const paths = files(dataFolder)

@@ -1,7 +1,7 @@
 /** Processes that are not our children: are they there, and are they still who they were? */
 import { readdirSync, readFileSync } from 'node:fs'
 
-export interface Identity {
+export interface ProcessIdentity {
   readonly pid: number
   /** The kernel's start time of the process, where it tells: a number that was given to another has another. */
   readonly startTime: string | null
@@ -17,12 +17,12 @@ function stat(pid: number): string[] | undefined {
   }
 }
 
-export function identityOf(pid: number): Identity {
+export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTime: stat(pid)?.[19] ?? null }
 }
 
 /** False for what ended, for what only waits to be buried, and for a stranger with the same number. */
-export function isAlive({ pid, startTime }: Identity): boolean {
+export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   if (process.platform === 'linux') {
     const fields = stat(pid)
     return (
@@ -46,7 +46,7 @@ export function isStopped(pid: number): boolean {
 }
 
 /** Sends a signal to the very process that is meant. */
-export function signalTo(identity: Identity, signal: NodeJS.Signals): void {
+export function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return
   try {
     process.kill(identity.pid, signal)
@@ -56,7 +56,7 @@ export function signalTo(identity: Identity, signal: NodeJS.Signals): void {
 }
 
 /** Processes that were started for a data folder, as their environment tells; none where the platform does not. */
-export function processesFor(dataFolder: string): Identity[] {
+export function processesFor(dataFolder: string): ProcessIdentity[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)

@@ -14,11 +14,11 @@ import {
 import type { CellVitals, FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
 import type { Driver } from './drivers/driver.ts'
-import { Switchboard } from './links/process-links.ts'
+import { ProcessLinks } from './links/process-links.ts'
 import { FIRST_SOCKET_FD, type FromChild, type Harm, type Opening } from './links/protocol.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
-import { readCallRecord } from './persistence/in-flight-calls.ts'
-import { readMemory, writeMemory } from './persistence/state-file.ts'
+import { takeInFlightCalls } from './persistence/in-flight-calls.ts'
+import { readStateFile, writeStateFile } from './persistence/state-file.ts'
 import { answersHealth, watchByProbe } from './probe.ts'
 import { isStopped } from './process-identity.ts'
 import { unitStatuses } from './statuses.ts'
@@ -35,7 +35,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #driver: Driver
   readonly #plans: Map<string, UnitPlan>
-  readonly #lines: Switchboard
+  readonly #lines: ProcessLinks
   readonly #socketOrder: readonly string[]
   readonly #lastStatus = new Map<string, string>()
   readonly #incidents: Incident[] = []
@@ -58,7 +58,7 @@ export class Supervisor {
       options.units.map((unit) => unit.spec),
       options.seed,
     )
-    this.#lines = new Switchboard({
+    this.#lines = new ProcessLinks({
       monotonic: options.monotonic,
       expects: (process) => this.#resuming || processesOf(this.#fleet).includes(process),
       onMet: (process, pid) => this.#driver.met(process, pid),
@@ -76,7 +76,7 @@ export class Supervisor {
   async start(): Promise<void> {
     await this.#driver.ready()
     await this.#lines.listen(this.#options.linkPath)
-    const remembered = readMemory(this.#options.stateFile, this.#options.plan.startedAt)
+    const remembered = readStateFile(this.#options.stateFile, this.#options.plan.startedAt)
     if (remembered) {
       // What the last supervisor started and did not write down any more keeps its name for itself.
       this.#fleet = { ...remembered.fleet, processes: remembered.fleet.processes + NAMES_SKIPPED }
@@ -103,7 +103,7 @@ export class Supervisor {
 
   #remember(): void {
     if (!this.#dirty || this.#resuming) return
-    this.#dirty = !writeMemory(this.#options.stateFile, {
+    this.#dirty = !writeStateFile(this.#options.stateFile, {
       startedAt: this.#options.plan.startedAt,
       fleet: this.#fleet,
       processes: this.#driver.remember(),
@@ -363,7 +363,7 @@ export class Supervisor {
     const done = this.#ends.get(process)
     if (done) done()
     if (this.#stopping) return
-    const running = readCallRecord(this.#options.callFolder, process)
+    const running = takeInFlightCalls(this.#options.callFolder, process)
     this.#lines.forget(process)
     // Who is killed from outside did nothing to deserve it; who was hung, or ended by itself, did.
     const byItself = !/SIGKILL|SIGTERM|SIGINT/.test(detail) || this.#hung.has(process)

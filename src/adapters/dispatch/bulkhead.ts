@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdaptiveLimit, type LimitRange } from '../../std/adaptive-limit.ts'
 
-export interface LanePolicy {
+export interface BulkheadPolicy {
   /** Calls under way. */
   readonly width: LimitRange
   /** Calls under way and waiting together. */
@@ -14,14 +14,14 @@ export interface LanePolicy {
   readonly lookMs: number
 }
 
-export const LANE: LanePolicy = { width: { first: 10, least: 1, most: 256 }, most: 2_048, lookMs: 25 }
+export const BULKHEAD: BulkheadPolicy = { width: { first: 10, least: 1, most: 256 }, most: 2_048, lookMs: 25 }
 
 interface Waiting {
   readonly go: () => void
 }
 
-export class Lane {
-  readonly #policy: LanePolicy
+export class Bulkhead {
+  readonly #policy: BulkheadPolicy
   readonly #width: AdaptiveLimit
   #running = 0
   #away = false
@@ -30,7 +30,7 @@ export class Lane {
   readonly #held: Waiting[] = []
   readonly #waiting: Waiting[] = []
 
-  constructor(policy: LanePolicy = LANE) {
+  constructor(policy: BulkheadPolicy = BULKHEAD) {
     this.#policy = policy
     this.#width = new AdaptiveLimit(policy.width)
   }

@@ -15,13 +15,13 @@ import {
 } from '../../fleet/healing/breaker.ts'
 import type { Effect } from '../../mcp/define.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
-import { LANE, Lane, type LanePolicy } from './bulkhead.ts'
+import { BULKHEAD, Bulkhead, type BulkheadPolicy } from './bulkhead.ts'
 
 export interface DispatchOptions {
   /** Ports at which a service answers now, its own first. */
   portsOf(service: string): readonly number[]
   strategyOf(service: string): Balancing
-  lane?: LanePolicy
+  bulkhead?: BulkheadPolicy
   limits?: DispatchLimits
   now(): number
 }
@@ -86,7 +86,7 @@ export class Dispatch {
   readonly #options: DispatchOptions
   readonly #breakers = new Map<string, Breaker>()
   readonly #loads = new Map<number, Load>()
-  readonly #lanes = new Map<string, Lane>()
+  readonly #bulkheads = new Map<string, Bulkhead>()
   readonly #turns = new Map<string, number>()
   readonly #underWay = new Map<string, number>()
   #budget = fullBudget
@@ -100,7 +100,7 @@ export class Dispatch {
   state(): {
     observedAt: number
     breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
-    lanes: Record<string, ReturnType<Lane['state']>>
+    bulkheads: Record<string, ReturnType<Bulkhead['state']>>
     retryBudget: { used: number; most: number }
     hedges: { left: number }
   } {
@@ -117,13 +117,15 @@ export class Dispatch {
             },
           ],
     )
-    const lanes = Object.fromEntries(
-      [...this.#lanes].flatMap(([service, lane]) => (lane.idle ? [] : [[service, lane.state()]])),
+    const bulkheads = Object.fromEntries(
+      [...this.#bulkheads].flatMap(([service, bulkhead]) =>
+        bulkhead.idle ? [] : [[service, bulkhead.state()]],
+      ),
     )
     return {
       observedAt: now,
       breakers,
-      lanes,
+      bulkheads,
       retryBudget: { used: Math.round(MAX_RETRIES - this.#budget.tokens), most: MAX_RETRIES },
       hedges: { left: Math.floor(this.#hedges) },
     }
@@ -165,11 +167,11 @@ export class Dispatch {
   async #call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
     const { service, signal } = call
     const repeatable = isRepeatable(call)
-    const lane = this.#lane(service)
-    if (lane.full)
+    const bulkhead = this.#bulkhead(service)
+    if (bulkhead.full)
       throw new KintsugiError(
         'too-many-calls',
-        `${lane.state().running + lane.state().waiting} calls of ${service} are under way already`,
+        `${bulkhead.state().running + bulkhead.state().waiting} calls of ${service} are under way already`,
         {
           retry: 'later',
           hint: 'other services are not affected; try again in a moment',
@@ -177,7 +179,7 @@ export class Dispatch {
       )
     this.#budget = earn(this.#budget)
     if (!this.#admit(`${service}__${call.tool}`)) await this.#toolAdmitted(call)
-    await lane.enter(signal).catch((error) => {
+    await bulkhead.enter(signal).catch((error) => {
       throw ended(call, error)
     })
     for (let attempt = 0; ; attempt++) {
@@ -185,21 +187,21 @@ export class Dispatch {
       const code = outcome.code
       if (code === undefined || !PASSING.has(code)) {
         // A call that its caller ended says nothing about the service.
-        if (signal.aborted) lane.gaveUp()
-        else lane.answered()
+        if (signal.aborted) bulkhead.gaveUp()
+        else bulkhead.answered()
         return settle(outcome)
       }
       // A held read counts as one retry, however often it looks whether the service is back.
       const left =
         repeatable && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
       if (!left) {
-        lane.gaveUp()
+        bulkhead.gaveUp()
         return settle(
           repeatable && !signal.aborted && outcome instanceof KintsugiError ? withHint(outcome) : outcome,
         )
       }
       this.#budget = left
-      const ended = await lane.hold(signal, code === 'too-many-calls' ? 'full' : 'away').then(
+      const ended = await bulkhead.hold(signal, code === 'too-many-calls' ? 'full' : 'away').then(
         () => false,
         () => true,
       )
@@ -207,13 +209,13 @@ export class Dispatch {
     }
   }
 
-  #lane(service: string): Lane {
-    let lane = this.#lanes.get(service)
-    if (!lane) {
-      lane = new Lane(this.#options.lane)
-      this.#lanes.set(service, lane)
+  #bulkhead(service: string): Bulkhead {
+    let bulkhead = this.#bulkheads.get(service)
+    if (!bulkhead) {
+      bulkhead = new Bulkhead(this.#options.bulkhead)
+      this.#bulkheads.set(service, bulkhead)
     }
-    return lane
+    return bulkhead
   }
 
   async #attempt<T>(call: DispatchedCall, send: Send<T>): Promise<Answer<T>> {
@@ -268,14 +270,14 @@ export class Dispatch {
     }
   }
 
-  /** A tool that fails is left alone, and the service's others are not: its reads wait, outside the lane, for the moment in which one may try. */
+  /** A tool that fails is left alone, and the service's others are not: its reads wait, outside the bulkhead, for the moment in which one may try. */
   async #toolAdmitted(call: DispatchedCall): Promise<void> {
     const { service, tool, signal } = call
     const name = `${service}__${tool}`
     do {
       if (!isRepeatable(call) || signal.aborted) throw this.#shut(name)
       const wait = retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now())
-      await sleep(Math.max(LANE.lookMs, wait), undefined, { signal }).catch(() => undefined)
+      await sleep(Math.max(BULKHEAD.lookMs, wait), undefined, { signal }).catch(() => undefined)
     } while (!this.#admit(name))
   }
 

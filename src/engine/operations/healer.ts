@@ -1,6 +1,6 @@
 /** The slow side of healing: what a leak, a service that leaves its normal, load and a crowded cell call for. Decides; somebody else acts. */
 import * as z from 'zod'
-import { NormalWatch } from '../../fleet/prediction/anomaly.ts'
+import { CusumDetector } from '../../fleet/prediction/anomaly.ts'
 import { type LeakVerdict, LeakWatch } from '../../fleet/prediction/leak.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
 
@@ -66,8 +66,8 @@ const HEAP = { fullShare: 0.75, emptyShare: 0.15, upAfterMs: 20_000, downAfterMs
 interface Watched {
   readonly process: string
   readonly leak: LeakWatch
-  readonly loop: NormalWatch
-  readonly services: Map<string, { latency: NormalWatch; errors: NormalWatch }>
+  readonly loop: CusumDetector
+  readonly services: Map<string, { latency: CusumDetector; errors: CusumDetector }>
   last: CellVitals
   lastAt: number
   collectedAt: number
@@ -118,7 +118,7 @@ export class Healer {
       this.#cells.set(cell, {
         process: vitals.process,
         leak: new LeakWatch(now),
-        loop: new NormalWatch(),
+        loop: new CusumDetector(),
         services: new Map(),
         last: vitals,
         lastAt: now,
@@ -172,7 +172,7 @@ export class Healer {
   #normal(cell: string, watched: Watched, vitals: CellVitals): HealingAction[] {
     const actions: HealingAction[] = []
     const judge = (
-      watch: NormalWatch,
+      watch: CusumDetector,
       value: number,
       service: string | null,
       measure: string,
@@ -189,8 +189,8 @@ export class Healer {
       const calls = now.calls - (before?.calls ?? 0)
       if (!before || calls <= 0) continue
       const watches = watched.services.get(service) ?? {
-        latency: new NormalWatch(),
-        errors: new NormalWatch(),
+        latency: new CusumDetector(),
+        errors: new CusumDetector(),
       }
       watched.services.set(service, watches)
       judge(watches.latency, (now.durationMs - before.durationMs) / calls, service, 'latency', ' ms')

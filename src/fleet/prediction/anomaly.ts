@@ -4,7 +4,7 @@
  */
 import { median } from './leak.ts'
 
-export interface NormalPolicy {
+export interface CusumPolicy {
   /** Readings from which the normal is learned. */
   readonly learn: number
   /** The change that is let pass, and the sum that alarms, in standard deviations. */
@@ -16,7 +16,7 @@ export interface NormalPolicy {
   readonly follow: number
 }
 
-const NORMAL: NormalPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
+const NORMAL: CusumPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
 
 /** Scales the median absolute deviation to a standard deviation. */
 const MAD_TO_SD = 1.4826
@@ -30,14 +30,14 @@ export interface Departure {
   readonly deviations: number
 }
 
-export class NormalWatch {
-  readonly #policy: NormalPolicy
+export class CusumDetector {
+  readonly #policy: CusumPolicy
   #learning: number[] = []
   #mean = 0
   #spread = 0
   #sum = 0
 
-  constructor(policy: NormalPolicy = NORMAL) {
+  constructor(policy: CusumPolicy = NORMAL) {
     this.#policy = policy
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../std/random.ts'
 import { heapModel, heapUsed, latency, liveBytes } from '../simulation/failure-models.ts'
-import { NormalWatch } from './anomaly.ts'
+import { CusumDetector } from './anomaly.ts'
 import { LeakWatch, theilSen } from './leak.ts'
 
 const LIMIT = 1.07e9
@@ -57,7 +57,7 @@ describe('leaks', () => {
 describe('leaving the normal', () => {
   const play = (seed: number, hours: number, failsFrom: number, growMs: number) => {
     const random = seededRandom(seed)
-    const watch = new NormalWatch()
+    const watch = new CusumDetector()
     for (let at = 0; at < hours * 3_600_000; at += 1_000)
       if (watch.observe(latency(random, 8, at, failsFrom, growMs))) return at
     return undefined

@@ -1,7 +1,7 @@
 /** What every process of a run starts from: the plan and its log. */
 import pino from 'pino'
 import type { Log } from '../../mcp/define.ts'
-import { outliveOutput } from '../run/ignore-output-errors.ts'
+import { ignoreOutputErrors } from '../run/ignore-output-errors.ts'
 import { type RunPlan, readPlan } from '../run/run-plan.ts'
 
 export interface Environment {
@@ -12,7 +12,7 @@ export interface Environment {
 /** Reads the plan named by KINTSUGI_DATA. */
 export function processEnvironment(name: string): Environment {
   const plan = readPlan(process.env.KINTSUGI_DATA as string)
-  outliveOutput()
+  ignoreOutputErrors()
   const logFile = pino.destination({ fd: 1, sync: true })
   logFile.on('error', () => undefined)
   return {

@@ -1,7 +1,7 @@
 /** Operating-system processes, started by the keeper, which holds the sockets that they listen on. */
 import { connect, type Socket } from 'node:net'
 import { type FromKeeper, jsonLines, type ToKeeper } from '../links/protocol.ts'
-import { type Identity, identityOf, isAlive, signalTo } from '../process-identity.ts'
+import { identityOf, isAlive, type ProcessIdentity, signalTo } from '../process-identity.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 
 export interface Launch {
@@ -31,7 +31,7 @@ const UNSEEN_MS = 5_000
 
 export class ProcessDriver implements Driver {
   readonly #options: ProcessDriverOptions
-  readonly #identities = new Map<string, Identity>()
+  readonly #identities = new Map<string, ProcessIdentity>()
   readonly #asked = new Map<string, number>()
   readonly #doomed = new Set<string>()
   #children = new Set<string>()
@@ -94,13 +94,13 @@ export class ProcessDriver implements Driver {
     }
   }
 
-  remember(): Record<string, Identity> {
+  remember(): Record<string, ProcessIdentity> {
     return Object.fromEntries(this.#identities)
   }
 
   async resume(remembered: unknown, expected: readonly string[]): Promise<string[]> {
     await this.#met.promise
-    for (const [process, identity] of Object.entries(remembered as Record<string, Identity>)) {
+    for (const [process, identity] of Object.entries(remembered as Record<string, ProcessIdentity>)) {
       if (!this.#identities.has(process) && isAlive(identity)) this.#identities.set(process, identity)
     }
     return expected.filter((process) => !this.#identities.has(process))

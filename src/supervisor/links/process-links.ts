@@ -19,7 +19,7 @@ export interface Line {
   readonly unanswered: Map<string, number>
 }
 
-export interface SwitchboardOptions {
+export interface ProcessLinksOptions {
   monotonic(): number
   /** Whether a process of this name is known. One that is not is told to end: it is not to serve beside its successor. */
   expects(process: string): boolean
@@ -28,12 +28,12 @@ export interface SwitchboardOptions {
   onHungUp(process: string): void
 }
 
-export class Switchboard {
-  readonly #options: SwitchboardOptions
+export class ProcessLinks {
+  readonly #options: ProcessLinksOptions
   readonly #lines = new Map<string, Line>()
   #server: Server | undefined
 
-  constructor(options: SwitchboardOptions) {
+  constructor(options: ProcessLinksOptions) {
     this.#options = options
   }
 

@@ -6,12 +6,12 @@ const RETRY_MS = 25
 /** Without a supervisor for this long there is nobody to serve for. */
 const ORPHAN_MS = 15_000
 
-export interface Link {
+export interface SupervisorLink {
   send(message: FromChild): void
   close(): void
 }
 
-export interface LinkOptions {
+export interface SupervisorLinkOptions {
   readonly path: string
   /** The name under which the supervisor knows this process. */
   readonly process: string
@@ -21,13 +21,13 @@ export interface LinkOptions {
   onOrphaned(): void
 }
 
-export function linkToSupervisor({
+export function connectToSupervisor({
   path,
   process: name,
   onMessage,
   onConnect,
   onOrphaned,
-}: LinkOptions): Link {
+}: SupervisorLinkOptions): SupervisorLink {
   let socket: Socket | undefined
   let lostAt = Date.now()
   let closed = false

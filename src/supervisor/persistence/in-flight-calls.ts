@@ -11,7 +11,7 @@ const SLOT = 128
 const NAME_AT = 4
 const SLOTS_AT_FIRST = 32
 
-export class CallRecord {
+export class InFlightCalls {
   readonly #fd: number | undefined
   readonly #slots = new Map<string, Buffer>()
   readonly #path: string
@@ -62,14 +62,14 @@ export class CallRecord {
   }
 }
 
-export interface RunningCall {
+export interface InFlightCall {
   readonly service: string
   readonly tool: string
   readonly count: number
 }
 
 /** The calls that ran when the process ended, and forgets the record. */
-export function readCallRecord(folder: string, process: string): RunningCall[] {
+export function takeInFlightCalls(folder: string, process: string): InFlightCall[] {
   const path = join(folder, process)
   let bytes: Buffer
   try {
@@ -78,7 +78,7 @@ export function readCallRecord(folder: string, process: string): RunningCall[] {
     return []
   }
   rmSync(path, { force: true })
-  const running: RunningCall[] = []
+  const running: InFlightCall[] = []
   for (let at = 0; at + SLOT <= bytes.length; at += SLOT) {
     const count = bytes.readUInt32LE(at)
     const [service = '', tool = ''] =

@@ -15,7 +15,7 @@ export interface Memory {
 }
 
 /** Undefined where there is none, or only one of another run. */
-export function readMemory(path: string, startedAt: number): Memory | undefined {
+export function readStateFile(path: string, startedAt: number): Memory | undefined {
   try {
     const memory = JSON.parse(readFileSync(path, 'utf8')) as Memory
     return memory.startedAt === startedAt ? memory : undefined
@@ -28,7 +28,7 @@ export function readMemory(path: string, startedAt: number): Memory | undefined 
  * Through a second file, so that a reader sees the old content or the new one. Not synced: it is for a supervisor that dies, not for a machine.
  * False where it could not be written: a full disk must not end the one that mends.
  */
-export function writeMemory(path: string, memory: Memory): boolean {
+export function writeStateFile(path: string, memory: Memory): boolean {
   try {
     writeFileSync(`${path}.new`, JSON.stringify(memory), { mode: 0o600 })
     renameSync(`${path}.new`, path)
