@@ -10,7 +10,7 @@ import type { Address } from '../src/amm/index.ts'
 import { EXPECTED_FOR_EXAMPLES } from '../src/cli/system-test.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
 import { connectMcp } from '../src/mcp/client.ts'
-import type { ToolListing } from '../src/mcp/schema.ts'
+import type { ToolListing } from '../src/ports/definitions.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])

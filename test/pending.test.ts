@@ -2,11 +2,11 @@
 import { keccak256, parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { tipAhead } from '../src/engine/books/booking.ts'
-import type { Detection } from '../src/engine/trading/detector.ts'
 import { PendingSearch } from '../src/engine/trading/pending.ts'
 import { standingPolicies } from '../src/engine/trading/policies.ts'
 import { rpc } from '../src/localnet/rpc.ts'
 import type { Hex, Receipt } from '../src/ports/chain.ts'
+import type { Detection } from '../src/ports/messages.ts'
 import { TRADER_ACCOUNT, TradingFloor, testSigner } from './support/trading.ts'
 
 let floor: TradingFloor

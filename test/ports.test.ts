@@ -35,15 +35,27 @@ if (!databaseRuns)
     `skipped: the ledger on a PostgreSQL server, since nothing listens at ${new URL(DATABASE_URL).host}`,
   )
 
-function busContract(open: () => Bus) {
+/** Channels and keys of these tests only. */
+interface TestChannels {
+  order: { n: bigint }
+  kept: string
+  again: string
+}
+interface TestEntries {
+  price: { value: bigint }
+  nothing: string
+  x: string
+}
+
+function busContract(open: () => Bus<TestChannels, TestEntries>) {
   const until = async (check: () => boolean) => expect.poll(check, { timeout: 5_000, interval: 5 }).toBe(true)
 
   test('messages arrive in order, numbered, at every subscriber', async () => {
     const [sender, first, second] = [open(), open(), open()]
     await until(() => sender.connected && first.connected && second.connected)
     const seen: [string, number, bigint][] = []
-    first.subscribe<{ n: bigint }>('order', ({ n }, info) => seen.push(['first', info.sequence, n]))
-    second.subscribe<{ n: bigint }>('order', ({ n }, info) => seen.push(['second', info.sequence, n]))
+    first.subscribe('order', ({ n }, info) => seen.push(['first', info.sequence, n]))
+    second.subscribe('order', ({ n }, info) => seen.push(['second', info.sequence, n]))
     await new Promise((resolve) => setTimeout(resolve, 100))
     for (let n = 1n; n <= 200n; n++) sender.publish('order', { n })
     await until(() => seen.length === 400)
@@ -62,7 +74,7 @@ function busContract(open: () => Bus) {
     sender.publish('kept', 'new')
     await new Promise((resolve) => setTimeout(resolve, 100))
     const seen: [string, boolean][] = []
-    const stop = late.subscribe<string>('kept', (text, { retained }) => seen.push([text, retained]))
+    const stop = late.subscribe('kept', (text, { retained }) => seen.push([text, retained]))
     await until(() => seen.length === 1)
     expect(seen).toEqual([['new', true]])
     stop()
@@ -92,18 +104,18 @@ describe('the bus on the embedded hub', () => {
     hub = await startHub(path, Date.now)
   })
   afterAll(() => hub.close())
-  busContract(() => new HubBus(path))
+  busContract(() => new HubBus<TestChannels, TestEntries>(path))
 
   test('it comes back by itself, subscriptions and all', async () => {
-    const bus = new HubBus(path)
+    const bus = new HubBus<TestChannels, TestEntries>(path)
     const seen: string[] = []
-    bus.subscribe<string>('again', (text) => seen.push(text))
+    bus.subscribe('again', (text) => seen.push(text))
     await expect.poll(() => bus.connected).toBe(true)
     await hub.close()
     await expect.poll(() => bus.connected).toBe(false)
     await expect(bus.get('x')).rejects.toMatchObject({ code: 'bus-unreachable', retry: 'later' })
     hub = await startHub(path, Date.now)
-    const other = new HubBus(path)
+    const other = new HubBus<TestChannels, TestEntries>(path)
     await expect.poll(() => bus.connected && other.connected, { timeout: 5_000 }).toBe(true)
     await new Promise((resolve) => setTimeout(resolve, 50))
     other.publish('again', 'hello')
@@ -115,7 +127,7 @@ describe('the bus on the embedded hub', () => {
 
 describe.runIf(redisRuns)('the bus on Redis', () => {
   const prefix = `kintsugi-test-${process.pid}-${Date.now()}:`
-  busContract(() => new RedisBus(REDIS_URL, prefix))
+  busContract(() => new RedisBus<TestChannels, TestEntries>(REDIS_URL, prefix))
 })
 
 const genesis = `0x${'1'.repeat(64)}` as const
@@ -402,7 +414,7 @@ describe.runIf(databaseRuns)('the ledger on a PostgreSQL server', () => {
 })
 
 test('a socket that is not there is an error that says when to try again', async () => {
-  const bus = new HubBus(join(folder, 'nowhere.sock'))
+  const bus = new HubBus<TestChannels, TestEntries>(join(folder, 'nowhere.sock'))
   await expect(bus.get('x')).rejects.toMatchObject({ code: 'bus-unreachable', retry: 'later' })
   bus.close()
   expect(() => unlinkSync(join(folder, 'nowhere.sock'))).toThrow()

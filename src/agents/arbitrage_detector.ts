@@ -3,12 +3,11 @@ import * as z from 'zod'
 import { tokenAt } from '../engine/market/tokens.ts'
 import { CaptureBook, capturedBlock, capturedTotals } from '../engine/trading/capture-rate.ts'
 import { detectionLog, detectionStatistics } from '../engine/trading/detection-log.ts'
-import { type Detection, Detector } from '../engine/trading/detector.ts'
-import type { Sent } from '../engine/trading/executor.ts'
+import { Detector } from '../engine/trading/detector.ts'
 import { PendingSearch } from '../engine/trading/pending.ts'
 import { defineAgent, toolWith } from '../mcp/define.ts'
-import type { Trade } from '../ports/ledger.ts'
 import type { MarketChange } from '../ports/market.ts'
+import type { Detection } from '../ports/messages.ts'
 
 const needs = ['market', 'loans', 'bus', 'chain'] as const
 const tool = toolWith(needs)
@@ -70,16 +69,13 @@ export default defineAgent({
       timer = setTimeout(() => {
         if (market.head.hash !== change.head.hash) return
         book.onOptimum(detector.optimum(change))
-        bus.publish('captured', { ...book.totals(), last: book.recent(1)[0] })
+        bus.publish('captured', book.totals())
       }, QUIET_MS)
     }
     const stopChanges = market.subscribe(onChange)
     const stopPending = pending.start()
-    const stopSent = bus.subscribe<Sent>('sent', (sent) => book.onSent(sent))
-    const stopTrades = bus.subscribe<Trade>(
-      'trades',
-      (trade, { retained }) => retained || book.onTrade(trade),
-    )
+    const stopSent = bus.subscribe('sent', (sent) => book.onSent(sent))
+    const stopTrades = bus.subscribe('trades', (trade, { retained }) => retained || book.onTrade(trade))
     const stop = () => {
       clearTimeout(timer)
       stopSent()

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { termsOf } from '../engine/chains/profiles.ts'
 import { witness } from '../engine/governance/audit-verification.ts'
-import type { Detection } from '../engine/trading/detector.ts'
-import { Executor, type Sent } from '../engine/trading/executor.ts'
+import { Executor } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
 import { type Context, defineAgent, toolWith } from '../mcp/define.ts'
+import type { Detection, Sent } from '../ports/messages.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
 const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'] as const
@@ -167,8 +167,8 @@ export default defineAgent({
         .onDetection(detection)
         .catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
     }
-    const stopDetections = bus.subscribe<Detection>('opportunities', take)
-    const stopFollowing = bus.subscribe<Detection>('pending-opportunities', take)
+    const stopDetections = bus.subscribe('opportunities', take)
+    const stopFollowing = bus.subscribe('pending-opportunities', take)
     const stopChanges = market.subscribe((change) => {
       started
         .onChange(change)

@@ -1,7 +1,7 @@
 /** `kintsugi test`: the running system, checked from outside: services, protocols, example calls, the books against the chain. */
 import type { StatusView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
-import type { ToolListing } from '../mcp/schema.ts'
+import type { ToolListing } from '../ports/definitions.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
 import { color } from './format.ts'
 import { type DataOptions, readToken, request, runningPlan } from './run.ts'

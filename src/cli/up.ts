@@ -25,7 +25,6 @@ import { rpcVariable } from '../engine/chains/names.ts'
 import { cellsOf, type ProfileName, servicesOf } from '../fleet/catalogue/profiles.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
-import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { KeeperMessage } from '../processes/keeper.ts'
 import { childEnvironment, processCommand, signerEnvironment } from '../processes/run/command.ts'
@@ -427,7 +426,7 @@ function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<
 /** One line per trade, as it is booked. */
 async function followTrades(plan: RunPlan, settings: Settings, json: boolean): Promise<() => void> {
   const bus = await openBus(plan, settings.redisUrl)
-  bus.subscribe<Trade>('trades', (trade, { retained }) => {
+  bus.subscribe('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
     if (json) {
       console.log(JSON.stringify({ type: 'trade', trade: toPlain(trade) }))
@@ -451,7 +450,7 @@ async function followTrades(plan: RunPlan, settings: Settings, json: boolean): P
       `${color.dim(`block ${trade.block}`)} ${trade.route}  ${trade.lender}  size ${amount(trade.amountIn)}  predicted ${amount(trade.predictedProfit)}  realised ${color.bold(amount(trade.realisedProfit))}${worth}  gas ${units(trade.gasCost, 18)} ${nativeSymbol}  ${mark}  ${color.dim(trade.hash)}`,
     )
   })
-  bus.subscribe<PaperTrade>('paper-trades', (trade, { retained }) => {
+  bus.subscribe('paper-trades', (trade, { retained }) => {
     if (retained) return
     if (json) {
       console.log(JSON.stringify({ type: 'paper-trade', trade: toPlain(trade) }))

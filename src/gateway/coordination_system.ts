@@ -4,8 +4,8 @@ import { Approvals } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { type Watch, watchServer } from '../mcp/client.ts'
 import { defineMain } from '../mcp/define.ts'
-import type { ServiceDefinitions } from '../mcp/schema.ts'
-import { DEFINITIONS_KEY, type FleetDefinitions, type ServerTags, TAGS_SETTING } from '../mcp/tool-search.ts'
+import { DEFINITIONS_KEY, TAGS_SETTING } from '../mcp/tool-search.ts'
+import type { ServerTags, ServiceDefinitions } from '../ports/definitions.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { followInstances } from './instances.ts'
@@ -61,7 +61,7 @@ export default defineMain({
         changed = true
       },
     })
-    const remembered = await bus.get<FleetDefinitions>(DEFINITIONS_KEY).catch(() => undefined)
+    const remembered = await bus.get(DEFINITIONS_KEY).catch(() => undefined)
     if (remembered) directory.recall(remembered)
     const instances = await followInstances(ports, context, (services) => {
       void directory.follow(services)
@@ -75,7 +75,7 @@ export default defineMain({
       },
       () => undefined,
     )
-    const stopTags = bus.subscribe<ServerTags>(TAGS_SETTING, (tags) => {
+    const stopTags = bus.subscribe(TAGS_SETTING, (tags) => {
       meta.tags = tags
     })
     const sessions = new Sessions(bus, secret)

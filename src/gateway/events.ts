@@ -2,10 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Detection } from '../engine/trading/detector.ts'
 import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../mcp/host/access.ts'
 import type { Bus } from '../ports/bus.ts'
-import type { PaperTrade, Trade } from '../ports/ledger.ts'
 import { toErrorReport } from '../std/errors.ts'
 import type { EventView } from './api/schema.ts'
 import { paperTradeView, statusView, tradeView, type ViewSources } from './views.ts'
@@ -29,11 +27,11 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
     }
   }
   const stops = [
-    bus.subscribe<Trade>(
+    bus.subscribe(
       'trades',
       (trade, { retained }) => retained || broadcast({ type: 'trade', trade: tradeView(trade) }),
     ),
-    bus.subscribe<Detection>('opportunities', (found) =>
+    bus.subscribe('opportunities', (found) =>
       broadcast({
         type: 'block',
         block: found.block,
@@ -43,26 +41,20 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
         searchMs: found.foundAt - found.receivedAt,
       }),
     ),
-    bus.subscribe<Omit<Extract<EventView, { type: 'captured' }>, 'type'>>(
+    bus.subscribe(
       'captured',
       (captured, { retained }) => retained || broadcast({ type: 'captured', ...captured }),
     ),
-    bus.subscribe<PaperTrade>(
+    bus.subscribe(
       'paper-trades',
       (trade, { retained }) => retained || broadcast({ type: 'paper-trade', trade: paperTradeView(trade) }),
     ),
-    bus.subscribe<Omit<Extract<EventView, { type: 'decision' }>, 'type'>>(
+    bus.subscribe(
       'decisions',
       (decision, { retained }) => retained || broadcast({ type: 'decision', ...decision }),
     ),
-    bus.subscribe<Omit<Extract<EventView, { type: 'prices' }>, 'type'>>(
-      'prices',
-      (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices }),
-    ),
-    bus.subscribe<Omit<Extract<EventView, { type: 'sent' }>, 'type'>>(
-      'sent',
-      (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent }),
-    ),
+    bus.subscribe('prices', (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices })),
+    bus.subscribe('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),
   ]
   let last = ''
   const timer = setInterval(() => {

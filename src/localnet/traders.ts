@@ -150,12 +150,10 @@ export class Crowd {
   /** A simple bot: of the cycles that pay it takes the best, from capital of its own, and bids a random share. */
   #compete(account: Address): void {
     const { market, random } = this.#options
-    const best = this.#search
-      .best(1)
-      .map((sized) => ({
-        sized,
-        value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn),
-      }))[0]
+    const best = this.#search.best(1).map((sized) => ({
+      sized,
+      value: Number(sized.grossProfit) * this.#search.valueOf((sized.hops[0] as Hop).tokenIn),
+    }))[0]
     if (!best || best.value < 1e16) return
     const swaps = best.sized.hops.map((hop) => localSwap(market.pools.get(hop.pool) as Pool, hop))
     const tip = BigInt(Math.floor((best.value * (0.05 + 0.3 * random())) / 400_000))

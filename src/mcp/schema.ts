@@ -1,60 +1,8 @@
 /** Tool schemas as JSON Schema, and what validation failures say. */
 import * as z from 'zod'
+import type { ToolListing } from '../ports/definitions.ts'
 import { KintsugiError } from '../std/errors.ts'
-import type { Effect, Tool } from './define.ts'
-
-export interface ToolListing {
-  name: string
-  title: string
-  description: string
-  inputSchema: Record<string, unknown>
-  outputSchema?: Record<string, unknown>
-  annotations: {
-    readOnlyHint: boolean
-    destructiveHint: boolean
-    idempotentHint: boolean
-    openWorldHint: boolean
-  }
-  _meta: {
-    'kintsugi/effect': Effect
-    'kintsugi/guarded': boolean
-    'kintsugi/example': Record<string, unknown>
-  }
-}
-
-export interface ResourceListing {
-  uri: string
-  name: string
-  title: string
-  description: string
-  mimeType: string
-}
-
-export interface TemplateListing extends Omit<ResourceListing, 'uri'> {
-  uriTemplate: string
-}
-
-export interface PromptListing {
-  name: string
-  title: string
-  description: string
-  arguments: { name: string; description: string; required: boolean }[]
-}
-
-/** All that a service offers to MCP clients, for the gateway's directory. `hash` changes with any of it. */
-export interface ServiceDefinitions {
-  tools: ToolListing[]
-  resources: ResourceListing[]
-  resourceTemplates: TemplateListing[]
-  prompts: PromptListing[]
-  /** Words for the search, by tool. */
-  keywords: Record<string, string>
-  /** URIs whose changes are told to those who subscribe. */
-  watched: string[]
-  /** Whether tools or prompts come and go while it runs. */
-  changing: boolean
-  hash: string
-}
+import type { Tool } from './define.ts'
 
 const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<

@@ -1,17 +1,11 @@
 /** What services offer, as gateways leave it on the bus, and how a tool of it is searched for. */
+import type { ToolListing } from '../ports/definitions.ts'
 import type { SearchableTool } from '../search/index.ts'
-import type { ServiceDefinitions, ToolListing } from './schema.ts'
 
 /** Where gateways leave for each other, and for whoever searches, what services offer. */
 export const DEFINITIONS_KEY = 'gateway:definitions'
-/** By service; `process` is the one that told them. */
-export type FleetDefinitions = Readonly<
-  Record<string, { readonly process: string; readonly definitions: ServiceDefinitions }>
->
-
 /** Words that people tagged servers with: kept in the ledger, told on the bus. */
 export const TAGS_SETTING = 'server-tags'
-export type ServerTags = Readonly<Record<string, readonly string[]>>
 
 /** A tool's name in the fleet; that of a connected server's tool says whose it is already. */
 export const nameOf = (service: string, plain: string): string =>

@@ -1,30 +1,33 @@
 /** A bus within one process, for tests. */
-import type { Bus, MessageInfo } from '../../src/ports/bus.ts'
+import type { Bus, CacheEntries, Channels, MessageInfo } from '../../src/ports/bus.ts'
 
-export class MemoryBus implements Bus {
+export class MemoryBus<C extends object = Channels, E extends object = CacheEntries> implements Bus<C, E> {
   readonly connected = true
   readonly #kept = new Map<string, unknown>()
   readonly #handlers = new Map<string, Set<(message: never, info: MessageInfo) => void>>()
   #sequence = 0
 
-  publish(channel: string, message: unknown): void {
+  publish<K extends keyof C & string>(channel: K, message: C[K]): void {
     const info = { channel, sequence: ++this.#sequence, gap: false, retained: false }
     for (const handler of this.#handlers.get(channel) ?? [])
       queueMicrotask(() => handler(structuredClone(message) as never, info))
   }
 
-  subscribe<T>(channel: string, handler: (message: T, info: MessageInfo) => void): () => void {
+  subscribe<K extends keyof C & string>(
+    channel: K,
+    handler: (message: C[K], info: MessageInfo) => void,
+  ): () => void {
     const handlers = this.#handlers.get(channel) ?? new Set()
     this.#handlers.set(channel, handlers)
     handlers.add(handler as never)
     return () => void handlers.delete(handler as never)
   }
 
-  async get<T>(key: string): Promise<T | undefined> {
-    return structuredClone(this.#kept.get(key)) as T | undefined
+  async get<K extends keyof E & string>(key: K): Promise<E[K] | undefined> {
+    return structuredClone(this.#kept.get(key)) as E[K] | undefined
   }
 
-  async set(key: string, value: unknown): Promise<void> {
+  async set<K extends keyof E & string>(key: K, value: E[K]): Promise<void> {
     this.#kept.set(key, structuredClone(value))
   }
 

@@ -1,7 +1,7 @@
 /** The bus over the embedded hub; reconnects and subscribes again by itself. */
 
 import { connect, type Socket } from 'node:net'
-import type { Bus, MessageInfo } from '../../ports/bus.ts'
+import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
@@ -12,7 +12,7 @@ type Handler = (message: never, info: MessageInfo) => void
 const RECONNECT = { firstMs: 20, mostMs: 1_000 }
 const CALL_TIMEOUT_MS = 5_000
 
-export class HubBus implements Bus {
+export class HubBus<C extends object = Channels, E extends object = CacheEntries> implements Bus<C, E> {
   readonly #path: string
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #lastSequence = new Map<string, number>()
@@ -33,11 +33,14 @@ export class HubBus implements Bus {
     this.#connect()
   }
 
-  publish(channel: string, message: unknown): void {
+  publish<K extends keyof C & string>(channel: K, message: C[K]): void {
     this.#send({ op: 'publish', channel, data: encodeJson(message) })
   }
 
-  subscribe<T>(channel: string, handler: (message: T, info: MessageInfo) => void): () => void {
+  subscribe<K extends keyof C & string>(
+    channel: K,
+    handler: (message: C[K], info: MessageInfo) => void,
+  ): () => void {
     const handlers = this.#handlers.get(channel) ?? new Set()
     this.#handlers.set(channel, handlers)
     handlers.add(handler as Handler)
@@ -51,12 +54,12 @@ export class HubBus implements Bus {
     }
   }
 
-  async get<T>(key: string): Promise<T | undefined> {
+  async get<K extends keyof E & string>(key: K): Promise<E[K] | undefined> {
     const value = await this.#call((id) => ({ op: 'get', id, key }))
-    return value === null ? undefined : decodeJson<T>(value)
+    return value === null ? undefined : decodeJson<E[K]>(value)
   }
 
-  async set(key: string, value: unknown, ttlMs: number): Promise<void> {
+  async set<K extends keyof E & string>(key: K, value: E[K], ttlMs: number): Promise<void> {
     await this.#call((id) => ({ op: 'set', id, key, value: encodeJson(value), ttlMs }))
   }
 

@@ -1,6 +1,6 @@
 /** The bus over Redis, by REDIS_URL: publish and subscribe, sequence numbers by INCR, the last message by key. */
 import { Redis } from 'ioredis'
-import type { Bus, MessageInfo } from '../../ports/bus.ts'
+import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 
@@ -13,7 +13,7 @@ redis.call('SET', KEYS[1] .. ':last', m)
 redis.call('PUBLISH', KEYS[1], m)
 return s`
 
-export class RedisBus implements Bus {
+export class RedisBus<C extends object = Channels, E extends object = CacheEntries> implements Bus<C, E> {
   readonly #commands: Redis
   readonly #subscriber: Redis
   readonly #prefix: string
@@ -41,11 +41,14 @@ export class RedisBus implements Bus {
     return this.#commands.status === 'ready'
   }
 
-  publish(channel: string, message: unknown): void {
+  publish<K extends keyof C & string>(channel: K, message: C[K]): void {
     this.#commands.eval(PUBLISH, 1, this.#prefix + channel, encodeJson(message)).catch(() => undefined)
   }
 
-  subscribe<T>(channel: string, handler: (message: T, info: MessageInfo) => void): () => void {
+  subscribe<K extends keyof C & string>(
+    channel: K,
+    handler: (message: C[K], info: MessageInfo) => void,
+  ): () => void {
     const handlers = this.#handlers.get(channel) ?? new Set()
     this.#handlers.set(channel, handlers)
     handlers.add(handler as Handler)
@@ -64,12 +67,12 @@ export class RedisBus implements Bus {
     }
   }
 
-  async get<T>(key: string): Promise<T | undefined> {
+  async get<K extends keyof E & string>(key: K): Promise<E[K] | undefined> {
     const text = await this.#commands.get(`${this.#prefix}cache:${key}`).catch(unreachable)
-    return text === null ? undefined : decodeJson<T>(text)
+    return text === null ? undefined : decodeJson<E[K]>(text)
   }
 
-  async set(key: string, value: unknown, ttlMs: number): Promise<void> {
+  async set<K extends keyof E & string>(key: K, value: E[K], ttlMs: number): Promise<void> {
     await this.#commands.set(`${this.#prefix}cache:${key}`, encodeJson(value), 'PX', ttlMs).catch(unreachable)
   }
 

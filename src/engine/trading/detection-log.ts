@@ -1,7 +1,7 @@
 /** The last detections, and what they say together. */
 import * as z from 'zod'
 import type { Opportunity } from '../../arbitrage/index.ts'
-import type { Detection } from './detector.ts'
+import type { Detection } from '../../ports/messages.ts'
 
 /** What `statistics` returns, as tools describe it. */
 export const detectionStatistics = {

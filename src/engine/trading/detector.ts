@@ -15,27 +15,8 @@ import type { LoanOffer } from '../../flash/index.ts'
 import { MarketSearch, planCycles, type SizedCycle, upperBound } from '../../graph/index.ts'
 import type { Hex } from '../../ports/chain.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
+import type { Detection } from '../../ports/messages.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
-
-/** What one block's search found: published on the bus as `opportunities`. */
-export interface Detection {
-  readonly genesis: Hex
-  readonly block: number
-  readonly blockHash: Hex
-  /** Seconds since 1970, from the block. */
-  readonly blockTime: number
-  readonly receivedAt: number
-  readonly foundAt: number
-  readonly changedPools: number
-  readonly searchedCycles: number
-  readonly totalCycles: number
-  /** Best first by value in the native token. */
-  readonly opportunities: readonly Opportunity[]
-  /** Cycles that pay beyond those listed. */
-  readonly more: number
-  /** The pending transaction on top of the block, where one was looked at. */
-  readonly follows?: Hex
-}
 
 /** The most that the market of one block held, and what a plan of cycles takes of it; values in native wei, before premiums. */
 export interface Optimum {

@@ -14,6 +14,7 @@ import { type ExecuteIntent, encodeExecute } from '../../intents/index.ts'
 import type { Chain, Head, Hex, SimulatedCall, Simulation } from '../../ports/chain.ts'
 import type { DecisionRecord, Ledger, PaperTrade, Trade } from '../../ports/ledger.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
+import type { Detection, Sent } from '../../ports/messages.ts'
 import type { Relay } from '../../ports/relay.ts'
 import type { Signer } from '../../ports/signer.ts'
 import { messageOf } from '../../std/errors.ts'
@@ -22,7 +23,6 @@ import { readDataFee } from '../chains/data-fee.ts'
 import type { TradingTerms } from '../chains/profile.ts'
 import { lentContract } from '../paper/fills.ts'
 import { PaperTrades } from '../paper/journal.ts'
-import type { Detection } from './detector.ts'
 import { Experiences } from './inclusion-model.ts'
 import { type Submitter, submitterOf } from './submission.ts'
 import { promisedBy, Transactions } from './transactions.ts'
@@ -31,27 +31,6 @@ import { promisedBy, Transactions } from './transactions.ts'
 const DEADLINE_SECONDS = 30
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
-
-/** Where the time between a block and a transaction goes, in ms: found and told, judged, simulated beside signed and recorded, sent. */
-export interface Stages {
-  readonly told: number
-  readonly judged: number
-  readonly simulated: number
-  readonly signed: number
-  readonly recorded: number
-  readonly sent: number
-}
-
-export interface Sent {
-  readonly decisionId: string
-  readonly hash: Hex
-  readonly block: number
-  /** From the block seen, or the pending transaction that is followed, to the node's answer. */
-  readonly latencyMs: number
-  readonly stages: Stages
-  /** Whether it follows a pending transaction. */
-  readonly follows: boolean
-}
 
 export interface ExecutorEvents {
   onDecision(record: DecisionRecord): void

@@ -41,7 +41,7 @@ export class Experiences {
   follow(ledger: Ledger, bus: Bus): { stop(): void; recalled: Promise<void> } {
     const recalled = this.recall(ledger)
     recalled.catch(() => undefined)
-    const stop = bus.subscribe<Trade>('trades', (trade, { retained }) => {
+    const stop = bus.subscribe('trades', (trade, { retained }) => {
       if (retained || trade.decisionId === null) return
       ledger.decision(trade.decisionId).then(
         (record) => this.add(trade, record),

@@ -6,9 +6,10 @@ import type { Address, Pool } from '../../amm/index.ts'
 import type { Followed } from '../../arbitrage/index.ts'
 import type { Chain, PendingTransaction, Simulation } from '../../ports/chain.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
+import type { Detection } from '../../ports/messages.ts'
 import { messageOf } from '../../std/errors.ts'
 import { afterEvent, PoolRegistry, swapSender } from '../market/pool-events.ts'
-import type { Detection, Detector } from './detector.ts'
+import type { Detector } from './detector.ts'
 
 /** Transactions that are run per block: the rest is left to the search after the block. */
 const MAX_PER_BLOCK = 60

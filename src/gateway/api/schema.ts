@@ -174,14 +174,14 @@ export type EventView =
   | {
       type: 'prices'
       block: number
-      rows: {
-        pool: string
-        dex: string
-        kind: string
-        base: string
-        quote: string
-        price: number
-        feePercent: number
-        block: number
+      rows: readonly {
+        readonly pool: string
+        readonly dex: string
+        readonly kind: string
+        readonly base: string
+        readonly quote: string
+        readonly price: number
+        readonly feePercent: number
+        readonly block: number
       }[]
     }

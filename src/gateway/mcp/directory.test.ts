@@ -1,6 +1,6 @@
 /** When a directory knows enough for lists to be taken for the whole. */
 import { expect, test } from 'vitest'
-import type { ServiceDefinitions } from '../../mcp/schema.ts'
+import type { ServiceDefinitions } from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { Directory } from './directory.ts'
 

@@ -1,12 +1,14 @@
 /** What each service offers to MCP clients, kept up to date: asked for again when its process has changed, and now and then. */
+
+import { nameOf } from '../../mcp/tool-search.ts'
 import type {
+  FleetDefinitions,
   PromptListing,
   ResourceListing,
   ServiceDefinitions,
   TemplateListing,
   ToolListing,
-} from '../../mcp/schema.ts'
-import { type FleetDefinitions, nameOf } from '../../mcp/tool-search.ts'
+} from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { messageOf } from '../../std/errors.ts'
 

@@ -1,7 +1,7 @@
 /** The tools that stand for all the others: search, describe, call. */
 import * as z from 'zod'
-import type { ToolListing } from '../../mcp/schema.ts'
-import { argumentsOf, type ServerTags, searchableTool } from '../../mcp/tool-search.ts'
+import { argumentsOf, searchableTool } from '../../mcp/tool-search.ts'
+import type { ServerTags, ToolListing } from '../../ports/definitions.ts'
 import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { Directory, Listed } from './directory.ts'

@@ -6,6 +6,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { type ClientCapabilities, createRequestStateCodec } from '@modelcontextprotocol/server'
 import type { Bus } from '../../ports/bus.ts'
+import type { ClientMessage, SessionState } from '../../ports/messages.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 export const SESSION_HEADER = 'mcp-session-id'
@@ -14,7 +15,8 @@ const LASTS_SECONDS = 86_400
 const MAX_KNOWN = 5_000
 const ANSWERS = 'mcp:answers'
 const CHANGES = 'mcp:sessions'
-const keyOf = (id: string) => `mcp:session:${createHash('sha256').update(id).digest('hex')}`
+const keyOf = (id: string): `mcp:session:${string}` =>
+  `mcp:session:${createHash('sha256').update(id).digest('hex')}`
 
 interface Identity {
   readonly id: string
@@ -23,24 +25,10 @@ interface Identity {
   readonly client: ClientCapabilities
 }
 
-/** What changes while a session lasts. */
-export interface SessionState {
-  readonly ended?: boolean
-  readonly logLevel?: string
-  readonly watched?: readonly string[]
-}
-
 export interface Session {
   readonly id: string
   readonly client: ClientCapabilities
   readonly state: SessionState
-}
-
-/** What a client sent besides requests: an answer to a server's question, or the end of one of its own calls. */
-interface Told {
-  readonly session: string
-  readonly id: string | number
-  readonly answer?: { readonly result?: unknown; readonly error?: { readonly message?: string } }
 }
 
 interface Stream {
@@ -52,7 +40,7 @@ export class Sessions {
   readonly #bus: Bus
   readonly #codec
   readonly #states = new Map<string, SessionState>()
-  readonly #waiting = new Map<string, (told: Told) => void>()
+  readonly #waiting = new Map<string, (told: ClientMessage) => void>()
   readonly #running = new Map<string, AbortController>()
   readonly #streams = new Set<Stream>()
   readonly #stops: (() => void)[]
@@ -68,13 +56,13 @@ export class Sessions {
       ttlSeconds: LASTS_SECONDS,
     })
     this.#stops = [
-      bus.subscribe<Told>(ANSWERS, (told, { retained }) => {
+      bus.subscribe(ANSWERS, (told, { retained }) => {
         if (retained) return
         const key = `${told.session} ${told.id}`
         if (told.answer) this.#waiting.get(key)?.(told)
         else this.#running.get(key)?.abort(new DOMException('its caller cancelled it', 'AbortError'))
       }),
-      bus.subscribe<{ id: string; state: SessionState }>(CHANGES, ({ id, state }) => {
+      bus.subscribe(CHANGES, ({ id, state }) => {
         if (this.#states.has(id)) this.#states.set(id, state)
       }),
     ]
@@ -88,8 +76,7 @@ export class Sessions {
   async find(id: string, caller: string): Promise<Session | undefined> {
     const identity = await this.#codec.verify(id, undefined as never).catch(() => undefined)
     if (identity?.caller !== caller) return undefined
-    const state =
-      this.#states.get(id) ?? (await this.#bus.get<SessionState>(keyOf(id)).catch(() => undefined)) ?? {}
+    const state = this.#states.get(id) ?? (await this.#bus.get(keyOf(id)).catch(() => undefined)) ?? {}
     if (this.#states.size >= MAX_KNOWN) this.#forget()
     this.#states.set(id, state)
     return state.ended ? undefined : { id, client: identity.client, state }
@@ -144,7 +131,7 @@ export class Sessions {
     return { cancelled: ends.signal, end: () => void this.#running.delete(key) }
   }
 
-  tell(told: Told): void {
+  tell(told: ClientMessage): void {
     this.#bus.publish(ANSWERS, told)
   }
 

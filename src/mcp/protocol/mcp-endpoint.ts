@@ -10,6 +10,7 @@ import {
   UriTemplate,
 } from '@modelcontextprotocol/server'
 import * as z from 'zod'
+import type { PromptListing, ServiceDefinitions, ToolListing } from '../../ports/definitions.ts'
 import type { Ports } from '../../ports/ports.ts'
 import type { Records } from '../../ports/records.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -37,7 +38,7 @@ import { type AccessPolicy, ANONYMOUS, type Caller, identify } from '../host/acc
 import { MAX_BODY_BYTES, toolOutcome } from '../host/http-app.ts'
 import { IDEMPOTENCY_HEADER, IDEMPOTENCY_META } from '../host/idempotency.ts'
 import { type Detach, Tasks } from '../host/tasks.ts'
-import { listTool, type PromptListing, type ServiceDefinitions, type ToolListing } from '../schema.ts'
+import { listTool } from '../schema.ts'
 import { HEADER_MISMATCH, marksHeaders, parameterMismatch } from './headers.ts'
 
 /** The protocol's own bound. */

@@ -41,12 +41,10 @@ export async function openTelemetry({ plan }: Environment, instance: string): Pr
 function openChain({ plan, log }: Environment): Chain {
   const timeoutMs = plan.settings.requestTimeoutMs
   if (plan.external.chain) {
-    const endpoints = (process.env[rpcVariable(plan.chain)] as string)
-      .split(',')
-      .map((url) => ({
-        name: endpointName(url.trim()),
-        chain: new JsonRpcChain({ url: url.trim(), timeoutMs, pending: plan.settings.followPending }),
-      }))
+    const endpoints = (process.env[rpcVariable(plan.chain)] as string).split(',').map((url) => ({
+      name: endpointName(url.trim()),
+      chain: new JsonRpcChain({ url: url.trim(), timeoutMs, pending: plan.settings.followPending }),
+    }))
     return new FailoverChain(endpoints, {
       budget: plan.settings.rpcBudget,
       now: Date.now,
@@ -245,17 +243,15 @@ export class PortSet {
     const { plan } = this.#environment
     if (!plan.external.relays) return []
     const signer = await this.open('signer')
-    return (process.env.RELAY_URLS as string)
-      .split(',')
-      .map(
-        (url) =>
-          new JsonRpcRelay({
-            url: url.trim(),
-            name: endpointName(url.trim()),
-            timeoutMs: plan.settings.requestTimeoutMs,
-            identify: (digest) => signer.identify(digest),
-          }),
-      )
+    return (process.env.RELAY_URLS as string).split(',').map(
+      (url) =>
+        new JsonRpcRelay({
+          url: url.trim(),
+          name: endpointName(url.trim()),
+          timeoutMs: plan.settings.requestTimeoutMs,
+          identify: (digest) => signer.identify(digest),
+        }),
+    )
   }
 
   async #loans(): Promise<Ports['loans']> {

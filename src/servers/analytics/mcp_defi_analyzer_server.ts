@@ -233,15 +233,13 @@ export default defineServer({
       run: ({ limit: most }, { market }) => {
         const quotes = [...market.pools.values()].flatMap((pool) =>
           pool.tokens.flatMap((base, index) =>
-            pool.tokens
-              .slice(index + 1)
-              .map((quote) => ({
-                key: `${base} ${quote}`,
-                base,
-                quote,
-                pool,
-                price: spotPrice(pool, base, quote),
-              })),
+            pool.tokens.slice(index + 1).map((quote) => ({
+              key: `${base} ${quote}`,
+              base,
+              quote,
+              pool,
+              price: spotPrice(pool, base, quote),
+            })),
           ),
         )
         const pairs = [...Map.groupBy(quotes, ({ key }) => key).values()].flatMap((list) => {

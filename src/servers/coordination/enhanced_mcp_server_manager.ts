@@ -139,12 +139,10 @@ export default defineServer({
       }),
       example: {},
       run: async (_input, { bus }) => {
-        const told = await bus.get<{
-          observedAt: number
-          breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
-          retryBudget: { used: number; most: number }
-        }>('gateway:breakers')
-        return told ?? { observedAt: null, breakers: [], retryBudget: null }
+        const report = await bus.get('gateway:breakers')
+        return report
+          ? { ...report, breakers: [...report.breakers] }
+          : { observedAt: null, breakers: [], retryBudget: null }
       },
     }),
     predict_failures: tool({

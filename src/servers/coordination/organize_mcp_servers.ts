@@ -3,15 +3,9 @@ import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
 import { defineServer, toolWith } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
-import {
-  argumentsOf,
-  DEFINITIONS_KEY,
-  type FleetDefinitions,
-  type ServerTags,
-  searchableTool,
-  TAGS_SETTING,
-} from '../../mcp/tool-search.ts'
+import { argumentsOf, DEFINITIONS_KEY, searchableTool, TAGS_SETTING } from '../../mcp/tool-search.ts'
 import type { Bus } from '../../ports/bus.ts'
+import type { FleetDefinitions, ServerTags } from '../../ports/definitions.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -21,7 +15,7 @@ const tool = toolWith(needs)
 const MAX_TAGS = 20
 
 async function definitions(bus: Bus): Promise<FleetDefinitions> {
-  const found = await bus.get<FleetDefinitions>(DEFINITIONS_KEY)
+  const found = await bus.get(DEFINITIONS_KEY)
   if (found) return found
   throw new KintsugiError('not-ready', 'no gateway has told yet what the servers offer', {
     retry: 'later',

@@ -113,14 +113,12 @@ export default defineServer({
         return {
           symbol: token.symbol,
           quote: tokenAt(market.manifest, market.manifest.numeraire).symbol,
-          prices: quotes
-            .slice(0, most)
-            .map(({ dex, pool, rate, depth }) => ({
-              dex,
-              pool,
-              price: humanPrice(market.manifest, token, rate),
-              depth: humanValue(market.manifest, depth),
-            })),
+          prices: quotes.slice(0, most).map(({ dex, pool, rate, depth }) => ({
+            dex,
+            pool,
+            price: humanPrice(market.manifest, token, rate),
+            depth: humanValue(market.manifest, depth),
+          })),
         }
       },
     }),

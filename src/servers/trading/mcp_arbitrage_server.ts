@@ -3,7 +3,6 @@ import * as z from 'zod'
 import { legsOf } from '../../arbitrage/index.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { detectionLog, detectionStatistics } from '../../engine/trading/detection-log.ts'
-import type { Detection } from '../../engine/trading/detector.ts'
 import {
   findOpportunities,
   leg,
@@ -33,7 +32,7 @@ export default defineServer({
   id: 'mcp_arbitrage_server',
   needs,
   start: ({ bus }) => ({
-    stop: bus.subscribe<Detection>('opportunities', (detection) => detections.add(detection)),
+    stop: bus.subscribe('opportunities', (detection) => detections.add(detection)),
   }),
   tools: {
     find_opportunities: tool({
@@ -244,12 +243,10 @@ export default defineServer({
           converged: bound.converged,
           iterations: bound.iterations,
           elapsedMs: performance.now() - started,
-          prices: [...bound.prices]
-            .slice(0, 50)
-            .map(([token, value]) => ({
-              symbol: tokenAt(market.manifest, token).symbol,
-              price: humanPrice(market.manifest, tokenAt(market.manifest, token), value),
-            })),
+          prices: [...bound.prices].slice(0, 50).map(([token, value]) => ({
+            symbol: tokenAt(market.manifest, token).symbol,
+            price: humanPrice(market.manifest, tokenAt(market.manifest, token), value),
+          })),
         }
       },
     }),

@@ -209,12 +209,10 @@ export default defineServer({
         const kept = all.filter((item) => !poor.includes(item) && !unlikely.includes(item))
         return {
           block: market.head.number,
-          kept: kept
-            .slice(0, most)
-            .map((item) => ({
-              opportunity: showOpportunity(item.found, market),
-              prediction: item.prediction,
-            })),
+          kept: kept.slice(0, most).map((item) => ({
+            opportunity: showOpportunity(item.found, market),
+            prediction: item.prediction,
+          })),
           failed: { expectedProfit: poor.length, chance: unlikely.length },
         }
       },
