@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { PostgresAuditLog } from '../src/adapters/ledger/audit-log.ts'
 import { connectionPool } from '../src/adapters/ledger/pool.ts'
-import { PostgresLedger } from '../src/adapters/ledger/postgres.ts'
+import { postgresLedger } from '../src/adapters/ledger/postgres.ts'
 import { AuditSink } from '../src/engine/governance/audit-sink.ts'
 import { verifyAudit, witness } from '../src/engine/governance/audit-verification.ts'
 import { defineServer, toolWith } from '../src/mcp/define.ts'
@@ -27,7 +27,7 @@ let count = 0
 
 beforeAll(async () => {
   database = await startDatabase()
-  const ledger = new PostgresLedger({ pool: connectionPool(database.connectionString, 1), batchSize: 10 })
+  const ledger = postgresLedger({ pool: connectionPool(database.connectionString, 1), batchSize: 10 })
   await ledger.migrate()
   await ledger.close()
   raw = new pg.Client({ connectionString: database.connectionString })

@@ -1,4 +1,4 @@
-/** The ledger: what must not be forgotten. Written before it is acted on; amounts in smallest units. */
+/** The ledger: the durable record of decisions, transactions and trades, written before they are acted on. Amounts in smallest units. */
 
 import type { Address } from '../amm/index.ts'
 import type { Decision, Opportunity, Outcome } from '../arbitrage/index.ts'
@@ -164,27 +164,83 @@ export interface Page {
   readonly offset?: number
 }
 
-/** Errors: `ledger-unreachable` (retry later). */
+/** Which decisions; a field that is left out matches all. */
+export interface DecisionFilter {
+  readonly verdict?: Decision['verdict']
+  readonly genesis?: Hex
+}
+
+/** Which trades; a field that is left out matches all. */
+export interface TradeFilter {
+  readonly genesis?: Hex
+  readonly token?: Address
+}
+
+/** Which incidents: from `since` (ms since 1970) on, those that touch `service` where it is given. */
+export interface IncidentFilter {
+  readonly since: number
+  readonly service?: string
+}
+
+/** One point of the profit curve: everything booked up to and including `at`. */
+export interface ProfitPoint {
+  /** ms since 1970. */
+  readonly at: number
+  readonly trades: number
+  /** Realised profit in whole units of the numeraire, as valued at booking. */
+  readonly profitValue: number
+  /** Realised profit in whole native coins, as valued at booking. */
+  readonly profitNative: number
+  /** Gas of all transactions, those that failed included, in whole native coins. */
+  readonly gasNative: number
+  /** `profitNative` less `gasNative`. */
+  readonly netNative: number
+}
+
+/** Errors: `ledger-unreachable` (retry later), `ledger-failed`. Lists are newest first unless stated otherwise. */
 export interface Ledger {
+  /** Inserts decisions, or replaces those with the same id. */
   recordDecisions(records: readonly DecisionRecord[]): Promise<void>
   decision(id: string): Promise<DecisionRecord | undefined>
-  /** Those that there are, by id. */
+  /** Decisions by id; an unknown id has no entry. */
   decisionsById(ids: readonly string[]): Promise<ReadonlyMap<string, DecisionRecord>>
-  decisions(page: Page & { verdict?: 'trade' | 'refuse'; genesis?: Hex }): Promise<DecisionRecord[]>
+  decisions(page: Page & DecisionFilter): Promise<DecisionRecord[]>
+  countDecisions(filter: DecisionFilter): Promise<number>
+  /** Decisions since then by verdict and by what refused them, most frequent first. */
   decisionCounts(sinceMs: number): Promise<{ verdict: string; rule: string | null; count: number }[]>
   /** Persists an attempt, and its decision with it; resolves once durable. */
   recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void>
+  /** Transactions that are not final yet, by nonce. */
   openTransactions(): Promise<TransactionRecord[]>
+  /** The transaction sent for a decision, whatever its status; the newest where there were several. */
+  transaction(decisionId: string): Promise<TransactionRecord | undefined>
+  /** The greatest nonce that is in use or was used. */
   highestNonce(genesis: Hex, account: Address): Promise<number | undefined>
   /** Books a final transaction; a second booking of the same hash changes nothing. Returns whether it was new. */
   book(trade: Trade): Promise<boolean>
+  /** Marks open transactions of other chains than this one as lost. Returns how many. */
   markLost(genesis: Hex): Promise<number>
+  /** Marks open transactions as expired: their nonces are free again. */
   markExpired(genesis: Hex, account: Address, nonces: readonly number[]): Promise<void>
-  trades(page: Page & { genesis?: Hex; token?: Address }): Promise<Trade[]>
+  /** The booked trade of a decision. */
+  trade(decisionId: string): Promise<Trade | undefined>
+  trades(page: Page & TradeFilter): Promise<Trade[]>
+  countTrades(filter: TradeFilter): Promise<number>
   totals(genesis?: Hex): Promise<TradeTotals>
+  /**
+   * Cumulative profit at `buckets` + 1 points, evenly spaced from `since` to `until` (ms since 1970, `since` < `until`). Trades
+   * booked before `since` count in every point, so that the last point agrees with `totals` when `until` is now.
+   */
+  profitSeries(query: {
+    since: number
+    until: number
+    buckets: number
+    genesis?: Hex
+  }): Promise<ProfitPoint[]>
   /** Paper trades are kept apart from those that moved money; a second one of a decision changes nothing. */
   recordPaperTrades(trades: readonly PaperTrade[]): Promise<void>
   paperTrades(page: Page): Promise<PaperTrade[]>
+  countPaperTrades(): Promise<number>
   paperTotals(genesis?: Hex): Promise<PaperTotals>
   /** The greatest block number in the ledger, or 0. */
   highestBlock(): Promise<number>
@@ -200,10 +256,12 @@ export interface Ledger {
   saveTask(task: Task): Promise<void>
   task(id: string): Promise<Task | undefined>
   tasks(page: Page & { status?: TaskStatus }): Promise<Task[]>
+  countTasks(filter: { status?: TaskStatus }): Promise<number>
   recordIncident(incident: IncidentRecord): Promise<void>
-  /** The latest since then, oldest first; of one service where it is named. */
-  incidents(query: { since: number; limit: number; service?: string }): Promise<IncidentRecord[]>
-  /** What people set at run time, by key. */
+  /** The latest incidents, oldest first. */
+  incidents(query: IncidentFilter & { limit: number }): Promise<IncidentRecord[]>
+  countIncidents(filter: IncidentFilter): Promise<number>
+  /** A setting changed at run time, by key. */
   setting<T>(key: string): Promise<T | undefined>
   saveSetting(key: string, value: unknown): Promise<void>
   ping(): Promise<void>

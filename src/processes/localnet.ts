@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { foundryBinary } from '../adapters/binaries.ts'
 import { anvilArguments } from '../adapters/chain/anvil.ts'
-import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import { postgresLedger } from '../adapters/ledger/postgres.ts'
 import type { Address } from '../amm/index.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import { buildMarket } from '../localnet/build.ts'
@@ -94,7 +94,7 @@ function watchAdopted(pid: number): void {
 async function startChain(): Promise<BuiltRecord> {
   killLeftover()
   state = 'starting the chain'
-  const ledger = new PostgresLedger({
+  const ledger = postgresLedger({
     pool: openDatabase(environment, 1),
     batchSize: plan.settings.batchSize,
   })

@@ -7,7 +7,7 @@ import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import type { ControlAnswer, ControlRequest } from '../adapters/fleet/control-client.ts'
 import { prepareEmbeddedPostgres } from '../adapters/ledger/embedded.ts'
 import { connectionPool } from '../adapters/ledger/pool.ts'
-import { PostgresLedger } from '../adapters/ledger/postgres.ts'
+import { type PostgresLedger, postgresLedger } from '../adapters/ledger/postgres.ts'
 import type { CellPlan } from '../fleet/catalogue/profiles.ts'
 import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
 import { HEALING, type HealingPolicy, type UnitSpec } from '../fleet/healing/state.ts'
@@ -55,7 +55,7 @@ function tell(event: SupervisorEvent): void {
 /** One connection for the little that is written here: the schema, and incidents. */
 let ledger: PostgresLedger | undefined
 const openLedger = () =>
-  (ledger ??= new PostgresLedger({ pool: connectionPool(ledgerUrl(plan), 1), batchSize: 100 }))
+  (ledger ??= postgresLedger({ pool: connectionPool(ledgerUrl(plan), 1), batchSize: 100 }))
 
 /** Whether an earlier supervisor of this very run left its state: the database then runs, or is to be started as it was. */
 function takesOver(): boolean {

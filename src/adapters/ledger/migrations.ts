@@ -114,4 +114,11 @@ export const MIGRATIONS: readonly Migration[] = [
       );
       create index records_by_expiry on records (expires_at);`,
   },
+  {
+    id: 8,
+    name: 'trades and transactions by decision',
+    sql: `
+      create index trades_by_decision on trades (decision_id);
+      create index transactions_by_decision on transactions (decision_id);`,
+  },
 ]

@@ -9,7 +9,7 @@ import { JsonRpcRelay } from '../../adapters/chain/relay.ts'
 import { fleetControl } from '../../adapters/fleet/control-client.ts'
 import { PostgresAuditLog } from '../../adapters/ledger/audit-log.ts'
 import type { ConnectionPool } from '../../adapters/ledger/pool.ts'
-import { PostgresLedger } from '../../adapters/ledger/postgres.ts'
+import { postgresLedger } from '../../adapters/ledger/postgres.ts'
 import { metricsSource } from '../../adapters/metrics/prometheus.ts'
 import { PostgresRecords } from '../../adapters/records/postgres.ts'
 import { ProcessSigner } from '../../adapters/signer/process-signer.ts'
@@ -166,7 +166,7 @@ export class PortSet {
         return chain
       }
       case 'ledger':
-        return new PostgresLedger({ pool: this.#database(), batchSize: plan.settings.batchSize })
+        return postgresLedger({ pool: this.#database(), batchSize: plan.settings.batchSize })
       case 'bus': {
         const bus = await openBus(plan)
         this.#bus = bus
