@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { files, type RunPlan, readPlan } from '../processes/run/run-plan.ts'
-import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface DataOptions {
   data: string
@@ -54,6 +54,6 @@ export async function request<T>(
     )
   }
   const body = (await response.json()) as { error?: ErrorReport }
-  if (body.error) throw new KintsugiError(body.error.code, body.error.message, body.error)
+  if (body.error) throw errorFromReport(body.error)
   return body as T
 }

@@ -31,7 +31,7 @@ import { childEnvironment, processCommand, signerEnvironment } from '../processe
 import { files, type RunPlan, socketPath } from '../processes/run/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import { openBus } from '../processes/wiring/bus.ts'
-import { KintsugiError, messageOf } from '../std/errors.ts'
+import { errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
 import { toPlain } from '../std/json.ts'
 import { packageVersion } from '../std/package-root.ts'
 import type { SupervisorEvent } from '../supervisor/options.ts'
@@ -317,8 +317,7 @@ function startKeeper(plan: RunPlan, settings: Settings, keyFd: number | undefine
   closeSync(log)
   return new Promise((resolveStart, reject) => {
     keeper.on('message', (message: KeeperMessage) => {
-      if (message.type === 'failed')
-        reject(new KintsugiError(message.error.code, message.error.message, message.error))
+      if (message.type === 'failed') reject(errorFromReport(message.error))
       else {
         keeper.disconnect()
         keeper.unref()

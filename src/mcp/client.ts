@@ -6,7 +6,7 @@ import {
   type OAuthClientProvider,
   StreamableHTTPClientTransport,
 } from '@modelcontextprotocol/client'
-import { type ErrorReport, KintsugiError, messageOf } from '../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
 
 export interface McpClientOptions {
   url: string
@@ -56,11 +56,9 @@ export async function connectMcp(options: McpClientOptions): Promise<McpConnecti
       const result = await client.callTool({ name: tool, arguments: given })
       if (result.isError) {
         const report = result._meta?.['kintsugi/error'] as ErrorReport | undefined
-        throw new KintsugiError(
-          report?.code ?? 'tool-failed',
-          report?.message ?? JSON.stringify(result.content),
-          report ?? {},
-        )
+        throw report
+          ? errorFromReport(report)
+          : new KintsugiError('tool-failed', JSON.stringify(result.content))
       }
       return (result.structuredContent ?? {}) as Record<string, unknown>
     },

@@ -1,10 +1,12 @@
-/** What the caller should do with a failure: never try again, try at once, or try later. */
-export type Retry = 'never' | 'now' | 'later'
+/** The one error class of the project, and the shape in which every interface reports failures. */
+import { CODES, type Code, isCode, type Retry } from './codes.ts'
+
+export type { Code, Retry }
 
 export interface ErrorDetails {
   /** What the reader can do about it, in one sentence. */
   hint?: string
-  /** Whether trying again can help. Default: `never`. */
+  /** Whether trying again can help. Default: as the table of codes says. */
   retry?: Retry
   cause?: unknown
   /** Machine-readable facts (field paths, limits). Never secrets. */
@@ -14,16 +16,16 @@ export interface ErrorDetails {
 /** The one error class of the project. `code` is stable and part of the public contract; `message` is for people. */
 export class KintsugiError extends Error {
   override readonly name = 'KintsugiError'
-  readonly code: string
+  readonly code: Code
   readonly hint: string | undefined
   readonly retry: Retry
   readonly data: Record<string, unknown> | undefined
 
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
+  constructor(code: Code, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.hint = details.hint
-    this.retry = details.retry ?? 'never'
+    this.retry = details.retry ?? CODES[code].retry
     this.data = details.data
   }
 }
@@ -35,6 +37,11 @@ export interface ErrorReport {
   hint?: string
   retry: Retry
   data?: Record<string, unknown>
+}
+
+/** The error that a report describes; a code that is not ours becomes `tool-failed`. */
+export function errorFromReport({ code, message, ...details }: ErrorReport): KintsugiError {
+  return new KintsugiError(isCode(code) ? code : 'tool-failed', message, details)
 }
 
 /** Turns anything thrown into a report; what is not ours becomes `internal` and keeps its message. */

@@ -25,9 +25,9 @@ test('backoff: at once, then doubling with at most a fifth of jitter, never abov
 
 test('reports keep what the caller needs', () => {
   expect(
-    toErrorReport(new KintsugiError('some-code', 'what', { hint: 'do', retry: 'now', data: { a: 1 } })),
+    toErrorReport(new KintsugiError('conflict', 'what', { hint: 'do', retry: 'now', data: { a: 1 } })),
   ).toEqual({
-    code: 'some-code',
+    code: 'conflict',
     message: 'what',
     hint: 'do',
     retry: 'now',

@@ -1,5 +1,5 @@
 /** A tool asked over plain HTTP: how services call each other. */
-import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError } from '../../std/errors.ts'
 import type { Answer, Send } from './dispatcher.ts'
 
 export interface Query {
@@ -27,6 +27,6 @@ export function query({ tool, arguments: given, headers, signal }: Query): Send<
 
 /** Throws what the service reported. */
 export function resultOf({ result, error }: Said): Record<string, unknown> {
-  if (error) throw new KintsugiError(error.code, error.message, error)
+  if (error) throw errorFromReport(error)
   return result ?? {}
 }

@@ -10,7 +10,7 @@ import type {
   ServiceStatus,
   ToolCall,
 } from '../../ports/fleet.ts'
-import { type ErrorReport, KintsugiError, messageOf } from '../../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { onLines } from '../../std/lines.ts'
 import { currentTrace, nextTraceparent } from '../../std/trace.ts'
 import { DEFAULT_BALANCING, Dispatch } from '../dispatch/dispatcher.ts'
@@ -92,7 +92,7 @@ export function askSupervisor<T>(path: string, request: ControlRequest, timeoutM
       socket.end()
       const answer = JSON.parse(line) as ControlAnswer
       if (answer.ok) resolve(answer.result as T)
-      else reject(new KintsugiError(answer.error.code, answer.error.message, answer.error))
+      else reject(errorFromReport(answer.error))
     })
     socket.on('close', () => fail('the supervisor closed the connection'))
   })
@@ -188,11 +188,9 @@ export function fleetControl({ socketPath, portOf, bearer }: ControlOptions): Fl
     const body = (await response.json()) as Record<string, unknown>
     if (!response.ok) {
       const report = body.error as ErrorReport | undefined
-      throw new KintsugiError(
-        report?.code ?? 'service-unreachable',
-        report?.message ?? `${service} answered ${response.status}`,
-        report ?? { retry: 'later' },
-      )
+      throw report
+        ? errorFromReport(report)
+        : new KintsugiError('service-unreachable', `${service} answered ${response.status}`)
     }
     return body
   }

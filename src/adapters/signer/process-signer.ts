@@ -5,7 +5,7 @@ import type { Address } from '../../amm/index.ts'
 import type { Intent } from '../../intents/index.ts'
 import type { Hex } from '../../ports/chain.ts'
 import type { Signed, Signer } from '../../ports/signer.ts'
-import { type ErrorReport, KintsugiError } from '../../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import { onLines } from '../../std/lines.ts'
 
@@ -81,7 +81,7 @@ export class ProcessSigner implements Signer {
       const call = this.#calls.get(answer.id)
       this.#calls.delete(answer.id)
       clearTimeout(call?.timer)
-      if (answer.error) call?.reject(new KintsugiError(answer.error.code, answer.error.message, answer.error))
+      if (answer.error) call?.reject(errorFromReport(answer.error))
       else call?.resolve(answer)
     })
     child.on('error', () => undefined)

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
 import { calledFor } from '../../access/delegation.ts'
 import { allows, type Grant, type Scope, scopeFor, type Wanted } from '../../access/scopes.ts'
+import { CODES, type CodeFacts, isCode } from '../../std/codes.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { type TokenBucket, take } from '../../std/token-bucket.ts'
 
@@ -142,35 +143,7 @@ export function countCall({ name, limit }: Caller, now: number): void {
     )
 }
 
-const STATUS: Readonly<Record<string, 400 | 401 | 403 | 404 | 409 | 413 | 429 | 503 | 504>> = {
-  'bad-argument': 400,
-  'bad-json': 400,
-  'bad-request': 400,
-  'unknown-symbol': 404,
-  'unknown-tool': 404,
-  'unknown-service': 404,
-  'not-found': 404,
-  'token-required': 401,
-  'bad-token': 401,
-  'insufficient-scope': 403,
-  'approval-needed': 403,
-  'approval-refused': 403,
-  'bad-scope': 400,
-  'forbidden-host': 403,
-  'forbidden-origin': 403,
-  'too-large': 413,
-  'too-many-calls': 429,
-  'deadline-exceeded': 504,
-  'service-unreachable': 503,
-  'server-unreachable': 503,
-  'chain-unreachable': 503,
-  'ledger-unreachable': 503,
-  'bus-unreachable': 503,
-  'market-not-ready': 503,
-  conflict: 409,
-}
-
-/** The HTTP status for an error code; 422 where the request was understood and could not be done, 500 for our own failures. */
-export function statusOf(code: string): 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503 | 504 {
-  return STATUS[code] ?? (code === 'internal' ? 500 : 422)
+/** The HTTP status for an error code; 422 for a code that is not ours. */
+export function statusOf(code: string): CodeFacts['status'] {
+  return isCode(code) ? CODES[code].status : 422
 }

@@ -1,7 +1,7 @@
 /** A call with an idempotency key happens once: who repeats it, at whichever instance, gets the first one's outcome. */
 import { createHash } from 'node:crypto'
 import type { Records } from '../../ports/records.ts'
-import { type ErrorReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
+import { type ErrorReport, errorFromReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { ToolContent } from '../content.ts'
 import { InputNeeded } from '../elicitation.ts'
 
@@ -57,11 +57,9 @@ export async function once(
         ? new ToolContent(known.value.content.blocks, known.value.content.structured)
         : (known.value.result ?? {})
     if (known?.value.state === 'failed')
-      throw new KintsugiError(
-        known.value.error?.code ?? 'internal',
-        known.value.error?.message ?? 'it failed',
-        known.value.error ?? {},
-      )
+      throw known.value.error
+        ? errorFromReport(known.value.error)
+        : new KintsugiError('internal', 'the first call failed')
     const mayRun = known?.value.state === 'asked' || repeatable
     if (known && !(mayRun && (await records.replace('call', id, known.version, mine))))
       throw new KintsugiError(
