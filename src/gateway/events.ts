@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { type AccessPolicy, authorize, checkOrigin, identify, statusOf } from '../mcp/host/access.ts'
+import { type AccessPolicy, checkOrigin, identify, requireToken, statusOf } from '../mcp/host/access.ts'
 import type { Bus } from '../ports/bus.ts'
 import { toErrorReport } from '../std/errors.ts'
 import type { EventView } from './api/schema.ts'
@@ -75,7 +75,7 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
         for (const [name, value] of Object.entries(request.headers))
           if (typeof value === 'string') headers.set(name, value)
         checkOrigin(access, headers)
-        authorize(access, await identify(access, headers))
+        requireToken(access, await identify(access, headers))
         if (
           new URL(request.url ?? '/', 'http://localhost').pathname !== '/events' ||
           server.clients.size >= MAX_CLIENTS

@@ -2,7 +2,7 @@
 import type { Hono } from 'hono'
 import * as z from 'zod'
 import { type Approvals, approvalPolicy, changeApprovalPolicy } from '../../engine/governance/approvals.ts'
-import { type AccessPolicy, authorize, identify } from '../../mcp/host/access.ts'
+import { type AccessPolicy, authorize } from '../../mcp/host/access.ts'
 import type { AuditRecorder } from '../../ports/audit.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
@@ -86,7 +86,7 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
     }),
   )
   app.post('/approvals/policy', async (c) => {
-    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), {
+    authorize(access, c.get('caller'), {
       effect: 'spend',
       service: 'coordination_system',
     })
@@ -99,13 +99,13 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
     return c.json({ policy: await changeApprovalPolicy(ledger, mode, change) })
   })
   app.post('/approvals/:id', async (c) => {
-    const caller = await identify(access, c.req.raw.headers)
+    const caller = c.get('caller')
     const id = c.req.param('id')
     const waiting = (await approvals.list()).find((each) => each.id === id)
     if (!waiting)
       throw new KintsugiError('not-found', `no approval ${JSON.stringify(id.slice(0, 40))} is waited for`)
     // Who may do it may let others do it.
-    authorize({ ...access, required: true }, caller, {
+    authorize(access, caller, {
       effect: 'spend',
       service: waiting.service,
       tool: waiting.tool,
@@ -129,7 +129,7 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
   })
   app.post('/restart/:service', async (c) => {
     const service = c.req.param('service')
-    authorize({ ...access, required: true }, await identify(access, c.req.raw.headers), {
+    authorize(access, c.get('caller'), {
       effect: 'write',
       service,
     })

@@ -85,32 +85,36 @@ export async function identify(policy: AccessPolicy, headers: Headers): Promise<
   throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })
 }
 
-/** Throws `token-required` where a tool, or anything beyond health, needs one, and `insufficient-scope` for a token that does not reach so far. */
+/** Why every request needs a token under this policy; undefined if reads do not. */
+const requiredBy = ({ required, beyondLoopback }: AccessPolicy): string | undefined =>
+  beyondLoopback ? 'the service is reachable from outside' : required ? 'AUTH=required' : undefined
+
+/** Whether a caller may use the service at all. Throws `token-required` for an anonymous caller if every request needs a token. */
+export function requireToken(policy: AccessPolicy, caller: Caller): void {
+  const reason = requiredBy(policy)
+  if (reason !== undefined && caller === ANONYMOUS)
+    throw new KintsugiError('token-required', `a token is needed: ${reason}`, { hint: TOKEN_HINT })
+}
+
+/** Whether a caller may do `wanted`. Throws `token-required` for an anonymous caller, and `insufficient-scope` if the token's scopes do not cover it. */
 export function authorize(
   policy: AccessPolicy,
   caller: Caller,
-  tool?: Wanted & { readonly guarded?: boolean | undefined },
+  tool: Wanted & { readonly guarded?: boolean | undefined },
 ): void {
-  const needed =
-    policy.required ||
-    policy.beyondLoopback ||
-    (tool !== undefined && (tool.effect !== 'read' || tool.guarded === true))
-  if (!needed) return
-  if (caller === ANONYMOUS) {
-    const why =
-      tool && tool.effect !== 'read'
-        ? `it has the effect "${tool.effect}"`
-        : tool?.guarded
-          ? 'the tool is guarded'
-          : policy.beyondLoopback
-            ? 'the service is reachable from outside'
-            : 'AUTH=required'
-    throw new KintsugiError('token-required', `a token is needed: ${why}`, {
+  const reason =
+    tool.effect !== 'read'
+      ? `it has the effect "${tool.effect}"`
+      : tool.guarded
+        ? 'the tool is guarded'
+        : requiredBy(policy)
+  if (reason === undefined) return
+  if (caller === ANONYMOUS)
+    throw new KintsugiError('token-required', `a token is needed: ${reason}`, {
       hint: TOKEN_HINT,
-      ...(tool ? { data: { scope: scopeFor(tool) } } : {}),
+      data: { scope: scopeFor(tool) },
     })
-  }
-  if (tool && !allows(caller.scopes, tool))
+  if (!allows(caller.scopes, tool))
     throw new KintsugiError(
       'insufficient-scope',
       `the token of ${caller.name} does not allow this: it needs the scope ${scopeFor(tool)}`,

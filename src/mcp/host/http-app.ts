@@ -9,7 +9,22 @@ import { type ErrorReport, KintsugiError, toErrorReport } from '../../std/errors
 import { MAX_DEPTH, tooDeep } from '../../std/shallow-json.ts'
 import { ToolContent } from '../content.ts'
 import { InputNeeded } from '../elicitation.ts'
-import { type AccessPolicy, authorize, type Caller, checkOrigin, identify, statusOf } from './access.ts'
+import {
+  type AccessPolicy,
+  authorize,
+  type Caller,
+  checkOrigin,
+  identify,
+  requireToken,
+  statusOf,
+} from './access.ts'
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Who sent the request. `guardedApp` identifies the caller once; every route behind it reads this. */
+    caller: Caller
+  }
+}
 
 export const MAX_BODY_BYTES = 1024 * 1024
 /** What is refused for its size is read to its end all the same, up to these bounds: who is cut off while sending hears no refusal. */
@@ -95,7 +110,9 @@ export function guardedApp({ access, identity, health, readiness, hint }: Surfac
   }
   // Everything that is added after this needs the token where reads do.
   app.use(async (c, next) => {
-    authorize(access, await identify(access, c.req.raw.headers))
+    const caller = await identify(access, c.req.raw.headers)
+    requireToken(access, caller)
+    c.set('caller', caller)
     await next()
   })
   return app
