@@ -2,7 +2,6 @@
  * Concentrated-liquidity pools. Sources: v3-core UniswapV3Pool.swap (whitepaper section 6); v4-core Pool.swap;
  * Algebra Integral SwapCalculation._calculateSwap. They share the mathematics and differ in how they step.
  */
-import type { Address, PoolIdentity, SwapResult } from './pool.ts'
 import { swapStepExactIn } from './sqrt-price-math.ts'
 import {
   MAX_SQRT_RATIO,
@@ -12,41 +11,44 @@ import {
   sqrtRatioAtTick,
   tickAtSqrtRatio,
 } from './tick-math.ts'
+import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
 /**
- * An initialised tick, what is added to the liquidity when the price crosses it upwards, and the liquidity that refers to it.
+ * An initialised tick: its index, the liquidity added when the price crosses it upwards, and the gross liquidity that refers to it.
  * A tick with a net of zero still counts while its gross is not zero: the contract steps there, and each step rounds.
  */
 export type Tick = readonly [tick: number, liquidityNet: bigint, liquidityGross: bigint]
 
+/** The contract family of a concentrated pool: they share the mathematics and differ in how a swap steps. */
 export type Engine = 'uniswap-v3' | 'uniswap-v4' | 'algebra'
 
+/** A pool of Uniswap V3, Uniswap V4 or Algebra Integral. */
 export interface ConcentratedPool extends PoolIdentity {
   readonly kind: 'concentrated'
   readonly tokens: readonly [Address, Address]
-  /** Whose contract it is: V3 and V4 stop at the edges of bitmap words, Algebra follows a linked list of ticks. Absent: `uniswap-v3`. */
+  /** V3 and V4 step to the edges of bitmap words, Algebra follows a linked list of ticks. Default: `uniswap-v3`. */
   readonly engine?: Engine
   /** sqrt(token1 / token0) in Q64.96. */
   readonly sqrtPriceX96: bigint
-  /** Liquidity in range now. */
+  /** Liquidity in range at the current price. */
   readonly liquidity: bigint
   readonly tick: number
   readonly tickSpacing: number
-  /** Uniswap V4: what the protocol takes on top of `feePips`, for swaps of the first token and of the second, in hundredths of a basis point. */
+  /** Uniswap V4: the protocol's fee on top of `feePips`, for swaps of the first token and of the second, in hundredths of a basis point. */
   readonly protocolFee?: readonly [number, number]
-  /** Algebra: whether a plugin sets the fee by the pool's volatility, anew in each block; `feePips` is that of the next swap. */
+  /** Algebra: whether a plugin sets the fee by the pool's volatility in each block; `feePips` is the fee of the next swap. */
   readonly dynamicFee?: boolean
-  /** Uniswap V4: whether the pool holds the native coin, which `tokens` names by its wrapped token, first as on chain. */
+  /** Uniswap V4: whether the pool holds the native coin. `tokens` lists it as its wrapped token, first as on chain. */
   readonly native?: boolean
   /** Fee in parts per million: 3000 is 0.3 %. */
   readonly feePips: number
-  /** V4 only: the fee in the pool's key, which names it; what is taken may differ by the protocol's share. */
+  /** V4 only: the fee in the pool's key, in parts per million. The fee of a swap may differ by the protocol's fee. */
   readonly keyFeePips?: number
-  /** All initialised ticks, ascending. Absent: known only between the two multiples of `tickSpacing` around `tick`. */
+  /** All initialised ticks, ascending. Absent: the pool is known only between the two multiples of `tickSpacing` around `tick`. */
   readonly ticks?: readonly Tick[]
 }
 
-/** The index of the last tick at or below `tick`, or -1. */
+/** The index in ascending `ticks` of the last entry at or below `tick`; -1 if there is none. */
 export function lastTickIndexAtOrBelow(ticks: readonly Tick[], tick: number): number {
   let low = 0
   let high = ticks.length
@@ -58,14 +60,18 @@ export function lastTickIndexAtOrBelow(ticks: readonly Tick[], tick: number): nu
   return low - 1
 }
 
-/** The price range in which a pool without ticks is known: the tick-spacing interval around its tick. */
+/** The ticks between which a pool without a tick list is known: the tick-spacing interval around its tick. */
 export function knownRange(pool: ConcentratedPool): [lower: number, upper: number] {
   const lower = Math.floor(pool.tick / pool.tickSpacing) * pool.tickSpacing
   return [lower, lower + pool.tickSpacing]
 }
 
-/** See `swapExactIn`. A swap that the pool could fill only in part is refused. */
-export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, amountIn: bigint): SwapResult {
+/** `swapExactIn` of a concentrated pool; `zeroForOne` sells the first token. A swap that the pool could fill only in part is refused. */
+export function swapConcentrated(
+  pool: ConcentratedPool,
+  zeroForOne: boolean,
+  amountIn: bigint,
+): SwapResult<ConcentratedPool> {
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   if (amountIn >= 1n << 255n) return { ok: false, refusal: 'amount-too-large' }
   const limit = zeroForOne ? MIN_SQRT_RATIO + 1n : MAX_SQRT_RATIO - 1n
@@ -124,7 +130,10 @@ export function swapConcentrated(pool: ConcentratedPool, zeroForOne: boolean, am
   return { ok: true, swap: { amountOut, after: { ...pool, sqrtPriceX96, liquidity, tick } } }
 }
 
-/** The whole fee of a swap in hundredths of a basis point. Source: v4-core ProtocolFeeLibrary.calculateSwapFee; elsewhere the protocol takes part of the pool's fee. */
+/**
+ * The total fee of a swap in hundredths of a basis point. Source: v4-core ProtocolFeeLibrary.calculateSwapFee. In other
+ * engines the protocol's fee is a part of the pool's fee.
+ */
 export function swapFeePips(
   { feePips, protocolFee }: Pick<ConcentratedPool, 'feePips' | 'protocolFee'>,
   zeroForOne: boolean,
@@ -133,7 +142,7 @@ export function swapFeePips(
   return protocol === 0 ? feePips : protocol + feePips - Math.floor((protocol * feePips) / 1_000_000)
 }
 
-/** The pool after liquidity was added (or, negative, removed) between two ticks. Source: UniswapV3Pool._modifyPosition. */
+/** The pool after `delta` of liquidity was added (negative: removed) between two ticks. Source: v3-core UniswapV3Pool._modifyPosition. */
 export function changeLiquidity(
   pool: ConcentratedPool,
   tickLower: number,
@@ -156,8 +165,8 @@ export function changeLiquidity(
 }
 
 /**
- * Where one step of a swap ends: the next initialised tick, but no further than the edge of its 256-tick bitmap word.
- * Source: v3-core TickBitmap.nextInitializedTickWithinOneWord; stepping the same way is what makes the rounding the same.
+ * Target tick of one swap step: the next initialised tick, but not beyond the edge of its 256-tick bitmap word.
+ * Source: v3-core TickBitmap.nextInitializedTickWithinOneWord. Equal steps give equal rounding.
  */
 function stepTarget(
   tickSpacing: number,

@@ -1,19 +1,20 @@
 /** Constant-product pools (Uniswap V2 and its forks): x * y = k with a fee on the input. Source: v2-core UniswapV2Pair.swap. */
-import type { Address, PoolIdentity, SwapResult } from './pool.ts'
+import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
+/** A Uniswap V2 pair or a pair of a fork. */
 export interface ConstantProductPool extends PoolIdentity {
   readonly kind: 'constant-product'
   readonly tokens: readonly [Address, Address]
   /** Reserves as the pair stores them (uint112), in smallest units. */
   readonly reserves: readonly [bigint, bigint]
-  /** Fee in hundredths of a percent: 30 is 0.3 %. */
+  /** Fee on the amount in, in basis points: 30 is 0.3 %. */
   readonly feeBps: number
 }
 
 const BPS = 10_000n
 const MAX_RESERVE = (1n << 112n) - 1n
 
-/** The most the pair pays for `amountIn`. Source: v2-periphery UniswapV2Library.getAmountOut. */
+/** The maximum amount out that the pair's invariant allows for `amountIn`, all in smallest units. Source: v2-periphery UniswapV2Library.getAmountOut. */
 export function constantProductOut(
   amountIn: bigint,
   reserveIn: bigint,
@@ -24,12 +25,12 @@ export function constantProductOut(
   return (withFee * reserveOut) / (reserveIn * BPS + withFee)
 }
 
-/** See `swapExactIn`. */
+/** `swapExactIn` of a pair; `zeroForOne` sells the first token. Refuses reserves above uint112, as the pair does. */
 export function swapConstantProduct(
   pool: ConstantProductPool,
   zeroForOne: boolean,
   amountIn: bigint,
-): SwapResult {
+): SwapResult<ConstantProductPool> {
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   const [reserve0, reserve1] = pool.reserves
   const [reserveIn, reserveOut] = zeroForOne ? [reserve0, reserve1] : [reserve1, reserve0]

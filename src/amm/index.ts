@@ -11,19 +11,7 @@ export {
 } from './concentrated.ts'
 export { type ConstantProductPool, constantProductOut, swapConstantProduct } from './constant-product.ts'
 export { divRoundingUp, mulDiv, mulDivRoundingUp, Q96, sqrt } from './full-math.ts'
-export {
-  type Address,
-  feeFraction,
-  inVault,
-  type Pool,
-  type PoolIdentity,
-  type PoolKind,
-  quoteExactIn,
-  type Refusal,
-  type Swap,
-  type SwapResult,
-  swapExactIn,
-} from './pool.ts'
+export { feeFraction, inVault, type Pool, type PoolKind, quoteExactIn, swapExactIn } from './pool.ts'
 export { spotPrice, stableFloats, virtualReserves } from './price.ts'
 export { amount0Delta, amount1Delta } from './sqrt-price-math.ts'
 export { type StablePool, stableInvariant, swapStable } from './stable.ts'
@@ -35,4 +23,5 @@ export {
   sqrtRatioAtTick,
   tickAtSqrtRatio,
 } from './tick-math.ts'
+export type { Address, PoolIdentity, Refusal, Swap, SwapResult } from './types.ts'
 export { swapWeighted, type WeightedPool } from './weighted.ts'

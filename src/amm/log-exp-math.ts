@@ -4,12 +4,13 @@
  */
 import { divRoundingUp } from './full-math.ts'
 
+/** One in 18-decimal fixed point. */
 export const ONE = 10n ** 18n
 const ONE_20 = 10n ** 20n
 const ONE_36 = 10n ** 36n
 const MAX_EXPONENT = 130n * ONE
 const MIN_EXPONENT = -41n * ONE
-/** Close to one the logarithm is taken with 36 decimals. */
+/** Distance from one within which the logarithm uses 36 decimals. */
 const NEAR_ONE = 10n ** 17n
 
 /** `[x, e^x]`: the two largest with x in 18 decimals and e^x as a plain integer ... */
@@ -30,9 +31,10 @@ const SMALL: readonly (readonly [bigint, bigint])[] = [
   [12500000000000000000n, 113314845306682631683n],
   [6250000000000000000n, 106449445891785942956n],
 ]
-/** The exponential stops at 2^-2; only the logarithm goes on to 2^-4. */
+/** The exponential stops at 2^-2; only the logarithm continues to 2^-4. */
 const EXP_TERMS = 8
 
+/** Products and quotients of 18-decimal numbers, rounded down or up. Source: v2-solidity-utils FixedPoint. */
 export const mulDown = (a: bigint, b: bigint): bigint => (a * b) / ONE
 export const mulUp = (a: bigint, b: bigint): bigint => divRoundingUp(a * b, ONE)
 export const divDown = (a: bigint, b: bigint): bigint => (a * ONE) / b
@@ -99,7 +101,7 @@ function ln36(x: bigint): bigint {
   return twiceAtanh(((wide - ONE_36) * ONE_36) / (wide + ONE_36), ONE_36, 15n)
 }
 
-/** x^y; throws RangeError where y ln(x) leaves the range of `exp`. */
+/** x^y in 18 decimals. Throws RangeError if y ln(x) leaves the range of `exp`. */
 function pow(x: bigint, y: bigint): bigint {
   if (y === 0n) return ONE
   if (x === 0n) return 0n
@@ -113,7 +115,10 @@ function pow(x: bigint, y: bigint): bigint {
   return exp(product / ONE)
 }
 
-/** x^y, never below the true value. `shortcuts`: later contracts compute the powers 1, 2 and 4 by multiplication. */
+/**
+ * x^y in 18 decimals, never below the true value. `shortcuts`: later contracts compute the powers 1, 2 and 4 by multiplication.
+ * Throws RangeError where the contract reverts. Source: FixedPoint.powUp.
+ */
 export function powUp(x: bigint, y: bigint, shortcuts: boolean): bigint {
   if (shortcuts) {
     if (y === ONE) return x

@@ -1,6 +1,7 @@
 /** Marginal prices and depth of pools in floating point: for screening, sizing and display, never for amounts that are sent. */
-import type { Address, Pool } from './pool.ts'
+import type { Pool } from './pool.ts'
 import type { StablePool } from './stable.ts'
+import type { Address } from './types.ts'
 
 /** Smallest units of `tokenOut` per smallest unit of `tokenIn` at the margin, before fee; 0 for an empty pool. */
 export function spotPrice(pool: Pool, tokenIn: Address, tokenOut: Address): number {
@@ -12,7 +13,7 @@ export function spotPrice(pool: Pool, tokenIn: Address, tokenOut: Address): numb
   return reserveIn > 0 ? reserveOut / reserveIn : 0
 }
 
-/** The reserves of the constant-product pool that is like this one at the present price, in smallest units of the two tokens. */
+/** Reserves of the constant-product pool with the same price and depth at the margin, in smallest units of the two tokens. */
 export function virtualReserves(
   pool: Pool,
   tokenIn: Address,
@@ -44,14 +45,14 @@ export function virtualReserves(
         invariant,
       )
       const price = (amp + carried / x) / (amp + carried / y)
-      // Depth as in a product of the two balances; the amplification makes it more.
+      // Depth of the product of the two balances: a lower bound, as amplification adds depth.
       const depth = Math.sqrt((x * y) / price)
       return [depth / (scales[i] as number), (depth * price) / (scales[o] as number)]
     }
   }
 }
 
-/** A stable pool in floating point: upscaled balances, amplification times n, invariant. */
+/** A stable pool in floating point: balances scaled to 18 decimals, scaling factors (1 for 18 decimals), amplification times n, invariant D. */
 export function stableFloats(pool: StablePool): {
   balances: number[]
   scales: number[]

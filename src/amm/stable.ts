@@ -1,20 +1,21 @@
-/** Stable pools (Balancer V2): Curve's StableSwap invariant, for tokens of like value. Source: StableMath._calcOutGivenIn. */
+/** Stable pools (Balancer V2): Curve's StableSwap invariant, for tokens of similar value. Source: v2-pool-stable StableMath._calcOutGivenIn. */
 import { divRoundingUp } from './full-math.ts'
 import { divDown, mulDown, mulUp } from './log-exp-math.ts'
-import type { Address, PoolIdentity, SwapResult } from './pool.ts'
+import type { Address, PoolIdentity, SwapResult } from './types.ts'
 import { exchanged, MAX_VAULT_BALANCE } from './weighted.ts'
 
+/** A stable pool of Balancer V2. */
 export interface StablePool extends PoolIdentity {
   readonly kind: 'stable'
-  /** What the vault holds for the pool, in each token's smallest unit. */
+  /** The pool's balances in the vault, in each token's smallest unit. */
   readonly balances: readonly bigint[]
-  /** What lifts each token to 18 decimals and to the common value, in 1e18. */
+  /** Factor that scales each token to 18 decimals and to the common value, in 1e18. */
   readonly scalingFactors: readonly bigint[]
-  /** The amplification, times 1000. */
+  /** Amplification coefficient times 1000. */
   readonly amp: bigint
-  /** In 1e18, of the amount in. */
+  /** Fee on the amount in, as a fraction in 1e18. */
   readonly swapFee: bigint
-  /** How the pool's contract rounds its invariant: factories of 2021 up, later ones down. Absent: down. */
+  /** How the pool's contract rounds its invariant: factories of 2021 up, later ones down. Default: down. */
   readonly invariantRounding?: 'up' | 'down'
 }
 
@@ -23,7 +24,10 @@ const MAX_ROUNDS = 255
 
 const near = (a: bigint, b: bigint) => a - b <= 1n && b - a <= 1n
 
-/** The invariant D of upscaled balances; `undefined` where the contract's iteration would not converge. */
+/**
+ * The invariant D of balances scaled to 18 decimals; `amp` is the amplification times 1000. `undefined` if the contract's
+ * iteration would not converge. Source: StableMath._calculateInvariant.
+ */
 export function stableInvariant(
   amp: bigint,
   balances: readonly bigint[],
@@ -58,7 +62,10 @@ export function stableInvariant(
   return undefined
 }
 
-/** The balance of token `index` that keeps `invariant`, given all the others; `undefined` where the iteration would not converge. */
+/**
+ * The balance of token `index` that keeps `invariant`, given all the others; `undefined` if the iteration would not
+ * converge. Source: StableMath._getTokenBalanceGivenInvariantAndAllOtherBalances.
+ */
 function balanceFor(
   amp: bigint,
   balances: readonly bigint[],
@@ -87,13 +94,13 @@ function balanceFor(
   return undefined
 }
 
-/** See `swapExactIn`. */
+/** `swapExactIn` of a stable pool. */
 export function swapStable(
   pool: StablePool,
   tokenIn: Address,
   tokenOut: Address,
   amountIn: bigint,
-): SwapResult {
+): SwapResult<StablePool> {
   const [i, o] = [pool.tokens.indexOf(tokenIn), pool.tokens.indexOf(tokenOut)]
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   const balances = pool.balances.map((balance, index) =>

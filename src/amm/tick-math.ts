@@ -1,5 +1,6 @@
 /** Tick and price conversions. Source: Uniswap v3-core TickMath (whitepaper, section 6.1). */
 
+/** Lowest and highest tick of a pool, and their sqrt prices in Q64.96. Source: v3-core TickMath. */
 export const MIN_TICK = -887272
 export const MAX_TICK = 887272
 export const MIN_SQRT_RATIO = 4295128739n
@@ -29,7 +30,7 @@ const RATIOS = [
   0x48a170391f7dc42444e8fa2n,
 ]
 
-/** Ratios that were computed: pools use the same few thousand ticks again and again. */
+/** Cache of computed ratios: pools use the same few thousand ticks repeatedly. */
 const known = new Map<number, bigint>()
 const MAX_KNOWN = 50_000
 
@@ -56,7 +57,7 @@ function computeRatio(tick: number): bigint {
   return (ratio >> 32n) + (ratio & 0xffffffffn ? 1n : 0n)
 }
 
-/** The greatest tick whose ratio is at most `sqrtPriceX96`. Throws RangeError beyond the contract's price range. */
+/** The greatest tick whose ratio is at most `sqrtPriceX96`. Throws RangeError outside the contract's price range. */
 export function tickAtSqrtRatio(sqrtPriceX96: bigint): number {
   if (sqrtPriceX96 < MIN_SQRT_RATIO || sqrtPriceX96 >= MAX_SQRT_RATIO)
     throw new RangeError(`sqrtPriceX96 ${sqrtPriceX96}: outside the pool's range`)

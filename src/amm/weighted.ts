@@ -1,33 +1,34 @@
-/** Weighted pools (Balancer V2): the product of balances, each to the power of its weight, is kept. Source: WeightedMath._calcOutGivenIn. */
+/** Weighted pools (Balancer V2): a swap keeps the product of the balances, each to the power of its weight. Source: v2-pool-weighted WeightedMath._calcOutGivenIn. */
 import { divDown, divUp, mulDown, mulUp, ONE, powUp } from './log-exp-math.ts'
-import type { Address, PoolIdentity, SwapResult } from './pool.ts'
+import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
+/** A weighted pool of Balancer V2. */
 export interface WeightedPool extends PoolIdentity {
   readonly kind: 'weighted'
-  /** What the vault holds for the pool, in each token's smallest unit. */
+  /** The pool's balances in the vault, in each token's smallest unit. */
   readonly balances: readonly bigint[]
   /** Normalised weights in 1e18; they add up to 1e18. */
   readonly weights: readonly bigint[]
-  /** In 1e18, of the amount in. */
+  /** Fee on the amount in, as a fraction in 1e18. */
   readonly swapFee: bigint
-  /** What lifts each token to 18 decimals, in 1e18: 1e30 for a token of six decimals. */
+  /** Factor that scales each token to 18 decimals, in 1e18: 1e30 for a token of six decimals. */
   readonly scalingFactors: readonly bigint[]
-  /** Whether the pool computes powers of 1, 2 and 4 by multiplication, as factories since 2022 do. Without, it pays up to 1e-14 less. */
+  /** Whether the pool computes powers of 1, 2 and 4 by multiplication, as factories since 2022 do. Otherwise it pays up to 1e-14 less. */
   readonly powShortcuts?: boolean
 }
 
-/** The vault keeps balances in 112 bits. */
+/** The vault stores balances in 112 bits; in smallest units. */
 export const MAX_VAULT_BALANCE = (1n << 112n) - 1n
-/** At most this share of a balance may come in at once, in 1e18. */
+/** Maximum input of one swap as a share of the balance, in 1e18. */
 const MAX_IN_RATIO = 3n * 10n ** 17n
 
-/** See `swapExactIn`. */
+/** `swapExactIn` of a weighted pool. Throws RangeError where the contract's power function reverts. */
 export function swapWeighted(
   pool: WeightedPool,
   tokenIn: Address,
   tokenOut: Address,
   amountIn: bigint,
-): SwapResult {
+): SwapResult<WeightedPool> {
   const [i, o] = [pool.tokens.indexOf(tokenIn), pool.tokens.indexOf(tokenOut)]
   if (amountIn <= 0n) return { ok: false, refusal: 'zero-amount' }
   const [scaleIn, scaleOut] = [pool.scalingFactors[i] as bigint, pool.scalingFactors[o] as bigint]
@@ -50,7 +51,7 @@ export function swapWeighted(
   }
 }
 
-/** Balances after `amountIn` of token `i` came and `amountOut` of token `o` went. */
+/** A copy of `balances` with `amountIn` added at index `i` and `amountOut` subtracted at index `o`. */
 export function exchanged(
   balances: readonly bigint[],
   i: number,
