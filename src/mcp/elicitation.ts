@@ -1,6 +1,7 @@
 /**
- * What a call may say to its client while it runs, and ask of it. A question ends the call with `input_required`; the client calls again with
- * the answer, and the tool runs anew from its start: it asks before it changes anything. As a task the call waits for the answer instead.
+ * The conversation of a call with its client: progress, log and questions (elicitation, sampling, roots). A question ends the call with
+ * `input_required`; the client repeats the call with the answer, and the tool runs again from its start, so a tool asks before it changes
+ * anything. A call that runs as a task waits for the answer instead.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -21,53 +22,57 @@ import {
 import type { z } from 'zod'
 import { KintsugiError } from '../std/errors.ts'
 
+/** Identifier of the tasks extension of MCP. */
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks'
+/** A request to the client: a form, a sample of its model, or its roots. */
 export type Question = InputRequest
-/** By the names they were asked under: what the client said, not checked yet. */
+/** Answers by the key of their question, as received: not validated. */
 export type Answers = Readonly<Record<string, unknown>>
 
+/** The channel between a call and its client. */
 export interface Conversation {
-  /** What the client can do; empty for HTTP without MCP. */
+  /** Capabilities of the client; empty for plain HTTP. */
   readonly client: ClientCapabilities
+  /** Reports progress, if the client asked for it. */
   progress(done: number, total?: number, message?: string): void
-  /** For clients that listen to it. */
+  /** Sends a log message to the client. */
   log(level: LoggingLevel, data: unknown): Promise<void>
-  /** The answers to all questions, once they are there. Throws `input-not-possible` where nobody can be asked. */
+  /** Resolves with the answers to all questions. Throws `input-not-possible` if the client cannot be asked. */
   ask(questions: Readonly<Record<string, Question>>): Promise<Answers>
   /**
-   * From here on the call goes on as a task, for a client that knows tasks: it has its answer, and looks for the result later. Where it must
-   * be one, a client that knows none is refused with the protocol's own error.
+   * Continues the call as a task if the client supports tasks: the client receives the task now and fetches the result later. With `must`,
+   * a client without tasks is refused with a protocol error.
    */
   detach(must?: { must: true }): Promise<void>
 }
 
-/** For calls over plain HTTP: nobody listens. */
-export const NOBODY: Conversation = {
+/** The conversation of a call over plain HTTP: nobody listens, nobody answers. */
+export const NO_CLIENT: Conversation = {
   client: {},
   progress: () => undefined,
   log: async () => undefined,
   ask: () =>
     Promise.reject(
-      new KintsugiError('input-not-possible', 'this call asks its caller something, which needs MCP', {
+      new KintsugiError('input-not-possible', 'this call asks its client for input, which requires MCP', {
         hint: 'call it over MCP, through the gateway at /mcp',
       }),
     ),
   detach: async (must) => {
     if (must)
-      throw new KintsugiError('input-not-possible', 'this call goes on as a task, which needs MCP', {
-        hint: 'call it over MCP, with a client that knows tasks',
+      throw new KintsugiError('input-not-possible', 'this call continues as a task, which requires MCP', {
+        hint: 'call it over MCP, with a client that supports tasks',
       })
   },
 }
 
-/** A question for a person, with a form. */
+/** A question to the person at the client, with a form. */
 export const elicit = inputRequired.elicit
-/** A question for the client's model. */
+/** A question to the client's model. */
 export const sample = inputRequired.createMessage
-/** A question for the client's folders. */
+/** A request for the client's root folders. */
 export const listRoots = inputRequired.listRoots
 
-/** What a person entered in a form: `declined` where they would not; undefined where it is not what was asked for. */
+/** The content of an answered form: `declined` if the person declined or cancelled; undefined if it does not match the schema. */
 export function entered<S extends z.ZodObject>(
   answer: unknown,
   schema: S,
@@ -79,11 +84,11 @@ export function entered<S extends z.ZodObject>(
   return parsed.success ? parsed.data : undefined
 }
 
-/** An error of the protocol itself, where a tool cannot even say that it failed. */
+/** A JSON-RPC internal error, for failures that are not tool errors. */
 export const brokenDown = (message: string): ProtocolError =>
   new ProtocolError(ProtocolErrorCode.InternalError, message)
 
-/** Ends a round. */
+/** Ends a call with a question to its client. */
 export class InputNeeded extends Error {
   readonly result: InputRequiredResult
 
@@ -93,31 +98,35 @@ export class InputNeeded extends Error {
   }
 }
 
-interface RoundState {
-  /** Of whom, for what: a state is good for the same call alone. */
+interface RequestState {
+  /** SHA-256 of caller, subject and arguments: a state resumes the same call only. */
   readonly call: string
   readonly answers: Answers
-  /** Each state is good for once. */
+  /** A state is single-use. */
   readonly nonce: string
 }
 
-export type StateCodec = RequestStateCodec<RoundState>
+/** Signs and verifies request states. */
+export type StateCodec = RequestStateCodec<RequestState>
 
-export const stateCodec = (key: Uint8Array): StateCodec => createRequestStateCodec<RoundState>({ key })
+/** A codec for request states. `key`: 32 bytes, equal in all processes that resume each other's calls. */
+export const stateCodec = (key: Uint8Array): StateCodec => createRequestStateCodec<RequestState>({ key })
 
-export interface Round {
+export interface ConversationOptions {
   readonly context: ServerContext
   readonly codec: StateCodec
   readonly caller: string
-  readonly tool: string
-  readonly given: unknown
-  /** Of this round's state, should another follow. */
+  /** Name of the tool, or `prompt NAME`. */
+  readonly subject: string
+  readonly args: unknown
+  /** Nonce of the request state, if the call asks a question. */
   readonly nonce: string
 }
 
-export interface Rounds extends Conversation {
-  /** The state that this round came with, to be used up; undefined for a first round. */
-  readonly cameWith: string | undefined
+/** The conversation of one MCP request. */
+export interface OpenedConversation extends Conversation {
+  /** Nonce of the request state that the client echoed; the call must consume it. Undefined for a first request. */
+  readonly stateNonce: string | undefined
 }
 
 const isAnswer = (answer: unknown, { method }: Question): boolean => {
@@ -128,7 +137,7 @@ const isAnswer = (answer: unknown, { method }: Question): boolean => {
   )
 }
 
-/** The questions that were not answered yet. */
+/** The questions without a valid answer. */
 export function unanswered(
   questions: Readonly<Record<string, Question>>,
   answers: Answers,
@@ -140,63 +149,40 @@ export function unanswered(
   )
 }
 
-/** What the client says of itself that it can do. */
+/** The capabilities that the client declares in the request. */
 export const capabilitiesOf = ({ mcpReq }: ServerContext): ClientCapabilities =>
   ((mcpReq.envelope as Record<string, unknown> | undefined)?.[CLIENT_CAPABILITIES_META_KEY] ??
     {}) as ClientCapabilities
 
-/** The conversation of one round. Throws the protocol's own error for a state that is not ours, not of this call, or too old. */
-export async function roundOf({ context, codec, caller, tool, given, nonce }: Round): Promise<Rounds> {
+/** Opens the conversation of a request. Throws a protocol error for a request state that is invalid, expired or of another call. */
+export async function openConversation(options: ConversationOptions): Promise<OpenedConversation> {
+  const { context, codec, caller, subject, args, nonce } = options
   const { mcpReq } = context
-  const modern = mcpReq.envelope !== undefined
   const call = createHash('sha256')
-    .update(JSON.stringify([caller, tool, given]))
+    .update(JSON.stringify([caller, subject, args]))
     .digest('hex')
-  const echoed = mcpReq.requestState<string>()
-  const state = echoed === undefined ? undefined : await codec.verify(echoed, context).catch(() => undefined)
-  if (echoed !== undefined && state?.call !== call)
-    throw new ProtocolError(
-      ProtocolErrorCode.InvalidParams,
-      'Invalid params: requestState is not of this call, or too old',
-    )
-  const told: Answers = { ...mcpReq.inputResponses, ...state?.answers }
+  const state = await echoedState(context, codec, call)
+  const received: Answers = { ...mcpReq.inputResponses, ...state?.answers }
   const used: Record<string, unknown> = { ...state?.answers }
-  const { progressToken } = (mcpReq._meta ?? {}) as { progressToken?: string | number }
   return {
     client: capabilitiesOf(context),
-    cameWith: state?.nonce,
-    progress(done, total, message) {
-      if (progressToken === undefined) return
-      void mcpReq.notify({
-        method: 'notifications/progress',
-        params: {
-          progressToken,
-          progress: done,
-          ...(total === undefined ? {} : { total }),
-          ...(message === undefined ? {} : { message }),
-        },
-      })
-    },
-    log: (level, data) => mcpReq.log(level, data, tool),
+    stateNonce: state?.nonce,
+    progress: progressOf(context),
+    log: (level, data) => mcpReq.log(level, data, subject),
     async ask(questions) {
-      const missing = unanswered(questions, told)
-      for (const key of Object.keys(questions)) if (!Object.hasOwn(missing, key)) used[key] = told[key]
+      const missing = unanswered(questions, received)
+      for (const key of Object.keys(questions)) if (!Object.hasOwn(missing, key)) used[key] = received[key]
       if (Object.keys(missing).length === 0)
         return Object.fromEntries(Object.keys(questions).map((key) => [key, used[key]]))
-      if (!modern)
+      // Clients of 2025 know no input_required; only a session could carry the question.
+      if (mcpReq.envelope === undefined)
         throw new KintsugiError(
           'input-not-possible',
-          `${tool} asks its caller something, and a 2025 client without a session cannot be asked`,
-          {
-            hint: 'connect to the gateway at /mcp, which keeps a session for such clients',
-          },
+          `${subject} asks its client for input, which a 2025 client without a session cannot give`,
+          { hint: 'connect to the gateway at /mcp, which keeps sessions for such clients' },
         )
-      throw new InputNeeded(
-        inputRequired({
-          inputRequests: missing,
-          requestState: await codec.mint({ call, answers: used, nonce }, context),
-        }),
-      )
+      const requestState = await codec.mint({ call, answers: used, nonce }, context)
+      throw new InputNeeded(inputRequired({ inputRequests: missing, requestState }))
     },
     detach: async (must) => {
       if (must)
@@ -205,4 +191,34 @@ export async function roundOf({ context, codec, caller, tool, given, nonce }: Ro
         })
     },
   }
+}
+
+async function echoedState(
+  context: ServerContext,
+  codec: StateCodec,
+  call: string,
+): Promise<RequestState | undefined> {
+  const echoed = context.mcpReq.requestState<string>()
+  if (echoed === undefined) return undefined
+  const state = await codec.verify(echoed, context).catch(() => undefined)
+  if (state?.call === call) return state
+  throw new ProtocolError(
+    ProtocolErrorCode.InvalidParams,
+    'Invalid params: requestState: expected the state of this call, not expired',
+  )
+}
+
+function progressOf({ mcpReq }: ServerContext): Conversation['progress'] {
+  const { progressToken } = (mcpReq._meta ?? {}) as { progressToken?: string | number }
+  if (progressToken === undefined) return () => undefined
+  return (progress, total, message) =>
+    void mcpReq.notify({
+      method: 'notifications/progress',
+      params: {
+        progressToken,
+        progress,
+        ...(total === undefined ? {} : { total }),
+        ...(message === undefined ? {} : { message }),
+      },
+    })
 }

@@ -20,7 +20,8 @@ import type {
   ServerDefinition,
   ServiceContext,
 } from '../mcp/define.ts'
-import { type CallObserver, host } from '../mcp/host/host.ts'
+import type { CallObserver } from '../mcp/host/call-recorder.ts'
+import { host } from '../mcp/host/host.ts'
 import { listTool } from '../mcp/schema.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
@@ -131,7 +132,7 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
       approvals: async () => new Approvals(await ports.open('records'), Date.now),
     },
     secret,
-    suffer: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
+    injectFault: <T>(work: () => T | Promise<T>) => ailments.suffer(work),
   }
   let unready: (() => string | undefined) | undefined
   const readiness = async (): Promise<string | undefined> => {

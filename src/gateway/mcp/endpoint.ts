@@ -23,8 +23,10 @@ import {
   countCall,
   identify,
 } from '../../mcp/host/access.ts'
-import { MAX_BODY_BYTES, readMessage, serveRead, toolOutcome } from '../../mcp/host/http-app.ts'
+import { MAX_BODY_BYTES } from '../../mcp/host/http-app.ts'
 import { IDEMPOTENCY_HEADER, IDEMPOTENCY_META } from '../../mcp/host/idempotency.ts'
+import { readMessage, serveRead } from '../../mcp/host/request-body.ts'
+import { toToolResult } from '../../mcp/host/tool-result.ts'
 import { headerValue, NAMED_BY, parameterHeaders } from '../../mcp/protocol/headers.ts'
 import type { AuditEntry, AuditRecorder } from '../../ports/audit.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
@@ -529,7 +531,7 @@ function localServer(view: View, { directory, meta, version }: EndpointOptions):
     ...missing(),
   }))
   server.setRequestHandler('tools/call', ({ params }) =>
-    toolOutcome(async () => {
+    toToolResult(async () => {
       if (params.name === 'search_tools') {
         const { query, limit } = parseMeta('search_tools', params.arguments)
         return meta.search(query, limit)

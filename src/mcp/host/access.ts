@@ -1,4 +1,4 @@
-/** Who may call: Host and Origin checks against rebinding, and the token. */
+/** Access control: Host and Origin checks against DNS rebinding, tokens, scopes and per-token limits. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
 import { calledFor } from '../../access/delegation.ts'
@@ -7,28 +7,31 @@ import { CODES, type CodeFacts, isCode } from '../../std/codes.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { type TokenBucket, take } from '../../std/token-bucket.ts'
 
+/** Which tokens are valid and what needs one. */
 export interface AccessPolicy {
-  /** SHA-256 of the token, so that the token itself is not kept around. */
+  /** SHA-256 of the fleet's own token; the token itself is not kept in memory. */
   readonly tokenHash: Buffer | undefined
-  /** What a token of the issuer grants; undefined for one that is not valid. */
+  /** The grant of a token of the issuer; undefined for an invalid token. */
   readonly verify?: (token: string) => Promise<Grant | undefined>
-  /** Which process of the fleet a token is of; undefined for one that is of none. */
+  /** The process of the fleet that a token belongs to; undefined if it belongs to none. */
   readonly service?: (token: string) => string | undefined
-  /** Whose tokens are good here besides our own, and whom they must be for. */
+  /** The external issuer of accepted tokens, and the resource that they must name. */
   readonly oauth?: { readonly issuer: string; readonly resource: string }
-  /** AUTH=required: reads need the token too. */
+  /** AUTH=required: reads need a token too. */
   readonly required: boolean
-  /** Whether the service listens beyond loopback: then everything needs the token but health and readiness. */
+  /** Whether the service listens beyond loopback: then everything except health and readiness needs a token. */
   readonly beyondLoopback: boolean
-  /** Names by which the service may be addressed, without port. */
+  /** Accepted values of Host and Origin, without port. */
   readonly hostnames: readonly string[]
 }
 
+/** Host names of loopback. */
 export const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
 
+/** SHA-256 of a token. */
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest()
 
-/** Throws `forbidden-host` or `forbidden-origin`. */
+/** Checks Host and Origin. Throws `forbidden-host` or `forbidden-origin`. */
 export function checkOrigin(policy: AccessPolicy, headers: Headers): void {
   const host = validateHostHeader(headers.get('host'), [...policy.hostnames])
   if (!host.ok)
@@ -45,18 +48,20 @@ export function checkOrigin(policy: AccessPolicy, headers: Headers): void {
     )
 }
 
+/** Who sent a request. */
 export interface Caller {
-  /** `anonymous`, `operator` for the fleet's own token, otherwise whom the token was given to. */
+  /** `anonymous`, `operator` for the fleet's own token, otherwise the subject of the token. */
   readonly name: string
   readonly scopes: readonly Scope[]
-  /** Of a token that may call only so often. */
+  /** Rate limit of the token. */
   readonly limit?: { readonly id: string; readonly callsPerMinute: number }
-  /** A process of the fleet, for itself: what it does was decided where it began. */
+  /** A process of the fleet that acts by itself: its calls were approved where they were decided. */
   readonly service?: true
 }
 
+/** A caller without a token. */
 export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
-/** Who holds the token of the data folder may do everything. */
+/** The holder of the token in the data folder may do everything. */
 const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
 const TOKEN_HINT =
   'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
@@ -65,7 +70,7 @@ function ofService(name: string, headers: Headers): Caller {
   return calledFor(headers) ?? { name, scopes: ['spend'], service: true }
 }
 
-/** Who the caller is. Throws `bad-token` for a token that is not valid: it is never treated as none. */
+/** Identifies the caller by its token. Throws `bad-token` for an invalid token, which never counts as no token. */
 export async function identify(policy: AccessPolicy, headers: Headers): Promise<Caller> {
   const header = headers.get('authorization')
   if (header === null) return ANONYMOUS
@@ -85,51 +90,50 @@ export async function identify(policy: AccessPolicy, headers: Headers): Promise<
   throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })
 }
 
-/** Why every request needs a token under this policy; undefined if reads do not. */
-const requiredBy = ({ required, beyondLoopback }: AccessPolicy): string | undefined =>
-  beyondLoopback ? 'the service is reachable from outside' : required ? 'AUTH=required' : undefined
-
-/** Whether a caller may use the service at all. Throws `token-required` for an anonymous caller if every request needs a token. */
-export function requireToken(policy: AccessPolicy, caller: Caller): void {
-  const reason = requiredBy(policy)
-  if (reason !== undefined && caller === ANONYMOUS)
-    throw new KintsugiError('token-required', `a token is needed: ${reason}`, { hint: TOKEN_HINT })
+/** Throws `token-required` if everything needs a token here and the caller has none. */
+export function requireToken({ required, beyondLoopback }: AccessPolicy, caller: Caller): void {
+  if (caller !== ANONYMOUS || !(required || beyondLoopback)) return
+  throw tokenRequired(beyondLoopback ? 'the service is reachable from outside' : 'AUTH=required')
 }
 
-/** Whether a caller may do `wanted`. Throws `token-required` for an anonymous caller, and `insufficient-scope` if the token's scopes do not cover it. */
+/** Authorizes one call. Throws `token-required` without a token that it needs, `insufficient-scope` if the token does not allow it. */
 export function authorize(
   policy: AccessPolicy,
   caller: Caller,
-  tool: Wanted & { readonly guarded?: boolean | undefined },
+  wanted: Wanted & { readonly guarded?: boolean | undefined },
 ): void {
-  const reason =
-    tool.effect !== 'read'
-      ? `it has the effect "${tool.effect}"`
-      : tool.guarded
-        ? 'the tool is guarded'
-        : requiredBy(policy)
-  if (reason === undefined) return
-  if (caller === ANONYMOUS)
-    throw new KintsugiError('token-required', `a token is needed: ${reason}`, {
-      hint: TOKEN_HINT,
-      data: { scope: scopeFor(tool) },
-    })
-  if (!allows(caller.scopes, tool))
-    throw new KintsugiError(
-      'insufficient-scope',
-      `the token of ${caller.name} does not allow this: it needs the scope ${scopeFor(tool)}`,
-      {
-        hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; a token with more is issued by \`kintsugi token issue\``,
-        data: { scope: scopeFor(tool) },
-      },
-    )
+  const { effect, guarded } = wanted
+  if (caller === ANONYMOUS) {
+    if (effect !== 'read') throw tokenRequired(`it has the effect "${effect}"`, wanted)
+    if (guarded) throw tokenRequired('the tool is guarded', wanted)
+    requireToken(policy, caller)
+    return
+  }
+  const { required, beyondLoopback } = policy
+  const restricted = required || beyondLoopback || effect !== 'read' || guarded
+  if (!restricted || allows(caller.scopes, wanted)) return
+  const scope = scopeFor(wanted)
+  throw new KintsugiError(
+    'insufficient-scope',
+    `the token of ${caller.name} does not allow this: it needs the scope ${scope}`,
+    {
+      hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; \`kintsugi token issue\` issues a token with more`,
+      data: { scope },
+    },
+  )
 }
 
-/** How often each limited token has called of late. */
+const tokenRequired = (reason: string, wanted?: Wanted): KintsugiError =>
+  new KintsugiError('token-required', `a token is needed: ${reason}`, {
+    hint: TOKEN_HINT,
+    ...(wanted ? { data: { scope: scopeFor(wanted) } } : {}),
+  })
+
+/** The remaining calls of each limited token. */
 const buckets = new Map<string, TokenBucket>()
 const MAX_BUCKETS = 10_000
 
-/** Counts a call of a token that may call only so often. Throws `too-many-calls`. */
+/** Counts a call of a token with a rate limit. `now` is in ms. Throws `too-many-calls` (retry later). */
 export function countCall({ name, limit }: Caller, now: number): void {
   if (!limit) return
   if (buckets.size > MAX_BUCKETS) buckets.clear()
@@ -138,7 +142,7 @@ export function countCall({ name, limit }: Caller, now: number): void {
   if (!allowed)
     throw new KintsugiError(
       'too-many-calls',
-      `the token of ${name} allows ${limit.callsPerMinute} calls a minute`,
+      `the token of ${name} allows ${limit.callsPerMinute} calls per minute`,
       {
         retry: 'later',
         hint: `try again in ${Math.ceil(retryInMs / 1_000)} s`,

@@ -1,89 +1,85 @@
-/** Before a call that may need a person: asks for the approval, at the client or elsewhere, and uses it up. */
+/** Approval of a call by a person: at the client or elsewhere, single-use. */
 import * as z from 'zod'
 import { type Approval, type ApprovalPolicy, needsApproval } from '../../access/approvals.ts'
-import type { ApprovalBook } from '../../ports/approvals.ts'
+import type { ApprovalBook, NewApproval } from '../../ports/approvals.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
-import type { Tool } from '../define.ts'
-import { type Conversation, elicit, entered } from '../elicitation.ts'
-import type { Caller } from './access.ts'
+import { elicit, entered } from '../elicitation.ts'
+import type { PreparedCall } from './run-tool.ts'
 
+/** Where a service finds the approval policy and the approvals. */
 export interface ApprovalDesk {
   policy(): Promise<ApprovalPolicy>
   approvals(): Promise<ApprovalBook>
 }
 
-export interface ApprovableCall {
-  readonly service: string
-  readonly name: string
-  readonly tool: Tool
-  readonly given: unknown
-  readonly input: never
-  readonly caller: Caller
-  readonly context: Parameters<Tool['run']>[1] & Conversation
-}
-
 const ANSWER = z.object({ approve: z.boolean() })
-const MAX_SHOWN = 2_000
+const MAX_SHOWN_CHARACTERS = 2_000
 
-/** Resolves where the call may go on, with who approved it where it needed somebody. Throws `approval-needed`, `approval-refused`; ends the round where the client is asked. */
-export async function approved(
-  desk: ApprovalDesk,
-  { service, name, tool, given, input, caller, context }: ApprovableCall,
-): Promise<string | undefined> {
+/**
+ * Consumes the approval of a call. Resolves with who approved it, or undefined if it needs no approval. Throws `approval-needed` and
+ * `approval-refused`; throws `InputNeeded` to ask the person at the client.
+ */
+export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
+  const { service, name, tool, caller } = call.permit
   const critical = tool.critical === true
-  // What a service does by itself was decided where it began.
-  if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.harmless?.(input))
+  // A service that acts by itself continues a decision that was approved where it was made.
+  if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.harmless?.(call.input))
     return undefined
   const policy = await desk.policy()
   if (!needsApproval(policy, { service, tool: name, effect: tool.effect, critical })) return undefined
   const approvals = await desk.approvals()
-  const preview = async () =>
-    tool.approval?.preview ? toPlain(await tool.approval.preview(input, context)) : null
-  let approval = await approvals.of({
+  const request: NewApproval = {
     service,
     tool: name,
     caller: caller.name,
-    arguments: given,
+    arguments: call.args,
     policy,
-    preview,
-  })
-  if (approval.state === 'pending' && policy.atClient && context.client.elicitation) {
-    // The question is about what is shown: an answer to another one is none.
-    const key = `approve-${approval.digest.slice(0, 16)}`
-    const answers = await context.ask({
-      [key]: elicit({ message: describe(approval), requestedSchema: FORM }),
-    })
-    const answer = entered(answers[key], ANSWER)
-    const yes = answer !== undefined && answer !== 'declined' && answer.approve
-    approval = await approvals
-      .decide(approval.id, approval.digest, yes, { name: caller.name, atClient: true })
-      .catch(async (error) => {
-        // Somebody has decided elsewhere meanwhile: that holds.
-        if (toErrorReport(error).code !== 'conflict') throw error
-        return approvals.of({ service, tool: name, caller: caller.name, arguments: given, policy, preview })
-      })
+    preview: async () =>
+      tool.approval?.preview ? toPlain(await tool.approval.preview(call.input, call.context)) : null,
   }
+  let approval = await approvals.of(request)
+  if (approval.state === 'pending' && policy.atClient && call.context.client.elicitation)
+    approval = await decideAtClient(approvals, request, approval, call)
   if (approval.state === 'refused')
     throw new KintsugiError('approval-refused', `${approval.decidedBy} refused this call`, {
       data: { approval: approval.id },
     })
-  if (approval.state !== 'approved' || !(await approvals.use(approval.id)))
-    throw new KintsugiError(
-      'approval-needed',
-      `a person has to approve this call (${approval.id}), until ${new Date(approval.expiresAt).toISOString()}`,
-      {
-        hint: `approve it on the dashboard, or with \`kintsugi approve ${approval.id}\`, and then call again with the same arguments`,
-        data: {
-          approval: approval.id,
-          digest: approval.digest,
-          expiresAt: approval.expiresAt,
-          preview: approval.preview,
-        },
-      },
-    )
+  if (approval.state !== 'approved' || !(await approvals.use(approval.id))) throw approvalNeeded(approval)
   return approval.decidedBy ?? undefined
 }
+
+/** Asks the person at the client. The key of the question names the digest, so an answer to another question does not count. */
+async function decideAtClient(
+  approvals: ApprovalBook,
+  request: NewApproval,
+  approval: Approval,
+  { permit, context }: PreparedCall,
+): Promise<Approval> {
+  const key = `approve-${approval.digest.slice(0, 16)}`
+  const answers = await context.ask({
+    [key]: elicit({ message: describe(approval), requestedSchema: FORM }),
+  })
+  const answer = entered(answers[key], ANSWER)
+  const approve = answer !== undefined && answer !== 'declined' && answer.approve
+  return approvals
+    .decide(approval.id, approval.digest, approve, { name: permit.caller.name, atClient: true })
+    .catch((error) => {
+      // Somebody else decided in the meantime: that decision holds.
+      if (toErrorReport(error).code !== 'conflict') throw error
+      return approvals.of(request)
+    })
+}
+
+const approvalNeeded = ({ id, digest, expiresAt, preview }: Approval): KintsugiError =>
+  new KintsugiError(
+    'approval-needed',
+    `a person has to approve this call (${id}) before ${new Date(expiresAt).toISOString()}`,
+    {
+      hint: `approve it on the dashboard, or with \`kintsugi approve ${id}\`, and then call again with the same arguments`,
+      data: { approval: id, digest, expiresAt, preview },
+    },
+  )
 
 const FORM = {
   type: 'object' as const,
@@ -93,11 +89,11 @@ const FORM = {
   required: ['approve'],
 }
 
-function describe({ id, service, tool, caller, arguments: given, preview }: Approval): string {
+function describe({ id, service, tool, caller, arguments: args, preview }: Approval): string {
   const shown = (value: unknown) => {
     const text = JSON.stringify(value) ?? ''
-    return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
+    return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text
   }
-  const outcome = preview === null ? '' : `\nWhat would happen, as simulated now: ${shown(preview)}`
-  return `${caller} wants to call ${service}__${tool}.\nArguments: ${shown(given)}${outcome}\nApprove it here, on the dashboard, or with \`kintsugi approve ${id}\`.`
+  const outcome = preview === null ? '' : `\nExpected outcome, simulated now: ${shown(preview)}`
+  return `${caller} wants to call ${service}__${tool}.\nArguments: ${shown(args)}${outcome}\nApprove it here, on the dashboard, or with \`kintsugi approve ${id}\`.`
 }

@@ -2,23 +2,23 @@ import { expect, test } from 'vitest'
 import { MemoryRecords } from '../../../test/support/memory-records.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { InputNeeded } from '../elicitation.ts'
-import { once } from './idempotency.ts'
+import { runIdempotent } from './idempotency.ts'
 
-const call = { key: 'k1', service: 'vault', tool: 'set', caller: 'ada', given: { to: 1 }, repeatable: false }
+const call = { key: 'k1', service: 'vault', tool: 'set', caller: 'ada', args: { to: 1 }, repeatable: false }
 
 test('the same key gives the first outcome; another caller, tool or key is another call; other arguments are refused', async () => {
   const records = new MemoryRecords()
   let ran = 0
   const run = async () => ({ ran: ++ran })
-  expect(await once(records, call, Date.now(), run)).toEqual({ ran: 1 })
-  expect(await once(records, call, Date.now(), run)).toEqual({ ran: 1 })
+  expect(await runIdempotent(records, call, Date.now(), run)).toEqual({ ran: 1 })
+  expect(await runIdempotent(records, call, Date.now(), run)).toEqual({ ran: 1 })
   for (const other of [{ caller: 'bob' }, { tool: 'get' }, { key: 'k2' }])
-    await once(records, { ...call, ...other }, Date.now(), run)
+    await runIdempotent(records, { ...call, ...other }, Date.now(), run)
   expect(ran).toBe(4)
-  await expect(once(records, { ...call, given: { to: 2 } }, Date.now(), run)).rejects.toMatchObject({
+  await expect(runIdempotent(records, { ...call, args: { to: 2 } }, Date.now(), run)).rejects.toMatchObject({
     code: 'conflict',
   })
-  await expect(once(records, { ...call, key: 'a b' }, Date.now(), run)).rejects.toMatchObject({
+  await expect(runIdempotent(records, { ...call, key: 'a b' }, Date.now(), run)).rejects.toMatchObject({
     code: 'bad-argument',
   })
 })
@@ -28,8 +28,8 @@ test('a failure is an outcome too; a question is none', async () => {
   const fails = async () => {
     throw new KintsugiError('not-found', 'nobody is here')
   }
-  await expect(once(records, call, Date.now(), fails)).rejects.toMatchObject({ code: 'not-found' })
-  await expect(once(records, call, Date.now(), async () => ({ ok: true }))).rejects.toMatchObject({
+  await expect(runIdempotent(records, call, Date.now(), fails)).rejects.toMatchObject({ code: 'not-found' })
+  await expect(runIdempotent(records, call, Date.now(), async () => ({ ok: true }))).rejects.toMatchObject({
     code: 'not-found',
     message: 'nobody is here',
   })
@@ -37,18 +37,20 @@ test('a failure is an outcome too; a question is none', async () => {
   const asks = async () => {
     throw new InputNeeded({ resultType: 'input_required' })
   }
-  await expect(once(records, asked, Date.now(), asks)).rejects.toBeInstanceOf(InputNeeded)
-  expect(await once(records, asked, Date.now(), async () => ({ ok: true }))).toEqual({ ok: true })
+  await expect(runIdempotent(records, asked, Date.now(), asks)).rejects.toBeInstanceOf(InputNeeded)
+  expect(await runIdempotent(records, asked, Date.now(), async () => ({ ok: true }))).toEqual({ ok: true })
 })
 
 test('of one that began and has not ended nobody knows: it runs again only where that does no harm', async () => {
   const records = new MemoryRecords()
-  const never = once(records, call, Date.now(), () => new Promise(() => undefined))
+  const never = runIdempotent(records, call, Date.now(), () => new Promise(() => undefined))
   await Promise.resolve()
-  await expect(once(records, call, Date.now(), async () => ({ ok: true }))).rejects.toMatchObject({
+  await expect(runIdempotent(records, call, Date.now(), async () => ({ ok: true }))).rejects.toMatchObject({
     code: 'ambiguous-outcome',
   })
-  expect(await once(records, { ...call, repeatable: true }, Date.now(), async () => ({ ok: true }))).toEqual({
+  expect(
+    await runIdempotent(records, { ...call, repeatable: true }, Date.now(), async () => ({ ok: true })),
+  ).toEqual({
     ok: true,
   })
   void never

@@ -1,33 +1,37 @@
-/** A call with an idempotency key happens once: who repeats it, at whichever instance, gets the first one's outcome. */
+/** Idempotency keys: a call with a key runs once; each repetition, on any instance, receives the first outcome. */
 import { createHash } from 'node:crypto'
 import type { Records } from '../../ports/records.ts'
 import { type ErrorReport, errorFromReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { ToolContent } from '../content.ts'
 import { InputNeeded } from '../elicitation.ts'
+import type { ToolOutput } from './tool-call.ts'
 
-/** Outcomes are known for this long. */
-const KEPT_MS = 86_400_000
+/** How long outcomes are kept. */
+const TTL_MS = 86_400_000
 const KEY = /^[\x21-\x7e]{1,200}$/
 
+/** Field of `_meta` that carries the idempotency key of an MCP call. */
 export const IDEMPOTENCY_META = 'kintsugi/idempotencyKey'
+/** HTTP header that carries the idempotency key. */
 export const IDEMPOTENCY_HEADER = 'idempotency-key'
 
+/** A call with an idempotency key. */
 export interface KeyedCall {
+  /** 1 to 200 visible ASCII characters, unique per service, tool and caller. */
   readonly key: string
   readonly service: string
   readonly tool: string
   readonly caller: string
-  readonly given: unknown
-  /** May run again where its first run ended without a word: the tool says so. */
+  readonly args: unknown
+  /** Whether the call may run again while the outcome of its first run is unknown. */
   readonly repeatable: boolean
 }
 
-type Outcome = Record<string, unknown> | ToolContent
-
-interface CallRecord {
-  readonly given: string
-  /** `asked`: it ended with a question, or waits for a person, and comes again. */
-  readonly state: 'running' | 'asked' | 'done' | 'failed'
+interface OutcomeRecord {
+  /** SHA-256 of the arguments. */
+  readonly args: string
+  /** `waiting`: the call ended with a question to the client or needs an approval; it will be repeated. */
+  readonly state: 'running' | 'waiting' | 'done' | 'failed'
   readonly result?: Record<string, unknown>
   readonly content?: { readonly blocks: ToolContent['blocks']; readonly structured?: Record<string, unknown> }
   readonly error?: ErrorReport
@@ -35,64 +39,73 @@ interface CallRecord {
 
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
-/** Throws `bad-argument` for a key that is none, `conflict` where it was used for another call, `ambiguous-outcome` where nobody knows what became of the first. */
-export async function once(
+/**
+ * Runs `run` unless the key is known, and returns or throws the recorded outcome otherwise. `now` is in ms since 1970. Throws `bad-argument`
+ * for a malformed key, `conflict` if the key was used with other arguments, `ambiguous-outcome` (retry later) if the first run has no outcome.
+ */
+export async function runIdempotent(
   records: Records,
-  { key, service, tool, caller, given, repeatable }: KeyedCall,
+  call: KeyedCall,
   now: number,
-  run: () => Promise<Outcome>,
-): Promise<Outcome> {
+  run: () => Promise<ToolOutput>,
+): Promise<ToolOutput> {
+  const { key, service, tool, caller, args } = call
   if (!KEY.test(key))
     throw new KintsugiError('bad-argument', 'idempotencyKey: expected 1 to 200 visible characters')
   const id = sha256([service, tool, caller, key])
-  const mine: CallRecord = { given: sha256(given ?? {}), state: 'running' }
-  if (!(await records.create('call', id, mine, now + KEPT_MS))) {
-    const known = await records.read<CallRecord>('call', id)
-    if (known && known.value.given !== mine.given)
-      throw new KintsugiError('conflict', 'idempotencyKey: it was used for a call with other arguments', {
-        hint: 'take a new key for a new call',
-      })
-    if (known?.value.state === 'done')
-      return known.value.content
-        ? new ToolContent(known.value.content.blocks, known.value.content.structured)
-        : (known.value.result ?? {})
-    if (known?.value.state === 'failed')
-      throw known.value.error
-        ? errorFromReport(known.value.error)
-        : new KintsugiError('internal', 'the first call failed')
-    const mayRun = known?.value.state === 'asked' || repeatable
-    if (known && !(mayRun && (await records.replace('call', id, known.version, mine))))
-      throw new KintsugiError(
-        'ambiguous-outcome',
-        `${tool} has begun with this key, and what became of it is not known yet`,
-        {
-          retry: 'later',
-          hint: `look at what it would have changed; \`kintsugi audit export\` shows whether it came to an end`,
-        },
-      )
+  const running: OutcomeRecord = { args: sha256(args ?? {}), state: 'running' }
+  if (!(await records.create('call', id, running, now + TTL_MS))) {
+    const replay = await replayOrClaim(records, id, running, call)
+    if (replay) return replay.output
   }
-  const settle = async (record: CallRecord) => {
-    const { version } = (await records.read<CallRecord>('call', id)) ?? { version: 0 }
-    await records.replace('call', id, version, record)
+  const settle = async (record: Partial<OutcomeRecord>) => {
+    const { version } = (await records.read<OutcomeRecord>('call', id)) ?? { version: 0 }
+    await records.replace('call', id, version, { ...running, ...record })
   }
   try {
-    const outcome = await run()
-    const structured = outcome instanceof ToolContent ? outcome.structured : undefined
-    const content =
-      outcome instanceof ToolContent
-        ? { blocks: outcome.blocks, ...(structured ? { structured } : {}) }
-        : undefined
-    await settle({
-      ...mine,
-      state: 'done',
-      ...(content ? { content } : { result: outcome as Record<string, unknown> }),
-    })
-    return outcome
+    const output = await run()
+    await settle({ state: 'done', ...recordedOutput(output) })
+    return output
   } catch (error) {
-    const waits = error instanceof InputNeeded || toErrorReport(error).code === 'approval-needed'
-    await settle(
-      waits ? { ...mine, state: 'asked' } : { ...mine, state: 'failed', error: toErrorReport(error) },
-    )
+    const report = toErrorReport(error)
+    const waits = error instanceof InputNeeded || report.code === 'approval-needed'
+    await settle(waits ? { state: 'waiting' } : { state: 'failed', error: report })
     throw error
   }
+}
+
+/** The recorded outcome of a known key; undefined if the caller may run the call (again). */
+async function replayOrClaim(
+  records: Records,
+  id: string,
+  running: OutcomeRecord,
+  { tool, repeatable }: KeyedCall,
+): Promise<{ readonly output: ToolOutput } | undefined> {
+  const known = await records.read<OutcomeRecord>('call', id)
+  if (!known) return undefined
+  const { args, state, content, result, error } = known.value
+  if (args !== running.args)
+    throw new KintsugiError('conflict', 'idempotencyKey: it was used for a call with other arguments', {
+      hint: 'use a new key for a new call',
+    })
+  if (state === 'done')
+    return { output: content ? new ToolContent(content.blocks, content.structured) : (result ?? {}) }
+  if (state === 'failed')
+    throw error ? errorFromReport(error) : new KintsugiError('internal', 'the first call failed')
+  const mayRun = state === 'waiting' || repeatable
+  if (mayRun && (await records.replace('call', id, known.version, running))) return undefined
+  throw new KintsugiError(
+    'ambiguous-outcome',
+    `a call of ${tool} with this idempotency key started; its outcome is unknown`,
+    {
+      retry: 'later',
+      hint: 'check the state that the call would have changed; `kintsugi audit export` shows whether it ended',
+    },
+  )
+}
+
+function recordedOutput(output: ToolOutput): Pick<OutcomeRecord, 'content' | 'result'> {
+  if (!(output instanceof ToolContent)) return { result: output }
+  const { blocks, structured } = output
+  return { content: { blocks, ...(structured ? { structured } : {}) } }
 }
