@@ -181,7 +181,7 @@ test('two gateways on one socket, killed under load: no read is lost', { timeout
 
 test('chaos refuses what it does not know, and a disk that is too large to fill', async () => {
   expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(
-    /scenario: there is none called "earthquake"[\s\S]*there are kill, stop/,
+    /unknown scenario "earthquake"[\s\S]*scenarios: kill, stop/,
   )
   expect(JSON.parse((await kintsugi(['chaos', 'list', '--json'])).stdout).kill.everyMs).toBe(2_000)
 })

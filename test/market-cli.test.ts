@@ -1,4 +1,4 @@
-/** `kintsugi market` through the front door: files in, answers and refusals out. */
+/** `kintsugi market` as a process: files in, answers and refusals out. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,7 +69,7 @@ const run = async (...args: string[]) => {
   }
 }
 
-test('scan: cycles that pay, best first, exact, from the tokens asked for; what cannot be traded is counted', async () => {
+test('scan: profitable cycles, best first, exact, from the requested tokens; untradable pools are counted', async () => {
   const { data } = await run('scan', file, '--start', 'WETH', '--json')
   expect(data.leftOut).toEqual({ 'empty pool': 1 })
   expect(data.searchedCycles).toBeGreaterThan(5)
@@ -87,16 +87,16 @@ test('scan: cycles that pay, best first, exact, from the tokens asked for; what 
     (cycle: { hops: { pool: string }[] }) =>
       cycle.hops.length === 2 && cycle.hops.every(({ pool }) => pool === token('1') || pool === token('2')),
   )
-  // Sold where it is dear, bought back where it is cheap, by the formula itself.
+  // Sold in the expensive pool and bought back in the cheap one, by the formula itself.
   const usdc = constantProductOut(BigInt(two.amountIn), 1_000n * E18, 2_100_000n * 10n ** 6n, 30)
   expect(constantProductOut(usdc, 2_000_000n * 10n ** 6n, 1_000n * E18, 30)).toBe(BigInt(two.amountOut))
   expect((await run('scan', file, '--max-hops', '2', '--limit', '1', '--json')).data.cycles).toHaveLength(1)
   const people = await run('scan', file)
-  expect(people.stdout).toMatch(/WETH .*of .*WETH → /)
-  expect(people.stdout).toMatch(/left out: 1 × empty pool/)
+  expect(people.stdout).toMatch(/WETH .*with .*WETH → /)
+  expect(people.stdout).toMatch(/skipped pools: 1 × empty pool/)
 })
 
-test('quote: the amount out, or the refusal and its reason', async () => {
+test('quote: the amount out, or the refusal with its reason', async () => {
   const quoted = await run(
     'quote',
     file,
@@ -125,7 +125,7 @@ test('quote: the amount out, or the refusal and its reason', async () => {
   expect(beyond.data).toMatchObject({
     amountOut: null,
     refusal: 'beyond-known-ticks',
-    reason: expect.stringContaining('leave the range'),
+    reason: expect.stringContaining('leave the price range'),
   })
   const large = await run(
     'quote',
@@ -139,12 +139,12 @@ test('quote: the amount out, or the refusal and its reason', async () => {
     '--amount',
     String(400n * E18),
   )
-  expect(large.stdout).toMatch(/refused .*more than the pool takes at once/)
+  expect(large.stdout).toMatch(/refused .*exceeds what the pool accepts/)
   const which = await run('quote', file, '--pool', token('4'), '--in', 'WETH', '--amount', '5')
   expect([which.code, which.stderr]).toEqual([1, expect.stringMatching(/3 tokens.*\n.*--out/)])
 })
 
-test('route: split where that gives more, exact to the unit', async () => {
+test('route: split if that gives more, exact to the unit', async () => {
   const { data } = await run(
     'route',
     file,
@@ -167,7 +167,7 @@ test('route: split where that gives more, exact to the unit', async () => {
   expect(BigInt(data.amountOut)).toBeGreaterThan((BigInt(data.single) * 102n) / 100n)
 })
 
-test('bound: no plan above it, and the plan takes nearly all of it', async () => {
+test('bound: no plan exceeds it, and the plan captures nearly all of it', async () => {
   const { data } = await run('bound', file, '--numeraire', 'WETH', '--json')
   expect(data.converged).toBe(true)
   expect(data.plan.share).toBeLessThanOrEqual(1 + 1e-9)
@@ -176,7 +176,7 @@ test('bound: no plan above it, and the plan takes nearly all of it', async () =>
   expect((await run('bound', file, '--numeraire', 'WETH')).stdout).toMatch(/upper bound .*WETH/)
 })
 
-test('what is wrong is named: the field, the token, the file', async () => {
+test('errors name the field, the token or the file', async () => {
   const refused = async (args: string[], message: RegExp) => {
     const { code, stderr } = await run(...args)
     expect([code, stderr]).toEqual([1, expect.stringMatching(message)])
@@ -185,13 +185,16 @@ test('what is wrong is named: the field, the token, the file', async () => {
   writeFileSync(wrong, JSON.stringify({ ...market, pools: [{ ...market.pools[0], reserves: ['1', 'x'] }] }))
   await refused(['scan', wrong], /pools\.0\.reserves\.1: expected a non-negative integer/)
   await refused(['scan', join(folder, 'none.json')], /none\.json: ENOENT/)
-  await refused(['scan', file, '--start', 'XYZ'], /XYZ: no token of the file/)
-  await refused(['bound', file, '--numeraire', 'DAI'], /2 tokens of the file have this symbol/)
+  await refused(['scan', file, '--start', 'XYZ'], /unknown token XYZ: the file has no token/)
+  await refused(['bound', file, '--numeraire', 'DAI'], /ambiguous token DAI: 2 tokens of the file/)
   await refused(
     ['route', file, '--from', 'WETH', '--to', 'USDC', '--amount', '1.5'],
     /--amount 1\.5: expected a whole number/,
   )
-  await refused(['quote', file, '--pool', token('9'), '--in', 'WETH', '--amount', '5'], /no pool of the file/)
+  await refused(
+    ['quote', file, '--pool', token('9'), '--in', 'WETH', '--amount', '5'],
+    /no tradable pool with this address/,
+  )
   const packed = join(folder, 'market.json.gz')
   writeFileSync(packed, gzipSync(JSON.stringify(market)))
   expect((await run('scan', packed, '--json')).code).toBe(0)

@@ -28,7 +28,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       expect(trade.realisedProfit).toBe(trade.predictedProfit)
     }
     const { stdout } = await kintsugi(['status', '--data', fleet.data])
-    expect(stdout).toMatch(/worth .* WETH or 0\.001\d+ ETH; gas/)
+    expect(stdout).toMatch(/worth +[\d.]+ WETH\n +0\.001\d* ETH\n +gas/)
     const status = await fleet.status()
     expect(status.chain).toMatchObject({ network: 'snapshot', nativeSymbol: 'ETH' })
     const profit = BigInt(Object.values(status.metrics?.profitBooked ?? {})[0] ?? 0)
@@ -47,7 +47,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
     const missing = await kintsugi(['up', '--data', `${fleet.data}-other`, '--market', '/nowhere.json'])
     expect([missing.code, missing.stderr]).toEqual([
       1,
-      expect.stringMatching(/there is no file \/nowhere\.json/),
+      expect.stringMatching(/no such file: \/nowhere\.json/),
     ])
   })
 })

@@ -1,8 +1,8 @@
-/** `kintsugi approvals`, `approve`, `refuse`: calls that wait for a person, from the command line. */
+/** `kintsugi approvals`, `approve`, `refuse`: pending approvals and the approval policy. */
 import { createInterface } from 'node:readline/promises'
 import type { ApprovalPolicyView, ApprovalView } from '../gateway/api/schema.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { color } from './format.ts'
+import { color, dateTime } from './format.ts'
 import { type DataOptions, request, runningPlan } from './run.ts'
 
 const GATEWAY = 'coordination_system'
@@ -13,7 +13,6 @@ interface Listed {
 }
 
 const list = (options: DataOptions) => request<Listed>(runningPlan(options), GATEWAY, '/approvals')
-const left = (expiresAt: number) => `${Math.max(0, Math.ceil((expiresAt - Date.now()) / 60_000))} min left`
 const paint = { pending: color.yellow, approved: color.green, refused: color.red, used: color.dim }
 
 function show({
@@ -28,23 +27,24 @@ function show({
   expiresAt,
 }: ApprovalView): string {
   return [
-    `${paint[state](state.padEnd(8))} ${id}  ${service}__${tool}  for ${caller}  ${color.dim(decidedBy === null ? left(expiresAt) : `by ${decidedBy}`)}`,
+    `${paint[state](state.padEnd(8))} ${id}  ${service}__${tool}  for ${caller}  ${color.dim(decidedBy === null ? `expires ${dateTime(expiresAt)}` : `by ${decidedBy}`)}`,
     `  arguments  ${JSON.stringify(given)}`,
-    ...(preview === null ? [] : [`  would do   ${JSON.stringify(preview)}`]),
+    ...(preview === null ? [] : [`  preview    ${JSON.stringify(preview)}`]),
   ].join('\n')
 }
 
-const say = ({ tools, atClient, minutes, version }: ApprovalPolicyView): string =>
-  `policy ${version}: ${tools.length === 0 ? 'no call needs a person' : `a person is needed for ${tools.join(', ')}`}; ${atClient ? 'who sits at the client may approve there' : 'not at the client'}; for ${minutes} min`
+const policyText = ({ tools, atClient, minutes, version }: ApprovalPolicyView): string =>
+  `policy ${version}: ${tools.length === 0 ? 'no call needs approval' : `approval needed for ${tools.join(', ')}`}; ${atClient ? 'the client may approve' : 'the client may not approve'}; an approval is valid for ${minutes} min`
 
+/** Prints pending approvals and the policy. */
 export async function listApprovals(options: DataOptions): Promise<void> {
   const { approvals, policy } = await list(options)
   if (options.json) return console.log(JSON.stringify({ approvals, policy }))
-  console.log(approvals.length === 0 ? 'nothing waits for a person' : approvals.map(show).join('\n'))
-  console.log(color.dim(say(policy)))
+  console.log(approvals.length === 0 ? 'no pending approvals' : approvals.map(show).join('\n'))
+  console.log(color.dim(policyText(policy)))
 }
 
-/** Shows what is decided about, asks, and sends back what was shown. */
+/** Shows a pending approval, asks for confirmation, and sends the decision with the digest that was shown. Throws `not-found`. */
 export async function decide(
   id: string,
   approve: boolean,
@@ -52,11 +52,11 @@ export async function decide(
 ): Promise<void> {
   const approval = (await list(options)).approvals.find((each) => each.id === id)
   if (!approval)
-    throw new KintsugiError('not-found', `no approval ${JSON.stringify(id)} is waited for`, {
-      hint: 'see `kintsugi approvals`',
+    throw new KintsugiError('not-found', `approval ${JSON.stringify(id)} does not exist or has expired`, {
+      hint: '`npx kintsugi approvals` lists the pending ones',
     })
   if (!options.json) console.log(show(approval))
-  if (approve && !options.yes && !(await sure())) return
+  if (approve && !options.yes && !(await confirmed())) return
   const body = JSON.stringify({ digest: approval.digest, approve })
   const decided = await request<{ approval: ApprovalView }>(
     runningPlan(options),
@@ -69,21 +69,28 @@ export async function decide(
   )
 }
 
-async function sure(): Promise<boolean> {
+/** Asks on the terminal. Throws `bad-argument` if there is none. */
+async function confirmed(): Promise<boolean> {
   if (!process.stdin.isTTY)
-    throw new KintsugiError('bad-argument', 'nobody can be asked here', {
-      hint: 'add --yes once you have read what it is',
+    throw new KintsugiError('bad-argument', 'approve needs a terminal for its confirmation', {
+      hint: 'add --yes to confirm without a prompt',
     })
-  const asking = createInterface({ input: process.stdin, output: process.stdout })
-  const answer = await asking.question('Let this call happen? [y/N] ')
-  asking.close()
+  const prompt = createInterface({ input: process.stdin, output: process.stdout })
+  const answer = await prompt.question('Approve this call? [y/N] ')
+  prompt.close()
   return /^y(es)?$/i.test(answer.trim())
 }
 
+/** Changes the fields of the approval policy that are given; prints the policy if none is. */
 export async function changePolicy(
   options: DataOptions & { tools?: string[]; atClient?: boolean; minutes?: number },
 ): Promise<void> {
   const { tools, atClient, minutes } = options
+  if (tools === undefined && atClient === undefined && minutes === undefined) {
+    const { policy } = await list(options)
+    console.log(options.json ? JSON.stringify(policy) : policyText(policy))
+    return
+  }
   const body = JSON.stringify({
     ...(tools ? { tools: tools.filter((tool) => tool !== 'none') } : {}),
     ...(atClient === undefined ? {} : { atClient }),
@@ -95,5 +102,5 @@ export async function changePolicy(
     '/approvals/policy',
     { method: 'POST', body },
   )
-  console.log(options.json ? JSON.stringify(policy) : `${color.green('✓')} ${say(policy)}`)
+  console.log(options.json ? JSON.stringify(policy) : `${color.green('✓')} ${policyText(policy)}`)
 }

@@ -1,4 +1,4 @@
-/** `kintsugi connect`: writes the fleet into a client's configuration. Comments and everything else that is there stay. */
+/** `kintsugi connect`: adds the fleet to a client's configuration. Comments and all other entries are kept. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -20,7 +20,7 @@ type ClientName = 'claude' | 'claude-code' | 'cursor' | 'vscode'
 interface ClientFormat {
   readonly title: string
   file(): string
-  /** Where its servers stand in the file. */
+  /** The property of the file that lists the servers. */
   readonly key: 'mcpServers' | 'servers'
   readonly transport: 'stdio' | 'http'
 }
@@ -33,6 +33,7 @@ const claudeDesktop = (): string => {
   return join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), inside)
 }
 
+/** The clients, and where and how each keeps its servers. */
 export const CLIENTS: Readonly<Record<ClientName, ClientFormat>> = {
   claude: { title: 'Claude Desktop', file: claudeDesktop, key: 'mcpServers', transport: 'stdio' },
   'claude-code': {
@@ -50,7 +51,7 @@ export const CLIENTS: Readonly<Record<ClientName, ClientFormat>> = {
   vscode: { title: 'VS Code', file: () => resolve('.vscode', 'mcp.json'), key: 'servers', transport: 'http' },
 }
 
-/** The entry of a client's configuration. No secret is in it: who needs the token starts the stdio server, which reads it itself. */
+/** The entry for a client's configuration. It contains no secret: the stdio server reads the token itself. */
 export function entryOf(
   client: ClientName,
   {
@@ -79,7 +80,7 @@ export function entryOf(
   }
 }
 
-/** The configuration with the fleet in it. Throws `bad-config` where the file is no JSON. */
+/** The configuration with the fleet added. Throws `bad-config` if the file is not JSON. */
 export function withEntry(text: string, key: string, entry: unknown, file: string): string {
   const errors: ParseError[] = []
   parse(text, errors, { allowTrailingComma: true })
@@ -88,7 +89,7 @@ export function withEntry(text: string, key: string, entry: unknown, file: strin
     throw new KintsugiError(
       'bad-config',
       `${file}: ${printParseErrorCode(first.error)} at character ${first.offset}`,
-      { hint: 'mend the file first: nothing was changed' },
+      { hint: 'fix the file first; nothing was changed' },
     )
   return applyEdits(
     text,
@@ -96,6 +97,7 @@ export function withEntry(text: string, key: string, entry: unknown, file: strin
   )
 }
 
+/** Writes (or prints) the configuration of a client. */
 export function connect(client: ClientName, options: ConnectOptions): void {
   const plan = runningPlan(options)
   const format = CLIENTS[client]
@@ -109,7 +111,7 @@ export function connect(client: ClientName, options: ConnectOptions): void {
   const after = withEntry(before.trim() === '' ? '{}' : before, format.key, entry, file)
   if (!options.print) {
     mkdirSync(dirname(file), { recursive: true })
-    // Through a second file: a client that reads it meanwhile sees the old one or the new one.
+    // Written to a second file and renamed: a client never reads half of it.
     writeFileSync(`${file}.kintsugi`, after.endsWith('\n') ? after : `${after}\n`)
     renameSync(`${file}.kintsugi`, file)
   }
@@ -117,6 +119,6 @@ export function connect(client: ClientName, options: ConnectOptions): void {
   else if (options.print) console.log(after)
   else
     console.log(
-      `${color.green('✓')} ${format.title}: ${file}\n  restart it, or reload its servers, to see the fleet`,
+      `${color.green('✓')} ${format.title}: ${file}\n  restart the client, or reload its servers, to see the fleet`,
     )
 }

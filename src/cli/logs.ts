@@ -1,12 +1,16 @@
-/** `kintsugi logs`: the files of the processes, merged by time, followed where asked. */
+/** `kintsugi logs`: the log files of the processes, merged by time; with `--follow` also what is appended. */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync, watch } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { cellsOf, servicesOf } from '../fleet/catalogue/profiles.ts'
 import { files, readPlan } from '../processes/run/run-plan.ts'
+import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { color } from './format.ts'
+import { color, dateTime } from './format.ts'
 import type { DataOptions } from './run.ts'
+import { serviceNamed } from './service-name.ts'
 
 const TAIL_BYTES = 256 * 1024
+const NAME_WIDTH = 20
 const LEVELS: Readonly<Record<number, string>> = {
   10: 'trace',
   20: 'debug',
@@ -16,43 +20,50 @@ const LEVELS: Readonly<Record<number, string>> = {
   60: color.red('fatal'),
 }
 
+/** Prints the last lines of a service's log, or of all logs. Throws `not-found` or `unknown-service`. */
 export function logs(
-  service: string | undefined,
+  given: string | undefined,
   options: DataOptions & { lines: number; follow?: boolean },
 ): void {
   const folder = files(resolve(options.data)).logs
   const all = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.log')) : []
-  const cell =
-    service && existsSync(files(resolve(options.data)).plan)
-      ? readPlan(resolve(options.data)).cells.find((candidate) => candidate.services.includes(service))?.id
-      : undefined
-  const wanted =
-    service === undefined ? all : all.filter((name) => name === `${service}.log` || name === `${cell}.log`)
-  if (wanted.length === 0)
-    throw new KintsugiError(
-      'not-found',
-      service ? `there is no log of ${service}` : `there are no logs in ${folder}`,
-      {
-        hint: `logs there are: ${all.map((name) => basename(name, '.log')).join(', ') || 'none'}`,
-      },
-    )
+  if (all.length === 0) throw new KintsugiError('not-found', `there are no logs in ${folder}`)
+  const wanted = given === undefined ? all : logsOf(given, all, resolve(options.data))
   const lines = wanted.flatMap((name) =>
     tail(join(folder, name)).map((line) => ({ name: basename(name, '.log'), line, time: timeOf(line) })),
   )
   lines.sort((a, b) => a.time - b.time)
   for (const { name, line } of lines.slice(-options.lines)) show(name, line, options.json === true)
-  if (!options.follow) return
-  for (const name of wanted) {
-    const path = join(folder, name)
-    let at = statSync(path).size
-    watch(path, () => {
-      const { size } = statSync(path)
-      if (size < at) at = 0
-      for (const line of read(path, at, size - at).split('\n'))
-        if (line !== '') show(basename(name, '.log'), line, options.json === true)
-      at = size
+  if (options.follow) for (const name of wanted) follow(join(folder, name), options.json === true)
+}
+
+/** The log files of a service and of its process, also after the fleet has stopped. */
+function logsOf(given: string, all: readonly string[], dataFolder: string): string[] {
+  const cells = existsSync(files(dataFolder).plan)
+    ? readPlan(dataFolder).cells
+    : cellsOf(servicesOf('complete', Object.keys(SERVICE_NEEDS)), 'cell')
+  const processes = all.map((name) => basename(name, '.log'))
+  const service = serviceNamed(given, [
+    ...new Set([...processes, ...cells.flatMap(({ services }) => services)]),
+  ])
+  const cell = cells.find(({ services }) => services.includes(service))?.id
+  const wanted = all.filter((name) => name === `${service}.log` || name === `${cell}.log`)
+  if (wanted.length === 0)
+    throw new KintsugiError('not-found', `there is no log of ${service}`, {
+      hint: `logs: ${processes.join(', ')}`,
     })
-  }
+  return wanted
+}
+
+function follow(path: string, json: boolean): void {
+  let at = statSync(path).size
+  watch(path, () => {
+    const { size } = statSync(path)
+    if (size < at) at = 0
+    for (const line of read(path, at, size - at).split('\n'))
+      if (line !== '') show(basename(path, '.log'), line, json)
+    at = size
+  })
 }
 
 function tail(path: string): string[] {
@@ -75,17 +86,24 @@ function timeOf(line: string): number {
 }
 
 function show(name: string, line: string, json: boolean): void {
-  if (json) {
-    console.log(line.startsWith('{') ? line : JSON.stringify({ process: name, msg: line }))
-    return
-  }
+  if (json) console.log(line.startsWith('{') ? line : JSON.stringify({ process: name, msg: line }))
+  else console.log(logLine(name, line))
+}
+
+/** A log line for people: local date and time with milliseconds, process, level, message, other fields. */
+export function logLine(name: string, line: string): string {
+  const process = color.cyan(name.padEnd(NAME_WIDTH))
   try {
     const { time, level, msg, pid: _, process: __, ...rest } = JSON.parse(line)
-    const fields = Object.keys(rest).length > 0 ? color.dim(JSON.stringify(rest)) : ''
-    console.log(
-      `${color.dim(new Date(time).toISOString().slice(11, 23))} ${color.cyan(name.padEnd(20))} ${LEVELS[level] ?? level} ${msg ?? ''} ${fields}`,
-    )
+    const millis = String(time % 1_000).padStart(3, '0')
+    return [
+      color.dim(`${dateTime(time)}.${millis}`),
+      process,
+      LEVELS[level] ?? level,
+      ...(msg ? [msg] : []),
+      ...(Object.keys(rest).length > 0 ? [color.dim(JSON.stringify(rest))] : []),
+    ].join(' ')
   } catch {
-    console.log(`${' '.repeat(12)} ${color.cyan(name.padEnd(20))} ${line}`)
+    return `${' '.repeat('2026-11-24 09:05:12.000'.length)} ${process} ${line}`
   }
 }

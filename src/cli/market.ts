@@ -1,4 +1,4 @@
-/** `kintsugi market`: a laboratory on markets in files, in the format `market-snapshot/1`. */
+/** `kintsugi market scan|quote|route|bound`: analyses market files of the format `market-snapshot/1`. */
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { type Address, type Refusal, swapExactIn } from '../amm/index.ts'
@@ -20,15 +20,15 @@ import { KintsugiError, messageOf } from '../std/errors.ts'
 import { color, table, units } from './format.ts'
 
 const REASONS: Readonly<Record<Refusal, string>> = {
-  'zero-amount': 'an amount above zero is needed',
-  'no-liquidity': 'the pool has too little for it: it would fill the swap in part or not at all',
-  'amount-too-large': 'the amount is more than the pool takes at once',
-  'zero-output': 'so little goes in that nothing would come out',
-  'beyond-known-ticks': 'the swap would leave the range in which the file knows the pool',
+  'zero-amount': 'the amount must be above zero',
+  'no-liquidity': 'insufficient liquidity: the pool would fill the swap in part or not at all',
+  'amount-too-large': 'the amount exceeds what the pool accepts in one swap',
+  'zero-output': 'the amount is too small: the output would be zero',
+  'beyond-known-ticks': 'the swap would leave the price range that the file describes',
   'unknown-token': 'the pool does not trade these two tokens',
 }
 
-/** Reads a market. Throws `file-unreadable` or `snapshot-invalid`. */
+/** Reads a market file, plain or gzipped. Throws `file-unreadable` or `snapshot-invalid`. */
 export function readMarket(file: string): MarketSnapshot {
   let json: unknown
   try {
@@ -36,13 +36,13 @@ export function readMarket(file: string): MarketSnapshot {
     json = JSON.parse((file.endsWith('.gz') ? gunzipSync(raw) : raw).toString())
   } catch (error) {
     throw new KintsugiError('file-unreadable', `${file}: ${messageOf(error)}`, {
-      hint: 'a market-snapshot/1 file is JSON, plain or with .gz',
+      hint: 'expected a market-snapshot/1 file: JSON, plain or gzipped (.gz)',
     })
   }
   return parseSnapshot(json)
 }
 
-/** A token by symbol or address. Throws `unknown-token`, also for a symbol that several tokens have. */
+/** A token by symbol or address. Throws `unknown-token`, also if several tokens have the symbol. */
 function tokenOf(market: MarketSnapshot, name: string): Token {
   const wanted = name.toLowerCase()
   const found = market.tokens.filter(
@@ -51,15 +51,19 @@ function tokenOf(market: MarketSnapshot, name: string): Token {
   const exact = found.filter((token) => token.address === wanted || token.symbol === name)
   const [token, ...others] = exact.length > 0 ? exact : found
   if (!token)
-    throw new KintsugiError('unknown-token', `${name}: no token of the file has this symbol or address`, {
-      hint: 'symbols are as the file writes them',
-    })
+    throw new KintsugiError(
+      'unknown-token',
+      `unknown token ${name}: the file has no token with this symbol or address`,
+      {
+        hint: 'use a symbol or an address of the file',
+      },
+    )
   if (others.length > 0) {
     throw new KintsugiError(
       'unknown-token',
-      `${name}: ${others.length + 1} tokens of the file have this symbol`,
+      `ambiguous token ${name}: ${others.length + 1} tokens of the file have this symbol`,
       {
-        hint: `give the address: ${[token, ...others].map((one) => one.address).join(', ')}`,
+        hint: `use an address: ${[token, ...others].map((one) => one.address).join(', ')}`,
       },
     )
   }
@@ -69,12 +73,12 @@ function tokenOf(market: MarketSnapshot, name: string): Token {
 function amountOf(text: string): bigint {
   if (!/^\d+$/.test(text) || BigInt(text) === 0n)
     throw new KintsugiError('bad-amount', `--amount ${text}: expected a whole number above zero`, {
-      hint: "in the token's smallest unit, as in wei",
+      hint: "amounts are in the token's smallest unit, such as wei",
     })
   return BigInt(text)
 }
 
-/** The token that most pools trade. */
+/** The token that is in the largest number of pools. */
 function bestConnected(market: MarketSnapshot): Token {
   const degree = new Map<Address, number>()
   for (const pool of market.pools)
@@ -84,7 +88,7 @@ function bestConnected(market: MarketSnapshot): Token {
   )[0] as Token
 }
 
-/** Numeraire units per unit, both smallest. */
+/** Price of each token: smallest units of the numeraire per smallest unit. */
 function ratesIn(market: MarketSnapshot, numeraire: Address): ReadonlyMap<Address, number> {
   const prices = priceTokens(new Map(market.pools.map((pool) => [pool.address, pool])), numeraire)
   return new Map([...prices].map(([token, price]) => [token, price.rate]))
@@ -119,7 +123,7 @@ const leftOut = ({ leftOut: counts }: MarketSnapshot) => {
   const reasons = Object.entries(counts)
   return reasons.length === 0
     ? ''
-    : `\nleft out: ${reasons.map(([reason, count]) => `${count} × ${reason}`).join('; ')}`
+    : `\nskipped pools: ${reasons.map(([reason, count]) => `${count} × ${reason}`).join('; ')}`
 }
 
 function print(json: boolean | undefined, data: unknown, text: () => string): void {
@@ -135,7 +139,7 @@ export interface ScanOptions {
   json?: boolean
 }
 
-/** The cycles that pay, best first. */
+/** Profitable cycles, best first. */
 export function scan(file: string, { start = [], maxHops, limit, json }: ScanOptions): void {
   const market = readMarket(file)
   const numeraire = bestConnected(market)
@@ -165,11 +169,11 @@ export function scan(file: string, { start = [], maxHops, limit, json }: ScanOpt
       const rows = cycles.map((cycle, index) => [
         String(index + 1),
         color.green(namer.amount(cycle.profit, cycle.startToken)),
-        `of ${namer.amount(cycle.amountIn, cycle.startToken)}`,
+        `with ${namer.amount(cycle.amountIn, cycle.startToken)}`,
         namer.path(cycle.hops),
       ])
-      const summary = `${searchedCycles} cycles of at most ${maxHops} pools searched in ${elapsedMs.toFixed(1)} ms, ${paying} pay before gas and loan`
-      return `${rows.length === 0 ? 'no cycle pays' : table(rows)}\n${summary}${search.index.complete ? '' : ' (there are more: the index is full)'}${leftOut(market)}`
+      const summary = `${searchedCycles} cycles of at most ${maxHops} pools searched in ${elapsedMs.toFixed(1)} ms; ${paying} are profitable before gas and premium`
+      return `${rows.length === 0 ? 'no profitable cycle' : table(rows)}\n${summary}${search.index.complete ? '' : ' (the cycle index is full; there are more)'}${leftOut(market)}`
     },
   )
 }
@@ -182,22 +186,22 @@ export interface QuoteOptions {
   json?: boolean
 }
 
-/** What one pool gives for an exact input, or why it refuses. */
+/** The output of one pool for an exact input, or the reason it refuses. */
 export function quote(file: string, options: QuoteOptions): void {
   const market = readMarket(file)
   const pool = market.pools.find((candidate) => candidate.address === options.pool.toLowerCase())
   if (!pool)
     throw new KintsugiError(
       'not-found',
-      `--pool ${options.pool}: no pool of the file that can be traded has this address`,
+      `--pool ${options.pool}: the file has no tradable pool with this address`,
       {
-        hint: `${market.pools.length} pools can${leftOut(market)}`,
+        hint: `the file has ${market.pools.length} tradable pools${leftOut(market)}`,
       },
     )
   const tokenIn = tokenOf(market, options.in).address
   const others = pool.tokens.filter((token) => token !== tokenIn)
   if (options.out === undefined && others.length > 1 && pool.tokens.includes(tokenIn)) {
-    throw new KintsugiError('unknown-token', `the pool has ${pool.tokens.length} tokens: which is wanted?`, {
+    throw new KintsugiError('unknown-token', `the pool has ${pool.tokens.length} tokens; --out is required`, {
       hint: `add --out with one of ${others.join(', ')}`,
     })
   }
@@ -226,7 +230,7 @@ export interface RouteOptions {
   json?: boolean
 }
 
-/** The best split route. */
+/** The best route between two tokens, split over several paths if that gives more. */
 export function route(file: string, options: RouteOptions): void {
   const market = readMarket(file)
   const [from, to] = [tokenOf(market, options.from), tokenOf(market, options.to)]
@@ -242,9 +246,9 @@ export function route(file: string, options: RouteOptions): void {
   if (!found)
     throw new KintsugiError(
       'no-route',
-      `no path of at most ${options.maxHops} pools takes ${options.amount} of ${from.symbol} to ${to.symbol}`,
+      `no path of at most ${options.maxHops} pools swaps ${options.amount} units of ${from.symbol} to ${to.symbol}`,
       {
-        hint: 'try a smaller amount, or --max-hops',
+        hint: 'try another amount (in smallest units), or a higher --max-hops',
       },
     )
   const namer = new Namer(market)
@@ -257,7 +261,7 @@ export function route(file: string, options: RouteOptions): void {
     ])
     const gain =
       found.single === undefined
-        ? 'no single path takes it all'
+        ? 'no single path can fill it'
         : `the best single path gives ${namer.amount(found.single, to.address)}`
     return `${table(rows)}\n${namer.amount(found.amountIn, from.address)} → ${color.green(namer.amount(found.amountOut, to.address))}; ${gain}; ${found.searchedPaths} paths in ${elapsedMs.toFixed(1)} ms`
   })
@@ -269,7 +273,7 @@ export interface BoundOptions {
   json?: boolean
 }
 
-/** The joint optimum of all pools, and what cycles take of it. */
+/** Upper bound of the profit over all pools, and the share that cycles capture. */
 export function bound(file: string, options: BoundOptions): void {
   const market = readMarket(file)
   const numeraire = tokenOf(market, options.numeraire)
@@ -315,13 +319,13 @@ export function bound(file: string, options: BoundOptions): void {
         [
           'upper bound',
           color.green(inNumeraire(optimum.value)),
-          optimum.converged ? '' : 'a bound, but perhaps not the least',
+          optimum.converged ? '' : 'not converged: the lowest bound may be lower',
         ],
         ['best single cycle', inNumeraire(bestValue), percent(data.singleCycle.share)],
         [`plan of ${plan.length} cycles`, inNumeraire(planValue), percent(data.plan.share)],
       ]),
       ...plan.map((sized) => `  ${inNumeraire(worthOf(sized))}  ${namer.path(sized.hops)}`),
-      `${optimum.iterations} iterations in ${boundMs.toFixed(1)} ms; before gas and loan${leftOut(market)}`,
+      `${optimum.iterations} iterations in ${boundMs.toFixed(1)} ms; before gas and premium${leftOut(market)}`,
     ].join('\n'),
   )
 }

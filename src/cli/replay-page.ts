@@ -1,5 +1,4 @@
-/** The report of a replay as one page: no script, nothing to load, dark and light. */
-
+/** The report of a replay as one HTML page: no script, no external resource, light and dark. */
 import { tokenAt } from '../engine/market/tokens.ts'
 import type { ReplayReport } from '../engine/paper/replay.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
@@ -16,28 +15,28 @@ interface Series {
   readonly values: readonly number[]
 }
 
-/** Steps that a person would choose for an axis. */
-function ticks(least: number, most: number): number[] {
-  const span = most - least || 1
+/** Round values for an axis, at most seven. */
+function ticks(min: number, max: number): number[] {
+  const span = max - min || 1
   const step =
     [1, 2, 5, 10]
       .map((factor) => factor * 10 ** Math.floor(Math.log10(span / 5)))
       .find((candidate) => span / candidate <= 6) ?? span
-  const first = Math.ceil(least / step) * step
-  return Array.from({ length: Math.floor((most - first) / step) + 1 }, (_, index) => first + index * step)
+  const first = Math.ceil(min / step) * step
+  return Array.from({ length: Math.floor((max - first) / step) + 1 }, (_, index) => first + index * step)
 }
 
-const short = (value: number) =>
+const tickText = (value: number) =>
   Math.abs(value) >= 1_000 ? value.toFixed(0) : Number(value.toPrecision(3)).toString()
 
 function lines(blocks: readonly number[], series: readonly Series[], unit: string): string {
   const all = series.flatMap(({ values }) => values)
-  const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)]
+  const [min, max] = [Math.min(0, ...all), Math.max(0, ...all)]
   const x = (index: number) => PAD + (index / Math.max(1, blocks.length - 1)) * (WIDTH - PAD - 12)
-  const y = (value: number) => HEIGHT - 28 - ((value - least) / (most - least || 1)) * (HEIGHT - 44)
-  const grid = ticks(least, most).map(
+  const y = (value: number) => HEIGHT - 28 - ((value - min) / (max - min || 1)) * (HEIGHT - 44)
+  const grid = ticks(min, max).map(
     (value) =>
-      `<line x1="${PAD}" x2="${WIDTH - 12}" y1="${y(value)}" y2="${y(value)}" class="grid"/><text x="${PAD - 8}" y="${y(value) + 4}" text-anchor="end">${short(value)}</text>`,
+      `<line x1="${PAD}" x2="${WIDTH - 12}" y1="${y(value)}" y2="${y(value)}" class="grid"/><text x="${PAD - 8}" y="${y(value) + 4}" text-anchor="end">${tickText(value)}</text>`,
   )
   const paths = series.map(
     ({ colour, values }) =>
@@ -52,12 +51,13 @@ function lines(blocks: readonly number[], series: readonly Series[], unit: strin
 }
 
 function bars(rows: readonly { readonly name: string; readonly value: number }[], unit: string): string {
-  const most = Math.max(...rows.map(({ value }) => value), 1e-12)
+  const max = Math.max(...rows.map(({ value }) => value), 1e-12)
   const bar = ({ name, value }: (typeof rows)[number], index: number) =>
-    `<text x="330" y="${index * 26 + 18}" text-anchor="end">${safe(name)}</text><rect x="340" y="${index * 26 + 5}" height="18" width="${((value / most) * 420).toFixed(1)}" fill="#b8862d"/><text x="${348 + (value / most) * 420}" y="${index * 26 + 18}">${short(value)} ${safe(unit)}</text>`
-  return `<svg viewBox="0 0 ${WIDTH} ${rows.length * 26 + 8}" role="img" aria-label="missed by reason">${rows.map(bar).join('')}</svg>`
+    `<text x="330" y="${index * 26 + 18}" text-anchor="end">${safe(name)}</text><rect x="340" y="${index * 26 + 5}" height="18" width="${((value / max) * 420).toFixed(1)}" fill="#b8862d"/><text x="${348 + (value / max) * 420}" y="${index * 26 + 18}">${tickText(value)} ${safe(unit)}</text>`
+  return `<svg viewBox="0 0 ${WIDTH} ${rows.length * 26 + 8}" role="img" aria-label="missed profit by reason">${rows.map(bar).join('')}</svg>`
 }
 
+/** The page; `position` is where in the next block trades were filled, `first` or `last`. */
 export function replayPage(report: ReplayReport, manifest: MarketManifest, position: string): string {
   const coin = manifest.nativeSymbol
   const inCoins = (wei: number) => wei / 1e18
@@ -80,7 +80,7 @@ export function replayPage(report: ReplayReport, manifest: MarketManifest, posit
   const facts = [
     ['net of gas', `${inCoins(report.net).toFixed(4)} ${coin}`],
     ['trades', String(report.traded)],
-    ['gaps', String(report.gaps.length)],
+    ['opportunities', String(report.gaps.length)],
     ['largest drawdown', `${inCoins(report.largestDrawdown).toFixed(4)} ${coin}`],
   ].map(([name, value]) => `<div><b>${safe(value as string)}</b><span>${safe(name as string)}</span></div>`)
   return `<!doctype html>
@@ -94,17 +94,17 @@ svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--soft)}.grid{stroke
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}.n{text-align:right;font-variant-numeric:tabular-nums}
 </style></head><body>
 <h1>Replay of blocks ${report.fromBlock} to ${report.toBlock}</h1>
-<p>${safe(manifest.network)}, ${report.blocks} blocks; filled by what the next block held, ${position === 'last' ? 'after everyone else in it' : 'before everyone else in it'}. Each gap is counted once.</p>
+<p>${safe(manifest.network)}, ${report.blocks} blocks; filled at the state of the next block, ${position === 'last' ? 'after all its transactions' : 'before its transactions'}. Each opportunity is counted once.</p>
 <div class="facts">${facts.join('')}</div>
-<h2>Net so far, in ${safe(coin)}</h2>
-${lines(blocks, [{ name: 'net so far', colour: '#b8862d', values: report.curve.map(({ net }) => inCoins(net)) }], coin)}
-<h2>What the market held, in ${safe(coin)}</h2>
-${lines(blocks, [{ name: 'optimum net of gas', colour: '#4a7c8c', values: report.curve.map(({ optimum }) => inCoins(optimum)) }], coin)}
-<h2>What became of the gaps</h2>
-<table><tr><th>outcome</th><th class="n">gaps</th><th class="n">promised</th><th class="n">net</th></tr>${outcomes.join('')}</table>
-${missed.length === 0 ? '' : `<h2>Missed, and why</h2>${bars(missed, coin)}`}
-<h2>Who closed cycles in these blocks</h2>
-<table><tr><th>account</th><th class="n">cycles</th><th class="n">gained, ${safe(tokenAt(manifest, manifest.numeraire).symbol)}</th></tr>${winners.join('')}</table>
+<h2>Cumulative net profit, in ${safe(coin)}</h2>
+${lines(blocks, [{ name: 'net profit', colour: '#b8862d', values: report.curve.map(({ net }) => inCoins(net)) }], coin)}
+<h2>Available in the market, in ${safe(coin)}</h2>
+${lines(blocks, [{ name: 'optimum, net of gas', colour: '#4a7c8c', values: report.curve.map(({ optimum }) => inCoins(optimum)) }], coin)}
+<h2>Opportunities by outcome</h2>
+<table><tr><th>outcome</th><th class="n">opportunities</th><th class="n">predicted</th><th class="n">net</th></tr>${outcomes.join('')}</table>
+${missed.length === 0 ? '' : `<h2>Missed, by reason</h2>${bars(missed, coin)}`}
+<h2>Accounts that closed cycles in these blocks</h2>
+<table><tr><th>account</th><th class="n">cycles</th><th class="n">profit, ${safe(tokenAt(manifest, manifest.numeraire).symbol)}</th></tr>${winners.join('')}</table>
 </body></html>
 `
 }

@@ -1,5 +1,4 @@
-/** `kintsugi market record|replay`: the market of a running fleet written down, and a strategy judged on it. */
-
+/** `kintsugi market record|replay`: records the market of a running fleet, and evaluates the strategy on a recording. */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -13,7 +12,7 @@ import { own } from '../localnet/artifacts.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { files } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { color, table } from './format.ts'
+import { color, count, short, table } from './format.ts'
 import { replayPage } from './replay-page.ts'
 import { type DataOptions, runningPlan } from './run.ts'
 
@@ -21,24 +20,20 @@ export interface RecordOptions extends DataOptions {
   blocks: number
 }
 
-/** Follows the chain of the running fleet and writes every block's changes to `file`. Ends after so many blocks, or at Ctrl-C. */
+/** Writes every block's changes to `file` until `blocks` are recorded or Ctrl-C. Throws `file-exists` or `bad-settings`. */
 export async function recordMarket(file: string, options: RecordOptions): Promise<void> {
   if (existsSync(file))
-    throw new KintsugiError('file-exists', `${file} is there already`, {
-      hint: 'recordings are never overwritten: name another file',
+    throw new KintsugiError('file-exists', `${file} already exists`, {
+      hint: 'recordings are never overwritten; choose another file',
     })
   const plan = runningPlan(options)
   const manifest = JSON.parse(readFileSync(files(plan.dataFolder).manifest, 'utf8')) as MarketManifest
   const variable = rpcVariable(plan.chain)
   const external = process.env[variable]
   if (plan.external.chain && !external)
-    throw new KintsugiError(
-      'bad-settings',
-      `${variable}: the fleet follows a chain of its environment, which this shell does not name`,
-      {
-        hint: `set ${variable} as the fleet has it`,
-      },
-    )
+    throw new KintsugiError('bad-settings', `${variable} is not set, but the fleet uses it`, {
+      hint: `set ${variable} to the value the fleet was started with`,
+    })
   const chain = new JsonRpcChain({
     url:
       plan.external.chain && external
@@ -55,7 +50,7 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
   try {
     await market.start()
     writeFileSync(file, '', { flag: 'wx' })
-    let count = 0
+    let recordedBlocks = 0
     await new Promise<void>((resolve, reject) => {
       process.once('SIGINT', () => resolve())
       record(
@@ -63,16 +58,20 @@ export async function recordMarket(file: string, options: RecordOptions): Promis
         chain,
         (line) => appendFileSync(file, `${line}\n`),
         (recorded) => {
-          count++
+          recordedBlocks++
           if (!options.json && process.stderr.isTTY)
             process.stderr.write(
-              `\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${count} of ${options.blocks} blocks`,
+              `\rblock ${recorded.head.number}: ${recorded.pools.length} pools changed, ${recordedBlocks} of ${options.blocks} blocks recorded`,
             )
-          if (count >= options.blocks) resolve()
+          if (recordedBlocks >= options.blocks) resolve()
         },
       ).catch(reject)
     })
-    console.log(options.json ? JSON.stringify({ file, blocks: count }) : `\n${count} blocks in ${file}`)
+    console.log(
+      options.json
+        ? JSON.stringify({ file, blocks: recordedBlocks })
+        : `\n${recordedBlocks} blocks recorded in ${file}`,
+    )
   } finally {
     market.stop()
     chain.close()
@@ -85,7 +84,7 @@ export interface ReplayCommandOptions {
   json?: boolean
 }
 
-/** Judges the strategy on a recording. */
+/** Evaluates the strategy on a recording. Throws `recording-invalid`. */
 export async function replayMarket(
   file: string,
   { position, report: page, json }: ReplayCommandOptions,
@@ -103,7 +102,7 @@ export async function replayMarket(
   }
   if (!replay || !manifest)
     throw new KintsugiError('recording-invalid', `${file}: the file is empty`, {
-      hint: 'recordings are written by `kintsugi market record`',
+      hint: '`npx kintsugi market record` writes recordings',
     })
   const report = replay.report()
   if (page !== undefined) writeFileSync(page, replayPage(report, manifest, position))
@@ -116,27 +115,27 @@ function summary(
   position: string,
   page: string | undefined,
 ): string {
-  const coin = (wei: number) => `${(wei / 1e18).toFixed(4)} ${manifest.nativeSymbol}`
+  const coin = (wei: number) => `${short(wei / 1e18)} ${manifest.nativeSymbol}`
   const quote = tokenAt(manifest, manifest.numeraire).symbol
   return [
-    `blocks ${report.fromBlock} to ${report.toBlock}, ${report.gaps.length} gaps, ${position} in the next block`,
+    `blocks ${report.fromBlock} to ${report.toBlock}, ${report.gaps.length} opportunities, filled ${position} in the next block`,
     table([
       ['net of gas', color.green(coin(report.net))],
       ['trades', String(report.traded)],
       ['largest drawdown', coin(report.largestDrawdown)],
       ...Object.entries(report.byOutcome).map(([outcome, { gaps, promised, net }]) => [
         outcome,
-        `${gaps} gaps, promised ${coin(promised)}, net ${coin(net)}`,
+        `${gaps} opportunities, predicted ${coin(promised)}, net ${coin(net)}`,
       ]),
     ]),
     ...Object.entries(report.missedBecause).map(
-      ([reason, promised]) => `  missed ${coin(promised)}: ${reason}`,
+      ([reason, predicted]) => `  missed ${coin(predicted)}: ${reason}`,
     ),
     ...report.winners
       .slice(0, 5)
       .map(
         ({ account, cycles, value, ours }) =>
-          `  ${account}${ours ? ' (ours)' : ''} closed ${cycles} cycles for ${value.toFixed(2)} ${quote}`,
+          `  ${account}${ours ? ' (ours)' : ''} closed ${count(cycles, 'cycle')} for ${short(value)} ${quote}`,
       ),
     ...(page === undefined ? [] : [`report: ${page}`]),
   ].join('\n')

@@ -1,56 +1,76 @@
-/** Finding the running fleet of a data folder. */
+/** Access to the running fleet of a data folder: its plan, its control socket, its services. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { files, type RunPlan, readPlan } from '../processes/run/run-plan.ts'
+import { askPatiently } from '../adapters/fleet/control-client.ts'
+import type { FleetStatus } from '../ports/fleet.ts'
+import { files, type RunPlan, readPlan, socketPath } from '../processes/run/run-plan.ts'
 import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
+import { serviceNamed } from './service-name.ts'
 
+/** The options that every command on a running fleet has. */
 export interface DataOptions {
   data: string
   json?: boolean
 }
 
-/** Throws `not-running`. */
+/** A request is answered within its own timeout; the transport waits a little longer. */
+const TRANSPORT_MARGIN_MS = 1_000
+
+/** The plan of the running fleet. Throws `not-running`. */
 export function runningPlan({ data }: DataOptions): RunPlan {
   const folder = resolve(data)
   if (!existsSync(files(folder).plan))
     throw new KintsugiError('not-running', `no fleet is running on ${folder}`, {
-      hint: 'start one with `npm start` or `npx kintsugi up`',
+      hint: 'start one with `npm start` or `npx kintsugi up`, or name its folder with --data',
     })
   return readPlan(folder)
 }
 
+/** The path of the supervisor's control socket. Throws `not-running`. */
+export const controlSocket = (options: DataOptions): string =>
+  socketPath(runningPlan(options).dataFolder, 'control')
+
+/** The full name of a service, infrastructure part or cell. Throws `unknown-service` with suggestions. */
+export async function resolveUnit(control: string, given: string): Promise<string> {
+  const { services } = await askPatiently<FleetStatus>(control, { op: 'status' })
+  const known = new Set([...services.map(({ id }) => id), ...services.map(({ cell }) => cell), 'chain'])
+  return serviceNamed(given, [...known])
+}
+
+/** The data folder's token, which may do everything; undefined if there is none. */
 export function readToken(plan: RunPlan): string | undefined {
   const path = files(plan.dataFolder).token
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
 }
 
-/** A request to a service on its own port, with the token. Throws what it answers, or `service-unreachable`. */
+/**
+ * A request to a service on its own port, with the data folder's token.
+ * Throws the error that the service returns, `unknown-service` or `service-unreachable`.
+ */
 export async function request<T>(
   plan: RunPlan,
   service: string,
   path: string,
   init: RequestInit = {},
 ): Promise<T> {
-  const port = plan.ports[service]
-  if (port === undefined)
-    throw new KintsugiError(
-      'unknown-service',
-      `no service is called ${JSON.stringify(service)} in this fleet`,
-      { hint: `known: ${Object.keys(plan.ports).join(', ')}` },
-    )
+  const name = serviceNamed(service, Object.keys(plan.ports))
+  const port = plan.ports[name]
   const token = readToken(plan)
   let response: Response
   try {
     response = await fetch(`http://127.0.0.1:${port}${path}`, {
       ...init,
-      signal: AbortSignal.timeout(plan.settings.requestTimeoutMs + 1_000),
+      signal: AbortSignal.timeout(plan.settings.requestTimeoutMs + TRANSPORT_MARGIN_MS),
       headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
     })
   } catch (error) {
     throw new KintsugiError(
       'service-unreachable',
-      `${service} on port ${port} does not answer: ${messageOf(error)}`,
-      { retry: 'later', hint: 'see `npx kintsugi status`' },
+      `${name} (port ${port}) did not answer: ${messageOf(error)}`,
+      {
+        retry: 'later',
+        hint: '`npx kintsugi status` shows its state',
+      },
     )
   }
   const body = (await response.json()) as { error?: ErrorReport }

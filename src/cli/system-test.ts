@@ -1,7 +1,9 @@
-/** `kintsugi test`: the running system, checked from outside: services, protocols, example calls, the books against the chain. */
+/** `kintsugi test`: checks the running system from outside: health, readiness, MCP, and the example call of every tool. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
-import type { ToolListing } from '../ports/definitions.ts'
+import type { ToolListing } from '../mcp/schema.ts'
+import type { RunPlan } from '../processes/run/run-plan.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
 import { color } from './format.ts'
 import { type DataOptions, readToken, request, runningPlan } from './run.ts'
@@ -14,7 +16,7 @@ interface Check {
   detail?: string
 }
 
-/** What an example may be answered that names something that does not exist here, asks back, or fails on purpose: it is an answer. */
+/** Error codes that an example may end with: it names something that does not exist here, needs input, or fails on purpose. */
 export const EXPECTED_FOR_EXAMPLES: ReadonlySet<string> = new Set([
   'not-found',
   'no-loan',
@@ -25,107 +27,123 @@ export const EXPECTED_FOR_EXAMPLES: ReadonlySet<string> = new Set([
   'approval-needed',
 ])
 
-const READY_MS = 5_000
+const GATEWAY = 'coordination_system'
+const READY_TIMEOUT_MS = 5_000
+const POLL_MS = 50
 
-/** Looks until nothing is wrong, for a while. Throws what still is. */
-async function patiently(look: () => Promise<string | undefined>): Promise<void> {
-  for (
-    const until = performance.now() + READY_MS;
-    ;
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  ) {
-    const problem = await look()
-    if (problem === undefined) return
-    if (performance.now() > until) throw new Error(problem)
+/** Runs all checks and prints them; exit code 1 if one failed. `quick` checks health and readiness only. */
+export async function systemTest(options: DataOptions & { quick?: boolean }): Promise<void> {
+  const checks = await new SystemTest(runningPlan(options)).run(options.quick === true)
+  const failed = checks.filter((check) => !check.ok).length
+  const passed = checks.length - failed
+  if (options.json) console.log(JSON.stringify({ passed, failed, checks }, null, 2))
+  else {
+    for (const check of checks) console.log(checkLine(check))
+    console.log(`\n${passed} passed, ${failed} failed`)
   }
+  if (failed > 0) process.exitCode = 1
 }
 
-export async function systemTest(options: DataOptions & { quick?: boolean }): Promise<void> {
-  const plan = runningPlan(options)
-  const checks: Check[] = []
-  const run = async (service: string, check: string, work: () => Promise<void>) => {
+const checkLine = ({ service, check, ok, ms, detail }: Check) =>
+  `${ok ? color.green('✓') : color.red('✗')} ${service}: ${check} ${color.dim(`${ms} ms`)}${detail ? `  ${detail}` : ''}`
+
+class SystemTest {
+  readonly #plan: RunPlan
+  readonly #checks: Check[] = []
+
+  constructor(plan: RunPlan) {
+    this.#plan = plan
+  }
+
+  async run(quick: boolean): Promise<readonly Check[]> {
+    for (const service of Object.keys(this.#plan.ports)) {
+      await this.#check(service, 'health', async () => void (await request(this.#plan, service, '/health')))
+      await this.#check(service, 'ready', () => this.#ready(service))
+      if (!quick && service !== GATEWAY && service !== 'dashboard') await this.#tools(service)
+    }
+    await this.#check(GATEWAY, 'all services healthy', () => this.#allHealthy())
+    return this.#checks
+  }
+
+  async #check(service: string, check: string, work: () => Promise<void>): Promise<void> {
     const started = performance.now()
+    const elapsed = () => Math.round(performance.now() - started)
     try {
       await work()
-      checks.push({ service, check, ok: true, ms: Math.round(performance.now() - started) })
+      this.#checks.push({ service, check, ok: true, ms: elapsed() })
     } catch (error) {
-      checks.push({
-        service,
-        check,
-        ok: false,
-        ms: Math.round(performance.now() - started),
-        detail: messageOf(error),
-      })
+      this.#checks.push({ service, check, ok: false, ms: elapsed(), detail: messageOf(error) })
     }
   }
-  const token = readToken(plan)
-  for (const service of Object.keys(plan.ports)) {
-    await run(service, 'health', async () => void (await request(plan, service, '/health')))
-    await run(service, 'ready', async () => {
-      // An example before may have restarted it.
-      await patiently(async () => {
-        const { ready, reason } = await request<{ ready: boolean; reason?: string }>(plan, service, '/ready')
-        return ready ? undefined : (reason ?? 'not ready')
-      })
+
+  /** Waits, since an earlier example may have restarted the service. */
+  #ready(service: string): Promise<void> {
+    return noProblemSoon(async () => {
+      const { ready, reason } = await request<{ ready: boolean; reason?: string }>(
+        this.#plan,
+        service,
+        '/ready',
+      )
+      return ready ? undefined : (reason ?? 'not ready')
     })
-    if (options.quick || service === 'coordination_system' || service === 'dashboard') continue
-    await run(service, 'speaks MCP', async () => {
-      const connection = await connectMcp({
-        url: `http://127.0.0.1:${plan.ports[service]}/mcp`,
-        ...(token ? { token } : {}),
-      })
+  }
+
+  async #tools(service: string): Promise<void> {
+    const token = readToken(this.#plan)
+    await this.#check(service, 'speaks MCP', async () => {
+      const url = `http://127.0.0.1:${this.#plan.ports[service]}/mcp`
+      const connection = await connectMcp({ url, ...(token ? { token } : {}) })
       try {
         if ((await connection.listTools()).length === 0) throw new Error('no tools')
       } finally {
         await connection.close()
       }
     })
-    const { tools } = await request<{ tools: ToolListing[] }>(plan, service, '/tools').catch(() => ({
+    const { tools } = await request<{ tools: ToolListing[] }>(this.#plan, service, '/tools').catch(() => ({
       tools: [] as ToolListing[],
     }))
-    for (const tool of tools.filter((candidate) => candidate._meta['kintsugi/effect'] !== 'spend')) {
-      await run(service, `${tool.name} works`, async () => {
-        try {
-          await request(plan, service, '/query', {
-            method: 'POST',
-            body: JSON.stringify({ ...tool._meta['kintsugi/example'], type: tool.name }),
-          })
-        } catch (error) {
-          const { code, data } = toErrorReport(error)
-          if (!EXPECTED_FOR_EXAMPLES.has(code)) throw error
-          // Nobody is to wait for an example.
-          if (code === 'approval-needed')
-            await request(plan, 'coordination_system', `/approvals/${data?.approval}`, {
-              method: 'POST',
-              body: JSON.stringify({ digest: data?.digest, approve: false }),
-            })
-        }
+    for (const tool of tools.filter((candidate) => candidate._meta['kintsugi/effect'] !== 'spend'))
+      await this.#check(service, `${tool.name} works`, () => this.#example(service, tool))
+  }
+
+  async #example(service: string, tool: ToolListing): Promise<void> {
+    try {
+      await request(this.#plan, service, '/query', {
+        method: 'POST',
+        body: JSON.stringify({ ...tool._meta['kintsugi/example'], type: tool.name }),
       })
+    } catch (error) {
+      const { code, data } = toErrorReport(error)
+      if (!EXPECTED_FOR_EXAMPLES.has(code)) throw error
+      // The approval of an example must not stay pending.
+      if (code === 'approval-needed')
+        await request(this.#plan, GATEWAY, `/approvals/${data?.approval}`, {
+          method: 'POST',
+          body: JSON.stringify({ digest: data?.digest, approve: false }),
+        })
     }
   }
-  await run('coordination_system', 'all services healthy', async () => {
-    // An example may have restarted one of them.
-    await patiently(async () => {
-      const view = await request<StatusView>(plan, 'coordination_system', '/status')
-      const bad = [
-        ...Object.entries(view.servers),
-        ...Object.entries(view.agents),
-        ...Object.entries(view.infrastructure),
-      ].filter(([, service]) => service.status !== 'healthy')
-      return bad.length > 0 ? bad.map(([id, service]) => `${id} is ${service.status}`).join(', ') : undefined
-    })
-  })
-  const failed = checks.filter((check) => !check.ok)
-  if (options.json)
-    console.log(
-      JSON.stringify({ passed: checks.length - failed.length, failed: failed.length, checks }, null, 2),
-    )
-  else {
-    for (const check of checks)
-      console.log(
-        `${check.ok ? color.green('✓') : color.red('✗')} ${check.service}: ${check.check} ${color.dim(`${check.ms} ms`)}${check.detail ? `  ${check.detail}` : ''}`,
+
+  #allHealthy(): Promise<void> {
+    return noProblemSoon(async () => {
+      const { servers, agents, infrastructure } = await request<StatusView>(this.#plan, GATEWAY, '/status')
+      const unhealthy = Object.entries({ ...servers, ...agents, ...infrastructure }).filter(
+        ([, service]) => service.status !== 'healthy',
       )
-    console.log(`\n${checks.length - failed.length} passed, ${failed.length} failed`)
+      return unhealthy.length > 0
+        ? unhealthy.map(([id, service]) => `${id} is ${service.status}`).join(', ')
+        : undefined
+    })
   }
-  if (failed.length > 0) process.exitCode = 1
+}
+
+/** Polls until `look` reports no problem. Throws the last one after five seconds. */
+async function noProblemSoon(look: () => Promise<string | undefined>): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  for (;;) {
+    const problem = await look()
+    if (problem === undefined) return
+    if (performance.now() > deadline) throw new Error(problem)
+    await sleep(POLL_MS)
+  }
 }

@@ -1,34 +1,48 @@
-/** `kintsugi token`: who may do what, from the command line. */
-import { color } from './format.ts'
+/** `kintsugi token`: issues, lists and revokes tokens, and rotates the signing key. */
+import { color, count, dateTime, table } from './format.ts'
 import { type DataOptions, request, runningPlan } from './run.ts'
 
 interface Described {
   id: string
   subject: string
   scopes: string[]
+  /** Seconds since 1970. */
   issuedAt: number
   expiresAt: number
   state: 'valid' | 'expired' | 'revoked'
 }
 
-const ask = async <T>(options: DataOptions, type: string, given: Record<string, unknown> = {}): Promise<T> =>
+const callTool = async <T>(
+  options: DataOptions,
+  type: string,
+  args: Record<string, unknown> = {},
+): Promise<T> =>
   (
     await request<{ result: T }>(runningPlan(options), 'mcp_auth_manager_server', '/query', {
       method: 'POST',
-      body: JSON.stringify({ type, ...given }),
+      body: JSON.stringify({ type, ...args }),
     })
   ).result
 
-const day = (seconds: number) => new Date(seconds * 1_000).toISOString().slice(0, 16).replace('T', ' ')
-const line = ({ id, subject, scopes, expiresAt, state }: Described) =>
-  `${(state === 'valid' ? color.green : color.dim)(state.padEnd(8))} ${id}  ${subject.padEnd(20)} until ${day(expiresAt)}  ${scopes.join(' ')}`
+const tokenTable = (tokens: readonly Described[]): string =>
+  table(
+    tokens.map(({ id, subject, scopes, expiresAt, state }) => [
+      (state === 'valid' ? color.green : color.dim)(state),
+      id,
+      subject,
+      dateTime(expiresAt * 1_000),
+      scopes.join(' '),
+    ]),
+    ['state', 'id', 'subject', 'expires', 'scopes'],
+  )
 
+/** Issues a token and prints it once. */
 export async function issueToken(
   subject: string,
   options: DataOptions & { role?: string; scope?: string[]; hours: number; callsPerMinute?: number },
 ): Promise<void> {
   const { role, scope: scopes, hours, callsPerMinute } = options
-  const { token, grant } = await ask<{ token: string; grant: Described }>(options, 'issue_token', {
+  const { token, grant } = await callTool<{ token: string; grant: Described }>(options, 'issue_token', {
     subject,
     hours,
     ...(role ? { role } : {}),
@@ -38,30 +52,33 @@ export async function issueToken(
   if (options.json) console.log(JSON.stringify({ token, grant }))
   else
     console.log(
-      `${token}\n\n${line(grant)}\n${color.dim('the token is shown this once; send it as `Authorization: Bearer`')}`,
+      `${token}\n\n${tokenTable([grant])}\n${color.dim('The token is shown only once. Send it as `Authorization: Bearer`.')}`,
     )
 }
 
+/** Prints all tokens, newest first. */
 export async function listTokens(options: DataOptions): Promise<void> {
-  const { tokens } = await ask<{ tokens: Described[] }>(options, 'list_tokens', { limit: 1_000 })
+  const { tokens } = await callTool<{ tokens: Described[] }>(options, 'list_tokens', { limit: 1_000 })
   if (options.json) console.log(JSON.stringify(tokens))
   else if (tokens.length === 0)
-    console.log('no token was issued yet: `kintsugi token issue NAME --role reader`')
-  else for (const token of tokens) console.log(line(token))
+    console.log('no tokens yet; issue one with `npx kintsugi token issue NAME --role reader`')
+  else console.log(tokenTable(tokens))
 }
 
+/** Revokes a token at once. */
 export async function revokeToken(id: string, options: DataOptions): Promise<void> {
-  const { grant } = await ask<{ grant: Described }>(options, 'revoke_token', { id })
-  console.log(options.json ? JSON.stringify(grant) : line(grant))
+  const { grant } = await callTool<{ grant: Described }>(options, 'revoke_token', { id })
+  console.log(options.json ? JSON.stringify(grant) : tokenTable([grant]))
 }
 
+/** Switches to a new signing key; with `revoke` all earlier tokens become invalid. */
 export async function rotateKeys(options: DataOptions & { revoke?: boolean }): Promise<void> {
-  const done = await ask<{ key: string; revoked: number }>(options, 'rotate_keys', {
+  const done = await callTool<{ key: string; revoked: number }>(options, 'rotate_keys', {
     revokeEarlier: options.revoke === true,
   })
   console.log(
     options.json
       ? JSON.stringify(done)
-      : `${color.green('✓')} signed with ${done.key} from now on${options.revoke ? `; ${done.revoked} tokens were revoked` : ''}`,
+      : `${color.green('✓')} new tokens are signed with key ${done.key}${options.revoke ? `; ${count(done.revoked, 'token')} revoked` : ''}`,
   )
 }
