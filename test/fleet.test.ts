@@ -34,7 +34,7 @@ describe('trading', () => {
     await fleet.until(
       'a line per trade',
       async () =>
-        /block \d+ .+→.+ (aave-v3|balancer-v2|uniswap-v3|uniswap-v2) .*predicted .*realised .*gas .*0x[0-9a-f]{64}/.test(
+        /^\d\d:\d\d:\d\d {2}\+[\d.,]+ \w+ {2}gas [\d.,]+ MATIC {2}(as predicted|state moved) {2}.+ pools? {2}(aave-v3|balancer-v2|uniswap-v3|uniswap-v2|own) {2}0x[0-9a-f]{4}…$/m.test(
           fleet.output(),
         ),
       5_000,

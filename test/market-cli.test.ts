@@ -184,7 +184,7 @@ test('errors name the field, the token or the file', async () => {
   const wrong = join(folder, 'wrong.json')
   writeFileSync(wrong, JSON.stringify({ ...market, pools: [{ ...market.pools[0], reserves: ['1', 'x'] }] }))
   await refused(['scan', wrong], /pools\.0\.reserves\.1: expected a non-negative integer/)
-  await refused(['scan', join(folder, 'none.json')], /none\.json: ENOENT/)
+  await refused(['scan', join(folder, 'none.json')], /none\.json: no such file/)
   await refused(['scan', file, '--start', 'XYZ'], /unknown token XYZ: the file has no token/)
   await refused(['bound', file, '--numeraire', 'DAI'], /ambiguous token DAI: 2 tokens of the file/)
   await refused(
@@ -198,4 +198,17 @@ test('errors name the field, the token or the file', async () => {
   const packed = join(folder, 'market.json.gz')
   writeFileSync(packed, gzipSync(JSON.stringify(market)))
   expect((await run('scan', packed, '--json')).code).toBe(0)
+})
+
+test('wrong usage exits with 2, as JSON with --json, and nothing else goes to stderr', async () => {
+  const { code, stderr } = await kintsugi(['market', 'scan', file, '--max-hops', '9', '--json'])
+  expect(code).toBe(2)
+  expect(JSON.parse(stderr).error).toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining("option '--max-hops <n>' argument '9' is invalid"),
+    retry: 'never',
+  })
+  const unknown = await kintsugi(['marcet'])
+  expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringMatching(/Did you mean market/)])
+  expect((await kintsugi(['--help'])).code).toBe(0)
 })

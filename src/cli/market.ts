@@ -35,12 +35,15 @@ export function readMarket(file: string): MarketSnapshot {
     const raw = readFileSync(file)
     json = JSON.parse((file.endsWith('.gz') ? gunzipSync(raw) : raw).toString())
   } catch (error) {
-    throw new KintsugiError('file-unreadable', `${file}: ${messageOf(error)}`, {
+    throw new KintsugiError('file-unreadable', `${file}: ${reasonOf(error)}`, {
       hint: 'expected a market-snapshot/1 file: JSON, plain or gzipped (.gz)',
     })
   }
   return parseSnapshot(json)
 }
+
+const reasonOf = (error: unknown) =>
+  (error as { code?: unknown }).code === 'ENOENT' ? 'no such file' : messageOf(error)
 
 /** A token by symbol or address. Throws `unknown-token`, also if several tokens have the symbol. */
 function tokenOf(market: MarketSnapshot, name: string): Token {

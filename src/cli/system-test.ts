@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
-import type { ToolListing } from '../mcp/schema.ts'
+import type { ToolListing } from '../ports/definitions.ts'
 import type { RunPlan } from '../processes/run/run-plan.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
 import { color } from './format.ts'

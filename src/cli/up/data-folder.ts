@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path'
 import { rotateServiceKeys } from '../../adapters/access/service-keys.ts'
 import { files, type RunPlan } from '../../processes/run/run-plan.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { type Identity, isAlive, processesFor, signalTo } from '../../supervisor/process-identity.ts'
+import { isAlive, type ProcessIdentity, processesFor, signalTo } from '../../supervisor/process-identity.ts'
 import { color } from '../format.ts'
 
 /** Stops processes of an earlier run whose keeper, watcher and supervisor died at the same time. */
 export function stopLeftovers(dataFolder: string): void {
-  let written: Record<string, Identity> = {}
+  let written: Record<string, ProcessIdentity> = {}
   try {
     written = JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).processes
   } catch {

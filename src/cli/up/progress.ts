@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { askPatiently, supervisorEvents, untilGone } from '../../adapters/fleet/control-client.ts'
 import type { Settings } from '../../adapters/settings.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
-import type { PaperTrade, Trade } from '../../ports/ledger.ts'
 import type { MarketManifest } from '../../ports/manifest.ts'
 import { files, type RunPlan, socketPath } from '../../processes/run/run-plan.ts'
 import { openBus } from '../../processes/wiring/bus.ts'
@@ -134,13 +133,13 @@ async function followTrades(plan: RunPlan, options: UpOptions, settings: Setting
     ) as MarketManifest
     return { nativeSymbol, width: process.stdout.columns, verbose: options.verbose === true }
   }
-  bus.subscribe<Trade>('trades', (trade, { retained }) => {
+  bus.subscribe('trades', (trade, { retained }) => {
     if (retained && trade.bookedAt < plan.startedAt) return
     console.log(
       options.json ? JSON.stringify({ type: 'trade', trade: toPlain(trade) }) : tradeLine(trade, style()),
     )
   })
-  bus.subscribe<PaperTrade>('paper-trades', (trade, { retained }) => {
+  bus.subscribe('paper-trades', (trade, { retained }) => {
     if (retained) return
     console.log(
       options.json
