@@ -5,6 +5,7 @@ import type { Ledger, Task, TaskStep } from '../../ports/ledger.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 
+/** One tool call of a task. */
 export interface PlannedStep {
   service: string
   tool: string
@@ -14,6 +15,7 @@ export interface PlannedStep {
 const MAX_ATTEMPTS = 3
 const RETRY = { firstMs: 200, mostMs: 2_000 }
 
+/** `now`: ms since 1970. `maxConcurrent`: tasks that run at the same time. */
 export interface CoordinatorOptions {
   fleet: FleetControl
   ledger: Ledger
@@ -22,6 +24,7 @@ export interface CoordinatorOptions {
   onError(error: unknown): void
 }
 
+/** Runs tasks: the steps of one task in parallel, tasks by priority, then by age. */
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #running = new Map<string, AbortController>()
@@ -32,7 +35,7 @@ export class Coordinator {
     this.#options = options
   }
 
-  /** Takes up tasks that an earlier process left unfinished: reads run again, anything else that had begun is reported as ambiguous. */
+  /** Adopts tasks that an earlier process left unfinished. Reads run again; a write that had started fails with `ambiguous-outcome`. */
   async resume(): Promise<void> {
     const unfinished = [
       ...(await this.#options.ledger.tasks({ limit: 500, status: 'running' })),
@@ -41,12 +44,16 @@ export class Coordinator {
     for (const task of unfinished.reverse()) this.#enqueue(task)
   }
 
+  /** Aborts running tasks; they stay unfinished in the ledger and are resumed by the next coordinator. */
   stop(): void {
     this.#stopped = true
     for (const controller of this.#running.values()) controller.abort()
   }
 
-  /** Checks the plan against what the services offer, records the task and starts it. Throws `bad-argument` naming the step. */
+  /**
+   * Checks the plan against the tools of the services, records the task and queues it. Throws `bad-argument` (unknown tool,
+   * tool that moves value) and `insufficient-scope`; both name the step.
+   */
   async submit(
     task: Pick<Task, 'id' | 'description' | 'caller' | 'priority'> & {
       readonly timeoutMs: number
@@ -97,7 +104,7 @@ export class Coordinator {
     return created
   }
 
-  /** Stops a task; steps under way are aborted. Throws `not-found`. */
+  /** Cancels a task and aborts its running steps; a finished task stays as it is. Throws `not-found`. */
   async cancel(id: string): Promise<Task> {
     const task = await this.#options.ledger.task(id)
     if (!task) throw new KintsugiError('not-found', `no task has the id ${JSON.stringify(id)}`)
@@ -148,22 +155,44 @@ export class Coordinator {
     await Promise.all(
       task.steps.map(async (step, index) => {
         if (step.status === 'done' || step.status === 'failed') return
-        const finished = await this.#step(task, step, signal)
-        steps = steps.with(index, finished)
-        await save('running', null)
+        const record = async (changed: TaskStep) => {
+          steps = steps.with(index, changed)
+          await save('running', null)
+        }
+        await record(await this.#step(task, step, signal, record))
       }),
     )
     if (this.#stopped) return
     await save(steps.every((step) => step.status === 'done') ? 'done' : 'failed', now())
   }
 
-  /** One step: a read is repeated where trying again can help; a write that may have happened is not. */
-  async #step({ caller }: Task, step: TaskStep, signal: AbortSignal): Promise<TaskStep> {
+  /**
+   * One step. A read is repeated if its error allows it; a write is not, as it may have taken effect. `record` saves that a
+   * write has started, so that a later process does not repeat it either.
+   */
+  async #step(
+    { caller }: Task,
+    step: TaskStep,
+    signal: AbortSignal,
+    record: (started: TaskStep) => Promise<void>,
+  ): Promise<TaskStep> {
     const { fleet, now } = this.#options
     const startedAt = now()
     const tool = (await fleet.tools(step.service).catch(() => [])).find(
       (candidate) => candidate.name === step.tool,
     )
+    if (step.status === 'running')
+      return {
+        ...step,
+        status: 'failed',
+        error: {
+          code: 'ambiguous-outcome',
+          message: 'an earlier process started this step; its outcome is unknown',
+        },
+        finishedAt: now(),
+      }
+    if (tool !== undefined && tool.effect !== 'read')
+      await record({ ...step, status: 'running', attempts: 1, startedAt })
     const attemptsAllowed = tool?.effect === 'read' || tool === undefined ? MAX_ATTEMPTS : 1
     for (let attempt = 1; ; attempt++) {
       try {

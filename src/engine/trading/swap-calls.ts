@@ -1,4 +1,4 @@
-/** The plain calls that make a swap from an ordinary account: what it must approve, pay and call, in order. */
+/** The plain calls of a swap from an externally owned account: approvals, payments and swaps, in order. */
 import { encodeFunctionData, parseAbi } from 'viem'
 import * as z from 'zod'
 import type { Address, Pool } from '../../amm/index.ts'
@@ -23,29 +23,25 @@ const vault = parseAbi([
 const FOREVER = (1n << 256n) - 1n
 
 /**
- * Calls for the one path of a route. Throws `not-supported` where a pool can only be traded by a contract of one's own:
- * concentrated pools ask for their input by a callback.
+ * Calls for the first path of a route; `slippageBps` (basis points) lowers the minimum output of every hop, and with it
+ * the input of the next. Throws `not-supported` for a pool that only a contract can trade with: concentrated pools take
+ * their input by a callback.
  */
 export function buildSwap(market: MarketView, route: Route, account: Address, slippageBps: number) {
   const [path] = route.paths
   if (!path) throw new KintsugiError('no-route', 'the route has no path')
-  const minimumOut = (route.amountOut * BigInt(10_000 - slippageBps)) / 10_000n
+  const less = (amount: bigint) => (amount * BigInt(10_000 - slippageBps)) / 10_000n
+  const minimumOut = less(route.amountOut)
+  // A pair gives exactly what is requested, so a later hop can spend no more than the minimum of the hop before it.
   const calls = path.hops.flatMap((hop, index) => {
-    const last = index === path.hops.length - 1
-    const keep = (amount: bigint) => (amount * BigInt(10_000 - slippageBps)) / 10_000n
-    return callsOf(
-      market,
-      hop,
-      path.amounts[index] as bigint,
-      last ? minimumOut : keep(path.amounts[index + 1] as bigint),
-      account,
-    )
+    const [amountIn, amountOut] = [path.amounts[index] as bigint, path.amounts[index + 1] as bigint]
+    return callsOf(market, hop, index === 0 ? amountIn : less(amountIn), less(amountOut), account)
   })
   return {
     amountOut: String(route.amountOut),
     minimumOut: String(minimumOut),
     calls,
-    note: 'Send them in one transaction, by a multicall or a smart account: between separate transactions others could trade, and a pair that was paid gives its tokens to whoever asks first.',
+    note: 'Send the calls in one transaction, by a multicall or a smart account: between separate transactions others could trade, and a paid pair gives its output to the first caller.',
   }
 }
 
@@ -73,23 +69,26 @@ function callsOf(
           functionName: 'swap',
           args: [zeroForOne ? 0n : amountOut, zeroForOne ? amountOut : 0n, account, '0x'],
         }),
-        what: 'take what it gives',
+        what: 'take the output of the pair',
       },
     ]
   }
   if (pool.kind === 'concentrated') {
     throw new KintsugiError(
       'not-supported',
-      `${pool.dex}: a concentrated pool is paid by a callback, which an account without code cannot answer`,
+      `${pool.dex}: a concentrated pool takes its input by a callback, which an account without code cannot answer`,
       {
-        hint: "use the exchange's router with this route, or our contract by execute_arbitrage",
+        hint: "use the exchange's router with this route, or our contract through execute_arbitrage",
       },
     )
   }
   const id = market.descriptor(pool.address)?.id
   const at = market.manifest.balancer?.vault
   if (!id || !at)
-    throw new KintsugiError('not-supported', `${pool.dex}: the vault or the pool's id is not known`)
+    throw new KintsugiError(
+      'not-supported',
+      `${pool.dex}: the vault or the id of the pool ${pool.address} is unknown`,
+    )
   const single = {
     poolId: id,
     kind: 0,
@@ -103,7 +102,7 @@ function callsOf(
     {
       to: hop.tokenIn,
       data: encodeFunctionData({ abi: erc20, functionName: 'approve', args: [at, amountIn] }),
-      what: `allow the vault ${amountIn} ${symbol}`,
+      what: `approve ${amountIn} ${symbol} for the vault`,
     },
     {
       to: at,
