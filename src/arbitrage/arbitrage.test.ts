@@ -70,7 +70,7 @@ const policies: Required<Policies> = {
     minNetProfit: E18,
     maxGasCost: 5n * E18,
     maxInFlight: 2,
-    leastShareBps: 5_000,
+    minShareBps: 5_000,
     maxAgeBlocks: 1,
   },
   lender: { ...head, allowed: ['balancer-v2'] },
@@ -192,7 +192,7 @@ describe('what is learned', () => {
   const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, gross: 1e18, won: false })
   const many = (count: number, make: (index: number) => ReturnType<typeof won>) =>
     Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
-  const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, mostShare: 0.6 }
+  const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, maxShare: 0.6 }
 
   test('without rivals the bid falls to the least', () => {
     const bid = bestBid(

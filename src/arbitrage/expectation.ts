@@ -105,7 +105,7 @@ export interface BidQuestion {
   readonly baseFee: number
   readonly minPriority: number
   /** The most that may be bid, as a share of the profit. */
-  readonly mostShare: number
+  readonly maxShare: number
   /** What a rollup charges for the data, in wei, whether it succeeds or reverts. */
   readonly dataFee?: number
   readonly revertsAreFree?: boolean
@@ -122,10 +122,10 @@ export interface BidAnswer {
 
 /** The bid with the greatest expected profit. */
 export function bestBid(learned: Learned, question: BidQuestion): BidAnswer {
-  const { gross, gasEstimate, minPriority, mostShare } = question
+  const { gross, gasEstimate, minPriority, maxShare } = question
   const gas = gasExpectation(learned)
   const weights = weightsFor(learned, gross)
-  const answers = SHARES.filter((share) => share <= mostShare || share === 0).map((share) =>
+  const answers = SHARES.filter((share) => share <= maxShare || share === 0).map((share) =>
     worthOf(
       gas,
       chanceWith(learned, weights, share),

@@ -1,15 +1,14 @@
 /**
  * The guard: every rule that can refuse a trade, in one place. A decision is a pure function of the opportunity, the
- * policies in force and the state of the chain; each rule leaves its numbers behind, whether it passed or not.
+ * policies in force and the state of the chain. It records every rule with its numbers, passed or not.
  */
 import type { LenderKind } from '../flash/index.ts'
-import { LOAN_GAS } from '../flash/index.ts'
-import type { Cycle, PoolLookup } from '../graph/index.ts'
 import { type DataFee, dataFeeOf } from './data-fee.ts'
 import { bestBid, bidAt, gasExpectation, type Learned } from './expectation.ts'
+import { gasOf } from './gas.ts'
 import { type Followed, legsIn, type Opportunity } from './opportunity.ts'
 
-/** What every policy carries. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
+/** The fields of every policy. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
 export interface PolicyHead {
   readonly version: number
   readonly issuedBy: string
@@ -17,23 +16,23 @@ export interface PolicyHead {
 }
 
 export interface GasPolicy extends PolicyHead {
-  /** The most of the expected profit that may be bid as priority fee, in hundredths of a percent. */
+  /** Maximum share of the expected profit that may be bid as priority fee. */
   readonly bidShareBps: number
   readonly minPriorityFee: bigint
-  /** The most a unit of gas may cost in all, in wei. */
+  /** Maximum price of a unit of gas, base fee included, in wei. */
   readonly maxFeePerGas: bigint
 }
 
 export interface RiskPolicy extends PolicyHead {
   readonly halted: boolean
-  /** Least net profit per trade, in native wei. */
+  /** Minimum net profit per trade, in native wei. */
   readonly minNetProfit: bigint
-  /** Most gas one transaction may burn, in native wei. */
+  /** Maximum cost of one transaction's gas, in native wei. */
   readonly maxGasCost: bigint
-  /** Most transactions in flight at once. */
+  /** Maximum transactions in flight at once. */
   readonly maxInFlight: number
-  /** The contract reverts below this share of the predicted profit, in hundredths of a percent. */
-  readonly leastShareBps: number
+  /** The contract reverts below this share of the predicted profit. */
+  readonly minShareBps: number
   /** An opportunity older than this many blocks is refused. */
   readonly maxAgeBlocks: number
 }
@@ -48,28 +47,33 @@ export interface Policies {
   readonly lender?: LenderPolicy
 }
 
+/** What the guard knows of the chain and of our own transactions. Fees and balances in wei. */
 export interface ChainState {
+  /** ms since 1970. */
   readonly now: number
+  /** Block number. */
   readonly head: number
   readonly baseFeePerGas: bigint
   readonly operatorBalance: bigint
+  /** Our transactions that are not mined yet. */
   readonly inFlight: number
-  /** Pools that transactions in flight go through, whose outcome would change ours, with what those promise in native wei. */
+  /** Pools that our transactions in flight trade with, each with the profit that its transaction promises in native wei. */
   readonly busyPools: ReadonlyMap<string, number>
   /** Native wei per smallest unit of the profit token; undefined where no market prices it. */
   readonly nativeRate: number | undefined
-  /** What our earlier trades taught about gas and about winning. */
+  /** Gas and inclusion of our earlier trades. */
   readonly learned: Learned
-  /** Our own that are not mined yet: what comes after them by nonce cannot stand before them, unless they are raised. */
+  /** Tips (wei per gas) and gas limits of our transactions in flight: a later nonce cannot be mined before them, unless they are raised. */
   readonly tipsInFlight?: readonly { readonly tip: bigint; readonly gas: bigint }[]
-  /** What most pending transactions tip that open something: of ours, what pays less stands in the way of what follows them. */
-  readonly usualTip?: bigint
-  /** On a rollup: what it charges for data. */
+  /** Tip (wei per gas) of most pending transactions that we follow: one of ours that pays less delays a trade that follows them. */
+  readonly typicalTip?: bigint
+  /** The data fee of a rollup. */
   readonly dataFee?: DataFee
-  /** Whether a trade that would revert is left out of the block and costs nothing, as private relays do. */
+  /** Whether a trade that would revert is left out of the block and costs nothing, as with private relays. */
   readonly revertsAreFree?: boolean
 }
 
+/** One rule as it was evaluated: `got` is the measured value, `needed` the condition on it. */
 export interface Rule {
   readonly rule: string
   readonly ok: boolean
@@ -77,6 +81,7 @@ export interface Rule {
   readonly needed: string
 }
 
+/** What the transaction may spend, in gas and wei per gas. */
 export interface Bid {
   readonly gasLimit: bigint
   readonly maxFeePerGas: bigint
@@ -92,7 +97,7 @@ export interface Decision {
   readonly numbers: {
     readonly grossNative: bigint
     readonly gasEstimate: number
-    /** All that it costs: gas at the bid, and the data fee. */
+    /** Total cost: gas at the bid, and the data fee. */
     readonly gasCost: bigint
     readonly dataFee: bigint
     readonly netNative: bigint
@@ -104,113 +109,115 @@ export interface Decision {
 }
 
 const BPS = 10_000n
-/** A transaction and a loan, without the swaps. */
-export const TRANSACTION_GAS = 95_000
-const LEG_GAS = {
-  'constant-product': 62_000,
-  concentrated: 88_000,
-  weighted: 105_000,
-  stable: 115_000,
-} as const
-/** Gas varies with what else happened in the block (first swap of the day, ticks crossed): the limit leaves room. */
+/** Gas varies with the rest of the block (first swap of the day, ticks crossed): the limit is at least this many estimates. */
 const GAS_ROOM = 2
+/** The limit is also at least this many times the highest ratio seen. */
 const HIGH_ROOM = 1.3
-/** Of the profit: what a tip may cost that only keeps the way open. */
+/** Maximum share of the profit that a tip may cost when it only keeps later nonces from waiting. */
 const TIP_SHARE = 0.02
-/** As many times what is in flight through the same pool must a gap be worth to count as another. */
+/** A gap in a busy pool counts as another one when it is worth this many times what is in flight there. */
 const ANOTHER_GAP = 5
-/** The price of data may rise before inclusion. */
+/** Times the data fee that the gas limit covers: it may rise before inclusion. */
 const DATA_ROOM = 2n
 
-/** The gas of the swaps alone, without the loan and the transaction around them. */
-export const gasOfHops = (hops: Cycle, pools: PoolLookup): number =>
-  hops.reduce((sum, hop) => sum + LEG_GAS[pools.get(hop.pool)?.kind ?? 'concentrated'], 0)
-
-/** What the route is expected to burn, before a simulation says it better. */
-function estimateGas(opportunity: Pick<Opportunity, 'cycles' | 'loan'>): number {
-  return (
-    TRANSACTION_GAS +
-    LOAN_GAS[opportunity.loan.kind] +
-    legsIn(opportunity).reduce((sum, leg) => sum + LEG_GAS[leg.kind], 0)
-  )
-}
-
-/** Judges one opportunity. All rules are evaluated, so that a refusal names every reason and not only the first. */
+/** Judges one opportunity. All rules are evaluated, so that a refusal lists every reason and not only the first. */
 export function judge(opportunity: Opportunity, policies: Policies, state: ChainState): Decision {
-  const rules: Rule[] = []
-  const check = (
-    rule: string,
-    ok: boolean,
-    got: string | number | bigint,
-    needed: string | number | bigint,
-  ) => {
-    rules.push({ rule, ok, got: String(got), needed: String(needed) })
-    return ok
-  }
-  const fresh = (name: keyof Policies) => {
-    const policy = policies[name]
-    const valid = policy !== undefined && (policy.expiresAt === null || policy.expiresAt > state.now)
-    check(
-      `${name} policy in force`,
-      valid,
-      policy === undefined ? 'missing' : valid ? `version ${policy.version}` : 'expired',
-      'in force',
-    )
-    return valid ? policy : undefined
-  }
-  const [gas, risk, lender] = [
-    fresh('gas') as GasPolicy | undefined,
-    fresh('risk') as RiskPolicy | undefined,
-    fresh('lender') as LenderPolicy | undefined,
-  ]
-  const versions = { gas: gas?.version ?? null, risk: risk?.version ?? null, lender: lender?.version ?? null }
-  const gasEstimate = estimateGas(opportunity)
-  const priced = check(
-    'profit can be valued',
-    state.nativeRate !== undefined && state.nativeRate > 0,
-    state.nativeRate ?? 'no price',
-    'a price in the native token',
-  )
-  const grossNative = priced
-    ? BigInt(Math.floor(Number(opportunity.profit) * (state.nativeRate as number)))
-    : 0n
+  const { rules, gas, risk, lender, versions } = policiesInForce(policies, state.now)
+  const { nativeRate } = state
+  const priced = nativeRate !== undefined && nativeRate > 0
+  rules.push(check('profit can be valued', priced, nativeRate ?? 'no price', 'a price in the native token'))
+  const gross = priced ? BigInt(Math.floor(Number(opportunity.profit) * nativeRate)) : 0n
   if (!gas || !risk || !lender) {
+    const nothing = { gasCost: 0n, dataFee: 0n, netNative: 0n, bidShare: 0, chance: 0, expectedNative: 0n }
     return {
       verdict: 'refuse',
       rules,
       bid: undefined,
-      numbers: {
-        grossNative,
-        gasEstimate,
-        gasCost: 0n,
-        dataFee: 0n,
-        netNative: 0n,
-        bidShare: 0,
-        chance: 0,
-        expectedNative: 0n,
-      },
+      numbers: { grossNative: gross, gasEstimate: gasOf(opportunity), ...nothing },
       policies: versions,
     }
   }
-  const room = gas.maxFeePerGas - state.baseFeePerGas
+  const offer = offerFor(opportunity, gross, gas, risk, state)
+  rules.push(
+    ...rulesOnState(opportunity, gross, risk, lender, state),
+    ...rulesOnCost(opportunity, offer, gas, risk, state),
+  )
+  const ok = rules.every((rule) => rule.ok)
+  const { gasLimit, maxFeePerGas, priority, numbers } = offer
+  const tip = opportunity.follows ? opportunity.follows.maxPriorityFeePerGas : priority
+  return {
+    verdict: ok ? 'trade' : 'refuse',
+    rules,
+    bid: ok
+      ? {
+          gasLimit,
+          maxFeePerGas,
+          maxPriorityFeePerGas: min(tip, maxFeePerGas),
+          minProfit: max((opportunity.profit * BigInt(risk.minShareBps)) / BPS, 1n),
+        }
+      : undefined,
+    numbers,
+    policies: versions,
+  }
+}
+
+const check = (
+  rule: string,
+  ok: boolean,
+  got: string | number | bigint,
+  needed: string | number | bigint,
+): Rule => ({ rule, ok, got: String(got), needed: String(needed) })
+
+/** The policies that are neither missing nor expired, with a rule for each. */
+function policiesInForce({ gas, risk, lender }: Policies, now: number) {
+  const rules: Rule[] = []
+  const inForce = <T extends PolicyHead>(name: keyof Policies, policy: T | undefined): T | undefined => {
+    const valid = policy !== undefined && (policy.expiresAt === null || policy.expiresAt > now)
+    const got = policy === undefined ? 'missing' : valid ? `version ${policy.version}` : 'expired'
+    rules.push(check(`${name} policy in force`, valid, got, 'in force'))
+    return valid ? policy : undefined
+  }
+  const valid = { gas: inForce('gas', gas), risk: inForce('risk', risk), lender: inForce('lender', lender) }
+  const versions = {
+    gas: valid.gas?.version ?? null,
+    risk: valid.risk?.version ?? null,
+    lender: valid.lender?.version ?? null,
+  }
+  return { rules, ...valid, versions }
+}
+
+interface Offer {
+  readonly gasLimit: bigint
+  readonly maxFeePerGas: bigint
+  /** Wei per gas that the block's maker gets. */
+  readonly priority: bigint
+  /** Base fee that remains below the ceiling, in wei per gas. */
+  readonly room: bigint
+  readonly numbers: Decision['numbers']
+}
+
+/** The bid with the greatest expected profit within the caps, and what the trade then costs and is worth. */
+function offerFor(
+  opportunity: Opportunity,
+  grossNative: bigint,
+  gas: GasPolicy,
+  risk: RiskPolicy,
+  state: ChainState,
+): Offer {
+  const { follows } = opportunity
+  const gasEstimate = gasOf(opportunity)
   const dataFee = dataFeeOf(state.dataFee, opportunity)
   const question = {
     gross: Number(grossNative),
     gasEstimate,
     baseFee: Number(state.baseFeePerGas),
     minPriority: Number(gas.minPriorityFee),
-    mostShare: gas.bidShareBps / Number(BPS),
+    maxShare: gas.bidShareBps / Number(BPS),
     dataFee: Number(dataFee),
     revertsAreFree: state.revertsAreFree ?? false,
   }
-  const { follows } = opportunity
-  // Who follows a transaction bids what that one does, neither more nor less.
-  const {
-    share: bidShare,
-    priority: wanted,
-    chance,
-    expected,
-  } = follows
+  // A trade that follows a transaction bids exactly what that one does.
+  const { share, priority, chance, expected } = follows
     ? bidAt(state.learned, question, Number(paidBy(follows, state.baseFeePerGas)))
     : bestBid(state.learned, question)
   const expectation = gasExpectation(state.learned)
@@ -219,104 +226,129 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
       ? (dataFee * DATA_ROOM) / state.baseFeePerGas
       : 0n
   const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM))) + dataGas
-  // A bid never asks for more than the caps allow and the operator has: a smaller bid is better than none.
-  const byCap = risk.maxGasCost / BigInt(Math.ceil(gasEstimate * expectation.mean)) - state.baseFeePerGas
+  const meanGas = BigInt(Math.ceil(gasEstimate * expectation.mean))
+  const room = gas.maxFeePerGas - state.baseFeePerGas
+  // A bid never exceeds what the caps allow and the operator has: a smaller bid is better than none.
+  const byCap = risk.maxGasCost / meanGas - state.baseFeePerGas
   const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
-  // Where it costs next to nothing, the way for trades behind pending transactions is kept open.
-  const { usualTip = 0n } = state
-  const open = Number(usualTip) * gasEstimate <= Number(grossNative) * TIP_SHARE ? usualTip : 0n
+  // Where that costs next to nothing, the tip is high enough not to delay trades behind pending transactions.
+  const { typicalTip = 0n } = state
+  const open = Number(typicalTip) * gasEstimate <= Number(grossNative) * TIP_SHARE ? typicalTip : 0n
   const bounded = max(
-    min(max(max(BigInt(wanted), open), gas.minPriorityFee), min(room, min(byCap, byBalance))),
+    min(max(max(BigInt(priority), open), gas.minPriorityFee), min(room, min(byCap, byBalance))),
     min(gas.minPriorityFee, max(room, 0n)),
   )
-  const priority = follows ? paidBy(follows, state.baseFeePerGas) : bounded
-  const gasCost =
-    BigInt(Math.ceil(gasEstimate * expectation.mean)) * (state.baseFeePerGas + priority) + dataFee
-  const expectedNative = BigInt(Math.floor(expected))
-  const netNative = grossNative - gasCost
-  check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running')
-  check(
-    'lender allowed',
-    lender.allowed.includes(opportunity.loan.kind),
-    opportunity.loan.kind,
-    lender.allowed.join(', '),
-  )
-  check(
-    'opportunity is fresh',
-    state.head - opportunity.block <= risk.maxAgeBlocks,
-    `${state.head - opportunity.block} blocks old`,
-    `at most ${risk.maxAgeBlocks}`,
-  )
-  check(
-    'transactions in flight',
-    state.inFlight < risk.maxInFlight,
-    state.inFlight,
-    `fewer than ${risk.maxInFlight}`,
-  )
+  const paid = follows ? paidBy(follows, state.baseFeePerGas) : bounded
+  const gasCost = meanGas * (state.baseFeePerGas + paid) + dataFee
+  return {
+    gasLimit,
+    // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
+    maxFeePerGas: min(follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + paid, gas.maxFeePerGas),
+    priority: paid,
+    room,
+    numbers: {
+      grossNative,
+      gasEstimate,
+      gasCost,
+      dataFee,
+      netNative: grossNative - gasCost,
+      bidShare: share,
+      chance,
+      expectedNative: BigInt(Math.floor(expected)),
+    },
+  }
+}
+
+/** The rules that do not depend on the bid. */
+function rulesOnState(
+  opportunity: Opportunity,
+  grossNative: bigint,
+  risk: RiskPolicy,
+  lender: LenderPolicy,
+  state: ChainState,
+): Rule[] {
+  const { kind } = opportunity.loan
+  const age = state.head - opportunity.block
   const busy = legsIn(opportunity).find((leg) => {
     const promised = state.busyPools.get(leg.pool)
-    // What a pending transaction opens is another gap than ours in flight, where it is so much larger.
-    return promised !== undefined && !(follows && Number(grossNative) >= promised * ANOTHER_GAP)
+    // A pending transaction may open another gap in the pool of a trade in flight: it must be worth much more.
+    const another = opportunity.follows && Number(grossNative) >= (promised ?? 0) * ANOTHER_GAP
+    return promised !== undefined && !another
   })
-  check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none')
-  check(
-    'base fee below the ceiling',
-    room >= gas.minPriorityFee,
-    state.baseFeePerGas,
-    `at most ${gas.maxFeePerGas - gas.minPriorityFee}`,
-  )
-  check('net profit', netNative >= risk.minNetProfit, netNative, `at least ${risk.minNetProfit}`)
-  check(
-    'expected profit',
-    expectedNative >= risk.minNetProfit,
-    expectedNative,
-    `at least ${risk.minNetProfit}, with a chance of ${chance.toFixed(2)} to be first`,
-  )
-  check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`)
-  // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
-  const maxFeePerGas = min(
-    follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + priority,
-    gas.maxFeePerGas,
-  )
+  return [
+    check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running'),
+    check('lender allowed', lender.allowed.includes(kind), kind, lender.allowed.join(', ')),
+    check(
+      'opportunity is fresh',
+      age <= risk.maxAgeBlocks,
+      `${age} blocks old`,
+      `at most ${risk.maxAgeBlocks}`,
+    ),
+    check(
+      'transactions in flight',
+      state.inFlight < risk.maxInFlight,
+      state.inFlight,
+      `fewer than ${risk.maxInFlight}`,
+    ),
+    check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none'),
+  ]
+}
+
+/** The rules on what the bid costs and on what is left. */
+function rulesOnCost(
+  { follows }: Opportunity,
+  { room, priority, gasLimit, maxFeePerGas, numbers }: Offer,
+  gas: GasPolicy,
+  risk: RiskPolicy,
+  state: ChainState,
+): Rule[] {
+  const { netNative, expectedNative, gasCost, dataFee, grossNative, chance } = numbers
+  const ceiling = gas.maxFeePerGas - gas.minPriorityFee
+  const minimum = `at least ${risk.minNetProfit}`
+  const rules = [
+    check(
+      'base fee below the ceiling',
+      room >= gas.minPriorityFee,
+      state.baseFeePerGas,
+      `at most ${ceiling}`,
+    ),
+    check('net profit', netNative >= risk.minNetProfit, netNative, minimum),
+    check(
+      'expected profit',
+      expectedNative >= risk.minNetProfit,
+      expectedNative,
+      `${minimum}, with a chance of ${chance.toFixed(2)} to be first`,
+    ),
+    check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`),
+  ]
   if (follows) {
     const raising = (state.tipsInFlight ?? []).reduce(
       (sum, { tip, gas: limit }) => (tip < priority ? sum + limit * (priority - tip) : sum),
       0n,
     )
-    const most = BigInt(Math.max(0, Math.floor(Number(grossNative) * TIP_SHARE)))
-    check(
-      'can stand right behind what it follows',
-      raising <= most,
-      `${raising} wei to raise ours in flight to its tip`,
-      `at most ${most}`,
+    const maximum = BigInt(Math.max(0, Math.floor(Number(grossNative) * TIP_SHARE)))
+    rules.push(
+      check(
+        'can stand right behind what it follows',
+        raising <= maximum,
+        `${raising} wei to raise ours in flight to its tip`,
+        `at most ${maximum}`,
+      ),
     )
   }
-  const needed = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
-  check(
-    'operator can pay the gas',
-    state.operatorBalance >= needed,
-    state.operatorBalance,
-    `at least ${needed}`,
+  const cost = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
+  rules.push(
+    check(
+      'operator can pay the gas',
+      state.operatorBalance >= cost,
+      state.operatorBalance,
+      `at least ${cost}`,
+    ),
   )
-  const ok = rules.every((rule) => rule.ok)
-  const minProfit = max((opportunity.profit * BigInt(risk.leastShareBps)) / BPS, 1n)
-  return {
-    verdict: ok ? 'trade' : 'refuse',
-    rules,
-    bid: ok
-      ? {
-          gasLimit,
-          maxFeePerGas,
-          maxPriorityFeePerGas: min(follows ? follows.maxPriorityFeePerGas : priority, maxFeePerGas),
-          minProfit,
-        }
-      : undefined,
-    numbers: { grossNative, gasEstimate, gasCost, dataFee, netNative, bidShare, chance, expectedNative },
-    policies: versions,
-  }
+  return rules
 }
 
-/** What a transaction pays the block's maker per gas. */
+/** What a transaction pays the block's maker, in wei per gas. */
 const paidBy = ({ maxFeePerGas, maxPriorityFeePerGas }: Followed, baseFee: bigint): bigint =>
   max(0n, min(maxPriorityFeePerGas, maxFeePerGas - baseFee))
 

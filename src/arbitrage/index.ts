@@ -1,17 +1,16 @@
 export { callSize, type DataFee, dataFeeOf } from './data-fee.ts'
 export { bestBid, chanceOf, type Experience, gasExpectation, type Learned, learn } from './expectation.ts'
+export { gasOf, gasOfHops, gasOfPlan, TRANSACTION_GAS } from './gas.ts'
 export {
   type Bid,
   type ChainState,
   type Decision,
   type GasPolicy,
-  gasOfHops,
   judge,
   type LenderPolicy,
   type Policies,
   type RiskPolicy,
   type Rule,
-  TRANSACTION_GAS,
 } from './guard.ts'
 export {
   type Financed,

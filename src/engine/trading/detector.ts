@@ -6,14 +6,15 @@ import {
   type Followed,
   finance,
   gasOfHops,
+  gasOfPlan,
   type Opportunity,
   planned,
   TRANSACTION_GAS,
   withBestLoan,
 } from '../../arbitrage/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
-import { MarketSearch, planCycles, type SizedCycle, upperBound } from '../../graph/index.ts'
-import type { Hex } from '../../ports/chain.ts'
+import { MarketSearch, type PoolLookup, planCycles, type SizedCycle, upperBound } from '../../graph/index.ts'
+import type { Head, Hex } from '../../ports/chain.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import type { Detection } from '../../ports/messages.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
@@ -43,7 +44,7 @@ export interface DetectorOptions {
   market: MarketView
   loans: LoanMarket
   now(): number
-  /** Overrides the longest cycle. */
+  /** Longest cycle, in pools; without it, the longest for which the index stays within `MAX_CYCLES`. */
   maxHops?: number
 }
 
@@ -80,7 +81,9 @@ export class Detector {
       changedPools: change.changed.size,
       searchedCycles,
       totalCycles: this.cycles,
-      opportunities: found.slice(0, MAX_PUBLISHED).map(({ financed }) => this.#opportunity(change, financed)),
+      opportunities: found
+        .slice(0, MAX_PUBLISHED)
+        .map(({ financed }) => asOpportunity(change.head, financed, this.search.pools)),
       more: Math.max(0, paying - MAX_PUBLISHED),
     }
   }
@@ -101,7 +104,7 @@ export class Detector {
     const opportunities = this.#finance(change)
       .filter(({ financed }) => touching(financed))
       .slice(0, MAX_FOLLOWING)
-      .map(({ financed }) => this.#opportunity(change, financed, follows))
+      .map(({ financed }) => asOpportunity(head, financed, search.pools, follows))
     for (const address of after.keys()) {
       const pool = market.pools.get(address)
       if (pool) search.update(pool)
@@ -198,9 +201,7 @@ export class Detector {
       if (!financed) continue
       const entry = {
         financed,
-        value:
-          Number(financed.profit) * this.search.valueOf(token) -
-          (gasOfHops(cycle, pools) + TRANSACTION_GAS) * gasPrice,
+        value: Number(financed.profit) * this.search.valueOf(token) - gasOfPlan(financed, pools) * gasPrice,
         shared: false,
       }
       for (const hop of cycle) takenBy.set(hop.pool, entry)
@@ -231,20 +232,8 @@ export class Detector {
     if (plan.length < 2) return undefined
     const financed = finance(plan, search.pools, offersOf.get(startToken) ?? [])
     if (!financed) return undefined
-    const gas = plan.reduce((sum, sized) => sum + worth(sized.hops), TRANSACTION_GAS * gasPrice)
+    const gas = gasOfPlan(financed, search.pools) * gasPrice
     return { financed, value: Number(financed.profit) * search.valueOf(startToken) - gas }
-  }
-
-  #opportunity(change: MarketChange, { cycles, ...loan }: Financed, follows?: Followed): Opportunity {
-    return {
-      id: opportunityId(follows?.hash ?? change.head.hash, cycles),
-      block: change.head.number,
-      blockHash: change.head.hash,
-      token: loan.loan.token,
-      cycles: planned(cycles, this.search.pools),
-      ...loan,
-      ...(follows ? { follows } : {}),
-    }
   }
 }
 
@@ -267,9 +256,27 @@ function sharesPool(a: Financed, b: Financed): boolean {
   return a.cycles.some((sized) => sized.hops.some((hop) => pools.has(hop.pool)))
 }
 
-/** Short, and the same for the same cycles at the same block. */
-function opportunityId(blockHash: Hex, cycles: readonly SizedCycle[]): string {
-  const hash = createHash('sha256').update(blockHash)
+/** A plan at the state of a block, or of the pending transaction that it follows, as an opportunity. */
+export function asOpportunity(
+  { number, hash }: Pick<Head, 'number' | 'hash'>,
+  { cycles, ...loan }: Financed,
+  pools: PoolLookup,
+  follows?: Followed,
+): Opportunity {
+  return {
+    id: opportunityId(follows?.hash ?? hash, { cycles, ...loan }),
+    block: number,
+    blockHash: hash,
+    token: loan.loan.token,
+    cycles: planned(cycles, pools),
+    ...loan,
+    ...(follows ? { follows } : {}),
+  }
+}
+
+/** Short, and the same for the same plan with the same loan at the same state. */
+function opportunityId(state: Hex, { cycles, loan, borrowed }: Financed): string {
+  const hash = createHash('sha256').update(`${state} ${loan.lender} ${borrowed}`)
   for (const { hops } of cycles) hash.update(hops.map((hop) => hop.pool + hop.tokenIn).join())
   return `opp_${hash.digest('hex').slice(0, 20)}`
 }

@@ -213,7 +213,7 @@ export class Executor {
     return { record, hash: undefined }
   }
 
-  #usualTip(): bigint {
+  #typicalTip(): bigint {
     return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * USUAL)] as bigint
   }
 
@@ -246,7 +246,7 @@ export class Executor {
       nativeRate: this.#nativeRate(opportunity.token),
       learned: this.#experiences.learned,
       ...(tipsInFlight === undefined ? {} : { tipsInFlight }),
-      ...(this.#tips.length > 0 ? { usualTip: this.#usualTip() } : {}),
+      ...(this.#tips.length > 0 ? { typicalTip: this.#typicalTip() } : {}),
       ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
       revertsAreFree: this.#submitter.revertsAreFree,
     }

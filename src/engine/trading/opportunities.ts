@@ -1,21 +1,14 @@
-/** Opportunities of the present block, for services that answer questions: found anew, financed, and as tools show them. */
+/** Opportunities of the present block, for tools: searched on demand, financed, and as tools show them. */
 import * as z from 'zod'
-import {
-  type Financed,
-  finance,
-  gasOfHops,
-  type Leg,
-  type Opportunity,
-  planned,
-  TRANSACTION_GAS,
-  withBestLoan,
-} from '../../arbitrage/index.ts'
+import type { Address } from '../../amm/index.ts'
+import { finance, gasOf, type Leg, type Opportunity } from '../../arbitrage/index.ts'
 import type { LenderKind, LoanOffer } from '../../flash/index.ts'
-import { type Cycle, MarketSearch, walkCycle } from '../../graph/index.ts'
+import { MarketSearch, walkCycle } from '../../graph/index.ts'
 import { address, amount } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { humanValue, tokenAt } from '../market/tokens.ts'
+import { asOpportunity, Detector } from './detector.ts'
 
 export const leg = z.object({
   pool: address(),
@@ -92,24 +85,25 @@ export interface FindOptions {
   readonly lender?: LenderKind
 }
 
-/** The opportunities of the present block, best first, each with its best loan. */
+/**
+ * The opportunities of the present block as the detector finds them: joined where cycles share pools, no pool twice, with the
+ * same ids, best first by value net of gas.
+ */
 export function findOpportunities(
   market: MarketView,
   loans: LoanMarket,
   { maxHops, limit, lender }: FindOptions,
-): { searchedCycles: number; found: Opportunity[] } {
-  const search = searchOf(market, maxHops)
-  const { searchedCycles } = search.search()
-  const found = search.top(limit * 2).flatMap(({ index }) => {
-    const cycle = search.cycle(index)
-    const token = (cycle[0] as Cycle[number]).tokenIn
-    const financed = withBestLoan(cycle, market.pools, offersOf(loans, token, lender))
-    return financed ? [asOpportunity(financed, market)] : []
+): { searchedCycles: number; found: readonly Opportunity[] } {
+  const lending: LoanMarket =
+    lender === undefined ? loans : { offers: (token) => offersOf(loans, token, lender) }
+  const detector = new Detector({ market, loans: lending, now: () => market.observedAt, maxHops })
+  const { searchedCycles, opportunities } = detector.detect({
+    head: market.head,
+    changed: new Set(market.pools.keys()),
+    logs: [],
+    receivedAt: market.observedAt,
   })
-  return {
-    searchedCycles,
-    found: found.sort((a, b) => worthOf(b, market) - worthOf(a, market)).slice(0, limit),
-  }
+  return { searchedCycles, found: opportunities.slice(0, limit) }
 }
 
 /** The same route at another size, with the cheapest loan for it; `undefined` where a pool refuses or nothing is left. */
@@ -122,35 +116,23 @@ export function atSize(
   const [cycle] = found.cycles
   const sized = cycle && walkCycle(cycle.legs, market.pools, size)
   const financed = sized && finance([sized], market.pools, loans.offers(found.token))
-  return financed && asOpportunity(financed, market)
+  return financed && asOpportunity(market.head, financed, market.pools)
 }
 
-const offersOf = (loans: LoanMarket, token: Opportunity['token'], lender?: LenderKind): LoanOffer[] =>
-  loans.offers(token).filter((offer) => lender === undefined || offer.kind === lender)
-
-function asOpportunity({ cycles, ...loan }: Financed, { head, pools }: MarketView): Opportunity {
-  return {
-    id: 'now',
-    block: head.number,
-    blockHash: head.hash,
-    token: loan.loan.token,
-    cycles: planned(cycles, pools),
-    ...loan,
-  }
-}
+const offersOf = (loans: LoanMarket, token: Address, lender: LenderKind): LoanOffer[] =>
+  loans.offers(token).filter((offer) => offer.kind === lender)
 
 /** The profit in units of the numeraire, smallest. */
 const worthOf = (found: Opportunity, market: MarketView) =>
   Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)
 
-/** The profit and the gas of a trade at the present base fee, in native wei. */
+/** The profit and the gas of a trade at the present base fee, in native wei; `gasUnits` is what the guard estimates. */
 export function nativeNumbers(
   found: Opportunity,
   market: MarketView,
 ): { gross: number; gas: number; gasUnits: number } {
   const native = market.prices().get(market.manifest.wrappedNative)?.rate
-  const gasUnits =
-    TRANSACTION_GAS + found.cycles.reduce((sum, { legs }) => sum + gasOfHops(legs, market.pools), 0)
+  const gasUnits = gasOf(found)
   return {
     gross: native ? worthOf(found, market) / native : 0,
     gas: gasUnits * Number(market.head.baseFeePerGas),

@@ -15,7 +15,7 @@ export function standingPolicies(chainId: number): Required<Policies> {
       minNetProfit: 1n,
       maxGasCost,
       maxInFlight: 6,
-      leastShareBps: 1_000,
+      minShareBps: 1_000,
       maxAgeBlocks: 1,
     },
     lender: { ...head, allowed: ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital'] },

@@ -49,7 +49,7 @@ function predict(found: Opportunity, market: MarketView, learned: Learned): z.in
     gasEstimate: gasUnits,
     baseFee: Number(market.head.baseFeePerGas),
     minPriority: 1e7,
-    mostShare: targets.mostBidShare,
+    maxShare: targets.mostBidShare,
   })
   return {
     grossNative: gross / 1e18,
