@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import { createGenerator } from 'ts-json-schema-generator'
 import { CATALOGUE, CATEGORIES, type CatalogueEntry, titleOf } from '../src/fleet/catalogue/catalogue.ts'
 import type { AnyDefinition } from '../src/mcp/define.ts'
-import { listTool } from '../src/mcp/schema.ts'
+import { exampleOf, listTool } from '../src/mcp/schema.ts'
 
 const root = join(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
@@ -79,7 +79,8 @@ emit(
       '\n',
     )}\n}\n\n/** Services that only answer, so that several instances of each may run. */\nexport const SCALABLE: readonly string[] = [\n${built
     .filter(
-      ({ definition }) => definition.kind === 'main' || (definition.kind === 'server' && !definition.alone),
+      ({ definition }) =>
+        definition.kind === 'main' || (definition.kind === 'server' && !definition.singleton),
     )
     .map(({ entry }) => `  '${entry.id}',`)
     .join(
@@ -113,7 +114,7 @@ const tools = built.flatMap(({ entry, definition }) =>
         )
           .map(
             ([name, tool]) =>
-              `- \`${name}\` (${tool.effect}${tool.guarded ? ', guarded' : ''}): ${tool.description} Example: \`${JSON.stringify(tool.example)}\``,
+              `- \`${name}\` (${tool.effect}${tool.guarded ? ', guarded' : ''}): ${tool.description} Example: \`${JSON.stringify(exampleOf(tool))}\``,
           )
           .join('\n')}\n`,
       ],

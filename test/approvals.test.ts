@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Approval, ApprovalPolicy } from '../src/access/approvals.ts'
 import { Approvals, approvalPolicy, changeApprovalPolicy } from '../src/engine/governance/approvals.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import type { AuditEntry } from '../src/ports/audit.ts'
@@ -21,23 +21,22 @@ const paid: string[] = []
 const vault = defineServer({
   id: 'vault',
   needs: [],
-  tools: {
-    pay: toolWith([])({
+  tools: ({ spend }) => ({
+    pay: spend({
       description: 'Pays somebody.',
-      effect: 'spend',
       approval: {
-        harmless: ({ dryRun }) => dryRun,
+        skipWhen: ({ dryRun }) => dryRun,
         preview: async ({ to }) => ({ paid: `${price} to ${to}` }),
       },
-      input: z.object({ to: z.string(), dryRun: z.boolean().default(false) }),
-      output: z.object({ paid: z.string() }),
-      example: { to: 'nobody', dryRun: true },
+      input: { to: z.string(), dryRun: z.boolean().default(false) },
+      output: { paid: z.string() },
+      examples: [{ to: 'nobody', dryRun: true }],
       run: ({ to, dryRun }) => {
         if (!dryRun) paid.push(to)
         return { paid: `${price} to ${to}` }
       },
     }),
-  },
+  }),
 })
 const records = new MemoryRecords(now)
 const approvals = new Approvals(records, now)

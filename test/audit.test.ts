@@ -12,7 +12,7 @@ import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { postgresLedger } from '../src/adapters/ledger/postgres.ts'
 import { AuditSink } from '../src/engine/governance/audit-sink.ts'
 import { verifyAudit, witness } from '../src/engine/governance/audit-verification.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import type { AuditEntry } from '../src/ports/audit.ts'
@@ -147,36 +147,31 @@ test.each([
 
 test('a service records who asked for what and what came of it; never what was said', async () => {
   const secret = randomBytes(16).toString('hex')
-  const tool = toolWith([])
-  const of = (effect: 'read' | 'write' | 'spend') =>
-    tool({
-      description: effect,
-      effect,
-      input: z.object({ text: z.string().default('') }),
-      output: z.object({ said: z.string() }),
-      example: {},
-      run: ({ text }) => ({ said: text }),
-    })
+  const echo = {
+    input: { text: z.string().default('') },
+    output: { said: z.string() },
+    examples: [{}],
+    run: ({ text }: { text: string }) => ({ said: text }),
+  }
   let away = false
   let paid = 0
   const server = defineServer({
     id: 'vault',
     needs: [],
-    tools: {
-      look: of('read'),
-      change: of('write'),
-      pay: tool({
+    tools: ({ read, write, spend }) => ({
+      look: read({ description: 'read', ...echo }),
+      change: write({ description: 'write', ...echo }),
+      pay: spend({
         description: 'pays',
-        effect: 'spend',
-        input: z.object({}),
-        output: z.object({}),
-        example: {},
+        input: {},
+        output: {},
+        examples: [{}],
         run: () => {
           paid++
           return {}
         },
       }),
-    },
+    }),
   })
   const audit = new AuditSink({
     open: async () => {

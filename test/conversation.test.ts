@@ -10,7 +10,7 @@ import { Directory } from '../src/gateway/mcp/directory.ts'
 import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { elicit, entered } from '../src/mcp/elicitation.ts'
 import { hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
@@ -42,13 +42,12 @@ const done: string[] = []
 const careful = defineServer({
   id: 'careful',
   needs: [],
-  tools: {
-    erase: toolWith([])({
+  tools: ({ write }) => ({
+    erase: write({
       description: 'Erases what it is told to, when somebody is sure.',
-      effect: 'write',
-      input: z.object({ what: z.string() }),
-      output: z.object({ erased: z.boolean() }),
-      example: { what: 'nothing' },
+      input: { what: z.string() },
+      output: { erased: z.boolean() },
+      examples: [{ what: 'nothing' }],
       run: async ({ what }, { ask }) => {
         const answers = await ask({
           sure: elicit({
@@ -66,7 +65,7 @@ const careful = defineServer({
         return { erased: true }
       },
     }),
-  },
+  }),
 })
 
 let clock = 0

@@ -11,7 +11,7 @@ import { type McpEndpoint, mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
 import { watchServer } from '../src/mcp/client.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import { guardedApp } from '../src/mcp/host/http-app.ts'
@@ -21,31 +21,28 @@ import { hostOptions } from './support/host-options.ts'
 import { freePort } from './support/local-chain.ts'
 import { MemoryBus } from './support/memory-bus.ts'
 
-const tool = toolWith([])
 const seen = { changes: 0, aborted: 0, authorization: new Set<string | null>() }
 let tellChange: () => void = () => undefined
 const serverOf = (id: string) =>
   defineServer({
     id,
     needs: [],
-    tools: {
-      echo: tool({
+    tools: ({ read, write }) => ({
+      echo: read({
         description: 'Says what it heard, after a while.',
-        effect: 'read',
-        input: z.object({ text: z.string(), afterMs: z.int().max(5_000).default(0) }),
-        output: z.object({ text: z.string(), from: z.string() }),
-        example: { text: 'a' },
+        input: { text: z.string(), afterMs: z.int().max(5_000).default(0) },
+        output: { text: z.string(), from: z.string() },
+        examples: [{ text: 'a' }],
         run: async ({ text, afterMs }) => {
           if (afterMs > 0) await sleep(afterMs)
           return { text, from: id }
         },
       }),
-      count: tool({
+      count: read({
         description: 'Counts aloud, and tells how far it is.',
-        effect: 'read',
-        input: z.object({ to: z.int().max(100) }),
-        output: z.object({ counted: z.int() }),
-        example: { to: 3 },
+        input: { to: z.int().max(100) },
+        output: { counted: z.int() },
+        examples: [{ to: 3 }],
         run: async ({ to }, { progress, signal }) => {
           for (let at = 1; at <= to; at++) {
             progress(at, to, `at ${at}`)
@@ -58,15 +55,14 @@ const serverOf = (id: string) =>
           return { counted: to }
         },
       }),
-      change: tool({
+      change: write({
         description: 'Changes something.',
-        effect: 'write',
-        input: z.object({}),
-        output: z.object({ changes: z.int() }),
-        example: {},
+        input: {},
+        output: { changes: z.int() },
+        examples: [{}],
         run: () => ({ changes: ++seen.changes }),
       }),
-    },
+    }),
     resources: {
       [`${id}://state`]: {
         title: 'state',

@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { IssuerVerifier } from '../src/adapters/access/issuer-tokens.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import { hostOptions } from './support/host-options.ts'
@@ -13,18 +13,18 @@ import { freePort } from './support/local-chain.ts'
 
 const RESOURCE = 'http://127.0.0.1:8000/mcp'
 const nothing = {
-  input: z.object({}),
-  output: z.object({ by: z.string() }),
-  example: {},
+  input: {},
+  output: { by: z.string() },
+  examples: [{}],
   run: (_input: unknown, { caller }: { caller: string }) => ({ by: caller }),
 }
 const vault = defineServer({
   id: 'vault',
   needs: [],
-  tools: {
-    look: toolWith([])({ description: 'looks', effect: 'read', guarded: true, ...nothing }),
-    pay: toolWith([])({ description: 'pays', effect: 'spend', ...nothing }),
-  },
+  tools: ({ read, spend }) => ({
+    look: read({ description: 'looks', guarded: true, ...nothing }),
+    pay: spend({ description: 'pays', ...nothing }),
+  }),
 })
 
 let issuer = ''

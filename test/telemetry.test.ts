@@ -10,7 +10,7 @@ import { Directory } from '../src/gateway/mcp/directory.ts'
 import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import type { ServiceDefinitions } from '../src/ports/definitions.ts'
@@ -78,8 +78,7 @@ test('a call is one trace through every hop, by the conventions; a failure says 
   const access = { tokenHash: undefined, required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
   const ports: Record<string, number> = {}
   const shared = hostOptions({ access })
-  const tool = toolWith([])
-  const words = { input: z.object({}), output: z.object({}), example: {} }
+  const words = { input: {}, output: {}, examples: [{}] }
   const fleet = fleetControl({
     socketPath: '/nowhere',
     portOf: (service) => ports[service],
@@ -88,24 +87,22 @@ test('a call is one trace through every hop, by the conventions; a failure says 
   const back = defineServer({
     id: 'back',
     needs: [],
-    tools: {
-      fail: tool({
+    tools: ({ read }) => ({
+      fail: read({
         description: 'fails',
-        effect: 'read',
         ...words,
         run: () => {
           throw new KintsugiError('not-found', 'nothing is here')
         },
       }),
-    },
+    }),
   })
   const front = defineServer({
     id: 'front',
     needs: [],
-    tools: {
-      pass_on: tool({
+    tools: ({ read }) => ({
+      pass_on: read({
         description: 'asks another',
-        effect: 'read',
         ...words,
         run: async () => {
           await fleet
@@ -114,7 +111,7 @@ test('a call is one trace through every hop, by the conventions; a failure says 
           return {}
         },
       }),
-    },
+    }),
   })
   ports.back = await serve(host(back, {} as never, { ...shared, telemetry: ofBack }).app.fetch)
   ports.front = await serve(host(front, {} as never, { ...shared, telemetry: ofFront }).app.fetch)

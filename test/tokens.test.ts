@@ -13,7 +13,7 @@ import { Directory } from '../src/gateway/mcp/directory.ts'
 import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
-import { defineServer, toolWith } from '../src/mcp/define.ts'
+import { defineServer } from '../src/mcp/define.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import { guardedApp } from '../src/mcp/host/http-app.ts'
@@ -26,21 +26,21 @@ import { MemoryBus } from './support/memory-bus.ts'
 const root = mkdtempSync(join(tmpdir(), 'kintsugi-tokens-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-const tool = toolWith([])
-const one = (effect: 'read' | 'write' | 'spend', guarded = false) =>
-  tool({
-    description: effect,
-    effect,
-    guarded,
-    input: z.object({}),
-    output: z.object({ by: z.string() }),
-    example: {},
-    run: (_input, { caller }) => ({ by: caller }),
-  })
+const who = {
+  input: {},
+  output: { by: z.string() },
+  examples: [{}],
+  run: (_input: object, { caller }: { caller: string }) => ({ by: caller }),
+}
 const server = defineServer({
   id: 'vault',
   needs: [],
-  tools: { look: one('read'), peek: one('read', true), change: one('write'), pay: one('spend') },
+  tools: ({ read, write, spend }) => ({
+    look: read({ description: 'read', ...who }),
+    peek: read({ description: 'guarded read', guarded: true, ...who }),
+    change: write({ description: 'write', ...who }),
+    pay: spend({ description: 'spend', ...who }),
+  }),
 })
 
 let time = Date.parse('2026-11-23T10:00:00Z')

@@ -5,12 +5,10 @@ import { CaptureBook, capturedBlock, capturedTotals } from '../engine/trading/ca
 import { detectionLog, detectionStatistics } from '../engine/trading/detection-log.ts'
 import { Detector } from '../engine/trading/detector.ts'
 import { PendingSearch } from '../engine/trading/pending.ts'
-import { defineAgent, toolWith } from '../mcp/define.ts'
+import { defineAgent } from '../mcp/define.ts'
 import type { MarketChange } from '../ports/market.ts'
 import type { Detection } from '../ports/messages.ts'
 
-const needs = ['market', 'loans', 'bus', 'chain'] as const
-const tool = toolWith(needs)
 const log200 = detectionLog(200)
 const book = new CaptureBook()
 /** The optimum takes longer than the search: it waits until the block's trades are on their way. */
@@ -20,32 +18,30 @@ export default defineAgent({
   id: 'arbitrage_detector',
   duty: 'Holds the live pool graph, updates it from each block, finds and sizes every profitable cycle',
   urgent: true,
-  needs,
-  tools: {
-    detection_statistics: tool({
+  needs: ['market', 'loans', 'bus', 'chain'],
+  tools: ({ read }) => ({
+    detection_statistics: read({
       description:
         'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
-      effect: 'read',
       keywords: 'how many opportunities were detected, how fast, detector figures',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         block: z.int(),
         ...detectionStatistics,
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
     }),
-    captured_share: tool({
+    captured_share: read({
       description:
         'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
-      effect: 'read',
       keywords: 'which share of the available profit do we capture, what competitors take',
-      input: z.object({ limit: z.int().min(1).max(600).default(20).describe('this many last blocks') }),
-      output: z.object({ totals: capturedTotals, blocks: z.array(capturedBlock) }),
-      example: { limit: 5 },
+      input: { limit: z.int().min(1).max(600).default(20).describe('this many last blocks') },
+      output: { totals: capturedTotals, blocks: z.array(capturedBlock) },
+      examples: [{ limit: 5 }],
       run: ({ limit }) => ({ totals: book.totals(), blocks: book.recent(limit) }),
     }),
-  },
+  }),
   start: async ({ market, loans, bus, chain }, { now, log }) => {
     const detector = new Detector({ market, loans, now })
     let last: Detection | undefined

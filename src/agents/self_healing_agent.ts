@@ -11,12 +11,10 @@ import {
 import { incident } from '../engine/operations/incidents.ts'
 import { diagnose, healService } from '../engine/operations/remedies.ts'
 import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
-import { type AgentDecision, defineAgent, toolWith } from '../mcp/define.ts'
+import { type AgentDecision, defineAgent } from '../mcp/define.ts'
 import { limit } from '../mcp/fields.ts'
 import { messageOf } from '../std/errors.ts'
 
-const needs = ['fleet', 'ledger'] as const
-const tool = toolWith(needs)
 const OBSERVE_MS = 1_000
 /** A planned restart waits this long for a moment in which no call runs. */
 const QUIET_MS = 15_000
@@ -27,35 +25,33 @@ let watching: (() => { unusual: ReturnType<Healer['unusual']>; restartsWaiting: 
 export default defineAgent({
   id: 'self_healing_agent',
   duty: 'Aggregates health, predicts failures, heals, scales and rebalances; explains what it saw and did',
-  needs,
-  tools: {
-    system_status: tool({
+  needs: ['fleet', 'ledger'],
+  tools: ({ read, write }) => ({
+    system_status: read({
       description: 'The health of the whole fleet: what is not healthy and why, what the last hour brought.',
-      effect: 'read',
       keywords: 'overall condition of the fleet, summary, is anything unwell',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         overall: z.enum(['healthy', 'degraded', 'critical']),
         services: z.object({ total: z.int(), healthy: z.int() }),
         unwell: z.array(
           z.object({ service: z.string(), status: z.string(), reason: z.string(), proposal: z.string() }),
         ),
         lastHour: z.record(z.string(), z.int()).describe('incidents of the last hour, by kind'),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { fleet, ledger, now }) => systemStatus(fleet, ledger, now()),
     }),
-    incidents: tool({
+    incidents: read({
       description: 'What was seen, what was done about it and how long it took, oldest first.',
-      effect: 'read',
       keywords: 'what happened, what did the healer do, failures and repairs',
-      input: z.object({
+      input: {
         service: z.string().max(100).optional(),
         sinceMinutes: z.int().min(1).max(100_000).default(60),
         limit: limit(1_000, 100),
-      }),
-      output: z.object({ incidents: z.array(incident) }),
-      example: {},
+      },
+      output: { incidents: z.array(incident) },
+      examples: [{}],
       run: async ({ service, sinceMinutes, limit: most }, { ledger, now }) => ({
         incidents: (
           await ledger.incidents({
@@ -69,27 +65,25 @@ export default defineAgent({
         })),
       }),
     }),
-    predictions: tool({
+    predictions: read({
       description:
         'What is away from its learned normal now, and restarts that wait for a quiet moment: what may fail next.',
-      effect: 'read',
       keywords: 'unusual behaviour, suspected leaks, what may fail next, warnings',
-      input: z.object({}),
+      input: {},
       output: predictions,
-      example: {},
+      examples: [{}],
       run: () => watching?.() ?? { unusual: [], restartsWaiting: [] },
     }),
-    heal_service: tool({
+    heal_service: write({
       description:
         'Finds out what is wrong with a service and mends it: starts what is stopped or set aside, restarts what is degraded; leaves alone what is healthy.',
-      effect: 'write',
       keywords: 'repair, fix what is broken or degraded, make it well again',
-      input: z.object({ service: z.string().min(1).max(100) }),
-      output: z.object({ service: z.string(), before: z.string(), action: z.string(), reason: z.string() }),
-      example: { service: 'mcp_monitoring_server' },
+      input: { service: z.string().min(1).max(100) },
+      output: { service: z.string(), before: z.string(), action: z.string(), reason: z.string() },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: ({ service }, { fleet }) => healService(fleet, service),
     }),
-  },
+  }),
   start: async ({ fleet, ledger }, { now, log }) => {
     const decisions: AgentDecision[] = []
     const scalable = await fleet.scalable()

@@ -6,12 +6,10 @@ import { witness } from '../engine/governance/audit-verification.ts'
 import { Executor } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
-import { type Context, defineAgent, toolWith } from '../mcp/define.ts'
+import { type Context, defineAgent } from '../mcp/define.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
-const needs = ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'] as const
-const tool = toolWith(needs)
 /** Bookings leave a block's first moments to its trades. */
 const BOOKING_PATIENCE_MS = 150
 /** How often the head of the audit log is signed, where it has moved. */
@@ -23,7 +21,7 @@ async function execute(
   text: string,
   { market, now }: Context<'market'>,
   dryRun: boolean,
-): Promise<z.input<typeof executionAnswer>> {
+): Promise<z.output<typeof executionAnswer>> {
   if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
   const given = readOpportunity(text, market)
   const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
@@ -52,15 +50,14 @@ async function execute(
 export default defineAgent({
   id: 'transaction_executor',
   duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
-  needs,
-  tools: {
-    execution_summary: tool({
+  needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
+  tools: ({ read, spend }) => ({
+    execution_summary: read({
       description:
         'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
-      effect: 'read',
       keywords: 'trades booked, reverted, win rate, performance of the bot, how fast we send',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         inFlight: z.int(),
         tradesBooked: z.int(),
         gasBooked: z.string(),
@@ -73,8 +70,8 @@ export default defineAgent({
             outcomes: z.record(z.string(), z.int()),
           })
           .describe('what would have been, on paper'),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async (_input, { ledger }) => {
         const [totals, paper] = await Promise.all([ledger.totals(), ledger.paperTotals()])
         return {
@@ -91,27 +88,26 @@ export default defineAgent({
         }
       },
     }),
-    execute_opportunity: tool({
+    execute_opportunity: spend({
       description:
         'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
-      effect: 'spend',
       approval: {
-        harmless: ({ dryRun }) => dryRun,
+        skipWhen: ({ dryRun }) => dryRun,
         preview: (input, context) => execute(input.opportunity, context, true),
       },
       keywords: 'send the trade with this id, do it now',
-      input: z.object({
+      input: {
         opportunity: z
           .string()
           .max(200_000)
           .describe('an opportunity as this system writes it, as JSON text'),
         dryRun: z.boolean().default(false),
-      }),
+      },
       output: executionAnswer,
-      example: { opportunity: EXAMPLE_OPPORTUNITY, dryRun: true },
+      examples: [{ opportunity: EXAMPLE_OPPORTUNITY, dryRun: true }],
       run: ({ opportunity, dryRun }, context) => execute(opportunity, context, dryRun),
     }),
-  },
+  }),
   start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
     const sent: Sent[] = []
     const { chainId } = market.manifest

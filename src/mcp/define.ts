@@ -1,183 +1,267 @@
-/** How a tool, a server and an agent are defined: words, schemas and a short function each. */
+/**
+ * How a server, an agent and a main service are defined. A definition holds words, schemas and short functions; everything
+ * else (HTTP, MCP, access, deadlines, audit) is the host's.
+ */
 import type { PromptMessage } from '@modelcontextprotocol/server'
-import type { z } from 'zod'
+import * as z from 'zod'
 import type { PortName, Ports } from '../ports/ports.ts'
+import type { Background, Log } from '../ports/service.ts'
+import type { Code } from '../std/codes.ts'
 import type { ToolContent } from './content.ts'
 import type { Conversation } from './elicitation.ts'
+import { strictDeep } from './schema.ts'
+
+export type { Background, Log }
 
 /** `read` changes nothing; `write` changes state; `spend` can move value. */
 export type Effect = 'read' | 'write' | 'spend'
 
+/** Facts of the call that runs. */
 export interface CallContext extends Conversation {
-  /** Aborted when the caller goes away or the deadline passes. */
+  /** Aborted when the caller disconnects or the deadline passes. */
   readonly signal: AbortSignal
-  /** Who calls: `anonymous` on loopback, otherwise the token's name. */
+  /** The caller's name: `anonymous` on loopback without a token, otherwise the token's subject. */
   readonly caller: string
-  /** What the caller's token allows; empty without one. */
+  /** What the caller's token allows; empty without a token. */
   readonly scopes: readonly string[]
   /** ms since 1970. */
   now(): number
 }
 
-/** A tool's context: the call, and only the ports that its server names. */
-export type Context<N extends PortName> = CallContext & Pick<Ports, N>
+/** What `run` receives besides its input: the call, the ports that the service needs, and the service's state. */
+export type Context<N extends PortName, S = unknown> = CallContext & Pick<Ports, N> & { readonly state: S }
 
-export interface Tool<N extends PortName = PortName> {
+/** The same as hosts build it, without the types of a definition. */
+export type HostScope = Pick<Ports, PortName> & { readonly state: never; now(): number }
+
+/** What examples, resources and prompts receive: the ports that the service needs, and the service's state. */
+export type ServiceScope<N extends PortName, S = unknown> = Pick<Ports, N> & {
+  readonly state: S
+  /** ms since 1970. */
+  now(): number
+}
+
+/** The fields of an object, by name. */
+export type Shape = Readonly<Record<string, z.ZodType>>
+type Awaitable<T> = T | Promise<T>
+type ObjectOf<O> = O extends z.ZodObject ? O : O extends Shape ? z.ZodObject<O> : never
+/** A handler may return readonly data. */
+type ReadonlyDeep<T> = unknown extends T
+  ? T
+  : T extends bigint | string | number | boolean | null | undefined
+    ? T
+    : T extends readonly (infer E)[]
+      ? readonly ReadonlyDeep<E>[]
+      : { readonly [K in keyof T]: ReadonlyDeep<T[K]> }
+/** What a handler returns for an output schema: amounts as `bigint`. */
+export type Answer<O> = ReadonlyDeep<z.output<ObjectOf<O>>>
+
+/** Arguments that have to be looked up on the running system, such as the address of a pool. `shown`: as documentation prints them. */
+export interface FoundArguments<A, C> {
+  readonly shown: Readonly<Record<string, unknown>>
+  find(scope: C): Awaitable<A>
+}
+
+/** Facts of a tool from which access, retries, MCP annotations, approvals and documentation derive. */
+export interface ToolFacts {
   readonly description: string
-  readonly effect: Effect
-  /** What people say when they want it and its description does not: for the search, not for models. */
+  /** Words that users say when they want this tool and that its description lacks: for the search, not for models. */
   readonly keywords?: string
-  /** A write that may run again where nobody knows whether it has: it sets what it sets, however often. */
-  readonly idempotent?: boolean
-  /** It reaches beyond the fleet: as a spend, it needs a person where the policy says so. */
-  readonly critical?: boolean
-  /** For calls that need a person: when there is nothing to decide, and what would happen. */
-  readonly approval?: {
-    harmless?(input: never): boolean
-    preview?(input: never, context: Context<N>): Promise<Record<string, unknown>>
-  }
-  /** A read that shows private data, reaches outside or is expensive: it needs a token too. */
+  /** A read of private data, of the outside world, or an expensive one: it needs a token too, and is never hedged. */
   readonly guarded?: boolean
-  readonly input: z.ZodObject
-  /** In place of `input`'s own, where JSON Schema says more than zod, or comes from elsewhere. */
+  /** Whether it reaches systems outside the fleet. A write that does may need a person's approval, like a spend. */
+  readonly openWorld?: boolean
+  /** Whether a write may remove or stop something that exists. */
+  readonly destructive?: boolean
+  /** Whether repeating the call has the same effect as calling once. */
+  readonly idempotent?: boolean
+}
+
+/** Calls of a tool that documentation shows and tests make. */
+interface ToolCases<A, C> {
+  /** Calls that succeed on a running system. Empty only for a tool that always needs its client's input. */
+  readonly examples: readonly (A | FoundArguments<A, C>)[]
+  /** Calls that fail with exactly this code. */
+  readonly refusals?: readonly (readonly [
+    Readonly<Record<string, unknown>> | FoundArguments<Readonly<Record<string, unknown>>, C>,
+    Code,
+  ])[]
+}
+
+interface DataTool<I extends Shape, O extends Shape | z.ZodObject, N extends PortName, S>
+  extends ToolFacts,
+    ToolCases<z.input<z.ZodObject<I>>, ServiceScope<N, S>> {
+  readonly input: I
+  readonly output: O
+  /** For calls that may need a person. */
+  readonly approval?: {
+    /** True where there is nothing to approve. */
+    skipWhen?(input: z.output<z.ZodObject<I>>): boolean
+    /** What would happen, as the person who decides sees it. */
+    preview?(input: z.output<z.ZodObject<I>>, context: Context<N, S>): Promise<Answer<O>>
+  }
+  run(input: z.output<z.ZodObject<I>>, context: Context<N, S>): Awaitable<Answer<O>>
+}
+
+interface ContentTool<I extends Shape | z.ZodObject, N extends PortName, S>
+  extends ToolFacts,
+    ToolCases<z.input<ObjectOf<I>>, ServiceScope<N, S>> {
+  readonly effect: Effect
+  readonly input: I
+  /** Published instead of the schema of `input`, where JSON Schema says more than zod. */
   readonly inputSchema?: Readonly<Record<string, unknown>>
-  /** Absent where it answers with content instead of data. */
+  run(input: z.output<ObjectOf<I>>, context: Context<N, S>): Awaitable<ToolContent>
+}
+
+/** A tool as the host sees it, without its types. */
+export interface Tool extends ToolFacts {
+  readonly effect: Effect
+  readonly approval?: {
+    skipWhen?(input: never): boolean
+    preview?(input: never, context: never): Promise<Readonly<Record<string, unknown>>>
+  }
+  /** Strict at every depth. */
+  readonly input: z.ZodObject
+  /** Published instead of `input`'s own; `input` then accepts what this schema allows. */
+  readonly inputSchema?: Readonly<Record<string, unknown>>
+  /** Absent where the tool answers with content instead of data. */
   readonly output?: z.ZodObject
-  /** In place of `output`'s own. */
+  /** Published instead of `output`'s own. */
   readonly outputSchema?: Readonly<Record<string, unknown>>
-  /** A call that works on a running system; the contract suite makes it. */
-  readonly example: Record<string, unknown>
-  run(
-    input: never,
-    context: Context<N>,
-  ): Promise<Record<string, unknown> | ToolContent> | Record<string, unknown> | ToolContent
+  readonly examples: readonly (Readonly<Record<string, unknown>> | FoundArguments<unknown, never>)[]
+  readonly refusals?: readonly (readonly [
+    Readonly<Record<string, unknown>> | FoundArguments<unknown, never>,
+    Code,
+  ])[]
+  run(input: never, context: never): Awaitable<Readonly<Record<string, unknown>> | ToolContent>
 }
 
-/** Makes the `tool` function for a server's needs: `run` then sees exactly those ports, typed. */
-export function toolWith<const N extends readonly PortName[]>(_needs: N) {
-  return <I extends z.ZodObject, O extends z.ZodObject>(definition: {
-    description: string
-    effect: Effect
-    keywords?: string
-    guarded?: boolean
-    critical?: boolean
-    idempotent?: boolean
-    approval?: {
-      harmless?(input: z.output<I>): boolean
-      preview?(input: z.output<I>, context: Context<N[number]>): Promise<z.input<O>>
-    }
-    input: I
-    output: O
-    example: z.input<I>
-    run(input: z.output<I>, context: Context<N[number]>): Promise<z.input<O>> | z.input<O>
-  }): Tool<N[number]> => definition as unknown as Tool<N[number]>
+type DefineTool<N extends PortName, S> = <const I extends Shape, O extends Shape | z.ZodObject>(
+  definition: DataTool<I, O, N, S>,
+) => Tool
+
+/** Makes tools for one service; `run` sees its ports and its state, typed. */
+export interface Toolbox<N extends PortName, S> {
+  readonly read: DefineTool<N, S>
+  readonly write: DefineTool<N, S>
+  readonly spend: DefineTool<N, S>
+  /** A tool that answers with content (text, images, sound, resources) instead of data. */
+  readonly content: <const I extends Shape | z.ZodObject>(definition: ContentTool<I, N, S>) => Tool
 }
 
-/** The same for tools that answer with content: text, images, sound, resources. */
-export function contentToolWith<const N extends readonly PortName[]>(_needs: N) {
-  return <I extends z.ZodObject>(definition: {
-    description: string
-    effect: Effect
-    input: I
-    inputSchema?: Readonly<Record<string, unknown>>
-    example: z.input<I>
-    run(input: z.output<I>, context: Context<N[number]>): Promise<ToolContent> | ToolContent
-  }): Tool<N[number]> => definition as unknown as Tool<N[number]>
+const objectOf = (fields: Shape | z.ZodObject): z.ZodObject =>
+  fields instanceof z.ZodObject ? fields : z.object(fields)
+
+const dataTool =
+  (effect: Effect) =>
+  (definition: DataTool<Shape, Shape | z.ZodObject, PortName, unknown>): Tool => ({
+    ...(definition as unknown as Tool),
+    effect,
+    input: strictDeep(objectOf(definition.input)),
+    output: objectOf(definition.output),
+  })
+
+const TOOLBOX = {
+  read: dataTool('read'),
+  write: dataTool('write'),
+  spend: dataTool('spend'),
+  content: (definition: ContentTool<Shape | z.ZodObject, PortName, unknown>): Tool => ({
+    ...(definition as unknown as Tool),
+    input: definition.inputSchema ? objectOf(definition.input) : strictDeep(objectOf(definition.input)),
+  }),
 }
 
-/** Work that goes on besides calls; stopped with the service. */
-export interface Background {
-  stop(): void | Promise<void>
-}
+/** The toolbox for a service's ports and state: for tools that are made outside `tools`, such as dynamic ones. */
+export const toolbox = <N extends PortName, S = State>() => TOOLBOX as Toolbox<N, S>
 
-/** What is read: an object is said as JSON. */
-export type ResourceBody = Record<string, unknown> | string | Uint8Array
+/** Resource body; objects are serialized as JSON. */
+export type ResourceBody = Readonly<Record<string, unknown>> | string | Uint8Array
 
-/** Something to read under a fixed URI. */
-export interface Resource<N extends PortName = PortName> {
+/** A resource under a fixed URI. */
+export interface Resource<N extends PortName = PortName, S = never> {
   readonly title: string
   readonly description: string
-  /** `application/json` where it is absent. */
+  /** Default: `application/json`. */
   readonly mimeType?: string
-  read(context: Pick<Ports, N> & { now(): number }): Promise<ResourceBody> | ResourceBody
-  /** Tells when what is read has changed, for those who subscribe. Returns how to stop. */
-  watch?(ports: Pick<Ports, N>, onChange: () => void): () => void
+  read(scope: ServiceScope<N, S>): Awaitable<ResourceBody>
+  /** Calls `onChange` when the resource changes. Returns an unsubscribe function. */
+  watch?(scope: ServiceScope<N, S>, onChange: () => void): () => void
 }
 
-/** Things to read under URIs of one form. */
-export interface ResourceTemplate<N extends PortName = PortName> {
+/** Resources under URIs of one form. */
+export interface ResourceTemplate<N extends PortName = PortName, S = never> {
   readonly title: string
   readonly description: string
   readonly mimeType?: string
-  /** `uri`: what was asked for. */
+  /** `uri`: the requested URI. */
   read(
     variables: Readonly<Record<string, string>>,
-    context: Pick<Ports, N> & { now(): number; readonly uri: string },
-  ): Promise<ResourceBody> | ResourceBody
+    scope: ServiceScope<N, S> & { readonly uri: string },
+  ): Awaitable<ResourceBody>
 }
 
+/** Messages of a prompt, as MCP has them. */
 export type PromptMessages = readonly PromptMessage[]
 
 /** A text for a model, filled in with arguments. */
-export interface Prompt<N extends PortName = PortName> {
+export interface Prompt<N extends PortName = PortName, S = never> {
   readonly title: string
   readonly description: string
   readonly arguments: readonly {
     readonly name: string
     readonly description: string
     readonly required: boolean
-    /** Values that begin so, for completion. */
-    complete?(ports: Pick<Ports, N>, beginning: string): Promise<readonly string[]> | readonly string[]
+    /** Values that start with `prefix`, for completion. */
+    complete?(scope: ServiceScope<N, S>, prefix: string): Awaitable<readonly string[]>
   }[]
   render(
-    given: Readonly<Record<string, string>>,
-    context: Pick<Ports, N> & Pick<Conversation, 'ask'> & { now(): number },
-  ): Promise<string | PromptMessages> | string | PromptMessages
+    args: Readonly<Record<string, string>>,
+    scope: ServiceScope<N, S> & Pick<Conversation, 'ask'>,
+  ): Awaitable<string | PromptMessages>
 }
 
-/** What is offered besides, and comes and goes: read anew after each change. */
-export interface More<N extends PortName = PortName> {
-  readonly tools?: Readonly<Record<string, Tool<N>>>
-  readonly prompts?: Readonly<Record<string, Prompt<N>>>
-  readonly resources?: Readonly<Record<string, Resource<N>>>
-  readonly templates?: Readonly<Record<string, ResourceTemplate<N>>>
+/** Tools, prompts and resources that are added and removed while the service runs: read again after each change. */
+export interface Dynamic<N extends PortName = PortName, S = never> {
+  readonly tools?: Readonly<Record<string, Tool>>
+  readonly prompts?: Readonly<Record<string, Prompt<N, S>>>
+  readonly resources?: Readonly<Record<string, Resource<N, S>>>
+  readonly templates?: Readonly<Record<string, ResourceTemplate<N, S>>>
   stop?(): void
 }
 
-interface Service<N extends PortName> {
+/** What servers and agents have in common, without the type of their state. */
+interface Service<N extends PortName, S> {
   readonly id: string
   readonly needs: readonly N[]
-  readonly tools: Readonly<Record<string, Tool<N>>>
   /** By URI. */
-  readonly resources?: Readonly<Record<string, Resource<N>>>
+  readonly resources?: Readonly<Record<string, Resource<N, S>>>
   /** By URI template (RFC 6570, level 1). */
-  readonly templates?: Readonly<Record<string, ResourceTemplate<N>>>
-  readonly prompts?: Readonly<Record<string, Prompt<N>>>
-  more?(ports: Pick<Ports, N>, onChange: () => void): More<N>
-  /** It acts by itself, so that only one of it may run. Agents always do. */
-  readonly alone?: boolean
-  /** Starts background work once the ports are there. */
-  start?(ports: Pick<Ports, N>, service: ServiceContext): Promise<Background> | Background
+  readonly templates?: Readonly<Record<string, ResourceTemplate<N, S>>>
+  readonly prompts?: Readonly<Record<string, Prompt<N, S>>>
+  dynamic?(scope: ServiceScope<N, S>, onChange: () => void): Dynamic<N, S>
 }
 
+/** What a service knows of its process. */
 export interface ServiceContext {
   now(): number
   log: Log
-  /** The mode and policies come from here, never from the environment. */
+  /** `local` trades on the embedded chain, `paper` simulates. */
   readonly mode: 'local' | 'paper'
   /** Rises with each start of the fleet's executor. */
   readonly lease: number
 }
 
-export interface Log {
-  debug(fields: object, message: string): void
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
+/** State with background work; stopped with its service. */
+export type State = object & { stop?(): void | Promise<void> }
 
-export interface ServerDefinition<N extends PortName = PortName> extends Service<N> {
+/** A server as processes host it, without its types. */
+export interface ServerDefinition extends Service<PortName, never> {
   readonly kind: 'server'
+  readonly tools: Readonly<Record<string, Tool>>
+  /** Only one instance may run, because it acts by itself or holds a connection. Agents always are. */
+  readonly singleton?: boolean
+  /** Created once per instance, before the first call; stopped with the service. */
+  state?(ports: Ports, service: ServiceContext): Awaitable<State>
 }
 
 /** A decision of an agent, with its reasons. */
@@ -189,54 +273,76 @@ export interface AgentDecision {
   readonly data?: Record<string, unknown>
 }
 
+/** A running agent: the state of its service. */
 export interface RunningAgent extends Background {
   /** The last decisions, newest first. */
-  decisions(limit: number): readonly AgentDecision[] | Promise<readonly AgentDecision[]>
+  decisions(limit: number): Awaitable<readonly AgentDecision[]>
   /** What it does now, for `/health`. */
   state(): Record<string, unknown>
-  /** A task for it; absent where the agent takes none. */
+  /** Runs a task; absent where the agent takes none. */
   coordinate?(task: {
     description: string
     arguments: Record<string, unknown>
   }): Promise<Record<string, unknown>>
-  /** Addresses beyond those that every service has, such as `GET /incidents`. A POST needs the token. */
+  /** Addresses beyond those of every service, such as `GET /incidents`. A POST needs a token. */
   readonly endpoints?: Readonly<
     Record<
       `${'GET' | 'POST'} /${string}`,
       (given: Record<string, unknown>) => Promise<Record<string, unknown>>
     >
   >
-  /** Stops taking work and waits, within the signal, for what is under way. */
+  /** Stops accepting work and waits, within the signal, for what is in flight. */
   drain?(signal: AbortSignal): Promise<void>
 }
 
-export interface AgentDefinition<N extends PortName = PortName> extends Omit<Service<N>, 'start'> {
+/** An agent as processes host it, without its types. */
+export interface AgentDefinition extends Service<PortName, never> {
   readonly kind: 'agent'
+  readonly tools: Readonly<Record<string, Tool>>
   readonly duty: string
-  /** Trades wait for it to read a block: it reads before the others. */
+  /** Trades wait for it: it reads a block before other services do. */
   readonly urgent?: boolean
-  start(ports: Pick<Ports, N>, service: ServiceContext): Promise<RunningAgent>
+  start(ports: Ports, service: ServiceContext): Promise<RunningAgent>
 }
 
-export type ServiceDefinition<N extends PortName = PortName> = ServerDefinition<N> | AgentDefinition<N>
+export type ServiceDefinition = ServerDefinition | AgentDefinition
 
-/** Defines a server. Its port, title and category stand in the catalogue. */
-export function defineServer<const N extends PortName>(
-  definition: Omit<ServerDefinition<N>, 'kind'>,
-): ServerDefinition<N> {
-  return { kind: 'server', ...definition }
+/**
+ * Defines a server. Its port, title and category are in the catalogue. `state` comes before `tools`, so that its type
+ * reaches them.
+ */
+export function defineServer<const N extends PortName, S extends State = Record<never, never>>(
+  definition: Service<N, S> & {
+    readonly singleton?: boolean
+    state?(ports: Pick<Ports, N>, service: ServiceContext): Awaitable<S>
+    tools(toolbox: Toolbox<N, S>): Readonly<Record<string, Tool>>
+  },
+): ServerDefinition {
+  return { ...erased(definition), kind: 'server', tools: definition.tools(toolbox<N, S>()) }
 }
 
-/** Defines an agent. Its port and title stand in the catalogue. */
-export function defineAgent<const N extends PortName>(
-  definition: Omit<AgentDefinition<N>, 'kind'>,
-): AgentDefinition<N> {
-  return { kind: 'agent', ...definition }
+/** Defines an agent. Its port and title are in the catalogue. What `start` returns is the `state` that its tools see. */
+export function defineAgent<const N extends PortName, A extends RunningAgent>(
+  definition: Service<N, A> & {
+    readonly duty: string
+    readonly urgent?: boolean
+    start(ports: Pick<Ports, N>, service: ServiceContext): Promise<A>
+    tools(toolbox: Toolbox<N, A>): Readonly<Record<string, Tool>>
+  },
+): AgentDefinition {
+  return { ...erased(definition), kind: 'agent', tools: definition.tools(toolbox<N, A>()) }
 }
 
+/** Types of ports and state end here: the host passes exactly what the definition was typed with. */
+const erased = <T>(definition: T) => definition as T & Service<PortName, never> & AgentStart
+interface AgentStart {
+  start(ports: Ports, service: ServiceContext): Promise<RunningAgent>
+}
+
+/** What a main service knows of its process. */
 export interface MainContext extends ServiceContext {
   readonly access: import('./host/access.ts').AccessPolicy
-  /** Who collects spans and metrics; absent where nobody does. */
+  /** Collects spans and metrics; undefined without a collector. */
   readonly telemetry: import('../ports/telemetry.ts').Telemetry | undefined
   /** The same in every process of the fleet. */
   readonly secret: string | undefined
@@ -260,7 +366,7 @@ export interface RunningMain extends Background {
     socket: import('node:stream').Duplex,
     head: Buffer,
   ): void
-  /** Why it is not ready yet, though it answers; undefined where it is. */
+  /** Why it is not ready although it answers; undefined where it is ready. */
   unready?(): string | undefined
 }
 

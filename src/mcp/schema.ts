@@ -1,15 +1,52 @@
-/** Tool schemas as JSON Schema, and what validation failures say. */
+/** Tool schemas: as JSON Schema, strict at every depth, and what validation failures report. */
 import * as z from 'zod'
 import type { ToolListing } from '../ports/definitions.ts'
+import type { MarketView } from '../ports/market.ts'
+import { formatAmount, parseAmount } from '../std/amounts.ts'
+import { closest } from '../std/closest.ts'
 import { KintsugiError } from '../std/errors.ts'
 import type { Tool } from './define.ts'
+import { tokenFieldOf } from './fields.ts'
 
-const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<
-    string,
-    unknown
-  >
-  return rest
+/** A copy of the schema in which every object refuses undeclared fields, at every depth; loose objects stay loose. */
+export function strictDeep<T extends z.ZodType>(schema: T): T {
+  return strictened(schema) as T
+}
+
+function strictened(schema: z.core.$ZodType): z.core.$ZodType {
+  const def = schema._zod.def as z.core.$ZodTypeDef & Record<string, unknown>
+  const copy = (change: object) => z.core.clone(schema, { ...def, ...change }, { parent: true })
+  const inner = (key: string) => copy({ [key]: strictened(def[key] as z.core.$ZodType) })
+  switch (def.type) {
+    case 'object': {
+      const shape = Object.entries(def.shape as Record<string, z.core.$ZodType>)
+      return copy({
+        shape: Object.fromEntries(shape.map(([name, field]) => [name, strictened(field)])),
+        catchall: def.catchall ?? z.never(),
+      })
+    }
+    case 'array':
+      return inner('element')
+    case 'record':
+      return inner('valueType')
+    case 'union':
+      return copy({ options: (def.options as z.core.$ZodType[]).map(strictened) })
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'readonly':
+    case 'nonoptional':
+    case 'catch':
+      return inner('innerType')
+    default:
+      return schema
+  }
+}
+
+const jsonSchema = (schema: z.ZodObject) => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  return rest as Record<string, unknown>
 }
 
 const listings = new WeakMap<Tool, ToolListing>()
@@ -18,50 +55,83 @@ const listings = new WeakMap<Tool, ToolListing>()
 export function listTool(name: string, tool: Tool): ToolListing {
   const known = listings.get(tool)
   if (known) return known
+  const outputSchema = tool.outputSchema ?? (tool.output && jsonSchema(tool.output))
   const listing: ToolListing = {
     name,
     title: name.replaceAll('_', ' ').replaceAll('-', ' '),
     description: tool.description,
-    inputSchema: tool.inputSchema ?? jsonSchema(tool.input, 'input'),
-    ...(tool.outputSchema
-      ? { outputSchema: tool.outputSchema }
-      : tool.output
-        ? { outputSchema: jsonSchema(tool.output, 'input') }
-        : {}),
-    annotations: {
-      readOnlyHint: tool.effect === 'read',
-      destructiveHint: tool.effect === 'spend',
-      idempotentHint: tool.effect === 'read' || tool.idempotent === true,
-      openWorldHint: tool.effect === 'spend',
-    },
+    inputSchema: tool.inputSchema ?? jsonSchema(tool.input),
+    ...(outputSchema ? { outputSchema } : {}),
+    annotations: annotationsOf(tool),
     _meta: {
       'kintsugi/effect': tool.effect,
       'kintsugi/guarded': tool.guarded === true,
-      'kintsugi/example': tool.example,
+      'kintsugi/example': exampleOf(tool),
     },
   }
   listings.set(tool, listing)
   return listing
 }
 
-/** Parses arguments; throws `bad-argument` naming each field, what it got and what was expected. */
-export function parseArguments(name: string, tool: Tool, given: unknown): never {
-  const parsed = (tool.inputSchema ? tool.input : tool.input.strict()).safeParse(given)
+/** MCP's hints, from the declared facts. A spend moves value on a chain: it is destructive and reaches outside. */
+function annotationsOf({ effect, idempotent, destructive, openWorld }: Tool): ToolListing['annotations'] {
+  return {
+    readOnlyHint: effect === 'read',
+    destructiveHint: effect === 'spend' || (effect === 'write' && destructive === true),
+    idempotentHint: effect === 'read' || idempotent === true,
+    openWorldHint: effect === 'spend' || openWorld === true,
+  }
+}
+
+/** The first example as documentation and error hints show it. */
+export function exampleOf({ examples }: Tool): Record<string, unknown> {
+  const [first = {}] = examples
+  return { ...(isFound(first) ? first.shown : first) }
+}
+
+/** Whether arguments have to be looked up on the running system. */
+export function isFound(
+  example: object,
+): example is { shown: Record<string, unknown>; find(scope: never): unknown } {
+  return 'find' in example && typeof example.find === 'function'
+}
+
+/**
+ * Parses arguments. Amounts as people write them ("10 ETH") become smallest units where the service has a market. Throws
+ * `bad-argument` naming each field, its value and what was expected.
+ */
+export function parseArguments(name: string, tool: Tool, given: unknown, market?: MarketView): never {
+  const parsed = tool.input.safeParse(market ? inSmallestUnits(tool, given, market) : given)
   if (parsed.success) return parsed.data as never
-  const fields = parsed.error.issues.slice(0, 10).map((issue) => ({
-    field:
-      issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : '(arguments)'),
-    expected: issue.message.replace(/^Invalid input: /, ''),
-    got: describe(valueAt(given, issue.path)),
-  }))
+  const known = Object.keys(tool.input.shape)
+  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, given, known))
   throw new KintsugiError(
     'bad-argument',
-    `${name}: ${fields.map((field) => `${field.field}: ${field.expected} (got ${field.got})`).join('; ')}`,
-    {
-      hint: `for example ${JSON.stringify(tool.example)}`,
-      data: { fields },
-    },
+    `${name}: ${fields.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
+    { hint: `for example ${JSON.stringify(exampleOf(tool))}`, data: { fields } },
   )
+}
+
+interface FieldProblem {
+  readonly field: string
+  readonly expected: string
+  readonly got: string
+}
+
+function problemsOf(issue: z.core.$ZodIssue, given: unknown, known: readonly string[]): FieldProblem[] {
+  const path = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => {
+      const suggestion = path === '' ? closest(key, known) : undefined
+      return {
+        field: path === '' ? key : `${path}.${key}`,
+        expected: `unknown field${suggestion ? `, did you mean ${suggestion}?` : ''}`,
+        got: describe(valueAt(given, [...issue.path, key])),
+      }
+    })
+  const value = valueAt(given, issue.path)
+  const expected = issue.message.replace(/^Invalid input: /, '').replace(/, received undefined$/, '')
+  return [{ field: path || '(arguments)', expected, got: describe(value) }]
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
@@ -76,4 +146,74 @@ function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   const text = JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** Fields of the input that hold amounts, with the token that each is of, as far as the caller named one. */
+function* amountsIn(tool: Tool, given: unknown) {
+  if (given === null || typeof given !== 'object') return
+  const values = given as Record<string, unknown>
+  for (const [field, schema] of Object.entries(tool.input.shape)) {
+    const tokenField = tokenFieldOf(schema as z.ZodType)
+    if (tokenField === undefined) continue
+    const [text, token] = [values[field], values[tokenField]]
+    if (typeof text === 'string' && typeof token === 'string') yield { field, text: text.trim(), token }
+  }
+}
+
+const WHOLE = /^(\d+(?:\.\d+)?)\s*([A-Za-z][\w.]*)?$/
+
+function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknown {
+  const changed: Record<string, string> = {}
+  for (const { field, text, token: named } of amountsIn(tool, given)) {
+    const [, number = '', symbol] = WHOLE.exec(text) ?? []
+    if (number === '' || (symbol === undefined && !number.includes('.'))) continue
+    const token = market.token(named)
+    const refuse = (expected: string) => {
+      throw new KintsugiError('bad-argument', `${field}: ${expected} (got ${describe(text)})`, {
+        data: { fields: [{ field, expected, got: describe(text) }] },
+      })
+    }
+    if (symbol !== undefined && market.token(symbol).address !== token.address)
+      refuse(`expected an amount of ${token.symbol}`)
+    const raw = parseAmount(number, token.decimals)
+    if (raw === undefined)
+      return refuse(`expected at most ${token.decimals} decimals, as ${token.symbol} has`)
+    changed[field] = String(raw)
+  }
+  return { ...(given as object), ...changed }
+}
+
+/** Below this share of a token, an integer was probably meant as whole tokens. */
+const TINY = 1_000_000n
+
+/**
+ * Where an amount was given as an integer that is less than a millionth of a token: what it means, and how to write whole
+ * tokens. For the hint of a failed call.
+ */
+export function noteOnAmounts(tool: Tool, given: unknown, market: MarketView): string | undefined {
+  for (const { field, text, token: named } of amountsIn(tool, given)) {
+    if (!/^\d+$/.test(text)) continue
+    const { symbol, decimals } = market.token(named)
+    if (BigInt(text) * TINY >= 10n ** BigInt(decimals)) continue
+    const whole = formatAmount(BigInt(text), decimals)
+    return `${field}: ${text} smallest units of ${symbol} are ${whole} ${symbol}; for whole tokens write "${text} ${symbol}"`
+  }
+  return undefined
+}
+
+const strictOutputs = new WeakMap<Tool, z.ZodObject>()
+
+/** Throws `internal` where an answer does not match its tool's output schema or has undeclared fields. `answer`: as JSON. */
+export function checkAnswer(name: string, tool: Tool, answer: Record<string, unknown>): void {
+  if (!tool.output) return
+  const schema = strictOutputs.get(tool) ?? strictDeep(tool.output)
+  strictOutputs.set(tool, schema)
+  const parsed = schema.safeParse(answer)
+  if (parsed.success) return
+  const problems = parsed.error.issues.slice(0, 5).flatMap((issue) => problemsOf(issue, answer, []))
+  throw new KintsugiError(
+    'internal',
+    `${name}: the answer does not match its output schema: ${problems.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
+    { retry: 'never' },
+  )
 }

@@ -88,7 +88,7 @@ type Handler = (request: Request, env: never) => Response | Promise<Response>
 
 /** Whether two processes may serve it at once for a moment: what only answers may, what acts by itself may not. */
 const mayOverlap = (definition: AnyDefinition) =>
-  definition.kind === 'main' || (definition.kind === 'server' && !definition.alone)
+  definition.kind === 'main' || (definition.kind === 'server' && !definition.singleton)
 
 async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): Promise<void> {
   const definition = await loadService(id)
@@ -200,8 +200,9 @@ async function hostService({ id, fd, port: ownPort }: Opening, hold: boolean): P
     served = host(definition, opened, { ...shared, readiness, agent })
     fetchHandler = served.app.fetch as Handler
   } else {
-    background = await (definition as ServerDefinition).start?.(opened, context)
-    served = host(definition, opened, { ...shared, readiness })
+    const state = await (definition as ServerDefinition).state?.(opened, context)
+    background = { stop: () => state?.stop?.() }
+    served = host(definition, opened, { ...shared, readiness, state })
     fetchHandler = served.app.fetch as Handler
   }
   await ports.confirmMarket()

@@ -4,7 +4,7 @@ import type { Address } from '../../amm/index.ts'
 import { finance, gasOf, type Leg, type Opportunity } from '../../arbitrage/index.ts'
 import type { LenderKind, LoanOffer } from '../../flash/index.ts'
 import { MarketSearch, walkCycle } from '../../graph/index.ts'
-import { address, amount } from '../../mcp/fields.ts'
+import { address, textAmount } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { humanValue, tokenAt } from '../market/tokens.ts'
@@ -26,21 +26,21 @@ export const opportunity = z.object({
     .array(
       z.object({
         route: z.array(leg),
-        amounts: z.array(amount()).describe('into each leg, and last what comes out'),
+        amounts: z.array(textAmount()).describe('into each leg, and last what comes out'),
       }),
     )
     .describe('run one after another in one transaction'),
-  borrowed: amount(),
+  borrowed: textAmount(),
   lender: z.string(),
-  premium: amount(),
-  profit: amount().describe('after the premium, before gas'),
+  premium: textAmount(),
+  profit: textAmount().describe('after the premium, before gas'),
   value: z.number().describe('the profit in quote units'),
 })
 
 export function showLeg(
   { pool, dex, kind, tokenIn, tokenOut }: Leg,
   { manifest }: MarketView,
-): z.input<typeof leg> {
+): z.output<typeof leg> {
   return {
     pool,
     dex,
@@ -50,7 +50,7 @@ export function showLeg(
   }
 }
 
-export function showOpportunity(found: Opportunity, market: MarketView): z.input<typeof opportunity> {
+export function showOpportunity(found: Opportunity, market: MarketView): z.output<typeof opportunity> {
   const { manifest } = market
   return {
     id: found.id,

@@ -51,7 +51,7 @@ function callsOf(
   amountIn: bigint,
   amountOut: bigint,
   account: Address,
-): z.input<typeof swapCall>[] {
+): z.output<typeof swapCall>[] {
   const pool = market.pools.get(hop.pool) as Pool
   const symbol = tokenAt(market.manifest, hop.tokenIn).symbol
   if (pool.kind === 'constant-product') {

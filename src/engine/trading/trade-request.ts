@@ -21,7 +21,7 @@ export const executionAnswer = z.object({
     .nullable(),
 })
 
-export type ExecutionAnswer = z.input<typeof executionAnswer>
+export type ExecutionAnswer = z.output<typeof executionAnswer>
 
 /** Hands an opportunity to the executor. Throws `nothing-pays` for none, and what the executor's service throws. */
 export async function executeOpportunity(

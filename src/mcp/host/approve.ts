@@ -22,9 +22,9 @@ const MAX_SHOWN_CHARACTERS = 2_000
  */
 export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
   const { service, name, tool, caller } = call.permit
-  const critical = tool.critical === true
+  const critical = tool.effect === 'write' && tool.openWorld === true
   // A service that acts by itself continues a decision that was approved where it was made.
-  if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.harmless?.(call.input))
+  if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.skipWhen?.(call.input))
     return undefined
   const policy = await desk.policy()
   if (!needsApproval(policy, { service, tool: name, effect: tool.effect, critical })) return undefined
@@ -36,7 +36,7 @@ export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promi
     arguments: call.args,
     policy,
     preview: async () =>
-      tool.approval?.preview ? toPlain(await tool.approval.preview(call.input, call.context)) : null,
+      tool.approval?.preview ? toPlain(await tool.approval.preview(call.input, call.context as never)) : null,
   }
   let approval = await approvals.of(request)
   if (approval.state === 'pending' && policy.atClient && call.context.client.elicitation)

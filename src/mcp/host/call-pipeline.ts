@@ -1,10 +1,11 @@
 /** The path of every call: authorize, admit, record, bound by a deadline, run idempotently, approve, run. */
+
 import type { AuditRecorder } from '../../ports/audit.ts'
-import type { Ports } from '../../ports/ports.ts'
 import type { Records } from '../../ports/records.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { currentTrace } from '../../std/trace.ts'
+import type { HostScope } from '../define.ts'
 import type { Definitions } from '../protocol/definitions.ts'
 import { type AccessPolicy, type Caller, countCall } from './access.ts'
 import { Admission } from './admission.ts'
@@ -20,8 +21,9 @@ import { type CallSubject, Permit, type ToolCall, type ToolOutput } from './tool
 export interface CallPipelineOptions {
   readonly service: string
   readonly definitions: Definitions
-  /** The ports that the definition needs. */
-  readonly ports: Ports
+  readonly scope: HostScope
+  /** Checks every answer against its tool's output schema: in tests and development. */
+  readonly checkAnswers?: boolean | undefined
   readonly access: AccessPolicy
   readonly metrics: ServiceMetrics
   /** Initial limit of concurrent calls (MAX_CONCURRENT_OPERATIONS). */
@@ -82,12 +84,12 @@ export class CallPipeline {
   /** Runs an authorized call. Throws `too-many-calls`, `deadline-exceeded`, `cancelled`, what approval and idempotency throw, and the tool's own errors. */
   async run(call: ToolCall): Promise<ToolOutput> {
     const { permit, args, traceparent = null, signal, onDetach } = call
-    const { timeoutMs, ports, now } = this.#options
+    const { timeoutMs, scope, now } = this.#options
     this.#orRefuse(permit, args, traceparent, () => countCall(permit.caller, now()))
     return this.#admission.run(() =>
       this.#recorder.run(call, (record) =>
         withDeadline({ name: permit.name, timeoutMs, signal, onDetach }, async (ended) =>
-          this.#attempt(prepareCall(call, ports, ended, now), record),
+          this.#attempt(prepareCall(call, scope, ended), record),
         ),
       ),
     )
@@ -120,7 +122,7 @@ export class CallPipeline {
     record.approvedBy = approvals && (await approveCall(approvals, call))
     if (effect !== 'read') await consumeState(records, call.stateNonce, now())
     if (effect === 'spend') await record.recordBegin()
-    return currentTrace.run(record.traceparent, () => runTool(call))
+    return currentTrace.run(record.traceparent, () => runTool(call, this.#options.checkAnswers === true))
   }
 
   #orRefuse<T>(subject: CallSubject, args: unknown, traceparent: string | null, check: () => T): T {

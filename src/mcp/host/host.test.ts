@@ -5,58 +5,52 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { hostOptions } from '../../../test/support/host-options.ts'
-import { defineServer, toolWith } from '../define.ts'
+import { defineServer } from '../define.ts'
 import { hashToken, LOOPBACK_NAMES } from './access.ts'
 import { type HostOptions, host } from './host.ts'
 
-const tool = toolWith([])
 const held: (() => void)[] = []
 const server = defineServer({
   id: 'test_server',
   needs: [],
-  tools: {
-    echo: tool({
+  tools: ({ read, write }) => ({
+    echo: read({
       description: 'says it again',
-      effect: 'read',
-      input: z.object({ text: z.string().max(5), times: z.int().min(1).default(1) }),
-      output: z.object({ text: z.string(), caller: z.string() }),
-      example: { text: 'hi' },
+      input: { text: z.string().max(5), times: z.int().min(1).default(1) },
+      output: { text: z.string(), caller: z.string() },
+      examples: [{ text: 'hi' }],
       run: ({ text, times }, { caller }) => ({ text: text.repeat(times), caller }),
     }),
-    hold: tool({
+    hold: read({
       description: 'waits',
-      effect: 'read',
-      input: z.object({}),
-      output: z.object({}),
-      example: {},
+      input: {},
+      output: {},
+      examples: [{}],
       run: () => new Promise<Record<string, never>>((resolve) => held.push(() => resolve({}))),
     }),
-    secret: tool({
+    secret: read({
       description: 'guarded',
-      effect: 'read',
       guarded: true,
-      input: z.object({}),
-      output: z.object({}),
-      example: {},
+      input: {},
+      output: {},
+      examples: [{}],
       run: () => ({}),
     }),
-    change: tool({
+    change: write({
       description: 'writes',
-      effect: 'write',
-      input: z.object({}),
-      output: z.object({}),
-      example: {},
+      input: {},
+      output: {},
+      examples: [{}],
       run: () => ({}),
     }),
-    big: tool({
+    big: read({
       description: 'amounts',
-      effect: 'read',
-      input: z.object({}),
-      output: z.object({ amount: z.string() }),
-      example: {},
+      input: {},
+      output: { amount: z.string() },
+      examples: [{}],
       run: () => ({ amount: 12n }) as never,
     }),
-  },
+  }),
 })
 const options = hostOptions({
   maxConcurrent: 2,
@@ -97,7 +91,7 @@ test('who subscribes to a resource is told of each change, and of no other', asy
   const watched = defineServer({
     id: 'test_server',
     needs: [],
-    tools: {},
+    tools: () => ({}),
     resources: { 'test://a': resource('a'), 'test://b': resource('b') },
   })
   const service = host(watched, {} as never, options)

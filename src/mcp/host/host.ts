@@ -7,7 +7,7 @@ import type { PortName, Ports } from '../../ports/ports.ts'
 import type { Records } from '../../ports/records.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
 import { toPlain } from '../../std/json.ts'
-import type { RunningAgent, ServiceDefinition } from '../define.ts'
+import type { HostScope, RunningAgent, ServiceDefinition, State } from '../define.ts'
 import { stateCodec } from '../elicitation.ts'
 import { Definitions } from '../protocol/definitions.ts'
 import { mcpEndpoint } from '../protocol/mcp-endpoint.ts'
@@ -16,6 +16,7 @@ import { agentRoutes } from './agent-routes.ts'
 import type { ApprovalDesk } from './approve.ts'
 import { CallPipeline } from './call-pipeline.ts'
 import type { CallObserver } from './call-recorder.ts'
+import { exampleRoute } from './examples.ts'
 import { guardedApp } from './http-app.ts'
 import { mcpRoute } from './mcp-route.ts'
 import { type ServiceMetrics, serviceMetrics } from './metrics.ts'
@@ -39,7 +40,11 @@ export interface HostOptions {
   port: number
   /** Why the service is not ready; undefined if it is. */
   readiness(): Promise<string | undefined> | string | undefined
+  /** What the definition's `state` or `start` returned. */
+  state?: State | undefined
   agent?: RunningAgent
+  /** Checks every answer against its tool's output schema: in tests and development. */
+  checkAnswers?: boolean
   observer?: CallObserver
   /** Records every call. */
   audit?: AuditRecorder
@@ -75,20 +80,20 @@ export function host(
 ): HostedService {
   const { title, version, now } = options
   const service = definition.id
-  const granted = Object.fromEntries(definition.needs.map((need) => [need, ports[need]])) as unknown as Ports
-  const definitions = new Definitions(definition, granted, () => {
+  const scope = scopeOf(definition, ports, options)
+  const definitions = new Definitions(definition, scope, () => {
     endpoint.notify.toolsChanged()
     endpoint.notify.promptsChanged()
     endpoint.notify.resourcesChanged()
   })
   const metrics = serviceMetrics(service)
-  const pipeline = new CallPipeline({ ...options, service, definitions, ports: granted, metrics })
+  const pipeline = new CallPipeline({ ...options, service, definitions, scope, metrics })
   const endpoint = mcpEndpoint({
     service,
     title,
     version,
     definitions,
-    ports: granted,
+    scope,
     stateCodec: stateCodec(stateKey(options.secret)),
     records: options.records,
     now,
@@ -96,9 +101,10 @@ export function host(
     run: pipeline.run.bind(pipeline),
   })
   const app = serviceApp(definition, definitions, pipeline, metrics, options)
+  exampleRoute(app, definition, scope)
   mcpRoute(app, endpoint, pipeline)
   const stops = Object.entries(definition.resources ?? {}).flatMap(
-    ([uri, resource]) => resource.watch?.(granted, () => endpoint.notify.resourceUpdated(uri)) ?? [],
+    ([uri, resource]) => resource.watch?.(scope, () => endpoint.notify.resourceUpdated(uri)) ?? [],
   )
   return {
     app,
@@ -112,6 +118,17 @@ export function host(
     },
   }
 }
+
+/** What the definition's functions receive: only the ports that it needs, and its state. */
+const scopeOf = (
+  { needs }: ServiceDefinition,
+  ports: Pick<Ports, PortName>,
+  { state, agent, now }: HostOptions,
+): HostScope => ({
+  ...(Object.fromEntries(needs.map((need) => [need, ports[need]])) as unknown as Ports),
+  state: (agent ?? state ?? {}) as never,
+  now,
+})
 
 function serviceApp(
   definition: ServiceDefinition,

@@ -3,10 +3,11 @@ import { ProtocolError } from '@modelcontextprotocol/server'
 import { toErrorReport } from '../../std/errors.ts'
 import { ToolContent } from '../content.ts'
 import { InputNeeded } from '../elicitation.ts'
+import { summaryOf } from '../summary.ts'
 import type { ToolOutput } from './tool-call.ts'
 
 /**
- * Runs a call and maps its outcome to an MCP result: structured output, content, a question to the client, or an error that a model can
+ * Runs a call and maps its outcome to an MCP result: structured output with a summary as text, content, a question to the client, or an error that a model can
  * read and a program can parse (`_meta['kintsugi/error']`). Throws protocol errors only.
  */
 export async function toToolResult(work: () => Promise<ToolOutput>) {
@@ -17,7 +18,7 @@ export async function toToolResult(work: () => Promise<ToolOutput>) {
         content: [...output.blocks],
         ...(output.structured ? { structuredContent: output.structured } : {}),
       }
-    return { content: [{ type: 'text' as const, text: JSON.stringify(output) }], structuredContent: output }
+    return { content: [{ type: 'text' as const, text: summaryOf(output) }], structuredContent: output }
   } catch (error) {
     if (error instanceof InputNeeded) return error.result
     if (error instanceof ProtocolError) throw error

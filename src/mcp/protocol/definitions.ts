@@ -2,8 +2,15 @@
 import { createHash } from 'node:crypto'
 import { UriTemplate } from '@modelcontextprotocol/server'
 import type { PromptListing, ServiceDefinitions } from '../../ports/definitions.ts'
-import type { Ports } from '../../ports/ports.ts'
-import type { More, Prompt, Resource, ResourceTemplate, ServiceDefinition, Tool } from '../define.ts'
+import type {
+  Dynamic,
+  HostScope,
+  Prompt,
+  Resource,
+  ResourceTemplate,
+  ServiceDefinition,
+  Tool,
+} from '../define.ts'
 import { listTool } from '../schema.ts'
 
 /** A resource template with its parsed URI template. */
@@ -17,7 +24,7 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** The tools, prompts and resources of a service, by name or URI, with their listings. */
 export class Definitions {
   readonly #definition: ServiceDefinition
-  readonly #dynamic: More | undefined
+  readonly #dynamic: Dynamic | undefined
   #tools: ReadonlyMap<string, Tool> = new Map()
   #prompts: ReadonlyMap<string, Prompt> = new Map()
   #resources: Readonly<Record<string, Resource>> = {}
@@ -26,10 +33,10 @@ export class Definitions {
   /** SHA-256 of tool listings, by name, once they were requested. */
   #hashes = new Map<string, string>()
 
-  /** `ports`: those that the definition needs. Calls `onChange` after dynamic definitions changed. */
-  constructor(definition: ServiceDefinition, ports: Ports, onChange: () => void) {
+  /** `scope`: what the definition's functions receive. Calls `onChange` after dynamic definitions changed. */
+  constructor(definition: ServiceDefinition, scope: HostScope, onChange: () => void) {
     this.#definition = definition
-    this.#dynamic = definition.more?.(ports, () => {
+    this.#dynamic = definition.dynamic?.(scope, () => {
       this.#listing = this.#collect()
       onChange()
     })

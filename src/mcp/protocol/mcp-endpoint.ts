@@ -1,4 +1,5 @@
 /** The MCP endpoint of a service: its definitions and calls through the SDK's handler, for clients of both protocol revisions. */
+
 import { randomUUID } from 'node:crypto'
 import {
   type AuthInfo,
@@ -10,9 +11,9 @@ import {
 } from '@modelcontextprotocol/server'
 import * as z from 'zod'
 import type { ToolListing } from '../../ports/definitions.ts'
-import type { Ports } from '../../ports/ports.ts'
 import type { Records } from '../../ports/records.ts'
 import { traceparentOf } from '../../std/trace.ts'
+import type { HostScope } from '../define.ts'
 import { capabilitiesOf, openConversation, type StateCodec, TASKS_EXTENSION } from '../elicitation.ts'
 import { ANONYMOUS, type Caller } from '../host/access.ts'
 import { MAX_BODY_BYTES } from '../host/http-app.ts'
@@ -31,8 +32,7 @@ export interface EndpointOptions {
   readonly title: string
   readonly version: string
   readonly definitions: Definitions
-  /** The ports that the definition needs. */
-  readonly ports: Ports
+  readonly scope: HostScope
   readonly stateCodec: StateCodec
   /** The records that all processes share. */
   records(): Promise<Records>
@@ -79,7 +79,7 @@ export function mcpEndpoint(options: EndpointOptions): McpHttpHandler {
 
 /** The SDK server of one request. */
 function serverOf(request: McpRequestContext, tasks: Tasks, options: EndpointOptions): Server {
-  const { service, title, version, definitions, ports, stateCodec: codec, now } = options
+  const { service, title, version, definitions, scope, stateCodec: codec, now } = options
   const { resources, resourceTemplates, watched, changing } = definitions.listing
   const { caller } = identityOf(request)
   const list = changing ? { listChanged: true } : {}
@@ -96,9 +96,9 @@ function serverOf(request: McpRequestContext, tasks: Tasks, options: EndpointOpt
   server.setRequestHandler('tools/list', () => ({ tools: definitions.listing.tools as never, ...CACHED }))
   serveCalls(server, request, tasks, options)
   serveTasks(server, caller.name, tasks)
-  if (hasResources) serveResources(server, definitions, { ...ports, now })
+  if (hasResources) serveResources(server, definitions, scope)
   if (hasPrompts)
-    servePrompts(server, definitions, { ...ports, now }, (context, prompt, args) =>
+    servePrompts(server, definitions, scope, (context, prompt, args) =>
       openConversation({
         context,
         codec,

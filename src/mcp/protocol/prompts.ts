@@ -1,8 +1,7 @@
 /** Prompts of a service over MCP, and the completion of their arguments. */
 import type { PromptMessage, Server, ServerContext } from '@modelcontextprotocol/server'
-import type { Ports } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import type { Prompt } from '../define.ts'
+import type { HostScope, Prompt } from '../define.ts'
 import { type Conversation, InputNeeded } from '../elicitation.ts'
 import { CACHED } from './caching.ts'
 import type { Definitions } from './definitions.ts'
@@ -21,7 +20,7 @@ export type OpenConversation = (
 export function servePrompts(
   server: Server,
   definitions: Definitions,
-  context: Ports & { now(): number },
+  scope: HostScope,
   open: OpenConversation,
 ): void {
   server.setRequestHandler('prompts/list', () => ({ prompts: definitions.listing.prompts, ...CACHED }))
@@ -30,7 +29,7 @@ export function servePrompts(
     requireArguments(prompt, args)
     try {
       const { ask } = await open(protocol, name, args)
-      const rendered = await prompt.render(args, { ...context, ask })
+      const rendered = await prompt.render(args, { ...scope, ask })
       const messages: PromptMessage[] =
         typeof rendered === 'string'
           ? [{ role: 'user', content: { type: 'text', text: rendered } }]
@@ -46,7 +45,7 @@ export function servePrompts(
       params.ref.type === 'ref/prompt'
         ? findPrompt(definitions, params.ref.name).arguments.find(({ name }) => name === params.argument.name)
         : undefined
-    const values = (await argument?.complete?.(context, params.argument.value)) ?? []
+    const values = (await argument?.complete?.(scope, params.argument.value)) ?? []
     return {
       completion: {
         values: values.slice(0, MAX_COMPLETIONS),

@@ -1,17 +1,12 @@
 /** Resources of a service over MCP. */
 import { ResourceNotFoundError, type Server } from '@modelcontextprotocol/server'
-import type { Ports } from '../../ports/ports.ts'
 import { toPlain } from '../../std/json.ts'
-import type { ResourceBody } from '../define.ts'
+import type { HostScope, ResourceBody } from '../define.ts'
 import { CACHED, FRESH } from './caching.ts'
 import type { Definitions } from './definitions.ts'
 
 /** Serves `resources/list`, `resources/templates/list` and `resources/read`. */
-export function serveResources(
-  server: Server,
-  definitions: Definitions,
-  context: Ports & { now(): number },
-): void {
+export function serveResources(server: Server, definitions: Definitions, scope: HostScope): void {
   server.setRequestHandler('resources/list', () => ({
     resources: definitions.listing.resources,
     ...CACHED,
@@ -24,11 +19,11 @@ export function serveResources(
     const { resources, templates } = definitions
     const resource = Object.hasOwn(resources, uri) ? resources[uri] : undefined
     if (resource)
-      return { contents: [contentsOf(uri, resource.mimeType, await resource.read(context))], ...FRESH }
+      return { contents: [contentsOf(uri, resource.mimeType, await resource.read(scope))], ...FRESH }
     for (const { uriTemplate, template } of templates) {
       const variables = uriTemplate.match(uri)
       if (!variables) continue
-      const body = await template.read(variables as Record<string, string>, { ...context, uri })
+      const body = await template.read(variables as Record<string, string>, { ...scope, uri })
       return { contents: [contentsOf(uri, template.mimeType, body)], ...FRESH }
     }
     throw new ResourceNotFoundError(uri)

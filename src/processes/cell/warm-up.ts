@@ -8,7 +8,7 @@ import { Approvals } from '../../engine/governance/approvals.ts'
 import { Detector } from '../../engine/trading/detector.ts'
 import { apiRoutes } from '../../gateway/api/routes.ts'
 import { mainApp, viewSources } from '../../gateway/sources.ts'
-import { defineServer, type MainContext, toolWith } from '../../mcp/define.ts'
+import { defineServer, type MainContext } from '../../mcp/define.ts'
 import { LOOPBACK_NAMES } from '../../mcp/host/access.ts'
 import { host } from '../../mcp/host/host.ts'
 import type { Ports } from '../../ports/ports.ts'
@@ -16,20 +16,18 @@ import type { Ports } from '../../ports/ports.ts'
 const ROUNDS = 20
 const VIEW_ROUNDS = 5
 const SEARCH_ROUNDS = 3
-const tool = toolWith([])
 const rehearsed = defineServer({
   id: 'rehearsal',
   needs: [],
-  tools: {
-    echo: tool({
+  tools: ({ read }) => ({
+    echo: read({
       description: 'Says what it heard.',
-      effect: 'read',
-      input: z.object({ text: z.string(), count: z.int().default(1) }),
-      output: z.object({ text: z.string(), count: z.int() }),
-      example: { text: 'a' },
+      input: { text: z.string(), count: z.int().default(1) },
+      output: { text: z.string(), count: z.int() },
+      examples: [{ text: 'a' }],
       run: (input) => input,
     }),
-  },
+  }),
 })
 
 /** Asks for the views of the gateway and the page a few times, without a socket: their connections are open and their code compiled when they are needed. */

@@ -4,12 +4,10 @@ import { feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import { valueHeld } from '../../engine/market/depth.ts'
 import { PoolReturns } from '../../engine/market/lp-returns.ts'
 import { findToken, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, token } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'loans'] as const
-const tool = toolWith(needs)
 const returns = new PoolReturns()
 
 const yieldRow = z.object({
@@ -29,16 +27,15 @@ const yieldRow = z.object({
 
 export default defineServer({
   id: 'mcp_defi_analyzer_server',
-  needs,
-  start: ({ market }, { now }) => returns.follow(market, now),
-  tools: {
-    protocol_overview: tool({
+  needs: ['market', 'loans'],
+  state: ({ market }, { now }) => returns.follow(market, now),
+  tools: ({ read }) => ({
+    protocol_overview: read({
       description:
         'Each protocol of this chain: pools, value at the price, volume and fees in the window since this service started, and what the lenders can lend.',
-      effect: 'read',
       keywords: 'TVL, what protocols are there, state of aave, uniswap, balancer',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         block: z.int(),
         windowSeconds: z.number(),
         exchanges: z.array(
@@ -51,8 +48,8 @@ export default defineServer({
           }),
         ),
         lenders: z.array(z.object({ kind: z.string(), tokens: z.int(), value: z.number() })),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { market, loans, now }) => {
         const byDex = Map.groupBy(market.pools.values(), (pool) => pool.dex)
         const exchanges = [...byDex].map(([dex, pools]) => {
@@ -85,14 +82,13 @@ export default defineServer({
         }
       },
     }),
-    yield_table: tool({
+    yield_table: read({
       description:
         'What providing liquidity earns in fees, pool by pool, best first: volume and fees really traded since this service started, and the yearly rate they would make.',
-      effect: 'read',
       keywords: 'interest, APY, APR, what lenders and suppliers earn, borrow rates',
-      input: z.object({ token: symbolOrAddress().optional(), limit: limit(200, 20) }),
-      output: z.object({ windowSeconds: z.number(), pools: z.array(yieldRow) }),
-      example: { limit: 5 },
+      input: { token: token().optional(), limit: limit(200, 20) },
+      output: { windowSeconds: z.number(), pools: z.array(yieldRow) },
+      examples: [{ limit: 5 }],
       run: ({ token, limit: most }, { market, now }) => {
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
         const seconds = returns.seconds(now())
@@ -119,13 +115,12 @@ export default defineServer({
         }
       },
     }),
-    pool_returns: tool({
+    pool_returns: read({
       description:
         'What a share of one pool did since this service started, against holding its tokens: fees earned, loss by the price having moved, and the sum.',
-      effect: 'read',
       keywords: 'what LPs make, fees earned by providing liquidity, return of a pool',
-      input: z.object({ pool: address() }),
-      output: z.object({
+      input: { pool: address() },
+      output: {
         pool: address(),
         dex: z.string(),
         windowSeconds: z.number(),
@@ -137,8 +132,8 @@ export default defineServer({
           .number()
           .describe('for a full-range position, by that change of the price alone'),
         netPercent: z.number().nullable(),
-      }),
-      example: { pool: '0x0000000000000000000000000000000000000001' },
+      },
+      examples: [{ pool: '0x0000000000000000000000000000000000000001' }],
       run: ({ pool: at }, { market, now }) => {
         const pool = market.pools.get(at)
         const first = returns.firstPrice(at)
@@ -163,12 +158,11 @@ export default defineServer({
         }
       },
     }),
-    impermanent_loss: tool({
+    impermanent_loss: read({
       description:
         'What providing liquidity loses against holding when the price of one token changes by a factor: full range, weighted, or concentrated between two prices. Pure arithmetic, no market needed.',
-      effect: 'read',
       keywords: 'loss of a liquidity provider when the price moves',
-      input: z.object({
+      input: {
         priceRatio: z.number().positive().max(1e6).describe('price afterwards over price before'),
         weight: z
           .number()
@@ -182,13 +176,13 @@ export default defineServer({
           .optional()
           .describe('concentrated: lower end of the range, as a fraction of the price before (0.8)'),
         upper: z.number().positive().optional().describe('concentrated: upper end, as a fraction (1.25)'),
-      }),
-      output: z.object({
+      },
+      output: {
         lossPercent: z.number(),
         valueProviding: z.number().describe('of 1 before'),
         valueHolding: z.number(),
-      }),
-      example: { priceRatio: 1.5 },
+      },
+      examples: [{ priceRatio: 1.5 }],
       run: ({ priceRatio, weight, lower, upper }) => {
         if ((lower === undefined) !== (upper === undefined))
           throw new KintsugiError('bad-argument', 'lower and upper: expected both or none')
@@ -208,13 +202,12 @@ export default defineServer({
         }
       },
     }),
-    spread_report: tool({
+    spread_report: read({
       description:
         'Where the same pair has different prices: for each pair of tokens the cheapest and the dearest pool, the gap between them, and whether it is wider than both fees.',
-      effect: 'read',
       keywords: 'spreads and gaps between exchanges per pair',
-      input: z.object({ limit: limit(200, 20) }),
-      output: z.object({
+      input: { limit: limit(200, 20) },
+      output: {
         block: z.int(),
         pairs: z.array(
           z.object({
@@ -228,8 +221,8 @@ export default defineServer({
             pays: z.boolean(),
           }),
         ),
-      }),
-      example: { limit: 5 },
+      },
+      examples: [{ limit: 5 }],
       run: ({ limit: most }, { market }) => {
         const quotes = [...market.pools.values()].flatMap((pool) =>
           pool.tokens.flatMap((base, index) =>
@@ -274,7 +267,7 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })
 
 const priceOf = (pool: Pool) =>

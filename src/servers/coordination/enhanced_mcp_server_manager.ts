@@ -2,11 +2,9 @@
 import * as z from 'zod'
 import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/operations/balancing.ts'
 import { predictions, SCALING, SCALING_SETTING, type ScalingPolicy } from '../../engine/operations/healer.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['fleet', 'ledger', 'bus'] as const
-const tool = toolWith(needs)
 const service = z.string().min(1).max(100).describe('an id such as mcp_liquidity_server')
 const instance = z.object({
   id: z.string(),
@@ -36,15 +34,14 @@ const policy = z.object({
 
 export default defineServer({
   id: 'enhanced_mcp_server_manager',
-  needs,
-  tools: {
-    instances: tool({
+  needs: ['fleet', 'ledger', 'bus'],
+  tools: ({ read, write }) => ({
+    instances: read({
       description: 'The instances of a service, or of every service that may run several times.',
-      effect: 'read',
       keywords: 'how many copies run, replicas, where they listen',
-      input: z.object({ service: service.optional() }),
-      output: z.object({ scalable: z.array(z.string()), instances: z.array(instance) }),
-      example: {},
+      input: { service: service.optional() },
+      output: { scalable: z.array(z.string()), instances: z.array(instance) },
+      examples: [{}],
       run: async ({ service: id }, { fleet }) => {
         const scalable = [...(await fleet.scalable())]
         const wanted = id === undefined ? scalable : [id]
@@ -62,14 +59,13 @@ export default defineServer({
         }
       },
     }),
-    scale_service: tool({
+    scale_service: write({
       description:
         'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
-      effect: 'write',
       keywords: 'more or fewer copies, add an instance, replicas, scale up and down',
-      input: z.object({ service, instances: z.int().min(1).max(8) }),
-      output: z.object({ instances: z.array(instance) }),
-      example: { service: 'mcp_liquidity_server', instances: 1 },
+      input: { service, instances: z.int().min(1).max(8) },
+      output: { instances: z.array(instance) },
+      examples: [{ service: 'mcp_liquidity_server', instances: 1 }],
       run: async ({ service: id, instances }, { fleet }) => ({
         instances: (await fleet.scale(id, instances)).map(({ id: own, status, pid, port, cell }) => ({
           id: own,
@@ -80,14 +76,13 @@ export default defineServer({
         })),
       }),
     }),
-    scaling_policy: tool({
+    scaling_policy: write({
       description:
         'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
-      effect: 'write',
       keywords: 'autoscaling limits, let it grow under load, least and most instances',
-      input: z.object({ service, policy: policy.optional() }),
-      output: z.object({ service: z.string(), policy }),
-      example: { service: 'mcp_liquidity_server' },
+      input: { service, policy: policy.optional() },
+      output: { service: z.string(), policy },
+      examples: [{ service: 'mcp_liquidity_server' }],
       run: async ({ service: id, policy: wanted }, { fleet, ledger }) => {
         if (!(await fleet.scalable()).includes(id))
           throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
@@ -102,27 +97,25 @@ export default defineServer({
         return { service: id, policy: wanted }
       },
     }),
-    balancing_strategy: tool({
+    balancing_strategy: write({
       description:
         'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
-      effect: 'write',
       keywords: 'round robin, least loaded, healthiest, how calls are distributed',
-      input: z.object({ service, strategy: z.enum(BALANCING).optional() }),
-      output: z.object({ service: z.string(), strategy: z.enum(BALANCING) }),
-      example: { service: 'mcp_liquidity_server' },
+      input: { service, strategy: z.enum(BALANCING).optional() },
+      output: { service: z.string(), strategy: z.enum(BALANCING) },
+      examples: [{ service: 'mcp_liquidity_server' }],
       run: async ({ service: id, strategy }, { ledger }) => {
         const all = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
         if (strategy) await ledger.saveSetting(BALANCING_SETTING, { ...all, [id]: strategy })
         return { service: id, strategy: strategy ?? all[id] ?? BALANCING[0] }
       },
     }),
-    circuit_breakers: tool({
+    circuit_breakers: read({
       description:
         'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
-      effect: 'read',
       keywords: 'which tools are blocked because they failed, open breakers, retry budget',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         observedAt: z
           .int()
           .nullable()
@@ -136,8 +129,8 @@ export default defineServer({
           }),
         ),
         retryBudget: z.object({ used: z.number(), most: z.number() }).nullable(),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async (_input, { bus }) => {
         const report = await bus.get('gateway:breakers')
         return report
@@ -145,14 +138,13 @@ export default defineServer({
           : { observedAt: null, breakers: [], retryBudget: null }
       },
     }),
-    predict_failures: tool({
+    predict_failures: read({
       description:
         'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
-      effect: 'read',
       keywords: 'what will fail next, early signs of trouble, leaks',
-      input: z.object({}),
+      input: {},
       output: predictions,
-      example: {},
+      examples: [{}],
       run: (_input, { fleet, signal }) =>
         fleet.call({
           service: 'self_healing_agent',
@@ -162,5 +154,5 @@ export default defineServer({
           signal,
         }) as Promise<{ unusual: []; restartsWaiting: [] }>,
     }),
-  },
+  }),
 })

@@ -2,13 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { Coordinator } from '../../engine/operations/coordinator.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit, offset } from '../../mcp/fields.ts'
 import type { Task } from '../../ports/ledger.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
-const needs = ['fleet', 'ledger'] as const
-const tool = toolWith(needs)
 const CONCURRENT_TASKS = 8
 let coordinator: Coordinator | undefined
 
@@ -36,7 +34,7 @@ const taskView = z.object({
   ),
 })
 
-function view(task: Task): z.input<typeof taskView> {
+function view(task: Task): z.output<typeof taskView> {
   const count = (status: string) => task.steps.filter((step) => step.status === status).length
   const { caller, ...rest } = task
   return {
@@ -68,9 +66,9 @@ const id = z.string().min(1).max(100).describe('the id that coordinate returned'
 
 export default defineServer({
   id: 'mcp_coordinator_server',
-  needs,
-  alone: true,
-  start: async ({ fleet, ledger }, { log, now }) => {
+  needs: ['fleet', 'ledger'],
+  singleton: true,
+  state: async ({ fleet, ledger }, { log, now }) => {
     const started = new Coordinator({
       fleet,
       ledger,
@@ -82,13 +80,12 @@ export default defineServer({
     await started.resume()
     return { stop: () => started.stop() }
   },
-  tools: {
-    coordinate: tool({
+  tools: ({ read, write }) => ({
+    coordinate: write({
       description:
         'Runs a job made of steps, each a call of a tool of some service, side by side, with retries for reads and one deadline over all; returns its id at once, or the joined result where wait is set. Steps may read and write, never spend.',
-      effect: 'write',
       keywords: 'do a task for me, run several tools one after the other, queue a job, delegate to an agent',
-      input: z.object({
+      input: {
         description: z.string().min(1).max(500).describe('what the job is for'),
         steps: z
           .array(
@@ -103,16 +100,18 @@ export default defineServer({
         priority: z.int().min(0).max(9).default(5).describe('9 is most urgent'),
         timeoutSeconds: z.int().min(1).max(3_600).default(60),
         wait: z.boolean().default(false).describe('answer only when the job has ended'),
-      }),
-      output: taskView,
-      example: {
-        description: 'price and load',
-        steps: [
-          { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'ETH' } },
-          { service: 'mcp_monitoring_server', tool: 'host_resources' },
-        ],
-        wait: true,
       },
+      output: taskView,
+      examples: [
+        {
+          description: 'price and load',
+          steps: [
+            { service: 'mcp_price_feed_server', tool: 'price_query', arguments: { symbol: 'ETH' } },
+            { service: 'mcp_monitoring_server', tool: 'host_resources' },
+          ],
+          wait: true,
+        },
+      ],
       run: async (
         { description, steps, priority, timeoutSeconds, wait },
         { ledger, caller, scopes, signal, progress },
@@ -137,13 +136,12 @@ export default defineServer({
         return view(task)
       },
     }),
-    task_status: tool({
+    task_status: read({
       description: 'How far a job is: each step with its attempts, result or error.',
-      effect: 'read',
       keywords: 'is my task done, progress of a job, its result',
-      input: z.object({ id }),
+      input: { id },
       output: taskView,
-      example: { id: 'task_00000000-0000-0000-0000-000000000000' },
+      examples: [{ id: 'task_00000000-0000-0000-0000-000000000000' }],
       run: async ({ id: wanted }, { ledger }) => {
         const task = await ledger.task(wanted)
         if (!task)
@@ -153,29 +151,27 @@ export default defineServer({
         return view(task)
       },
     }),
-    list_tasks: tool({
+    list_tasks: read({
       description: 'Jobs, newest first, by status where wanted.',
-      effect: 'read',
       keywords: 'which tasks are waiting or running, the queue of jobs',
-      input: z.object({
+      input: {
         status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).optional(),
         limit: limit(100, 20),
         offset: offset(),
-      }),
-      output: z.object({ tasks: z.array(taskView) }),
-      example: { limit: 5 },
+      },
+      output: { tasks: z.array(taskView) },
+      examples: [{ limit: 5 }],
       run: async ({ status, limit: most, offset: skip }, { ledger }) => ({
         tasks: (await ledger.tasks({ limit: most, offset: skip, ...(status ? { status } : {}) })).map(view),
       }),
     }),
-    cancel_task: tool({
+    cancel_task: write({
       description: 'Stops a job: steps under way are aborted, the rest is skipped; what was done stays done.',
-      effect: 'write',
       keywords: 'abort, stop a running job',
-      input: z.object({ id }),
+      input: { id },
       output: taskView,
-      example: { id: 'task_00000000-0000-0000-0000-000000000000' },
+      examples: [{ id: 'task_00000000-0000-0000-0000-000000000000' }],
       run: async ({ id: wanted }) => view(await running().cancel(wanted)),
     }),
-  },
+  }),
 })

@@ -1,11 +1,9 @@
 /** One service: its state, its log, and starting, stopping and restarting it. */
 import * as z from 'zod'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['fleet'] as const
-const tool = toolWith(needs)
 const service = z
   .string()
   .min(1)
@@ -56,27 +54,25 @@ async function refuseOwn(fleet: FleetControl, id: string): Promise<void> {
 
 export default defineServer({
   id: 'mcp_server_manager',
-  needs,
-  tools: {
-    start_server: tool({
+  needs: ['fleet'],
+  tools: ({ read, write }) => ({
+    start_server: write({
       description:
         'Starts a service that was stopped, or that is set aside or waits to be tried again. What shares its process starts with it.',
-      effect: 'write',
       keywords: 'bring up what is stopped',
-      input: z.object({ service }),
-      output: z.object({ service: state }),
-      example: { service: 'mcp_monitoring_server' },
+      input: { service },
+      output: { service: state },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service: id }, { fleet }) => {
         await fleet.start(id)
         return { service: await stateOf(fleet, id) }
       },
     }),
-    stop_server: tool({
+    stop_server: write({
       description:
         'Stops a service, for good or for a while: calls under way are answered first. A service that shares its process is moved into one of its own before.',
-      effect: 'write',
       keywords: 'shut down, take offline, switch off',
-      input: z.object({
+      input: {
         service,
         reason: z.string().max(200).default('stopped by a caller'),
         forSeconds: z
@@ -85,9 +81,9 @@ export default defineServer({
           .max(86_400)
           .optional()
           .describe('starts again by itself after this long, as for maintenance'),
-      }),
-      output: z.object({ service: state }),
-      example: { service: 'mcp-stability-report', forSeconds: 1 },
+      },
+      output: { service: state },
+      examples: [{ service: 'mcp-stability-report', forSeconds: 1 }],
       run: async ({ service: id, reason, forSeconds }, { fleet }) => {
         const { sharesProcessWith } = await stateOf(fleet, id)
         if (sharesProcessWith.length > 0) await fleet.isolate(id, reason)
@@ -95,42 +91,39 @@ export default defineServer({
         return { service: await stateOf(fleet, id) }
       },
     }),
-    restart_server: tool({
+    restart_server: write({
       description:
         'Restarts the process of a service. A stand-in opens first where one may, so no call is lost.',
-      effect: 'write',
       keywords: 'reboot without losing calls, bounce',
-      input: z.object({ service, reason: z.string().max(200).default('restarted by a caller') }),
-      output: z.object({ service: state }),
-      example: { service: 'mcp_monitoring_server' },
+      input: { service, reason: z.string().max(200).default('restarted by a caller') },
+      output: { service: state },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service: id, reason }, { fleet }) => {
         await refuseOwn(fleet, id)
         await fleet.restart(id, reason)
         return { service: await stateOf(fleet, id) }
       },
     }),
-    server_status: tool({
+    server_status: read({
       description:
         'The state of one service now: status, process, port, restarts, and what shares its process.',
-      effect: 'read',
       keywords: 'is it running, pid, port, uptime, state of one server',
-      input: z.object({ service }),
-      output: z.object({ service: state }),
-      example: { service: 'mcp_monitoring_server' },
+      input: { service },
+      output: { service: state },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service: id }, { fleet }) => ({ service: await stateOf(fleet, id) }),
     }),
-    server_logs: tool({
+    server_logs: read({
       description: "The last lines of a service's log, oldest first, as JSON lines.",
-      effect: 'read',
       keywords: 'what did it print, last lines, console, output before a crash',
       guarded: true,
-      input: z.object({
+      input: {
         service,
         lines: z.int().min(1).max(1_000).default(50),
         contains: z.string().max(200).optional().describe('only lines that hold this text'),
-      }),
-      output: z.object({ service: z.string(), lines: z.array(z.string()) }),
-      example: { service: 'mcp_monitoring_server', lines: 5 },
+      },
+      output: { service: z.string(), lines: z.array(z.string()) },
+      examples: [{ service: 'mcp_monitoring_server', lines: 5 }],
       run: async ({ service: id, lines, contains }, { fleet }) => {
         const all = await fleet.logs(id, contains === undefined ? lines : 100_000)
         return {
@@ -139,5 +132,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

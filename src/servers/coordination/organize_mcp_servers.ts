@@ -1,7 +1,7 @@
 /** Finds the right tool among hundreds, and lets people put servers into groups of their own. */
 import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
 import { argumentsOf, DEFINITIONS_KEY, searchableTool, TAGS_SETTING } from '../../mcp/tool-search.ts'
 import type { Bus } from '../../ports/bus.ts'
@@ -10,8 +10,6 @@ import type { Ledger } from '../../ports/ledger.ts'
 import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['bus', 'ledger'] as const
-const tool = toolWith(needs)
 const MAX_TAGS = 20
 
 async function definitions(bus: Bus): Promise<FleetDefinitions> {
@@ -28,19 +26,18 @@ const tagsOf = async (ledger: Ledger): Promise<ServerTags> =>
 
 export default defineServer({
   id: 'organize_mcp_servers',
-  needs,
-  tools: {
-    search_tools: tool({
+  needs: ['bus', 'ledger'],
+  tools: ({ read, write }) => ({
+    search_tools: read({
       description:
         'Finds tools by what you want to do, in plain words, best first; within one group where it is named. Returns names, descriptions and arguments.',
-      effect: 'read',
       keywords: 'which tool should I use, look for a tool, discover what can be done',
-      input: z.object({
+      input: {
         query: z.string().min(1).max(500),
         group: z.string().max(60).optional().describe('a category or a tag'),
         limit: limit(50, 10),
-      }),
-      output: z.object({
+      },
+      output: {
         tools: z.array(
           z.object({
             name: z.string(),
@@ -51,8 +48,8 @@ export default defineServer({
           }),
         ),
         searched: z.int(),
-      }),
-      example: { query: 'price of ETH', limit: 3 },
+      },
+      examples: [{ query: 'price of ETH', limit: 3 }],
       run: async ({ query, group, limit: most }, { bus, ledger }) => {
         const [fleet, tags] = await Promise.all([definitions(bus), tagsOf(ledger)])
         const inGroup = ([service]: readonly [string, unknown]) =>
@@ -91,13 +88,12 @@ export default defineServer({
         return { tools: found, searched: listed.length }
       },
     }),
-    list_groups: tool({
+    list_groups: read({
       description:
         'The groups of servers, by category and by the tags that people gave them, with the servers in each and how many tools they have.',
-      effect: 'read',
       keywords: 'categories, which servers are there, overview of the fleet by topic',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         groups: z.array(
           z.object({
             group: z.string(),
@@ -106,8 +102,8 @@ export default defineServer({
             tools: z.int(),
           }),
         ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async (_input, { bus, ledger }) => {
         const [fleet, tags] = await Promise.all([definitions(bus), tagsOf(ledger)])
         const groups = new Map<
@@ -131,19 +127,18 @@ export default defineServer({
         }
       },
     }),
-    tag_server: tool({
+    tag_server: write({
       description:
         'Gives a server tags, which the search of the gateway then knows and which make a group; an empty list takes them away.',
-      effect: 'write',
       keywords: 'label a server, put into a group, organise',
-      input: z.object({
+      input: {
         server: z.string().min(1).max(100),
         tags: z
           .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and hyphens'))
           .max(MAX_TAGS),
-      }),
-      output: z.object({ server: z.string(), tags: z.array(z.string()) }),
-      example: { server: 'mcp_price_feed_server', tags: ['prices'] },
+      },
+      output: { server: z.string(), tags: z.array(z.string()) },
+      examples: [{ server: 'mcp_price_feed_server', tags: ['prices'] }],
       run: async ({ server, tags }, { bus, ledger }) => {
         const fleet = await definitions(bus)
         if (!fleet[server])
@@ -158,14 +153,13 @@ export default defineServer({
         return { server, tags: wanted }
       },
     }),
-    tool_schema: tool({
+    tool_schema: read({
       description:
         'The full definition of a tool by its name server__tool: description, input and output schema, effect and an example.',
-      effect: 'read',
       keywords: 'how is this tool called, its parameters, arguments, definition',
-      input: z.object({ name: z.string().min(1).max(200) }),
-      output: z.object({ definition: z.record(z.string(), z.unknown()) }),
-      example: { name: 'mcp_price_feed_server__price_query' },
+      input: { name: z.string().min(1).max(200) },
+      output: { definition: z.record(z.string(), z.unknown()) },
+      examples: [{ name: 'mcp_price_feed_server__price_query' }],
       run: async ({ name }, { bus }) => {
         const [service = '', plain = ''] = name.split(/__(.*)/s)
         const listing = (await definitions(bus))[service]?.definitions.tools.find(
@@ -178,7 +172,7 @@ export default defineServer({
         return { definition: { ...listing, name } }
       },
     }),
-  },
+  }),
 })
 
 const categories = new Map(CATALOGUE.map(({ id, category }) => [id, category]))

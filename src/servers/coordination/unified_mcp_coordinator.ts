@@ -1,10 +1,8 @@
 /** Dependencies: what stands on what, in which order things start, what a failure would touch. */
 import * as z from 'zod'
 import { impactOf, startOrder } from '../../fleet/catalogue/dependencies.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 
-const needs = ['fleet'] as const
-const tool = toolWith(needs)
 const service = z
   .string()
   .min(1)
@@ -13,15 +11,14 @@ const service = z
 
 export default defineServer({
   id: 'unified_mcp_coordinator',
-  needs,
-  tools: {
-    dependency_graph: tool({
+  needs: ['fleet'],
+  tools: ({ read, write }) => ({
+    dependency_graph: read({
       description:
         'Every service and piece of infrastructure with what it stands on. Hard: its process starts after them. Soft: without them it lives, but is not ready.',
-      effect: 'read',
       keywords: 'what needs what, which services need redis or the database, draw dependencies',
-      input: z.object({ service: service.optional().describe('only this one') }),
-      output: z.object({
+      input: { service: service.optional().describe('only this one') },
+      output: {
         nodes: z.array(
           z.object({
             id: z.string(),
@@ -32,8 +29,8 @@ export default defineServer({
           }),
         ),
         mermaid: z.string().describe('the same as a picture, in Mermaid'),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async ({ service: only }, { fleet }) => {
         const [all, { services }] = await Promise.all([fleet.dependencies(), fleet.status()])
         const nodes = all
@@ -52,46 +49,43 @@ export default defineServer({
         return { nodes, mermaid: ['graph LR', ...edges].join('\n') }
       },
     }),
-    start_order: tool({
+    start_order: read({
       description: 'The waves in which everything starts: each wave needs only what stands in earlier ones.',
-      effect: 'read',
       keywords: 'startup sequence, in which order services start',
-      input: z.object({}),
-      output: z.object({ waves: z.array(z.array(z.string())) }),
-      example: {},
+      input: {},
+      output: { waves: z.array(z.array(z.string())) },
+      examples: [{}],
       run: async (_input, { fleet }) => ({ waves: startOrder(await fleet.dependencies()) }),
     }),
-    impact_of: tool({
+    impact_of: read({
       description:
         'What the loss of a service would touch: what could not start, what would lose something it needs, and what shares its process.',
-      effect: 'read',
       keywords: 'what breaks if something goes down, blast radius, what depends on it',
-      input: z.object({ service }),
-      output: z.object({
+      input: { service },
+      output: {
         service: z.string(),
         cannotStart: z.array(z.string()),
         notReady: z.array(z.string()),
         sameProcess: z.array(z.string()),
-      }),
-      example: { service: 'database' },
+      },
+      examples: [{ service: 'database' }],
       run: async ({ service: id }, { fleet }) => ({
         service: id,
         ...impactOf(id, await fleet.dependencies()),
       }),
     }),
-    cascade_restart: tool({
+    cascade_restart: write({
       description:
         'Restarts a service and then, wave by wave, every cell that stands on it. A stand-in opens first where one may.',
-      effect: 'write',
       keywords: 'restart a service and everything that depends on it',
-      input: z.object({ service }),
-      output: z.object({
+      input: { service },
+      output: {
         restarted: z.array(z.string()),
         left: z
           .array(z.string())
           .describe('cells that were left: our own, which would end before it answered'),
-      }),
-      example: { service: 'mcp_monitoring_server' },
+      },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service: id }, { fleet, progress }) => {
         const all = await fleet.dependencies()
         const { cannotStart, notReady } = impactOf(id, all)
@@ -116,7 +110,7 @@ export default defineServer({
         return { restarted, left: cells.filter((cell) => cell === own) }
       },
     }),
-  },
+  }),
 })
 
 const name = (id: string) => id.replace(/[^\w]/g, '_')

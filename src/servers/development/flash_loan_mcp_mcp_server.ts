@@ -8,13 +8,10 @@ import {
   transactionLoans,
 } from '../../engine/market/flash-loan-history.ts'
 import { humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, textAmount } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-
-const needs = ['market', 'chain'] as const
-const tool = toolWith(needs)
 
 const loan = z.object({
   block: z.int(),
@@ -23,13 +20,13 @@ const loan = z.object({
   from: address().describe('the contract that lent'),
   borrower: address(),
   token: z.string(),
-  amount: amount(),
-  premium: amount(),
+  amount: textAmount(),
+  premium: textAmount(),
   value: z.number().nullable().describe('in quote units, at the price now'),
 })
 const window = { blocks: z.int().min(1).max(2_000).default(100).describe('how far back, in blocks') }
 
-function show(market: MarketView, found: FlashLoan): z.input<typeof loan> {
+function show(market: MarketView, found: FlashLoan): z.output<typeof loan> {
   const rate = market.prices().get(found.token)?.rate
   return {
     block: found.block,
@@ -46,16 +43,15 @@ function show(market: MarketView, found: FlashLoan): z.input<typeof loan> {
 
 export default defineServer({
   id: 'flash_loan_mcp_mcp_server',
-  needs,
-  tools: {
-    recent_flash_loans: tool({
+  needs: ['market', 'chain'],
+  tools: ({ read }) => ({
+    recent_flash_loans: read({
       description:
         'The flash loans of the last blocks, newest first, read from the events of Aave, the Balancer vault and the concentrated pools of this market. Flash swaps of pairs show in decode_flash_loan: their events do not tell them from swaps.',
-      effect: 'read',
       keywords: "who took flash loans lately, on chain, other people's loans",
-      input: z.object({ ...window, limit: limit(500, 50) }),
-      output: z.object({ fromBlock: z.int(), toBlock: z.int(), loans: z.array(loan) }),
-      example: { blocks: 50 },
+      input: { ...window, limit: limit(500, 50) },
+      output: { fromBlock: z.int(), toBlock: z.int(), loans: z.array(loan) },
+      examples: [{ blocks: 50 }],
       run: async ({ blocks, limit: most }, { market, chain }) => {
         const toBlock = market.head.number
         const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
@@ -70,13 +66,12 @@ export default defineServer({
         }
       },
     }),
-    flash_loan_statistics: tool({
+    flash_loan_statistics: read({
       description:
         'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid.',
-      effect: 'read',
       keywords: 'average size, count and volume of flash loans by lender and token',
-      input: z.object(window),
-      output: z.object({
+      input: window,
+      output: {
         fromBlock: z.int(),
         toBlock: z.int(),
         loans: z.int(),
@@ -86,8 +81,8 @@ export default defineServer({
         borrowers: z.array(
           z.object({ borrower: address(), loans: z.int(), value: z.number(), ours: z.boolean() }),
         ),
-      }),
-      example: { blocks: 50 },
+      },
+      examples: [{ blocks: 50 }],
       run: async ({ blocks }, { market, chain }) => {
         const toBlock = market.head.number
         const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
@@ -118,32 +113,31 @@ export default defineServer({
         }
       },
     }),
-    decode_flash_loan: tool({
+    decode_flash_loan: read({
       description:
         'One transaction taken apart: its flash loans, the swaps it made in this market in order, and what its sender’s contract gained in each token.',
-      effect: 'read',
       keywords: 'what did this transaction do with its loan',
-      input: z.object({
+      input: {
         hash: z
           .string()
           .regex(/^0x[0-9a-fA-F]{64}$/, 'expected a transaction hash: 0x and 64 hexadecimal digits'),
-      }),
-      output: z.object({
+      },
+      output: {
         hash: z.string(),
         block: z.int(),
         succeeded: z.boolean(),
         gasUsed: z.string(),
         loans: z.array(loan),
         swaps: z.array(
-          z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), amountIn: amount() }),
+          z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), amountIn: textAmount() }),
         ),
         gains: z
           .array(z.object({ account: address(), token: z.string(), amount: z.string() }))
           .describe(
             'net of all transfers, accounts that ended with more or less than before, pools left out',
           ),
-      }),
-      example: { hash: `0x${'0'.repeat(64)}` },
+      },
+      examples: [{ hash: `0x${'0'.repeat(64)}` }],
       run: async ({ hash }, { market, chain }) => {
         const receipt = await chain.receipt(hash.toLowerCase() as `0x${string}`)
         if (!receipt)
@@ -171,13 +165,12 @@ export default defineServer({
         }
       },
     }),
-    competitor_activity: tool({
+    competitor_activity: read({
       description:
         'Who else closes cycles in this market: contracts other than ours whose transactions traded through two or more pools and ended with more of a token, over the last blocks.',
-      effect: 'read',
       keywords: 'what other bots do, who competes with us, who won instead',
-      input: z.object({ ...window, limit: limit(100, 20) }),
-      output: z.object({
+      input: { ...window, limit: limit(100, 20) },
+      output: {
         fromBlock: z.int(),
         toBlock: z.int(),
         competitors: z.array(
@@ -189,8 +182,8 @@ export default defineServer({
             ours: z.boolean(),
           }),
         ),
-      }),
-      example: { blocks: 50 },
+      },
+      examples: [{ blocks: 50 }],
       run: async ({ blocks, limit: most }, { market, chain }) => {
         const toBlock = market.head.number
         const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
@@ -209,5 +202,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

@@ -2,12 +2,10 @@
 import * as z from 'zod'
 import { incident } from '../../engine/operations/incidents.ts'
 import { stabilityOf } from '../../fleet/stability.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['fleet', 'ledger'] as const
-const tool = toolWith(needs)
 const service = z.string().min(1).max(100)
 const HOUR_MS = 3_600_000
 const MAX_INCIDENTS = 10_000
@@ -15,14 +13,13 @@ const OBJECTIVE = 0.999
 
 export default defineServer({
   id: 'mcp-health-check',
-  needs,
-  tools: {
-    health: tool({
+  needs: ['fleet', 'ledger'],
+  tools: ({ read }) => ({
+    health: read({
       description: 'The health of every service now, or of one; only the unhealthy ones where asked.',
-      effect: 'read',
       keywords: 'is everything ok, which services are unhealthy, check of all services',
-      input: z.object({ service: service.optional(), unhealthyOnly: z.boolean().default(false) }),
-      output: z.object({
+      input: { service: service.optional(), unhealthyOnly: z.boolean().default(false) },
+      output: {
         healthy: z.boolean(),
         observedAt: z.int(),
         services: z.array(
@@ -34,8 +31,8 @@ export default defineServer({
             detail: z.string().optional(),
           }),
         ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async ({ service: id, unhealthyOnly }, { fleet, now }) => {
         const { services } = await fleet.status()
         const chosen = services.filter((each) => id === undefined || each.id === id)
@@ -60,18 +57,17 @@ export default defineServer({
         }
       },
     }),
-    health_history: tool({
+    health_history: read({
       description:
         'What happened to a service, or to all, oldest first: failures, recoveries and how long they took. It survives restarts.',
-      effect: 'read',
       keywords: 'was it down yesterday, health over time, outages',
-      input: z.object({
+      input: {
         service: service.optional(),
         hours: z.number().min(0.01).max(8_760).default(24),
         limit: limit(1_000, 100),
-      }),
-      output: z.object({ since: z.int(), incidents: z.array(incident) }),
-      example: { hours: 1 },
+      },
+      output: { since: z.int(), incidents: z.array(incident) },
+      examples: [{ hours: 1 }],
       run: async ({ service: id, hours, limit: most }, { ledger, now }) => {
         const since = Math.round(now() - hours * HOUR_MS)
         const incidents = await ledger.incidents({
@@ -82,13 +78,12 @@ export default defineServer({
         return { since, incidents: incidents.map((each) => ({ ...each, services: [...each.services] })) }
       },
     }),
-    uptime: tool({
+    uptime: read({
       description:
         'Availability of each service over the last hours: time down, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
-      effect: 'read',
       keywords: 'availability, SLA, percentage of time it was up',
-      input: z.object({ service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24) }),
-      output: z.object({
+      input: { service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24) },
+      output: {
         since: z.int(),
         services: z.array(
           z.object({
@@ -99,8 +94,8 @@ export default defineServer({
             meanTimeToRecoveryMs: z.number().nullable(),
           }),
         ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async ({ service: id, hours }, { fleet, ledger, now }) => {
         const { services, startedAt } = await fleet.status()
         const since = Math.max(startedAt, Math.round(now() - hours * HOUR_MS))
@@ -120,5 +115,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

@@ -3,24 +3,21 @@ import * as z from 'zod'
 import { incident } from '../../engine/operations/incidents.ts'
 import { stabilityHtml, stabilityMarkdown } from '../../engine/operations/stability-report.ts'
 import { stabilityOf } from '../../fleet/stability.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit, offset } from '../../mcp/fields.ts'
 
-const needs = ['fleet', 'ledger'] as const
-const tool = toolWith(needs)
 const HOUR_MS = 3_600_000
 const MAX_INCIDENTS = 10_000
 
 export default defineServer({
   id: 'mcp-stability-report',
-  needs,
-  tools: {
-    stability_report: tool({
+  needs: ['fleet', 'ledger'],
+  tools: ({ read }) => ({
+    stability_report: read({
       description:
         'How stable each service was over the last hours: failures, mean time to recovery and between failures, flapping, leaks, error budget. As Markdown, or HTML with a plot.',
-      effect: 'read',
       keywords: 'reliability, time between failures, which service crashes most often',
-      input: z.object({
+      input: {
         hours: z.number().min(0.01).max(8_760).default(24),
         format: z.enum(['markdown', 'html']).default('markdown'),
         objective: z
@@ -29,8 +26,8 @@ export default defineServer({
           .max(0.99999)
           .default(0.999)
           .describe('the availability that is aimed at'),
-      }),
-      output: z.object({
+      },
+      output: {
         since: z.int(),
         until: z.int(),
         services: z.array(
@@ -48,8 +45,8 @@ export default defineServer({
           }),
         ),
         report: z.string(),
-      }),
-      example: { hours: 1 },
+      },
+      examples: [{ hours: 1 }],
       run: async ({ hours, format, objective }, { fleet, ledger, now }) => {
         const { services, startedAt } = await fleet.status()
         const until = now()
@@ -65,18 +62,17 @@ export default defineServer({
         }
       },
     }),
-    incident_timeline: tool({
+    incident_timeline: read({
       description: 'All incidents in time, a page at a time, newest first.',
-      effect: 'read',
       keywords: 'what went wrong and when, post mortem, last night',
-      input: z.object({
+      input: {
         hours: z.number().min(0.01).max(8_760).default(24),
         kind: z.string().max(40).optional(),
         limit: limit(500, 50),
         offset: offset(),
-      }),
-      output: z.object({ total: z.int(), incidents: z.array(incident) }),
-      example: { hours: 1 },
+      },
+      output: { total: z.int(), incidents: z.array(incident) },
+      examples: [{ hours: 1 }],
       run: async ({ hours, kind, limit: most, offset: skip }, { ledger, now }) => {
         const all = (
           await ledger.incidents({ since: Math.round(now() - hours * HOUR_MS), limit: MAX_INCIDENTS })
@@ -89,5 +85,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

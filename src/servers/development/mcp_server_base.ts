@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { audio, embedded, image, ToolContent, text } from '../../mcp/content.ts'
-import { contentToolWith, defineServer, type Prompt } from '../../mcp/define.ts'
+import { defineServer, type Prompt, toolbox } from '../../mcp/define.ts'
 import {
   type Answers,
   brokenDown,
@@ -15,9 +15,8 @@ import {
 } from '../../mcp/elicitation.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = [] as const
-const tool = contentToolWith(needs)
-const nothing = z.object({})
+const offer = toolbox<never>().content
+const nothing = {}
 const said = (line: string) => new ToolContent([text(line)])
 
 /** A red pixel, and eight samples of silence. */
@@ -55,16 +54,16 @@ const asking = (
   questions: Readonly<Record<string, Question>>,
   tell: (answers: Answers) => string,
 ) =>
-  tool({
+  offer({
     description,
     effect: 'read',
     input: nothing,
-    example: {},
+    examples: [{}],
     run: async (_input, { ask }) => said(tell(await ask(questions))),
   })
 
 const fixed = (description: string, content: ToolContent) =>
-  tool({ description, effect: 'read', input: nothing, example: {}, run: () => content })
+  offer({ description, effect: 'read', input: nothing, examples: [{}], run: () => content })
 
 const personName = (answers: Answers, key = 'user_name'): string => {
   const answer = entered(answers[key], NAME)
@@ -98,8 +97,8 @@ const titled = (ordinal: string[]) => ordinal.map((title, index) => ({ const: `v
 
 export default defineServer({
   id: 'mcp_server_base',
-  needs,
-  tools: {
+  needs: [],
+  tools: () => ({
     test_simple_text: fixed(
       'Says a line of text, always the same.',
       said('This is a simple text response for testing.'),
@@ -123,20 +122,20 @@ export default defineServer({
         embedded('test://mixed-content-resource', 'application/json', '{"test":"data","value":123}'),
       ]),
     ),
-    test_error_handling: tool({
+    test_error_handling: offer({
       description: 'Fails, on purpose, and says so the way tools do.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: () => {
         throw new KintsugiError('intended-failure', 'This tool intentionally returns an error for testing')
       },
     }),
-    test_tool_with_logging: tool({
+    test_tool_with_logging: offer({
       description: 'Tells its client what it does, in three messages, while it runs.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { log }) => {
         for (const line of ['Tool execution started', 'Tool processing data', 'Tool execution completed']) {
           await log('info', line)
@@ -145,21 +144,21 @@ export default defineServer({
         return said('Three messages were sent.')
       },
     }),
-    test_logging_tool: tool({
+    test_logging_tool: offer({
       description: 'Sends one message to clients that asked for messages, and none to others.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { log }) => {
         await log('info', 'A message for those who listen')
         return said('Logged.')
       },
     }),
-    test_tool_with_progress: tool({
+    test_tool_with_progress: offer({
       description: 'Tells how far it is, in three steps.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { progress }) => {
         for (const done of [0, 50, 100]) {
           progress(done, 100)
@@ -168,19 +167,19 @@ export default defineServer({
         return said('Three steps were reported.')
       },
     }),
-    test_sampling: tool({
+    test_sampling: offer({
       description: "Asks the client's model something, and says what it answered.",
       effect: 'read',
-      input: z.object({ prompt: z.string().min(1).max(10_000) }),
-      example: { prompt: 'What is the capital of France?' },
+      input: { prompt: z.string().min(1).max(10_000) },
+      examples: [{ prompt: 'What is the capital of France?' }],
       run: async ({ prompt: question }, { ask }) =>
         said(`LLM response: ${sampled((await ask({ answer: model(question) })).answer)}`),
     }),
-    test_elicitation: tool({
+    test_elicitation: offer({
       description: 'Asks the person at the client to fill in a form, and says what was entered.',
       effect: 'read',
-      input: z.object({ message: z.string().min(1).max(10_000) }),
-      example: { message: 'Who are you?' },
+      input: { message: z.string().min(1).max(10_000) },
+      examples: [{ message: 'Who are you?' }],
       run: async ({ message }, { ask }) => {
         const properties = {
           username: { type: 'string', description: "User's response" },
@@ -233,11 +232,11 @@ export default defineServer({
       },
       ({ answer }) => `Elicitation completed: ${elicited(answer)}`,
     ),
-    test_streaming_elicitation: tool({
+    test_streaming_elicitation: offer({
       description: 'Tells how far it is, and then asks the person at the client something.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { ask, progress }) => {
         progress(50, 100)
         return said(
@@ -281,11 +280,11 @@ export default defineServer({
       (answers) =>
         `${sampled(answers.greeting)}, ${personName(answers)}; roots: ${roots(answers.client_roots)}`,
     ),
-    test_input_required_result_multi_round: tool({
+    test_input_required_result_multi_round: offer({
       description: 'Asks for a name, and then, knowing it, for a colour.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { ask }) => {
         const name = personName(await ask({ step1: nameForm('Step 1: What is your name?') }), 'step1')
         const { step2 } = await ask({
@@ -294,11 +293,11 @@ export default defineServer({
         return said(`${name} answered: ${elicited(step2)}`)
       },
     }),
-    test_input_required_result_capabilities: tool({
+    test_input_required_result_capabilities: offer({
       description: 'Asks only for what the client says that it can do.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { ask, client }) => {
         const answers = await ask({
           ...(client.sampling ? { greeting: model('Generate a greeting', 50) } : {}),
@@ -308,7 +307,7 @@ export default defineServer({
         return said(`Asked for: ${Object.keys(answers).join(', ') || 'nothing'}`)
       },
     }),
-    test_header_parameter: tool({
+    test_header_parameter: offer({
       description: 'Takes a parameter that clients repeat in a header, for proxies to see.',
       effect: 'read',
       input: z.strictObject({ region: z.string().max(200) }),
@@ -318,10 +317,10 @@ export default defineServer({
         required: ['region'],
         additionalProperties: false,
       },
-      example: { region: 'eu-central-1' },
+      examples: [{ region: 'eu-central-1' }],
       run: ({ region }) => said(`Region: ${region}`),
     }),
-    json_schema_2020_12_tool: tool({
+    json_schema_2020_12_tool: offer({
       description: 'Has a schema with all that JSON Schema 2020-12 brought.',
       effect: 'read',
       input: z.strictObject({
@@ -355,57 +354,57 @@ export default defineServer({
         else: { required: ['email'] },
         additionalProperties: false,
       },
-      example: { email: 'someone@example.org' },
+      examples: [{ email: 'someone@example.org' }],
       run: (given) => said(`Given: ${JSON.stringify(given)}`),
     }),
-    greet: tool({
+    greet: offer({
       description: 'Greets by name, at once: never a task.',
       effect: 'read',
-      input: z.object({ name: z.string().max(200).default('World') }),
-      example: { name: 'World' },
+      input: { name: z.string().max(200).default('World') },
+      examples: [{ name: 'World' }],
       run: ({ name }) => said(`Hello, ${name}!`),
     }),
-    slow_compute: tool({
+    slow_compute: offer({
       description: 'Takes as long as it is told, as a task where the client knows tasks.',
       effect: 'read',
-      input: z.object({
+      input: {
         seconds: z.number().min(0).max(60).default(1),
         label: z.string().max(200).default('work'),
-      }),
-      example: { seconds: 0 },
+      },
+      examples: [{ seconds: 0 }],
       run: async ({ seconds, label }, context) => {
         if (seconds > 0) await context.detach()
         await work(seconds, context)
         return said(`${label}: done after ${seconds} s`)
       },
     }),
-    failing_job: tool({
+    failing_job: offer({
       description: 'Fails after a second, as a task: it ran, and says that it failed.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, context) => {
         await context.detach({ must: true })
         await work(1, context)
         throw new KintsugiError('intended-failure', 'This job intentionally fails')
       },
     }),
-    protocol_error_job: tool({
+    protocol_error_job: offer({
       description: 'Breaks down as a task, with an error of the protocol instead of the tool.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, context) => {
         await context.detach({ must: true })
         await work(0.2, context)
         throw brokenDown('This job intentionally breaks down')
       },
     }),
-    confirm_delete: tool({
+    confirm_delete: offer({
       description: 'Asks for a confirmation as a task, and waits for it; deletes nothing.',
       effect: 'read',
-      input: z.object({ filename: z.string().max(200).default('example.txt') }),
-      example: { filename: 'example.txt' },
+      input: { filename: z.string().max(200).default('example.txt') },
+      examples: [{ filename: 'example.txt' }],
       run: async ({ filename }, { ask, detach }) => {
         await detach()
         const { confirm } = await ask({
@@ -419,11 +418,11 @@ export default defineServer({
         )
       },
     }),
-    multi_input: tool({
+    multi_input: offer({
       description: 'Asks two things at once as a task, and waits for both.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, { ask, detach }) => {
         await detach()
         const answers = await ask({
@@ -433,11 +432,11 @@ export default defineServer({
         return said(`${personName(answers, 'first')} and ${personName(answers, 'second')}`)
       },
     }),
-    test_tool_with_task: tool({
+    test_tool_with_task: offer({
       description: 'Asks for a name first, and goes on as a task when it knows it.',
       effect: 'read',
       input: nothing,
-      example: {},
+      examples: [{}],
       run: async (_input, context) => {
         const name = personName(await context.ask({ user_name: nameForm() }))
         await context.detach()
@@ -445,7 +444,7 @@ export default defineServer({
         return said(`Done for ${name}.`)
       },
     }),
-  },
+  }),
   resources: {
     'test://static-text': {
       title: 'static text',
@@ -521,15 +520,15 @@ export default defineServer({
       },
     ),
   },
-  more: (_ports, onChange) => {
+  dynamic: (_ports, onChange) => {
     const shown = { tool: false, prompt: false }
     /** It changes nothing but what this process lists. */
     const toggle = (what: keyof typeof shown) =>
-      tool({
+      offer({
         description: `Makes a ${what} come, or go, so that clients see the list change.`,
         effect: 'read',
         input: nothing,
-        example: {},
+        examples: [{}],
         run: () => {
           shown[what] = !shown[what]
           onChange()

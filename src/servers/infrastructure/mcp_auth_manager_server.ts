@@ -1,13 +1,11 @@
 /** Who may do what: tokens with scopes and an end, issued, looked into and revoked. */
 import * as z from 'zod'
 import { mayGrant, parseScope, RESERVED_NAMES, ROLES } from '../../access/scopes.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
 import type { IssuedToken } from '../../ports/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['access'] as const
-const tool = toolWith(needs)
 const MAX_DAYS = 366
 const scope = z
   .string()
@@ -23,7 +21,7 @@ const described = z.object({
   state: z.enum(['valid', 'expired', 'revoked']),
 })
 
-function describe({ revokedAt, ...token }: IssuedToken, now: number): z.input<typeof described> {
+function describe({ revokedAt, ...token }: IssuedToken, now: number): z.output<typeof described> {
   const { id, subject, issuedAt, expiresAt, callsPerMinute } = token
   return {
     id,
@@ -38,16 +36,15 @@ function describe({ revokedAt, ...token }: IssuedToken, now: number): z.input<ty
 
 export default defineServer({
   id: 'mcp_auth_manager_server',
-  needs,
+  needs: ['access'],
   // It alone writes the file of keys.
-  alone: true,
-  tools: {
-    issue_token: tool({
+  singleton: true,
+  tools: ({ read, write }) => ({
+    issue_token: write({
       description:
         'Makes a token for a person or a program, with a role or scopes and a time after which it ends. The token is shown once and kept nowhere. Nobody can give more than they have.',
-      effect: 'write',
       keywords: 'give someone access, new key, permission, login for Claude or Cursor',
-      input: z.object({
+      input: {
         subject: z
           .string()
           .regex(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}$/)
@@ -70,9 +67,9 @@ export default defineServer({
           .max(1_000_000)
           .optional()
           .describe('how often it may call; as often as it likes where this is absent'),
-      }),
-      output: z.object({ token: z.string(), grant: described }),
-      example: { subject: 'example', role: 'reader', hours: 0.01 },
+      },
+      output: { token: z.string(), grant: described },
+      examples: [{ subject: 'example', role: 'reader', hours: 0.01 }],
       run: async ({ subject, role, scopes, hours, callsPerMinute }, { access, scopes: held, now }) => {
         if ((role === undefined) === (scopes === undefined))
           throw new KintsugiError('bad-argument', 'role, scopes: expected one of the two', {
@@ -95,29 +92,27 @@ export default defineServer({
         return { token, grant: describe(grant, now()) }
       },
     }),
-    revoke_token: tool({
+    revoke_token: write({
       description: 'Ends a token at once, by its id. It is refused everywhere within a second.',
-      effect: 'write',
       keywords: 'take access away, lock out, invalidate a key',
-      input: z.object({ id: z.string().min(1).max(80) }),
-      output: z.object({ grant: described }),
-      example: { id: '00000000-0000-4000-8000-000000000000' },
+      input: { id: z.string().min(1).max(80) },
+      output: { grant: described },
+      examples: [{ id: '00000000-0000-4000-8000-000000000000' }],
       run: async ({ id }, { access, now }) => ({ grant: describe(await access.revoke(id), now()) }),
     }),
-    introspect_token: tool({
+    introspect_token: read({
       description: 'What a token is worth now: whose it is, its scopes and its end; or that it is not valid.',
-      effect: 'read',
       guarded: true,
       keywords: 'is this token valid, whose key is it, check access',
-      input: z.object({ token: z.string().min(1).max(4_000) }),
-      output: z.object({
+      input: { token: z.string().min(1).max(4_000) },
+      output: {
         active: z.boolean(),
         id: z.string().nullable(),
         subject: z.string().nullable(),
         scopes: z.array(z.string()),
         expiresAt: z.int().nullable(),
-      }),
-      example: { token: 'not-a-token' },
+      },
+      examples: [{ token: 'not-a-token' }],
       run: async ({ token }, { access }) => {
         const grant = await access.introspect(token)
         return grant
@@ -131,19 +126,18 @@ export default defineServer({
           : { active: false, id: null, subject: null, scopes: [], expiresAt: null }
       },
     }),
-    list_tokens: tool({
+    list_tokens: read({
       description:
         'The tokens that were issued, newest first, with their scopes and state; never the tokens themselves.',
-      effect: 'read',
       guarded: true,
       keywords: 'who has access, permissions, keys given out',
-      input: z.object({
+      input: {
         state: z.enum(['valid', 'expired', 'revoked']).optional(),
         limit: limit(1_000, 100),
         offset: z.int().min(0).default(0),
-      }),
-      output: z.object({ tokens: z.array(described), total: z.int() }),
-      example: {},
+      },
+      output: { tokens: z.array(described), total: z.int() },
+      examples: [{}],
       run: async ({ state, limit: most, offset }, { access, now }) => {
         const all = (await access.list())
           .map((token) => describe(token, now()))
@@ -151,27 +145,25 @@ export default defineServer({
         return { tokens: all.reverse().slice(offset, offset + most), total: all.length }
       },
     }),
-    rotate_keys: tool({
+    rotate_keys: write({
       description:
         'Signs tokens with a new key from now on. Earlier tokens stay valid until they end, unless they are revoked with it.',
-      effect: 'write',
       keywords: 'new signing key, key rotation, log everybody out',
-      input: z.object({
+      input: {
         revokeEarlier: z.boolean().default(false).describe('whether every token there is ends at once'),
-      }),
-      output: z.object({ key: z.string(), revoked: z.int() }),
-      example: {},
+      },
+      output: { key: z.string(), revoked: z.int() },
+      examples: [{}],
       run: ({ revokeEarlier }, { access }) => access.rotate(revokeEarlier),
     }),
-    list_roles: tool({
+    list_roles: read({
       description: 'The roles a token can be given, and the scopes of each.',
-      effect: 'read',
       keywords: 'who may do what, permissions, access rights',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         roles: z.array(z.object({ role: z.string(), title: z.string(), scopes: z.array(z.string()) })),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: () => ({
         roles: Object.entries(ROLES).map(([role, { title, scopes }]) => ({
           role,
@@ -180,5 +172,5 @@ export default defineServer({
         })),
       }),
     }),
-  },
+  }),
 })

@@ -3,13 +3,13 @@ import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
 import { ToolContent } from '../../mcp/content.ts'
 import {
+  type Context,
   defineServer,
   type Prompt,
   type PromptMessages,
   type Resource,
   type ResourceTemplate,
   type Tool,
-  toolWith,
 } from '../../mcp/define.ts'
 import { nameOf } from '../../mcp/tool-search.ts'
 import type { ConnectedServer, Connections, Offered } from '../../ports/connections.ts'
@@ -17,8 +17,6 @@ import { KintsugiError } from '../../std/errors.ts'
 import type { OfferKind } from '../../trust/pins.ts'
 
 const KINDS = ['tool', 'prompt', 'resource', 'template'] as const satisfies readonly OfferKind[]
-const needs = ['connections'] as const
-const tool = toolWith(needs)
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and hyphens')
@@ -42,7 +40,7 @@ const server = z.object({
   ),
 })
 
-const describe = ({ transport, items, ...rest }: ConnectedServer): z.input<typeof server> => ({
+const describe = ({ transport, items, ...rest }: ConnectedServer): z.output<typeof server> => ({
   ...rest,
   transport:
     transport.kind === 'http' ? transport.url : `stdio: ${[transport.command, ...transport.args].join(' ')}`,
@@ -60,7 +58,7 @@ const wordsOf = ({ said, name: plain }: Offered) => ({
 })
 
 /** A connected server's tool among our own: it checks its arguments itself. */
-function toolOf(offered: Offered): Tool<'connections'> {
+function toolOf(offered: Offered): Tool {
   const { server: of, name: plain, said, effect } = offered
   const { inputSchema, outputSchema } = said as {
     inputSchema: Record<string, unknown>
@@ -72,8 +70,11 @@ function toolOf(offered: Offered): Tool<'connections'> {
     input: z.looseObject({}),
     inputSchema,
     ...(outputSchema ? { outputSchema } : {}),
-    example: {},
-    run: async (given: Record<string, unknown>, { connections, signal, progress }) => {
+    examples: [{}],
+    run: async (
+      given: Record<string, unknown>,
+      { connections, signal, progress }: Context<'connections'>,
+    ) => {
       const { content, structuredContent } = await connections.call(of, plain, given, {
         signal,
         onProgress: progress,
@@ -138,10 +139,10 @@ const addressed = <T extends Resource<'connections'> | ResourceTemplate<'connect
 
 export default defineServer({
   id: 'mcp_integration_bridge',
-  needs,
+  needs: ['connections'],
   // It alone keeps the connections.
-  alone: true,
-  more: ({ connections }, onChange) => {
+  singleton: true,
+  dynamic: ({ connections }, onChange) => {
     const stop = connections.watch(onChange)
     return {
       get tools() {
@@ -165,21 +166,20 @@ export default defineServer({
       stop,
     }
   },
-  tools: {
-    connect_server: tool({
+  tools: ({ read, write }) => ({
+    connect_server: write({
       description:
         "Connects somebody else's MCP server, by its address (Streamable HTTP) or by a command that is started without a shell and without our secrets. What it offers must be approved before it is called.",
-      effect: 'write',
-      critical: true,
+      openWorld: true,
       keywords: 'add an external MCP server, plug in, integrate, filesystem, memory',
-      input: z.object({
+      input: {
         name,
         url: z.url({ protocol: /^https?$/ }).optional(),
         command: z.string().min(1).max(500).optional().describe('a program, such as npx or an absolute path'),
         args: z.array(z.string().max(2_000)).max(50).default([]),
-      }),
+      },
       output: server,
-      example: { name: 'example', url: 'http://127.0.0.1:9/mcp' },
+      examples: [{ name: 'example', url: 'http://127.0.0.1:9/mcp' }],
       run: async ({ name: as, url, command, args }, { connections }) => {
         if ((url === undefined) === (command === undefined))
           throw new KintsugiError('bad-argument', 'url, command: expected one of the two')
@@ -195,33 +195,31 @@ export default defineServer({
         )
       },
     }),
-    list_connected: tool({
+    list_connected: read({
       description:
         'The servers that are connected, whether they answer, and each of their tools, prompts and resources: approved, new or changed, with what is suspicious in its definition.',
-      effect: 'read',
       guarded: true,
       keywords: 'external servers, integrations, quarantined definitions, what changed',
-      input: z.object({ server: z.string().max(40).optional() }),
-      output: z.object({ servers: z.array(server) }),
-      example: {},
+      input: { server: z.string().max(40).optional() },
+      output: { servers: z.array(server) },
+      examples: [{}],
       run: async ({ server: only }, { connections }) => ({
         servers: (await connections.list())
           .filter((each) => only === undefined || each.name === only)
           .map(describe),
       }),
     }),
-    call_connected_tool: tool({
+    call_connected_tool: write({
       description:
         'Calls a tool of a connected server. Only a definition that was approved, and is still the same, is called; one approved as "spend" by its own name alone.',
-      effect: 'write',
       keywords: 'use an external tool, call an integration',
-      input: z.object({
+      input: {
         server: z.string().min(1).max(40),
         tool: z.string().min(1).max(200),
         arguments: z.record(z.string(), z.unknown()).default({}),
-      }),
-      output: z.object({ content: z.array(z.unknown()), structuredContent: z.unknown().optional() }),
-      example: { server: 'none', tool: 'none' },
+      },
+      output: { content: z.array(z.unknown()), structuredContent: z.unknown().optional() },
+      examples: [{ server: 'none', tool: 'none' }],
       run: async ({ server: of, tool: wanted, arguments: given }, { connections, signal }) => {
         // This call was judged as a write: one that was approved as more is judged under its own name.
         if (
@@ -241,13 +239,12 @@ export default defineServer({
         }
       },
     }),
-    approve_definition: tool({
+    approve_definition: write({
       description:
         'Pins what a connected server offers: one tool, prompt or resource by the hash you looked at, or, without a name, everything that is not flagged.',
-      effect: 'write',
-      critical: true,
+      openWorld: true,
       keywords: 'trust an external tool, accept a change, allow',
-      input: z.object({
+      input: {
         server: z.string().min(1).max(40),
         kind: z.enum(KINDS).default('tool'),
         name: z.string().min(1).max(2_000).optional().describe('of a tool or prompt; of a resource its URI'),
@@ -262,9 +259,9 @@ export default defineServer({
           .describe(
             'what it may do at most, as you see it: a read needs no token and is repeated when it fails',
           ),
-      }),
+      },
       output: server,
-      example: { server: 'none' },
+      examples: [{ server: 'none' }],
       run: async ({ server: of, kind, name: wanted, hash, effect }, { connections }) => {
         if ((wanted === undefined) !== (hash === undefined))
           throw new KintsugiError('bad-argument', 'name, hash: expected both or none', {
@@ -279,17 +276,16 @@ export default defineServer({
         )
       },
     }),
-    disconnect_server: tool({
+    disconnect_server: write({
       description: 'Ends the connection to a server and forgets what was approved of it.',
-      effect: 'write',
       keywords: 'remove an external server, unplug an integration',
-      input: z.object({ server: z.string().min(1).max(40) }),
-      output: z.object({ disconnected: z.string() }),
-      example: { server: 'none' },
+      input: { server: z.string().min(1).max(40) },
+      output: { disconnected: z.string() },
+      examples: [{ server: 'none' }],
       run: async ({ server: of }, { connections }) => {
         await connections.disconnect(of)
         return { disconnected: of }
       },
     }),
-  },
+  }),
 })

@@ -1,13 +1,11 @@
 /** Machine and service metrics: the live scrape of every running service, and the machine itself. */
 import * as z from 'zod'
-import { defineServer, toolWith } from '../../mcp/define.ts'
+import { defineServer } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import type { MetricsSource, Sample } from '../../ports/metrics.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 
-const needs = ['fleet', 'metrics'] as const
-const tool = toolWith(needs)
 const sample = z.object({
   service: z.string(),
   name: z.string(),
@@ -43,27 +41,26 @@ async function scrapeAll(
 
 export default defineServer({
   id: 'mcp_monitoring_server',
-  needs,
-  tools: {
-    query_metrics: tool({
+  needs: ['fleet', 'metrics'],
+  tools: ({ read }) => ({
+    query_metrics: read({
       description:
         'Samples of a metric over all running services, from a live scrape. Give a metric name, and labels to select by; sum adds the selected samples up per service. For PromQL run Prometheus against the /metrics addresses.',
-      effect: 'read',
       keywords: 'prometheus metric values by name, calls per second, raw numbers',
-      input: z.object({
+      input: {
         metric: z.string().min(1).max(200).describe('a metric name, for example kintsugi_tool_calls_total'),
         labels: z.record(z.string(), z.string()).default({}),
         sum: z.boolean().default(false),
         limit: limit(2_000, 200),
-      }),
-      output: z.object({
+      },
+      output: {
         observedAt: z.int(),
         samples: z.array(sample),
         total: z.int(),
         failed: z.array(z.object({ service: z.string(), reason: z.string() })),
         known: z.array(z.string()).describe('metric names there are, where nothing matched'),
-      }),
-      example: { metric: 'kintsugi_uptime_seconds' },
+      },
+      examples: [{ metric: 'kintsugi_uptime_seconds' }],
       run: async ({ metric, labels, sum, limit: most }, { fleet, metrics, now }) => {
         const { samples, failed } = await scrapeAll(fleet, metrics)
         const selected = samples.filter(
@@ -85,21 +82,20 @@ export default defineServer({
         }
       },
     }),
-    service_metrics: tool({
+    service_metrics: read({
       description: 'All metrics of one service now, with its state, process and memory.',
-      effect: 'read',
       keywords: 'latency, error rate, number of calls of one service',
-      input: z.object({
+      input: {
         service: z.string().min(1).max(100).describe('an id such as mcp_price_feed_server'),
-      }),
-      output: z.object({
+      },
+      output: {
         service: z.string(),
         status: z.string(),
         observedAt: z.int(),
         process: z.object({ pid: z.int(), cpuSeconds: z.number(), residentBytes: z.int() }).nullable(),
         samples: z.array(sample),
-      }),
-      example: { service: 'mcp_monitoring_server' },
+      },
+      examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service }, { fleet, metrics, now }) => {
         const { services } = await fleet.status()
         const found = services.find((item) => item.id === service)
@@ -119,13 +115,12 @@ export default defineServer({
         }
       },
     }),
-    top_services: tool({
+    top_services: read({
       description:
         'The processes of the fleet ordered by memory or processor time, with the services that each hosts: what uses the machine.',
-      effect: 'read',
       keywords: 'which service uses the most memory or cpu, slowest, most errors, ranking',
-      input: z.object({ by: z.enum(['memory', 'cpu']).default('memory'), limit: limit(100, 10) }),
-      output: z.object({
+      input: { by: z.enum(['memory', 'cpu']).default('memory'), limit: limit(100, 10) },
+      output: {
         observedAt: z.int(),
         processes: z.array(
           z.object({
@@ -136,8 +131,8 @@ export default defineServer({
             cpuSeconds: z.number(),
           }),
         ),
-      }),
-      example: { by: 'memory', limit: 5 },
+      },
+      examples: [{ by: 'memory', limit: 5 }],
       run: async ({ by, limit: most }, { fleet, metrics, now }) => {
         const cells = new Map<number, { pid: number; cell: string; services: string[] }>()
         for (const service of (await fleet.status()).services) {
@@ -156,24 +151,23 @@ export default defineServer({
         return { observedAt: now(), processes: processes.slice(0, most) }
       },
     }),
-    host_resources: tool({
+    host_resources: read({
       description: 'The machine: processors, load, memory in all and available, uptime.',
-      effect: 'read',
       keywords: 'cpu, memory, disk of the machine, load, is the disk full',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         observedAt: z.int(),
         cpuCount: z.int(),
         loadAverage: z.array(z.number()),
         memoryTotal: z.int().describe('bytes'),
         memoryAvailable: z.int().describe('bytes'),
         uptimeSeconds: z.number(),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { metrics, now }) => {
         const host = metrics.host()
         return { observedAt: now(), ...host, loadAverage: [...host.loadAverage] }
       },
     }),
-  },
+  }),
 })

@@ -10,20 +10,18 @@ import {
 } from '../../engine/trading/opportunities.ts'
 import { executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
 import { premium } from '../../flash/index.ts'
-import { type Context, defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { type Context, defineServer } from '../../mcp/define.ts'
+import { address, limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'loans', 'ledger', 'chain', 'fleet'] as const
-const tool = toolWith(needs)
 const maxHops = z.int().min(2).max(4).default(3).describe('longest cycle, in pools')
 
 const reserve = z.object({
   token: z.string(),
   address: address(),
-  available: amount().describe('what a flash loan can take now'),
+  available: textAmount().describe('what a flash loan can take now'),
   value: z.number().nullable().describe('the same in quote units'),
   premiumPercent: z.number(),
 })
@@ -38,7 +36,7 @@ function aavePool(market: MarketView) {
   return aave
 }
 
-function reservesOf(market: MarketView, loans: LoanMarket): z.input<typeof reserve>[] {
+function reservesOf(market: MarketView, loans: LoanMarket): z.output<typeof reserve>[] {
   const { manifest } = market
   return manifest.tokens.flatMap((token) => {
     const offer = loans.offers(token.address).find(({ kind }) => kind === 'aave-v3')
@@ -74,21 +72,20 @@ function execute(
 
 export default defineServer({
   id: 'aave_flash_loan_mcp_server',
-  needs,
-  tools: {
-    calculate_flash_loan_opportunity: tool({
+  needs: ['market', 'loans', 'ledger', 'chain', 'fleet'],
+  tools: ({ read, spend }) => ({
+    calculate_flash_loan_opportunity: read({
       description:
         'The best arbitrage that an Aave loan of one token would make now: route, exact size, premium as Aave rounds it, profit after it and the gas at the present base fee.',
-      effect: 'read',
       keywords: 'does a loan pay off for this pair, profit when borrowing and trading',
-      input: z.object({ token: symbolOrAddress().optional(), maxHops }),
-      output: z.object({
+      input: { token: token().optional(), maxHops },
+      output: {
         block: z.int(),
         opportunity: opportunity.nullable().describe('null where nothing pays with an Aave loan now'),
         gasUnits: z.int().nullable(),
         netNative: z.number().nullable().describe('profit less gas, in whole native coins'),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: ({ token, maxHops: hops }, { market, loans }) => {
         aavePool(market)
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
@@ -105,14 +102,13 @@ export default defineServer({
         }
       },
     }),
-    get_aave_pool_liquidity: tool({
+    get_aave_pool_liquidity: read({
       description:
         'What the Aave V3 pool can lend of each token now, with the premium, read from the pool after each block; paused, frozen and flash-disabled reserves are not listed.',
-      effect: 'read',
       keywords: 'available reserves, how much can be borrowed from aave',
-      input: z.object({ token: symbolOrAddress().optional(), limit: limit(500, 50) }),
-      output: z.object({ block: z.int(), pool: address(), reserves: z.array(reserve) }),
-      example: {},
+      input: { token: token().optional(), limit: limit(500, 50) },
+      output: { block: z.int(), pool: address(), reserves: z.array(reserve) },
+      examples: [{}],
       run: ({ token, limit: most }, { market, loans }) => {
         const pool = aavePool(market).pool
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
@@ -126,22 +122,21 @@ export default defineServer({
         }
       },
     }),
-    simulate_flash_loan: tool({
+    simulate_flash_loan: read({
       description:
         'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
-      effect: 'read',
       keywords: 'dry run, try without sending, rehearse a loan',
-      input: z.object({ token: symbolOrAddress(), amount: amount() }),
-      output: z.object({
+      input: { token: token(), amount: textAmount() },
+      output: {
         token: z.string(),
-        amount: amount(),
-        available: amount(),
+        amount: textAmount(),
+        available: textAmount(),
         possible: z.boolean(),
-        premium: amount(),
-        repay: amount(),
+        premium: textAmount(),
+        repay: textAmount(),
         reason: z.string().nullable(),
-      }),
-      example: { token: 'USDC', amount: '1000000000' },
+      },
+      examples: [{ token: 'USDC', amount: '1000000000' }],
       run: ({ token, amount: text }, { market, loans }) => {
         aavePool(market)
         const { address: wanted, symbol } = findToken(market.manifest, token)
@@ -163,35 +158,33 @@ export default defineServer({
         }
       },
     }),
-    execute_flash_loan_arbitrage: tool({
+    execute_flash_loan_arbitrage: spend({
       description:
         'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
-      effect: 'spend',
       approval: {
-        harmless: ({ dryRun }) => dryRun,
+        skipWhen: ({ dryRun }) => dryRun,
         preview: (input, context) => execute(input, context, true),
       },
       keywords: 'send, carry out, full cycle with borrowed money',
-      input: z.object({
-        token: symbolOrAddress().optional(),
+      input: {
+        token: token().optional(),
         maxHops,
         dryRun: z.boolean().default(false).describe('judge and simulate only'),
-      }),
+      },
       output: executionAnswer,
-      example: { dryRun: true },
+      examples: [{ dryRun: true }],
       run: (input, context) => execute(input, context, input.dryRun),
     }),
-    monitor_opportunities: tool({
+    monitor_opportunities: read({
       description:
         'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
-      effect: 'read',
       keywords: 'watch, keep an eye on, report new ones as they come',
-      input: z.object({ seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) }),
-      output: z.object({ blocks: z.int(), opportunities: z.array(opportunity) }),
-      example: { seconds: 1 },
+      input: { seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) },
+      output: { blocks: z.int(), opportunities: z.array(opportunity) },
+      examples: [{ seconds: 1 }],
       run: async ({ seconds, maxHops: hops, limit: most }, { market, loans, signal, progress }) => {
         aavePool(market)
-        const seen: z.input<typeof opportunity>[] = []
+        const seen: z.output<typeof opportunity>[] = []
         let blocks = 0
         const look = () => {
           blocks++
@@ -205,7 +198,7 @@ export default defineServer({
         return { blocks, opportunities: seen.slice(0, most) }
       },
     }),
-  },
+  }),
   resources: {
     'aave://flash-loan-status': {
       title: 'Aave flash loans now',

@@ -6,33 +6,30 @@ import { valueHeld } from '../../engine/market/depth.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { buildSwap, swapCall } from '../../engine/trading/swap-calls.ts'
 import { bestRoute, MarketGraph, type Route } from '../../graph/index.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, offset, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market'] as const
-const tool = toolWith(needs)
-
 const path = z.object({
   share: z.number().describe('of the amount in, 0 to 1'),
-  amountIn: amount(),
-  amountOut: amount(),
+  amountIn: textAmount(),
+  amountOut: textAmount(),
   hops: z.array(
     z.object({
       pool: address(),
       dex: z.string(),
       tokenIn: z.string(),
       tokenOut: z.string(),
-      amountIn: amount(),
-      amountOut: amount(),
+      amountIn: textAmount(),
+      amountOut: textAmount(),
     }),
   ),
 })
 const swap = {
-  from: symbolOrAddress(),
-  to: symbolOrAddress(),
-  amount: amount().describe("how much goes in, in the token's smallest unit"),
+  from: token(),
+  to: token(),
+  amount: textAmount().describe("how much goes in, in the token's smallest unit"),
   maxHops: z.int().min(1).max(4).default(3).describe('longest path, in pools'),
   maxPaths: z.int().min(1).max(10).default(5).describe('most paths to split over'),
 }
@@ -66,7 +63,7 @@ function routeOf(
   return found
 }
 
-const showPaths = (market: MarketView, route: Route): z.input<typeof path>[] =>
+const showPaths = (market: MarketView, route: Route): z.output<typeof path>[] =>
   route.paths.map(({ hops, amounts }) => ({
     share: Number(amounts[0]) / Number(route.amountIn),
     amountIn: String(amounts[0]),
@@ -91,20 +88,19 @@ function impactOf(market: MarketView, from: Address, to: Address, route: Route):
 
 export default defineServer({
   id: 'dex_aggregator_mcp_server',
-  needs,
-  tools: {
-    get_prices: tool({
+  needs: ['market'],
+  tools: ({ read }) => ({
+    get_prices: read({
       description:
         'What each exchange says a token is worth now, pool by pool, deepest first. For one robust price use price_query of mcp_price_feed_server.',
-      effect: 'read',
       keywords: 'compare prices across exchanges, what each venue pays',
-      input: z.object({ symbol: symbolOrAddress(), limit: limit(100, 20) }),
-      output: z.object({
+      input: { symbol: token(), limit: limit(100, 20) },
+      output: {
         symbol: z.string(),
         quote: z.string(),
         prices: z.array(z.object({ dex: z.string(), pool: address(), price: z.number(), depth: z.number() })),
-      }),
-      example: { symbol: 'WETH' },
+      },
+      examples: [{ symbol: 'WETH' }],
       run: ({ symbol, limit: most }, { market }) => {
         const token = findToken(market.manifest, symbol)
         const quotes = quotesOf(token.address, market.pools.values(), market.prices()).sort(
@@ -122,22 +118,21 @@ export default defineServer({
         }
       },
     }),
-    find_route: tool({
+    find_route: read({
       description:
         'The best way to swap an amount of one token for another: over several pools, split over several paths where that gives more, exact to the unit at this block.',
-      effect: 'read',
       keywords: 'best way to swap, split an order over pools, least slippage, best price for selling',
-      input: z.object(swap),
-      output: z.object({
+      input: swap,
+      output: {
         block: z.int(),
-        amountIn: amount(),
-        amountOut: amount(),
+        amountIn: textAmount(),
+        amountOut: textAmount(),
         paths: z.array(path),
-        bestSinglePath: amount().nullable(),
+        bestSinglePath: textAmount().nullable(),
         searchedPaths: z.int(),
         impact: z.number().nullable(),
-      }),
-      example: { from: 'WETH', to: 'USDC', amount: '1000000000000000000' },
+      },
+      examples: [{ from: 'WETH', to: 'USDC', amount: '1000000000000000000' }],
       run: (input, { market }) => {
         const route = routeOf(market, input)
         const [from, to] = [
@@ -155,24 +150,23 @@ export default defineServer({
         }
       },
     }),
-    quote_swap: tool({
+    quote_swap: read({
       description:
         'How much of one token comes out for an amount of another, over the best route, with the least that a slippage tolerance allows.',
-      effect: 'read',
       keywords: 'how much do I get, what can I buy, amount out of a swap',
-      input: z.object({
+      input: {
         ...swap,
         slippageBps: z.int().min(0).max(5_000).default(50).describe('tolerance in hundredths of a percent'),
-      }),
-      output: z.object({
+      },
+      output: {
         block: z.int(),
-        amountOut: amount(),
-        minimumOut: amount(),
+        amountOut: textAmount(),
+        minimumOut: textAmount(),
         price: z.number().describe('whole tokens out per whole token in'),
         impact: z.number().nullable(),
         paths: z.int(),
-      }),
-      example: { from: 'USDC', to: 'WMATIC', amount: '1000000000' },
+      },
+      examples: [{ from: 'USDC', to: 'WMATIC', amount: '1000000000' }],
       run: ({ slippageBps, ...input }, { market }) => {
         const route = routeOf(market, input)
         const [from, to] = [findToken(market.manifest, input.from), findToken(market.manifest, input.to)]
@@ -186,29 +180,30 @@ export default defineServer({
         }
       },
     }),
-    build_swap: tool({
+    build_swap: read({
       description:
         'The calls that make a swap over the best single path of pairs and vault pools, in order, for an account to send: approvals where the vault pulls, transfers where a pair must be paid, and the swap itself. Concentrated pools are left out: they are paid by a callback, which needs a contract. Nothing is signed or sent.',
-      effect: 'read',
       keywords: 'calldata, unsigned transaction, prepare an exchange of tokens',
-      input: z.object({
+      input: {
         ...swap,
         account: address().describe('who will send the calls and gets what comes out'),
         slippageBps: z.int().min(0).max(5_000).default(50),
-      }),
-      output: z.object({
+      },
+      output: {
         block: z.int(),
-        amountOut: amount(),
-        minimumOut: amount(),
+        amountOut: textAmount(),
+        minimumOut: textAmount(),
         calls: z.array(swapCall),
         note: z.string(),
-      }),
-      example: {
-        from: 'WETH',
-        to: 'USDC',
-        amount: '1000000000000000000',
-        account: '0x0000000000000000000000000000000000000001',
       },
+      examples: [
+        {
+          from: 'WETH',
+          to: 'USDC',
+          amount: '1000000000000000000',
+          account: '0x0000000000000000000000000000000000000001',
+        },
+      ],
       run: ({ account, slippageBps, ...input }, { market }) => ({
         block: market.head.number,
         ...buildSwap(
@@ -219,13 +214,12 @@ export default defineServer({
         ),
       }),
     }),
-    list_dexes: tool({
+    list_dexes: read({
       description:
         'The exchanges of this market: how many pools of which kinds each has, and how deep they are together.',
-      effect: 'read',
       keywords: 'which exchanges, venues, DEXes are connected',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         dexes: z.array(
           z.object({
             dex: z.string(),
@@ -234,8 +228,8 @@ export default defineServer({
             value: z.number().describe('of what the pools hold at the price, in quote units'),
           }),
         ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { market }) => {
         const byDex = Map.groupBy(market.pools.values(), (pool) => pool.dex)
         const dexes = [...byDex].map(([dex, pools]) => ({
@@ -253,17 +247,16 @@ export default defineServer({
         return { dexes: dexes.sort((a, b) => b.value - a.value) }
       },
     }),
-    list_pools: tool({
+    list_pools: read({
       description: 'The pools of this market, deepest first, all or those of one exchange or token.',
-      effect: 'read',
       keywords: 'pools of a pair, which pools hold a token',
-      input: z.object({
+      input: {
         dex: z.string().max(64).optional(),
-        token: symbolOrAddress().optional(),
+        token: token().optional(),
         limit: limit(500, 50),
         offset: offset(),
-      }),
-      output: z.object({
+      },
+      output: {
         total: z.int(),
         pools: z.array(
           z.object({
@@ -275,8 +268,8 @@ export default defineServer({
             value: z.number(),
           }),
         ),
-      }),
-      example: { token: 'WETH', limit: 5 },
+      },
+      examples: [{ token: 'WETH', limit: 5 }],
       run: ({ dex, token, limit: most, offset: skip }, { market }) => {
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
         const pools = [...market.pools.values()].filter(
@@ -297,5 +290,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

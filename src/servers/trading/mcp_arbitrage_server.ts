@@ -20,39 +20,36 @@ import {
   sizeCycle,
   walkCycle,
 } from '../../graph/index.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { amount, limit, signedAmount, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { limit, signedTextAmount, textAmount, token } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'loans', 'bus', 'ledger'] as const
-const tool = toolWith(needs)
 const detections = detectionLog(200)
 
 export default defineServer({
   id: 'mcp_arbitrage_server',
-  needs,
-  start: ({ bus }) => ({
+  needs: ['market', 'loans', 'bus', 'ledger'],
+  state: ({ bus }) => ({
     stop: bus.subscribe('opportunities', (detection) => detections.add(detection)),
   }),
-  tools: {
-    find_opportunities: tool({
+  tools: ({ read }) => ({
+    find_opportunities: read({
       description:
         'Opportunities that pay right now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, best first. Searches anew; for what the detector saw in recent blocks use scan_statistics.',
-      effect: 'read',
       keywords: 'what pays now, profitable trades, best arbitrage at the moment',
-      input: z.object({
+      input: {
         maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'),
         minValue: z.number().min(0).default(0).describe('least profit, in quote units'),
         limit: limit(100, 20),
-      }),
-      output: z.object({
+      },
+      output: {
         block: z.int(),
         observedAt: z.int(),
         searchedCycles: z.int(),
         elapsedMs: z.number(),
         opportunities: z.array(opportunity),
-      }),
-      example: { maxHops: 3, limit: 5 },
+      },
+      examples: [{ maxHops: 3, limit: 5 }],
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
         const started = performance.now()
         const { searchedCycles, found } = findOpportunities(market, loans, { maxHops, limit: most })
@@ -67,29 +64,28 @@ export default defineServer({
         }
       },
     }),
-    find_cycles: tool({
+    find_cycles: read({
       description:
         'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
-      effect: 'read',
       keywords: 'loops, triangular, round trips from a token, profitable cycles',
-      input: z.object({
-        token: symbolOrAddress(),
+      input: {
+        token: token(),
         maxHops: z.int().min(2).max(4).default(3),
         limit: limit(200, 20),
-      }),
-      output: z.object({
+      },
+      output: {
         block: z.int(),
         totalCycles: z.int(),
         cycles: z.array(
           z.object({
             route: z.array(leg),
             edge: z.number().describe('logarithm of the marginal rate after fees; above 0 it pays'),
-            amountIn: amount().nullable(),
-            grossProfit: signedAmount().nullable(),
+            amountIn: textAmount().nullable(),
+            grossProfit: signedTextAmount().nullable(),
           }),
         ),
-      }),
-      example: { token: 'WETH', limit: 3 },
+      },
+      examples: [{ token: 'WETH', limit: 3 }],
       run: ({ token, maxHops, limit: most }, { market }) => {
         const start = findToken(market.manifest, token)
         const own = cyclesOf(market.pools.values(), {
@@ -117,20 +113,19 @@ export default defineServer({
         }
       },
     }),
-    explain_opportunity: tool({
+    explain_opportunity: read({
       description:
         'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
-      effect: 'read',
       keywords: 'why did we trade or not trade, reasons, which rule refused it',
-      input: z.object({
+      input: {
         id: z
           .string()
           .regex(
             /^opp_[0-9a-f]{20}$/,
             'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities',
           ),
-      }),
-      output: z.object({
+      },
+      output: {
         id: z.string(),
         block: z.int(),
         verdict: z.string(),
@@ -138,10 +133,10 @@ export default defineServer({
         opportunity,
         size: z
           .object({
-            chosen: amount(),
-            profit: amount(),
-            profitAtHalf: signedAmount(),
-            profitAtDouble: signedAmount().nullable(),
+            chosen: textAmount(),
+            profit: textAmount(),
+            profitAtHalf: signedTextAmount(),
+            profitAtDouble: signedTextAmount().nullable(),
           })
           .nullable()
           .describe(
@@ -150,8 +145,8 @@ export default defineServer({
         rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })),
         numbers: z.record(z.string(), z.string()),
         policies: z.record(z.string(), z.int().nullable()),
-      }),
-      example: { id: 'opp_00000000000000000000' },
+      },
+      examples: [{ id: 'opp_00000000000000000000' }],
       run: async ({ id }, { market, ledger }) => {
         const record = await ledger.decision(id)
         if (!record)
@@ -190,13 +185,12 @@ export default defineServer({
         }
       },
     }),
-    market_upper_bound: tool({
+    market_upper_bound: read({
       description:
         'The most that could be earned from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual. The prices that prove the bound come with it. Use it to see what share single cycles capture.',
-      effect: 'read',
       keywords: 'theoretical maximum, the most that could be earned, joint optimum',
-      input: z.object({ maxIterations: z.int().min(10).max(2_000).default(400) }),
-      output: z.object({
+      input: { maxIterations: z.int().min(10).max(2_000).default(400) },
+      output: {
         block: z.int(),
         quote: z.string(),
         upperBound: z.number().describe('quote units, before gas; no trade over these pools earns more'),
@@ -209,8 +203,8 @@ export default defineServer({
         iterations: z.int(),
         elapsedMs: z.number(),
         prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: ({ maxIterations }, { market }) => {
         const started = performance.now()
         const start = new Map([...market.prices()].map(([token, found]) => [token, found.rate] as const))
@@ -250,21 +244,20 @@ export default defineServer({
         }
       },
     }),
-    scan_statistics: tool({
+    scan_statistics: read({
       description:
         'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids.',
-      effect: 'read',
       keywords: 'how long a scan takes, cycles searched per block',
-      input: z.object({ limit: limit(100, 10) }),
-      output: z.object({
+      input: { limit: limit(100, 10) },
+      output: {
         ...detectionStatistics,
         recent: z.array(opportunity),
-      }),
-      example: { limit: 3 },
+      },
+      examples: [{ limit: 3 }],
       run: ({ limit: most }, { market }) => ({
         ...detections.statistics(),
         recent: detections.recent(most).map(({ opportunity: found }) => showOpportunity(found, market)),
       }),
     }),
-  },
+  }),
 })

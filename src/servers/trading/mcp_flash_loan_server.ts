@@ -2,13 +2,10 @@
 import * as z from 'zod'
 import { findToken, tokenAt } from '../../engine/market/tokens.ts'
 import { impossible, LOAN_GAS, type LoanOffer, premium, rankOffers } from '../../flash/index.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-
-const needs = ['market', 'loans'] as const
-const tool = toolWith(needs)
 
 const DESCRIPTION = {
   'aave-v3': 'Aave V3: premium set by governance, rounded half up; the pool pulls the repayment',
@@ -22,15 +19,15 @@ const quote = z.object({
   kind,
   lender: address(),
   token: z.string(),
-  amount: amount(),
-  premium: amount(),
+  amount: textAmount(),
+  premium: textAmount(),
   premiumPercent: z.number(),
-  repay: amount().describe('amount plus premium'),
-  available: amount(),
+  repay: textAmount().describe('amount plus premium'),
+  available: textAmount(),
   extraGas: z.int().describe('gas beyond the cheapest lender'),
 })
 
-function quoteOf(market: MarketView, offer: LoanOffer, size: bigint): z.input<typeof quote> {
+function quoteOf(market: MarketView, offer: LoanOffer, size: bigint): z.output<typeof quote> {
   const cost = premium(offer, size)
   return {
     kind: offer.kind,
@@ -46,29 +43,28 @@ function quoteOf(market: MarketView, offer: LoanOffer, size: bigint): z.input<ty
 }
 
 const loan = {
-  token: symbolOrAddress(),
-  amount: amount().describe("how much to borrow, in the token's smallest unit"),
+  token: token(),
+  amount: textAmount().describe("how much to borrow, in the token's smallest unit"),
 }
 const FREE_ROUTE = { pools: [], usesBalancer: false }
 
 export default defineServer({
   id: 'mcp_flash_loan_server',
-  needs,
-  tools: {
-    list_providers: tool({
+  needs: ['market', 'loans'],
+  tools: ({ read }) => ({
+    list_providers: read({
       description:
         'All kinds of flash lenders on this chain: how each charges, and how many tokens each lends now.',
-      effect: 'read',
       keywords: 'who lends, which lenders and protocols are available, premium of each',
-      input: z.object({}),
-      output: z.object({
+      input: {},
+      output: {
         block: z.int(),
         observedAt: z.int(),
         providers: z.array(
           z.object({ kind, description: z.string(), lenders: z.int(), tokens: z.array(z.string()) }),
         ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: (_input, { market, loans }) => {
         const offers = market.manifest.startTokens.flatMap((token) => loans.offers(token))
         return {
@@ -86,14 +82,13 @@ export default defineServer({
         }
       },
     }),
-    quote_loan: tool({
+    quote_loan: read({
       description:
         'The cheapest flash loan of an amount of a token now, over all lenders that have that much.',
-      effect: 'read',
       keywords: 'what a loan costs, fee for borrowing, premium, price of borrowing',
-      input: z.object(loan),
-      output: z.object({ block: z.int(), observedAt: z.int(), quote }),
-      example: { token: 'USDC', amount: '1000000000' },
+      input: loan,
+      output: { block: z.int(), observedAt: z.int(), quote },
+      examples: [{ token: 'USDC', amount: '1000000000' }],
       run: ({ token, amount: text }, { market, loans }) => {
         const wanted = findToken(market.manifest, token)
         const offers = loans.offers(wanted.address)
@@ -106,18 +101,17 @@ export default defineServer({
         }
       },
     }),
-    compare_providers: tool({
+    compare_providers: read({
       description:
         'Every lender of a token side by side for one amount, cheapest first, with why any of them cannot serve it.',
-      effect: 'read',
       keywords: 'cheapest lender, compare fees of aave, balancer, uniswap',
-      input: z.object({ ...loan, limit: limit(100, 20) }),
-      output: z.object({
+      input: { ...loan, limit: limit(100, 20) },
+      output: {
         block: z.int(),
         quotes: z.array(quote),
         unable: z.array(z.object({ kind, lender: address(), reason: z.string() })),
-      }),
-      example: { token: 'WETH', amount: '1000000000000000000' },
+      },
+      examples: [{ token: 'WETH', amount: '1000000000000000000' }],
       run: ({ token, amount: text, limit: most }, { market, loans }) => {
         const offers = loans.offers(findToken(market.manifest, token).address)
         const size = BigInt(text)
@@ -133,28 +127,29 @@ export default defineServer({
         }
       },
     }),
-    plan_loan: tool({
+    plan_loan: read({
       description:
         'A loan for a given route: the cheapest lender that may be combined with it, and for every other why not (a pool that lends is locked, a Balancer loan cannot have a Balancer leg). Refuses where none can.',
-      effect: 'read',
       keywords: 'split a loan over lenders, borrow for a trade',
-      input: z.object({
+      input: {
         ...loan,
         pools: z.array(address()).min(1).max(5).describe('the pools that the route trades through, in order'),
         usesBalancer: z.boolean().default(false).describe('whether a leg trades on the Balancer vault'),
-      }),
-      output: z.object({
+      },
+      output: {
         block: z.int(),
         loan: quote,
         alternatives: z.array(quote),
         excluded: z.array(z.object({ kind, lender: address(), reason: z.string() })),
-      }),
-      example: {
-        token: 'USDC',
-        amount: '1000000000',
-        pools: ['0x0000000000000000000000000000000000000001'],
-        usesBalancer: true,
       },
+      examples: [
+        {
+          token: 'USDC',
+          amount: '1000000000',
+          pools: ['0x0000000000000000000000000000000000000001'],
+          usesBalancer: true,
+        },
+      ],
       run: ({ token, amount: text, pools, usesBalancer }, { market, loans }) => {
         const wanted = findToken(market.manifest, token)
         const offers = loans.offers(wanted.address)
@@ -173,7 +168,7 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })
 
 function noLoan(

@@ -3,13 +3,10 @@ import * as z from 'zod'
 import { type Address, type Pool, sqrtRatioAtTick } from '../../amm/index.ts'
 import { impactCurve, inputWithin, valueHeld } from '../../engine/market/depth.ts'
 import { findToken, tokenAt } from '../../engine/market/tokens.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-
-const needs = ['market'] as const
-const tool = toolWith(needs)
 
 /** Values of each pool at the last blocks, newest last. */
 const history: { block: number; at: number; values: Map<Address, number> }[] = []
@@ -17,7 +14,7 @@ const KEPT_BLOCKS = 600
 
 const pairFields = {
   pool: address(),
-  tokenIn: symbolOrAddress().optional().describe('the token that goes in; default: the first of the pool'),
+  tokenIn: token().optional().describe('the token that goes in; default: the first of the pool'),
 }
 
 /** A pool with the direction asked for. */
@@ -42,8 +39,8 @@ function direction(
 
 export default defineServer({
   id: 'mcp_liquidity_server',
-  needs,
-  start: ({ market }, { now }) => {
+  needs: ['market'],
+  state: ({ market }, { now }) => {
     const keep = () => {
       history.push({
         block: market.head.number,
@@ -55,17 +52,16 @@ export default defineServer({
     keep()
     return { stop: market.subscribe(keep) }
   },
-  tools: {
-    pool_depth: tool({
+  tools: ({ read }) => ({
+    pool_depth: read({
       description:
         'How much one can put into a pool, in either direction, before the average price is worse than the marginal one by so many basis points; the fee is left out. Exact, by the contract’s own arithmetic.',
-      effect: 'read',
       keywords: 'how deep is a pool, order book, depth at each price',
-      input: z.object({
+      input: {
         pool: address(),
         basisPoints: z.array(z.int().min(1).max(5_000)).min(1).max(10).default([10, 50, 100, 200]),
-      }),
-      output: z.object({
+      },
+      output: {
         pool: address(),
         dex: z.string(),
         kind: z.string(),
@@ -74,11 +70,11 @@ export default defineServer({
           z.object({
             tokenIn: z.string(),
             tokenOut: z.string(),
-            within: z.array(z.object({ basisPoints: z.int(), amountIn: amount() })),
+            within: z.array(z.object({ basisPoints: z.int(), amountIn: textAmount() })),
           }),
         ),
-      }),
-      example: { pool: '0x0000000000000000000000000000000000000001' },
+      },
+      examples: [{ pool: '0x0000000000000000000000000000000000000001' }],
       run: ({ pool: at, basisPoints }, { market }) => {
         const { pool } = direction(market, { pool: at })
         const depth = pool.tokens.flatMap((from) =>
@@ -102,19 +98,18 @@ export default defineServer({
         }
       },
     }),
-    impact_curve: tool({
+    impact_curve: read({
       description:
         'What orders of growing size get from a pool: amount out and how much worse than the present price it is, fee included. A curve to plot; points that the pool refuses are left out.',
-      effect: 'read',
       keywords: 'price impact, slippage by size, selling a large amount',
-      input: z.object({ ...pairFields, points: z.int().min(2).max(100).default(20) }),
-      output: z.object({
+      input: { ...pairFields, points: z.int().min(2).max(100).default(20) },
+      output: {
         pool: address(),
         tokenIn: z.string(),
         tokenOut: z.string(),
-        points: z.array(z.object({ amountIn: amount(), amountOut: amount(), impact: z.number() })),
-      }),
-      example: { pool: '0x0000000000000000000000000000000000000001' },
+        points: z.array(z.object({ amountIn: textAmount(), amountOut: textAmount(), impact: z.number() })),
+      },
+      examples: [{ pool: '0x0000000000000000000000000000000000000001' }],
       run: ({ points, ...input }, { market }) => {
         const { pool, from, to } = direction(market, input)
         return {
@@ -129,13 +124,12 @@ export default defineServer({
         }
       },
     }),
-    liquidity_map: tool({
+    liquidity_map: read({
       description:
         'Where the liquidity of the market lies: each pool with its exchange, kind, tokens and value at the price, deepest first, and the sum by exchange.',
-      effect: 'read',
       keywords: 'where is the liquidity, overview over exchanges and tokens',
-      input: z.object({ token: symbolOrAddress().optional(), limit: limit(500, 50) }),
-      output: z.object({
+      input: { token: token().optional(), limit: limit(500, 50) },
+      output: {
         block: z.int(),
         total: z.number(),
         byExchange: z.record(z.string(), z.number()),
@@ -148,8 +142,8 @@ export default defineServer({
             value: z.number(),
           }),
         ),
-      }),
-      example: { limit: 5 },
+      },
+      examples: [{ limit: 5 }],
       run: ({ token, limit: most }, { market }) => {
         const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
         const pools = [...market.pools.values()]
@@ -172,13 +166,12 @@ export default defineServer({
         }
       },
     }),
-    tick_distribution: tool({
+    tick_distribution: read({
       description:
         'The liquidity of a concentrated pool from tick to tick, with the price where each stretch begins and ends: where the depth lies and where the price now is.',
-      effect: 'read',
       keywords: 'where LPs concentrate, ticks, ranges of a uniswap v3 pool',
-      input: z.object({ pool: address(), limit: limit(2_000, 200) }),
-      output: z.object({
+      input: { pool: address(), limit: limit(2_000, 200) },
+      output: {
         pool: address(),
         tick: z.int(),
         tickSpacing: z.int(),
@@ -193,8 +186,8 @@ export default defineServer({
             active: z.boolean(),
           }),
         ),
-      }),
-      example: { pool: '0x0000000000000000000000000000000000000001' },
+      },
+      examples: [{ pool: '0x0000000000000000000000000000000000000001' }],
       run: ({ pool: at, limit: most }, { market }) => {
         const { pool } = direction(market, { pool: at })
         if (pool.kind !== 'concentrated' || !pool.ticks) {
@@ -237,13 +230,12 @@ export default defineServer({
         }
       },
     }),
-    liquidity_changes: tool({
+    liquidity_changes: read({
       description:
         'Which pools gained or lost most over the last blocks, in quote units at the price: money coming, leaving, or moved by trades. Seen since this service started.',
-      effect: 'read',
       keywords: 'who added or removed liquidity, mint and burn events',
-      input: z.object({ blocks: z.int().min(1).max(KEPT_BLOCKS).default(30), limit: limit(200, 20) }),
-      output: z.object({
+      input: { blocks: z.int().min(1).max(KEPT_BLOCKS).default(30), limit: limit(200, 20) },
+      output: {
         fromBlock: z.int(),
         toBlock: z.int(),
         changes: z.array(
@@ -255,8 +247,8 @@ export default defineServer({
             change: z.number().describe('as a fraction'),
           }),
         ),
-      }),
-      example: { blocks: 5 },
+      },
+      examples: [{ blocks: 5 }],
       run: ({ blocks, limit: most }, { market }) => {
         const last = history.at(-1)
         const first = history[Math.max(0, history.length - 1 - blocks)]
@@ -285,5 +277,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

@@ -4,14 +4,12 @@ import * as z from 'zod'
 import { quotesOf } from '../../arbitrage/index.ts'
 import { recordPricesEachBlock } from '../../engine/market/price-history.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, token } from '../../mcp/fields.ts'
 import type { Chain } from '../../ports/chain.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'ledger', 'chain'] as const
-const tool = toolWith(needs)
 const oracleAbi = parseAbi([
   'function getAssetPrice(address) view returns (uint256)',
   'function BASE_CURRENCY_UNIT() view returns (uint256)',
@@ -33,7 +31,7 @@ const price = z.object({
   ageMs: z.int(),
 })
 
-function priceOf(market: MarketView, symbol: string, now: number): z.input<typeof price> {
+function priceOf(market: MarketView, symbol: string, now: number): z.output<typeof price> {
   const { manifest } = market
   const token = findToken(manifest, symbol)
   const found = market.prices().get(token.address)
@@ -86,37 +84,35 @@ async function oraclePrice(
 
 export default defineServer({
   id: 'mcp_price_feed_server',
-  needs,
-  alone: true,
-  start: ({ market, ledger }, { log, now }) => recordPricesEachBlock(market, ledger, now, log),
-  tools: {
-    price_query: tool({
+  needs: ['market', 'ledger', 'chain'],
+  singleton: true,
+  state: ({ market, ledger }, { log, now }) => recordPricesEachBlock(market, ledger, now, log),
+  tools: ({ read }) => ({
+    price_query: read({
       description:
         'The price of one token now: the depth-weighted median over all pools that trade it, with confidence and age. Use it whenever a single trustworthy price is wanted; for each pool by itself use real_time_price_mcp_server.',
-      effect: 'read',
       keywords: 'what is it worth, current price in dollars, how much is one token',
-      input: z.object({ symbol: symbolOrAddress() }),
+      input: { symbol: token() },
       output: price,
-      example: { symbol: 'ETH' },
+      examples: [{ symbol: 'ETH' }],
       run: ({ symbol }, { market, now }) => priceOf(market, symbol, now()),
     }),
-    price_history: tool({
+    price_history: read({
       description:
         'Past prices of one token as this system saw them, oldest first, one point per block with a change, from the ledger.',
-      effect: 'read',
       keywords: 'how did the price develop, candles, ohlc, chart, last hour, largest move',
-      input: z.object({
-        symbol: symbolOrAddress(),
+      input: {
+        symbol: token(),
         minutes: z.int().min(1).max(43_200).default(60).describe('how far back, in minutes'),
         limit: limit(5_000, 500),
-      }),
-      output: z.object({
+      },
+      output: {
         symbol: z.string(),
         quote: z.string(),
         points: z.array(z.object({ at: z.int(), block: z.int(), price: z.number() })),
         change: z.number().nullable().describe('last against first, as a fraction'),
-      }),
-      example: { symbol: 'WETH', minutes: 5 },
+      },
+      examples: [{ symbol: 'WETH', minutes: 5 }],
       run: async ({ symbol, minutes, limit: most }, { market, ledger, now }) => {
         const token = findToken(market.manifest, symbol)
         const points = await ledger.priceHistory({
@@ -133,16 +129,15 @@ export default defineServer({
         }
       },
     }),
-    list_symbols: tool({
+    list_symbols: read({
       description:
         'Every token that this market knows, with its address, decimals and present price where it has one.',
-      effect: 'read',
       keywords: 'which tokens are known or supported, symbols, addresses',
-      input: z.object({
+      input: {
         limit: limit(1_000, 100),
         search: z.string().max(64).default('').describe('only symbols that contain this'),
-      }),
-      output: z.object({
+      },
+      output: {
         total: z.int(),
         symbols: z.array(
           z.object({
@@ -153,8 +148,8 @@ export default defineServer({
             pools: z.int(),
           }),
         ),
-      }),
-      example: { limit: 10 },
+      },
+      examples: [{ limit: 10 }],
       run: ({ limit: most, search }, { market }) => {
         const matching = market.manifest.tokens.filter((token) =>
           token.symbol.toLowerCase().includes(search.toLowerCase()),
@@ -173,13 +168,12 @@ export default defineServer({
         }
       },
     }),
-    validate_price_feed: tool({
+    validate_price_feed: read({
       description:
         'Checks one price: how far each pool lies from the median, how far the median lies from the oracle, and how old it is; says whether it may be relied on and why not.',
-      effect: 'read',
       keywords: 'are prices stale, can the feed be trusted, check the oracle',
-      input: z.object({
-        symbol: symbolOrAddress(),
+      input: {
+        symbol: token(),
         maxDeviation: z
           .number()
           .positive()
@@ -187,8 +181,8 @@ export default defineServer({
           .default(0.05)
           .describe('largest accepted distance from the oracle, as a fraction'),
         maxAgeMs: z.int().positive().default(10_000),
-      }),
-      output: z.object({
+      },
+      output: {
         symbol: z.string(),
         valid: z.boolean(),
         reasons: z.array(z.string()),
@@ -205,8 +199,8 @@ export default defineServer({
             deviation: z.number(),
           }),
         ),
-      }),
-      example: { symbol: 'WBTC' },
+      },
+      examples: [{ symbol: 'WBTC' }],
       run: async ({ symbol, maxDeviation, maxAgeMs }, { market, chain, now }) => {
         const current = priceOf(market, symbol, now())
         const token = findToken(market.manifest, symbol)
@@ -247,5 +241,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

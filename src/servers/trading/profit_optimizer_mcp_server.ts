@@ -10,13 +10,11 @@ import {
   opportunity,
   showOpportunity,
 } from '../../engine/trading/opportunities.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { amount, limit, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'loans', 'ledger', 'bus'] as const
-const tool = toolWith(needs)
 const experiences = new Experiences()
 let recalled: Promise<void> | undefined
 
@@ -41,7 +39,7 @@ const prediction = z.object({
   learnedFrom: z.int().describe('final transactions that this was learned from; 0 is a guess'),
 })
 
-function predict(found: Opportunity, market: MarketView, learned: Learned): z.input<typeof prediction> {
+function predict(found: Opportunity, market: MarketView, learned: Learned): z.output<typeof prediction> {
   const { gross, gasUnits } = nativeNumbers(found, market)
   const gas = gasExpectation(learned)
   const bid = bestBid(learned, {
@@ -66,7 +64,7 @@ function predict(found: Opportunity, market: MarketView, learned: Learned): z.in
 }
 
 const which = {
-  token: symbolOrAddress().optional().describe('only trades that earn this token'),
+  token: token().optional().describe('only trades that earn this token'),
   rank: z.int().min(1).max(50).default(1).describe('the first, second, ... best opportunity of now'),
   maxHops: z.int().min(2).max(4).default(3),
 }
@@ -94,29 +92,28 @@ function chosen(
 
 export default defineServer({
   id: 'profit_optimizer_mcp_server',
-  needs,
+  needs: ['market', 'loans', 'ledger', 'bus'],
   // It answers before everything is recalled; what needs it waits.
-  start: ({ ledger, bus }) => {
+  state: ({ ledger, bus }) => {
     const following = experiences.follow(ledger, bus)
     recalled = following.recalled
     return following
   },
-  tools: {
-    optimize_amount: tool({
+  tools: ({ read, write }) => ({
+    optimize_amount: read({
       description:
         'The best size of an opportunity of now, by its closed form, with what half and double the size would leave after the premium: the proof that it is the best.',
-      effect: 'read',
       keywords: 'what size should the trade have, best input amount',
-      input: z.object(which),
-      output: z.object({
+      input: which,
+      output: {
         block: z.int(),
         opportunity,
-        bestAmount: amount(),
-        profit: amount(),
-        profitAtHalf: amount().nullable(),
-        profitAtDouble: amount().nullable(),
-      }),
-      example: {},
+        bestAmount: textAmount(),
+        profit: textAmount(),
+        profitAtHalf: textAmount().nullable(),
+        profitAtDouble: textAmount().nullable(),
+      },
+      examples: [{}],
       run: (input, { market, loans }) => {
         const found = chosen(market, loans, input)
         const at = (size: bigint) => atSize(found, size, market, loans)?.profit
@@ -131,14 +128,13 @@ export default defineServer({
         }
       },
     }),
-    predict_profit: tool({
+    predict_profit: read({
       description:
         'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
-      effect: 'read',
       keywords: 'chance of success, expected profit after gas and competition, likely to earn',
-      input: z.object(which),
-      output: z.object({ block: z.int(), opportunity, prediction }),
-      example: {},
+      input: which,
+      output: { block: z.int(), opportunity, prediction },
+      examples: [{}],
       run: async (input, { market, loans }) => {
         await recalled
         const found = chosen(market, loans, input)
@@ -149,24 +145,23 @@ export default defineServer({
         }
       },
     }),
-    profit_curve: tool({
+    profit_curve: read({
       description:
         'The profit of an opportunity of now over its size, exact at each point, from a hundredth of the best size to twice of it: a curve to plot.',
-      effect: 'read',
       keywords: 'plot profit against size, how profit falls when trading more',
-      input: z.object({ ...which, points: z.int().min(3).max(100).default(20) }),
-      output: z.object({
+      input: { ...which, points: z.int().min(3).max(100).default(20) },
+      output: {
         block: z.int(),
         token: z.string(),
-        bestAmount: amount(),
+        bestAmount: textAmount(),
         points: z.array(
           z.object({
-            amountIn: amount(),
-            profit: amount().nullable().describe('null where nothing is left or a pool refuses'),
+            amountIn: textAmount(),
+            profit: textAmount().nullable().describe('null where nothing is left or a pool refuses'),
           }),
         ),
-      }),
-      example: { points: 5 },
+      },
+      examples: [{ points: 5 }],
       run: ({ points, ...input }, { market, loans }) => {
         const found = chosen(market, loans, input)
         const sizes = Array.from(
@@ -186,18 +181,17 @@ export default defineServer({
         }
       },
     }),
-    filter_opportunities: tool({
+    filter_opportunities: read({
       description:
         'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
-      effect: 'read',
       keywords: 'only those above a minimum, filter by profit, token or size',
-      input: z.object({ maxHops: which.maxHops, limit: limit(50, 10) }),
-      output: z.object({
+      input: { maxHops: which.maxHops, limit: limit(50, 10) },
+      output: {
         block: z.int(),
         kept: z.array(z.object({ opportunity, prediction })),
         failed: z.object({ expectedProfit: z.int(), chance: z.int() }),
-      }),
-      example: { limit: 3 },
+      },
+      examples: [{ limit: 3 }],
       run: async ({ maxHops, limit: most }, { market, loans }) => {
         await recalled
         const all = findOpportunities(market, loans, { maxHops, limit: 100 }).found.map((found) => ({
@@ -217,32 +211,30 @@ export default defineServer({
         }
       },
     }),
-    get_profit_targets: tool({
+    get_profit_targets: read({
       description: 'What filter_opportunities asks of a trade.',
-      effect: 'read',
       keywords: 'our profit goal, minimum profit settings, thresholds',
-      input: z.object({}),
-      output: z.object(targetFields),
-      example: {},
+      input: {},
+      output: targetFields,
+      examples: [{}],
       run: () => ({ ...targets }),
     }),
-    set_profit_targets: tool({
+    set_profit_targets: write({
       description:
         'Changes what filter_opportunities asks of a trade, until this service starts again. What the executor asks is set by its policies, not here.',
-      effect: 'write',
       keywords: 'change goals, raise the minimum profit',
-      input: z.object({
+      input: {
         minNetNative: targetFields.minNetNative.optional(),
         minChance: targetFields.minChance.optional(),
         mostBidShare: targetFields.mostBidShare.optional(),
-      }),
-      output: z.object(targetFields),
-      example: { minChance: 0 },
+      },
+      output: targetFields,
+      examples: [{ minChance: 0 }],
       run: (changes) =>
         Object.assign(
           targets,
           Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)),
         ),
     }),
-  },
+  }),
 })

@@ -4,13 +4,10 @@ import * as z from 'zod'
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import { heldBy } from '../../engine/market/depth.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { address, limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { address, limit, offset, token } from '../../mcp/fields.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-
-const needs = ['market', 'bus'] as const
-const tool = toolWith(needs)
 
 const row = z.object({
   pool: address(),
@@ -22,7 +19,7 @@ const row = z.object({
   feePercent: z.number(),
   block: z.int(),
 })
-type Row = z.input<typeof row>
+type Row = z.output<typeof row>
 
 /** Every pair of a pool once, base and quote as tokens ascend. */
 function rowsOf(market: MarketView, pool: Pool): Row[] {
@@ -48,8 +45,8 @@ const concerns = (pool: Pool, tokens: readonly Address[]) =>
 
 export default defineServer({
   id: 'real_time_price_mcp_server',
-  needs,
-  start: ({ market, bus }) => {
+  needs: ['market', 'bus'],
+  state: ({ market, bus }) => {
     // For whoever listens on the fleet's bus and on the WebSocket of the coordination system.
     const stop = market.subscribe((change) =>
       bus.publish('prices', {
@@ -61,14 +58,13 @@ export default defineServer({
     )
     return { stop }
   },
-  tools: {
-    fetch_price: tool({
+  tools: ({ read }) => ({
+    fetch_price: read({
       description:
         'The price of one token in another as each pool has it now, best for the seller first. For one robust price in dollars use price_query of mcp_price_feed_server.',
-      effect: 'read',
       keywords: 'live price of a token, what is it worth now',
-      input: z.object({ base: symbolOrAddress(), quote: symbolOrAddress(), limit: limit(100, 20) }),
-      output: z.object({
+      input: { base: token(), quote: token(), limit: limit(100, 20) },
+      output: {
         block: z.int(),
         observedAt: z.int(),
         base: z.string(),
@@ -76,8 +72,8 @@ export default defineServer({
         prices: z.array(
           z.object({ pool: address(), dex: z.string(), price: z.number(), afterFee: z.number() }),
         ),
-      }),
-      example: { base: 'WETH', quote: 'USDC' },
+      },
+      examples: [{ base: 'WETH', quote: 'USDC' }],
       run: ({ base, quote, limit: most }, { market }) => {
         const [from, to] = [findToken(market.manifest, base), findToken(market.manifest, quote)]
         const prices = [...market.pools.values()]
@@ -99,14 +95,13 @@ export default defineServer({
         }
       },
     }),
-    fetch_all_prices: tool({
+    fetch_all_prices: read({
       description:
         'One row per pool and pair of the whole market, or of one token: the table that the stream keeps changing.',
-      effect: 'read',
       keywords: 'every price at once, all tokens, price table',
-      input: z.object({ token: symbolOrAddress().optional(), limit: limit(1_000, 100), offset: offset() }),
-      output: z.object({ block: z.int(), observedAt: z.int(), total: z.int(), rows: z.array(row) }),
-      example: { limit: 10 },
+      input: { token: token().optional(), limit: limit(1_000, 100), offset: offset() },
+      output: { block: z.int(), observedAt: z.int(), total: z.int(), rows: z.array(row) },
+      examples: [{ limit: 10 }],
       run: ({ token, limit: most, offset: skip }, { market }) => {
         const wanted = token === undefined ? [] : [findToken(market.manifest, token).address]
         const rows = [...market.pools.values()]
@@ -120,22 +115,21 @@ export default defineServer({
         }
       },
     }),
-    subscribe_prices: tool({
+    subscribe_prices: read({
       description:
         'Follows the market for some seconds and returns every row that changed, in order; progress is told block by block. For an endless stream open the WebSocket that the answer names, which sends one event per block, or subscribe to the resource prices://all.',
-      effect: 'read',
       keywords: 'stream, tell me whenever a price changes, live updates',
-      input: z.object({
-        token: symbolOrAddress().optional(),
+      input: {
+        token: token().optional(),
         seconds: z.int().min(1).max(25).default(5),
         limit: limit(2_000, 500),
-      }),
-      output: z.object({
+      },
+      output: {
         blocks: z.int(),
         rows: z.array(row),
         websocket: z.string().describe('path on the coordination system; events of type prices'),
-      }),
-      example: { seconds: 1 },
+      },
+      examples: [{ seconds: 1 }],
       run: async ({ token, seconds, limit: most }, { market, signal, progress }) => {
         const wanted = token === undefined ? [] : [findToken(market.manifest, token).address]
         const rows: Row[] = []
@@ -152,19 +146,18 @@ export default defineServer({
         return { blocks, rows: rows.slice(0, most), websocket: '/events' }
       },
     }),
-    get_token_liquidity: tool({
+    get_token_liquidity: read({
       description:
         'Where the liquidity of a token lies: what each pool holds of it at the price, largest first.',
-      effect: 'read',
       keywords: 'how liquid is a token, how much of it can be traded',
-      input: z.object({ token: symbolOrAddress(), limit: limit(200, 20) }),
-      output: z.object({
+      input: { token: token(), limit: limit(200, 20) },
+      output: {
         token: z.string(),
         total: z.number().describe('whole tokens at the price, over all pools'),
         value: z.number().nullable().describe('in quote units'),
         pools: z.array(z.object({ pool: address(), dex: z.string(), kind: z.string(), amount: z.number() })),
-      }),
-      example: { token: 'WETH' },
+      },
+      examples: [{ token: 'WETH' }],
       run: ({ token, limit: most }, { market }) => {
         const { address: wanted, symbol, decimals } = findToken(market.manifest, token)
         const pools = [...market.pools.values()].flatMap((pool) => {
@@ -190,13 +183,12 @@ export default defineServer({
         }
       },
     }),
-    price_deviation: tool({
+    price_deviation: read({
       description:
         'How far pools disagree about a token: each pool against the depth-weighted median, largest distance first. A wide gap that fees do not explain is where arbitrage lives.',
-      effect: 'read',
       keywords: 'do exchanges disagree, differences between pools and the reference price',
-      input: z.object({ token: symbolOrAddress(), limit: limit(200, 20) }),
-      output: z.object({
+      input: { token: token(), limit: limit(200, 20) },
+      output: {
         token: z.string(),
         median: z.number(),
         widest: z.number().describe('highest against lowest, as a fraction'),
@@ -210,8 +202,8 @@ export default defineServer({
             feePercent: z.number(),
           }),
         ),
-      }),
-      example: { token: 'WETH' },
+      },
+      examples: [{ token: 'WETH' }],
       run: ({ token, limit: most }, { market }) => {
         const found = findToken(market.manifest, token)
         const prices = market.prices()
@@ -249,7 +241,7 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
   resources: {
     'prices://all': {
       title: 'All prices',

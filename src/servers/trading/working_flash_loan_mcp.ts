@@ -10,17 +10,14 @@ import {
 } from '../../engine/trading/opportunities.ts'
 import { EXECUTOR, executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
 import type { LenderKind } from '../../flash/index.ts'
-import { defineServer, toolWith } from '../../mcp/define.ts'
-import { limit, offset, symbolOrAddress } from '../../mcp/fields.ts'
+import { defineServer } from '../../mcp/define.ts'
+import { limit, offset, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const needs = ['market', 'loans', 'ledger', 'fleet'] as const
-const tool = toolWith(needs)
-
 const choice = {
-  token: symbolOrAddress().optional().describe('only trades that earn this token'),
+  token: token().optional().describe('only trades that earn this token'),
   lender: z
     .enum(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2', 'own-capital'])
     .optional()
@@ -54,59 +51,55 @@ const show = (market: MarketView) => (found: Opportunity) => {
 
 export default defineServer({
   id: 'working_flash_loan_mcp',
-  needs,
-  tools: {
-    detect_arbitrage: tool({
+  needs: ['market', 'loans', 'ledger', 'fleet'],
+  tools: ({ read, spend }) => ({
+    detect_arbitrage: read({
       description:
         'The trades that pay right now, best first, each with route, exact size, cheapest loan, gas and what is left.',
-      effect: 'read',
       keywords: 'gap between two exchanges, is there any arbitrage right now',
-      input: z.object({ ...choice, limit: limit(50, 10) }),
-      output: z.object({ block: z.int(), observedAt: z.int(), found: z.array(withNumbers) }),
-      example: { limit: 3 },
+      input: { ...choice, limit: limit(50, 10) },
+      output: { block: z.int(), observedAt: z.int(), found: z.array(withNumbers) },
+      examples: [{ limit: 3 }],
       run: ({ limit: most, ...input }, { market, loans }) => ({
         block: market.head.number,
         observedAt: market.observedAt,
         found: find(market, loans, input, most).map(show(market)),
       }),
     }),
-    simulate_trade: tool({
+    simulate_trade: read({
       description:
         'Takes the best trade of now through everything but sending: the rules, the contract on the pending block, the profit that would come out. Needs the token, as it uses the executor.',
-      effect: 'read',
       keywords: 'what happens if we execute this, try out a trade on a fork',
       guarded: true,
-      input: z.object(choice),
+      input: choice,
       output: executionAnswer,
-      example: {},
+      examples: [{}],
       run: (input, { market, loans, fleet, signal }) =>
         executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
     }),
-    execute_arbitrage: tool({
+    execute_arbitrage: spend({
       description:
         'Has the best trade of now executed: judged by every rule, simulated, signed by the signer within its caps, sent. Atomic: it earns or reverts. Says why where it was not sent.',
-      effect: 'spend',
       approval: {
-        harmless: ({ dryRun }) => dryRun,
+        skipWhen: ({ dryRun }) => dryRun,
         preview: (input, { market, loans, fleet, signal }) =>
           executeOpportunity(fleet, market, find(market, loans, input, 1)[0], true, signal),
       },
       keywords: 'send the trade, do it now, full cycle with borrowed money',
-      input: z.object({ ...choice, dryRun: z.boolean().default(false).describe('judge and simulate only') }),
+      input: { ...choice, dryRun: z.boolean().default(false).describe('judge and simulate only') },
       output: executionAnswer,
-      example: { dryRun: true },
+      examples: [{ dryRun: true }],
       run: ({ dryRun, ...input }, { market, loans, fleet, signal }) =>
         executeOpportunity(fleet, market, find(market, loans, input, 1)[0], dryRun, signal),
     }),
-    execution_status: tool({
+    execution_status: read({
       description:
         'What became of one trade by the id of its decision: refused and why, in flight, or final with what it earned and burned.',
-      effect: 'read',
       keywords: 'what became of my transaction, was it confirmed, mined, reverted',
-      input: z.object({
+      input: {
         id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits'),
-      }),
-      output: z.object({
+      },
+      output: {
         id: z.string(),
         state: z.enum(['refused', 'in flight', 'final']),
         summary: z.string(),
@@ -114,8 +107,8 @@ export default defineServer({
         realisedProfit: z.string().nullable(),
         token: z.string(),
         gasCost: z.string().nullable(),
-      }),
-      example: { id: 'opp_00000000000000000000' },
+      },
+      examples: [{ id: 'opp_00000000000000000000' }],
       run: async ({ id }, { market, ledger }) => {
         const record = await ledger.decision(id)
         if (!record)
@@ -162,17 +155,16 @@ export default defineServer({
         }
       },
     }),
-    opportunities: tool({
+    opportunities: read({
       description:
         'The last opportunities that were judged, newest first: traded or refused, and by which rule.',
-      effect: 'read',
       keywords: 'recent opportunities and what was decided, what we saw in the last blocks',
-      input: z.object({
+      input: {
         verdict: z.enum(['trade', 'refuse']).optional(),
         limit: limit(200, 20),
         offset: offset(),
-      }),
-      output: z.object({
+      },
+      output: {
         opportunities: z.array(
           z.object({
             id: z.string(),
@@ -184,8 +176,8 @@ export default defineServer({
             lender: z.string(),
           }),
         ),
-      }),
-      example: { limit: 3 },
+      },
+      examples: [{ limit: 3 }],
       run: async ({ verdict, limit: most, offset: skip }, { market, ledger }) => ({
         opportunities: (
           await ledger.decisions({ limit: most, offset: skip, ...(verdict ? { verdict } : {}) })
@@ -200,12 +192,11 @@ export default defineServer({
         })),
       }),
     }),
-    profit_analysis: tool({
+    profit_analysis: read({
       description: `What was earned, from the ledger: by outcome, by lender and by route, gas included; only what is final counts. ${EXECUTOR} books it.`,
-      effect: 'read',
       keywords: 'how much did we earn today, profit per route and per day, revenue, pnl, win rate',
-      input: z.object({ limit: limit(1_000, 500).describe('look at so many of the last trades') }),
-      output: z.object({
+      input: { limit: limit(1_000, 500).describe('look at so many of the last trades') },
+      output: {
         trades: z.int(),
         profitNative: z.number(),
         gasNative: z.number(),
@@ -219,8 +210,8 @@ export default defineServer({
           .describe(
             'of the trades that nothing moved, the share whose profit was the predicted one to the unit',
           ),
-      }),
-      example: {},
+      },
+      examples: [{}],
       run: async ({ limit: most }, { ledger }) => {
         const trades = await ledger.trades({ limit: most })
         const net = (list: typeof trades) =>
@@ -248,5 +239,5 @@ export default defineServer({
         }
       },
     }),
-  },
+  }),
 })

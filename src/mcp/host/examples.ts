@@ -1,0 +1,33 @@
+/** The examples and refusals of a service's tools, with the arguments that this running system has. */
+import type { Hono } from 'hono'
+import { toPlain } from '../../std/json.ts'
+import type { HostScope, ServiceDefinition, Tool } from '../define.ts'
+import { isFound } from '../schema.ts'
+
+/** Calls of one tool: `examples` succeed, `refusals` fail with the code. Arguments are plain JSON. */
+export interface ToolCalls {
+  readonly examples: readonly Record<string, unknown>[]
+  readonly refusals: readonly { readonly arguments: Record<string, unknown>; readonly code: string }[]
+}
+
+/** Looks up the arguments of a tool's examples and refusals. Throws what looking them up throws. */
+export async function toolCalls({ examples, refusals = [] }: Tool, scope: HostScope): Promise<ToolCalls> {
+  const found = async (given: object) =>
+    toPlain(isFound(given) ? await given.find(scope as never) : given) as Record<string, unknown>
+  return {
+    examples: await Promise.all(examples.map(found)),
+    refusals: await Promise.all(
+      refusals.map(async ([given, code]) => ({ arguments: await found(given), code })),
+    ),
+  }
+}
+
+/** Serves `GET /examples`: the calls of every tool, by name. */
+export function exampleRoute(app: Hono, { tools }: ServiceDefinition, scope: HostScope): void {
+  app.get('/examples', async (c) => {
+    const calls = Object.entries(tools).map(
+      async ([name, tool]) => [name, await toolCalls(tool, scope)] as const,
+    )
+    return c.json({ tools: Object.fromEntries(await Promise.all(calls)) })
+  })
+}

@@ -1,0 +1,14 @@
+/** What every service has: a log, and background work that stops with it. */
+
+/** A structured log. `fields` are machine-readable facts; `message` is for people. */
+export interface Log {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** Background work of a service; stopped with it. */
+export interface Background {
+  stop(): void | Promise<void>
+}
