@@ -101,15 +101,8 @@ test('the page imports nothing of ours but the types of the API', () => {
   expect(wrong).toEqual([])
 })
 
-test('no import cycles at run time', () => {
-  const edges = new Map(
-    product.map((file) => [
-      file,
-      importsOf(file)
-        .filter((found) => !found.typeOnly && !isTypesOnly(found))
-        .map((found) => found.to),
-    ]),
-  )
+test('no import cycles, imports of types included', () => {
+  const edges = new Map(product.map((file) => [file, importsOf(file).map(({ to }) => to)]))
   const done = new Set<string>()
   const cycles: string[] = []
   const visit = (file: string, path: string[]) => {

@@ -1,11 +1,10 @@
 /** Balancer V2: its vault, and weighted and stable pools from the factories of 2021 and 2022, funded as the plan says. */
-import { type Abi, encodeAbiParameters, getContractAddress, type Hex, parseAbi } from 'viem'
+import { encodeAbiParameters, getContractAddress, type Hex, parseAbi } from 'viem'
 import type { Address, StablePool, WeightedPool } from '../amm/index.ts'
 import type { PoolDescriptor } from '../ports/manifest.ts'
 import { type Artifact, balancer } from './artifacts.ts'
-import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
-import type { MarketPlan } from './market.ts'
+import type { Fund, MarketPlan } from './plan.ts'
 import { rpcBatch } from './rpc.ts'
 
 export type VaultPool = WeightedPool | StablePool
@@ -17,22 +16,24 @@ interface Factory {
   nonce: bigint
 }
 
+const VAULT_TASK = '20210418-vault'
 const approveAbi = parseAbi(['function approve(address,uint256)'])
 const NO_RATES = '0x0000000000000000000000000000000000000000'
-/** Half of what swaps and nothing of what assets earn may go to the protocol; the local chain takes neither. */
-const FEE_CEILING = 5n * 10n ** 17n
+/** Ceiling of the protocol's share of swap fees and yield, in 1e18; the local chain takes none of either. */
+const MAX_PROTOCOL_FEE = 5n * 10n ** 17n
+/** Name and symbol of every pool's own token. */
+const POOL_NAME = ['Local pool', 'LP'] as const
 
+/** Queues the deployment of the vault and its authorizer; returns the vault's address. */
 export function deployVault(deployer: Deployer, plan: MarketPlan): Address {
   const authorizer = deployer.deploy('Authorizer', balancer('20210418-authorizer', 'Authorizer'), [
     deployer.account,
   ])
-  return deployer.deploy('Vault', balancer('20210418-vault', 'Vault'), [
-    authorizer,
-    plan.wrappedNative,
-    0n,
-    0n,
-  ])
+  return deployer.deploy('Vault', balancer(VAULT_TASK, 'Vault'), [authorizer, plan.wrappedNative, 0n, 0n])
 }
+
+/** Selector of `getPoolId()`. */
+const GET_POOL_ID: Hex = '0x38fff2d0'
 
 /** Creates the pools, reads the ids that the vault gave them, and joins each with its balances. */
 export async function buildVaultPools(
@@ -43,95 +44,117 @@ export async function buildVaultPools(
   fund: Fund,
 ): Promise<PoolDescriptor[]> {
   if (pools.length === 0) return []
-  const factories = new Map<string, Factory>()
-  const factoryOf = (task: string, name: string, args: readonly unknown[], firstNonce: bigint): Factory => {
-    let factory = factories.get(task)
-    if (!factory) {
-      const artifact = balancer(task, name)
-      factories.set(
-        task,
-        (factory = { address: deployer.deploy(task, artifact, args), artifact, nonce: firstNonce }),
-      )
-    }
-    return factory
-  }
-  let provider: Address | undefined
-  const feeProvider = () => {
-    const task = '20220725-protocol-fee-percentages-provider'
-    provider ??= deployer.deploy(task, balancer(task, 'ProtocolFeePercentagesProvider'), [
-      vault,
-      FEE_CEILING,
-      FEE_CEILING,
-    ])
-    return provider
-  }
-  const create = (factory: Factory, args: readonly unknown[]): Address => {
-    deployer.call(factory.address, factory.artifact.abi, 'create', args)
-    return getContractAddress({ from: factory.address, nonce: factory.nonce++ }).toLowerCase() as Address
-  }
-  const made = pools.map((pool): Address => {
-    const shared = ['Local pool', 'LP', pool.tokens] as const
-    if (pool.kind === 'weighted') {
-      if (!pool.powShortcuts)
-        return create(factoryOf('20210418-weighted-pool', 'WeightedPoolFactory', [vault], 1n), [
-          ...shared,
-          pool.weights,
-          pool.swapFee,
-          deployer.account,
-        ])
-      // This factory first stores the pool's code in two contracts of its own.
-      const factory = factoryOf(
-        '20220908-weighted-pool-v2',
-        'WeightedPoolFactory',
-        [vault, feeProvider()],
-        3n,
-      )
-      return create(factory, [
-        ...shared,
-        pool.weights,
-        pool.tokens.map(() => NO_RATES),
-        pool.swapFee,
-        deployer.account,
-      ])
-    }
-    const late = (pool.invariantRounding ?? 'down') === 'down'
-    const factory = late
-      ? factoryOf('20220609-stable-pool-v2', 'StablePoolFactory', [vault], 3n)
-      : factoryOf('deprecated/20210624-stable-pool', 'StablePoolFactory', [vault], 1n)
-    return create(factory, [...shared, pool.amp / 1_000n, pool.swapFee, deployer.account])
-  })
+  const factories = new PoolFactories(deployer, vault)
+  const addresses = pools.map((pool) => factories.create(pool))
   await deployer.flush()
-  const GET_POOL_ID = '0x38fff2d0'
   const ids = (await rpcBatch(
     url,
-    made.map((to) => ({ method: 'eth_call', params: [{ to, data: GET_POOL_ID }, 'latest'] })),
+    addresses.map((to) => ({ method: 'eth_call', params: [{ to, data: GET_POOL_ID }, 'latest'] })),
   )) as Hex[]
-  const vaultAbi: Abi = balancer('20210418-vault', 'Vault').abi
+  const vaultAbi = balancer(VAULT_TASK, 'Vault').abi
   return pools.map((pool, index): PoolDescriptor => {
-    for (const [at, token] of pool.tokens.entries()) {
-      fund(token, deployer.account, pool.balances[at] as bigint)
-      deployer.call(token, approveAbi, 'approve', [vault, pool.balances[at] as bigint])
-    }
-    // Join kind 0 is INIT.
-    const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, pool.balances])
-    const request = { assets: pool.tokens, maxAmountsIn: pool.balances, userData, fromInternalBalance: false }
-    deployer.call(vault, vaultAbi, 'joinPool', [ids[index], deployer.account, deployer.account, request])
-    const generation =
-      pool.kind === 'weighted'
-        ? pool.powShortcuts
-          ? { powShortcuts: true }
-          : {}
-        : pool.invariantRounding
-          ? { invariantRounding: pool.invariantRounding }
-          : {}
+    const id = ids[index] as Hex
+    fundPool(deployer, pool, vault, fund)
+    deployer.call(vault, vaultAbi, 'joinPool', joinArguments(deployer.account, id, pool))
     return {
       kind: pool.kind,
-      address: made[index] as Address,
-      id: ids[index] as Hex,
+      address: addresses[index] as Address,
+      id,
       dex: pool.dex,
       tokens: pool.tokens,
       reference: pool.address,
-      ...generation,
+      ...generationOf(pool),
     }
   })
+}
+
+/** Balancer's pool factories, each deployed with its first pool. */
+class PoolFactories {
+  readonly #deployer: Deployer
+  readonly #vault: Address
+  readonly #factories = new Map<string, Factory>()
+  #feeProvider: Address | undefined
+
+  constructor(deployer: Deployer, vault: Address) {
+    this.#deployer = deployer
+    this.#vault = vault
+  }
+
+  /** Queues the creation of a pool and returns its address. */
+  create(pool: VaultPool): Address {
+    return pool.kind === 'weighted' ? this.#weighted(pool) : this.#stable(pool)
+  }
+
+  #weighted({ tokens, weights, swapFee, powShortcuts }: WeightedPool): Address {
+    const owner = this.#deployer.account
+    if (!powShortcuts) {
+      const factory = this.#factory('20210418-weighted-pool', 'WeightedPoolFactory', [this.#vault], 1n)
+      return this.#createPool(factory, [...POOL_NAME, tokens, weights, swapFee, owner])
+    }
+    const args = [this.#vault, this.#provider()]
+    const factory = this.#factory('20220908-weighted-pool-v2', 'WeightedPoolFactory', args, 3n)
+    const rateProviders = tokens.map(() => NO_RATES)
+    return this.#createPool(factory, [...POOL_NAME, tokens, weights, rateProviders, swapFee, owner])
+  }
+
+  #stable({ tokens, amp, swapFee, invariantRounding = 'down' }: StablePool): Address {
+    const [task, firstNonce] =
+      invariantRounding === 'down'
+        ? (['20220609-stable-pool-v2', 3n] as const)
+        : (['deprecated/20210624-stable-pool', 1n] as const)
+    const factory = this.#factory(task, 'StablePoolFactory', [this.#vault], firstNonce)
+    return this.#createPool(factory, [...POOL_NAME, tokens, amp / 1_000n, swapFee, this.#deployer.account])
+  }
+
+  /** `firstNonce`: 3 for a factory that first stores its pools' code in two contracts of its own, else 1. */
+  #factory(task: string, name: string, args: readonly unknown[], firstNonce: bigint): Factory {
+    const known = this.#factories.get(task)
+    if (known) return known
+    const artifact = balancer(task, name)
+    const factory = { address: this.#deployer.deploy(task, artifact, args), artifact, nonce: firstNonce }
+    this.#factories.set(task, factory)
+    return factory
+  }
+
+  #createPool(factory: Factory, args: readonly unknown[]): Address {
+    this.#deployer.call(factory.address, factory.artifact.abi, 'create', args)
+    return getContractAddress({ from: factory.address, nonce: factory.nonce++ }).toLowerCase() as Address
+  }
+
+  #provider(): Address {
+    const task = '20220725-protocol-fee-percentages-provider'
+    this.#feeProvider ??= this.#deployer.deploy(task, balancer(task, 'ProtocolFeePercentagesProvider'), [
+      this.#vault,
+      MAX_PROTOCOL_FEE,
+      MAX_PROTOCOL_FEE,
+    ])
+    return this.#feeProvider
+  }
+}
+
+/** Funds the builder with a pool's balances and lets the vault take them. */
+function fundPool(deployer: Deployer, { tokens, balances }: VaultPool, vault: Address, fund: Fund): void {
+  for (const [index, token] of tokens.entries()) {
+    const balance = balances[index] as bigint
+    fund(token, deployer.account, balance)
+    deployer.call(token, approveAbi, 'approve', [vault, balance])
+  }
+}
+
+/** Arguments of the vault's `joinPool` that pay all balances into an empty pool. */
+function joinArguments(account: Address, id: Hex, { tokens, balances }: VaultPool): unknown[] {
+  // Join kind 0 is INIT.
+  const userData = encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256[]' }], [0n, balances])
+  return [
+    id,
+    account,
+    account,
+    { assets: tokens, maxAmountsIn: balances, userData, fromInternalBalance: false },
+  ]
+}
+
+/** How the pool's contract differs from later or earlier ones of its kind. */
+function generationOf(pool: VaultPool): Pick<PoolDescriptor, 'powShortcuts' | 'invariantRounding'> {
+  if (pool.kind === 'weighted') return pool.powShortcuts ? { powShortcuts: true } : {}
+  return pool.invariantRounding ? { invariantRounding: pool.invariantRounding } : {}
 }

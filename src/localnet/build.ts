@@ -6,7 +6,7 @@ import { buildAave } from './aave.ts'
 import { multicall3, own, uniswapV4 } from './artifacts.ts'
 import { buildVaultPools, deployVault, type VaultPool } from './balancer.ts'
 import { Deployer } from './deployer.ts'
-import type { MarketPlan } from './market.ts'
+import { BUILDER, type Fund, type MarketPlan } from './plan.ts'
 import { rpc, rpcBatch, toHex } from './rpc.ts'
 import { placeTokens } from './tokens.ts'
 import { UniswapBuilder } from './uniswap.ts'
@@ -16,9 +16,8 @@ export interface Accounts {
   treasury: Address
 }
 
-/** Who sets up the local chain; impersonated, no key exists. */
-export const BUILDER: Address = '0x00000000000000000000000000000000000b0001'
 const MULTICALL: Address = '0xca11bde05977b3631167028862be2a173976ca11'
+const MAX_CONNECTED_START_TOKENS = 8
 const OPERATOR_FUNDS = 1_000n * 10n ** 18n
 
 export interface BuiltMarket {
@@ -61,17 +60,6 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
     { method: 'evm_setBlockGasLimit', params: [gasLimit] },
     { method: 'anvil_setBalance', params: [accounts.operator, toHex(OPERATOR_FUNDS)] },
   ])
-  const { tokens } = plan.snapshot
-  const degree = new Map<Address, number>()
-  for (const pool of pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
-  const startTokens = [
-    plan.wrappedNative,
-    plan.numeraire,
-    ...tokens
-      .map((token) => token.address)
-      .sort((a, b) => (degree.get(b) ?? 0) - (degree.get(a) ?? 0))
-      .slice(0, 8),
-  ]
   return {
     manifest: {
       chainId: Number(await rpc<Hex>(url, 'eth_chainId')),
@@ -81,14 +69,14 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
       nativeSymbol: plan.nativeSymbol,
       wrappedNative: plan.wrappedNative,
       numeraire: plan.numeraire,
-      tokens,
+      tokens: plan.snapshot.tokens,
       pools,
       exchanges: [
         ...uniswap.exchanges,
         { kind: 'balancer-v2', dex: 'balancer_v2', vault, sinceBlock: Number(genesisBlock) },
       ],
       discoveredAt: Number(await rpc<Hex>(url, 'eth_blockNumber')),
-      startTokens: [...new Set(startTokens)],
+      startTokens: startTokensOf(plan, pools),
       multicall: MULTICALL,
       aave: { pool: aavePool, oracle },
       balancer: { vault },
@@ -100,15 +88,22 @@ export async function buildMarket(url: string, plan: MarketPlan, accounts: Accou
   }
 }
 
+/** Tokens in which profit is wanted: the wrapped native token, the numeraire, then those in most pools. */
+function startTokensOf(plan: MarketPlan, pools: readonly PoolDescriptor[]): Address[] {
+  const degree = new Map<Address, number>()
+  for (const pool of pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
+  const connected = plan.snapshot.tokens
+    .map((token) => token.address)
+    .sort((a, b) => (degree.get(b) ?? 0) - (degree.get(a) ?? 0))
+  return [...new Set([plan.wrappedNative, plan.numeraire, ...connected.slice(0, MAX_CONNECTED_START_TOKENS)])]
+}
+
 /** Multicall3 stands at the same address on every chain. */
 async function placeMulticall(url: string, deployer: Deployer): Promise<void> {
   const at = deployer.deploy('Multicall3', { abi: multicall3Abi as Abi, bytecode: await multicall3() })
   await deployer.flush()
   await rpc(url, 'anvil_setCode', MULTICALL, await rpc<Hex>(url, 'eth_getCode', at, 'latest'))
 }
-
-/** Mints or wraps `amount` of `token` for `to`. */
-export type Fund = (token: Address, to: Address, amount: bigint) => void
 
 /** The plan's pools, in its order. */
 async function buildPools(

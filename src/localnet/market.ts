@@ -9,16 +9,7 @@ import {
 } from '../amm/index.ts'
 import type { MarketSnapshot, Token } from '../graph/index.ts'
 import type { Random } from '../std/random.ts'
-
-/** A market and the prices (in dollars per whole token) that it starts from. */
-export interface MarketPlan {
-  readonly network: string
-  readonly nativeSymbol: string
-  readonly wrappedNative: Address
-  readonly numeraire: Address
-  readonly snapshot: MarketSnapshot
-  readonly dollars: ReadonlyMap<Address, number>
-}
+import type { MarketPlan } from './plan.ts'
 
 const TOKENS: readonly (Token & { dollars: number })[] = [
   { symbol: 'WMATIC', decimals: 18, address: '0x0d500b1d8e8ef31e21c99d1db9a6444d3adf1270', dollars: 0.45 },

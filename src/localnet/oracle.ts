@@ -2,7 +2,7 @@
 import { encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../amm/index.ts'
 import type { MarketView } from '../ports/market.ts'
-import { BUILDER } from './build.ts'
+import { BUILDER } from './plan.ts'
 import { rpcBatch, toHex } from './rpc.ts'
 
 const abi = parseAbi(['function setAssetPrice(address asset, uint256 price)'])

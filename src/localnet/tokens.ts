@@ -1,9 +1,8 @@
 /** Places tokens at the addresses that the market names, so that their order, and with it token0 and token1, is the real one. */
 import { type Abi, type Hex, pad, parseAbi } from 'viem'
 import { own, weth9 } from './artifacts.ts'
-import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
-import type { MarketPlan } from './market.ts'
+import type { Fund, MarketPlan } from './plan.ts'
 import { type RpcCall, rpcBatch, toHex } from './rpc.ts'
 
 const wethAbi = parseAbi(['function deposit() payable', 'function transfer(address,uint256)'])

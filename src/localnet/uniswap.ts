@@ -20,8 +20,8 @@ import {
 import { managedPoolId } from '../engine/market/pool-factories.ts'
 import type { Exchange, FeeTier, PoolDescriptor } from '../ports/manifest.ts'
 import { algebra, algebraPlugins, own, uniswapV2, uniswapV3 } from './artifacts.ts'
-import type { Fund } from './build.ts'
 import type { Deployer } from './deployer.ts'
+import type { Fund } from './plan.ts'
 
 const pairAbi = parseAbi(['function sync()', 'function createPair(address,address)'])
 const v3Abi = parseAbi([

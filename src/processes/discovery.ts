@@ -9,8 +9,9 @@ import { backoffDelay } from '../std/backoff.ts'
 import { messageOf } from '../std/errors.ts'
 import { runInfrastructure } from './run/infrastructure-process.ts'
 import { files } from './run/run-plan.ts'
+import { executorCode, marketReaderCode } from './wiring/chain.ts'
 import { processEnvironment } from './wiring/environment.ts'
-import { executorCode, marketReaderCode, PortSet } from './wiring/ports.ts'
+import { PortSet } from './wiring/port-set.ts'
 
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
@@ -19,7 +20,7 @@ const RETRY = { firstMs: 500, mostMs: 15_000 }
 const AGAIN_MS = 6 * 3_600_000
 
 const { beat } = runInfrastructure('discovery', {
-  missing: () => (state === 'ready' ? undefined : state),
+  unready: () => (state === 'ready' ? undefined : state),
   stop: () => process.exit(0),
 })
 

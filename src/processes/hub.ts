@@ -5,6 +5,6 @@ import { socketPath } from './run/run-plan.ts'
 
 const hub = await startHub(socketPath(process.env.KINTSUGI_DATA as string, 'hub'), Date.now)
 runInfrastructure('hub', {
-  missing: () => undefined,
+  unready: () => undefined,
   stop: () => void hub.close().then(() => process.exit(0)),
 })

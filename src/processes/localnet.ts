@@ -7,8 +7,9 @@ import { postgresLedger } from '../adapters/ledger/postgres.ts'
 import type { Address } from '../amm/index.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import { buildMarket } from '../localnet/build.ts'
-import { embeddedMarket, type MarketPlan, snapshotMarket } from '../localnet/market.ts'
+import { embeddedMarket, snapshotMarket } from '../localnet/market.ts'
 import { updateOracle } from '../localnet/oracle.ts'
+import type { MarketPlan } from '../localnet/plan.ts'
 import { rpc } from '../localnet/rpc.ts'
 import { Crowd } from '../localnet/traders.ts'
 import type { Hex } from '../ports/chain.ts'
@@ -19,7 +20,7 @@ import { runInfrastructure } from './run/infrastructure-process.ts'
 import { files } from './run/run-plan.ts'
 import { openDatabase } from './wiring/database.ts'
 import { processEnvironment } from './wiring/environment.ts'
-import { PortSet } from './wiring/ports.ts'
+import { PortSet } from './wiring/port-set.ts'
 
 const environment = processEnvironment('localnet')
 const { plan, log } = environment
@@ -156,7 +157,7 @@ async function run(): Promise<void> {
   sayChain()
   ports = new PortSet(environment, new AbortController().signal)
   // The competitors here look at a block this long after it came: on machines of their own they would not keep ours busy meanwhile.
-  ports.patienceMs = REACTION_MS
+  ports.readDelayMs = REACTION_MS
   const market = await ports.open('market')
   crowd = new Crowd({
     url,
@@ -204,7 +205,7 @@ const stop = () => {
 const sayChain = () =>
   piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
 const piece = runInfrastructure('localnet', {
-  missing: () => (state === 'ready' ? undefined : state),
+  unready: () => (state === 'ready' ? undefined : state),
   onConnect: () => genesis && sayChain(),
   stop,
 })

@@ -14,83 +14,33 @@ export type HubMessage =
   | { op: 'message'; channel: string; sequence: number; data: string; retained?: true }
   | { op: 'answer'; id: number; value: string | null }
 
-/** A slow reader is cut off rather than let grow without bound. */
-const MAX_BUFFERED = 16 * 1024 * 1024
+/** A subscriber with more unread bytes than this is disconnected. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 const MAX_KEYS = 100_000
+/** Only this user may open the socket. */
+const SOCKET_MODE = 0o600
+
+interface Channel {
+  sequence: number
+  /** The last message, delivered to each new subscriber. */
+  last: string | undefined
+  readonly subscribers: Set<Socket>
+}
 
 export interface Hub {
   server: Server
   close(): Promise<void>
 }
 
-/** Listens on a socket path that only this user can open. */
+/** Listens on a socket path that only this user can open. Throws what `listen` throws. */
 export async function startHub(path: string, now: () => number): Promise<Hub> {
-  const channels = new Map<string, { sequence: number; last: string | undefined; subscribers: Set<Socket> }>()
-  const cache = new Map<string, { value: string; expiresAt: number }>()
+  const exchange = new Exchange(now)
   const sockets = new Set<Socket>()
-  const channelOf = (name: string) => {
-    let channel = channels.get(name)
-    if (!channel) {
-      channel = { sequence: 0, last: undefined, subscribers: new Set() }
-      channels.set(name, channel)
-    }
-    return channel
-  }
-  const send = (socket: Socket, message: HubMessage) => {
-    if (socket.writableLength > MAX_BUFFERED) socket.destroy()
-    else socket.write(`${JSON.stringify(message)}\n`)
-  }
-  const handle = (socket: Socket, request: HubRequest) => {
-    switch (request.op) {
-      case 'publish': {
-        const channel = channelOf(request.channel)
-        channel.sequence++
-        channel.last = request.data
-        for (const subscriber of channel.subscribers)
-          send(subscriber, {
-            op: 'message',
-            channel: request.channel,
-            sequence: channel.sequence,
-            data: request.data,
-          })
-        break
-      }
-      case 'subscribe': {
-        const channel = channelOf(request.channel)
-        channel.subscribers.add(socket)
-        if (channel.last !== undefined)
-          send(socket, {
-            op: 'message',
-            channel: request.channel,
-            sequence: channel.sequence,
-            data: channel.last,
-            retained: true,
-          })
-        break
-      }
-      case 'unsubscribe':
-        channelOf(request.channel).subscribers.delete(socket)
-        break
-      case 'get': {
-        const entry = cache.get(request.key)
-        const live = entry !== undefined && entry.expiresAt > now()
-        if (entry && !live) cache.delete(request.key)
-        send(socket, { op: 'answer', id: request.id, value: live ? entry.value : null })
-        break
-      }
-      case 'set': {
-        cache.delete(request.key)
-        cache.set(request.key, { value: request.value, expiresAt: now() + request.ttlMs })
-        if (cache.size > MAX_KEYS) cache.delete(cache.keys().next().value as string)
-        send(socket, { op: 'answer', id: request.id, value: null })
-      }
-    }
-  }
   const server = createServer((socket) => {
     sockets.add(socket)
     onLines(socket, (line) => {
       try {
-        handle(socket, JSON.parse(line) as HubRequest)
+        exchange.handle(socket, JSON.parse(line) as HubRequest)
       } catch {
         socket.destroy()
       }
@@ -98,7 +48,7 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       sockets.delete(socket)
-      for (const channel of channels.values()) channel.subscribers.delete(socket)
+      exchange.forget(socket)
     })
   })
   rmSync(path, { force: true })
@@ -106,7 +56,7 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
     server.once('error', reject)
     server.listen(path, resolve)
   })
-  chmodSync(path, 0o600)
+  chmodSync(path, SOCKET_MODE)
   return {
     server,
     close: () =>
@@ -115,4 +65,83 @@ export async function startHub(path: string, now: () => number): Promise<Hub> {
         server.close(() => resolve())
       }),
   }
+}
+
+/** The channels and the cache of the hub. */
+class Exchange {
+  readonly #now: () => number
+  readonly #channels = new Map<string, Channel>()
+  readonly #cache = new Map<string, { value: string; expiresAt: number }>()
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  handle(socket: Socket, request: HubRequest): void {
+    switch (request.op) {
+      case 'publish':
+        this.#publish(request.channel, request.data)
+        break
+      case 'subscribe':
+        this.#subscribe(socket, request.channel)
+        break
+      case 'unsubscribe':
+        this.#channel(request.channel).subscribers.delete(socket)
+        break
+      case 'get':
+        send(socket, { op: 'answer', id: request.id, value: this.#get(request.key) })
+        break
+      case 'set':
+        this.#set(request.key, request.value, request.ttlMs)
+        send(socket, { op: 'answer', id: request.id, value: null })
+    }
+  }
+
+  /** Ends the subscriptions of a closed connection. */
+  forget(socket: Socket): void {
+    for (const channel of this.#channels.values()) channel.subscribers.delete(socket)
+  }
+
+  #publish(name: string, data: string): void {
+    const channel = this.#channel(name)
+    channel.sequence++
+    channel.last = data
+    for (const subscriber of channel.subscribers)
+      send(subscriber, { op: 'message', channel: name, sequence: channel.sequence, data })
+  }
+
+  #subscribe(socket: Socket, name: string): void {
+    const { sequence, last, subscribers } = this.#channel(name)
+    subscribers.add(socket)
+    if (last !== undefined)
+      send(socket, { op: 'message', channel: name, sequence, data: last, retained: true })
+  }
+
+  #get(key: string): string | null {
+    const entry = this.#cache.get(key)
+    if (!entry) return null
+    if (entry.expiresAt > this.#now()) return entry.value
+    this.#cache.delete(key)
+    return null
+  }
+
+  /** Stores a value as the newest; the oldest key leaves when there are too many. */
+  #set(key: string, value: string, ttlMs: number): void {
+    this.#cache.delete(key)
+    this.#cache.set(key, { value, expiresAt: this.#now() + ttlMs })
+    if (this.#cache.size > MAX_KEYS) this.#cache.delete(this.#cache.keys().next().value as string)
+  }
+
+  #channel(name: string): Channel {
+    const known = this.#channels.get(name)
+    if (known) return known
+    const channel: Channel = { sequence: 0, last: undefined, subscribers: new Set() }
+    this.#channels.set(name, channel)
+    return channel
+  }
+}
+
+function send(socket: Socket, message: HubMessage): void {
+  if (socket.writableLength > MAX_BUFFERED_BYTES) socket.destroy()
+  else socket.write(`${JSON.stringify(message)}\n`)
 }

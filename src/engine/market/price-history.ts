@@ -1,7 +1,7 @@
 /** Writes each block's changed prices to the ledger. */
-import type { Background, Log } from '../../mcp/define.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import type { MarketView } from '../../ports/market.ts'
+import type { Background, Log } from '../../ports/service.ts'
 import { messageOf } from '../../std/errors.ts'
 import { humanPrice } from './tokens.ts'
 

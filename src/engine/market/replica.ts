@@ -20,8 +20,8 @@ const LARGEST_GAP = 50
 export interface MarketReplicaOptions extends PoolReaderOptions {
   manifest: MarketManifest
   now(): number
-  /** How long a new block is left to those who are in a hurry, in ms, before it is read here too. */
-  patienceMs?(): number
+  /** How long a new block is left to processes that trades wait for before it is read here, in ms. */
+  readDelayMs?(): number
 }
 
 export class MarketReplica extends MarketVerbs {
@@ -67,7 +67,7 @@ export class MarketReplica extends MarketVerbs {
     this.#stop = this.#options.chain.watch((head) => {
       const seen = this.#options.now()
       this.#work = this.#work
-        .then(() => this.#beforeReading())
+        .then(() => this.#delayReading())
         .then(() => this.#follow(head, seen))
         .catch((error: Error) => {
           this.#failure = error.message
@@ -75,9 +75,9 @@ export class MarketReplica extends MarketVerbs {
     })
   }
 
-  #beforeReading(): Promise<void> | undefined {
-    const patienceMs = this.#options.patienceMs?.() ?? 0
-    return patienceMs > 0 ? new Promise((resolve) => setTimeout(resolve, patienceMs)) : undefined
+  #delayReading(): Promise<void> | undefined {
+    const delayMs = this.#options.readDelayMs?.() ?? 0
+    return delayMs > 0 ? new Promise((resolve) => setTimeout(resolve, delayMs)) : undefined
   }
 
   stop(): void {

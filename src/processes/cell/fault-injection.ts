@@ -1,49 +1,54 @@
-/** Harm that a cell does to itself when chaos asks for it: what a leak, a slow dependency, a stuck loop look like for real. */
+/** Faults that chaos injects into a cell from within: a real leak, slow calls, a blocked event loop, a lost bus. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Harm } from '../../supervisor/links/protocol.ts'
-import type { PortSet } from '../wiring/ports.ts'
 
 const LEAK_EVERY_MS = 100
+const BYTES_PER_NUMBER = 8
 
-export class Ailments {
-  #slowMs = 0
-  /** Held on to for good: that is what a leak is. */
+/** Drops the connections of a process for `ms`. */
+export interface Disconnectable {
+  disconnect(ms: number): void
+}
+
+export class FaultInjector {
+  #delayMs = 0
+  /** Never released: that makes it a leak. */
   readonly #leaked: unknown[] = []
 
-  begin(harm: Harm, ports: PortSet): void {
-    switch (harm.kind) {
+  /** Starts a fault; it ends by itself after its duration. */
+  inject(fault: Harm, connections: Disconnectable): void {
+    switch (fault.kind) {
       case 'leak':
-        this.#leak(harm.bytesPerSecond, harm.seconds)
+        this.#leak(fault.bytesPerSecond, fault.seconds)
         break
       case 'slow':
-        this.#slowMs = harm.ms
+        this.#delayMs = fault.ms
         setTimeout(() => {
-          this.#slowMs = 0
-        }, harm.seconds * 1_000)
+          this.#delayMs = 0
+        }, fault.seconds * 1_000)
         break
       case 'hang':
-        // The event loop stands still, as in a loop that does not end.
-        setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, harm.ms), 0)
+        // Blocks the event loop, as an endless loop would.
+        setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, fault.ms), 0)
         break
       case 'disconnect':
-        ports.disconnect(harm.seconds * 1_000)
+        connections.disconnect(fault.seconds * 1_000)
     }
   }
 
-  async suffer<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.#slowMs > 0) await sleep(this.#slowMs)
+  /** Runs `work` after the injected delay; at once without one. */
+  async delay<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.#delayMs > 0) await sleep(this.#delayMs)
     return work()
   }
 
   #leak(bytesPerSecond: number, seconds: number): void {
-    const until = performance.now() + seconds * 1_000
+    const endsAt = performance.now() + seconds * 1_000
+    const count = Math.round((bytesPerSecond * LEAK_EVERY_MS) / 1_000 / BYTES_PER_NUMBER)
     const timer = setInterval(() => {
-      if (performance.now() > until) clearInterval(timer)
-      // Numbers on the heap, 8 bytes each, which no collection may take.
-      else
-        this.#leaked.push(
-          Array.from({ length: Math.round((bytesPerSecond * LEAK_EVERY_MS) / 8_000) }, Math.random),
-        )
+      if (performance.now() > endsAt) clearInterval(timer)
+      // Floats on the heap, 8 bytes each.
+      else this.#leaked.push(Array.from({ length: count }, Math.random))
     }, LEAK_EVERY_MS)
   }
 }

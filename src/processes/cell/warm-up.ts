@@ -1,4 +1,7 @@
-/** What every service does when it is asked, done beforehand by a spare: the code is compiled when the first real call comes. */
+/**
+ * Warm-up of a spare: code loaded, ports open, the market followed, and the hot paths run often enough to be compiled when
+ * the first real call arrives.
+ */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,10 +11,13 @@ import { Approvals } from '../../engine/governance/approvals.ts'
 import { Detector } from '../../engine/trading/detector.ts'
 import { apiRoutes } from '../../gateway/api/routes.ts'
 import { mainApp, viewSources } from '../../gateway/sources.ts'
-import { defineServer, type MainContext } from '../../mcp/define.ts'
+import { type AnyDefinition, defineServer, type MainContext } from '../../mcp/define.ts'
 import { LOOPBACK_NAMES } from '../../mcp/host/access.ts'
 import { host } from '../../mcp/host/host.ts'
-import type { Ports } from '../../ports/ports.ts'
+import { listTool } from '../../mcp/schema.ts'
+import type { Log } from '../../ports/service.ts'
+import { messageOf } from '../../std/errors.ts'
+import type { ServicePorts } from './cell-service.ts'
 
 const ROUNDS = 20
 const VIEW_ROUNDS = 5
@@ -21,7 +27,7 @@ const rehearsed = defineServer({
   needs: [],
   tools: ({ read }) => ({
     echo: read({
-      description: 'Says what it heard.',
+      description: 'Echoes its input.',
       input: { text: z.string(), count: z.int().default(1) },
       output: { text: z.string(), count: z.int() },
       examples: [{ text: 'a' }],
@@ -30,24 +36,72 @@ const rehearsed = defineServer({
   }),
 })
 
-/** Asks for the views of the gateway and the page a few times, without a socket: their connections are open and their code compiled when they are needed. */
-export async function rehearseViews(
-  ports: Pick<Ports, 'fleet' | 'ledger' | 'chain' | 'records'>,
-  context: MainContext,
-): Promise<void> {
+export interface WarmUpOptions {
+  /** The services of the fleet, whose code is loaded. */
+  readonly services: readonly string[]
+  load(service: string): Promise<AnyDefinition>
+  readonly ports: Pick<ServicePorts, 'open'>
+  readonly context: MainContext
+  /** Whether a signer may stand by in this process. */
+  readonly signer: boolean
+  /** Whether the spare was told to host services, or to stop. */
+  interrupted(): boolean
+  log: Log
+  collectGarbage(): void
+}
+
+/** Warms a spare up, so that it takes over quickly. Resolves to false if it was interrupted. */
+export async function warmUp(options: WarmUpOptions): Promise<boolean> {
+  const { services, load, ports, signer, interrupted, log, collectGarbage } = options
+  if (interrupted()) return false
+  for (const service of services) listTools(await load(service))
+  if (interrupted()) return false
+  if (signer) await ports.open('signer')
+  await openPorts(ports).catch(() => undefined)
+  if (interrupted()) return false
+  await Promise.all([rehearseCalls(), rehearseViews(options), rehearseSearch(ports)]).catch((error) =>
+    log.debug({ error: messageOf(error) }, 'the rehearsal failed'),
+  )
+  collectGarbage()
+  return true
+}
+
+/** Builds the tool listings, which compiles the schemas. */
+function listTools(definition: AnyDefinition): void {
+  if (definition.kind === 'main') return
+  for (const [name, tool] of Object.entries(definition.tools)) listTool(name, tool)
+}
+
+async function openPorts(ports: Pick<ServicePorts, 'open'>): Promise<void> {
+  await Promise.all([
+    ...(['market', 'loans', 'bus', 'fleet', 'metrics'] as const).map((name) => ports.open(name)),
+    ports.open('ledger').then((ledger) => ledger.ping()),
+  ])
+}
+
+/** Requests the views of the gateway and the page without a socket, which opens their connections. */
+async function rehearseViews({ ports, context }: WarmUpOptions): Promise<void> {
+  const [fleet, ledger, chain, records] = await Promise.all([
+    ports.open('fleet'),
+    ports.open('ledger'),
+    ports.open('chain'),
+    ports.open('records'),
+  ])
   const app = mainApp('coordination_system', context)
   apiRoutes(app, {
     access: context.access,
-    sources: viewSources(ports, context),
-    approvals: new Approvals(ports.records, context.now),
+    sources: viewSources({ fleet, ledger, chain }, context),
+    approvals: new Approvals(records, context.now),
     mode: context.mode,
   })
   for (let round = 0; round < VIEW_ROUNDS; round++)
     await (await app.request('/status', { headers: { host: 'localhost' } })).text()
 }
 
-/** Looks for what pays in the whole market, as the detector does when it starts. */
-export function rehearseSearch(market: Ports['market'], loans: Ports['loans']): void {
+/** Searches the whole market, as the detector does when it starts. */
+async function rehearseSearch(ports: Pick<ServicePorts, 'open'>): Promise<void> {
+  const market = await ports.open('market')
+  const loans = await ports.open('loans')
   const change = {
     head: market.head,
     changed: new Set(market.pools.keys()),
@@ -58,8 +112,8 @@ export function rehearseSearch(market: Ports['market'], loans: Ports['loans']): 
     new Detector({ market, loans, now: Date.now }).detect(change)
 }
 
-/** Serves a small server of the usual kind on a port of its own, asks it a few times, and closes it again. */
-export async function rehearse(): Promise<void> {
+/** Hosts a small server on a free port, calls it in every way, and closes it. */
+async function rehearseCalls(): Promise<void> {
   const access = { tokenHash: undefined, required: false, beyondLoopback: false, hostnames: LOOPBACK_NAMES }
   const served = host(rehearsed, {} as never, {
     title: 'Rehearsal',
@@ -72,7 +126,7 @@ export async function rehearse(): Promise<void> {
     now: Date.now,
     port: 0,
     readiness: () => undefined,
-    records: () => Promise.reject(new Error('a rehearsal shares nothing')),
+    records: () => Promise.reject(new Error('the rehearsal has no records')),
     observer: { begin: () => undefined, end: () => undefined },
   })
   const server = createAdaptorServer({ fetch: served.app.fetch }) as Server

@@ -1,4 +1,4 @@
-/** A process goes on without its log: one that cannot be written, on a full disk, must not end it. */
+/** Ignores write errors of stdout and stderr: a full disk under the log must not end the process. */
 export function ignoreOutputErrors(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 }

@@ -1,22 +1,31 @@
-/** What every piece of infrastructure of ours does: tells the supervisor how it fares, and stops when it is told to. */
+/** A process of our own infrastructure (hub, localnet, discovery): it reports to the supervisor and stops when told to. */
 import { HEARTBEAT_MS } from '../../fleet/healing/heartbeat.ts'
 import { connectToSupervisor, type SupervisorLink } from '../../supervisor/links/supervisor-link.ts'
 import { ignoreOutputErrors } from './ignore-output-errors.ts'
 import { socketPath } from './run-plan.ts'
 
-export interface Piece extends Pick<SupervisorLink, 'send'> {
-  /** Says at once what has changed. */
+export interface InfrastructureOptions {
+  /** Why it is not ready, or undefined. */
+  unready(): string | undefined
+  /** Called on each connection to the supervisor, before the first heartbeat. */
+  onConnect?(): void
+  /** Called when the supervisor says so, on SIGTERM, and when there is no supervisor any more. */
+  stop(): void
+}
+
+export interface InfrastructureProcess extends Pick<SupervisorLink, 'send'> {
+  /** Sends a heartbeat now, after a change of readiness. */
   beat(): void
 }
 
-/** `missing` says why it is not ready, or undefined. */
+/** Sends the heartbeats of infrastructure `id` until the process ends. */
 export function runInfrastructure(
   id: string,
-  { missing, onConnect, stop }: { missing(): string | undefined; onConnect?(): void; stop(): void },
-): Piece {
+  { unready, onConnect, stop }: InfrastructureOptions,
+): InfrastructureProcess {
   ignoreOutputErrors()
   const beat = () => {
-    const reason = missing()
+    const reason = unready()
     link.send({
       type: 'heartbeat',
       services: [{ id, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) }],

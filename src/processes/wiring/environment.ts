@@ -1,6 +1,6 @@
 /** What every process of a run starts from: the plan and its log. */
 import pino from 'pino'
-import type { Log } from '../../mcp/define.ts'
+import type { Log } from '../../ports/service.ts'
 import { ignoreOutputErrors } from '../run/ignore-output-errors.ts'
 import { type RunPlan, readPlan } from '../run/run-plan.ts'
 

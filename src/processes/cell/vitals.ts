@@ -1,0 +1,90 @@
+/** What a cell reports to the supervisor: the health of its services, and the vitals of its process. */
+import { getHeapStatistics } from 'node:v8'
+import type { ServiceHealth } from '../../fleet/healing/state.ts'
+import type { FromChild, ServiceVitals, Vitals } from '../../supervisor/links/protocol.ts'
+
+/** Call counts of one service since its start. */
+export class CallCounts {
+  #calls = 0
+  #errors = 0
+  #durationMs = 0
+  #running = 0
+
+  begin(): void {
+    this.#running++
+  }
+
+  end(ok: boolean, durationMs: number): void {
+    this.#running--
+    this.#calls++
+    this.#durationMs += durationMs
+    if (!ok) this.#errors++
+  }
+
+  snapshot(): ServiceVitals {
+    return {
+      calls: this.#calls,
+      errors: this.#errors,
+      durationMs: this.#durationMs,
+      running: this.#running,
+    }
+  }
+}
+
+/** Event-loop delay: the maximum since the last reset, in ns. */
+interface LoopDelay {
+  readonly max: number
+  reset(): void
+}
+
+/** The vitals of this process: bytes, ms, and counts since its start. */
+export function processVitals(loopDelay: LoopDelay, services: Vitals['services']): Vitals {
+  const { rss, heapUsed } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  return {
+    rss,
+    heapUsed,
+    heapLimit: getHeapStatistics().heap_size_limit,
+    loopDelayMs: loopDelay.max / 1e6,
+    cpuMs: (user + system) / 1_000,
+    services,
+  }
+}
+
+export interface HeartbeatOptions {
+  health(): Promise<ServiceHealth[]>
+  /** Call counts, by service. */
+  calls(): Vitals['services']
+  /** Event-loop delay since the last beat, in ns. */
+  readonly loopDelay: LoopDelay
+  send(message: FromChild): void
+}
+
+export class Heartbeat {
+  readonly #options: HeartbeatOptions
+  #lastHealth = ''
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options
+  }
+
+  /** Sends health and vitals, and starts a new interval of the event-loop delay. */
+  async beat(): Promise<void> {
+    await this.#send(false)
+    this.#options.loopDelay.reset()
+  }
+
+  /** Sends health and vitals if the health differs from the last one sent. */
+  async beatIfChanged(): Promise<void> {
+    await this.#send(true)
+  }
+
+  async #send(changedOnly: boolean): Promise<void> {
+    const { health, calls, loopDelay, send } = this.#options
+    const services = await health()
+    const text = JSON.stringify(services)
+    if (changedOnly && text === this.#lastHealth) return
+    this.#lastHealth = text
+    send({ type: 'heartbeat', services, vitals: processVitals(loopDelay, calls()) })
+  }
+}
