@@ -164,7 +164,7 @@ async function supervise({
 test('a cell that crash-loops is set aside and shown, and its port says so', async () => {
   const { status, kinds, get } = await supervise({
     misbehave: { 'minimal-mcp-server': 'silent-crash' },
-    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 5, quarantineMs: 60_000, spares: 1 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 5, quarantineMs: 60_000, spares: 1 },
   })
   await expect.poll(() => status()?.status, { timeout: 15_000 }).toBe('quarantined')
   expect(status()?.detail).toBe('ended with code 7')
@@ -178,7 +178,7 @@ test('a service that breaks its cell down is isolated, then set aside; the other
   const { status, healthy, kinds, get } = await supervise({
     services: IDS,
     misbehave: { simple_mcp_server: 'crash' },
-    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 5, quarantineMs: 60_000 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 5, quarantineMs: 60_000 },
   })
   await expect.poll(() => status('simple_mcp_server')?.status, { timeout: 20_000 }).toBe('quarantined')
   expect(kinds()).toContain('isolated')
@@ -197,7 +197,7 @@ test('where nobody says who it was, the cell is halved until the others are free
   const { status, healthy } = await supervise({
     services: IDS,
     misbehave: { mcp_server: 'silent-crash' },
-    healing: { backoff: { firstMs: 5, mostMs: 20 }, most: 12, halveAfter: 3, quarantineMs: 60_000 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 12, halveAfter: 3, quarantineMs: 60_000 },
   })
   await expect.poll(() => status('mcp_server')?.status, { timeout: 30_000 }).toBe('quarantined')
   await healthy('minimal-mcp-server')

@@ -1,7 +1,8 @@
-/** The calldata of an intent, in the packed form that contracts/src/KintsugiExecutor.sol reads. */
+/** Calldata of an intent, in the packed layout of contracts/src/KintsugiExecutor.sol. */
 import { encodeFunctionData, type Hex, parseAbi } from 'viem'
 import type { ExecuteIntent } from './intents.ts'
 
+/** The ABI of the executor's only entry point. */
 export const EXECUTE_ABI = parseAbi(['function execute(bytes plan)'])
 
 const LENDER_CODE = {
@@ -18,7 +19,7 @@ const VENUE_CODE = { pair: 0, concentrated: 1, vault: 2, managed: 3 } as const
 
 type Plan = Pick<ExecuteIntent, 'lender' | 'token' | 'amount' | 'minProfit' | 'deadline' | 'cycles'>
 
-/** The packed plan: 81 bytes of head, 17 per cycle and 43 per leg. */
+/** The packed plan: 81 bytes of header, 17 per cycle and 43 per leg. Integers are big-endian; values must fit their fields (see `intent`). */
 export function encodePlan(plan: Plan): Hex {
   const head =
     bytes(LENDER_CODE[plan.lender.kind] | (plan.lender.isToken0 ? 0x80 : 0), 1) +
@@ -37,7 +38,7 @@ export function encodePlan(plan: Plan): Hex {
   return `0x${head}${cycles.join('')}`
 }
 
-/** The whole call. */
+/** The calldata of `execute(plan)`: selector and ABI-encoded packed plan. */
 export function encodeExecute(plan: Plan): Hex {
   return encodeFunctionData({ abi: EXECUTE_ABI, functionName: 'execute', args: [encodePlan(plan)] })
 }

@@ -30,7 +30,7 @@ const execute = {
   ],
 }
 
-test('the plan is packed as the contract reads it', () => {
+test('the plan has the packed layout of the contract', () => {
   // Written out by hand from the layout in KintsugiExecutor.sol.
   expect(encodePlan(execute)).toBe(
     `0x83${'3'.repeat(40)}${'4'.repeat(40)}${'0'.repeat(30)}ff${'0'.repeat(30)}10${'0'.repeat(13)}3e8` +
@@ -55,7 +55,7 @@ test.each([
   ['another lender', { lender: { ...execute.lender, kind: 'dydx' } }],
   ['a short address', { executor: '0x12' }],
   ['a raw hash', { type: 'hash' }],
-])('%s is no intent', (_, change) => {
+])('%s is not a valid intent', (_, change) => {
   expect(intent.safeParse({ ...execute, ...change }).success).toBe(false)
   expect(intent.safeParse(execute).success).toBe(true)
 })

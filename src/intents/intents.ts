@@ -1,4 +1,4 @@
-/** The typed intents that the signer will sign, and nothing else; shared by the engine and the signer. */
+/** The intents that the signer signs; it signs nothing else. Shared by engine and signer. Amounts in smallest units, gas prices in wei. */
 import * as z from 'zod'
 import type { Address } from '../amm/index.ts'
 
@@ -35,7 +35,7 @@ const executeIntent = z.object({
   minProfit: uint128,
   /** Seconds since 1970. */
   deadline: z.number().int().positive(),
-  /** Run one after another on the loan. */
+  /** Run in sequence on one loan. */
   cycles: z
     .array(
       z.object({
@@ -43,9 +43,9 @@ const executeIntent = z.object({
         legs: z
           .array(
             z.object({
-              /** How the contract trades there: see contracts/src/Venues.sol. */
+              /** The contract's way of trading: see contracts/src/Venues.sol. */
               venue: z.enum(['pair', 'concentrated', 'vault', 'managed']),
-              /** The pool; for a managed one fee and tick spacing, three bytes each, at the end of 20. */
+              /** The pool; for a managed pool its fee and tick spacing, three bytes each, in the last 6 of 20 bytes. */
               pool: address,
               tokenIn: address,
               feeBps: z.number().int().min(0).max(9_999),
@@ -59,9 +59,12 @@ const executeIntent = z.object({
     .max(16),
 })
 
-/** Fills a nonce with a transfer of nothing to ourselves: how a stuck transaction is withdrawn. */
+/** Fills a nonce with a transfer of 0 to the account itself: replaces a stuck transaction. */
 const cancelIntent = z.object({ type: z.literal('cancel'), ...fees })
 
+/** Schema of an intent. Unknown types are refused; amounts are bigint. */
 export const intent = z.discriminatedUnion('type', [executeIntent, cancelIntent])
+/** A flash-loan trade by the executor contract. */
 export type ExecuteIntent = z.infer<typeof executeIntent>
+/** Any intent; `type` discriminates. */
 export type Intent = z.infer<typeof intent>

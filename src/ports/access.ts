@@ -1,25 +1,28 @@
-/** Tokens: issued, looked into, revoked. Those who check them need none of this. */
+/** Administration of access tokens. Checking a token needs only its signing keys. */
 import type { Grant, Scope } from '../access/scopes.ts'
 
+/** An issued token without its secret. Times in seconds since 1970. */
 export interface IssuedToken extends Grant {
-  /** s since 1970. */
   readonly issuedAt: number
+  /** Null for a token that was not revoked. */
   readonly revokedAt: number | null
 }
 
+/** Issues, lists and revokes tokens. */
 export interface AccessAdmin {
-  /** The token itself is told once, and kept nowhere. `seconds` from now. Throws `bad-scope`. */
+  /** Issues a token that expires in `seconds`. The token itself is returned once and stored nowhere. Throws `bad-scope`. */
   issue(token: {
     subject: string
     scopes: readonly Scope[]
     seconds: number
     callsPerMinute?: number
   }): Promise<{ token: string; grant: IssuedToken }>
-  /** Throws `not-found`. */
+  /** Revokes a token at once. Throws `not-found`. */
   revoke(id: string): Promise<IssuedToken>
+  /** All tokens, expired and revoked ones included. */
   list(): Promise<readonly IssuedToken[]>
-  /** What a token is: undefined for one that is not valid. */
+  /** The grant of a token; undefined for an invalid, expired or revoked one. */
   introspect(token: string): Promise<Grant | undefined>
-  /** Signs with a new key from now on; earlier tokens stay valid until they expire, unless `revokeEarlier`. */
+  /** Signs with a new key from now on. Earlier tokens stay valid until they expire, unless `revokeEarlier`. Returns the key's id and the number of revoked tokens. */
   rotate(revokeEarlier: boolean): Promise<{ key: string; revoked: number }>
 }

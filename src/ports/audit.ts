@@ -1,6 +1,6 @@
-/** The record of every call: appended to, never changed. */
+/** The audit log of every call: append-only. */
 
-/** One call. `argumentsHash` and `definitionHash` are SHA-256 in hex: what was asked for and of what, without its content. */
+/** One call. `argumentsHash` and `definitionHash` are SHA-256 in hex: they identify the request and the tool without their content. */
 export interface AuditEntry {
   /** ms since 1970. */
   readonly at: number
@@ -10,55 +10,59 @@ export interface AuditEntry {
   readonly effect: 'read' | 'write' | 'spend'
   readonly argumentsHash: string
   readonly definitionHash: string
-  /** The trace it belongs to (W3C trace context), 32 hex digits; null for none. */
+  /** The call's trace (W3C trace context), 32 hexadecimal digits; null without one. */
   readonly trace: string | null
-  /** `begins`: written before anything happens, of what may move value. */
+  /** `begins`: written before a call that may move value runs. */
   readonly decision: 'allowed' | 'refused' | 'begins'
-  /** `ok`, or the error's code; null for what only begins. */
+  /** `ok` or the error's code; null for `begins`. */
   readonly outcome: string | null
   readonly durationMs: number | null
-  /** Who approved it, where it needed a person. */
+  /** Who approved the call, if it needed approval. */
   readonly approvedBy?: string
-  /** Entries that were lost before this one, because they could not be written for too long. */
+  /** Number of entries dropped before this one, because the ledger was unreachable for too long. */
   readonly lost?: number
 }
 
-/** Where a process puts its entries. */
+/** Accepts the audit entries of one process. */
 export interface AuditRecorder {
-  /** Written soon. */
+  /** Queues an entry; it is written within a moment. */
   record(entry: AuditEntry): void
-  /** Resolves when it is durable. Throws `ledger-unreachable`. */
+  /** Resolves when the entry is durable. Throws `ledger-unreachable`. */
   recordNow(entry: AuditEntry): Promise<void>
 }
 
+/** An entry with its position in the log. */
 export interface SequencedEntry {
   /** From 0, without gaps. */
   readonly sequence: number
-  /** The entry as it was hashed. */
+  /** The entry's JSON, exactly as hashed. */
   readonly text: string
 }
 
+/** Size and Merkle root of the log. */
 export interface AuditHead {
   readonly size: number
-  /** Hex. */
+  /** SHA-256, in hexadecimal digits. */
   readonly root: string
 }
 
-/** A head that the signer has seen. */
+/** A head signed by the signer; `at` in ms since 1970. */
 export interface Witness extends AuditHead {
   readonly account: string
   readonly signature: string
   readonly at: number
 }
 
+/** The log of all processes. Errors: `ledger-unreachable` (retry later). */
 export interface AuditLog {
-  /** Resolves when they are durable, with the head after them. Throws `ledger-unreachable`. */
+  /** Appends entries; resolves with the new head when they are durable. */
   append(entries: readonly AuditEntry[]): Promise<AuditHead>
   head(): Promise<AuditHead>
+  /** Up to `limit` entries from sequence number `from`, ascending. */
   entries(page: { from: number; limit: number }): Promise<readonly SequencedEntry[]>
   recordWitness(witness: Witness): Promise<void>
   witnesses(): Promise<readonly Witness[]>
-  /** The latest of them, as they were kept outside the ledger. */
+  /** The latest witnesses, from the copy outside the ledger. */
   kept(): readonly Witness[]
   close(): Promise<void>
 }

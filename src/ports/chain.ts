@@ -1,9 +1,12 @@
-/** The chain, as the engine needs it. Quantities are decoded; everything else is as JSON-RPC has it. */
+/** The chain port. Quantities are decoded; all other values are as in Ethereum's JSON-RPC. Amounts in wei. */
 import type { Address } from '../amm/index.ts'
 
+/** Hexadecimal digits with `0x`. */
 export type Hex = `0x${string}`
+/** A block by number or by JSON-RPC tag. */
 export type BlockTag = number | 'latest' | 'earliest' | 'pending' | 'safe' | 'finalized'
 
+/** A block header. */
 export interface Head {
   readonly number: number
   readonly hash: Hex
@@ -13,6 +16,7 @@ export interface Head {
   readonly baseFeePerGas: bigint
 }
 
+/** An event of a mined transaction. */
 export interface Log {
   readonly address: Address
   readonly topics: readonly Hex[]
@@ -24,6 +28,7 @@ export interface Log {
   readonly logIndex: number
 }
 
+/** The result of a mined transaction. Gas in units, prices and fees in wei. */
 export interface Receipt {
   readonly transactionHash: Hex
   readonly succeeded: boolean
@@ -32,12 +37,12 @@ export interface Receipt {
   readonly transactionIndex: number
   readonly gasUsed: bigint
   readonly effectiveGasPrice: bigint
-  /** What a rollup took for the data beside the gas, in wei; 0 elsewhere. */
+  /** A rollup's fee for data, in addition to gas, in wei; 0 on other chains. */
   readonly dataFee: bigint
   readonly logs: readonly Log[]
 }
 
-/** Without `to` it makes a contract, and what comes back is its code. */
+/** A call without a transaction. Without `to` it creates a contract and returns its code. */
 export interface Call {
   readonly from?: Address
   readonly to?: Address
@@ -45,6 +50,7 @@ export interface Call {
   readonly gas?: bigint
 }
 
+/** Filter of `eth_getLogs`; the block range is inclusive. */
 export interface LogFilter {
   readonly fromBlock: number
   readonly toBlock: number
@@ -62,17 +68,18 @@ export interface SimulatedCall {
   readonly value?: bigint
 }
 
+/** Code and storage placed at an address for one simulation (a state override). */
 export interface LentContract {
   readonly code: Hex
   /** Words by slot. */
   readonly storage: Readonly<Record<Hex, Hex>>
 }
 
-/** A transaction that waits to be mined. */
+/** A transaction in the node's mempool. */
 export interface PendingTransaction {
   readonly hash: Hex
   readonly from: Address
-  /** Null where it makes a contract. */
+  /** Null for a contract creation. */
   readonly to: Address | null
   readonly data: Hex
   readonly value: bigint
@@ -81,54 +88,59 @@ export interface PendingTransaction {
   readonly maxPriorityFeePerGas: bigint
 }
 
+/** The result of one simulated call. */
 export interface Simulation {
   readonly succeeded: boolean
   readonly gasUsed: bigint
   readonly logs: readonly Log[]
-  /** Why it would revert. */
+  /** Reason of the revert. */
   readonly error?: string
 }
 
+/** State of the connection to a node. */
 export type ChainLink = 'connected' | 'disconnected'
 
-/** One of several nodes, as people see it. */
+/** Status of one of several nodes, for display. */
 export interface EndpointStatus {
   readonly name: string
   readonly state: ChainLink | 'resting' | 'disagrees'
   readonly calls: number
   readonly callsToday: number
-  /** Null where no budget is set. */
+  /** Null without a budget. */
   readonly callsLeftToday: number | null
   readonly failures: number
   readonly lastError?: string
 }
 
-/** Errors: `chain-unreachable` (retry later), `quota-used-up` (retry later), `rpc-failed` (the node refused; the message says why). */
+/** Errors: `chain-unreachable` (retry later), `quota-used-up` (retry later), `rpc-failed` (the node refused; the message has its reason). */
 export interface Chain {
   chainId(): Promise<number>
   block(tag: BlockTag): Promise<Head>
   logs(filter: LogFilter): Promise<Log[]>
-  /** `code` lends code to addresses for this call only. */
+  /** `eth_call`; `code` overrides the code of addresses for this call only. Returns the call's data. */
   call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
-  /** Runs calls one after another in a block on top of the pending or the last one; `lent`: contracts that are there for this block only. */
+  /** Runs calls in sequence in a block on top of the pending or latest one; `lent` contracts exist in this simulation only. */
   simulate(
     calls: readonly SimulatedCall[],
     on: 'pending' | 'latest',
     lent?: Readonly<Record<Address, LentContract>>,
   ): Promise<Simulation[]>
+  /** In wei. */
   balance(account: Address, tag: BlockTag): Promise<bigint>
   transactionCount(account: Address, tag: BlockTag): Promise<number>
+  /** Sends a signed transaction. Returns its hash. */
   send(raw: Hex): Promise<Hex>
+  /** Undefined until the transaction is mined. */
   receipt(hash: Hex): Promise<Receipt | undefined>
-  /** The last known state of the connection. */
+  /** Last known state of the connection. */
   readonly link: ChainLink
-  /** The nodes behind it, where there are several. */
+  /** The nodes behind this port, if there are several. */
   endpoints?(): readonly EndpointStatus[]
-  /** Calls `onHead` for each new block and `onLink` when the connection comes or goes. Returns how to stop. */
+  /** Calls `onHead` for each new block and `onLink` when the connection opens or closes. Returns an unsubscribe function. */
   watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void
-  /** Calls `onTransaction` for each transaction that the node hears of, where it tells. Returns how to stop. */
+  /** Calls `onTransaction` for each transaction of the mempool, if the node publishes them. Returns an unsubscribe function. */
   watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void
-  /** A transaction as it was signed; undefined where the node does not have it. */
+  /** A signed transaction, encoded; undefined if the node does not have it. */
   rawTransaction(hash: Hex): Promise<Hex | undefined>
   close(): void
 }

@@ -1,48 +1,51 @@
-/** Other people's MCP servers: connected, supervised, their definitions pinned. */
+/** External MCP servers: connections, supervision and pinned definitions. */
 import type { Definition, Judged, OfferKind } from '../trust/pins.ts'
 
+/** How an external server is reached. */
 export type ConnectionTransport =
   | { readonly kind: 'stdio'; readonly command: string; readonly args: readonly string[] }
   /** Streamable HTTP. */
   | { readonly kind: 'http'; readonly url: string }
 
+/** The result of an external tool. */
 export interface ToolAnswer {
   /** Blocks of MCP content. */
   readonly content: readonly unknown[]
   readonly structuredContent?: Record<string, unknown>
 }
 
-/** What is read: text, or bytes in base64. */
+/** Content of a resource: text, or bytes in base64. */
 export interface ReadAnswer {
   readonly text?: string
   readonly blob?: string
 }
 
+/** An external server, its connection and its judged definitions. */
 export interface ConnectedServer {
   readonly name: string
   readonly transport: ConnectionTransport
   readonly state: 'connected' | 'away'
-  /** Why it is away. */
+  /** Why the server is unreachable; null while connected. */
   readonly detail: string | null
   readonly protocol: string | null
   readonly items: readonly Judged[]
 }
 
-/** What a person lets a tool of somebody else do: it is called as such. */
+/** The effect that a person granted to an external tool; scopes and approvals follow it. */
 export type GrantedEffect = 'read' | 'write' | 'spend'
 
-/** What may be used now. */
+/** An approved definition that is usable now. */
 export interface Offered extends Definition {
   readonly server: string
   readonly effect: GrantedEffect
 }
 
-/** Errors of all that is used: `not-found`, `not-approved`, `server-unreachable` (retry later). */
+/** Errors of calls, reads and prompts: `not-found`, `not-approved`, `server-unreachable` (retry later). */
 export interface Connections {
-  /** Connects and lists; what it offers is approved afterwards. Throws `conflict` for a name that is taken, `server-unreachable`. */
+  /** Connects and lists the definitions; they need approval before use. Throws `conflict` for a name in use, and `server-unreachable`. */
   connect(name: string, transport: ConnectionTransport): Promise<ConnectedServer>
   list(): Promise<readonly ConnectedServer[]>
-  /** Throws `tool-failed` with what the tool said. */
+  /** Calls an approved tool. Throws `tool-failed` with the tool's message. */
   call(
     server: string,
     tool: string,
@@ -52,22 +55,23 @@ export interface Connections {
       onProgress?: (done: number, total: number | undefined, message: string | undefined) => void
     },
   ): Promise<ToolAnswer>
-  /** `by`: the resource, or the template, that was approved. */
+  /** Reads `uri` by the approved resource or template `by`. */
   read(server: string, by: Pick<Definition, 'kind' | 'name'>, uri: string): Promise<ReadAnswer>
-  /** Messages of MCP. */
+  /** The messages of an approved prompt, as MCP defines them. */
   prompt(server: string, name: string, given: Record<string, string>): Promise<readonly unknown[]>
-  /** Values for an argument of a prompt. */
+  /** Completions of a prompt's argument. */
   complete(server: string, prompt: string, argument: string, beginning: string): Promise<readonly string[]>
-  /** Approves a definition with this hash, or with `one` null everything that is not flagged. Throws `not-found`, `conflict` where it has changed meanwhile. */
+  /** Approves the definition with this hash; with `one` null, every definition that is not flagged. Throws `not-found`, and `conflict` if it changed since. */
   approve(
     server: string,
     one: { readonly kind: OfferKind; readonly name: string; readonly hash: string } | null,
     effect: GrantedEffect,
   ): Promise<ConnectedServer>
-  /** Approved, unchanged, and of servers that were connected: all that may be used now. */
+  /** All definitions that are usable now: approved, unchanged, and of servers that were connected. */
   offered(): readonly Offered[]
-  /** Tells when what is offered may have changed. Returns how to stop. */
+  /** Calls `onChange` when `offered` may have changed. Returns an unsubscribe function. */
   watch(onChange: () => void): () => void
+  /** Disconnects a server and forgets its approvals. Throws `not-found`. */
   disconnect(server: string): Promise<void>
   close(): Promise<void>
 }

@@ -1,37 +1,38 @@
-/** What a market is made of: the same shape for the local chain, a snapshot and a real chain. */
+/** Static description of a market; one shape for the local chain, a snapshot and a real chain. */
 import type { Address, Engine, PoolKind } from '../amm/index.ts'
 import type { Token } from '../graph/index.ts'
 
+/** Static facts of a pool; its state is a `Pool`. */
 export interface PoolDescriptor {
   readonly kind: PoolKind
   /** The contract; for a Uniswap V4 pool the first 20 bytes of its id. */
   readonly address: Address
   readonly dex: string
   readonly tokens: readonly Address[]
-  /** What the vault (Balancer) or the manager (Uniswap V4) calls it. */
+  /** The pool's id in the vault (Balancer) or manager (Uniswap V4). */
   readonly id?: `0x${string}`
-  /** Constant product only. */
+  /** Constant product only; basis points. */
   readonly feeBps?: number
   /** Concentrated only. */
   readonly engine?: Engine
   readonly feePips?: number
   readonly tickSpacing?: number
-  /** Uniswap V4: the pool holds the native coin, named here by its wrapped token. */
+  /** Uniswap V4: whether the pool holds the native coin; `tokens` lists it as its wrapped token. */
   readonly native?: boolean
-  /** Weighted and stable: what distinguishes the generations of their contracts. */
+  /** Weighted and stable: the generation of the contract; see `WeightedPool` and `StablePool`. */
   readonly powShortcuts?: boolean
   readonly invariantRounding?: 'up' | 'down'
-  /** The pool of a real chain that this one was built from. */
+  /** The real chain's pool that this local pool was built from. */
   readonly reference?: Address
 }
 
-/** A fee that a factory allows, in hundredths of a basis point, with the spacing of its pools' ticks. */
+/** A fee that a factory allows, in hundredths of a basis point, with the tick spacing of its pools. */
 export interface FeeTier {
   readonly feePips: number
   readonly tickSpacing: number
 }
 
-/** Who makes pools. Its events tell of new ones. */
+/** A factory of pools; its events announce new ones. */
 export type Exchange =
   | { readonly kind: 'uniswap-v2'; readonly dex: string; readonly factory: Address; readonly feeBps: number }
   | {
@@ -47,7 +48,7 @@ export type Exchange =
       readonly manager: Address
       readonly fees: readonly FeeTier[]
     }
-  /** No pool before `sinceBlock`. */
+  /** The vault has no pool before `sinceBlock`. */
   | {
       readonly kind: 'balancer-v2'
       readonly dex: string
@@ -55,32 +56,33 @@ export type Exchange =
       readonly sinceBlock: number
     }
 
+/** A market: chain, tokens, pools, factories and contracts. */
 export interface MarketManifest {
   readonly chainId: number
-  /** Hash and number of the first block: they tell one local chain from the next. */
+  /** Hash and number of the first block; they distinguish one local chain from the next. */
   readonly genesis: `0x${string}`
   readonly genesisBlock: number
-  /** `local` chains may be traded on; anything else starts on paper. */
+  /** Trades are sent on `local`; other networks start with paper trading. */
   readonly network: string
   readonly nativeSymbol: string
   readonly wrappedNative: Address
-  /** The token in which values are shown, usually a dollar; for a snapshot its wrapped native token. */
+  /** The token in which values are shown, usually a dollar token; for a snapshot its wrapped native token. */
   readonly numeraire: Address
   readonly tokens: readonly Token[]
   readonly pools: readonly PoolDescriptor[]
-  /** Where new pools come from. */
+  /** Factories of new pools. */
   readonly exchanges: readonly Exchange[]
-  /** Pools made in later blocks are not among `pools` yet. */
+  /** Block of the discovery; pools of later blocks are not in `pools`. */
   readonly discoveredAt: number
-  /** Tokens in which profit is wanted, best first. */
+  /** Tokens in which profit is taken, in order of preference. */
   readonly startTokens: readonly Address[]
   readonly multicall: Address
   readonly aave?: { readonly pool: Address; readonly oracle: Address }
   readonly balancer?: { readonly vault: Address }
   readonly uniswapV4?: { readonly manager: Address }
-  /** Our contract and its accounts; absent where nothing may be sent. */
+  /** The executor contract and its accounts; absent if nothing may be sent. */
   readonly execution?: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
-  /** The same where it is not deployed: simulations are lent its code. */
+  /** As `execution`, for a chain without the contract: simulations override the code of `executor`. */
   readonly paper?: {
     readonly executor: Address
     readonly operator: Address

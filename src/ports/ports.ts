@@ -1,5 +1,4 @@
-/** Every port a service may need, by the name it is asked for in `needs`. */
-
+/** All ports, by the name that a service lists in `needs`. */
 import type { Address } from '../amm/index.ts'
 import type { LoanOffer } from '../flash/index.ts'
 import type { AccessAdmin } from './access.ts'
@@ -15,11 +14,13 @@ import type { Records } from './records.ts'
 import type { Relay } from './relay.ts'
 import type { Signer } from './signer.ts'
 
-/** Loans to be had now. */
+/** Flash loans that are available now. */
 export interface LoanMarket {
+  /** The offers of all lenders for a token, in no order. */
   offers(token: Address): readonly LoanOffer[]
 }
 
+/** The ports of a service. */
 export interface Ports {
   market: MarketView
   loans: LoanMarket
@@ -27,16 +28,17 @@ export interface Ports {
   ledger: Ledger
   bus: Bus
   signer: Signer
-  /** None where none are configured. */
+  /** Empty if none are configured. */
   relays: readonly Relay[]
   fleet: FleetControl
   metrics: MetricsSource
-  /** Whom tokens are given to. */
+  /** Administration of access tokens. */
   access: AccessAdmin
   audit: AuditLog
   records: Records
-  /** Other people's servers. */
+  /** External MCP servers. */
   connections: Connections
 }
 
+/** The name of a port. */
 export type PortName = keyof Ports

@@ -1,7 +1,9 @@
-/** Small records that processes share, such as approvals and tasks: plain JSON, kept until it expires, changed only by who has seen its latest version. */
+/** Small records that processes share: plain JSON with an expiry and optimistic locking by version. */
 
+/** `call`: outcome of a call with an idempotency key; `state`: nonce of a request state that was consumed. */
 export type RecordKind = 'approval' | 'call' | 'state' | 'task'
 
+/** A record with its version, which grows with each change. */
 export interface Kept<T> {
   readonly id: string
   readonly value: T
@@ -10,12 +12,12 @@ export interface Kept<T> {
 
 /** Errors: `ledger-unreachable` (retry later). Times in ms since 1970. */
 export interface Records {
-  /** Undefined for what is not there, or has expired. */
+  /** Undefined if the record does not exist or has expired. */
   read<T>(kind: RecordKind, id: string): Promise<Kept<T> | undefined>
-  /** False where it is there already. */
+  /** Creates a record; false if it exists. */
   create(kind: RecordKind, id: string, value: unknown, expiresAt: number): Promise<boolean>
-  /** False where it has changed since `version`, or is gone. It expires as before where nothing else is said. */
+  /** Replaces a record; false if it changed since `version` or does not exist. Default of `expiresAt`: unchanged. */
   replace(kind: RecordKind, id: string, version: number, value: unknown, expiresAt?: number): Promise<boolean>
-  /** The latest, newest first. */
+  /** The latest records, newest first. */
   list<T>(kind: RecordKind, limit: number): Promise<readonly Kept<T>[]>
 }

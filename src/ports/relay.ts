@@ -1,12 +1,12 @@
-/** A private relay: hands transactions to those who make blocks, and to nobody else. */
+/** A private relay: forwards transactions to block builders only. */
 import type { Hex } from './chain.ts'
 
-/** Errors: `relay-unreachable` (retry later), `relay-refused` (the message says why). */
+/** Errors: `relay-unreachable` (retry later), `relay-refused` (the message has the reason). */
 export interface Relay {
-  /** For people: never the URL, which may hold a key. */
+  /** For display; never the URL, which may contain a key. */
   readonly name: string
-  /** Signed transactions to stand together at one place of `block`, all or none; left out where one would revert. */
+  /** Sends signed transactions for consecutive inclusion in `block`, all or none; dropped if one would revert. */
   sendBundle(raws: readonly Hex[], block: number): Promise<void>
-  /** One signed transaction, tried until `lastBlock`; left out where it would revert. */
+  /** Sends one signed transaction, tried until `lastBlock`; dropped if it would revert. */
   sendPrivateTransaction(raw: Hex, lastBlock: number): Promise<void>
 }

@@ -1,17 +1,19 @@
-/** Spans and metrics of what is done, for who collects them. */
+/** Spans and metrics of operations, for an OpenTelemetry collector. */
 
-/** `server`: something was asked of us; `client`: we ask somebody. */
+/** `server`: an incoming request; `client`: an outgoing one. */
 export type OperationKind = 'server' | 'client'
 
+/** A running operation: one span. */
 export interface Operation {
   /** W3C trace context, for the next hop. */
   readonly traceparent: string
-  /** `error`: its code, where it failed. */
+  /** Ends the span. `error`: the code of the failure. */
   end(error?: string): void
 }
 
+/** Starts spans and exports them. */
 export interface Telemetry {
-  /** `parent`: the `traceparent` that came with it, or null. Attributes that are undefined are left out. */
+  /** `parent`: the received `traceparent`, or null. Undefined attributes are omitted. */
   begin(
     kind: OperationKind,
     method: string,
@@ -19,6 +21,6 @@ export interface Telemetry {
     attributes: Readonly<Record<string, string | number | undefined>>,
     parent: string | null,
   ): Operation
-  /** Sends what is left. */
+  /** Exports the remaining spans and metrics. */
   close(): Promise<void>
 }

@@ -16,7 +16,7 @@ import { PortSet } from './wiring/port-set.ts'
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
 let state = 'asking the chain for its pools'
-const RETRY = { firstMs: 500, mostMs: 15_000 }
+const RETRY = { firstMs: 500, maxMs: 15_000 }
 const AGAIN_MS = 6 * 3_600_000
 
 const { beat } = runInfrastructure('discovery', {

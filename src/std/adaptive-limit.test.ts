@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { AdaptiveLimit } from './adaptive-limit.ts'
 
-test('grows by one for each limit of good answers, shrinks by a third, and stays within its range', () => {
-  const limit = new AdaptiveLimit({ first: 10, least: 2, most: 12 })
-  for (let answer = 0; answer < 11; answer++) limit.grow()
+test('an adaptive limit grows by one for each limit of successes, shrinks by 30 %, and stays in its range', () => {
+  const limit = new AdaptiveLimit({ initial: 10, min: 2, max: 12 })
+  for (let success = 0; success < 11; success++) limit.grow()
   expect(limit.value).toBe(11)
   limit.grow(100)
   expect(limit.value).toBe(12)
@@ -11,5 +11,5 @@ test('grows by one for each limit of good answers, shrinks by a third, and stays
   expect(limit.value).toBe(8)
   for (let time = 0; time < 20; time++) limit.shrink()
   expect(limit.value).toBe(2)
-  expect(() => new AdaptiveLimit({ first: 1, least: 2, most: 3 })).toThrow(RangeError)
+  expect(() => new AdaptiveLimit({ initial: 1, min: 2, max: 3 })).toThrow(RangeError)
 })

@@ -1,38 +1,40 @@
-/**
- * A limit that follows what is measured: calls at once, items in a batch. It grows by one for each limit's worth of good answers while it
- * is reached, and shrinks by a third when it hurts (additive increase, multiplicative decrease: Chiu and Jain 1989).
- */
+/** Initial value and bounds of an adaptive limit. */
 export interface LimitRange {
-  readonly first: number
-  readonly least: number
-  readonly most: number
+  readonly initial: number
+  readonly min: number
+  readonly max: number
 }
 
 const SHRINK = 0.7
 
+/**
+ * A limit that adapts to measurements, such as concurrent calls or items in a batch. Additive increase, multiplicative
+ * decrease (Chiu and Jain 1989): it grows by one for each limit's worth of successes, and shrinks by 30 % on overload.
+ */
 export class AdaptiveLimit {
   readonly #range: LimitRange
   #value: number
 
-  /** Throws RangeError unless 1 <= least <= first <= most. */
+  /** Throws RangeError unless 1 <= min <= initial <= max. */
   constructor(range: LimitRange) {
-    if (!(range.least >= 1 && range.least <= range.first && range.first <= range.most))
-      throw new RangeError(`expected 1 <= least <= first <= most (got ${JSON.stringify(range)})`)
+    if (!(range.min >= 1 && range.min <= range.initial && range.initial <= range.max))
+      throw new RangeError(`expected 1 <= min <= initial <= max (got ${JSON.stringify(range)})`)
     this.#range = range
-    this.#value = range.first
+    this.#value = range.initial
   }
 
+  /** The current limit, a whole number. */
   get value(): number {
     return Math.floor(this.#value)
   }
 
-  /** It was reached, and all was well. `by`: how many good answers that was. */
+  /** Records `by` successes while the limit was reached. */
   grow(by = 1): void {
-    this.#value = Math.min(this.#range.most, this.#value + by / this.#value)
+    this.#value = Math.min(this.#range.max, this.#value + by / this.#value)
   }
 
-  /** It was too much. */
+  /** Records an overload. */
   shrink(): void {
-    this.#value = Math.max(this.#range.least, this.#value * SHRINK)
+    this.#value = Math.max(this.#range.min, this.#value * SHRINK)
   }
 }

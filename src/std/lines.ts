@@ -1,9 +1,9 @@
-/** Text that comes in pieces, line by line. */
+/** Lines of a text stream. */
 import { createInterface } from 'node:readline'
 
-/** Calls `onLine` for each line of a stream. Its errors are the stream's own to report: none is thrown here. */
+/** Calls `onLine` for each line of a stream. Errors of the stream are ignored here; the stream's owner handles them. */
 export function onLines(input: NodeJS.ReadableStream, onLine: (line: string) => void): void {
-  // A reader of lines says its stream's errors once more, and would end the process where nobody listens.
+  // readline emits the stream's errors again; without a listener they would end the process.
   createInterface({ input })
     .on('error', () => undefined)
     .on('line', onLine)

@@ -1,7 +1,7 @@
-/** A seeded generator of uniform numbers in [0, 1): the same seed gives the same sequence everywhere. Not for secrets. */
+/** A source of uniform numbers in [0, 1). */
 export type Random = () => number
 
-/** mulberry32: 32 bits of state, ample for tests, traders and jitter. */
+/** A deterministic generator: the same seed gives the same sequence on every machine. Not for secrets. Source: mulberry32 (T. Ettinger), 32 bits of state. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -13,12 +13,12 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** A Pareto-distributed number: at least `scale`, with tail exponent `alpha`. */
+/** A Pareto-distributed number, by inversion: at least `scale`, with tail exponent `alpha`. */
 export function pareto(random: Random, scale: number, alpha: number): number {
   return scale / (1 - random()) ** (1 / alpha)
 }
 
-/** A standard normal number (Box-Muller). */
+/** A standard normal number, by the Box-Muller transform. */
 export function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MAX_DEPTH, parseShallow, tooDeep } from './shallow-json.ts'
 
-test('depth is counted outside of strings, escapes included', () => {
+test('the depth of nesting ignores brackets in strings, also after escapes', () => {
   const nested = (depth: number, inner = '1') =>
     `${'[{"a":'.repeat(depth / 2)}${inner}${'}]'.repeat(depth / 2)}`
   expect(tooDeep(nested(MAX_DEPTH))).toBe(false)

@@ -1,9 +1,10 @@
-/** JSON from outside: what is nested deeper than anybody needs is refused before it is read, as everything that walks through it would run out of stack. */
+/** JSON of untrusted callers. Deep nesting is refused before parsing: recursive code would exhaust the stack. */
 import { KintsugiError } from './errors.ts'
 
+/** Maximum depth of nested arrays and objects. */
 export const MAX_DEPTH = 64
 
-/** Whether brackets nest deeper than that; those within strings do not count. */
+/** Whether arrays and objects nest deeper than `MAX_DEPTH`. Brackets in strings do not count. */
 export function tooDeep(text: string): boolean {
   if (text.length <= MAX_DEPTH) return false
   let depth = 0
@@ -21,7 +22,7 @@ export function tooDeep(text: string): boolean {
   return false
 }
 
-/** Throws `bad-json`. */
+/** Parses JSON of limited depth. Throws `bad-json`, with `hint` if given. */
 export function parseShallow(text: string, hint?: string): unknown {
   if (tooDeep(text))
     throw new KintsugiError(
@@ -34,7 +35,7 @@ export function parseShallow(text: string, hint?: string): unknown {
   } catch {
     throw new KintsugiError(
       'bad-json',
-      `the body is not JSON (it begins with ${JSON.stringify(text.slice(0, 40))})`,
+      `the body is not JSON (starts with ${JSON.stringify(text.slice(0, 40))})`,
       hint === undefined ? {} : { hint },
     )
   }

@@ -5,7 +5,7 @@ import { KintsugiError, messageOf, toErrorReport } from './errors.ts'
 import { decodeJson, encodeJson, toPlain } from './json.ts'
 import { pareto, seededRandom } from './random.ts'
 
-test('bigints survive our JSON, and are decimal strings outside', () => {
+test('internal JSON keeps bigints; plain JSON has decimal strings', () => {
   fc.assert(
     fc.property(fc.bigInt(), fc.string(), (value, text) => {
       const given = { value, list: [value, 1, null], text: `s${text}` }
@@ -15,15 +15,15 @@ test('bigints survive our JSON, and are decimal strings outside', () => {
   expect(toPlain({ a: 12n, b: [3n], c: 'x' })).toEqual({ a: '12', b: ['3'], c: 'x' })
 })
 
-test('backoff: at once, then doubling with at most a fifth of jitter, never above the most', () => {
-  const backoff = { firstMs: 100, mostMs: 1_000 }
+test('backoff: no delay, then doubling up to the maximum, less at most 20 % of jitter', () => {
+  const backoff = { firstMs: 100, maxMs: 1_000 }
   expect([0, 1, 2, 3, 4, 9].map((attempt) => backoffDelay(attempt, backoff, () => 0))).toEqual([
     0, 100, 200, 400, 800, 1_000,
   ])
   expect(backoffDelay(2, backoff, () => 1)).toBe(160)
 })
 
-test('reports keep what the caller needs', () => {
+test('error reports keep code, message, hint, retry and data', () => {
   expect(
     toErrorReport(new KintsugiError('conflict', 'what', { hint: 'do', retry: 'now', data: { a: 1 } })),
   ).toEqual({
@@ -37,7 +37,7 @@ test('reports keep what the caller needs', () => {
   expect(messageOf(new AggregateError([new Error('a'), new Error('b')]))).toBe('a; b')
 })
 
-test('the same seed gives the same numbers; the tail is heavy', () => {
+test('the same seed gives the same numbers; Pareto numbers have the tail of their exponent', () => {
   const [first, second] = [seededRandom(42), seededRandom(42)]
   expect(Array.from({ length: 5 }, first)).toEqual(Array.from({ length: 5 }, second))
   const random = seededRandom(1)

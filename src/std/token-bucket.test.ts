@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type TokenBucket, take } from './token-bucket.ts'
 
-test('a minute’s worth at once, then one for each part of a minute; a clock set back gives nothing', () => {
+test('a burst of one minute’s worth, then one token per interval; a clock set back adds none', () => {
   let bucket: TokenBucket | undefined
   const allowed = (now: number) => {
     const taken = take(bucket, 60, now)

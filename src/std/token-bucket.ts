@@ -1,11 +1,11 @@
-/** How often something may happen: so many a minute, some at once. Pure. */
+/** State of a rate limit, as a token bucket. Pure. */
 export interface TokenBucket {
   readonly tokens: number
-  /** ms. */
+  /** When `tokens` was counted, in ms. */
   readonly at: number
 }
 
-/** Takes one, where there is one. A minute's worth may come at once. */
+/** Takes a token if one is left; the bucket holds one minute's worth (`perMinute`). `now` in ms; an undefined bucket is full. */
 export function take(
   bucket: TokenBucket | undefined,
   perMinute: number,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { nextTraceparent, traceOf } from './trace.ts'
 
-test('a trace goes on from hop to hop, and begins where there was none', () => {
+test('a trace continues from hop to hop, and an invalid traceparent starts a new one', () => {
   const first = nextTraceparent(undefined)
   expect(first).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
   const second = nextTraceparent(first)

@@ -1,17 +1,17 @@
-/** W3C trace context: which calls belong together, across every hop. */
+/** W3C trace context (https://www.w3.org/TR/trace-context/): calls of one trace share an id across all hops. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/
 const NONE = '0'.repeat(32)
 
-/** The trace that a `traceparent` names; null where it is none. */
+/** The trace id of a `traceparent`, 32 hexadecimal digits; null for an invalid one. */
 export function traceOf(traceparent: unknown): string | null {
   const id = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined
   return id === undefined || id === NONE ? null : id
 }
 
-/** Random bytes are fetched many at a time: one by one they cost more than the rest of a hop's bookkeeping. */
+/** Random bytes are drawn in blocks: drawing them one by one costs more than the rest of a hop's bookkeeping. */
 const POOL_BYTES = 4_096
 let pool = Buffer.alloc(0)
 let used = 0
@@ -25,14 +25,14 @@ function randomHex(bytes: number): string {
   return pool.toString('hex', used - bytes, used)
 }
 
-/** A `traceparent` as it was given; null for what is none. */
+/** The given `traceparent` unchanged; null for an invalid one. */
 export const traceparentOf = (given: unknown): string | null =>
   traceOf(given) === null ? null : (given as string)
 
-/** A `traceparent` for the next hop: in the trace of the last one, or the first of a new trace. */
+/** A `traceparent` for the next hop, in the trace of `last`; starts a new trace if `last` is invalid. */
 export function nextTraceparent(last: unknown): string {
   return `00-${traceOf(last) ?? randomHex(16)}-${randomHex(8)}-01`
 }
 
-/** The `traceparent` of the call that runs now: calls that it makes of others belong to it. */
+/** The `traceparent` of the current call; outgoing calls continue its trace. */
 export const currentTrace = new AsyncLocalStorage<string>()

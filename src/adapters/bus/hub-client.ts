@@ -9,7 +9,7 @@ import { onLines } from '../../std/lines.ts'
 import type { HubMessage, HubRequest } from './hub.ts'
 
 type Handler = (message: never, info: MessageInfo) => void
-const RECONNECT = { firstMs: 20, mostMs: 1_000 }
+const RECONNECT = { firstMs: 20, maxMs: 1_000 }
 const CALL_TIMEOUT_MS = 5_000
 
 export class HubBus<C extends object = Channels, E extends object = CacheEntries> implements Bus<C, E> {

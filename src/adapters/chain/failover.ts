@@ -39,7 +39,7 @@ export interface FailoverOptions {
   onNote(note: string): void
 }
 
-const COOL_DOWN = { firstMs: 500, mostMs: 60_000 }
+const COOL_DOWN = { firstMs: 500, maxMs: 60_000 }
 /** Every so many heads the endpoints are asked for the same block, this far below the head. */
 const CHECK_EVERY = 20
 const CHECK_DEPTH = 2

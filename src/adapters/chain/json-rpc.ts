@@ -72,7 +72,7 @@ interface Pending {
   timer: NodeJS.Timeout
 }
 
-const RECONNECT = { firstMs: 100, mostMs: 2_000 }
+const RECONNECT = { firstMs: 100, maxMs: 2_000 }
 const POLL_MS = 1_000
 /** Pending transactions that are asked for by their hash. */
 const MAX_LOOKUPS_PER_SECOND = 50

@@ -20,7 +20,7 @@ const SETTING = 'connections'
 const CONNECT_MS = 30_000
 /** What a server offers is looked at again this often, and when it says that it has changed. */
 const REFRESH_MS = 30_000
-const AGAIN = { firstMs: 500, mostMs: 60_000 }
+const AGAIN = { firstMs: 500, maxMs: 60_000 }
 /** Of one server. */
 const MAX_ITEMS = 500
 

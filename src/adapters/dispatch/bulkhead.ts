@@ -14,7 +14,7 @@ export interface BulkheadPolicy {
   readonly lookMs: number
 }
 
-export const BULKHEAD: BulkheadPolicy = { width: { first: 10, least: 1, most: 256 }, most: 2_048, lookMs: 25 }
+export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, most: 2_048, lookMs: 25 }
 
 interface Waiting {
   readonly go: () => void

@@ -32,7 +32,7 @@ const TOO_MUCH =
 
 /** As many pools per read as the setting says, to begin with. */
 export function readBatch(size: number): AdaptiveLimit {
-  return new AdaptiveLimit({ first: size, least: 1, most: size * 4 })
+  return new AdaptiveLimit({ initial: size, min: 1, max: size * 4 })
 }
 
 export interface PoolReaderOptions {

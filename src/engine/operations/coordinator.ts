@@ -13,7 +13,7 @@ export interface PlannedStep {
 }
 
 const MAX_ATTEMPTS = 3
-const RETRY = { firstMs: 200, mostMs: 2_000 }
+const RETRY = { firstMs: 200, maxMs: 2_000 }
 
 /** `now`: ms since 1970. `maxConcurrent`: tasks that run at the same time. */
 export interface CoordinatorOptions {

@@ -522,7 +522,7 @@ describe('a fleet in virtual time', () => {
     const impatient: HealingPolicy = {
       ...HEALING,
       most: Number.POSITIVE_INFINITY,
-      backoff: { firstMs: 0, mostMs: 0 },
+      backoff: { firstMs: 0, maxMs: 0 },
     }
     const run = (policy: HealingPolicy) =>
       Array.from({ length: 5 }, (_, seed) =>

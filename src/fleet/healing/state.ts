@@ -224,7 +224,7 @@ export interface HealingPolicy {
 
 export const HEALING: HealingPolicy = {
   autoRestart: true,
-  backoff: { firstMs: 100, mostMs: 30_000 },
+  backoff: { firstMs: 100, maxMs: 30_000 },
   most: 10,
   windowMs: 60_000,
   quarantineMs: 30_000,

@@ -29,9 +29,9 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options
     this.#limit = new AdaptiveLimit({
-      first: options.maxConcurrent,
-      least: Math.min(MIN_CONCURRENT, options.maxConcurrent),
-      most: options.maxConcurrent * MAX_GROWTH,
+      initial: options.maxConcurrent,
+      min: Math.min(MIN_CONCURRENT, options.maxConcurrent),
+      max: options.maxConcurrent * MAX_GROWTH,
     })
   }
 
