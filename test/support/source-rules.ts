@@ -17,15 +17,24 @@ export function parseSource(path: string, text = readFileSync(path, 'utf8')): So
 
 const lineAt = ({ text }: SourceFile, offset: number) => text.slice(0, offset).split('\n').length
 
-/** Functions of more than `maxLines` lines, nested ones included in those around them, as `line: count lines`. */
+/**
+ * Functions of more than `maxLines` lines, as `line: count lines`. A function counts the functions nested in it, unless it
+ * only returns an object literal: that is a definition, and each function in it counts for itself.
+ */
 export function longFunctions(source: SourceFile, maxLines: number): string[] {
   const found: string[] = []
   walk(source.program, (node) => {
-    if (!isFunction(node)) return
+    if (!isFunction(node) || returnsLiteral(node)) return
     const [first, last] = [lineAt(source, node.start), lineAt(source, node.end)]
     if (last - first + 1 > maxLines) found.push(`line ${first}: ${last - first + 1} lines`)
   })
   return found
+}
+
+function returnsLiteral(node: Node): boolean {
+  if (node.type !== 'ArrowFunctionExpression') return false
+  const body = node.body.type === 'ParenthesizedExpression' ? node.body.expression : node.body
+  return body.type === 'ObjectExpression'
 }
 
 /** Names that a file declares and exports without a docstring directly before the export. One docstring covers all overloads. */
@@ -63,7 +72,7 @@ const MUTATORS =
   /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete|clear|assign|defineProperty)$/
 
 /**
- * State at module level: `let`, instances, empty literals, and constants whose content the file changes; as `line: why`.
+ * State at module level: `let`, instances, empty lists, and constants whose content the file changes; as `line: why`.
  * A `Map` or `Set` of given entries that nothing changes is a constant.
  */
 export function moduleState(source: SourceFile): string[] {
@@ -76,7 +85,7 @@ export function moduleState(source: SourceFile): string[] {
     if (declaration.kind !== 'const') note(declaration, declaration.kind)
     for (const { id, init } of declaration.declarations) {
       if (id.type === 'Identifier') constants.add(id.name)
-      if (init && isEmptyLiteral(init)) note(init, 'an empty literal, to be filled later')
+      if (init && isEmptyList(init)) note(init, 'an empty list, to be filled later')
       if (init) walk(init, (node) => isInstance(node) && note(node, 'an instance'), isFunction)
     }
   }
@@ -95,16 +104,15 @@ const isInstance = (node: Node): boolean =>
     node.arguments.length > 0
   )
 
-function isEmptyLiteral(node: Node): boolean {
-  if (node.type === 'TSSatisfiesExpression') return isEmptyLiteral(node.expression)
+function isEmptyList(node: Node): boolean {
+  if (node.type === 'TSSatisfiesExpression') return isEmptyList(node.expression)
   if (node.type === 'TSAsExpression') {
     const { typeAnnotation: type, expression } = node
     const isConst =
       type.type === 'TSTypeReference' && type.typeName.type === 'Identifier' && type.typeName.name === 'const'
-    return !isConst && isEmptyLiteral(expression)
+    return !isConst && isEmptyList(expression)
   }
-  if (node.type === 'ArrayExpression') return node.elements.length === 0
-  return node.type === 'ObjectExpression' && node.properties.length === 0
+  return node.type === 'ArrayExpression' && node.elements.length === 0
 }
 
 /** The variable whose content a node changes: by assignment to a member, or by a method that mutates. */
