@@ -33,7 +33,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/mcp/content.ts',
     'src/mcp/define.ts',
     'src/mcp/elicitation.ts',
-    'src/mcp/fields.ts',
     'src/mcp/host/admission.ts',
     'src/mcp/host/agent-routes.ts',
     'src/mcp/host/call-pipeline.ts',
