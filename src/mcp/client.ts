@@ -1,4 +1,4 @@
-/** The MCP client of the fleet: the official one, with our deadlines and errors. */
+/** The MCP client of the fleet: the official client with the fleet's errors and subscriptions that reconnect. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Client,
@@ -8,27 +8,31 @@ import {
 } from '@modelcontextprotocol/client'
 import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
 
+/** How to reach a server. */
 export interface McpClientOptions {
   url: string
-  /** A function where it changes with time. */
+  /** Bearer token; a function if it changes over time. */
   token?: string | (() => string | undefined)
   name?: string
-  /** For servers that want tokens of an issuer. */
+  /** Obtains tokens from the server's OAuth issuer. */
   authProvider?: OAuthClientProvider
 }
 
+/** An open connection to a server. */
 export interface McpConnection {
   listTools(): Promise<{ name: string; description?: string | undefined }[]>
-  /** The structured result. Throws what the tool reported, or `service-unreachable`. */
-  callTool(name: string, given: Record<string, unknown>): Promise<Record<string, unknown>>
+  /** Returns the structured result. Throws the error that the tool reports, or `tool-failed` if it reports no code. */
+  callTool(name: string, args: Record<string, unknown>): Promise<Record<string, unknown>>
+  /** The negotiated revision, such as `2026-07-28`. */
   protocolVersion: string | undefined
   close(): Promise<void>
 }
 
-/** Speaks whichever revision both sides know. */
+/** A client that negotiates the newest revision which both sides support. */
 export const newClient = (name = 'kintsugi', capabilities: ClientOptions['capabilities'] = {}): Client =>
   new Client({ name, version: '1' }, { capabilities, versionNegotiation: { mode: 'auto' } })
 
+/** A Streamable HTTP transport to a server. */
 export function transportTo({ url, token, authProvider }: McpClientOptions): StreamableHTTPClientTransport {
   const text = typeof token === 'function' ? token() : token
   return new StreamableHTTPClientTransport(new URL(url), {
@@ -37,7 +41,7 @@ export function transportTo({ url, token, authProvider }: McpClientOptions): Str
   })
 }
 
-/** Connects in whichever revision both sides know. */
+/** Connects to a server in the newest revision that both sides support. Throws `service-unreachable` (retry later). */
 export async function connectMcp(options: McpClientOptions): Promise<McpConnection> {
   const client = newClient(options.name)
   const transport = transportTo(options)
@@ -52,8 +56,8 @@ export async function connectMcp(options: McpClientOptions): Promise<McpConnecti
   return {
     protocolVersion: client.getNegotiatedProtocolVersion(),
     listTools: async () => (await client.listTools()).tools,
-    callTool: async (tool, given) => {
-      const result = await client.callTool({ name: tool, arguments: given })
+    callTool: async (tool, args) => {
+      const result = await client.callTool({ name: tool, arguments: args })
       if (result.isError) {
         const report = result._meta?.['kintsugi/error'] as ErrorReport | undefined
         throw report
@@ -66,21 +70,22 @@ export async function connectMcp(options: McpClientOptions): Promise<McpConnecti
   }
 }
 
+/** A running subscription. */
 export interface Watch {
   close(): void
 }
 
-/** What is listened for, and who is told. */
+/** What a subscription covers and whom it notifies. */
 export interface Watched {
   readonly uris: readonly string[]
   onUpdate(uri: string): void
-  /** Absent where lists do not change. */
+  /** Called after a change of the tools, prompts or resources lists; absent to ignore those changes. */
   readonly onListChange?: (() => void) | undefined
 }
 
-const WATCH_AGAIN_MS = 500
+const RECONNECT_DELAY_MS = 500
 
-/** Tells of changes for as long as it is not closed: a server that goes away is listened to again when it is back. */
+/** Subscribes to a server's changes until closed. Reconnects when the server becomes unavailable. */
 export function watchServer(options: McpClientOptions, { uris, onUpdate, onListChange }: Watched): Watch {
   const ends = new AbortController()
   const listen = async () => {
@@ -101,10 +106,10 @@ export function watchServer(options: McpClientOptions, { uris, onUpdate, onListC
         )
         await subscription.closed
       } catch {
-        // It is away: it is tried again.
+        // The server is unavailable: the loop reconnects.
       }
       await client.close().catch(() => undefined)
-      await sleep(WATCH_AGAIN_MS, undefined, { signal: ends.signal }).catch(() => undefined)
+      await sleep(RECONNECT_DELAY_MS, undefined, { signal: ends.signal }).catch(() => undefined)
     }
   }
   void listen()

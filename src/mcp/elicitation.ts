@@ -112,6 +112,7 @@ export type StateCodec = RequestStateCodec<RequestState>
 /** A codec for request states. `key`: 32 bytes, equal in all processes that resume each other's calls. */
 export const stateCodec = (key: Uint8Array): StateCodec => createRequestStateCodec<RequestState>({ key })
 
+/** The request whose conversation is opened. */
 export interface ConversationOptions {
   readonly context: ServerContext
   readonly codec: StateCodec

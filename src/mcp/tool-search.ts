@@ -1,17 +1,17 @@
-/** What services offer, as gateways leave it on the bus, and how a tool of it is searched for. */
+/** Fleet-wide tool names, and the form in which tools are indexed for search. */
 import type { ToolListing } from '../ports/definitions.ts'
 import type { SearchableTool } from '../search/index.ts'
 
-/** Where gateways leave for each other, and for whoever searches, what services offer. */
+/** Cache key under which gateways publish the definitions of all services. */
 export const DEFINITIONS_KEY = 'gateway:definitions'
-/** Words that people tagged servers with: kept in the ledger, told on the bus. */
+/** Ledger setting that holds the tags of servers; changes are published on the bus. */
 export const TAGS_SETTING = 'server-tags'
 
-/** A tool's name in the fleet; that of a connected server's tool says whose it is already. */
+/** The fleet-wide name `server__tool`. The tool of a connected server already has such a name. */
 export const nameOf = (service: string, plain: string): string =>
   plain.includes('__') ? plain : `${service}__${plain}`
 
-/** A tool as the search reads it. */
+/** The searchable form of a tool: its name, description, parameters, keywords and tags as text. */
 export function searchableTool(
   service: string,
   plain: string,
@@ -34,7 +34,7 @@ export function searchableTool(
   }
 }
 
-/** `symbol: string, amount?: integer`, as short as it can be said. */
+/** A one-line signature of a tool's arguments, such as `symbol: string, amount?: integer`. */
 export function argumentsOf({ inputSchema }: Pick<ToolListing, 'inputSchema'>): string {
   const properties = (inputSchema.properties ?? {}) as Record<string, { type?: string; enum?: unknown[] }>
   const required = new Set((inputSchema.required ?? []) as string[])

@@ -2,6 +2,7 @@
 import { AdaptiveLimit } from '../../std/adaptive-limit.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
+/** Limit and clock of an `Admission`. */
 export interface AdmissionOptions {
   readonly service: string
   /** Initial limit; it grows to four times as much while the event loop keeps up, and shrinks to two. */

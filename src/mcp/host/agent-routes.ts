@@ -6,6 +6,7 @@ import type { RunningAgent, ServiceDefinition } from '../define.ts'
 import { type AccessPolicy, authorize } from './access.ts'
 import { readJsonObject } from './request-body.ts'
 
+/** Access policy of an agent's routes, and the fields of its card. */
 export interface AgentRouteOptions {
   readonly access: AccessPolicy
   readonly title: string

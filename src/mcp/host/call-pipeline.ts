@@ -18,6 +18,7 @@ import { consumeState } from './request-state.ts'
 import { type PreparedCall, prepareCall, runTool } from './run-tool.ts'
 import { type CallSubject, Permit, type ToolCall, type ToolOutput } from './tool-call.ts'
 
+/** The parts of a service that its calls need; see `HostOptions`. */
 export interface CallPipelineOptions {
   readonly service: string
   readonly definitions: Definitions

@@ -15,6 +15,7 @@ export interface CallObserver {
   end(tool: string, ok: boolean, durationMs: number): void
 }
 
+/** Where calls are recorded; each destination is optional except the metrics. */
 export interface CallRecorderOptions {
   readonly metrics: Pick<ServiceMetrics, 'calls' | 'duration'>
   readonly audit?: AuditRecorder | undefined

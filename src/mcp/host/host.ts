@@ -23,6 +23,7 @@ import { type ServiceMetrics, serviceMetrics } from './metrics.ts'
 import { serviceRoutes } from './service-routes.ts'
 import type { CallOptions, ToolOutput } from './tool-call.ts'
 
+/** Everything that a service needs besides its definition and ports. */
 export interface HostOptions {
   title: string
   category: string

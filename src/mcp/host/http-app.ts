@@ -16,6 +16,7 @@ declare module 'hono' {
 /** Maximum size of a request body. */
 export const MAX_BODY_BYTES = 1024 * 1024
 
+/** Policy and identity of an app. */
 export interface GuardedAppOptions {
   access: AccessPolicy
   /** Fields of `/health` and `/ready` in addition to the state. */

@@ -1,6 +1,7 @@
 /** Prometheus metrics of one service. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
+/** The metrics of a service and their registry. */
 export interface ServiceMetrics {
   readonly registry: Registry
   /** Calls by tool and outcome: `ok`, `input-needed` or an error code. */

@@ -1,17 +1,17 @@
 /**
- * What the headers of a request repeat of its body, so that what stands between may route by it (SEP-2243): the method, what it is for, and arguments
- * that a tool's schema marks with `x-mcp-header`, as `Mcp-Param-NAME`.
+ * Standard headers of MCP requests (SEP-2243), so that intermediaries can route without reading the body: the method, the name of its subject,
+ * and as `Mcp-Param-NAME` the arguments that a tool's schema marks with `x-mcp-header`.
  */
 
 const PREFIX = 'mcp-param-'
-/** The protocol's own code for headers that do not say what the body says. */
+/** JSON-RPC error code for headers that differ from the body. */
 export const HEADER_MISMATCH = -32020
-/** A value that a header cannot hold is said in base64, between these. */
+/** The encoding of values that a header cannot hold as they are. */
 const ENCODED = /^=\?base64\?(.*)\?=$/s
 const CANONICAL_BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const PLAIN = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 
-/** Which field names what a request is for, by method: it stands in `Mcp-Name`. */
+/** The parameter whose value `Mcp-Name` repeats, by method. */
 export const NAMED_BY: Readonly<Record<string, string>> = {
   'tools/call': 'name',
   'prompts/get': 'name',
@@ -21,7 +21,7 @@ export const NAMED_BY: Readonly<Record<string, string>> = {
   'tasks/cancel': 'taskId',
 }
 
-/** A text as a header can hold it. */
+/** Encodes text as a header value: unchanged, or as base64. */
 export const headerValue = (text: string): string =>
   PLAIN.test(text) && !ENCODED.test(text) ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`
 
@@ -29,12 +29,12 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema & { readonly 'x-mcp-header'?: unknown }>>
 }
 
-/** The values that belong in headers, by the header's name. */
-function marked(schema: Schema, given: unknown): Map<string, string> {
+/** The arguments that the schema marks, as text by lower-case header name. */
+function marked(schema: Schema, args: unknown): Map<string, string> {
   const found = new Map<string, string>()
-  if (given === null || typeof given !== 'object') return found
+  if (args === null || typeof args !== 'object') return found
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    const value = (given as Record<string, unknown>)[name]
+    const value = (args as Record<string, unknown>)[name]
     const header = property['x-mcp-header']
     if (
       typeof header === 'string' &&
@@ -48,30 +48,31 @@ function marked(schema: Schema, given: unknown): Map<string, string> {
   return found
 }
 
-/** Headers for a call, made for a client that did not. */
-export function parameterHeaders(schema: Schema, given: unknown): Record<string, string> {
-  return Object.fromEntries([...marked(schema, given)].map(([name, value]) => [name, headerValue(value)]))
+/** The parameter headers of a call, for clients that do not send them. */
+export function parameterHeaders(schema: Schema, args: unknown): Record<string, string> {
+  return Object.fromEntries([...marked(schema, args)].map(([name, value]) => [name, headerValue(value)]))
 }
 
+/** Whether a schema marks any argument for a header. */
 export const marksHeaders = (schema: Schema): boolean =>
   Object.values(schema.properties ?? {}).some(
     (property) => typeof property['x-mcp-header'] === 'string' || marksHeaders(property),
   )
 
-/** What is wrong where a header is missing or says something else than the body. */
-export function parameterMismatch(schema: Schema, given: unknown, headers: Headers): string | undefined {
-  for (const [name, value] of marked(schema, given)) {
-    const said = headers.get(name)
-    const inBase64 = said === null ? undefined : ENCODED.exec(said)?.[1]
+/** The error message for a parameter header that is missing or differs from the body; undefined if all agree. */
+export function parameterMismatch(schema: Schema, args: unknown, headers: Headers): string | undefined {
+  for (const [name, value] of marked(schema, args)) {
+    const header = headers.get(name)
+    const inBase64 = header === null ? undefined : ENCODED.exec(header)?.[1]
     const decoded =
       inBase64 === undefined
-        ? said
+        ? header
         : CANONICAL_BASE64.test(inBase64)
           ? Buffer.from(inBase64, 'base64').toString('utf8')
           : undefined
     if (decoded === value || (decoded && Number(decoded) === Number(value))) continue
-    const instead = said === null ? 'is absent' : `says ${JSON.stringify(said.slice(0, 100))}`
-    return `Bad Request: the request headers and body disagree: the body says ${JSON.stringify(value.slice(0, 100))}, the header ${name} ${instead}`
+    const got = header === null ? 'is missing' : `has ${JSON.stringify(header.slice(0, 100))}`
+    return `Bad Request: the request headers and body disagree: the body has ${JSON.stringify(value.slice(0, 100))}, the header ${name} ${got}`
   }
   return undefined
 }

@@ -27,6 +27,7 @@ import { HEADER_MISMATCH, marksHeaders, parameterMismatch } from './headers.ts'
 import { servePrompts } from './prompts.ts'
 import { serveResources } from './resources.ts'
 
+/** The service behind an endpoint. */
 export interface EndpointOptions {
   readonly service: string
   readonly title: string
