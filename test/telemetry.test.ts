@@ -2,7 +2,6 @@
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { afterAll, expect, test } from 'vitest'
-import { z } from 'zod'
 import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { fleetControl } from '../src/adapters/fleet/control-client.ts'
 import { OpenTelemetry } from '../src/adapters/telemetry/open-telemetry.ts'
