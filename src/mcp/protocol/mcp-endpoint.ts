@@ -80,7 +80,7 @@ export function mcpEndpoint(options: EndpointOptions): McpHttpHandler {
 
 /** The SDK server of one request. */
 function serverOf(request: McpRequestContext, tasks: Tasks, options: EndpointOptions): Server {
-  const { service, title, version, definitions, scope, stateCodec: codec, now } = options
+  const { service, title, version, definitions, scope, stateCodec: codec } = options
   const { resources, resourceTemplates, watched, changing } = definitions.listing
   const { caller } = identityOf(request)
   const list = changing ? { listChanged: true } : {}
