@@ -102,7 +102,7 @@ beforeAll(async () => {
   for (const id of ['first', 'second']) {
     const directory = new Directory({
       now,
-      ask: async (service) =>
+      fetchDefinitions: async (service) =>
         (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
       onChange: () => undefined,
     })
@@ -132,10 +132,10 @@ beforeAll(async () => {
       bearer: () => 'svc',
       version: '1',
       timeoutMs: 10_000,
+      now,
     })
     const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
-    app.all('/mcp', (c) => endpoint.fetch(c.req.raw, c.env))
-    app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw, c.env))
+    endpoint.mount(app)
     await listen(app.fetch, ports[id] as number)
   }
 })

@@ -136,7 +136,7 @@ beforeAll(async () => {
   await open('beta')
   directory = new Directory({
     now: Date.now,
-    ask: async (service) =>
+    fetchDefinitions: async (service) =>
       (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
@@ -155,10 +155,10 @@ beforeAll(async () => {
     bearer: () => 'right',
     version: '1',
     timeoutMs: 10_000,
+    now: Date.now,
   })
   const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
-  app.all('/mcp', (c) => endpoint.fetch(c.req.raw, c.env))
-  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw, c.env))
+  endpoint.mount(app)
   const gateway = createAdaptorServer({ fetch: app.fetch }) as Server
   servers.set('gateway', gateway)
   await listen(gateway, ports.gateway as number)
@@ -215,7 +215,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
     expect(await read('beta://state')).toEqual({ id: 'beta' })
     expect(await read('shared://state')).toEqual({ of: 'alpha' })
     expect(await read(resources[3]?.uri as string)).toEqual({ of: 'beta' })
-    await expect(read('nobody://has')).rejects.toThrow('no resource')
+    await expect(read('nobody://has')).rejects.toThrow('unknown resource')
     expect((await client.listPrompts()).prompts.map(({ name }) => name)).toEqual([
       'alpha__greet',
       'beta__greet',

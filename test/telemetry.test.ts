@@ -10,7 +10,7 @@ import { mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
 import { defineServer } from '../src/mcp/define.ts'
-import { LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
+import { ANONYMOUS, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import type { ServiceDefinitions } from '../src/ports/definitions.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
@@ -116,7 +116,7 @@ test('a call is one trace through every hop, by the conventions; a failure says 
   ports.front = await serve(host(front, {} as never, { ...shared, telemetry: ofFront }).app.fetch)
   const directory = new Directory({
     now: Date.now,
-    ask: async (service) =>
+    fetchDefinitions: async (service) =>
       (await (await fetch(`http://127.0.0.1:${ports[service]}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
@@ -136,9 +136,10 @@ test('a call is one trace through every hop, by the conventions; a failure says 
     bearer: () => undefined,
     version: '1',
     timeoutMs: 5_000,
+    now: Date.now,
     telemetry: ofGateway,
   })
-  const gateway = await serve((request, env) => endpoint.fetch(request, env))
+  const gateway = await serve((request, env) => endpoint.fetch(request, ANONYMOUS, env))
   const trace = 'ab'.repeat(16)
   const response = await fetch(`http://127.0.0.1:${gateway}/mcp`, {
     method: 'POST',

@@ -61,7 +61,7 @@ const given = async (...scopes: string[]) =>
 async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask> {
   const directory = new Directory({
     now: () => time,
-    ask: async () =>
+    fetchDefinitions: async () =>
       (await (await fetch(`http://127.0.0.1:${port}/definitions`)).json()) as ServiceDefinitions,
     onChange: () => undefined,
   })
@@ -81,9 +81,10 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
     bearer: () => 'svc',
     version: '1',
     timeoutMs: 5_000,
+    now: () => time,
   })
   const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
-  app.all('/mcp/:server', (c) => endpoint.fetch(c.req.raw))
+  endpoint.mount(app)
   return async (name, headers = {}, path = '/query') => {
     time += 600
     const meta = {

@@ -1,25 +1,27 @@
-/** A service that calls for somebody else says for whom, and what they may do. Only services are believed. */
+/** Headers by which one service acts for another caller. Only services are believed. */
 
-export interface OnBehalf {
+/** The caller that a service acts for. */
+export interface DelegatedCaller {
   readonly name: string
   readonly scopes: readonly string[]
 }
 
-const NAME = 'x-kintsugi-caller'
-const SCOPES = 'x-kintsugi-scopes'
-const LONGEST_NAME = 100
+const NAME_HEADER = 'x-kintsugi-caller'
+const SCOPES_HEADER = 'x-kintsugi-scopes'
+const MAX_NAME_LENGTH = 100
 
-export const onBehalfOf = ({ name, scopes }: OnBehalf): Record<string, string> => ({
-  [NAME]: encodeURIComponent(name),
-  [SCOPES]: scopes.join(' '),
+/** The headers of a call for `caller`. */
+export const delegationHeaders = ({ name, scopes }: DelegatedCaller): Record<string, string> => ({
+  [NAME_HEADER]: encodeURIComponent(name),
+  [SCOPES_HEADER]: scopes.join(' '),
 })
 
-/** For whom it is; undefined where a service calls for itself. */
-export function calledFor(headers: Headers): OnBehalf | undefined {
-  const name = headers.get(NAME)
+/** The caller that these headers name; undefined if a service acts for itself. */
+export function delegatedCaller(headers: Headers): DelegatedCaller | undefined {
+  const name = headers.get(NAME_HEADER)
   if (name === null) return undefined
   return {
-    name: decodeURIComponent(name).slice(0, LONGEST_NAME),
-    scopes: (headers.get(SCOPES) ?? '').split(' ').filter((scope) => scope !== ''),
+    name: decodeURIComponent(name).slice(0, MAX_NAME_LENGTH),
+    scopes: (headers.get(SCOPES_HEADER) ?? '').split(' ').filter((scope) => scope !== ''),
   }
 }

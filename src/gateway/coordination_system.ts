@@ -1,11 +1,13 @@
 /** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
+import type { Hono } from 'hono'
 import { Dispatch } from '../adapters/dispatch/dispatcher.ts'
 import { Approvals } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
-import { type Watch, watchServer } from '../mcp/client.ts'
-import { defineMain } from '../mcp/define.ts'
+import { defineMain, type MainContext } from '../mcp/define.ts'
 import { DEFINITIONS_KEY, TAGS_SETTING } from '../mcp/tool-search.ts'
+import type { Bus } from '../ports/bus.ts'
 import type { ServerTags, ServiceDefinitions } from '../ports/definitions.ts'
+import type { Ports } from '../ports/ports.ts'
 import { apiRoutes } from './api/routes.ts'
 import { eventStream } from './events.ts'
 import { followInstances } from './instances.ts'
@@ -13,159 +15,186 @@ import { Directory } from './mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
 import { MetaTools } from './mcp/meta-tools.ts'
 import { Sessions } from './mcp/sessions.ts'
+import { ServiceWatches } from './service-watches.ts'
 import { mainApp, viewSources } from './sources.ts'
 
-const TELL_MS = 1_000
-const ASK_MS = 2_000
-const REMEMBER_MS = 86_400_000
+/** How often the state of the gateway is published. */
+const PUBLISH_INTERVAL_MS = 1_000
+const BREAKERS_TTL_MS = 10 * PUBLISH_INTERVAL_MS
+const DEFINITIONS_TIMEOUT_MS = 2_000
+const DEFINITIONS_TTL_MS = 86_400_000
+const HTTP_ROUTES = [
+  '/health',
+  '/ready',
+  '/status',
+  '/servers',
+  '/agents',
+  '/trades',
+  '/opportunities',
+  '/opportunities/{id}',
+  '/openapi.json',
+  '/approvals',
+  '/approvals/{id}',
+  '/approvals/policy',
+  '/restart/{service}',
+  '/events',
+  '/tools',
+  '/mcp',
+  '/mcp/{server}',
+]
 
 export default defineMain({
   id: 'coordination_system',
   needs: ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records'],
   start: async (ports, context) => {
-    const { bus } = ports
-    const { access, secret, bearer, plan, now } = context
+    const { access, now, mode } = context
     const sources = viewSources(ports, context)
     const app = mainApp('coordination_system', context)
     const audit = new AuditSink({
       open: async () => ports.audit,
       onNote: (note) => context.log.warn({}, note),
     })
-    apiRoutes(app, {
-      access,
-      sources,
-      approvals: new Approvals(ports.records, now),
-      audit,
-      mode: context.mode,
-    })
-    let endpoint: McpEndpoint | undefined
-    let changed = false
-    const own = (): Record<string, string> => {
-      const token = bearer()
-      return token === undefined ? {} : { authorization: `Bearer ${token}` }
-    }
-    const directory = new Directory({
-      now,
-      ask: async (service) => {
-        const response = await fetch(`http://127.0.0.1:${plan.ports[service]}/definitions`, {
-          headers: own(),
-          signal: AbortSignal.timeout(ASK_MS),
-        })
-        if (!response.ok) throw new Error(`it answered ${response.status}`)
-        return (await response.json()) as ServiceDefinitions
-      },
-      onChange: (what) => {
-        if (what === 'tools') endpoint?.notify.toolsChanged()
-        else if (what === 'resources') endpoint?.notify.resourcesChanged()
-        else endpoint?.notify.promptsChanged()
-        changed = true
-      },
-    })
-    const remembered = await bus.get(DEFINITIONS_KEY).catch(() => undefined)
-    if (remembered) directory.recall(remembered)
-    const instances = await followInstances(ports, context, (services) => {
-      void directory.follow(services)
-      return !directory.gathered
-    })
-    const dispatch = new Dispatch({ ...instances, now })
-    const meta = new MetaTools(directory)
-    ports.ledger.setting<ServerTags>(TAGS_SETTING).then(
-      (tags) => {
-        if (tags) meta.tags = tags
-      },
-      () => undefined,
-    )
-    const stopTags = bus.subscribe(TAGS_SETTING, (tags) => {
-      meta.tags = tags
-    })
-    const sessions = new Sessions(bus, secret)
-    const serving = mcpEndpoint({
-      directory,
-      meta,
-      dispatch,
-      sessions,
-      access,
-      bearer,
-      version: plan.version,
-      timeoutMs: context.requestTimeoutMs,
-      audit,
-      telemetry: context.telemetry,
-    })
-    endpoint = serving
-    const watches = new Map<string, Watch>()
-    const watch = () => {
-      for (const [service, { uris, changing }] of directory.watched) {
-        if (watches.has(service)) continue
-        const onListChange = changing ? () => void directory.refresh(service) : undefined
-        watches.set(
-          service,
-          watchServer(
-            { url: `http://127.0.0.1:${plan.ports[service]}/mcp`, token: bearer },
-            { uris, onUpdate: (uri) => serving.notify.resourceUpdated(uri), onListChange },
-          ),
-        )
-      }
-    }
-    const telling = setInterval(() => {
-      void bus.set('gateway:breakers', dispatch.state(), TELL_MS * 10).catch(() => undefined)
-      if (!changed || !directory.gathered) return
-      changed = false
-      watch()
-      void bus.set(DEFINITIONS_KEY, directory.remember(), REMEMBER_MS).catch(() => undefined)
-    }, TELL_MS)
-    // Calls come first: changes of resources are listened to in a moment.
-    const watching = setTimeout(watch, TELL_MS)
-    app.all('/mcp', (c) => serving.fetch(c.req.raw, c.env))
-    app.all('/mcp/:server', (c) => serving.fetch(c.req.raw, c.env))
-    app.get('/tools', (c) =>
-      c.json({
-        tools: [...directory.tools.values()].map(({ listing }) => listing),
-        missing: directory.missing,
-      }),
-    )
-    app.get('/capabilities', (c) =>
-      c.json({
-        service: 'coordination_system',
-        kind: 'main',
-        version: plan.version,
-        http: [
-          '/health',
-          '/ready',
-          '/status',
-          '/servers',
-          '/agents',
-          '/trades',
-          '/opportunities',
-          '/opportunities/{id}',
-          '/openapi.json',
-          '/approvals',
-          '/approvals/{id}',
-          '/approvals/policy',
-          '/restart/{service}',
-          '/events',
-          '/tools',
-          '/mcp',
-          '/mcp/{server}',
-        ],
-      }),
-    )
-    app.get('/', (c) => c.redirect('/status'))
-    const events = eventStream(bus, sources, access)
-    const stop = () => {
-      stopTags()
-      sessions.stop()
-      void audit.stop()
-      clearInterval(telling)
-      clearTimeout(watching)
-      for (const each of watches.values()) each.close()
-      instances.stop()
-      events.stop()
-    }
+    apiRoutes(app, { access, sources, approvals: new Approvals(ports.records, now), audit, mode })
+    const gateway = await openGateway(ports, context, audit)
+    gateway.endpoint.mount(app)
+    directoryRoutes(app, gateway.directory, context.plan.version)
+    const events = eventStream(ports.bus, sources, access)
     return {
       app,
       upgrade: events.upgrade,
-      unready: () => (directory.gathered ? undefined : 'the services are being asked what they offer'),
-      stop,
+      unready: () => (gateway.directory.gathered ? undefined : 'collecting tool definitions'),
+      stop: () => {
+        gateway.stop()
+        void audit.stop()
+        events.stop()
+      },
     }
   },
 })
+
+interface Gateway {
+  readonly directory: Directory
+  readonly endpoint: McpEndpoint
+  stop(): void
+}
+
+/** The MCP endpoint with all that keeps it up to date: definitions, instances, tags, subscriptions. */
+async function openGateway(
+  ports: Pick<Ports, 'fleet' | 'ledger' | 'bus'>,
+  context: MainContext,
+  audit: AuditSink,
+): Promise<Gateway> {
+  const { bus } = ports
+  const { access, secret, bearer, plan, now, telemetry, requestTimeoutMs: timeoutMs } = context
+  let onChange: (what: 'tools' | 'resources' | 'prompts') => void = () => undefined
+  const directory = new Directory({
+    now,
+    fetchDefinitions: (service) => fetchDefinitions(plan.ports[service], bearer()),
+    onChange: (what) => onChange(what),
+  })
+  const remembered = await bus.get(DEFINITIONS_KEY).catch(() => undefined)
+  if (remembered) directory.recall(remembered)
+  const instances = await followInstances(ports, context, (services) => {
+    void directory.follow(services)
+    return !directory.gathered
+  })
+  const dispatch = new Dispatch({ ...instances, now })
+  const meta = new MetaTools(directory)
+  const sessions = new Sessions(bus, secret)
+  const { version } = plan
+  const serving = { access, bearer, version, timeoutMs, now, audit, telemetry }
+  const endpoint = mcpEndpoint({ directory, meta, dispatch, sessions, ...serving })
+  const watches = new ServiceWatches({
+    directory,
+    urlOf: (service) => `http://127.0.0.1:${plan.ports[service]}/mcp`,
+    bearer,
+    onUpdate: endpoint.notify.resourceUpdated,
+  })
+  const publisher = publishState(bus, dispatch, directory, watches)
+  onChange = (what) => {
+    if (what === 'tools') endpoint.notify.toolsChanged()
+    else if (what === 'resources') endpoint.notify.resourcesChanged()
+    else endpoint.notify.promptsChanged()
+    publisher.onDefinitionsChange()
+  }
+  const stops = [
+    followTags(ports, meta),
+    publisher.stop,
+    () => sessions.stop(),
+    () => watches.close(),
+    () => instances.stop(),
+  ]
+  return {
+    directory,
+    endpoint,
+    stop: () => {
+      for (const stop of stops) stop()
+    },
+  }
+}
+
+async function fetchDefinitions(
+  port: number | undefined,
+  token: string | undefined,
+): Promise<ServiceDefinitions> {
+  const response = await fetch(`http://127.0.0.1:${port}/definitions`, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(DEFINITIONS_TIMEOUT_MS),
+  })
+  if (!response.ok) throw new Error(`/definitions: expected status 200 (got ${response.status})`)
+  return (await response.json()) as ServiceDefinitions
+}
+
+/** Keeps the tags of the search up to date. Returns how to stop. */
+function followTags({ bus, ledger }: Pick<Ports, 'bus' | 'ledger'>, meta: MetaTools): () => void {
+  ledger.setting<ServerTags>(TAGS_SETTING).then(
+    (tags) => {
+      if (tags) meta.tags = tags
+    },
+    () => undefined,
+  )
+  return bus.subscribe(TAGS_SETTING, (tags) => {
+    meta.tags = tags
+  })
+}
+
+/** Publishes the breakers every second, and definitions once they have changed: for services that search, and for the next gateway. */
+function publishState(
+  bus: Bus,
+  dispatch: Dispatch,
+  directory: Directory,
+  watches: ServiceWatches,
+): { onDefinitionsChange(): void; stop(): void } {
+  let changed = true
+  const publishing = setInterval(() => {
+    void bus.set('gateway:breakers', dispatch.state(), BREAKERS_TTL_MS).catch(() => undefined)
+    if (!changed || !directory.gathered) return
+    changed = false
+    watches.update()
+    void bus.set(DEFINITIONS_KEY, directory.remember(), DEFINITIONS_TTL_MS).catch(() => undefined)
+  }, PUBLISH_INTERVAL_MS)
+  // Calls have priority over subscriptions during the first second.
+  const watching = setTimeout(() => watches.update(), PUBLISH_INTERVAL_MS)
+  return {
+    onDefinitionsChange: () => {
+      changed = true
+    },
+    stop: () => {
+      clearInterval(publishing)
+      clearTimeout(watching)
+    },
+  }
+}
+
+function directoryRoutes(app: Hono, directory: Directory, version: string): void {
+  app.get('/tools', (c) =>
+    c.json({
+      tools: [...directory.tools.values()].map(({ listing }) => listing),
+      missing: directory.missing,
+    }),
+  )
+  app.get('/capabilities', (c) =>
+    c.json({ service: 'coordination_system', kind: 'main', version, http: HTTP_ROUTES }),
+  )
+  app.get('/', (c) => c.redirect('/status'))
+}

@@ -7,6 +7,9 @@ export const DEFINITIONS_KEY = 'gateway:definitions'
 /** Ledger setting that holds the tags of servers; changes are published on the bus. */
 export const TAGS_SETTING = 'server-tags'
 
+/** Servers that exist to test the protocol: clients and searches list them only on request. */
+export const TEST_SERVERS: ReadonlySet<string> = new Set(['mcp_server_base'])
+
 /** The fleet-wide name `server__tool`. The tool of a connected server already has such a name. */
 export const nameOf = (service: string, plain: string): string =>
   plain.includes('__') ? plain : `${service}__${plain}`

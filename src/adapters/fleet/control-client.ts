@@ -1,6 +1,6 @@
 /** The fleet through its supervisor's control socket, and its services through their ports. */
 import { connect } from 'node:net'
-import { onBehalfOf } from '../../access/delegation.ts'
+import { delegationHeaders } from '../../access/delegation.ts'
 import type {
   CellVitals,
   Dependency,
@@ -224,7 +224,7 @@ export function fleetControl({ socketPath, portOf, bearer }: ControlOptions): Fl
       const traceparent = nextTraceparent(currentTrace.getStore())
       const headers: Record<string, string> = {
         ...authorization(bearer()),
-        ...(caller ? onBehalfOf(caller) : {}),
+        ...(caller ? delegationHeaders(caller) : {}),
         traceparent,
       }
       return resultOf(

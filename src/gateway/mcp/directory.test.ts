@@ -1,10 +1,18 @@
-/** When a directory knows enough for lists to be taken for the whole. */
+/** When the directory is complete, and what clients are notified of. */
 import { expect, test } from 'vitest'
-import type { ServiceDefinitions } from '../../ports/definitions.ts'
+import type { ServiceDefinitions, ToolListing } from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { Directory } from './directory.ts'
 
-const definitions = (hash: string): ServiceDefinitions => ({
+const tool = (name: string, description = name): ToolListing => ({
+  name,
+  title: name,
+  description,
+  inputSchema: { type: 'object' },
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  _meta: { 'kintsugi/effect': 'read', 'kintsugi/guarded': false, 'kintsugi/example': {} },
+})
+const definitions = (hash: string, change: Partial<ServiceDefinitions> = {}): ServiceDefinitions => ({
   hash,
   tools: [],
   resources: [],
@@ -13,20 +21,24 @@ const definitions = (hash: string): ServiceDefinitions => ({
   keywords: {},
   watched: [],
   changing: false,
+  ...change,
 })
-const services = ['alpha', 'beta'].map(
-  (id) => ({ id, kind: 'server', pid: 1, status: 'healthy' }) as unknown as ServiceStatus,
-)
+const statusOf = (id: string, pid = 1) =>
+  ({ id, kind: 'server', pid, status: 'healthy' }) as unknown as ServiceStatus
+const services = [statusOf('alpha'), statusOf('beta')]
 
-function directoryOf(answers: (service: string) => Promise<ServiceDefinitions>) {
+function directoryOf(fetchDefinitions: (service: string) => Promise<ServiceDefinitions>) {
   const clock = { now: 0 }
-  return {
-    clock,
-    directory: new Directory({ now: () => clock.now, ask: answers, onChange: () => undefined }),
-  }
+  const changes: string[] = []
+  const directory = new Directory({
+    now: () => clock.now,
+    fetchDefinitions,
+    onChange: (kind) => changes.push(kind),
+  })
+  return { clock, changes, directory }
 }
 
-test('it has gathered once every service has answered, and says so to who waits', async () => {
+test('the directory is gathered once every service has answered', async () => {
   const beta = Promise.withResolvers<ServiceDefinitions>()
   const { directory } = directoryOf(async (service) =>
     service === 'beta' ? beta.promise : definitions(service),
@@ -34,15 +46,15 @@ test('it has gathered once every service has answered, and says so to who waits'
   const followed = directory.follow(services)
   await Promise.resolve()
   expect(directory.gathered).toBe(false)
-  expect(directory.missing).toContainEqual({ service: 'beta', reason: 'not asked yet' })
+  expect(directory.missing).toContainEqual({ service: 'beta', reason: 'not queried yet' })
   beta.resolve(definitions('beta'))
   await Promise.all([followed, directory.gathering])
   expect([directory.gathered, directory.missing]).toEqual([true, []])
 })
 
-test('one that does not answer is waited for only so long; it is named as missing', async () => {
+test('a service that does not answer delays the directory by 10 s at most and is reported as missing', async () => {
   const { clock, directory } = directoryOf(async (service) => {
-    if (service === 'beta') throw new Error('it is broken')
+    if (service === 'beta') throw new Error('connection refused')
     return definitions(service)
   })
   await directory.follow(services)
@@ -52,15 +64,96 @@ test('one that does not answer is waited for only so long; it is named as missin
   await directory.gathering
   expect([directory.gathered, directory.missing]).toEqual([
     true,
-    [{ service: 'beta', reason: 'it is broken' }],
+    [{ service: 'beta', reason: 'connection refused' }],
   ])
 })
 
-test('what another gateway heard is enough; once it has gathered, a service that goes away changes nothing of that', async () => {
+test('definitions of another gateway complete the directory; a later failure does not undo that', async () => {
   const { clock, directory } = directoryOf(async () => Promise.reject(new Error('gone')))
-  directory.recall({ alpha: { process: '1', definitions: definitions('alpha') } })
+  directory.recall({ alpha: { process: '1', definitions: definitions('alpha', { tools: [tool('look')] }) } })
   await directory.gathering
   clock.now = 1_000
-  await directory.follow([{ ...services[0], pid: 2 } as ServiceStatus])
+  await directory.follow([statusOf('alpha', 2)])
   expect([directory.gathered, directory.missing]).toEqual([true, [{ service: 'alpha', reason: 'gone' }]])
+  expect([...directory.tools.keys()]).toEqual(['alpha__look'])
+})
+
+test('what is remembered can be recalled', async () => {
+  const { directory } = directoryOf(async (service) => definitions(service, { tools: [tool('look')] }))
+  await directory.follow(services)
+  const other = directoryOf(async () => Promise.reject(new Error('not needed')))
+  other.directory.recall(directory.remember())
+  expect([...other.directory.tools]).toEqual([...directory.tools])
+  expect(other.directory.tools.size).toBe(2)
+})
+
+test('definitions are fetched again for a new process, after a failure, and after a minute; not in between', async () => {
+  let fetches = 0
+  let failing = false
+  const { clock, directory } = directoryOf(async (service) => {
+    fetches++
+    if (failing) throw new Error('down')
+    return definitions(service)
+  })
+  const fetchesAt = async (now: number, pid: number) => {
+    const before = fetches
+    clock.now = now
+    await directory.follow([statusOf('alpha', pid)])
+    return fetches - before
+  }
+  expect(await fetchesAt(0, 1)).toBe(1)
+  expect(await fetchesAt(59_999, 1)).toBe(0)
+  expect(await fetchesAt(60_000, 1)).toBe(1)
+  expect(await fetchesAt(60_050, 2)).toBe(0)
+  failing = true
+  expect(await fetchesAt(60_100, 2)).toBe(1)
+  expect(await fetchesAt(60_199, 2)).toBe(0)
+  failing = false
+  expect(await fetchesAt(60_200, 2)).toBe(1)
+  expect(await fetchesAt(60_400, 2)).toBe(0)
+})
+
+test('a changed definition replaces the previous one; only the lists that changed are reported', async () => {
+  let current = definitions('1', { tools: [tool('look', 'old')], changing: true })
+  const { changes, directory } = directoryOf(async () => current)
+  await directory.follow([statusOf('alpha')])
+  expect(changes.splice(0)).toEqual(['tools'])
+  current = definitions('2', {
+    tools: [tool('look', 'new')],
+    prompts: [{ name: 'greet', title: 'Greet', description: 'Greets.', arguments: [] }],
+    changing: true,
+  })
+  await directory.refresh('alpha')
+  expect(directory.tools.get('alpha__look')?.listing.description).toBe('new')
+  expect(changes.splice(0)).toEqual(['tools', 'prompts'])
+  current = { ...current, hash: '3', watched: ['alpha://state'] }
+  await directory.refresh('alpha')
+  expect(changes).toEqual([])
+  expect(directory.watched).toEqual(new Map([['alpha', { uris: ['alpha://state'], changing: true }]]))
+})
+
+test('a service that is removed takes its items and its reserved name with it', async () => {
+  const bridge = definitions('bridge', { tools: [tool('alpha__look', 'foreign')], changing: true })
+  const { changes, directory } = directoryOf(async (service) =>
+    service === 'bridge' ? bridge : definitions(service, { tools: [tool('look', 'own')] }),
+  )
+  await directory.follow([statusOf('alpha'), statusOf('bridge')])
+  expect(directory.tools.get('alpha__look')).toMatchObject({ service: 'alpha', plain: 'look' })
+  changes.splice(0)
+  await directory.follow([statusOf('bridge')])
+  expect(directory.serves('alpha')).toBe(false)
+  expect(directory.tools.get('alpha__look')).toMatchObject({ service: 'bridge', plain: 'alpha__look' })
+  expect(changes).toEqual(['tools'])
+})
+
+test('the names of a new service are reserved before it answers', async () => {
+  const bridge = definitions('bridge', { tools: [tool('alpha__look')], changing: true })
+  const { directory } = directoryOf(async (service) => {
+    if (service === 'alpha') throw new Error('still starting')
+    return bridge
+  })
+  await directory.follow([statusOf('bridge')])
+  expect([...directory.tools.keys()]).toEqual(['alpha__look'])
+  await directory.follow([statusOf('bridge'), statusOf('alpha')])
+  expect([...directory.tools.keys()]).toEqual([])
 })

@@ -1,138 +1,108 @@
-/** What each service offers to MCP clients, kept up to date: asked for again when its process has changed, and now and then. */
-
-import { nameOf } from '../../mcp/tool-search.ts'
-import type {
-  FleetDefinitions,
-  PromptListing,
-  ResourceListing,
-  ServiceDefinitions,
-  TemplateListing,
-  ToolListing,
-} from '../../ports/definitions.ts'
+/** What each service offers to MCP clients, kept up to date: fetched again when the service's process changes, and at intervals. */
+import type { FleetDefinitions, ServiceDefinitions } from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { messageOf } from '../../std/errors.ts'
+import { changedLists, type Listings, type ListKind, listingsOf } from './listings.ts'
 
 export interface DirectoryOptions {
-  /** A service's definitions, from one of its ports. Throws where it does not answer. */
-  ask(service: string): Promise<ServiceDefinitions>
+  /** A service's definitions. Throws if it does not answer. */
+  fetchDefinitions(service: string): Promise<ServiceDefinitions>
+  /** ms since 1970. */
   now(): number
-  /** Something that clients see has changed. */
-  onChange(what: 'tools' | 'resources' | 'prompts'): void
+  /** Called when a list that clients see has changed. */
+  onChange(kind: ListKind): void
 }
 
-export interface Listed<T> {
-  readonly service: string
-  /** Its name, or URI, at the service. */
-  readonly plain: string
-  /** As clients see it. */
-  readonly listing: T
-  /** Words for the search, of tools. */
-  readonly keywords?: string
-}
+/** How long a new gateway waits for services that do not answer, before it serves incomplete lists. */
+const MAX_GATHERING_MS = 10_000
+/** Definitions are fetched again after this time, whatever happened. */
+const MAX_AGE_MS = 60_000
+/** Minimum time between two attempts. */
+const RETRY_DELAY_MS = 100
 
-/** A service that does not say what it offers keeps a new gateway from answering for no longer than this. ms. */
-const GATHER_MS = 10_000
-/** Definitions are asked for anew after this long, whatever happened. */
-const STALE_MS = 60_000
-/** After a failure, not before this long. */
-const AGAIN_MS = 100
-
-interface Known {
+interface Entry {
   definitions: ServiceDefinitions | undefined
-  /** Of the process that told them. */
+  /** The process that returned the definitions. */
   process: string
+  /** Time of the last attempt, ms since 1970. */
   at: number
-  asking: boolean
+  fetching: boolean
   failure: string | undefined
 }
 
-/** A URI that two services offer is told apart for the second by its service. */
-const uriOf = (service: string, uri: string): string => `kintsugi://${service}/${encodeURIComponent(uri)}`
-
 export class Directory {
   readonly #options: DirectoryOptions
-  readonly #known = new Map<string, Known>()
-  #tools = new Map<string, Listed<ToolListing>>()
-  #resources = new Map<string, Listed<ResourceListing>>()
-  #templates: Listed<TemplateListing>[] = []
-  #prompts = new Map<string, Listed<PromptListing>>()
-  readonly #patience: number
+  readonly #entries = new Map<string, Entry>()
+  #listings: Listings = listingsOf(new Map())
+  readonly #deadline: number
   readonly #gathering = Promise.withResolvers<void>()
   #gathered = false
 
   constructor(options: DirectoryOptions) {
     this.#options = options
-    this.#patience = options.now() + GATHER_MS
+    this.#deadline = options.now() + MAX_GATHERING_MS
   }
 
-  /** Whether every service has told, at least once, what it offers: a list before that would be taken for the whole, and a tool be called unknown that is there. */
+  /** Whether every service has returned its definitions once: clients would take an earlier list for the complete one, and an existing tool for an unknown one. */
   get gathered(): boolean {
     return this.#gathered
   }
 
+  /** Resolves once `gathered` is true. */
   get gathering(): Promise<void> {
     return this.#gathering.promise
   }
 
-  #settle(): void {
-    if (
-      this.#gathered ||
-      (this.#options.now() < this.#patience && (this.#known.size === 0 || this.missing.length > 0))
-    )
-      return
-    this.#gathered = true
-    this.#gathering.resolve()
+  get tools(): Listings['tools'] {
+    return this.#listings.tools
   }
 
-  get tools(): ReadonlyMap<string, Listed<ToolListing>> {
-    return this.#tools
+  get resources(): Listings['resources'] {
+    return this.#listings.resources
   }
 
-  get resources(): ReadonlyMap<string, Listed<ResourceListing>> {
-    return this.#resources
+  get templates(): Listings['templates'] {
+    return this.#listings.templates
   }
 
-  get templates(): readonly Listed<TemplateListing>[] {
-    return this.#templates
+  get prompts(): Listings['prompts'] {
+    return this.#listings.prompts
   }
 
-  get prompts(): ReadonlyMap<string, Listed<PromptListing>> {
-    return this.#prompts
-  }
-
+  /** Whether a service with this id runs. */
   serves(service: string): boolean {
-    return this.#known.has(service)
+    return this.#entries.has(service)
   }
 
-  /** Services whose definitions are not known, or not from the process that runs now. */
+  /** Services whose current process has not returned its definitions, with the reason. */
   get missing(): { service: string; reason: string }[] {
-    return [...this.#known].flatMap(([service, { failure }]) =>
+    return [...this.#entries].flatMap(([service, { failure }]) =>
       failure === undefined ? [] : [{ service, reason: failure }],
     )
   }
 
-  /** Definitions that another gateway, or an earlier one, has heard: they hold until the service has another process. */
+  /** Adopts definitions that another gateway, or an earlier one, fetched; they are valid until the service's process changes. */
   recall(remembered: FleetDefinitions): void {
     const at = this.#options.now()
     for (const [service, { process, definitions }] of Object.entries(remembered))
-      this.#known.set(service, { definitions, process, at, asking: false, failure: undefined })
+      this.#entries.set(service, { definitions, process, at, fetching: false, failure: undefined })
     this.#rebuild()
     this.#settle()
   }
 
-  /** All that is known, for those who come after. */
+  /** All known definitions, for other gateways. */
   remember(): FleetDefinitions {
     return Object.fromEntries(
-      [...this.#known].flatMap(([service, { process, definitions }]) =>
+      [...this.#entries].flatMap(([service, { process, definitions }]) =>
         definitions ? [[service, { process, definitions }]] : [],
       ),
     )
   }
 
-  /** Services that tell of changes: of which URIs, and whether their lists change. */
+  /** Services that send notifications: the URIs of which resources, and whether their lists change. */
   get watched(): ReadonlyMap<string, { readonly uris: readonly string[]; readonly changing: boolean }> {
     return new Map(
-      [...this.#known].flatMap(([service, { definitions }]) =>
+      [...this.#entries].flatMap(([service, { definitions }]) =>
         definitions && (definitions.changing || definitions.watched.length > 0)
           ? [[service, { uris: definitions.watched, changing: definitions.changing }] as const]
           : [],
@@ -140,121 +110,80 @@ export class Directory {
     )
   }
 
-  /** Asks a service anew that says its lists have changed. */
+  /** Fetches the definitions of a service again, after it reported that its lists changed. */
   async refresh(service: string): Promise<void> {
-    const known = this.#known.get(service)
-    if (known) await this.#ask(service, known, known.process)
+    const entry = this.#entries.get(service)
+    if (entry) await this.#fetch(service, entry, entry.process)
   }
 
-  /** What is there now, as the supervisor says. Resolves when every service that had to be asked has answered, or failed. */
+  /** Adopts the supervisor's list of services. Resolves when every service that had to be queried has answered or failed. */
   async follow(services: readonly ServiceStatus[]): Promise<void> {
-    const here = services.filter(
+    const running = services.filter(
       ({ kind, id }) => (kind === 'server' || kind === 'agent') && !id.includes('#'),
     )
-    const ids = new Set(here.map(({ id }) => id))
-    let gone = false
-    for (const id of this.#known.keys()) if (!ids.has(id)) gone = this.#known.delete(id) || gone
-    if (gone) this.#rebuild()
+    const ids = new Set(running.map(({ id }) => id))
+    const removed = [...this.#entries.keys()].filter((id) => !ids.has(id))
+    const added = [...ids].filter((id) => !this.#entries.has(id))
+    for (const id of removed) this.#entries.delete(id)
+    // The names of a new service are reserved before its definitions are known.
+    for (const id of added) this.#entries.set(id, newEntry())
+    if (removed.length + added.length > 0) this.#rebuild()
     this.#settle()
     const now = this.#options.now()
     await Promise.all(
-      here.map(async ({ id, pid }) => {
+      running.map(async ({ id, pid }) => {
         const process = String(pid)
-        const known = this.#known.get(id) ?? {
-          definitions: undefined,
-          process: '',
-          at: Number.NEGATIVE_INFINITY,
-          asking: false,
-          failure: 'not asked yet',
-        }
-        this.#known.set(id, known)
-        const age = now - known.at
-        if (
-          known.asking ||
-          (known.process === process && known.failure === undefined && age < STALE_MS) ||
-          age < AGAIN_MS
-        )
-          return
-        await this.#ask(id, known, process)
+        const entry = this.#entries.get(id)
+        if (entry && isDue(entry, process, now)) await this.#fetch(id, entry, process)
       }),
     )
   }
 
-  async #ask(service: string, known: Known, process: string): Promise<void> {
-    known.asking = true
+  async #fetch(service: string, entry: Entry, process: string): Promise<void> {
+    entry.fetching = true
     try {
-      const definitions = await this.#options.ask(service)
-      const before = known.definitions
-      known.definitions = definitions
-      known.process = process
-      known.failure = undefined
+      const definitions = await this.#options.fetchDefinitions(service)
+      const before = entry.definitions
+      entry.definitions = definitions
+      entry.process = process
+      entry.failure = undefined
       if (before?.hash !== definitions.hash) this.#rebuild()
     } catch (error) {
-      // What it offered before stays listed: it is being brought back.
-      known.failure = messageOf(error)
+      // The previous definitions stay listed: the supervisor is restarting the service.
+      entry.failure = messageOf(error)
     } finally {
-      known.asking = false
-      known.at = this.#options.now()
+      entry.fetching = false
+      entry.at = this.#options.now()
       this.#settle()
     }
   }
 
-  /** Nobody takes the name of a service of ours. */
-  #taken(name: string): boolean {
-    return name.includes('__') && this.#known.has(name.split('__')[0] as string)
+  #settle(): void {
+    const isComplete = this.#entries.size > 0 && this.missing.length === 0
+    if (this.#gathered || (this.#options.now() < this.#deadline && !isComplete)) return
+    this.#gathered = true
+    this.#gathering.resolve()
   }
 
   #rebuild(): void {
-    const tools = new Map<string, Listed<ToolListing>>()
-    const resources = new Map<string, Listed<ResourceListing>>()
-    const prompts = new Map<string, Listed<PromptListing>>()
-    const templates: Listed<TemplateListing>[] = []
-    for (const [service, { definitions }] of [...this.#known].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (!definitions) continue
-      for (const tool of definitions.tools) {
-        if (this.#taken(tool.name)) continue
-        tools.set(nameOf(service, tool.name), {
-          service,
-          plain: tool.name,
-          listing: { ...tool, name: nameOf(service, tool.name) },
-          keywords: definitions.keywords[tool.name] ?? '',
-        })
-      }
-      for (const prompt of definitions.prompts)
-        if (!this.#taken(prompt.name))
-          prompts.set(nameOf(service, prompt.name), {
-            service,
-            plain: prompt.name,
-            listing: { ...prompt, name: nameOf(service, prompt.name) },
-          })
-      for (const resource of definitions.resources) {
-        const uri = resources.has(resource.uri) ? uriOf(service, resource.uri) : resource.uri
-        resources.set(uri, {
-          service,
-          plain: resource.uri,
-          listing: { ...resource, uri, name: nameOf(service, resource.name) },
-        })
-      }
-      for (const template of definitions.resourceTemplates)
-        templates.push({
-          service,
-          plain: template.uriTemplate,
-          listing: { ...template, name: nameOf(service, template.name) },
-        })
-    }
-    const changed = (before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>) =>
-      JSON.stringify([...before]) !== JSON.stringify([...after])
-    const what = [
-      ...(changed(this.#tools, tools) ? (['tools'] as const) : []),
-      ...(changed(this.#resources, resources) || JSON.stringify(this.#templates) !== JSON.stringify(templates)
-        ? (['resources'] as const)
-        : []),
-      ...(changed(this.#prompts, prompts) ? (['prompts'] as const) : []),
-    ]
-    this.#tools = tools
-    this.#resources = resources
-    this.#templates = templates
-    this.#prompts = prompts
-    for (const each of what) this.#options.onChange(each)
+    const before = this.#listings
+    this.#listings = listingsOf(
+      new Map([...this.#entries].map(([service, { definitions }]) => [service, definitions])),
+    )
+    for (const kind of changedLists(before, this.#listings)) this.#options.onChange(kind)
   }
+}
+
+const newEntry = (): Entry => ({
+  definitions: undefined,
+  process: '',
+  at: Number.NEGATIVE_INFINITY,
+  fetching: false,
+  failure: 'not queried yet',
+})
+
+function isDue(entry: Entry, process: string, now: number): boolean {
+  const age = now - entry.at
+  const isCurrent = entry.process === process && entry.failure === undefined
+  return !entry.fetching && age >= RETRY_DELAY_MS && (!isCurrent || age >= MAX_AGE_MS)
 }

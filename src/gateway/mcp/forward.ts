@@ -1,25 +1,27 @@
-/** One JSON-RPC request to one instance, as it is but for its name and what is per hop; the answer as it comes. */
+/** Sends one JSON-RPC request to one instance of a service; the answer's bytes are passed on unchanged. */
 import { createParser } from 'eventsource-parser'
 import { Agent, type Dispatcher } from 'undici'
 import type { Answer, Send } from '../../adapters/dispatch/dispatcher.ts'
 
+/** The answer of a service. */
 export interface Forwarded {
   readonly status: number
   readonly contentType: string
-  /** Whole, or what follows the events that were read already. */
+  /** Complete, or a stream that starts with the events that were read already. */
   readonly body: Buffer | AsyncIterable<Buffer>
 }
 
+/** The request to a service. */
 export interface Forwarding {
   readonly body: string
   readonly headers: Record<string, string>
   readonly signal: AbortSignal
 }
 
-/** Pieces that wait to be read before the sender is made to wait. */
-const MAX_UNREAD = 64
+/** Unread chunks before the sender is paused. */
+const MAX_UNREAD_CHUNKS = 64
 
-/** Connections to services are kept and shared by all calls; an answer may take as long as its deadline lets it. */
+/** Connections to services are kept alive and shared by all calls; only the call's own deadline limits an answer. */
 const agent = new Agent({
   connections: 128,
   pipelining: 1,
@@ -28,6 +30,7 @@ const agent = new Agent({
   bodyTimeout: 0,
 })
 
+/** A function that sends the request to a port. The answer's `code` is that of the service's error report, if it is one. */
 export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> {
   return async (port): Promise<Answer<Forwarded>> => {
     const { status, contentType, chunks } = await exchange(`http://127.0.0.1:${port}`, body, headers, signal)
@@ -35,7 +38,7 @@ export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> 
       const whole = await chunks.whole()
       return { value: { status, contentType, body: whole }, ...codeOf(status, whole) }
     }
-    // An event stream of a single event is an answer like any other; more than that is passed on as it comes.
+    // A stream that holds only the final answer is read to its end; any other is passed on as it arrives.
     let first: string | undefined
     const parser = createParser({ onEvent: ({ data }) => void (first ??= data === '' ? undefined : data) })
     const decoder = new TextDecoder()
@@ -46,7 +49,7 @@ export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> 
       if (first !== undefined && !isFinal(first))
         return { value: { status, contentType, body: rest(Buffer.concat(read), chunks) } }
     }
-    if (first === undefined) throw new Error('the answer broke off')
+    if (first === undefined) throw new Error('the connection closed before the answer was complete')
     return {
       value: { status, contentType, body: Buffer.concat(read) },
       ...codeOf(status, Buffer.from(first)),
@@ -54,7 +57,7 @@ export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> 
   }
 }
 
-/** What comes of an answer, piece by piece: less than a stream, and so much quicker. */
+/** The chunks of an answer: less general than a stream, and much faster. */
 class Chunks {
   readonly #received: Buffer[] = []
   readonly #controller: Dispatcher.DispatchController
@@ -68,7 +71,7 @@ class Chunks {
 
   push(chunk: Buffer): void {
     this.#received.push(chunk)
-    if (this.#received.length > MAX_UNREAD && !this.#controller.paused) this.#controller.pause()
+    if (this.#received.length > MAX_UNREAD_CHUNKS && !this.#controller.paused) this.#controller.pause()
     this.#wake?.()
   }
 
@@ -78,7 +81,7 @@ class Chunks {
     this.#wake?.()
   }
 
-  /** The next piece; undefined at the end. Throws where the answer broke off. */
+  /** The next chunk; undefined at the end. Throws if the connection failed. */
   async next(): Promise<Buffer | undefined> {
     for (;;) {
       const chunk = this.#received.shift()
@@ -100,9 +103,9 @@ class Chunks {
     return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all)
   }
 
-  /** Nobody reads on. */
+  /** Aborts the answer: its reader is gone. */
   drop(): void {
-    if (!this.#ended) this.#controller.abort(new Error('nobody reads the answer'))
+    if (!this.#ended) this.#controller.abort(new Error('the reader of the answer is gone'))
   }
 }
 
@@ -117,7 +120,7 @@ function exchange(
     let controller: Dispatcher.DispatchController | undefined
     let chunks: Chunks | undefined
     const abort = () =>
-      controller?.abort(signal.reason instanceof Error ? signal.reason : new Error('it was ended'))
+      controller?.abort(signal.reason instanceof Error ? signal.reason : new Error('the call was aborted'))
     signal.addEventListener('abort', abort, { once: true })
     agent.dispatch(
       { origin, path: '/mcp', method: 'POST', headers, body },
@@ -145,6 +148,7 @@ function exchange(
   })
 }
 
+/** The chunks that were read already, then the others. */
 async function* rest(read: Buffer, chunks: Chunks): AsyncGenerator<Buffer> {
   try {
     yield read
@@ -154,7 +158,7 @@ async function* rest(read: Buffer, chunks: Chunks): AsyncGenerator<Buffer> {
   }
 }
 
-/** Whether a message ends the exchange: an answer does, a notification does not. */
+/** Whether a message is the answer, and not a notification. */
 function isFinal(message: string): boolean {
   try {
     const { result, error } = JSON.parse(message) as { result?: unknown; error?: unknown }
@@ -164,15 +168,15 @@ function isFinal(message: string): boolean {
   }
 }
 
-/** The code of the service's own error report: in a tool's result, or as plain HTTP. */
+/** The code of the service's error report, in a tool's result or in the body of an HTTP error. */
 function codeOf(status: number, body: Buffer): { code?: string } {
   if (status < 400 && !body.includes('"kintsugi/error"')) return {}
   try {
-    const said = JSON.parse(body.toString('utf8')) as {
+    const parsed = JSON.parse(body.toString('utf8')) as {
       error?: { code?: unknown }
       result?: { _meta?: Record<string, { code?: unknown }> }
     }
-    const code = said.result?._meta?.['kintsugi/error']?.code ?? said.error?.code
+    const code = parsed.result?._meta?.['kintsugi/error']?.code ?? parsed.error?.code
     return typeof code === 'string' ? { code } : {}
   } catch {
     return {}

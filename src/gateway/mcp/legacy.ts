@@ -1,6 +1,6 @@
 /**
- * Calls of clients of 2025, made to servers of 2026: the envelope that such a client does not send is made for it, and what a server asks for
- * with `input_required` is asked of it as a request on the stream of its call.
+ * Calls of clients of 2025 to servers of 2026: the gateway adds the envelope that such a client does not send, and turns a result
+ * `input_required` into requests to the client on the stream of its call.
  */
 import { randomUUID } from 'node:crypto'
 import {
@@ -12,11 +12,12 @@ import {
 import { createParser } from 'eventsource-parser'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import type { Forwarded } from './forward.ts'
+import { MODERN_REVISION } from './revision.ts'
 import { eventOf, type Session, type Sessions } from './sessions.ts'
 
-export const MODERN = '2026-07-28'
-/** A server that asks on and on is not answered for ever. */
+/** A server may request input this many times per call. */
 const MAX_ROUNDS = 10
+/** The protocol's error code for a missing client capability. */
 const MISSING_CAPABILITY = -32021
 
 interface Message {
@@ -30,19 +31,20 @@ interface Message {
   readonly error?: { readonly code: number; readonly message: string }
 }
 
+/** A call of a client of 2025. */
 export interface LegacyCall {
   readonly id: string | number
   readonly params: Record<string, unknown>
   readonly session: Session | undefined
   readonly sessions: Sessions
   readonly signal: AbortSignal
-  /** Sends the call, with these parameters, to its server. */
-  once(params: Record<string, unknown>): Promise<Forwarded>
-  /** At the end of an answer that comes as a stream. */
+  /** Sends the call to its server, with these parameters. */
+  send(params: Record<string, unknown>): Promise<Forwarded>
+  /** Called once the answer is complete. */
   onEnd(): void
 }
 
-/** The envelope of a client that sends none. */
+/** Parameters with the envelope of the 2026 revision, for a client that sends none. */
 export function envelopeFor(
   params: Record<string, unknown>,
   session: Session | undefined,
@@ -52,23 +54,25 @@ export function envelopeFor(
     ...params,
     _meta: {
       ...(params._meta as Record<string, unknown> | undefined),
-      [PROTOCOL_VERSION_META_KEY]: MODERN,
+      [PROTOCOL_VERSION_META_KEY]: MODERN_REVISION,
       [CLIENT_CAPABILITIES_META_KEY]: session?.client ?? {},
       ...(level === undefined ? {} : { [LOG_LEVEL_META_KEY]: level }),
     },
   }
 }
 
-/** Answers as a server of 2025 would: JSON, or a stream where the server tells or asks something first. */
+/** Answers as a server of 2025 would: JSON, or a stream if the server sends notifications or requests input. */
 export async function answerLegacy(call: LegacyCall): Promise<Response> {
-  const first = await call.once(call.params)
+  const first = await call.send(call.params)
   if (
     Buffer.isBuffer(first.body) &&
     !first.contentType.startsWith('text/event-stream') &&
     !first.body.includes('"input_required"')
   ) {
     call.onEnd()
-    return new Response(said(first.body, call.session), { headers: { 'content-type': 'application/json' } })
+    return new Response(explained(first.body, call.session), {
+      headers: { 'content-type': 'application/json' },
+    })
   }
   const messages = rounds(call, first)
   const encoder = new TextEncoder()
@@ -88,39 +92,40 @@ export async function answerLegacy(call: LegacyCall): Promise<Response> {
   return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
 }
 
+/** The messages of the answer. Each round ends with the final answer, or with requests to the client, whose answers start the next round. */
 async function* rounds(call: LegacyCall, first: Forwarded): AsyncGenerator<unknown, void> {
   const { id, session, sessions, signal } = call
   try {
     let answer = first
     for (let round = 1; ; round++) {
-      let asked: NonNullable<Message['result']> | undefined
+      let required: NonNullable<Message['result']> | undefined
       for await (const message of messagesOf(answer)) {
-        if (message.result?.resultType === 'input_required') asked = message.result
-        else yield plain(message, session)
+        if (message.result?.resultType === 'input_required') required = message.result
+        else yield withExplanation(message, session)
       }
-      if (!asked) return
+      if (!required) return
       if (!session || round > MAX_ROUNDS)
         throw new KintsugiError(
           'input-not-possible',
           session
-            ? `the server asked ${MAX_ROUNDS} times and has not had enough`
-            : 'there is no session to ask in',
+            ? `the server requested input more than ${MAX_ROUNDS} times`
+            : 'the server requests input from the client, which needs a session',
         )
-      const requests = Object.entries(asked.inputRequests ?? {}).map(([key, request]) => ({
+      const requests = Object.entries(required.inputRequests ?? {}).map(([key, request]) => ({
         key,
         request,
         id: `kintsugi-${randomUUID()}`,
       }))
       const answers = requests.map((each) => sessions.expect(session.id, each.id, signal))
       for (const each of answers) each.catch(() => undefined)
-      for (const { request, id: question } of requests) yield { jsonrpc: '2.0', id: question, ...request }
+      for (const { request, id: requestId } of requests) yield { jsonrpc: '2.0', id: requestId, ...request }
       const inputResponses = Object.fromEntries(
-        (await Promise.all(answers)).map((given, index) => [requests[index]?.key as string, given]),
+        (await Promise.all(answers)).map((received, index) => [requests[index]?.key as string, received]),
       )
-      answer = await call.once({
+      answer = await call.send({
         ...call.params,
         inputResponses,
-        ...(asked.requestState === undefined ? {} : { requestState: asked.requestState }),
+        ...(required.requestState === undefined ? {} : { requestState: required.requestState }),
       })
     }
   } catch (error) {
@@ -129,35 +134,37 @@ async function* rounds(call: LegacyCall, first: Forwarded): AsyncGenerator<unkno
   }
 }
 
+/** The JSON-RPC messages of an answer, as they arrive. */
 async function* messagesOf({ contentType, body }: Forwarded): AsyncGenerator<Message, void> {
   if (!contentType.startsWith('text/event-stream')) {
     yield JSON.parse((body as Buffer).toString('utf8')) as Message
     return
   }
-  const waiting: Message[] = []
+  const parsed: Message[] = []
   const parser = createParser({
-    onEvent: ({ data }) => void (data === '' || waiting.push(JSON.parse(data) as Message)),
+    onEvent: ({ data }) => void (data === '' || parsed.push(JSON.parse(data) as Message)),
   })
   const decoder = new TextDecoder()
   for await (const chunk of Buffer.isBuffer(body) ? [body] : body) {
     parser.feed(decoder.decode(chunk, { stream: true }))
-    yield* waiting.splice(0)
+    yield* parsed.splice(0)
   }
 }
 
-function said(body: Buffer, session: Session | undefined): Uint8Array<ArrayBuffer> {
+/** A JSON answer as this client can read it. */
+function explained(body: Buffer, session: Session | undefined): Uint8Array<ArrayBuffer> {
   return (
     body.includes(`${MISSING_CAPABILITY}`)
-      ? Buffer.from(JSON.stringify(plain(JSON.parse(body.toString('utf8')) as Message, session)))
+      ? Buffer.from(JSON.stringify(withExplanation(JSON.parse(body.toString('utf8')) as Message, session)))
       : body
   ) as Uint8Array<ArrayBuffer>
 }
 
-/** Says in words what is missing where the revisions are too far apart. */
-function plain(message: Message, session: Session | undefined): Message {
+/** Adds to a missing-capability error what a client of 2025 can do about it. */
+function withExplanation(message: Message, session: Session | undefined): Message {
   if (message.error?.code !== MISSING_CAPABILITY) return message
   const why = session
-    ? 'this client did not say at initialization that it can do what the server asks for'
-    : `a client of ${LATEST_PROTOCOL_VERSION} can only be asked within a session: send the ${'Mcp-Session-Id'} that initialize returned`
+    ? 'this client did not declare the requested capability at initialization'
+    : `a client of ${LATEST_PROTOCOL_VERSION} receives requests only within a session: send the Mcp-Session-Id that initialize returned`
   return { ...message, error: { ...message.error, message: `${why} (${message.error.message})` } }
 }

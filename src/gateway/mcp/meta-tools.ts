@@ -1,20 +1,22 @@
-/** The tools that stand for all the others: search, describe, call. */
+/** The meta tools, which give access to all other tools: search, describe, call. */
 import * as z from 'zod'
-import { argumentsOf, searchableTool } from '../../mcp/tool-search.ts'
+import { argumentsOf, searchableTool, TEST_SERVERS } from '../../mcp/tool-search.ts'
 import type { ServerTags, ToolListing } from '../../ports/definitions.ts'
 import { ToolIndex } from '../../search/index.ts'
+import { nearest } from '../../search/nearest.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import type { Directory, Listed } from './directory.ts'
+import type { Directory } from './directory.ts'
+import type { Listed } from './listings.ts'
 
-const MAX_FOUND = 20
-const MAX_CHARACTERS = 180
+const MAX_RESULTS = 20
+const MAX_DESCRIPTION_CHARACTERS = 180
 
 const schemas = {
   search_tools: {
     description: `Finds tools of this fleet (flash-loan arbitrage, markets and prices, the fleet's own health, tasks) by what you want to do, in plain words. Returns names, what they do and their arguments; call one with call_tool. Use it before anything else.`,
     input: z.strictObject({
       query: z.string().min(1).max(500).describe('what you want to do, in plain words'),
-      limit: z.int().min(1).max(MAX_FOUND).default(5).describe('how many tools to return'),
+      limit: z.int().min(1).max(MAX_RESULTS).default(5).describe('how many tools to return'),
     }),
   },
   describe_tool: {
@@ -32,11 +34,14 @@ const schemas = {
     }),
   },
 }
+/** The name of a meta tool. */
 export type MetaTool = keyof typeof schemas
 
+/** Whether a name is a meta tool's. */
 export const isMetaTool = (name: unknown): name is MetaTool =>
   typeof name === 'string' && Object.hasOwn(schemas, name)
 
+/** The meta tools as `tools/list` returns them. */
 export const META_LISTINGS = Object.entries(schemas).map(([name, { description, input }]) => {
   const { $schema: _, ...inputSchema } = z.toJSONSchema(input, { io: 'input' }) as Record<string, unknown>
   const reads = name !== 'call_tool'
@@ -49,17 +54,18 @@ export const META_LISTINGS = Object.entries(schemas).map(([name, { description, 
   }
 })
 
-/** Arguments of a meta tool. Throws `bad-argument`. */
+/** The validated arguments of a meta tool. Throws `bad-argument`. */
 export function parseMeta<M extends MetaTool>(
   name: M,
-  given: unknown,
+  args: unknown,
 ): z.output<(typeof schemas)[M]['input']> {
-  const parsed = schemas[name].input.safeParse(given ?? {})
+  const parsed = schemas[name].input.safeParse(args ?? {})
   if (parsed.success) return parsed.data as z.output<(typeof schemas)[M]['input']>
   const issue = parsed.error.issues[0]
   throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'arguments'}: ${issue?.message}`)
 }
 
+/** Search and descriptions over a directory. Servers that only test the protocol are not searched. */
 export class MetaTools {
   readonly #directory: Directory
   #indexed: ReadonlyMap<string, Listed<ToolListing>> | undefined
@@ -70,19 +76,22 @@ export class MetaTools {
     this.#directory = directory
   }
 
-  /** Words that people tagged servers with: the search knows them from now on. */
+  /** Words that users tagged servers with; the search uses them from now on. */
   set tags(tags: ServerTags) {
     this.#tags = tags
     this.#indexed = undefined
   }
 
+  /** The tools that match a query best, best first. */
   search(query: string, limit: number) {
     const { tools } = this.#directory
     if (this.#indexed !== tools) {
       this.#index = new ToolIndex(
-        [...tools.values()].map(({ service, plain, listing, keywords }) =>
-          searchableTool(service, plain, listing, keywords ?? '', this.#tags[service] ?? []),
-        ),
+        [...tools.values()]
+          .filter(({ service }) => !TEST_SERVERS.has(service))
+          .map(({ service, plain, listing, keywords }) =>
+            searchableTool(service, plain, listing, keywords ?? '', this.#tags[service] ?? []),
+          ),
       )
       this.#indexed = tools
     }
@@ -97,11 +106,12 @@ export class MetaTools {
       })),
       ...(missing.length > 0 ? { missing } : {}),
       ...(found.length === 0
-        ? { hint: 'nothing matches: try other words, such as price, arbitrage, loan, health, restart, task' }
+        ? { hint: 'no tool matches; try other words, such as price, arbitrage, loan, health, restart, task' }
         : {}),
     }
   }
 
+  /** A tool's full definition. Throws `unknown-tool`. */
   describe(name: string) {
     const tool = this.#directory.tools.get(name)
     if (!tool) throw unknownTool(name, this.#directory)
@@ -109,13 +119,23 @@ export class MetaTools {
   }
 }
 
-export function unknownTool(name: string, directory: Directory): KintsugiError {
-  const { missing } = directory
-  return new KintsugiError('unknown-tool', `no tool is called ${JSON.stringify(name.slice(0, 120))}`, {
-    hint: `tools are named server__tool; search_tools finds them${missing.length > 0 ? `; not answering now: ${missing.map(({ service }) => service).join(', ')}` : ''}`,
+/** The error for a tool that does not exist, with the most similar names. */
+export function unknownTool(name: string, { tools, missing }: Directory): KintsugiError {
+  const similar = nearest(name, tools.keys())
+  const sentences = [
+    ...(similar.length > 0 ? [`did you mean ${similar.join(' or ')}?`] : []),
+    'tools are named server__tool; search_tools finds them',
+    ...(missing.length > 0
+      ? [`services that do not answer now: ${missing.map(({ service }) => service).join(', ')}`]
+      : []),
+  ]
+  return new KintsugiError('unknown-tool', `unknown tool ${JSON.stringify(name.slice(0, 120))}`, {
+    hint: sentences.join('; '),
   })
 }
 
 function shorten(text: string): string {
-  return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`
+  return text.length <= MAX_DESCRIPTION_CHARACTERS
+    ? text
+    : `${text.slice(0, MAX_DESCRIPTION_CHARACTERS - 1)}…`
 }

@@ -1,7 +1,7 @@
 /**
- * Sessions for clients of 2025, which the fleet's servers do without: a session's id says what its client can do, signed, so that any gateway
- * serves it; what changes while it lasts (whether it has ended, the log level, what it watches) is told on the bus. Answers of clients to what
- * servers asked, and cancellations, reach the gateway that waits for them the same way.
+ * Sessions for clients of 2025; the fleet's servers have none. A session's id is a signed record of what its client can do, so that any
+ * gateway serves it. The state that changes during a session (ended, log level, subscriptions) is published on the bus. Answers of clients
+ * to requests of servers, and cancellations, reach the gateway that waits for them over the bus too.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { type ClientCapabilities, createRequestStateCodec } from '@modelcontextprotocol/server'
@@ -10,9 +10,10 @@ import type { ClientMessage, SessionState } from '../../ports/messages.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 export const SESSION_HEADER = 'mcp-session-id'
-const LASTS_SECONDS = 86_400
-/** Sessions whose state is remembered here; the rest is asked for again. */
-const MAX_KNOWN = 5_000
+/** Lifetime of a session. */
+const LIFETIME_SECONDS = 86_400
+/** Maximum number of sessions whose state is kept in memory; the state of others is read from the cache. */
+const MAX_CACHED = 5_000
 const ANSWERS = 'mcp:answers'
 const CHANGES = 'mcp:sessions'
 const keyOf = (id: string): `mcp:session:${string}` =>
@@ -20,11 +21,12 @@ const keyOf = (id: string): `mcp:session:${string}` =>
 
 interface Identity {
   readonly id: string
-  /** Who began it: it is nobody else's. */
+  /** The caller that opened the session; no other caller may use it. */
   readonly caller: string
   readonly client: ClientCapabilities
 }
 
+/** A session that has not ended. */
 export interface Session {
   readonly id: string
   readonly client: ClientCapabilities
@@ -40,12 +42,12 @@ export class Sessions {
   readonly #bus: Bus
   readonly #codec
   readonly #states = new Map<string, SessionState>()
-  readonly #waiting = new Map<string, (told: ClientMessage) => void>()
+  readonly #waiting = new Map<string, (message: ClientMessage) => void>()
   readonly #running = new Map<string, AbortController>()
   readonly #streams = new Set<Stream>()
   readonly #stops: (() => void)[]
 
-  /** `secret`: the same for every gateway. */
+  /** `secret` signs the ids; it is the same for every gateway. */
   constructor(bus: Bus, secret: string | undefined) {
     this.#bus = bus
     this.#codec = createRequestStateCodec<Identity>({
@@ -53,14 +55,14 @@ export class Sessions {
         secret === undefined
           ? randomBytes(32)
           : createHash('sha256').update(`sessions of ${secret}`).digest(),
-      ttlSeconds: LASTS_SECONDS,
+      ttlSeconds: LIFETIME_SECONDS,
     })
     this.#stops = [
-      bus.subscribe(ANSWERS, (told, { retained }) => {
+      bus.subscribe(ANSWERS, (message, { retained }) => {
         if (retained) return
-        const key = `${told.session} ${told.id}`
-        if (told.answer) this.#waiting.get(key)?.(told)
-        else this.#running.get(key)?.abort(new DOMException('its caller cancelled it', 'AbortError'))
+        const key = `${message.session} ${message.id}`
+        if (message.answer) this.#waiting.get(key)?.(message)
+        else this.#running.get(key)?.abort(new DOMException('the client cancelled the call', 'AbortError'))
       }),
       bus.subscribe(CHANGES, ({ id, state }) => {
         if (this.#states.has(id)) this.#states.set(id, state)
@@ -68,34 +70,36 @@ export class Sessions {
     ]
   }
 
+  /** The id of a new session. */
   begin(caller: string, client: ClientCapabilities): Promise<string> {
     return this.#codec.mint({ id: randomUUID(), caller, client })
   }
 
-  /** Undefined for an id that is not ours, too old, somebody else's, or of a session that has ended. */
+  /** A session by its id; undefined if the id is invalid or expired, the session has ended, or it belongs to another caller. */
   async find(id: string, caller: string): Promise<Session | undefined> {
     const identity = await this.#codec.verify(id, undefined as never).catch(() => undefined)
     if (identity?.caller !== caller) return undefined
     const state = this.#states.get(id) ?? (await this.#bus.get(keyOf(id)).catch(() => undefined)) ?? {}
-    if (this.#states.size >= MAX_KNOWN) this.#forget()
+    if (this.#states.size >= MAX_CACHED) this.#forget()
     this.#states.set(id, state)
     return state.ended ? undefined : { id, client: identity.client, state }
   }
 
-  /** All but those that listen: what they watch is asked for with each change. */
+  /** Drops cached states, except those of sessions with an open stream: their subscriptions are read at each notification. */
   #forget(): void {
     const listening = new Set([...this.#streams].map(({ session }) => session))
     for (const id of this.#states.keys()) if (!listening.has(id)) this.#states.delete(id)
   }
 
+  /** Changes a session's state at every gateway. Throws `bus-unreachable` (retry later). */
   async change({ id, state }: Session, change: SessionState): Promise<void> {
     const next = { ...state, ...change }
     this.#states.set(id, next)
-    await this.#bus.set(keyOf(id), next, LASTS_SECONDS * 1_000)
+    await this.#bus.set(keyOf(id), next, LIFETIME_SECONDS * 1_000)
     this.#bus.publish(CHANGES, { id, state: next })
   }
 
-  /** Resolves with what the client answers. Rejects with the signal. */
+  /** The client's answer to the request `id`. Throws `input-refused` for an error answer, and the signal's reason. */
   expect(session: string, id: string, signal: AbortSignal): Promise<unknown> {
     const key = `${session} ${id}`
     return new Promise((resolve, reject) => {
@@ -115,7 +119,7 @@ export class Sessions {
           reject(
             new KintsugiError(
               'input-refused',
-              `the client did not answer: ${answer.error.message ?? 'no reason given'}`,
+              `the client refused to answer: ${answer.error.message ?? 'no reason given'}`,
             ),
           )
         else resolve(answer?.result)
@@ -123,7 +127,7 @@ export class Sessions {
     })
   }
 
-  /** A call that its client may cancel, at whichever gateway. Returns what to do at its end. */
+  /** Registers a call, which its client may cancel at any gateway. `end` unregisters it. */
   run(session: string, id: string | number): { cancelled: AbortSignal; end(): void } {
     const key = `${session} ${id}`
     const ends = new AbortController()
@@ -131,11 +135,12 @@ export class Sessions {
     return { cancelled: ends.signal, end: () => void this.#running.delete(key) }
   }
 
-  tell(told: ClientMessage): void {
-    this.#bus.publish(ANSWERS, told)
+  /** Sends a client's message to the gateway that waits for it. */
+  deliver(message: ClientMessage): void {
+    this.#bus.publish(ANSWERS, message)
   }
 
-  /** The stream on which a session hears of changes. */
+  /** The event stream of a session's notifications. */
   stream(session: string, signal: AbortSignal): Response {
     let stream: Stream | undefined
     const encoder = new TextEncoder()
@@ -156,17 +161,18 @@ export class Sessions {
     })
   }
 
-  /** To every session that listens; `uri`: only to those that watch it. */
+  /** Notifies every session with an open stream; with `uri`, only those that subscribed to it. */
   notify(method: string, uri?: string): void {
     for (const { session, send } of this.#streams)
       if (uri === undefined || this.#states.get(session)?.watched?.includes(uri))
         send({ jsonrpc: '2.0', method, ...(uri === undefined ? {} : { params: { uri } }) })
   }
 
+  /** Unsubscribes from the bus. */
   stop(): void {
     for (const stop of this.#stops) stop()
   }
 }
 
-/** A message as an event of a stream. */
+/** A JSON-RPC message as a server-sent event. */
 export const eventOf = (message: unknown): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`

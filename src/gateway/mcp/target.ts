@@ -1,4 +1,4 @@
-/** Where a request goes: whose tool, prompt, resource or task it names, and under which name its server knows it. */
+/** Where a request goes: the service of the tool, prompt, resource or task that it names, and that item's name at the service. */
 import {
   CLIENT_CAPABILITIES_META_KEY,
   MissingRequiredClientCapabilityError,
@@ -11,7 +11,7 @@ import { nameOf } from '../../mcp/tool-search.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { Directory } from './directory.ts'
 import { isMetaTool, parseMeta, unknownTool } from './meta-tools.ts'
-import { belongs, type View } from './view.ts'
+import { selects, type ToolSelection } from './tool-selection.ts'
 
 export interface JsonRpcRequest {
   readonly jsonrpc: '2.0'
@@ -20,134 +20,77 @@ export interface JsonRpcRequest {
   readonly params?: Record<string, unknown>
 }
 
-/** Where a request goes, and as what. */
+/** The service of a request, and the request as that service knows it. */
 export interface Target {
   readonly service: string
-  /** For breakers: the tool, or the method. */
+  /** What breakers and limits count: the tool, or the method. */
   readonly what: string
   readonly effect: Effect
   readonly guarded: boolean
   readonly params: Record<string, unknown>
-  /** What the header `Mcp-Name` must say. */
+  /** The value of the header `Mcp-Name`. */
   readonly name: string | undefined
-  /** Of a tool: which arguments go into headers too. */
+  /** A tool's input schema, which may mark arguments that are repeated in headers. */
   readonly schema?: Readonly<Record<string, unknown>>
 }
 
-/** Undefined for what is answered here. Throws `unknown-tool`, `not-found`, `bad-argument`. */
-export function targetOf(call: JsonRpcRequest, view: View, directory: Directory): Target | undefined {
-  const params = call.params ?? {}
-  const full = (name: string) => (view.kind === 'server' ? nameOf(view.server, name) : name)
-  switch (call.method) {
-    case 'tools/call': {
-      if (view.kind !== 'server' && isMetaTool(params.name)) {
-        if (params.name !== 'call_tool') return undefined
-        const inner = parseMeta('call_tool', params.arguments)
-        return toolTarget(inner.name, { ...params, arguments: inner.arguments }, directory)
-      }
-      return toolTarget(full(String(params.name)), params, directory)
-    }
-    case 'prompts/get': {
-      const prompt = directory.prompts.get(full(String(params.name)))
-      if (!prompt)
-        throw new KintsugiError(
-          'not-found',
-          `there is no prompt ${JSON.stringify(String(params.name).slice(0, 120))}`,
-          { hint: 'prompts are named server__prompt' },
-        )
-      return {
-        service: prompt.service,
-        what: call.method,
-        effect: 'read',
-        guarded: false,
-        params: { ...params, name: prompt.plain },
-        name: prompt.plain,
-      }
-    }
-    case 'resources/read': {
-      const uri = String(params.uri)
-      const found = resourceAt(uri, view, directory)
-      if (!found)
-        throw new KintsugiError('not-found', `there is no resource ${JSON.stringify(uri.slice(0, 200))}`)
-      return {
-        service: found.service,
-        what: call.method,
-        effect: 'read',
-        guarded: false,
-        params: { ...params, uri: found.uri },
-        name: found.uri,
-      }
-    }
-    case 'completion/complete': {
-      const ref = params.ref as { type?: string; name?: string; uri?: string } | undefined
-      if (ref?.type === 'ref/prompt') {
-        const prompt = directory.prompts.get(full(String(ref.name)))
-        if (!prompt)
-          throw new KintsugiError(
-            'not-found',
-            `there is no prompt ${JSON.stringify(String(ref.name).slice(0, 120))}`,
-          )
-        return {
-          service: prompt.service,
-          what: call.method,
-          effect: 'read',
-          guarded: false,
-          params: { ...params, ref: { ...ref, name: prompt.plain } },
-          name: undefined,
-        }
-      }
-      const template = directory.templates.find(
-        ({ plain, service }) => plain === ref?.uri && (view.kind !== 'server' || view.server === service),
-      )
-      if (!template)
-        throw new KintsugiError(
-          'not-found',
-          `there is no resource template ${JSON.stringify(String(ref?.uri).slice(0, 200))}`,
-        )
-      return {
-        service: template.service,
-        what: call.method,
-        effect: 'read',
-        guarded: false,
-        params,
-        name: undefined,
-      }
-    }
-    case 'tasks/get':
-    case 'tasks/update':
-    case 'tasks/cancel': {
-      const meta = (params._meta ?? {}) as Record<
-        string,
-        { extensions?: Record<string, unknown> } | undefined
-      >
-      const required = { extensions: { [TASKS_EXTENSION]: {} } }
-      if (meta[CLIENT_CAPABILITIES_META_KEY]?.extensions?.[TASKS_EXTENSION] === undefined)
-        throw new MissingRequiredClientCapabilityError({ requiredCapabilities: required })
-      const service = serviceOfTask(params.taskId)
-      if (
-        service === undefined ||
-        !directory.serves(service) ||
-        (view.kind === 'server' && view.server !== service)
-      )
-        throw new KintsugiError(
-          'not-found',
-          `there is no task ${JSON.stringify(String(params.taskId).slice(0, 100))}`,
-        )
-      return {
-        service,
-        what: call.method,
-        effect: 'read',
-        guarded: false,
-        params,
-        name: String(params.taskId),
-      }
-    }
-    default:
-      return undefined
-  }
+type Params = Record<string, unknown>
+type Locate = (
+  params: Params,
+  selection: ToolSelection,
+  directory: Directory,
+  method: string,
+) => Target | undefined
+
+const LOCATE: Readonly<Record<string, Locate>> = {
+  'tools/call': locateTool,
+  'prompts/get': locatePrompt,
+  'resources/read': locateResource,
+  'completion/complete': locateCompletion,
+  'tasks/get': locateTask,
+  'tasks/update': locateTask,
+  'tasks/cancel': locateTask,
 }
 
-function toolTarget(name: string, params: Record<string, unknown>, directory: Directory): Target {
+/** The target of a request; undefined for one that the gateway answers itself. Throws `unknown-tool`, `not-found`, `bad-argument`. */
+export function targetOf(
+  { method, params = {} }: JsonRpcRequest,
+  selection: ToolSelection,
+  directory: Directory,
+): Target | undefined {
+  const locate = Object.hasOwn(LOCATE, method) ? LOCATE[method] : undefined
+  return locate?.(params, selection, directory, method)
+}
+
+/** A name in the fleet: where a single server is selected, clients use the server's own names. */
+const fullName = (selection: ToolSelection, name: unknown): string =>
+  selection.kind === 'server' ? nameOf(selection.server, String(name)) : String(name)
+
+const unknownItem = (kind: string, name: unknown, hint?: string): KintsugiError =>
+  new KintsugiError(
+    'not-found',
+    `unknown ${kind} ${JSON.stringify(String(name).slice(0, 200))}`,
+    hint === undefined ? {} : { hint },
+  )
+
+const readOf = (service: string, method: string, params: Params, name: string | undefined): Target => ({
+  service,
+  what: method,
+  effect: 'read',
+  guarded: false,
+  params,
+  name,
+})
+
+function locateTool(params: Params, selection: ToolSelection, directory: Directory): Target | undefined {
+  if (selection.kind === 'server' || !isMetaTool(params.name))
+    return toolTarget(fullName(selection, params.name), params, directory)
+  if (params.name !== 'call_tool') return undefined
+  const call = parseMeta('call_tool', params.arguments)
+  return toolTarget(call.name, { ...params, arguments: call.arguments }, directory)
+}
+
+function toolTarget(name: string, params: Params, directory: Directory): Target {
   const tool = directory.tools.get(name)
   if (!tool) throw unknownTool(name, directory)
   const { 'kintsugi/effect': effect, 'kintsugi/guarded': guarded } = tool.listing._meta
@@ -162,23 +105,84 @@ function toolTarget(name: string, params: Record<string, unknown>, directory: Di
   }
 }
 
+function locatePrompt(
+  params: Params,
+  selection: ToolSelection,
+  directory: Directory,
+  method: string,
+): Target {
+  const { service, plain } = promptOf(params.name, selection, directory)
+  return readOf(service, method, { ...params, name: plain }, plain)
+}
+
+function promptOf(name: unknown, selection: ToolSelection, directory: Directory) {
+  const prompt = directory.prompts.get(fullName(selection, name))
+  if (!prompt)
+    throw unknownItem('prompt', name, 'prompts are named server__prompt; prompts/list returns them')
+  return prompt
+}
+
+function locateResource(
+  params: Params,
+  selection: ToolSelection,
+  directory: Directory,
+  method: string,
+): Target {
+  const found = resourceAt(String(params.uri), selection, directory)
+  if (!found) throw unknownItem('resource', params.uri, 'resources/list returns the resources')
+  return readOf(found.service, method, { ...params, uri: found.uri }, found.uri)
+}
+
+/** A resource by its URI in the fleet, by its URI at the selected server, or by a template. */
 function resourceAt(
   uri: string,
-  view: View,
+  selection: ToolSelection,
   directory: Directory,
 ): { service: string; uri: string } | undefined {
   const listed = directory.resources.get(uri)
-  if (listed && belongs(view, listed.service, listed.listing.name))
+  if (listed && selects(selection, listed.service, listed.listing.name))
     return { service: listed.service, uri: listed.plain }
-  if (view.kind === 'server') {
+  if (selection.kind === 'server') {
     const own = [...directory.resources.values()].find(
-      ({ service, plain }) => service === view.server && plain === uri,
+      ({ service, plain }) => service === selection.server && plain === uri,
     )
     if (own) return { service: own.service, uri }
   }
   const template = directory.templates.find(
     ({ service, plain, listing }) =>
-      belongs(view, service, listing.name) && new UriTemplate(plain).match(uri) !== null,
+      selects(selection, service, listing.name) && new UriTemplate(plain).match(uri) !== null,
   )
   return template && { service: template.service, uri }
+}
+
+function locateCompletion(
+  params: Params,
+  selection: ToolSelection,
+  directory: Directory,
+  method: string,
+): Target {
+  const ref = params.ref as { type?: string; name?: string; uri?: string } | undefined
+  if (ref?.type === 'ref/prompt') {
+    const { service, plain } = promptOf(ref.name, selection, directory)
+    return readOf(service, method, { ...params, ref: { ...ref, name: plain } }, undefined)
+  }
+  const template = directory.templates.find(
+    ({ plain, service }) =>
+      plain === ref?.uri && (selection.kind !== 'server' || selection.server === service),
+  )
+  if (!template) throw unknownItem('resource template', ref?.uri)
+  return readOf(template.service, method, params, undefined)
+}
+
+function locateTask(params: Params, selection: ToolSelection, directory: Directory, method: string): Target {
+  const meta = (params._meta ?? {}) as Record<string, { extensions?: Record<string, unknown> } | undefined>
+  if (meta[CLIENT_CAPABILITIES_META_KEY]?.extensions?.[TASKS_EXTENSION] === undefined)
+    throw new MissingRequiredClientCapabilityError({
+      requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } },
+    })
+  const service = serviceOfTask(params.taskId)
+  const isKnown = service !== undefined && directory.serves(service)
+  if (!isKnown || (selection.kind === 'server' && selection.server !== service))
+    throw unknownItem('task', params.taskId)
+  return readOf(service, method, params, String(params.taskId))
 }

@@ -1,7 +1,7 @@
 /** Access control: Host and Origin checks against DNS rebinding, tokens, scopes and per-token limits. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { validateHostHeader, validateOriginHeader } from '@modelcontextprotocol/server'
-import { calledFor } from '../../access/delegation.ts'
+import { delegatedCaller } from '../../access/delegation.ts'
 import { allows, type Grant, type Scope, scopeFor, type Wanted } from '../../access/scopes.ts'
 import { CODES, type CodeFacts, isCode } from '../../std/codes.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -67,7 +67,7 @@ const TOKEN_HINT =
   'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
 
 function ofService(name: string, headers: Headers): Caller {
-  return calledFor(headers) ?? { name, scopes: ['spend'], service: true }
+  return delegatedCaller(headers) ?? { name, scopes: ['spend'], service: true }
 }
 
 /** Identifies the caller by its token. Throws `bad-token` for an invalid token, which never counts as no token. */
