@@ -292,7 +292,7 @@ test('a client of 2025 without a session is told why it cannot be asked; a sessi
     params: { name: 'mcp_server_base__test_elicitation', arguments: { message: 'Who?' } },
   }
   const alone = (await (await post({}, call)).json()) as { error: { message: string } }
-  expect(alone.error.message).toContain('can only be asked within a session')
+  expect(alone.error.message).toContain('receives requests only within a session')
   const begun = await post(
     {},
     {

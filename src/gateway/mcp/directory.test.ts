@@ -1,28 +1,13 @@
 /** When the directory is complete, and what clients are notified of. */
 import { expect, test } from 'vitest'
-import type { ServiceDefinitions, ToolListing } from '../../ports/definitions.ts'
+import { definitionsOf, toolListing } from '../../../test/support/definitions.ts'
+import type { ServiceDefinitions } from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { Directory } from './directory.ts'
 
-const tool = (name: string, description = name): ToolListing => ({
-  name,
-  title: name,
-  description,
-  inputSchema: { type: 'object' },
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  _meta: { 'kintsugi/effect': 'read', 'kintsugi/guarded': false, 'kintsugi/example': {} },
-})
-const definitions = (hash: string, change: Partial<ServiceDefinitions> = {}): ServiceDefinitions => ({
-  hash,
-  tools: [],
-  resources: [],
-  resourceTemplates: [],
-  prompts: [],
-  keywords: {},
-  watched: [],
-  changing: false,
-  ...change,
-})
+const tool = (name: string, description = name) => toolListing(name, { description })
+const definitions = (hash: string, change: Partial<ServiceDefinitions> = {}) =>
+  definitionsOf({ hash, ...change })
 const statusOf = (id: string, pid = 1) =>
   ({ id, kind: 'server', pid, status: 'healthy' }) as unknown as ServiceStatus
 const services = [statusOf('alpha'), statusOf('beta')]

@@ -1,5 +1,6 @@
 /** Names and URIs in the fleet: what each service's items are called, and who owns a name that two services offer. */
 import { expect, test } from 'vitest'
+import { definitionsOf, toolListing } from '../../../test/support/definitions.ts'
 import type { ServiceDefinitions } from '../../ports/definitions.ts'
 import { changedLists, listingsOf } from './listings.ts'
 
@@ -9,30 +10,19 @@ function offering(
   changing = false,
 ): ServiceDefinitions {
   const words = (name: string) => ({ name, title: name, description: `the ${name}` })
-  return {
-    tools: (items.tools ?? []).map((name) => ({
-      ...words(name),
-      inputSchema: { type: 'object' },
-      annotations: {
-        readOnlyHint: true,
-        destructiveHint: false,
-        idempotentHint: true,
-        openWorldHint: false,
-      },
-      _meta: { 'kintsugi/effect': 'read', 'kintsugi/guarded': false, 'kintsugi/example': {} },
-    })),
+  const mimeType = 'text/plain'
+  return definitionsOf({
+    tools: (items.tools ?? []).map((name) => toolListing(name, words(name))),
     prompts: (items.prompts ?? []).map((name) => ({ ...words(name), arguments: [] })),
-    resources: (items.uris ?? []).map((uri) => ({ ...words('state'), uri, mimeType: 'text/plain' })),
+    resources: (items.uris ?? []).map((uri) => ({ ...words('state'), uri, mimeType })),
     resourceTemplates: (items.templates ?? []).map((uriTemplate) => ({
       ...words('one'),
       uriTemplate,
-      mimeType: 'text/plain',
+      mimeType,
     })),
     keywords: { look: 'see, view' },
-    watched: [],
     changing,
-    hash: JSON.stringify(items),
-  }
+  })
 }
 const of = (services: Record<string, ServiceDefinitions | undefined>) =>
   listingsOf(new Map(Object.entries(services)))
