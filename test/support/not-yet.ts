@@ -14,7 +14,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   ],
   longFunctions: [
     'bench/market.ts',
-    'src/agents/self_healing_agent.ts',
     'src/agents/transaction_executor.ts',
     'src/engine/trading/executor.ts',
     'src/engine/trading/loan-reader.ts',
@@ -33,7 +32,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   ],
   statelessModules: [
     'src/agents/arbitrage_detector.ts',
-    'src/agents/self_healing_agent.ts',
     'src/agents/transaction_executor.ts',
     'src/servers/analytics/mcp_defi_analyzer_server.ts',
     'src/servers/coordination/mcp_coordinator_server.ts',

@@ -1,7 +1,7 @@
-/** What the slow side of healing decides from vitals: heaps that are too small, crowded cells, load that comes and goes. */
+/** What the healer decides from vitals: heap limits, crowded cells, load. */
 import { expect, test } from 'vitest'
 import type { CellVitals } from '../../ports/fleet.ts'
-import { Healer, type HealingAction, SCALING } from './healer.ts'
+import { DEFAULT_SCALING, Healer, type HealingAction } from './healer.ts'
 
 const MB = 2 ** 20
 const idle = { calls: 0, errors: 0, durationMs: 0, running: 0 }
@@ -18,11 +18,15 @@ const vitals = (change: Partial<CellVitals> = {}): CellVitals => ({
   ...change,
 })
 
-/** Plays seconds of vitals, and returns what was decided but for warnings, with the second. */
+/** Observes vitals for some seconds; returns the decisions other than warnings, with their second. */
 function play(
   seconds: number,
   at: (second: number) => Partial<CellVitals>,
-  healer = new Healer({ scalable: ['a'], usualHeapBytes: 1_024 * MB, scaling: () => SCALING }),
+  healer = new Healer({
+    scalable: ['a'],
+    defaultHeapBytes: 1_024 * MB,
+    scaling: () => DEFAULT_SCALING,
+  }),
 ) {
   const decided: { second: number; action: HealingAction }[] = []
   for (let second = 0; second < seconds; second++)
@@ -31,7 +35,7 @@ function play(
   return decided
 }
 
-test('a heap that stays nearly full gets twice its limit, not before twenty seconds, and not again and again', () => {
+test('a heap that stays nearly full for twenty seconds gets twice its limit, once', () => {
   const decided = play(60, (second) => ({ heapUsed: (second % 10 === 9 ? 700 : 960) * MB }))
   expect(decided).toEqual([])
   const [{ second, action }] = play(60, (second) => ({ heapUsed: 960 * MB + (second % 3) * MB })) as [
@@ -46,7 +50,7 @@ test('a heap that stays nearly full gets twice its limit, not before twenty seco
   expect(second).toBe(21)
 })
 
-test('a cell that was given more and needs little for half an hour goes back to the usual limit; one with the usual limit is left alone', () => {
+test('an enlarged heap that stays nearly empty for half an hour gets the default limit; a default one is not resized', () => {
   expect(play(2_000, () => ({ heapUsed: 60 * MB }))).toEqual([])
   const [{ second, action }] = play(2_000, () => ({ heapUsed: 60 * MB, heapLimit: 2_470 * MB })) as [
     { second: number; action: HealingAction },
@@ -55,7 +59,7 @@ test('a cell that was given more and needs little for half an hour goes back to 
   expect(second).toBe(1_801)
 })
 
-test('a cell that needs a whole processor for half a minute parts with its busiest service', () => {
+test('a cell that uses a whole processor for half a minute has its busiest service isolated', () => {
   const busy = play(60, (second) => ({
     cpuMs: second * 950,
     services: {
@@ -67,9 +71,13 @@ test('a cell that needs a whole processor for half a minute parts with its busie
   expect(play(60, (second) => ({ cpuMs: second * 500 }))).toEqual([])
 })
 
-test('load adds an instance after eight seconds and takes it away after a minute of quiet', () => {
+test('load adds an instance after eight seconds; a minute without load removes it', () => {
   const running = (count: number) => ({ services: { a: { ...idle, running: count } } })
-  const healer = new Healer({ scalable: ['a'], usualHeapBytes: 1_024 * MB, scaling: () => SCALING })
+  const healer = new Healer({
+    scalable: ['a'],
+    defaultHeapBytes: 1_024 * MB,
+    scaling: () => DEFAULT_SCALING,
+  })
   const out = play(20, () => running(10), healer)
   expect(out[0]).toMatchObject({ action: { type: 'scale', service: 'a', instances: 2 } })
   expect(out[0]?.second).toBeGreaterThan(8)
@@ -78,6 +86,6 @@ test('load adds an instance after eight seconds and takes it away after a minute
   const back: HealingAction[] = []
   for (let second = 20; second < 120; second++) back.push(...healer.observe(two(0), second * 1_000))
   expect(back.filter(({ type }) => type === 'scale')).toEqual([
-    { type: 'scale', service: 'a', instances: 1, reason: 'hardly a call runs, for 60 s' },
+    { type: 'scale', service: 'a', instances: 1, reason: 'hardly any running calls for 60 s' },
   ])
 })

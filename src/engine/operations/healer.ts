@@ -1,10 +1,10 @@
-/** The slow side of healing: what a leak, a service that leaves its normal, load and a crowded cell call for. Decides; somebody else acts. */
+/** The slow side of healing: decides about leaks, unusual series, load, heap limits and crowded cells. `HealingLoop` acts. */
 import * as z from 'zod'
 import { CusumDetector } from '../../fleet/prediction/anomaly.ts'
 import { type LeakVerdict, LeakWatch } from '../../fleet/prediction/leak.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
 
-/** What is away from its normal, and restarts that wait for a quiet moment, as tools tell it. */
+/** Output of tools: series that left their normal, and restarts that wait for an idle moment. */
 export const predictions = z.object({
   unusual: z.array(
     z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() }),
@@ -12,9 +12,10 @@ export const predictions = z.object({
   restartsWaiting: z.array(z.string()),
 })
 
+/** What the healer wants done. `reason` and `detail` are for people. */
 export type HealingAction =
   | { readonly type: 'collect'; readonly cell: string }
-  /** `urgent`: it does not wait for a quiet moment. */
+  /** `urgent`: at once; otherwise when no call runs. */
   | { readonly type: 'restart'; readonly cell: string; readonly reason: string; readonly urgent: boolean }
   | {
       readonly type: 'warn'
@@ -25,7 +26,7 @@ export type HealingAction =
     }
   | { readonly type: 'scale'; readonly service: string; readonly instances: number; readonly reason: string }
   | { readonly type: 'isolate'; readonly service: string; readonly reason: string }
-  /** Another limit for a cell's heap; null for the usual one. */
+  /** A new heap limit for a cell; null for the default. */
   | {
       readonly type: 'resize'
       readonly cell: string
@@ -33,18 +34,21 @@ export type HealingAction =
       readonly reason: string
     }
 
+/** When instances of a service are added and removed. */
 export interface ScalingPolicy {
+  /** Minimum and maximum number of instances. */
   readonly least: number
   readonly most: number
-  /** Calls running per instance, as an average, at which one is added or taken away. */
+  /** Average running calls per instance at which one is added, and at which one is removed. */
   readonly outAt: number
   readonly inAt: number
-  /** How long it must be so. */
+  /** How long the average must stay there, in ms. */
   readonly outAfterMs: number
   readonly inAfterMs: number
 }
 
-export const SCALING: ScalingPolicy = {
+/** The policy of a service without one of its own. */
+export const DEFAULT_SCALING: ScalingPolicy = {
   least: 1,
   most: 3,
   outAt: 6,
@@ -53,15 +57,17 @@ export const SCALING: ScalingPolicy = {
   inAfterMs: 60_000,
 }
 
-/** Where the ledger keeps people's own policies, by service. */
+/** Key of the ledger's setting with the policies, by service. */
 export const SCALING_SETTING = 'scaling'
 
-/** A cell that needs more of one processor than this, for this long, gives its busiest service a process of its own. */
+/** A cell above this share of one processor for this long has its busiest service isolated. */
 const BUSY_SHARE = 0.85
 const BUSY_MS = 30_000
 
-/** A heap that stays this full, and is no leak, gets twice its limit; one that was given more and stays this empty goes back to the usual one. */
-const HEAP = { fullShare: 0.75, emptyShare: 0.15, upAfterMs: 20_000, downAfterMs: 1_800_000, mostMb: 4_096 }
+/** A heap that stays this full without a leak gets twice its limit; an enlarged one that stays this empty gets the default. */
+const HEAP = { fullShare: 0.75, emptyShare: 0.15, upAfterMs: 20_000, downAfterMs: 1_800_000, maxMb: 4_096 }
+/** Weight of a reading in the moving average of running calls. */
+const LOAD_WEIGHT = 0.3
 
 interface Watched {
   readonly process: string
@@ -78,12 +84,22 @@ interface Watched {
 
 export interface HealerOptions {
   readonly scalable: readonly string[]
-  /** The limit of a cell's heap where nothing else was asked for, in bytes. */
-  readonly usualHeapBytes: number
+  /** Heap limit of a cell that was not resized, in bytes. */
+  readonly defaultHeapBytes: number
   scaling(service: string): ScalingPolicy
 }
 
-/** Feed it the vitals of all cells, every second or so. Times in ms. */
+/** A series that has left its normal. */
+export interface Departure {
+  readonly cell: string
+  /** Null for a measure of the whole cell. */
+  readonly service: string | null
+  readonly measure: string
+  /** The learned normal: ms, or errors per call. */
+  readonly normal: number
+}
+
+/** Decides from the vitals of all cells, given about once a second. Times in ms. */
 export class Healer {
   readonly #options: HealerOptions
   readonly #cells = new Map<string, Watched>()
@@ -93,6 +109,7 @@ export class Healer {
     this.#options = options
   }
 
+  /** What should be done about these vitals; `now` in ms. */
   observe(cells: Readonly<Record<string, CellVitals>>, now: number): HealingAction[] {
     for (const cell of this.#cells.keys()) if (!(cell in cells)) this.#cells.delete(cell)
     return [
@@ -101,8 +118,8 @@ export class Healer {
     ]
   }
 
-  /** What is away from its normal now, for people. */
-  unusual(): { cell: string; service: string | null; measure: string; normal: number }[] {
+  /** Series that are away from their normal now. */
+  unusual(): Departure[] {
     return [...this.#cells].flatMap(([cell, { loop, services }]) => [
       ...(loop.away ? [{ cell, service: null, measure: 'loop delay', normal: loop.normal }] : []),
       ...[...services].flatMap(([service, { latency, errors }]) => [
@@ -157,12 +174,12 @@ export class Healer {
       if (!verdict) return []
       if (verdict.verdict === 'collect') return [{ type: 'collect', cell }]
       const rate = `${(verdict.bytesPerSecond / 1_000).toFixed(0)} KB/s`
-      const until = `its limit of ${Math.round(heapLimit / 1e6)} MB would be reached in ${Math.round(verdict.limitInMs / 1_000)} s`
+      const limit = `the limit of ${Math.round(heapLimit / 1e6)} MB is reached in ${Math.round(verdict.limitInMs / 1_000)} s`
       return [
         {
           type: 'restart',
           cell,
-          reason: `its memory grows by ${rate}; ${until}`,
+          reason: `memory grows by ${rate}; ${limit}`,
           urgent: verdict.verdict === 'urgent',
         },
       ]
@@ -180,7 +197,7 @@ export class Healer {
     ) => {
       const departure = watch.observe(value)
       if (!departure) return
-      const detail = `${measure} ${departure.value.toFixed(2)}${unit}, usually ${departure.normal.toFixed(2)}${unit}`
+      const detail = `${measure} ${departure.value.toFixed(2)}${unit}, normally ${departure.normal.toFixed(2)}${unit}`
       actions.push({ type: 'warn', cell, service, measure, detail })
     }
     judge(watched.loop, vitals.loopDelayMs, null, 'loop delay', ' ms')
@@ -201,20 +218,20 @@ export class Healer {
 
   #heap(cell: string, watched: Watched, { heapUsed, heapLimit }: CellVitals, now: number): HealingAction[] {
     const share = heapUsed / heapLimit
-    const usual = this.#options.usualHeapBytes
+    const defaultBytes = this.#options.defaultHeapBytes
     watched.fullSince = share >= HEAP.fullShare ? (watched.fullSince ?? now) : null
     watched.emptySince =
-      share <= HEAP.emptyShare && heapLimit > usual * 1.5 ? (watched.emptySince ?? now) : null
+      share <= HEAP.emptyShare && heapLimit > defaultBytes * 1.5 ? (watched.emptySince ?? now) : null
     const megabytes = Math.round(heapLimit / 2 ** 20)
-    const of = `${Math.round(share * 100)} % of its ${megabytes} MB`
-    if (watched.fullSince !== null && now - watched.fullSince >= HEAP.upAfterMs && megabytes < HEAP.mostMb) {
+    const used = `${Math.round(share * 100)} % of ${megabytes} MB`
+    if (watched.fullSince !== null && now - watched.fullSince >= HEAP.upAfterMs && megabytes < HEAP.maxMb) {
       watched.fullSince = null
       return [
         {
           type: 'resize',
           cell,
-          heapMb: Math.min(HEAP.mostMb, megabytes * 2),
-          reason: `it has needed ${of} of heap for ${HEAP.upAfterMs / 1_000} s`,
+          heapMb: Math.min(HEAP.maxMb, megabytes * 2),
+          reason: `heap use was ${used} for ${HEAP.upAfterMs / 1_000} s`,
         },
       ]
     }
@@ -225,14 +242,14 @@ export class Healer {
           type: 'resize',
           cell,
           heapMb: null,
-          reason: `it has needed only ${of} of heap for ${HEAP.downAfterMs / 60_000} minutes`,
+          reason: `heap use was only ${used} for ${HEAP.downAfterMs / 60_000} minutes`,
         },
       ]
     }
     return []
   }
 
-  /** Services of a cell that is too busy for one processor: the busiest moves out, and comes home as isolated services do. */
+  /** A cell that is too busy for one processor has its busiest service isolated; it returns as every isolated service does. */
   #crowded(watched: Watched, vitals: CellVitals, now: number): HealingAction[] {
     const share = (vitals.cpuMs - watched.last.cpuMs) / Math.max(1, now - watched.lastAt)
     const services = Object.entries(vitals.services)
@@ -243,15 +260,15 @@ export class Healer {
     watched.busySince ??= now
     if (now - watched.busySince < BUSY_MS) return []
     watched.busySince = null
-    const worked = (service: string) =>
+    const workedMs = (service: string) =>
       (vitals.services[service]?.durationMs ?? 0) - (watched.last.services[service]?.durationMs ?? 0)
-    const [busiest] = services.map(([service]) => service).sort((a, b) => worked(b) - worked(a))
-    if (busiest === undefined || worked(busiest) <= 0) return []
+    const [busiest] = services.map(([service]) => service).sort((a, b) => workedMs(b) - workedMs(a))
+    if (busiest === undefined || workedMs(busiest) <= 0) return []
     return [
       {
         type: 'isolate',
         service: busiest,
-        reason: `its cell has needed ${Math.round(share * 100)} % of a processor for ${BUSY_MS / 1_000} s, and it is the busiest there`,
+        reason: `its cell used ${Math.round(share * 100)} % of a processor for ${BUSY_MS / 1_000} s; it is the busiest service there`,
       },
     ]
   }
@@ -265,13 +282,13 @@ export class Healer {
       }
     }
     return this.#options.scalable.flatMap((service): HealingAction[] => {
-      const now_ = running.get(service)
-      if (!now_) return []
-      const { instances } = now_
+      const found = running.get(service)
+      if (!found) return []
+      const { instances } = found
       const policy = this.#options.scaling(service)
       const load = this.#load.get(service) ?? { average: 0, outSince: null, inSince: null }
       this.#load.set(service, load)
-      load.average += 0.3 * (now_.calls / instances - load.average)
+      load.average += LOAD_WEIGHT * (found.calls / instances - load.average)
       load.outSince = load.average >= policy.outAt ? (load.outSince ?? now) : null
       load.inSince = load.average <= policy.inAt ? (load.inSince ?? now) : null
       const to = (count: number, reason: string): HealingAction[] => {
@@ -279,14 +296,14 @@ export class Healer {
         load.inSince = null
         return [{ type: 'scale', service, instances: count, reason }]
       }
-      if (instances < policy.least) return to(policy.least, `at least ${policy.least} are wanted`)
+      if (instances < policy.least) return to(policy.least, `the minimum is ${policy.least}`)
       if (load.outSince !== null && now - load.outSince >= policy.outAfterMs && instances < policy.most)
         return to(
           instances + 1,
-          `${load.average.toFixed(1)} calls run per instance, for ${policy.outAfterMs / 1_000} s`,
+          `${load.average.toFixed(1)} running calls per instance for ${policy.outAfterMs / 1_000} s`,
         )
       if (load.inSince !== null && now - load.inSince >= policy.inAfterMs && instances > policy.least)
-        return to(instances - 1, `hardly a call runs, for ${policy.inAfterMs / 1_000} s`)
+        return to(instances - 1, `hardly any running calls for ${policy.inAfterMs / 1_000} s`)
       return []
     })
   }

@@ -1,7 +1,8 @@
-/** What is wrong with a service, what would mend it, and mending it. */
+/** Remedies: what is proposed for a service that is not healthy, and the same carried out. */
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
+/** A service that is not healthy, the reason, and what would help. */
 export interface Diagnosis {
   readonly service: string
   readonly status: string
@@ -9,17 +10,26 @@ export interface Diagnosis {
   readonly proposal: string
 }
 
+/** What `healService` found and did. */
+export interface HealingResult {
+  readonly service: string
+  /** Its status before. */
+  readonly before: string
+  readonly action: 'none' | 'restarted' | 'started'
+  readonly reason: string
+}
+
 const PROPOSALS: Readonly<Record<ServiceStatus['status'], string>> = {
   healthy: 'nothing',
-  starting: 'wait: it comes up',
-  stopping: 'wait: it ends',
+  starting: 'wait until it has started',
+  stopping: 'wait until it has stopped',
   degraded: 'restart it',
-  'backing-off': 'start it now instead of later',
+  'backing-off': 'start it now instead of after its backoff',
   quarantined: 'start it on trial now',
   stopped: 'start it',
 }
 
-/** Services that are not healthy. */
+/** Services that are not healthy, with the reason and a proposal. */
 export function diagnose(services: readonly ServiceStatus[]): Diagnosis[] {
   return services
     .filter(({ status }) => status !== 'healthy')
@@ -31,35 +41,33 @@ export function diagnose(services: readonly ServiceStatus[]): Diagnosis[] {
     }))
 }
 
-/** Mends one service. Throws `unknown-service`. */
+/** Restarts a degraded service, starts one that is down, and does nothing otherwise. Throws `unknown-service`. */
 export async function healService(
-  fleet: FleetControl,
+  fleet: Pick<FleetControl, 'status' | 'restart' | 'start'>,
   service: string,
-): Promise<{ service: string; before: string; action: string; reason: string }> {
+): Promise<HealingResult> {
   const { services } = await fleet.status()
   const found = services.find(({ id }) => id === service)
   if (!found)
     throw new KintsugiError(
       'unknown-service',
-      `service: no service is called ${JSON.stringify(service.slice(0, 100))} here`,
-      {
-        hint: `known: ${services.map(({ id }) => id).join(', ')}`,
-      },
+      `service: no service is called ${JSON.stringify(service.slice(0, 100))}`,
+      { hint: `known: ${services.map(({ id }) => id).join(', ')}` },
     )
   const reason = found.detail ?? found.status
-  const answer = (action: string) => ({ service, before: found.status, action, reason })
+  const result = (action: HealingResult['action']) => ({ service, before: found.status, action, reason })
   switch (found.status) {
     case 'healthy':
     case 'starting':
     case 'stopping':
-      return answer('none')
+      return result('none')
     case 'degraded':
-      await fleet.restart(service, `healing was asked for: ${reason}`)
-      return answer('restarted')
+      await fleet.restart(service, `healing was requested: ${reason}`)
+      return result('restarted')
     case 'backing-off':
     case 'quarantined':
     case 'stopped':
       await fleet.start(service)
-      return answer('started')
+      return result('started')
   }
 }

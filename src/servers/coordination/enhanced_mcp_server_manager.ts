@@ -1,7 +1,12 @@
 /** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
 import * as z from 'zod'
 import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/operations/balancing.ts'
-import { predictions, SCALING, SCALING_SETTING, type ScalingPolicy } from '../../engine/operations/healer.ts'
+import {
+  DEFAULT_SCALING,
+  predictions,
+  SCALING_SETTING,
+  type ScalingPolicy,
+} from '../../engine/operations/healer.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
@@ -14,22 +19,22 @@ const instance = z.object({
   cell: z.string(),
 })
 const policy = z.object({
-  least: z.int().min(1).max(8).default(SCALING.least),
-  most: z.int().min(1).max(8).default(SCALING.most),
+  least: z.int().min(1).max(8).default(DEFAULT_SCALING.least),
+  most: z.int().min(1).max(8).default(DEFAULT_SCALING.most),
   outAt: z
     .number()
     .min(0.1)
     .max(1_000)
-    .default(SCALING.outAt)
+    .default(DEFAULT_SCALING.outAt)
     .describe('calls running per instance at which one is added'),
   inAt: z
     .number()
     .min(0)
     .max(1_000)
-    .default(SCALING.inAt)
+    .default(DEFAULT_SCALING.inAt)
     .describe('calls running per instance at which one is taken away'),
-  outAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.outAfterMs),
-  inAfterMs: z.int().min(1_000).max(3_600_000).default(SCALING.inAfterMs),
+  outAfterMs: z.int().min(1_000).max(3_600_000).default(DEFAULT_SCALING.outAfterMs),
+  inAfterMs: z.int().min(1_000).max(3_600_000).default(DEFAULT_SCALING.inAfterMs),
 })
 
 export default defineServer({
@@ -87,7 +92,7 @@ export default defineServer({
         if (!(await fleet.scalable()).includes(id))
           throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
         const all = (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING)) ?? {}
-        if (!wanted) return { service: id, policy: all[id] ?? SCALING }
+        if (!wanted) return { service: id, policy: all[id] ?? DEFAULT_SCALING }
         if (wanted.least > wanted.most)
           throw new KintsugiError(
             'bad-argument',

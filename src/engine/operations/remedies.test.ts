@@ -1,0 +1,85 @@
+/** Remedies: what is proposed and done for each state of a service. */
+import { expect, test } from 'vitest'
+import type { FleetControl, ServiceState, ServiceStatus } from '../../ports/fleet.ts'
+import { diagnose, healService } from './remedies.ts'
+
+const service = (id: string, status: ServiceState, detail?: string): ServiceStatus => ({
+  id,
+  kind: 'server',
+  title: id,
+  category: 'development',
+  status,
+  port: null,
+  pid: null,
+  cell: 'cell',
+  restarts: 0,
+  since: null,
+  ...(detail === undefined ? {} : { detail }),
+})
+
+function fleetOf(...services: ServiceStatus[]) {
+  const actions: string[] = []
+  const fleet: Pick<FleetControl, 'status' | 'restart' | 'start'> = {
+    status: async () => ({
+      profile: 'p',
+      mode: 'local',
+      startedAt: 0,
+      readyMs: 0,
+      spares: { warm: 0, total: 0 },
+      services,
+    }),
+    restart: async (id, reason) => {
+      actions.push(`restart ${id}: ${reason}`)
+      return services[0] as ServiceStatus
+    },
+    start: async (id) => {
+      actions.push(`start ${id}`)
+      return services[0] as ServiceStatus
+    },
+  }
+  return { fleet, actions }
+}
+
+test.each([
+  ['healthy', 'none', []],
+  ['starting', 'none', []],
+  ['stopping', 'none', []],
+  ['degraded', 'restarted', ['restart a: healing was requested: slow']],
+  ['backing-off', 'started', ['start a']],
+  ['quarantined', 'started', ['start a']],
+  ['stopped', 'started', ['start a']],
+] as const)('a service that is %s: %s', async (status, action, expected) => {
+  const { fleet, actions } = fleetOf(service('a', status, 'slow'), service('b', 'healthy'))
+  expect(await healService(fleet, 'a')).toEqual({ service: 'a', before: status, action, reason: 'slow' })
+  expect(actions).toEqual(expected)
+})
+
+test('the reason is the status where the service has no detail', async () => {
+  const { fleet } = fleetOf(service('a', 'stopped'))
+  expect((await healService(fleet, 'a')).reason).toBe('stopped')
+})
+
+test('a failed start is reported, not swallowed', async () => {
+  const { fleet } = fleetOf(service('a', 'quarantined'))
+  fleet.start = () => Promise.reject(new Error('it cannot start'))
+  await expect(healService(fleet, 'a')).rejects.toThrow('it cannot start')
+})
+
+test('an unknown service is refused with the known ones as the hint', async () => {
+  const { fleet, actions } = fleetOf(service('a', 'stopped'), service('b', 'healthy'))
+  await expect(healService(fleet, 'c')).rejects.toMatchObject({
+    code: 'unknown-service',
+    message: 'service: no service is called "c"',
+    hint: 'known: a, b',
+  })
+  expect(actions).toEqual([])
+})
+
+test('every service that is not healthy is diagnosed, with its reason', () => {
+  expect(
+    diagnose([service('a', 'healthy'), service('b', 'quarantined', 'ten crashes'), service('c', 'starting')]),
+  ).toEqual([
+    { service: 'b', status: 'quarantined', reason: 'ten crashes', proposal: 'start it on trial now' },
+    { service: 'c', status: 'starting', reason: 'starting', proposal: 'wait until it has started' },
+  ])
+})
