@@ -91,7 +91,10 @@ async function waitedSeconds(runningAfter: (waited: number) => number): Promise<
   const { play, actions, loop } = loopOf({ scalable: [] })
   let [since, restarted] = [0, 0]
   await play(300, (second) => {
-    if (restarted === 0 && actions.some((action) => action.startsWith('restart'))) restarted = second
+    if (restarted === 0 && actions.some((action) => action.startsWith('restart'))) {
+      restarted = second
+      expect(loop.outlook().restartsWaiting).toEqual([])
+    }
     if (since === 0 && loop.outlook().restartsWaiting.includes('cell')) since = second
     return slowLeak(runningAfter(since === 0 ? 0 : second - since), second)
   })
