@@ -30,6 +30,8 @@ const HTTP_ROUTES = [
   '/servers',
   '/agents',
   '/trades',
+  '/paper-trades',
+  '/profit-series',
   '/opportunities',
   '/opportunities/{id}',
   '/openapi.json',
@@ -54,7 +56,7 @@ export default defineMain({
       open: async () => ports.audit,
       onNote: (note) => context.log.warn({}, note),
     })
-    apiRoutes(app, { access, sources, approvals: new Approvals(ports.records, now), audit, mode })
+    apiRoutes(app, { access, sources, approvals: new Approvals(ports.records, now), audit, mode, now })
     const gateway = await openGateway(ports, context, audit)
     gateway.endpoint.mount(app)
     directoryRoutes(app, gateway.directory, context.plan.version)

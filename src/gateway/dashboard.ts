@@ -36,6 +36,7 @@ export default defineMain({
       approvals: new Approvals(ports.records, context.now),
       audit,
       mode: context.mode,
+      now: context.now,
     }
     const app = mainApp('dashboard', context)
     const api = new Hono()

@@ -81,6 +81,13 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
       answer: object({ trades: list(of('PaperTradeView')) }),
     },
   },
+  '/profit-series': {
+    get: {
+      summary: 'Cumulative profit at evenly spaced points; the last one equals the booked totals',
+      parameters: [choice('range', 'the span up to now (default: all)', '1h', '24h', 'all')],
+      answer: of('ProfitSeriesView'),
+    },
+  },
   '/opportunities': {
     get: {
       summary: 'Decisions, with every rule and its numbers',

@@ -10,6 +10,7 @@ import { parseShallow } from '../../std/shallow-json.ts'
 import { traceOf } from '../../std/trace.ts'
 import { opportunityView, paperTradeView, statusView, tradeView, type ViewSources } from '../views.ts'
 import { openApi } from './openapi.ts'
+import { PROFIT_RANGES, profitSeriesView } from './profit-series.ts'
 import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
 
 export interface ApiOptions {
@@ -19,6 +20,8 @@ export interface ApiOptions {
   /** Where decisions are recorded. */
   audit?: AuditRecorder
   mode: 'local' | 'paper'
+  /** ms since 1970. */
+  now(): number
 }
 
 const decision = z.strictObject({
@@ -35,7 +38,7 @@ const policyChange = z.strictObject({
 })
 
 /** Adds what can be read, and what can be decided. */
-export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }: ApiOptions): void {
+export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
   const { ledger, fleet, manifest } = sources
   app.get('/openapi.json', (c) =>
     c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
@@ -58,6 +61,15 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode }
       offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
     }
     return c.json({ trades: (await ledger.paperTrades(page)).map(paperTradeView) })
+  })
+  app.get('/profit-series', async (c) => {
+    const range = PROFIT_RANGES.find((each) => each === (c.req.query('range') ?? 'all'))
+    if (range === undefined)
+      throw new KintsugiError(
+        'bad-argument',
+        `range: expected ${PROFIT_RANGES.join(', ')} (got ${JSON.stringify(c.req.query('range'))})`,
+      )
+    return c.json(await profitSeriesView(ledger, range, now()))
   })
   app.get('/opportunities', async (c) => {
     const verdict = c.req.query('verdict')

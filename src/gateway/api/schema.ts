@@ -120,6 +120,30 @@ export interface TradeView {
   bookedAt: number
 }
 
+export type ProfitRange = '1h' | '24h' | 'all'
+
+/** One point of the profit curve: everything booked up to and including `at`. */
+export interface ProfitPointView {
+  /** ms since 1970. */
+  at: number
+  trades: number
+  /** Realised profit in the quote token and in the native token, in whole units, as valued at booking. */
+  profitValue: number
+  profitNative: number
+  /** Gas of all transactions, failed ones included, in whole native coins. */
+  gasNative: number
+  /** `profitNative` less `gasNative`. */
+  netNative: number
+}
+
+/** Cumulative profit at evenly spaced points from `from` to `until` (ms since 1970); the last point equals the booked totals. */
+export interface ProfitSeriesView {
+  range: ProfitRange
+  from: number
+  until: number
+  points: readonly ProfitPointView[]
+}
+
 export interface OpportunityView {
   id: string
   block: number

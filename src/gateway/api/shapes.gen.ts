@@ -552,6 +552,77 @@ export const SHAPES = {
       "bookedAt"
     ]
   },
+  "ProfitRange": {
+    "type": "string",
+    "enum": [
+      "1h",
+      "24h",
+      "all"
+    ]
+  },
+  "ProfitPointView": {
+    "type": "object",
+    "properties": {
+      "at": {
+        "type": "number",
+        "description": "ms since 1970."
+      },
+      "trades": {
+        "type": "number"
+      },
+      "profitValue": {
+        "type": "number",
+        "description": "Realised profit in the quote token and in the native token, in whole units, as valued at booking."
+      },
+      "profitNative": {
+        "type": "number"
+      },
+      "gasNative": {
+        "type": "number",
+        "description": "Gas of all transactions, failed ones included, in whole native coins."
+      },
+      "netNative": {
+        "type": "number",
+        "description": "`profitNative` less `gasNative`."
+      }
+    },
+    "required": [
+      "at",
+      "trades",
+      "profitValue",
+      "profitNative",
+      "gasNative",
+      "netNative"
+    ],
+    "description": "One point of the profit curve: everything booked up to and including `at`."
+  },
+  "ProfitSeriesView": {
+    "type": "object",
+    "properties": {
+      "range": {
+        "$ref": "#/components/schemas/ProfitRange"
+      },
+      "from": {
+        "type": "number"
+      },
+      "until": {
+        "type": "number"
+      },
+      "points": {
+        "type": "array",
+        "items": {
+          "$ref": "#/components/schemas/ProfitPointView"
+        }
+      }
+    },
+    "required": [
+      "range",
+      "from",
+      "until",
+      "points"
+    ],
+    "description": "Cumulative profit at evenly spaced points from `from` to `until` (ms since 1970); the last point equals the booked totals."
+  },
   "OpportunityView": {
     "type": "object",
     "properties": {

@@ -93,6 +93,7 @@ async function rehearseViews({ ports, context }: WarmUpOptions): Promise<void> {
     sources: viewSources({ fleet, ledger, chain }, context),
     approvals: new Approvals(records, context.now),
     mode: context.mode,
+    now: context.now,
   })
   for (let round = 0; round < VIEW_ROUNDS; round++)
     await (await app.request('/status', { headers: { host: 'localhost' } })).text()
