@@ -1,8 +1,13 @@
-/** The page at 8080 in a real browser: it shows the services and the trades as they come, at both widths, in both colour schemes. */
+/** The dashboard in a real browser, at desktop and phone width, in both colour schemes. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectionPool } from '../src/adapters/ledger/pool.ts'
+import { postgresLedger } from '../src/adapters/ledger/postgres.ts'
+import type { Trade } from '../src/ports/ledger.ts'
+import { readPlan } from '../src/processes/run/run-plan.ts'
+import { ledgerUrl } from '../src/processes/wiring/database.ts'
 import { Fleet } from './support/fleet.ts'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
@@ -10,8 +15,38 @@ const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
 )
 if (!executablePath)
   console.log(
-    'skipped: the page in a browser, since no Chromium is installed (Debian: apt-get install chromium)',
+    'skipped: the dashboard in a browser, because Chromium is not installed (Debian: apt-get install chromium)',
   )
+/** Trades that were booked two to three hours ago; the page lists 500. */
+const OLD_TRADES = 600
+const OLD_PROFIT = 10
+const HOUR_MS = 3_600_000
+const oldTrade = (index: number): Trade => ({
+  genesis: `0x${'f'.repeat(64)}`,
+  hash: `0x${index.toString(16).padStart(64, '0')}`,
+  nonce: index,
+  decisionId: null,
+  block: 1 + index,
+  transactionIndex: 0,
+  outcome: 'as-predicted',
+  token: `0x${'a'.repeat(40)}`,
+  symbol: 'USDC',
+  decimals: 6,
+  route: 'USDC → DAI (a) → USDC (b)',
+  legs: [],
+  lender: 'aave-v3',
+  amountIn: 1n,
+  predictedProfit: 1n,
+  realisedProfit: 1n,
+  profitValue: OLD_PROFIT,
+  profitNative: OLD_PROFIT,
+  gasUsed: 1n,
+  gasPrice: 1n,
+  gasCost: 1n,
+  predictedAtBlock: index,
+  bookedAt: Date.now() - 3 * HOUR_MS + (index * HOUR_MS) / OLD_TRADES,
+})
+
 const pictures = join(import.meta.dirname, '../docs/pictures')
 
 describe.runIf(executablePath)('the dashboard', () => {
@@ -43,15 +78,15 @@ describe.runIf(executablePath)('the dashboard', () => {
     ['light', 1280, 1400, 'light'],
     ['phone', 390, 1400, 'dark'],
   ] as const) {
-    test(`${name}: services and trades, live, without a complaint`, async () => {
+    test(`${name}: services and trades update live, without console errors`, async () => {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme })
       const page = await context.newPage()
-      const complaints: string[] = []
+      const consoleErrors: string[] = []
       page.on(
         'console',
-        (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()),
+        (message) => ['error', 'warning'].includes(message.type()) && consoleErrors.push(message.text()),
       )
-      page.on('pageerror', (error) => complaints.push(String(error)))
+      page.on('pageerror', (error) => consoleErrors.push(String(error)))
       await page.goto(fleet.url(8080, '/'))
       await page.getByText('mcp_price_feed_server').waitFor()
       await page.getByRole('status').filter({ hasText: 'all healthy' }).waitFor()
@@ -64,7 +99,7 @@ describe.runIf(executablePath)('the dashboard', () => {
       const before = await newest()
       await expect.poll(newest, { timeout: 20_000 }).not.toBe(before)
       expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true)
-      expect(complaints).toEqual([])
+      expect(consoleErrors).toEqual([])
       if (process.env.KINTSUGI_PICTURES) {
         mkdirSync(pictures, { recursive: true })
         await page.screenshot({ path: join(pictures, `dashboard-${name}.png`) })
@@ -73,7 +108,7 @@ describe.runIf(executablePath)('the dashboard', () => {
     })
   }
 
-  test('a call that needs a person waits on the page, says what it is, and goes on when it is approved there', async () => {
+  test('a pending approval is shown with its arguments, and the call runs once approved', async () => {
     const call = async () => {
       const response = await fleet.query(
         8086,
@@ -97,16 +132,16 @@ describe.runIf(executablePath)('the dashboard', () => {
     await section.getByLabel('Token').fill(fleet.token)
     await approve.click()
     await section.waitFor({ state: 'detached' })
-    // It goes on now, and fails for another reason: nobody is there.
+    // The call runs now and fails for another reason: no server listens there.
     expect(await call()).toBe('server-unreachable')
     await page.close()
   })
 
-  test('a killed service shows, only the unhealthy in one click, and a refusal explains itself', async () => {
+  test('a killed service is marked, the toggle shows unhealthy services only, and a decision lists its rules', async () => {
     const page = await browser.newPage()
     await page.goto(fleet.url(8080, '/'))
     await page.getByRole('button', { name: 'only unhealthy' }).click()
-    await page.getByText('Nothing is unhealthy.').waitFor()
+    await page.getByText('No service is unhealthy.').waitFor()
     process.kill((await fleet.status()).servers.mcp_monitoring_server?.pid as number, 'SIGKILL')
     await page.getByRole('button', { name: 'only unhealthy' }).click()
     await page
@@ -119,7 +154,39 @@ describe.runIf(executablePath)('the dashboard', () => {
     await page.close()
   })
 
-  test('nothing of the page may come from elsewhere', async () => {
+  test('the profit curve covers more trades than the page lists, and ends at the figure of the tile', async () => {
+    const plan = readPlan(fleet.data)
+    const ledger = postgresLedger({ pool: connectionPool(ledgerUrl(plan), 1), batchSize: 100 })
+    for (let index = 0; index < OLD_TRADES; index++) await ledger.book(oldTrade(index))
+    await ledger.close()
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } })
+    await page.goto(fleet.url(8080, '/'))
+    const tile = (label: string) => page.locator('.tile', { hasText: label }).locator('strong').innerText()
+    await expect
+      .poll(async () => Number(await tile('Trades')), { timeout: 20_000 })
+      .toBeGreaterThan(OLD_TRADES)
+    /** Whether the curve starts where it should and ends at the tile; both are read in one go, since trading continues. */
+    const curve = () =>
+      page.evaluate(() => {
+        const label = document.querySelector('.chart')?.getAttribute('aria-label') ?? ''
+        const [, from = '', to = ''] = /from (\S+) to (\S+) /.exec(label) ?? []
+        return { from, to, booked: document.querySelector('.tile.gold strong')?.textContent }
+      })
+    await expect.poll(curve).toMatchObject({ from: '0', to: expect.stringMatching(/^[\d,.]{5,}$/) })
+    const all = await curve()
+    expect(all.to).toBe(all.booked)
+    if (process.env.KINTSUGI_PICTURES)
+      await page.screenshot({ path: join(pictures, '..', '..', 'dist', 'curve.png') })
+    // All of those were booked before the last hour: its curve starts with their profit, not at 0.
+    await page.getByRole('button', { name: '1h' }).click()
+    const start = async () => Number((await curve()).from.replaceAll(',', ''))
+    await expect.poll(start).toBeGreaterThanOrEqual(OLD_TRADES * OLD_PROFIT)
+    const hour = await curve()
+    expect(hour.to).toBe(hour.booked)
+    await page.close()
+  })
+
+  test('the page loads nothing from other origins', async () => {
     const response = await fetch(fleet.url(8080, '/'))
     expect(response.headers.get('content-security-policy')).toMatch(/default-src 'none'.*script-src 'self'/)
     expect((await fetch(fleet.url(8080, '/../../package.json'))).headers.get('content-type')).toMatch(/html/)

@@ -1,8 +1,8 @@
-/** The page: is everything well, what was earned, what runs, what was traded and why. */
+/** The page: health, profit, services, trades and decisions. */
 import { useEffect, useState } from 'react'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { Approvals } from './approvals.tsx'
-import { ProfitChart } from './chart.tsx'
+import { Profit } from './chart.tsx'
 import { Decisions } from './decisions.tsx'
 import { amount, compact, percent } from './format.ts'
 import {
@@ -29,9 +29,9 @@ export function App() {
     <>
       <Header status={status.data} connection={connection} dark={dark} onToggle={toggle} />
       <main>
-        {status.error && <p className="banner bad">The system does not answer: {status.error.message}</p>}
+        {status.error && <p className="banner bad">The system did not answer: {status.error.message}</p>}
         {connection === 'lost' && (
-          <p className="banner warn">The connection is lost; what you see may be old. Trying again…</p>
+          <p className="banner warn">Connection lost; the figures may be outdated. Reconnecting…</p>
         )}
         {status.data?.problems.map((problem) => (
           <p className="banner warn" key={problem}>
@@ -40,13 +40,7 @@ export function App() {
         ))}
         <Approvals now={now} />
         <Tiles status={status.data} blocks={blocks} captured={captured} />
-        <section className="card">
-          <h2>
-            Profit booked{' '}
-            <small>cumulative, in {status.data?.chain?.quoteSymbol ?? 'quote units'}, at finality</small>
-          </h2>
-          <ProfitChart trades={trades.data ?? []} quote={status.data?.chain?.quoteSymbol ?? ''} dark={dark} />
-        </section>
+        <Profit status={status.data} dark={dark} />
         <Services status={status.data} now={now} />
         <Trades
           trades={trades.data}
@@ -54,9 +48,9 @@ export function App() {
           native={status.data?.chain?.nativeSymbol ?? ''}
           now={now}
         />
-        <Decisions records={opportunities.data} />
+        <Decisions records={opportunities.data} native={status.data?.chain?.nativeSymbol ?? ''} />
       </main>
-      <footer>Kintsugi {status.data?.version} · amounts are booked only when their block is final</footer>
+      <footer>Kintsugi {status.data?.version} · profit is booked when its block is final</footer>
     </>
   )
 }
@@ -91,7 +85,7 @@ function Header({
       <button
         type="button"
         onClick={onToggle}
-        aria-label={dark ? 'Use the light colours' : 'Use the dark colours'}
+        aria-label={dark ? 'Switch to light colours' : 'Switch to dark colours'}
       >
         {dark ? '☀' : '☾'}
       </button>
@@ -127,7 +121,7 @@ function Tiles({
       <Tile
         label="Trades"
         value={metrics ? String(metrics.tradesBooked) : '—'}
-        note={metrics ? `${metrics.profitable} earned` : ''}
+        note={metrics ? `${metrics.profitable} profitable` : ''}
       />
       <Tile
         label="As predicted"
@@ -137,14 +131,15 @@ function Tiles({
       <Tile
         label="Gas burned"
         value={metrics ? amount(metrics.gasBooked, 18) : '—'}
-        note={`${chain?.nativeSymbol ?? ''}, failures included`}
+        note={`${chain?.nativeSymbol ?? ''}, failed ones included`}
       />
       <Tile
-        label="Captured of the bound"
+        label="Share of the optimum"
+        title="Profit captured in the last final blocks, compared with the computed optimum of those blocks"
         value={captured?.share == null ? '—' : percent(captured.share)}
         note={
           captured?.blocks
-            ? `${compact(captured.captured)} of ${compact(captured.bound)} · ${compact(captured.ahead)} ahead of it`
+            ? `${compact(captured.captured)} of ${compact(captured.bound)} ${chain?.nativeSymbol ?? ''}, ${captured.blocks} blocks`
             : 'waiting for final blocks'
         }
       />
@@ -152,7 +147,7 @@ function Tiles({
         <Tile
           label="On paper"
           value={`${compact(metrics.paper.netNative)} ${chain?.nativeSymbol ?? ''}`}
-          note={`${metrics.paper.trades} trades judged by the next block, ${metrics.paper.outcomes.traded ?? 0} would have earned`}
+          note={`${metrics.paper.trades} trades, ${metrics.paper.outcomes.traded ?? 0} filled by the next block`}
         />
       )}
       <Tile
@@ -172,15 +167,17 @@ function Tile({
   label,
   value,
   note,
+  title,
   gold = false,
 }: {
   label: string
   value: string
   note: string
+  title?: string
   gold?: boolean
 }) {
   return (
-    <div className={gold ? 'tile gold' : 'tile'}>
+    <div className={gold ? 'tile gold' : 'tile'} title={title}>
       <span>{label}</span>
       <strong>{value}</strong>
       <small>{note}</small>

@@ -1,4 +1,4 @@
-/** Calls that wait for a person: what they are, what would happen, and the two buttons. */
+/** Pending approvals: the call, its preview, and the two buttons. */
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { ApprovalView } from '../gateway/api/schema.ts'
@@ -6,14 +6,14 @@ import { decide, useApprovals } from './live.ts'
 
 export function Approvals({ now }: { now: number }) {
   const { data } = useApprovals()
-  // It is kept for as long as the page is open, and nowhere else.
+  // Kept in memory only, while the page is open.
   const [token, setToken] = useState('')
   const waiting = (data ?? []).filter(({ state, expiresAt }) => state === 'pending' && expiresAt > now)
   if (waiting.length === 0) return null
   return (
     <section className="card approvals">
       <h2>
-        Waiting for you <small>calls that a person has to approve</small>
+        Waiting for you <small>calls that need approval</small>
       </h2>
       <label>
         Token{' '}
@@ -22,7 +22,7 @@ export function Approvals({ now }: { now: number }) {
           autoComplete="off"
           value={token}
           onChange={(event) => setToken(event.target.value)}
-          placeholder="of `kintsugi token issue`, or the data folder's"
+          placeholder="from `kintsugi token issue`, or the data folder"
         />
       </label>
       {waiting.map((approval) => (
@@ -51,7 +51,7 @@ function Waiting({ approval, token, now }: { approval: ApprovalView; token: stri
         </dd>
         {approval.preview !== null && (
           <>
-            <dt>what would happen</dt>
+            <dt>preview</dt>
             <dd>
               <pre>{JSON.stringify(approval.preview, null, 1)}</pre>
             </dd>
@@ -74,7 +74,7 @@ function Waiting({ approval, token, now }: { approval: ApprovalView; token: stri
           Refuse
         </button>{' '}
         <small className={deciding.error ? 'bad' : ''}>
-          {deciding.error ? deciding.error.message : token === '' ? 'needs a token' : `${minutes} min left`}
+          {deciding.error ? deciding.error.message : token === '' ? 'enter a token' : `${minutes} min left`}
         </small>
       </p>
     </article>

@@ -1,62 +1,60 @@
-/** Cumulative profit over the booked trades. */
-import { useEffect, useMemo, useRef } from 'react'
+/** Cumulative profit over time, with a choice of the range. */
+import { useEffect, useMemo, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import type { TradeView } from '../gateway/api/schema.ts'
-import { compact } from './format.ts'
+import type { ProfitRange, StatusView } from '../gateway/api/schema.ts'
+import { axisTimes, compact } from './format.ts'
+import { useProfitSeries } from './live.ts'
+import { type Curve, curveOf } from './series.ts'
 
-const HEIGHT = 180
-/** Profit is booked in steps, and the curve says so. */
+const HEIGHT = 190
+const RANGES: readonly ProfitRange[] = ['1h', '24h', 'all']
+/** Profit is booked in steps. */
 const stepped = uPlot.paths.stepped?.({ align: 1 }) ?? null
 
-export function ProfitChart({
-  trades,
-  quote,
-  dark,
-}: {
-  trades: readonly TradeView[]
-  quote: string
-  dark: boolean
-}) {
+/** The card with the curve; its end is the total of the status. */
+export function Profit({ status, dark }: { status: StatusView | undefined; dark: boolean }) {
+  const [range, setRange] = useState<ProfitRange>('all')
+  const series = useProfitSeries(range)
+  const total = status?.metrics?.profitValue ?? 0
+  const trades = status?.metrics?.tradesBooked ?? 0
+  // The end of the curve moves with each load and each booking.
+  const curve = useMemo(() => curveOf(series.data, total, Date.now()), [series.data, total])
+  const quote = status?.chain?.quoteSymbol ?? ''
+  return (
+    <section className="card">
+      <h2>
+        Profit booked <small>cumulative, in {quote || 'quote units'}, at finality</small>
+        <span className="ranges">
+          {RANGES.map((each) => (
+            <button
+              key={each}
+              type="button"
+              className="toggle"
+              aria-pressed={each === range}
+              onClick={() => setRange(each)}
+            >
+              {each}
+            </button>
+          ))}
+        </span>
+      </h2>
+      {trades === 0 || curve.times.length < 2 ? (
+        <p className="empty chart-empty">{series.isLoading ? 'Loading…' : 'No trade has been booked yet.'}</p>
+      ) : (
+        <Plot curve={curve} quote={quote} dark={dark} />
+      )}
+    </section>
+  )
+}
+
+function Plot({ curve, quote, dark }: { curve: Curve; quote: string; dark: boolean }) {
   const holder = useRef<HTMLDivElement>(null)
-  const data = useMemo((): [number[], number[]] => {
-    let sum = 0
-    const points = [...trades].reverse().map((trade) => {
-      sum += trade.profitValue
-      return [trade.bookedAt / 1_000, sum] as const
-    })
-    return [points.map(([at]) => at), points.map(([, value]) => value)]
-  }, [trades])
   useEffect(() => {
     const element = holder.current
-    if (!element || data[0].length < 2) return
-    const ink = dark ? '#8d98a7' : '#6b6455'
-    const grid = { stroke: dark ? '#2a323d' : '#e6dfd0', width: 1 }
-    const axis = { stroke: ink, grid, ticks: { show: false }, font: '11px system-ui' }
+    if (!element) return
     const plot = new uPlot(
-      {
-        width: element.clientWidth,
-        height: HEIGHT,
-        padding: [8, 8, 0, 0],
-        cursor: { y: false, points: { size: 6 } },
-        legend: { show: false },
-        scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low), high * 1.05] } },
-        axes: [
-          { ...axis, size: 38 },
-          { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) },
-        ],
-        series: [
-          {},
-          {
-            label: quote,
-            stroke: '#d89b2b',
-            width: 2,
-            fill: dark ? 'rgba(216,155,43,.12)' : 'rgba(216,155,43,.16)',
-            points: { show: false },
-            ...(stepped ? { paths: stepped } : {}),
-          },
-        ],
-      },
-      data,
+      options(element.clientWidth, quote, dark),
+      [[...curve.times], [...curve.values]],
       element,
     )
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }))
@@ -65,15 +63,49 @@ export function ProfitChart({
       observer.disconnect()
       plot.destroy()
     }
-  }, [data, quote, dark])
-  if (data[0].length < 2)
-    return <p className="empty chart-empty">The curve begins with the second booked trade.</p>
+  }, [curve, quote, dark])
+  const [first, last] = [curve.values[0] ?? 0, curve.values.at(-1) ?? 0]
   return (
     <div
       ref={holder}
       className="chart"
       role="img"
-      aria-label={`Cumulative profit in ${quote}, now ${compact(data[1].at(-1) ?? 0)}`}
+      aria-label={`Cumulative profit from ${compact(first)} to ${compact(last)} ${quote}`}
     />
   )
+}
+
+function options(width: number, quote: string, dark: boolean): uPlot.Options {
+  const grid = { stroke: dark ? '#2a323d' : '#e6dfd0', width: 1 }
+  const axis = { stroke: dark ? '#8d98a7' : '#6b6455', grid, ticks: { show: false }, font: '11px system-ui' }
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, 12, 0, 0],
+    cursor: { y: false, points: { size: 6 } },
+    legend: { show: false },
+    scales: { x: { time: true }, y: { range: (_, low, high) => valueRange(low, high) } },
+    axes: [
+      { ...axis, size: 38, space: 70, values: (_, splits, __, ___, step) => axisTimes(splits, step) },
+      { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) },
+    ],
+    series: [
+      {},
+      {
+        label: quote,
+        stroke: '#d89b2b',
+        width: 2,
+        fill: dark ? 'rgba(216,155,43,.12)' : 'rgba(216,155,43,.16)',
+        points: { show: false },
+        ...(stepped ? { paths: stepped } : {}),
+      },
+    ],
+  }
+}
+
+/** From 0, unless the curve changes little compared with its height. */
+function valueRange(low: number, high: number): [number, number] {
+  const margin = (high - low || Math.abs(high) || 1) * 0.05
+  const flat = low > 0 && high - low < low
+  return [flat ? low - margin : Math.min(0, low), high + margin]
 }

@@ -1,52 +1,77 @@
-/** Why it traded, and why not: each opportunity with the rules that decided it. */
+/** The latest decisions: each opportunity with the rules that decided it. */
 import type { OpportunityView } from '../gateway/api/schema.ts'
-import { compact } from './format.ts'
+import { compact, dateTime } from './format.ts'
+import { readable, refusalOf } from './rules.ts'
 
-export function Decisions({ records }: { records: readonly OpportunityView[] | undefined }) {
+const SHOWN = 25
+
+export function Decisions({
+  records,
+  native,
+}: {
+  records: readonly OpportunityView[] | undefined
+  native: string
+}) {
   return (
     <section className="card">
       <h2>
-        Decisions <small>every opportunity, with the numbers for and against</small>
+        Decisions <small>every opportunity, with the rules that decided it</small>
       </h2>
       {!records?.length ? (
         <p className="empty">No opportunity has been judged yet.</p>
       ) : (
         <div className="decisions">
-          {records.slice(0, 25).map((record) => (
-            <details key={record.id}>
-              <summary>
-                <span className={`verdict ${record.verdict}`}>
-                  {record.verdict === 'trade' ? 'traded' : 'refused'}
-                </span>
-                <span className="block">block {record.block}</span>
-                <span className="route">{record.route}</span>
-                <span className="reason">
-                  {record.refusedBy ?? `net ${compact(Number(record.numbers.netNative) / 1e18)}`}
-                </span>
-              </summary>
-              <table>
-                <tbody>
-                  {record.reasons.map((reason) => (
-                    <tr key={reason.rule} className={reason.ok ? '' : 'failed'}>
-                      <td>
-                        {reason.ok ? '✓' : '✗'} {reason.rule}
-                      </td>
-                      <td>{reason.got}</td>
-                      <td>{reason.needed}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-              <p className="empty">
-                {record.id} · lender {record.lender} · policies{' '}
-                {Object.entries(record.policies)
-                  .map(([name, version]) => `${name} v${version ?? '–'}`)
-                  .join(', ')}
-              </p>
-            </details>
+          {records.slice(0, SHOWN).map((record) => (
+            <Decision key={record.id} record={record} native={native} />
           ))}
         </div>
       )}
     </section>
+  )
+}
+
+function Decision({ record, native }: { record: OpportunityView; native: string }) {
+  const traded = record.verdict === 'trade'
+  return (
+    <details>
+      <summary>
+        <span className={`verdict ${record.verdict}`}>{traded ? 'traded' : 'refused'}</span>
+        <span className="block">block {record.block}</span>
+        <span className="route">{record.route}</span>
+        <span className="reason">
+          {traded
+            ? `net ${compact(Number(record.numbers.netNative) / 1e18)} ${native}`
+            : refusalOf(record, native)}
+        </span>
+      </summary>
+      <table>
+        <thead>
+          <tr>
+            <th>Rule</th>
+            <th>Value</th>
+            <th>Required</th>
+          </tr>
+        </thead>
+        <tbody>
+          {record.reasons
+            .map((reason) => readable(reason, native))
+            .map(({ rule, ok, got, needed }) => (
+              <tr key={rule} className={ok ? '' : 'failed'}>
+                <td>
+                  {ok ? '✓' : '✗'} {rule}
+                </td>
+                <td>{got}</td>
+                <td>{needed}</td>
+              </tr>
+            ))}
+        </tbody>
+      </table>
+      <p className="empty">
+        {record.id} · {dateTime(record.decidedAt)} · lender {record.lender} · policies{' '}
+        {Object.entries(record.policies)
+          .map(([name, version]) => `${name} v${version ?? '–'}`)
+          .join(', ')}
+      </p>
+    </details>
   )
 }

@@ -1,16 +1,19 @@
-/** The page's data: read once over REST, then kept current by the event stream; a gap is closed by reading again. */
+/** The page's data: loaded over REST, then updated by the event stream; after a gap it is loaded again. */
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import type {
   ApprovalView,
   EventView,
   OpportunityView,
+  ProfitRange,
+  ProfitSeriesView,
   StatusView,
   TradeView,
 } from '../gateway/api/schema.ts'
 
 const MAX_TRADES = 500
 const RECONNECT_MS = 1_000
+const SERIES_REFRESH_MS = 15_000
 
 export type Captured = Extract<EventView, { type: 'captured' }>
 export type Block = Extract<EventView, { type: 'block' }>
@@ -30,6 +33,13 @@ export const useTrades = () =>
     queryKey: ['trades'],
     queryFn: async () => (await read<{ trades: TradeView[] }>(`/trades?limit=${MAX_TRADES}`)).trades,
   })
+/** The profit curve; the newest trades are in the status before they are here. */
+export const useProfitSeries = (range: ProfitRange) =>
+  useQuery({
+    queryKey: ['profit-series', range],
+    queryFn: () => read<ProfitSeriesView>(`/profit-series?range=${range}`),
+    refetchInterval: SERIES_REFRESH_MS,
+  })
 export const useOpportunities = () =>
   useQuery({
     queryKey: ['opportunities'],
@@ -45,7 +55,7 @@ export const useApprovals = () =>
     refetchInterval: 3_000,
   })
 
-/** Decides about what was shown. Rejects with what the system says against it. */
+/** Approves or refuses what was shown. Rejects with the system's error message. */
 export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: string) =>
   read(`/approvals/${id}`, {
     method: 'POST',
@@ -53,7 +63,7 @@ export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: st
     body: JSON.stringify({ digest, approve }),
   })
 
-/** Follows `/events` and returns how the connection stands, the last blocks, and what was captured of what they held. */
+/** Follows `/events`: the state of the connection, the last blocks, and the share of profit captured in them. */
 export function useEvents(): {
   connection: Connection
   blocks: readonly Block[]
@@ -71,8 +81,8 @@ export function useEvents(): {
       socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/events`)
       socket.onopen = () => {
         setConnection('live')
-        // What was missed while away is read anew.
-        void client.invalidateQueries({ queryKey: ['trades'] })
+        // Events were missed while disconnected.
+        for (const key of ['trades', 'profit-series']) void client.invalidateQueries({ queryKey: [key] })
       }
       socket.onmessage = ({ data }) => {
         const event = JSON.parse(data) as EventView
@@ -103,7 +113,7 @@ export function useEvents(): {
   return { connection, blocks, captured }
 }
 
-/** The time, once a second, for what is shown as an age. */
+/** The current time in ms since 1970, updated once a second. */
 export function useNow(): number {
   const [now, setNow] = useState(Date.now())
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The services, grouped, each with its state; only the unhealthy in one click. */
+/** The services by group, each with its state; a toggle shows the unhealthy ones only. */
 import { useState } from 'react'
 import type { ServiceView, StatusView } from '../gateway/api/schema.ts'
 import { ago } from './format.ts'
@@ -30,7 +30,7 @@ export function Services({ status, now }: { status: StatusView | undefined; now:
           only unhealthy
         </button>
       </h2>
-      {onlyUnhealthy && unhealthy === 0 && <p className="empty">Nothing is unhealthy.</p>}
+      {onlyUnhealthy && unhealthy === 0 && <p className="empty">No service is unhealthy.</p>}
       <div className="groups">
         {groups.map(([title, services]) => {
           const shown = Object.entries(services).filter(

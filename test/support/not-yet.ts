@@ -21,7 +21,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/gateway/api/routes.ts',
     'src/gateway/events.ts',
     'src/processes/supervisor.ts',
-    'src/web/trades.tsx',
   ],
   documentedExports: [
     'src/mcp/content.ts',
