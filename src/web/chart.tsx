@@ -8,6 +8,11 @@ import { type Curve, curveOf } from './series.ts'
 
 const HEIGHT = 190
 const RANGES: readonly ProfitRange[] = ['1h', '24h', 'all']
+/** Possible distances of the labels of the time axis, in seconds: from a second to a month. */
+const TIME_STEPS = [
+  1, 5, 10, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800,
+  2_592_000,
+]
 /** Profit is booked in steps. */
 const stepped = uPlot.paths.stepped?.({ align: 1 }) ?? null
 
@@ -86,7 +91,13 @@ function options(width: number, quote: string, dark: boolean): uPlot.Options {
     legend: { show: false },
     scales: { x: { time: true }, y: { range: (_, low, high) => valueRange(low, high) } },
     axes: [
-      { ...axis, size: 38, space: 70, values: (_, splits, __, ___, step) => axisTimes(splits, step) },
+      {
+        ...axis,
+        size: 38,
+        space: 70,
+        incrs: TIME_STEPS,
+        values: (_, splits, __, ___, step) => axisTimes(splits, step),
+      },
       { ...axis, size: 64, values: (_, values) => values.map((value) => compact(value, 2)) },
     ],
     series: [

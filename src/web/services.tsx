@@ -46,7 +46,7 @@ export function Services({ status, now }: { status: StatusView | undefined; now:
                     <i aria-hidden="true" />
                     <span className="name">{id}</span>
                     <span className="meta">
-                      {service.port !== null && <>:{service.port} · </>}
+                      {service.port !== null && <span className="port">:{service.port} · </span>}
                       {service.status === 'healthy'
                         ? service.since === null
                           ? 'up'
