@@ -1,6 +1,6 @@
 /** The latest decisions: each opportunity with the rules that decided it. */
 import type { OpportunityView } from '../gateway/api/schema.ts'
-import { compact, dateTime } from './format.ts'
+import { compact, dateTime, shortRoute } from './format.ts'
 import { readable, refusalOf } from './rules.ts'
 
 const SHOWN = 25
@@ -32,18 +32,20 @@ export function Decisions({
 
 function Decision({ record, native }: { record: OpportunityView; native: string }) {
   const traded = record.verdict === 'trade'
+  const { short, full } = shortRoute(record.route)
   return (
     <details>
       <summary>
         <span className={`verdict ${record.verdict}`}>{traded ? 'traded' : 'refused'}</span>
         <span className="block">block {record.block}</span>
-        <span className="route">{record.route}</span>
+        <span className="route">{short}</span>
         <span className="reason">
           {traded
             ? `net ${compact(Number(record.numbers.netNative) / 1e18)} ${native}`
             : refusalOf(record, native)}
         </span>
       </summary>
+      {full !== undefined && <p className="empty">{full}</p>}
       <table>
         <thead>
           <tr>

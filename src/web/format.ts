@@ -24,6 +24,14 @@ export const percent = (share: number): string =>
 
 export const shortHash = (hash: string): string => `${hash.slice(0, 8)}…${hash.slice(-4)}`
 
+/** A route as people scan it: one cycle in full, several by their number; `full` is the whole text. */
+export function shortRoute(route: string): { short: string; full: string | undefined } {
+  const cycles = route.split(' + ')
+  if (cycles.length === 1) return { short: route || 'nonce released', full: undefined }
+  const pools = route.split(' (').length - 1
+  return { short: `${cycles.length} cycles, ${pools} swaps from ${cycles[0]?.split(' ')[0]}`, full: route }
+}
+
 /** The time since `at` in its largest whole unit; both in ms since 1970. */
 export function ago(at: number, now: number): string {
   const seconds = Math.max(0, Math.round((now - at) / 1_000))

@@ -1,7 +1,7 @@
 /** The booked trades, newest first. */
 import { useState } from 'react'
 import type { TradeView } from '../gateway/api/schema.ts'
-import { ago, amount, compact, dateTime, shortHash } from './format.ts'
+import { ago, amount, compact, dateTime, shortHash, shortRoute } from './format.ts'
 
 const PAGE = 15
 
@@ -75,7 +75,9 @@ function Row({ trade, now }: { trade: TradeView; now: number }) {
       <td>
         <span className={`outcome ${trade.outcome}`}>{trade.outcome.replace('-', ' ')}</span>
       </td>
-      <td className="route">{trade.route || 'nonce released'}</td>
+      <td className="route">
+        <Route route={trade.route} />
+      </td>
       <td>{trade.lender}</td>
       <td className="number">
         {amount(trade.amountIn, trade.decimals)} {trade.symbol}
@@ -93,5 +95,16 @@ function Row({ trade, now }: { trade: TradeView; now: number }) {
         </button>
       </td>
     </tr>
+  )
+}
+
+function Route({ route }: { route: string }) {
+  const { short, full } = shortRoute(route)
+  if (full === undefined) return short
+  return (
+    <details>
+      <summary>{short}</summary>
+      {full}
+    </details>
   )
 }

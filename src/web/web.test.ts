@@ -1,7 +1,7 @@
 /** What the page computes: the curve, refusals and numbers in human units. */
 import { expect, test } from 'vitest'
 import type { OpportunityView, ProfitSeriesView } from '../gateway/api/schema.ts'
-import { axisTimes, dateTime } from './format.ts'
+import { axisTimes, dateTime, shortRoute } from './format.ts'
 import { readable, refusalOf } from './rules.ts'
 import { curveOf } from './series.ts'
 
@@ -78,4 +78,13 @@ test('times have 24 hours; the axis names the date where it changes', () => {
     '00:05\n11-25',
   ])
   expect(axisTimes([at(22) / 1_000], 10)).toEqual(['22:05:09\n11-24'])
+})
+
+test('a route of several cycles is summarized', () => {
+  const cycle = 'WETH → USDC (a) → WETH (b)'
+  expect(shortRoute(cycle)).toEqual({ short: cycle, full: undefined })
+  expect(shortRoute(`${cycle} + ${cycle}`)).toEqual({
+    short: '2 cycles, 4 swaps from WETH',
+    full: `${cycle} + ${cycle}`,
+  })
 })
