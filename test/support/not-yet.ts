@@ -18,7 +18,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/engine/trading/executor.ts',
     'src/engine/trading/loan-reader.ts',
     'src/fleet/healing/reducer.ts',
-    'src/gateway/api/routes.ts',
     'src/gateway/events.ts',
     'src/processes/supervisor.ts',
   ],

@@ -37,9 +37,11 @@ const policyChange = z.strictObject({
   minutes: z.int().min(1).max(1_440).optional(),
 })
 
-/** Adds what can be read, and what can be decided. */
-export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
-  const { ledger, fleet, manifest } = sources
+/** Adds the REST API: status, books, decisions, approvals and restarts. */
+export function apiRoutes(app: Hono, options: ApiOptions): void {
+  const { sources, now } = options
+  controlRoutes(app, options)
+  const { ledger, manifest } = sources
   app.get('/openapi.json', (c) =>
     c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
   )
@@ -91,6 +93,11 @@ export function apiRoutes(app: Hono, { access, sources, approvals, audit, mode, 
       throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
     return c.json({ opportunity: opportunityView(record, manifest()), record: toPlain(record) })
   })
+}
+
+/** Approvals, their policy, and restarts. */
+function controlRoutes(app: Hono, { access, sources, approvals, audit, mode }: ApiOptions): void {
+  const { ledger, fleet } = sources
   app.get('/approvals', async (c) =>
     c.json({
       approvals: (await approvals.list()) satisfies ApprovalView[],
