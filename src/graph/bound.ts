@@ -1,43 +1,46 @@
 /**
- * The most that all pools together can pay out in one token: the optimal arbitrage problem, by its dual.
+ * Upper bound of what all pools together can pay out in one token: the optimal arbitrage problem, solved by its dual.
  * Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal Routing Through Constant Function
- * Market Makers" (2023). At any token prices, the sum of what each pool would lose to a trader at those prices bounds
- * the joint optimum from above; the least such sum is the optimum. A stable pool of more than two tokens counts each
- * pair by itself, which can only raise the bound.
+ * Market Makers" (2023). At any token prices, the sum of each pool's loss to a trader at those prices bounds the joint
+ * optimum from above; the minimum over all prices is the optimum. A stable pool of more than two tokens counts each pair by
+ * itself, which can only raise the bound.
  */
 import type { Address, Pool } from '../amm/index.ts'
 import { Dual, type EdgeFlow } from './dual.ts'
 import { MarketGraph } from './market-graph.ts'
 
+/** The bound with the prices and trades that attain it. */
 export interface UpperBound {
   /** In the numeraire's smallest unit, before gas. */
   readonly value: number
-  /** The prices that prove it: numeraire per unit, both smallest. Tokens that no pool connects to the numeraire have none. */
+  /** The prices that prove the bound: numeraire units per unit, both smallest. Tokens not connected to the numeraire have none. */
   readonly prices: ReadonlyMap<Address, number>
-  /** What each edge trades at these prices. */
+  /** The trade of each edge at these prices. */
   readonly flows: readonly EdgeFlow[]
   readonly iterations: number
-  /** Whether the flows at these prices balance but for 1 % of the value; where not, the value still is a bound, only not the least. */
+  /** Whether the flows balance within 1 % of the value. If not, the value is a valid bound, but not the minimum. */
   readonly converged: boolean
 }
 
+/** Options of `upperBound`. */
 export interface BoundOptions {
-  /** Prices to start from, numeraire per unit: the last block's, where there are some. */
+  /** Initial prices, numeraire units per unit, such as the last block's. Default: prices along the deepest connections. */
   start?: { get(token: Address): number | undefined }
+  /** Default: 200. */
   maxIterations?: number
-  /** Stops when the next step promises less than this share of the value. */
+  /** L-BFGS stops when a step promises less than this share of the value. Default: 1e-6. */
   tolerance?: number
 }
 
 const QUICK_STEPS = 12
 /** Largest sum of unbalanced flows, as a share of the value, that counts as converged. */
 const RESIDUAL = 0.01
-/** Steps that L-BFGS remembers. */
+/** History length of L-BFGS. */
 const MEMORY = 10
 /** Largest move of a price in one step, as a logarithm. */
 const MAX_MOVE = 0.1
 
-/** Bounds what the pools can pay out in `numeraire`. */
+/** Bounds the payout of the pools in `numeraire`. Newton's method, and L-BFGS first where Newton's does not converge. */
 export function upperBound(
   pools: Iterable<Pool> | MarketGraph,
   numeraire: Address,
@@ -47,17 +50,17 @@ export function upperBound(
   const root = graph.token(numeraire)
   const start = startPrices(graph, root, options.start)
   const problem = new Dual(graph, root, start)
-  const most = options.maxIterations ?? 200
-  // Newton's method is done in a few steps where no pool is almost a kink; where it is not, the slower one goes first.
+  const maxIterations = options.maxIterations ?? 200
+  // Newton's method converges in a few steps unless some pool is almost a kink; then L-BFGS runs first.
   const begin: Minimum = {
     x: start,
     value: Number.POSITIVE_INFINITY,
     iterations: 0,
     residual: Number.POSITIVE_INFINITY,
   }
-  let found = refine(problem, begin, Math.min(most, QUICK_STEPS))
+  let found = refine(problem, begin, Math.min(maxIterations, QUICK_STEPS))
   if (found.residual > RESIDUAL * found.value)
-    found = refine(problem, minimise(problem, start, most, options.tolerance ?? 1e-6), most)
+    found = refine(problem, minimise(problem, start, maxIterations, options.tolerance ?? 1e-6), maxIterations)
   const { x, value, iterations, residual } = found
   const converged = residual <= RESIDUAL * value
   const prices = new Map<Address, number>()
@@ -67,7 +70,7 @@ export function upperBound(
   return { value, prices, flows: problem.flows(x), iterations, converged }
 }
 
-/** Logarithms of prices along the deepest connections from the numeraire outwards; not a number where nothing connects. */
+/** Logarithms of prices along the deepest connections from the numeraire outwards; NaN for tokens that are not connected. */
 function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['start']): Float64Array {
   const logs = new Float64Array(graph.tokens.length).fill(Number.NaN)
   logs[root] = 0
@@ -115,7 +118,7 @@ const sumOfMagnitudes = (vector: Float64Array) => vector.reduce((sum, entry) => 
 
 /**
  * Newton's method, its system solved by conjugate gradients: deep pools with narrow ranges make the dual almost kinked,
- * where L-BFGS stops short. An edge that a rejected step woke up counts in the next direction as well.
+ * where L-BFGS stalls. An edge that became active in a rejected step counts in the next direction as well.
  */
 function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
   const n = dual.size
@@ -167,7 +170,7 @@ function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
   return { x, value, iterations: from.iterations + iterations, residual: best }
 }
 
-/** Conjugate gradients with the diagonal as preconditioner. */
+/** Conjugate gradients with the diagonal as preconditioner (Nocedal and Wright, algorithm 5.3). */
 function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Float64Array): Float64Array {
   const n = dual.size
   const diagonal = ridge.slice()
@@ -198,7 +201,7 @@ function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Floa
   return x
 }
 
-/** L-BFGS (Nocedal and Wright, algorithm 7.5) with a diagonal start and Armijo's rule; tokens without a price stay as they are. */
+/** L-BFGS (Nocedal and Wright, algorithm 7.5) with a diagonal start and Armijo's rule; tokens without a price keep their value. */
 function minimise(dual: Dual, start: Float64Array, maxIterations: number, tolerance: number): Minimum {
   const n = dual.size
   let x = start.slice()

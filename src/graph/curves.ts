@@ -1,4 +1,4 @@
-/** Swaps that are no Moebius map, in floating point: the amount out and its derivative, for the sizing of routes through them. */
+/** Swap curves in floating point: amount out and derivative, for routes with hops that are not Moebius maps. */
 import {
   type Address,
   feeFraction,
@@ -9,11 +9,12 @@ import {
 } from '../amm/index.ts'
 import { pieceReader } from './moebius.ts'
 
-/** One hop of a route: amount out and marginal rate after `amountIn`, in smallest units; not a number where the pool would refuse. */
+/** One hop: amount out and marginal rate at `amountIn`, in smallest units; both NaN where the pool would refuse. */
 export type HopCurve = (amountIn: number) => { out: number; slope: number }
 
 const REFUSED = { out: Number.NaN, slope: Number.NaN }
 
+/** The curve of a pool from `tokenIn` to `tokenOut`. Sources: the exact mathematics in src/amm of each kind. */
 export function hopCurve(pool: Pool, tokenIn: Address, tokenOut: Address): HopCurve {
   if (pool.kind === 'weighted') return weightedCurve(pool, tokenIn, tokenOut)
   if (pool.kind === 'stable') return stableCurve(pool, tokenIn, tokenOut)
@@ -54,7 +55,7 @@ function stableCurve(pool: StablePool, tokenIn: Address, tokenOut: Address): Hop
   const n = balances.length
   const keep = 1 - feeFraction(pool)
   const rest = balances.reduce((sum, balance, index) => (index === i || index === o ? sum : sum + balance), 0)
-  // D^(n+1) / (n^n * the other balances): divided by x and y it is what the invariant's last term is.
+  // D^(n+1) / (n^n * the other balances): divided by x and y it is the last term of the invariant.
   const carried = balances.reduce(
     (product, balance, index) => (product * invariant) / (n * (index === i || index === o ? 1 : balance)),
     invariant,
@@ -81,8 +82,9 @@ function stableCurve(pool: StablePool, tokenIn: Address, tokenOut: Address): Hop
 const MAX_ROUNDS = 60
 
 /**
- * The input of a route of any hops that earns most, and the profit there; `undefined` where nothing pays. Solves
- * f'(x) = cost by Newton's method on log f' against log x, kept inside a bracket that bisection halves.
+ * The input of a route that maximises f(x) - cost * x, and that profit; `undefined` if no input is profitable. Amounts in
+ * smallest units; `guess`: initial input. Solves f'(x) = cost by a safeguarded Newton's method on log f' inside a bracket
+ * that bisection halves.
  */
 export function bestInputOfCurves(
   hops: readonly HopCurve[],

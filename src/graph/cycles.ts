@@ -1,24 +1,26 @@
-/** All directed cycles of the pool graph, found once, kept up to date as pools come and go, looked up by pool. */
+/** All directed cycles of the pool graph, indexed by pool and updated as pools are added. */
 import type { Address, Pool } from '../amm/index.ts'
 import { grown, Int32List, MarketGraph } from './market-graph.ts'
 
+/** One swap of a cycle or path. */
 export interface Hop {
   readonly pool: Address
   readonly tokenIn: Address
   readonly tokenOut: Address
 }
 
-/** A directed cycle of two or more different pools; `hops[0].tokenIn` is the start, and the token of the profit. */
+/** A directed cycle of two or more different pools; it starts at the first hop's `tokenIn`, the token of the profit. */
 export type Cycle = readonly Hop[]
 
+/** Which cycles an index holds. */
 export interface CycleIndexOptions {
-  /** Longest cycle, in pools. */
+  /** Maximum length of a cycle, in pools. */
   maxHops: number
-  /** Tokens in which profit is wanted, best first; cycles through none of them start at their best-connected token. */
+  /** Tokens in which profit is taken, in order of preference. A cycle through none of them starts at its best-connected token. */
   startTokens?: readonly Address[]
-  /** Whether cycles through none of the start tokens are left out. */
+  /** Whether to omit cycles through none of the start tokens. */
   onlyStartTokens?: boolean
-  /** Most cycles held; beyond it the index is not complete, and says so. */
+  /** Maximum number of cycles; beyond it `complete` is false. Default: 6,000,000. */
   maxCycles?: number
 }
 
@@ -26,17 +28,17 @@ const DEFAULT_MAX_CYCLES = 6_000_000
 
 /**
  * Every directed cycle of at most `maxHops` different pools that visits no token twice, each once, rotated to its start
- * token. Nothing else is pruned: a route that visits a token twice is two cycles, which the index holds by themselves.
+ * token. A route that visits a token twice consists of two cycles, which the index holds separately.
  */
 export class CycleIndex {
   readonly #graph: MarketGraph
   readonly #options: CycleIndexOptions
   readonly maxHops: number
-  /** Cycles held; those of removed pools count until they are compacted away, and no rate passes them. */
+  /** Number of cycles held. Cycles of removed pools count too; their log rate is minus infinity. */
   count = 0
   /** Whether `maxCycles` was enough. */
   complete = true
-  /** Edges of cycle i: from i * maxHops on, ended by -1 where it is shorter. */
+  /** Edges of cycle i, from i * maxHops on; shorter cycles end with -1. */
   edges = new Int32Array(0)
   readonly #ofPool: Int32List[] = []
   readonly #rank: number[] = []
@@ -57,7 +59,7 @@ export class CycleIndex {
     for (const token of starts) this.#walkFrom(token)
   }
 
-  /** Adds the cycles of a pool that is new in the graph. */
+  /** Adds the cycles through a pool that was just added to the graph. */
   add(address: Address): void {
     const pool = this.#graph.poolIndex.get(address)
     if (pool === undefined) return
@@ -68,7 +70,7 @@ export class CycleIndex {
       this.#walkThrough(edge, pool)
   }
 
-  /** The cycles that touch any of `changed`, each once, as indices. */
+  /** Indices of the cycles through any of the `changed` pools, each once. */
   touching(changed: Iterable<Address>): number[] {
     this.#stamps = grown(this.#stamps, this.count)
     const stamp = ++this.#stamp
@@ -87,7 +89,7 @@ export class CycleIndex {
     return found
   }
 
-  /** A cycle in words. */
+  /** A cycle by index, with addresses; empty if one of its pools was removed. */
   cycle(index: number): Cycle {
     const hops: Hop[] = []
     const { from, to, poolOf, tokens, pools } = this.#graph
@@ -105,7 +107,7 @@ export class CycleIndex {
     return hops
   }
 
-  /** Tokens in order of preference: a cycle is found from its first token, and never passes one that comes before it. */
+  /** Ranks tokens by preference: a cycle is found from its first-ranked token and passes no token ranked before it. */
   #rankTokens(): void {
     const { tokens, leaving } = this.#graph
     const preferred = new Map((this.#options.startTokens ?? []).map((token, index) => [token, index]))
@@ -149,7 +151,7 @@ export class CycleIndex {
     extend(start)
   }
 
-  /** Stores the cycles that pass `first`, whose pool is the newest in the graph. */
+  /** Stores the cycles through the edge `first`, whose pool is the newest in the graph. */
   #walkThrough(first: number, newest: number): void {
     const { from, to, poolOf, leaving, tokens } = this.#graph
     const origin = from[first] as number
@@ -198,7 +200,7 @@ export class CycleIndex {
   }
 }
 
-/** The cycles of some pools, in words: for a single look. */
+/** All cycles of `pools`, with addresses, without keeping an index. */
 export function cyclesOf(pools: Iterable<Pool>, options: CycleIndexOptions): Cycle[] {
   const index = new CycleIndex(new MarketGraph(pools), options)
   return Array.from({ length: index.count }, (_, cycle) => index.cycle(cycle))

@@ -1,4 +1,4 @@
-/** The dual function of the optimal arbitrage problem: at given prices, what each pool would lose to a trader, and the trades that take it. */
+/** The dual function of the optimal arbitrage problem: the loss of each pool to a trader at given prices, and the trades. Source: see bound.ts. */
 import { type Address, feeFraction, type Pool, type WeightedPool } from '../amm/index.ts'
 import { bestInputOfCurves, hopCurve } from './curves.ts'
 import { type MarketGraph, NOTHING } from './market-graph.ts'
@@ -12,9 +12,9 @@ export interface EdgeFlow {
 }
 
 /**
- * The best trade with a weighted pool of several tokens at given prices, all tokens at once. Where the price is right
- * for it, token i is left at lambda w_i / p_i (what comes in counts less by the fee); the lambda that keeps the product
- * of balances is the root of a rising, piecewise linear function of its logarithm.
+ * The best trade with a weighted pool of several tokens at given prices, all tokens at once. Token i, if it trades, ends at
+ * a balance of lambda w_i / p_i (with the fee on inputs). The lambda that keeps the weighted product of balances is the root
+ * of an increasing, piecewise linear function of its logarithm.
  */
 class WeightedGroup {
   readonly #first: number
@@ -35,7 +35,7 @@ class WeightedGroup {
     this.#shifts = new Float64Array(tokens.length)
   }
 
-  /** Logarithm of how much the balance of token i changes when the logarithm of lambda is `at`: below zero it goes out. */
+  /** Logarithm of the factor by which the balance of token i changes at log lambda = `at`; negative: the token leaves the pool. */
   #move(i: number, at: number): number {
     const shift = at + (this.#shifts[i] as number)
     if (shift < 0) return shift
@@ -76,17 +76,17 @@ class WeightedGroup {
       if (move !== 0) active += this.#weights[i] as number
       const token = this.#tokens[i] as number
       const held = (this.#balances[i] as number) * Math.exp(logs[token] as number)
-      // What leaves is worth its price; what comes in is paid with the fee on top.
+      // An output is worth its price; an input costs its price plus the fee.
       const earned = move < 0 ? -held * Math.expm1(move) : (-held * Math.expm1(move)) / this.#keep
       value += earned
       gradient[token] = (gradient[token] as number) + earned
     }
-    this.#tell(logs, bends, Math.exp(lambda), active, onTrade)
+    this.#report(logs, bends, Math.exp(lambda), active, onTrade)
     return value
   }
 
-  /** The bends of its pairs, and its trade as flows from each token that comes in to each that goes out. */
-  #tell(
+  /** Writes the bends of the pairs, and reports the trade as flows from each input token to each output token. */
+  #report(
     logs: Float64Array,
     bends: Float64Array,
     lambda: number,
@@ -124,8 +124,8 @@ class WeightedGroup {
 }
 
 /**
- * The dual function of log prices and its gradient. The two directions of a pair of tokens lie side by side, as at most
- * one of them trades at any prices.
+ * The dual function of log prices, with gradient and curvature. The two directions of a pair of tokens are adjacent: at most
+ * one of them trades at given prices.
  */
 export class Dual {
   readonly size: number
@@ -133,7 +133,7 @@ export class Dual {
   readonly #pairs: number
   readonly #from: Int32Array
   readonly #to: Int32Array
-  /** Of each direction, at 2 i there and 2 i + 1 back: the edge, log rate, a / c, d / c, the limit and what lies beyond. */
+  /** Of the two directions of pair i, at 2 i and 2 i + 1: edge, log rate, a / c, d / c, limit, and kind beyond the limit. */
   readonly #edge: Int32Array
   readonly #rates: Float64Array
   readonly #a: Float64Array
@@ -142,26 +142,26 @@ export class Dual {
   readonly #beyond: Uint8Array
   readonly #slow = new Map<number, (cost: number) => { amountIn: number; profit: number } | undefined>()
   readonly #prices: Float64Array
-  /** Weighted pools of more than two tokens, and per pair whether it is of one. */
+  /** Weighted pools of more than two tokens; per pair, whether it belongs to one. */
   readonly #groups: WeightedGroup[] = []
   readonly #grouped: Uint8Array
-  /** Per pair: how its sales, in value, react to the logarithm of its prices' ratio. Written by `evaluate`. */
+  /** Per pair: derivative of the traded value by the logarithm of its price ratio. Written by `evaluate`. */
   readonly bends: Float64Array
 
   constructor(graph: MarketGraph, root: number, start: Float64Array) {
     this.size = graph.tokens.length
     this.#root = root
     this.#prices = new Float64Array(this.size)
-    const most = graph.edges >> 1
-    this.#edge = new Int32Array(2 * most)
-    this.#from = new Int32Array(most)
-    this.#to = new Int32Array(most)
-    this.#rates = new Float64Array(2 * most)
-    this.#a = new Float64Array(2 * most)
-    this.#d = new Float64Array(2 * most)
-    this.#limit = new Float64Array(2 * most)
-    this.#beyond = new Uint8Array(2 * most)
-    this.#grouped = new Uint8Array(most)
+    const maxPairs = graph.edges >> 1
+    this.#edge = new Int32Array(2 * maxPairs)
+    this.#from = new Int32Array(maxPairs)
+    this.#to = new Int32Array(maxPairs)
+    this.#rates = new Float64Array(2 * maxPairs)
+    this.#a = new Float64Array(2 * maxPairs)
+    this.#d = new Float64Array(2 * maxPairs)
+    this.#limit = new Float64Array(2 * maxPairs)
+    this.#beyond = new Uint8Array(2 * maxPairs)
+    this.#grouped = new Uint8Array(maxPairs)
     let pairs = 0
     for (let pool = 0; pool < graph.pools.length; pool++) {
       const n = graph.pools[pool]?.tokens.length ?? 0
@@ -272,7 +272,7 @@ export class Dual {
         ;[tokenIn, tokenOut] = [tokenOut, tokenIn]
       }
       const [priceIn, priceOut] = [prices[tokenIn] as number, prices[tokenOut] as number]
-      // At these prices the pool sells until its marginal rate, which falls with the square of this, is the prices' ratio.
+      // The pool trades until its marginal rate equals the price ratio; the rate falls with the square of (1 + root).
       const root =
         gap > 1e-3
           ? Math.sqrt(((this.#a[at] as number) * priceOut) / ((this.#d[at] as number) * priceIn)) - 1
@@ -281,8 +281,8 @@ export class Dual {
       let paid = depth * root
       let earned = ((this.#a[at] as number) * priceOut * root) / (1 + root)
       bends[pair] = (depth * (1 + root)) / 2
-      const most = (this.#limit[at] as number) * priceIn
-      if (paid > most) {
+      const maxPaid = (this.#limit[at] as number) * priceIn
+      if (paid > maxPaid) {
         if (this.#beyond[at] !== NOTHING) {
           const slow = this.#slow.get(at)?.(priceIn / priceOut)
           if (!slow) continue
@@ -290,8 +290,8 @@ export class Dual {
           earned = slow.profit * priceOut + paid
         } else {
           bends[pair] = 0
-          paid = most
-          earned = ((this.#a[at] as number) * most * priceOut) / (most + depth)
+          paid = maxPaid
+          earned = ((this.#a[at] as number) * maxPaid * priceOut) / (maxPaid + depth)
         }
       }
       value += earned - paid
@@ -318,7 +318,7 @@ export class Dual {
     out[this.#root] = 0
   }
 
-  /** Adds the bends to the diagonal. */
+  /** Adds the diagonal of the bends' Laplacian to `diagonal`. */
   addDiagonal(bends: Float64Array, diagonal: Float64Array): void {
     const add = (token: number, bend: number) => {
       diagonal[token] = (diagonal[token] as number) + bend

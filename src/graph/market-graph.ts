@@ -1,4 +1,4 @@
-/** The pool graph as arrays: tokens are vertices, each direction of each pool is an edge with its rate and its Moebius map. */
+/** The pool graph in typed arrays: tokens are vertices; each direction of each pool is an edge with its rate and Moebius map. */
 import {
   type Address,
   type ConcentratedPool,
@@ -10,12 +10,12 @@ import {
   virtualReserves,
 } from '../amm/index.ts'
 
-/** What an edge is beyond its limit: nothing known, further pieces, or a curve that the map fits only at zero. */
+/** Values of `beyond`: nothing known beyond the limit, further pieces, or a curve that the map matches only at x = 0. */
 export const NOTHING = 0
 const PIECES = 1
 const CURVE = 2
 
-/** Grows a typed array to hold at least `length` entries. */
+/** The array if it holds `length` entries, else a copy of at least twice its size. */
 export function grown<T extends Int32Array | Float64Array | Uint8Array>(array: T, length: number): T {
   if (array.length >= length) return array
   const next = new (array.constructor as new (length: number) => T)(Math.max(length, array.length * 2, 16))
@@ -23,7 +23,7 @@ export function grown<T extends Int32Array | Float64Array | Uint8Array>(array: T
   return next
 }
 
-/** A list of 32-bit integers. */
+/** A growable list of 32-bit integers. */
 export class Int32List {
   #items = new Int32Array(4)
   length = 0
@@ -39,37 +39,37 @@ export class Int32List {
 }
 
 /**
- * An edge swaps x of token `from` into a x / (c x + d) of token `to` while x is at most `limit`, amounts in smallest
- * units. Beyond it the pool is not known, or has further pieces; a weighted or stable pool has its map at x = 0 only.
+ * The pool graph. An edge swaps x of token `from` into a x / (c x + d) of token `to` for x up to `limit`, amounts in
+ * smallest units; `beyond` says what follows. The map of a weighted or stable pool is exact at x = 0 only.
  */
 export class MarketGraph {
   readonly tokens: Address[] = []
   readonly tokenIndex = new Map<Address, number>()
   readonly pools: (Pool | undefined)[] = []
   readonly poolIndex = new Map<Address, number>()
-  /** Per pool its first edge, and how many it has. */
+  /** Per pool: its first edge, and its number of edges. */
   firstEdge = new Int32Array(0)
   edgesOfPool = new Int32Array(0)
   edges = 0
   from = new Int32Array(0)
   to = new Int32Array(0)
   poolOf = new Int32Array(0)
-  /** Logarithm of the marginal rate after fee; minus infinity for an edge that cannot be used. */
+  /** Logarithm of the marginal rate after fee; minus infinity for an unusable edge. */
   logRate = new Float64Array(0)
   a = new Float64Array(0)
   c = new Float64Array(0)
   d = new Float64Array(0)
   limit = new Float64Array(0)
-  /** What lies beyond `limit`. */
+  /** Kind of the swap beyond `limit`: NOTHING, PIECES or CURVE. */
   beyond = new Uint8Array(0)
-  /** Edges that leave each token. */
+  /** Outgoing edges of each token. */
   readonly leaving: Int32List[] = []
 
   constructor(pools: Iterable<Pool> = []) {
     for (const pool of pools) this.set(pool)
   }
 
-  /** The index of a token, made where it is new. */
+  /** The index of a token; a new token is added. */
   token(address: Address): number {
     let index = this.tokenIndex.get(address)
     if (index === undefined) {
@@ -80,7 +80,7 @@ export class MarketGraph {
     return index
   }
 
-  /** Adds a pool, or takes over its new state; returns whether it is new. */
+  /** Adds a pool or replaces its state. Returns whether the pool is new. */
   set(pool: Pool): boolean {
     const known = this.poolIndex.get(pool.address)
     const index = known ?? this.#add(pool)
@@ -89,7 +89,7 @@ export class MarketGraph {
     return known === undefined
   }
 
-  /** Takes a pool out of use; its edges stay, with a rate that no cycle passes. */
+  /** Disables a pool: its edges stay, with a log rate of minus infinity. */
   remove(address: Address): void {
     const index = this.poolIndex.get(address)
     if (index === undefined) return
@@ -154,7 +154,7 @@ export class MarketGraph {
   }
 }
 
-/** The input that brings a concentrated pool to the end of its present range. */
+/** The input that moves a concentrated pool to the end of its current range; 0 if that end is not known. */
 function firstLimit(pool: ConcentratedPool, zeroForOne: boolean, keep: number): number {
   const root = Number(pool.sqrtPriceX96) / 2 ** 96
   let tick: number | undefined

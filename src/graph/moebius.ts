@@ -1,6 +1,6 @@
 /**
- * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, sends x to
- * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is greatest where f'(x) = 1.
+ * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, maps x to
+ * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is maximal where f'(x) = 1.
  */
 import {
   type ConcentratedPool,
@@ -21,11 +21,12 @@ export interface Piece {
   readonly to: number
 }
 
-/** Reads a pool's pieces in the direction of a swap, one after another, as far as they are asked for. */
+/** The pieces of a pool in the direction of a swap, ascending, computed on demand; undefined beyond the last. */
 export interface PieceReader {
   piece(index: number): Piece | undefined
 }
 
+/** The pieces of a pool that sells its first token (`zeroForOne`) or its second. */
 export function pieceReader(pool: ConstantProductPool | ConcentratedPool, zeroForOne: boolean): PieceReader {
   if (pool.kind === 'concentrated') return concentratedPieces(pool, zeroForOne)
   const [reserveIn, reserveOut] = zeroForOne ? pool.reserves : [pool.reserves[1], pool.reserves[0]]
@@ -66,7 +67,7 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
     }
     const boundary = toRoot(sqrtRatioAtTick(boundaryTick))
     if (liquidity > 0) {
-      // Virtual reserves at the current price; the swap adds `keep * x` to the one and takes from the other.
+      // Virtual reserves at the current price; the swap adds `keep * x` to one and takes from the other.
       const [reserveIn, reserveOut] = zeroForOne
         ? [liquidity / root, liquidity * root]
         : [liquidity * root, liquidity / root]
@@ -103,8 +104,8 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
 }
 
 /**
- * The input of a route that earns most, in the start token's smallest unit, and the profit there; `undefined` where nothing pays.
- * `cost` is what each unit of input costs, in units of the output: one, and a loan's premium as a fraction on top.
+ * The input of a route that maximises f(x) - cost * x, in the start token's smallest unit, and that profit; `undefined` if
+ * no input is profitable. `cost`: units of output that a unit of input costs, 1 plus a loan's premium as a fraction.
  */
 export function bestInput(
   readers: readonly PieceReader[],
@@ -112,7 +113,7 @@ export function bestInput(
 ): { amountIn: number; profit: number } | undefined {
   const at: number[] = readers.map(() => 0)
   let from = 0
-  // Each turn either finds the maximum of the present pieces or moves one pool to its next piece; profit is concave, so this ends.
+  // Each turn finds the maximum of the current pieces or moves one pool to its next piece; profit is concave, so the loop ends.
   for (let turn = 0; turn < 2_000; turn++) {
     let a = 1
     let b = 0
@@ -123,7 +124,7 @@ export function bestInput(
     for (let i = 0; i < readers.length; i++) {
       const piece = (readers[i] as PieceReader).piece(at[i] as number)
       if (!piece) return undefined
-      // The route's input at which this pool reaches the end of its piece: the inverse of the map so far.
+      // The route's input at which this pool reaches the end of its piece: the inverse of the map up to here.
       const end =
         piece.to === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : invert(a, b, c, d, piece.to)
       if (end < to) {
@@ -136,7 +137,7 @@ export function bestInput(
         piece.c * a + piece.d * c,
         piece.c * b + piece.d * d,
       ]
-      // Only ratios matter; keep the numbers in range.
+      // Only ratios matter; scaling keeps the numbers in range.
       const scale = 1 / Math.max(Math.abs(a), Math.abs(b), Math.abs(c), Math.abs(d))
       a *= scale
       b *= scale
@@ -164,7 +165,7 @@ export function bestInput(
   return undefined
 }
 
-/** The x with (a x + b) / (c x + d) = y, or infinity where the map never gets there. */
+/** The x with (a x + b) / (c x + d) = y; infinity if the map does not reach y. */
 function invert(a: number, b: number, c: number, d: number, y: number): number {
   const denominator = a - c * y
   return denominator <= 0 ? Number.POSITIVE_INFINITY : (y * d - b) / denominator

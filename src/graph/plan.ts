@@ -1,9 +1,8 @@
 /**
- * Multi-path plans: several cycles run one after another, each exact on the state that those before it leave. Together
- * they take what one cycle cannot: a flow split over parallel pools, or what the first cycle opens for the next.
+ * Multi-path plans: several cycles in sequence, each exact on the state after the cycles before it. A plan can split a flow
+ * over parallel pools, and use an opportunity that an earlier cycle opens; a single cycle can do neither.
  */
-import type { Address, Pool } from '../amm/index.ts'
-import { swapExactIn } from '../amm/index.ts'
+import { type Address, type Pool, swapExactIn } from '../amm/index.ts'
 import type { UpperBound } from './bound.ts'
 import type { Cycle, Hop } from './cycles.ts'
 import type { EdgeFlow } from './dual.ts'
@@ -11,18 +10,19 @@ import type { MarketGraph } from './market-graph.ts'
 import type { MarketSearch } from './search.ts'
 import { bestAmount, type PoolLookup, type SizedCycle, sizeCycle, walkCycle } from './sizing.ts'
 
+/** Limits of a plan. */
 export interface PlanOptions {
-  /** Most cycles in a plan. */
+  /** Maximum number of cycles. */
   maxCycles: number
-  /** What a further cycle must be worth, in the search's unit of value: the gas of its legs. */
+  /** Minimum value of a further cycle, in the search's unit of value: the gas of its legs. */
   worth(cycle: Cycle): number
-  /** Only cycles that start at this token, so that one loan serves them all. */
+  /** Start token of all cycles, so that one loan serves them all. Default: any. */
   startToken?: Address
-  /** Largest input of each cycle, where a loan bounds it. */
-  most?: bigint
+  /** Maximum input of each cycle, such as the limit of a loan, in the start token's smallest unit. */
+  maxInput?: bigint
 }
 
-/** Pools as they are, with changes on top. */
+/** A copy-on-write view of pools: reads fall through to `base`, changes stay in `changed`. */
 export class PoolOverlay implements PoolLookup {
   readonly #base: PoolLookup
   readonly changed = new Map<Address, Pool>()
@@ -35,7 +35,7 @@ export class PoolOverlay implements PoolLookup {
     return this.changed.get(address) ?? this.#base.get(address)
   }
 
-  /** Walks a cycle and leaves the pools as it does; `undefined`, and nothing changed, where a pool refuses or nothing is earned. */
+  /** Runs a cycle and keeps the new pool states. Without profit, or if a pool refuses: `undefined`, and no change. */
   take(cycle: Cycle, amountIn: bigint): SizedCycle | undefined {
     const amounts = [amountIn]
     const after: Pool[] = []
@@ -53,7 +53,7 @@ export class PoolOverlay implements PoolLookup {
     return { hops: cycle, amounts, grossProfit: amount - amountIn }
   }
 
-  /** Runs a cycle on these pools. Throws RangeError where a pool refuses what it had quoted: the cycle was sized on another state. */
+  /** Runs a sized cycle and keeps the new pool states. Throws RangeError if a pool refuses: the cycle was sized on another state. */
   run(sized: SizedCycle): void {
     sized.hops.forEach((hop, index) => {
       const result = swapExactIn(
@@ -69,15 +69,15 @@ export class PoolOverlay implements PoolLookup {
 }
 
 const ROUNDS = 4
-/** Beyond this many cycles the amounts are left as they were found. */
+/** Plans of more cycles keep the amounts as found. */
 const MAX_POLISHED = 12
-/** A round that gains less than one part in so many ends the polishing. */
+/** Polishing ends with a round that gains less than one part in `MIN_GAIN`. */
 const MIN_GAIN = 1_000_000n
 
 /**
- * The best of two ways, leaving the search as it was. Greedy: the best cycle, then the best of what is left, until
- * nothing is worth its gas. By flows, where `bound` is given: the cycles that the joint optimum is made of. In the end
- * each cycle finds its best amount again, given all the others. `first`: a cycle to begin with, already sized.
+ * The better of two plans; the search is restored afterwards. Greedy: repeatedly the best cycle on the remaining state, until
+ * none is worth its gas. By flows, if `bound` is given: the cycles of the joint optimum. Finally each cycle's amount is
+ * optimised given all the others. `first`: a sized cycle to start with.
  */
 export function planCycles(
   search: MarketSearch,
@@ -100,7 +100,7 @@ export function planCycles(
       0,
     )
   let joint = polish(flowing, search.pools, options)
-  // What does not pay its gas goes, the least first.
+  // Drop cycles that do not pay their gas, one at a time.
   for (;;) {
     const without = joint.map((_, index) =>
       polish(
@@ -139,7 +139,7 @@ function cyclesOfFlows(
   for (let guard = 0; guard < 4 * flows.length && found.length < maxCycles; guard++) {
     const start = [...left.entries()].find(([, flow]) => flow.remaining > 1e-6 * flow.all)?.[0]
     if (start === undefined) break
-    // Follow the fullest edges until a token comes round again.
+    // Follow the edges with the largest remaining share until a token repeats.
     const path: number[] = []
     const seenAt = new Map<number, number>()
     let token = graph.from[start] as number
@@ -159,21 +159,21 @@ function cyclesOfFlows(
         ? []
         : path.slice(from)
     if (loop.length === 0) {
-      // A dead end: what flows there is the rounding of the solution.
+      // A dead end: its flow is rounding of the solution.
       const last = left.get(path.at(-1) ?? start)
       if (last) last.remaining = 0
       continue
     }
-    let [carried, most] = [1, Number.POSITIVE_INFINITY]
+    let [carried, amountIn] = [1, Number.POSITIVE_INFINITY]
     for (const edge of loop) {
       const flow = left.get(edge) as { remaining: number; rate: number }
-      most = Math.min(most, flow.remaining / carried)
+      amountIn = Math.min(amountIn, flow.remaining / carried)
       carried *= flow.rate
     }
     carried = 1
     for (const edge of loop) {
       const flow = left.get(edge) as { remaining: number; rate: number }
-      flow.remaining -= most * carried
+      flow.remaining -= amountIn * carried
       carried *= flow.rate
     }
     const pools = loop.map((edge) => graph.pools[graph.poolOf[edge] as number]?.address)
@@ -184,7 +184,7 @@ function cyclesOfFlows(
         tokenIn: graph.tokens[graph.from[edge] as number] as Address,
         tokenOut: graph.tokens[graph.to[edge] as number] as Address,
       })),
-      amountIn: most,
+      amountIn,
     })
   }
   return found
@@ -214,13 +214,17 @@ function takeBest(search: MarketSearch, options: PlanOptions, first?: SizedCycle
   return merged(found)
 }
 
-function nextBest(search: MarketSearch, { worth, startToken, most }: PlanOptions): SizedCycle | undefined {
+function nextBest(
+  search: MarketSearch,
+  { worth, startToken, maxInput }: PlanOptions,
+): SizedCycle | undefined {
   for (const candidate of search.top(24)) {
     const cycle = search.cycle(candidate.index)
     const start = cycle[0]?.tokenIn
     if (start === undefined || (startToken !== undefined && start !== startToken)) continue
     if (!(candidate.value > worth(cycle))) continue
-    const sized = most === undefined ? search.confirm(candidate) : sizeCycle(cycle, search.pools, 0, most)
+    const sized =
+      maxInput === undefined ? search.confirm(candidate) : sizeCycle(cycle, search.pools, 0, maxInput)
     if (sized && search.valueOf(start) * Number(sized.grossProfit) > worth(cycle)) return sized
   }
   return undefined
@@ -228,24 +232,24 @@ function nextBest(search: MarketSearch, { worth, startToken, most }: PlanOptions
 
 const key = (cycle: Cycle) => cycle.map((hop) => hop.pool + hop.tokenIn).join()
 
-/** Cycles found more than once, together. */
+/** Cycles without duplicates; the last of equal ones stays. */
 function merged(cycles: readonly SizedCycle[]): SizedCycle[] {
   return [...new Map(cycles.map((sized) => [key(sized.hops), sized])).values()]
 }
 
-/** Each cycle at its best amount given the others, a few times over: on a concave problem that climbs to the top. */
-function polish(plan: SizedCycle[], pools: PoolLookup, { most }: PlanOptions): SizedCycle[] {
-  let best = rerun(plan, pools, most)
+/** Coordinate ascent: optimises each cycle's amount given the others, for some rounds. On a concave problem it converges to the maximum. */
+function polish(plan: SizedCycle[], pools: PoolLookup, { maxInput }: PlanOptions): SizedCycle[] {
+  let best = rerun(plan, pools, maxInput)
   if (plan.length < 2 || plan.length > MAX_POLISHED) return best
   for (let round = 0; round < ROUNDS; round++) {
     const before = gross(best)
     for (let i = 0; i < best.length; i++) {
-      // What shares no pool with the others is at its best already.
+      // A cycle that shares no pool with the others is at its optimum already.
       if (!best.some((other, index) => index !== i && sharesPool(other.hops, (best[i] as SizedCycle).hops)))
         continue
-      // The one in turn goes last, and finds its amount on what the others leave.
+      // The current cycle runs last and is sized on the state after the others.
       const others = best.filter((_, index) => index !== i)
-      const trial = rerun([...others, best[i] as SizedCycle], pools, most, others.length)
+      const trial = rerun([...others, best[i] as SizedCycle], pools, maxInput, others.length)
       if (sameStart(trial) ? gross(trial) > gross(best) : trial.length >= best.length) best = trial
     }
     if ((gross(best) - before) * MIN_GAIN <= before) break
@@ -258,17 +262,17 @@ const gross = (plan: readonly SizedCycle[]) => plan.reduce((sum, sized) => sum +
 const sameStart = (plan: readonly SizedCycle[]) =>
   plan.every((sized) => sized.hops[0]?.tokenIn === plan[0]?.hops[0]?.tokenIn)
 
-/** The plan on the pools as they are: the first `kept` cycles with the inputs they have, the others sized anew. */
+/** Runs a plan on `pools`: the first `kept` cycles with their inputs, the others sized again. */
 function rerun(
   plan: readonly SizedCycle[],
   pools: PoolLookup,
-  most: bigint | undefined,
+  maxInput: bigint | undefined,
   kept = 0,
 ): SizedCycle[] {
   const overlay = new PoolOverlay(pools)
   const result: SizedCycle[] = []
   plan.forEach((planned, index) => {
-    const input = index < kept ? planned.amounts[0] : bestAmount(planned.hops, overlay, 0, most)
+    const input = index < kept ? planned.amounts[0] : bestAmount(planned.hops, overlay, 0, maxInput)
     const sized = input === undefined ? undefined : overlay.take(planned.hops, input)
     if (sized) result.push(sized)
   })

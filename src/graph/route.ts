@@ -1,39 +1,44 @@
-/** The best way from one token to another: paths over the pool graph, and how to split an amount over them. */
+/** Routing from one token to another: paths over the pool graph, and the split of an amount over them. */
 import { type Address, swapExactIn } from '../amm/index.ts'
 import type { Hop } from './cycles.ts'
 import { type MarketGraph, NOTHING } from './market-graph.ts'
 import { PoolOverlay } from './plan.ts'
 import type { PoolLookup } from './sizing.ts'
 
-/** A path with what goes through it. Amounts: into each hop, and last what comes out. */
+/** A path with its amounts in smallest units: the input of each hop, then the output of the last. */
 export interface RoutedPath {
   readonly hops: readonly Hop[]
   readonly amounts: readonly bigint[]
 }
 
+/** A split route for an exact input. Amounts in smallest units. */
 export interface Route {
-  /** Run one after another: each amount is exact on what the paths before it leave. */
+  /** Run in sequence: each amount is exact on the state after the paths before it. */
   readonly paths: readonly RoutedPath[]
   readonly amountIn: bigint
   readonly amountOut: bigint
-  /** What the best single path would give, or `undefined` where none takes the whole amount. */
+  /** Output of the best single path; `undefined` if no path takes the whole amount. */
   readonly single: bigint | undefined
   readonly searchedPaths: number
 }
 
+/** Limits of a route. */
 export interface RouteOptions {
-  /** Longest path, in pools. */
+  /** Maximum length of a path, in pools. */
   maxHops: number
-  /** Most paths to split over. */
+  /** Maximum number of paths. */
   maxPaths: number
 }
 
-/** Paths that are tried exactly, of all that exist. */
+/** Maximum number of paths that are evaluated exactly. */
 const MAX_TRIED = 32
-/** Parts in which the amount is first given out. */
+/** Parts of the first, greedy allocation. */
 const PARTS = 64
 
-/** The best split route for an exact input; `undefined` where no path takes any of it. */
+/**
+ * The best split route found for an exact input in the smallest unit of `from`; `undefined` if no path takes the amount.
+ * Greedy allocation of 64 parts, then local search with decreasing steps; exact integers throughout.
+ */
 export function bestRoute(
   graph: MarketGraph,
   from: Address,
@@ -47,10 +52,10 @@ export function bestRoute(
     .map((hops) => walk([{ hops, amountIn }], pools)?.amountOut)
     .filter((out) => out !== undefined)
   const single = singles.reduce<bigint | undefined>(
-    (most, out) => (most === undefined || out > most ? out : most),
+    (best, out) => (best === undefined || out > best ? out : best),
     undefined,
   )
-  const split = refine(giveOut(paths, pools, amountIn, maxPaths), pools)
+  const split = refine(allocate(paths, pools, amountIn, maxPaths), pools)
   const result = split && walk(split, pools)
   if (!result && single === undefined) return undefined
   if (!result || (single !== undefined && single >= result.amountOut)) {
@@ -72,7 +77,7 @@ interface Walked {
   amountOut: bigint
 }
 
-/** Runs paths one after another in exact integers; `undefined` where a pool refuses. */
+/** Runs paths in sequence in exact integers; `undefined` if a pool refuses. */
 function walk(shares: readonly Share[], pools: PoolLookup): Walked | undefined {
   const overlay = new PoolOverlay(pools)
   const paths: RoutedPath[] = []
@@ -86,7 +91,7 @@ function walk(shares: readonly Share[], pools: PoolLookup): Walked | undefined {
   return { paths, amountOut }
 }
 
-/** Sends an amount through a path, leaving the pools changed; `undefined`, and nothing changed, where a pool refuses. */
+/** Runs an amount through a path and keeps the new pool states. If a pool refuses: `undefined`, and no change. */
 function through(hops: readonly Hop[], amountIn: bigint, overlay: PoolOverlay): bigint[] | undefined {
   const amounts = [amountIn]
   const after: [Address, NonNullable<ReturnType<PoolLookup['get']>>][] = []
@@ -101,7 +106,7 @@ function through(hops: readonly Hop[], amountIn: bigint, overlay: PoolOverlay): 
   return amounts
 }
 
-/** Every path of at most `maxHops` pools that visits no token twice; of them those that give most, at full size and at the margin. */
+/** Of all paths of at most `maxHops` pools that visit no token twice: those with the highest output at full size and at the margin. */
 function candidatePaths(
   graph: MarketGraph,
   from: Address,
@@ -155,8 +160,8 @@ function candidatePaths(
   return { paths, searched }
 }
 
-/** Gives the amount out part by part, each to the path that gives most for it then. */
-function giveOut(
+/** Allocates the amount part by part, each to the path with the highest output for it at that point. */
+function allocate(
   paths: readonly Hop[][],
   pools: PoolLookup,
   amountIn: bigint,
@@ -182,7 +187,7 @@ function giveOut(
     .sort((a, b) => (a.amountIn > b.amountIn ? -1 : 1))
 }
 
-/** Moves ever smaller amounts between paths as long as that gives more. */
+/** Local search: moves decreasing amounts between paths while the output grows. */
 function refine(shares: Share[] | undefined, pools: PoolLookup): Share[] | undefined {
   if (!shares || shares.length < 2) return shares
   let best = shares

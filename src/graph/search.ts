@@ -1,40 +1,42 @@
-/** The search of a block: screen the touched cycles on log rates, size them in closed form, rank them by value, confirm the best in integers. */
+/** The search of a block: screens the touched cycles by log rate, sizes them in closed form, ranks them by value, confirms the best in exact integers. */
 import type { Address, Pool } from '../amm/index.ts'
 import { type Cycle, CycleIndex, type CycleIndexOptions } from './cycles.ts'
 import { grown, MarketGraph, NOTHING } from './market-graph.ts'
 import { bestInputOf, type PoolLookup, type SizedCycle, walkCycle } from './sizing.ts'
 
-/** A cycle that pays, in floating point: not yet confirmed. */
+/** A profitable cycle in floating point, not yet confirmed. */
 export interface Candidate {
+  /** Index of the cycle. */
   readonly index: number
   /** In the start token's smallest unit. */
   readonly amountIn: number
   readonly profit: number
-  /** The profit in units of the caller's choice. */
+  /** The profit in the unit of `setValues`. */
   readonly value: number
 }
 
+/** Counts of one search. */
 export interface SearchResult {
-  /** Cycles looked at, and how many of them were above zero on log rates. */
+  /** Cycles examined, and those of them with a positive log rate. */
   readonly searchedCycles: number
   readonly screenedIn: number
-  /** Cycles that pay now, those that were not touched included. */
+  /** Profitable cycles, untouched ones included. */
   readonly paying: number
 }
 
-/** At this edge of a known range, or beyond, only a little less than all of it is asked for. */
+/** Share of a known range's capacity that an input at or beyond its edge uses. */
 const WITHIN = 1 - 1e-9
 
 /**
- * Holds the sizes of all cycles that pay. A cycle's size changes only with its pools, so that after a block only what
- * its changed pools touch is looked at.
+ * Holds the sizes of all profitable cycles. A cycle's size changes only with its pools, so a search after a block examines
+ * only the cycles that changed pools touch.
  */
 export class MarketSearch {
   readonly graph: MarketGraph
   readonly index: CycleIndex
   readonly pools: PoolLookup
   #amountIn = new Float64Array(0)
-  /** Zero where a cycle does not pay. */
+  /** Zero for an unprofitable cycle. */
   #profit = new Float64Array(0)
   #paying = new Int32Array(0)
   #payingCount = 0
@@ -47,26 +49,27 @@ export class MarketSearch {
     this.pools = { get: (address) => this.graph.pools[this.graph.poolIndex.get(address) ?? -1] }
   }
 
-  /** Takes over the state of a pool, adding its cycles where it is new. */
+  /** Sets the state of a pool; the cycles of a new pool are added. Takes effect with the next `search`. */
   update(pool: Pool): void {
     if (this.graph.set(pool)) this.index.add(pool.address)
   }
 
+  /** Disables a pool. Takes effect with the next `search` that touches it. */
   remove(pool: Address): void {
     this.graph.remove(pool)
   }
 
-  /** What one smallest unit of each token is worth; tokens without a value rank last. */
+  /** Sets the value of one smallest unit of each token, in any unit; tokens without a value rank last. */
   setValues(values: { get(token: Address): number | undefined }): void {
     this.#value = Float64Array.from(this.graph.tokens, (token) => values.get(token) ?? 0)
   }
 
-  /** What one smallest unit of a token is worth, as set. */
+  /** The value of one smallest unit of a token, as set; 0 without one. */
   valueOf(token: Address): number {
     return this.#value[this.graph.tokenIndex.get(token) ?? -1] ?? 0
   }
 
-  /** Searches all cycles, or those that `changed` pools touch. */
+  /** Searches all cycles, or those through the `changed` pools. */
   search(changed?: Iterable<Address>): SearchResult {
     const { index } = this
     const touched = changed && index.touching(changed)
@@ -119,11 +122,11 @@ export class MarketSearch {
     const { edges, maxHops } = this.index
     const graph = this.graph
     const [ga, gc, gd] = [graph.a, graph.c, graph.d]
-    // The route so far sends x to a x / (c x + d); `most` is the input at which some pool reaches its limit.
+    // The route up to here maps x to a x / (c x + d); `maxInput` is the input at which the first pool reaches its limit.
     let a = 1
     let c = 0
     let d = 1
-    let most = Number.POSITIVE_INFINITY
+    let maxInput = Number.POSITIVE_INFINITY
     let beyond = NOTHING
     for (let at = cycle * maxHops, end = at + maxHops; at < end; at++) {
       const edge = edges[at] as number
@@ -132,8 +135,8 @@ export class MarketSearch {
       if (limit !== Number.POSITIVE_INFINITY) {
         const room = a - limit * c
         const end = room > 0 ? (limit * d) / room : Number.POSITIVE_INFINITY
-        if (end < most) {
-          most = end
+        if (end < maxInput) {
+          maxInput = end
           beyond = graph.beyond[edge] as number
         }
       }
@@ -143,19 +146,19 @@ export class MarketSearch {
     }
     let amountIn = (Math.sqrt(a) * Math.sqrt(d) - d) / c
     let profit: number
-    if (amountIn > most && beyond !== NOTHING) {
+    if (amountIn > maxInput && beyond !== NOTHING) {
       const best = bestInputOf(this.index.cycle(cycle), this.pools, 1)
       amountIn = best?.amountIn ?? 0
       profit = best?.profit ?? 0
     } else {
-      if (amountIn > most) amountIn = most * WITHIN
+      if (amountIn > maxInput) amountIn = maxInput * WITHIN
       profit = (a * amountIn) / (c * amountIn + d) - amountIn
     }
     this.#amountIn[cycle] = amountIn
     this.#profit[cycle] = profit > 0 && amountIn >= 1 ? profit : 0
   }
 
-  /** The `limit` cycles worth most, best first, by the values set. */
+  /** The `limit` most valuable cycles by the values set, best first. */
   top(limit: number): Candidate[] {
     const values: number[] = []
     const cycles: number[] = []
@@ -183,7 +186,7 @@ export class MarketSearch {
     }))
   }
 
-  /** A candidate confirmed in exact integers, or `undefined` where rounding takes the profit. */
+  /** The candidate in exact integers; `undefined` if rounding takes the profit. */
   confirm(candidate: Candidate): SizedCycle | undefined {
     const sized = walkCycle(
       this.index.cycle(candidate.index),
@@ -193,7 +196,7 @@ export class MarketSearch {
     return sized && sized.grossProfit > 0n ? sized : undefined
   }
 
-  /** The best `limit` cycles, confirmed; a few more are looked at, as rounding may take the profit of some. */
+  /** The best `limit` cycles in exact integers. Examines 16 more candidates, as rounding may take the profit of some. */
   best(limit: number): SizedCycle[] {
     const found: SizedCycle[] = []
     for (const candidate of this.top(limit + 16)) {
@@ -203,6 +206,7 @@ export class MarketSearch {
     return found
   }
 
+  /** A cycle by index. */
   cycle(index: number): Cycle {
     return this.index.cycle(index)
   }

@@ -1,4 +1,4 @@
-/** The best size of a cycle: closed form where all hops are Moebius maps, Newton where one is not, always confirmed in exact integers. */
+/** The optimal size of a cycle: closed form if all hops are Moebius maps, else Newton's method; confirmed in exact integers. */
 import {
   type Address,
   feeFraction,
@@ -14,15 +14,16 @@ import { bestInput, type PieceReader, pieceReader } from './moebius.ts'
 /** A cycle with its best input, confirmed in exact integers. Amounts in the start token's smallest unit. */
 export interface SizedCycle {
   readonly hops: Cycle
-  /** The amount into each hop, and last the amount out: `amounts[0]` is the input. */
+  /** The input of each hop, then the output of the last: `amounts[0]` is the cycle's input. */
   readonly amounts: readonly bigint[]
   /** `amounts.at(-1) - amounts[0]`, before premium and gas. */
   readonly grossProfit: bigint
 }
 
+/** Pools by address. */
 export type PoolLookup = Pick<ReadonlyMap<Address, Pool>, 'get'>
 
-/** Sum of the logarithms of the marginal rates after fees; only above zero can a cycle earn. */
+/** Sum of the logarithms of the marginal rates after fees; a profitable cycle has a positive sum. Minus infinity for unusable pools. */
 export function logRate(cycle: Cycle, pools: PoolLookup): number {
   let sum = 0
   for (const hop of cycle) {
@@ -34,7 +35,7 @@ export function logRate(cycle: Cycle, pools: PoolLookup): number {
   return sum
 }
 
-/** The exact amounts along a cycle for `amountIn`, or `undefined` where a pool refuses. */
+/** The exact amounts along a cycle for `amountIn` in the start token's smallest unit; `undefined` if a pool refuses. */
 export function walkCycle(cycle: Cycle, pools: PoolLookup, amountIn: bigint): SizedCycle | undefined {
   const amounts = [amountIn]
   let amount = amountIn
@@ -49,8 +50,8 @@ export function walkCycle(cycle: Cycle, pools: PoolLookup, amountIn: bigint): Si
 }
 
 /**
- * The same cycle with nearly the least input that still gives its output: tokens of few decimals make the output a
- * staircase, and what lies beyond a step is given away. About a dozen walks, two where there is nothing to save.
+ * The same cycle with nearly the minimum input for its output: with tokens of few decimals the output is a staircase, and
+ * input beyond a step is lost. About twelve walks, or two if nothing can be saved.
  */
 export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
   const [input, output] = [sized.amounts[0] as bigint, sized.amounts.at(-1) as bigint]
@@ -71,7 +72,7 @@ export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
   return best
 }
 
-/** The best input of a route in floating point, by whichever method its pools allow; `cost` as in `bestInput`. */
+/** The optimal input of a cycle in floating point, by the method that its pools allow; `cost` and result as in `bestInput`. */
 export function bestInputOf(
   cycle: Cycle,
   pools: PoolLookup,
@@ -93,7 +94,7 @@ function bestInputOfMixed(
   pools: PoolLookup,
   cost: number,
 ): { amountIn: number; profit: number } | undefined {
-  // The constant-product pools that fit at the margin give the first guess.
+  // The first guess: the optimum of the constant-product pools that match at the margin.
   let [a, c, d] = [1, 0, 1]
   const curves = cycle.map((hop) => {
     const pool = pools.get(hop.pool) as Pool
@@ -108,25 +109,30 @@ function bestInputOfMixed(
 }
 
 /**
- * The cycle at its best size; `undefined` where nothing pays. `costRate` is what each unit of input costs beyond itself
- * (a loan's premium as a fraction), `most` the largest input to be had.
+ * The cycle at its optimal size in exact integers; `undefined` if no size is profitable. `costRate`: cost per unit of input in
+ * addition to itself, a loan's premium as a fraction. `maxInput`: maximum input, in the start token's smallest unit.
  */
 export function sizeCycle(
   cycle: Cycle,
   pools: PoolLookup,
   costRate = 0,
-  most?: bigint,
+  maxInput?: bigint,
 ): SizedCycle | undefined {
-  const amountIn = bestAmount(cycle, pools, costRate, most)
+  const amountIn = bestAmount(cycle, pools, costRate, maxInput)
   const sized = amountIn === undefined ? undefined : walkCycle(cycle, pools, amountIn)
   return sized && sized.grossProfit > 0n ? sized : undefined
 }
 
-/** The input of `sizeCycle`, not confirmed yet. */
-export function bestAmount(cycle: Cycle, pools: PoolLookup, costRate = 0, most?: bigint): bigint | undefined {
+/** The input of `sizeCycle`, not confirmed in exact integers. */
+export function bestAmount(
+  cycle: Cycle,
+  pools: PoolLookup,
+  costRate = 0,
+  maxInput?: bigint,
+): bigint | undefined {
   if (!(logRate(cycle, pools) > costRate)) return undefined
   const best = bestInputOf(cycle, pools, 1 + costRate)
   if (!best || !Number.isFinite(best.amountIn) || best.amountIn < 1) return undefined
   const optimum = BigInt(Math.floor(best.amountIn))
-  return most !== undefined && optimum > most ? most : optimum
+  return maxInput !== undefined && optimum > maxInput ? maxInput : optimum
 }

@@ -1,4 +1,4 @@
-/** The format `market-snapshot/1`: a market as data. All amounts are integers as decimal strings, in smallest units. */
+/** The format `market-snapshot/1` (docs/market-snapshot.md). Amounts are integers in smallest units, as decimal strings. */
 import * as z from 'zod'
 import type {
   Address,
@@ -73,23 +73,25 @@ const snapshotSchema = z.object({
   pools: z.array(poolSchema),
 })
 
+/** An ERC-20 token; one whole token has 10^decimals smallest units. */
 export interface Token {
   readonly address: Address
   readonly symbol: string
   readonly decimals: number
 }
 
+/** A market at one block. */
 export interface MarketSnapshot {
   readonly chainId: number
   readonly block: number
   readonly tokens: readonly Token[]
-  /** The pools of kinds that this version trades. */
+  /** The usable pools. */
   readonly pools: readonly Pool[]
-  /** Pools left out, counted by reason; never guessed. */
+  /** Number of pools left out, by reason. */
   readonly leftOut: Readonly<Record<string, number>>
 }
 
-/** Reads a snapshot. Throws `snapshot-invalid` naming the path of the first wrong fields. */
+/** Parses a snapshot. Throws `snapshot-invalid` with the paths of up to five invalid fields. */
 export function parseSnapshot(json: unknown): MarketSnapshot {
   const parsed = snapshotSchema.safeParse(json)
   if (!parsed.success) {
@@ -117,7 +119,7 @@ export function parseSnapshot(json: unknown): MarketSnapshot {
   }
 }
 
-/** The pool, or why it is left out. */
+/** The pool, or the reason why it is left out. */
 function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, number>): Pool | string {
   if (!raw.tokens.every((token) => decimals.has(token))) return 'a token of the pool is not listed'
   if (raw.tokens.some((token, index) => index > 0 && (raw.tokens[index - 1] as Address) >= token))
@@ -159,7 +161,7 @@ function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, 
         return 'empty pool'
       const scales = raw.tokens.map((token) => decimals.get(token) as number)
       if (scales.some((places) => places > 18))
-        return 'a token of more than 18 decimals, which the vault does not take'
+        return 'a token of more than 18 decimals, which the vault does not support'
       const scalingFactors = scales.map((places) => 10n ** BigInt(36 - places))
       return {
         kind: raw.kind,

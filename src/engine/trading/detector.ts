@@ -226,7 +226,7 @@ export class Detector {
     const worth = (hops: SizedCycle['hops']) => gasOfHops(hops, search.pools) * gasPrice
     const plan = planCycles(
       search,
-      { maxCycles: MAX_CYCLES_JOINED, worth, startToken, most: first.loan.available },
+      { maxCycles: MAX_CYCLES_JOINED, worth, startToken, maxInput: first.loan.available },
       first.cycles[0],
     )
     if (plan.length < 2) return undefined
