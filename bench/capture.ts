@@ -1,11 +1,11 @@
 /**
- * How much of what the market offers is captured, by us and by competitors, on a local market with seeded people.
+ * Captured share of the market's value, for us and for competitors, on a local market with seeded traders.
  * node bench/capture.ts [minutes, default 10] [competitors, default 2] [seed, default 20261122]
  *
- * The books of value, in the native token: after each block the market holds an optimum, net of the gas of the plan that
- * takes it. What is in it after the next block, and what anyone took meanwhile, differs from that by what orders opened or
- * closed. So each gap is counted once: offered = first optimum + opened = ours + theirs + closed by others + still open,
- * where what opened in the last block of all does not count.
+ * Accounting in the native token: after each block the market has an optimum, net of the gas of its plan. The optimum after
+ * the next block plus the value taken in between differs from it by the value that orders opened or closed. Each gap is
+ * counted once: offered = first optimum + opened = ours + theirs + closed by others + still open. Value opened in the last
+ * block does not count.
  */
 
 import { readFileSync } from 'node:fs'
@@ -49,10 +49,10 @@ interface BlockBooks {
   block: number
   optimum: Optimum
   ours: number
-  /** What they took out of the pools, and what they paid for it: a bid that was worth it when it was made, and is due for a remnant too. */
+  /** Value that competitors took from the pools, and what they paid; a bid is due even if the gap shrank meanwhile. */
   theirs: number
   theirGas: number
-  /** What our reverted transactions burned. */
+  /** Gas cost of our reverted transactions. */
   burned: number
   sent: number
   reverted: number
@@ -129,7 +129,7 @@ try {
           entry.burned += gas
         } else entry.ours += flow(receipt, execution.executor, execution.treasury) - gas
       } else if (rivals.includes(receipt.from) && succeeded) {
-        // What a cycle leaves with the traders' contract: all that came less all that went.
+        // The profit of a cycle is the net transfer to the traders' contract.
         const left = manifest.tokens.reduce((sum, { address }) => {
           const moved = receipt.logs.filter(
             (log) => log.address === address && log.topics.length === 3 && log.topics[0] === TRANSFER,
@@ -152,7 +152,7 @@ try {
     if (books.length % 30 === 0) console.error(summary().split('\n')[2])
   }
 
-  // The first blocks are for the start.
+  // The first blocks are warm-up.
   while (Date.now() - begin < minutes * 60_000) await new Promise((resolve) => setTimeout(resolve, 1_000))
   await work
   market.stop()
@@ -190,7 +190,7 @@ function summary(): string {
   const first = books[0] as BlockBooks
   const last = books.at(-1) as BlockBooks
   const rest = books.slice(1)
-  // What opened in the last block nobody has had a block's time for: it is neither offered nor left open.
+  // Value opened in the last block was available to nobody for a full block: it counts neither as offered nor as open.
   const before = books.at(-2) ?? first
   const openedLast =
     books.length > 1

@@ -28,13 +28,13 @@ function memory(): { megabytes: number; processes: number } {
       kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
       processes++
     } catch {
-      // Gone meanwhile.
+      // The process has ended.
     }
   }
   return { megabytes: Math.round(kilobytes / 1024), processes }
 }
 
-/** PostgreSQL's own children rewrite their command line and have no environment of ours. */
+/** PostgreSQL's children rewrite their command line and do not inherit our environment. */
 function parentIsOurs(pid: string): boolean {
   const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return (
@@ -44,7 +44,7 @@ function parentIsOurs(pid: string): boolean {
   )
 }
 
-/** A call that proves that a service works on state read after `since`. */
+/** A call that proves that a service works on state newer than `since`. */
 const CALLS: Readonly<Record<string, (since: number) => Promise<boolean>>> = {
   trading: async (since) => (await answer(8091, { type: 'price_query', symbol: 'ETH' }))?.observedAt > since,
   infrastructure: async (since) => (await answer(8088, { type: 'host_resources' }))?.observedAt > since,
@@ -113,7 +113,7 @@ try {
   console.log(
     `| memory (PSS) at that first profit, the spare warm | ${atProfit.megabytes} MB in ${atProfit.processes} processes |`,
   )
-  // In turn, so that no cell fails often enough within a minute to be set aside: that is for crash loops.
+  // Cells in turn, so that none fails often enough within a minute to be quarantined as a crash loop.
   const times = new Map<string, number[]>(Object.keys(CALLS).map((cell) => [cell, []]))
   for (let round = 0; round < kills; round++) {
     for (const [cell, list] of times) {

@@ -1,5 +1,5 @@
 /**
- * Gas of the same two-leg route by each lender: our contract against a plain one, in one run on one chain.
+ * Gas of the same two-leg route with each lender: our contract and a plain one, in one run on one chain.
  * node bench/gas.ts PLAIN.sol   a plain executor with the interface exec(uint8,address,address,uint256,uint256,uint8,Step[])
  */
 import { readFileSync } from 'node:fs'
@@ -95,7 +95,7 @@ try {
   const run = async (transaction: object) => {
     await rpc(url, 'evm_revert', snapshotId)
     snapshotId = await rpc<Hex>(url, 'evm_snapshot')
-    // Once before, so that no slot is written for the first time.
+    // One run before, so that no storage slot is written for the first time.
     const first = await send(transaction)
     const second = await send(transaction)
     if (first.status !== '0x1' || second.status !== '0x1') throw new Error('a run reverted')

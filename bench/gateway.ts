@@ -1,7 +1,7 @@
 /**
- * What the gateway adds: the very same tool of the very same running service, asked on its own port and through the gateway, in turn, in one
- * run; and the list of the whole fleet. Beside them mcp-hub before the same service; and, for a server that speaks stdio, mcp-proxy and
- * supergateway, which know no other. The peers are fetched for the occasion.
+ * Overhead of the gateway: the same tool of the same running service on its own port and through the gateway, alternating in
+ * one run; and the tool list of the whole fleet. For comparison mcp-hub in front of the same service, and, for a server on
+ * stdio, mcp-proxy and supergateway. The peers are installed for the run.
  * node bench/gateway.ts [calls per round, default 400] [rounds, default 6] [--no-peers]
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -22,7 +22,7 @@ const [calls = 400, rounds = 6] = process.argv
 const agent = new Agent({ connections: 16, pipelining: 1 })
 const quantile = (values: number[], q: number) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
-/** Calls of a turn, one after the other. */
+/** Sequential calls of one turn. */
 const TURN = 20
 /** Calls of a block with eight in flight. */
 const BLOCK = 100
@@ -34,11 +34,11 @@ interface Door {
   readonly url: string
   readonly name: string
   readonly revision: '2026-07-28' | '2025-11-25'
-  /** Of the session that it keeps, where it keeps one. */
+  /** Headers of its session, if it has one. */
   headers?: Record<string, string>
   /** The tool's arguments. */
   given?: Record<string, unknown>
-  /** Where answers do not come with the response: the one to a request. */
+  /** The answer to a request, if answers do not come with the response. */
   answerTo?(id: number): Promise<string>
 }
 
@@ -87,7 +87,7 @@ const timed = async (door: Door): Promise<number> => {
   return performance.now() - at
 }
 
-/** Eight at a time: times in ms, and how many a second that makes. */
+/** Eight calls in flight: times in ms, and calls per second. */
 async function eightAtOnce(door: Door, times: number[]): Promise<number> {
   let left = BLOCK
   const started = performance.now()
@@ -101,7 +101,7 @@ async function eightAtOnce(door: Door, times: number[]): Promise<number> {
 
 const ENDS: (() => void)[] = []
 
-/** A package of npm in a folder of its own. */
+/** Installs an npm package in a folder of its own. */
 function fetched(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-peer-'))
   execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', name], { stdio: 'ignore' })
@@ -109,7 +109,7 @@ function fetched(name: string): string {
   return join(folder, 'node_modules')
 }
 
-/** Starts a program that serves MCP over HTTP, and begins a session with it. */
+/** Starts a program that serves MCP over HTTP, and opens a session with it. */
 async function started(
   title: string,
   args: readonly string[],
@@ -125,7 +125,7 @@ async function started(
     try {
       process.kill(-(child.pid as number), 'SIGKILL')
     } catch {
-      // It has ended by itself.
+      // The process has ended.
     }
   })
   const door: Door = {
@@ -166,7 +166,7 @@ async function started(
   return undefined
 }
 
-/** The same server of npm, which speaks stdio, behind each of those that bring such servers to HTTP. */
+/** The same stdio server behind each program that bridges stdio to HTTP. */
 async function stdioDoors(gateway: string, token: string, bridge: string): Promise<Door[]> {
   const everything = join(
     import.meta.dirname,
@@ -230,7 +230,7 @@ async function stdioDoors(gateway: string, token: string, bridge: string): Promi
   return [itself, ours, proxy, supergateway].filter((door) => door !== undefined)
 }
 
-/** mcp-hub speaks the transport of 2024: requests are posted, answers come on one stream of events. */
+/** mcp-hub uses the transport of 2024: requests by POST, answers on one event stream. */
 async function hub(port: number, upstream: string): Promise<{ door: Door; end(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-hub-'))
   execFileSync('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', 'mcp-hub@4.2.1'], {
@@ -292,7 +292,7 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
   return { door, end }
 }
 
-/** Reads at 50 a second for ten seconds, the service's process harmed after two of them. */
+/** Reads at 50 per second for ten seconds; a fault hits the service's process after two seconds. */
 async function through(
   door: Door,
   control: string,
@@ -323,7 +323,7 @@ async function through(
 
 const ms = (value: number) => `${value.toFixed(2)} ms`
 
-/** Each door in turn, round after round: one table. */
+/** Each endpoint in turn, round after round: one table. */
 async function compare(doors: readonly Door[]): Promise<void> {
   for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
   console.log(
@@ -332,7 +332,7 @@ async function compare(doors: readonly Door[]): Promise<void> {
   const found = new Map(
     doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]),
   )
-  // A few calls at each door in turn, so that the machine's moods are shared and nobody is measured cold.
+  // A few calls at each endpoint in turn, so that all share the machine's variation and none is measured cold.
   for (let round = 0; round < rounds; round++) {
     for (let count = 0; count < calls; count += TURN)
       for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))
@@ -345,7 +345,7 @@ async function compare(doors: readonly Door[]): Promise<void> {
     )
 }
 
-// The fleet stands still but for what is asked of it: no traders, no competitor, a block a minute.
+// An idle fleet: no traders, no competitor, one block per minute.
 const fleet = new Fleet(10_000, ['--traders', 'off', '--competitors', '0', '--block-seconds', '60'])
 let peer: Awaited<ReturnType<typeof hub>> | undefined
 try {

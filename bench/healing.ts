@@ -1,5 +1,5 @@
 /**
- * Recovery, measured: killed and hung services, in cells and isolated, side by side with PM2 on the very same services.
+ * Recovery times of killed and hung services, in cells and isolated, compared with PM2 on the same services.
  * node bench/healing.ts [kills in cells, default 400] [kills isolated, default 100] [stops, default 30] [kills under PM2, default 60]
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -29,9 +29,9 @@ const row = (name: string, times: readonly number[]) =>
   console.log(
     `| ${name} | ${times.length} | ${ms(quantile(times, 0.5))} | ${ms(quantile(times, 0.95))} | ${ms(quantile(times, 0.99))} | ${ms(Math.max(...times))} |`,
   )
-/** Quiet between two failures. */
+/** Pause between two failures, in ms. */
 const BETWEEN_MS = 200
-/** What PM2 runs too: the executor would trade twice. */
+/** Cells that PM2 also runs; a second executor would trade twice. */
 const COMPARED = ['trading', 'infrastructure', 'analytics', 'development', 'coordination', 'dashboard']
 
 async function killAll(
@@ -108,8 +108,8 @@ if (killsIsolated > 0) {
 }
 
 /**
- * The very same cells, from the same bundle, on the same database, hub and chain, under PM2: each binds its ports itself and is told what to
- * host by a small stand-in for the supervisor. PM2 is fetched for the occasion, since its licence is not one to build on.
+ * The same cells, from the same bundle, on the same database, hub and chain, under PM2. Each binds its ports itself and gets
+ * its services from a small stand-in for the supervisor. PM2 is installed for the run, as its licence excludes a dependency.
  */
 async function underPm2(fleet: Fleet, plan: RunPlan, count: number): Promise<number[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-pm2-'))
@@ -196,7 +196,7 @@ function pidOf(data: string, cell: string): number {
       )
         return Number(pid)
     } catch {
-      // Gone meanwhile.
+      // The process has ended.
     }
   }
   throw new Error(`${cell} does not run under PM2`)
@@ -209,7 +209,7 @@ function endPm2(folder: string): void {
       stdio: 'ignore',
     })
   } catch {
-    // It did not come up.
+    // The process did not start.
   }
   rmSync(folder, { recursive: true, force: true })
 }

@@ -1,5 +1,5 @@
 /**
- * The market engine on the two snapshots: search, joint optimum, quotes, beside the usual way and the exchange's own library.
+ * The market engine on two snapshots: search, joint optimum and quotes, compared with Bellman-Ford and the exchange's library.
  * npm run bench:market [-- FOLDER] [-- --latency]   FOLDER holds data/ and baselines/ (default ../shared)
  */
 import { execFileSync } from 'node:child_process'
@@ -17,12 +17,19 @@ import {
   swapExactIn,
 } from '../src/amm/index.ts'
 import { readMarket } from '../src/cli/market.ts'
-import { MarketGraph, MarketSearch, planCycles, type SizedCycle, upperBound } from '../src/graph/index.ts'
+import {
+  MarketGraph,
+  MarketSearch,
+  planCycles,
+  type SizedCycle,
+  type UpperBound,
+  upperBound,
+} from '../src/graph/index.ts'
 import { embeddedMarket } from '../src/localnet/market.ts'
 import { normal, type Random, seededRandom } from '../src/std/random.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
-// The library's ESM build names files without their extension, which Node does not load.
+// The library's ESM build imports files without extension, which Node does not load.
 const require = createRequire(import.meta.url)
 const { CurrencyAmount, Token } = require('@uniswap/sdk-core') as typeof import('@uniswap/sdk-core')
 const { Pool: SdkPool, TickListDataProvider } = require('@uniswap/v3-sdk') as typeof import('@uniswap/v3-sdk')
@@ -52,7 +59,7 @@ function times(count: number, work: (index: number) => void): number[] {
   })
 }
 
-/** Each pool after a small trade, so that a changed pool has really changed. */
+/** A pool after a small trade, so that a changed pool really differs. */
 function moved(pool: Pool, random: Random): Pool {
   const [tokenIn, tokenOut] = [pool.tokens[0], pool.tokens[1]] as [Address, Address]
   for (let share = 0.002 * random(); share > 1e-9; share /= 10) {
@@ -71,103 +78,106 @@ function moved(pool: Pool, random: Random): Pool {
 function benchFile(name: string): void {
   const file = join(folder, 'data', name)
   if (!existsSync(file)) {
-    row(name, 'skipped: the file is not there')
+    row(name, 'skipped: the file does not exist')
     return
   }
-  const market = readMarket(file)
-  const about = `${name.replace(/\..*/, '')}, ${market.pools.length} pools`
+  const { pools } = readMarket(file)
+  const about = `${name.replace(/\..*/, '')}, ${pools.length} pools`
   const random = seededRandom(1)
-  const degree = new Map<Address, number>()
-  for (const pool of market.pools)
-    for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
-  const hottest = [...market.pools].sort((a, b) => heat(b, degree) - heat(a, degree)).slice(0, 50)
-  for (const maxHops of [3, 4]) {
-    let search: MarketSearch | undefined
-    const [built] = times(1, () => {
-      search = new MarketSearch(market.pools, { maxHops, startTokens: [WETH] })
+  for (const maxHops of [3, 4]) benchSearch(pools, about, maxHops, random)
+  const bound = benchBound(pools, about)
+  const search = new MarketSearch(pools, { maxHops: 3, startTokens: [WETH] })
+  search.setValues(bound.prices)
+  search.search()
+  if (pools.length < 1_000) benchPlan(search, about, bound)
+  bellmanFord(file, about, search)
+}
+
+/** Building the index, a full search, and searches after changes of random and of the best-connected pools. */
+function benchSearch(pools: readonly Pool[], about: string, maxHops: number, random: Random): void {
+  let search: MarketSearch | undefined
+  const [built] = times(1, () => {
+    search = new MarketSearch(pools, { maxHops, startTokens: [WETH] })
+  })
+  const found = search as MarketSearch
+  found.setValues({ get: (token) => (token === WETH ? 1 : 0) })
+  row(`${about}: index of ${found.index.count} cycles up to ${maxHops} hops, built once`, ms(built as number))
+  times(5, () => found.search())
+  const full = times(21, () => {
+    found.search()
+    found.best(20)
+  })
+  const limit = maxHops === 3 ? 10 : 250
+  row(
+    `${about}: all of them screened and sized, the best 20 confirmed`,
+    spread(full),
+    `below ${limit} ms`,
+    quantile(full, 0.5) < limit,
+  )
+  const benchChanges = (what: string, limitMs: number, choose: () => readonly Pool[]) => {
+    const touched: number[] = []
+    const took = Array.from({ length: 200 }, () => {
+      const chosen = choose().map((pool) => moved(pool, random))
+      const started = performance.now()
+      for (const pool of chosen) found.update(pool)
+      touched.push(found.search(chosen.map((pool) => pool.address)).searchedCycles)
+      found.best(12)
+      return performance.now() - started
     })
-    const found = search as MarketSearch
-    found.setValues({ get: (token) => (token === WETH ? 1 : 0) })
     row(
-      `${about}: index of ${found.index.count} cycles up to ${maxHops} hops, built once`,
-      ms(built as number),
-    )
-    times(5, () => found.search())
-    const full = times(21, () => {
-      found.search()
-      found.best(20)
-    })
-    const limit = maxHops === 3 ? 10 : 250
-    row(
-      `${about}: all of them screened and sized, the best 20 confirmed`,
-      spread(full),
-      `below ${limit} ms`,
-      quantile(full, 0.5) < limit,
-    )
-    const changedBy = (choose: () => readonly Pool[]) => {
-      const touched: number[] = []
-      const took = Array.from({ length: 200 }, () => {
-        const chosen = choose().map((pool) => moved(pool, random))
-        const started = performance.now()
-        for (const pool of chosen) found.update(pool)
-        touched.push(found.search(chosen.map((pool) => pool.address)).searchedCycles)
-        found.best(12)
-        return performance.now() - started
-      })
-      return { took, touched: quantile(touched, 0.5) }
-    }
-    const any = changedBy(() =>
-      Array.from({ length: 50 }, () => market.pools[Math.floor(random() * market.pools.length)] as Pool),
-    )
-    row(
-      `${about}: 50 changed pools, up to ${maxHops} hops (${any.touched} cycles touched)`,
-      spread(any.took),
-      maxHops === 3 ? 'below 1 ms' : '',
-      maxHops === 3 ? quantile(any.took, 0.5) < 1 : undefined,
-    )
-    const hot = changedBy(() => hottest)
-    row(
-      `${about}: the 50 hottest pools, up to ${maxHops} hops (${hot.touched} cycles touched)`,
-      spread(hot.took),
-      maxHops === 3 ? 'below 10 ms' : '',
-      maxHops === 3 ? quantile(hot.took, 0.5) < 10 : undefined,
+      `${about}: ${what}, up to ${maxHops} hops (${quantile(touched, 0.5)} cycles touched)`,
+      spread(took),
+      maxHops === 3 ? `below ${limitMs} ms` : '',
+      maxHops === 3 ? quantile(took, 0.5) < limitMs : undefined,
     )
   }
-  const graph = new MarketGraph(market.pools)
+  benchChanges('50 changed pools', 1, () =>
+    Array.from({ length: 50 }, () => pools[Math.floor(random() * pools.length)] as Pool),
+  )
+  const hottest = mostConnected(pools, 50)
+  benchChanges('the 50 hottest pools', 10, () => hottest)
+}
+
+function benchBound(pools: readonly Pool[], about: string): UpperBound {
+  const graph = new MarketGraph(pools)
   const bound = upperBound(graph, WETH, { maxIterations: 1_000 })
   const cold = times(9, () => upperBound(graph, WETH, { maxIterations: 1_000 }))
   row(
     `${about}: joint optimum, from nothing (${bound.iterations} iterations, ${bound.converged ? 'converged' : 'a bound only'})`,
     spread(cold),
   )
-  const search = new MarketSearch(market.pools, { maxHops: 3, startTokens: [WETH] })
-  search.setValues(bound.prices)
-  search.search()
+  return bound
+}
+
+/** The shares of the joint optimum that the best cycle and a plan of cycles take. */
+function benchPlan(search: MarketSearch, about: string, bound: UpperBound): void {
   const worthOf = ({ hops, grossProfit }: SizedCycle) =>
     Number(grossProfit) * search.valueOf((hops[0] as SizedCycle['hops'][number]).tokenIn)
   const single = search.best(1).map(worthOf)[0] ?? 0
-  if (market.pools.length < 1_000) {
-    const plan = planCycles(search, { maxCycles: 64, worth: () => 0 }, undefined, bound).reduce(
-      (sum, sized) => sum + worthOf(sized),
-      0,
-    )
-    row(
-      `${about}: of the joint optimum of ${(bound.value / 1e18).toFixed(6)} ETH, the best cycle takes, a plan of cycles takes`,
-      `${((100 * single) / bound.value).toFixed(1)} %, ${((100 * plan) / bound.value).toFixed(2)} %`,
-    )
-  }
-  usualWay(file, about, search)
+  const plan = planCycles(search, { maxCycles: 64, worth: () => 0 }, undefined, bound)
+  const planned = plan.reduce((sum, sized) => sum + worthOf(sized), 0)
+  row(
+    `${about}: of the joint optimum of ${(bound.value / 1e18).toFixed(6)} ETH, the best cycle takes, a plan of cycles takes`,
+    `${((100 * single) / bound.value).toFixed(1)} %, ${((100 * planned) / bound.value).toFixed(2)} %`,
+  )
+}
+
+/** The `count` pools whose tokens are in the most pools. */
+function mostConnected(pools: readonly Pool[], count: number): Pool[] {
+  const degree = new Map<Address, number>()
+  for (const pool of pools) for (const token of pool.tokens) degree.set(token, (degree.get(token) ?? 0) + 1)
+  return [...pools].sort((a, b) => heat(b, degree) - heat(a, degree)).slice(0, count)
 }
 
 function heat(pool: Pool, degree: ReadonlyMap<Address, number>): number {
   return pool.tokens.reduce((product, token) => product * (degree.get(token) ?? 0), 1)
 }
 
-/** Bellman-Ford and a ternary search, as most bots do: one cycle at a time. */
-function usualWay(file: string, about: string, search: MarketSearch): void {
+/** The common method of bots: Bellman-Ford and a ternary search, one cycle at a time. */
+function bellmanFord(file: string, about: string, search: MarketSearch): void {
   const script = join(folder, 'baselines/bellman-ford.mjs')
   if (!existsSync(script)) {
-    row('Bellman-Ford', 'skipped: the baseline is not there')
+    row('Bellman-Ford', 'skipped: the baseline does not exist')
     return
   }
   const theirs = JSON.parse(execFileSync(process.execPath, [script, file, '20'], { encoding: 'utf8' })) as {
@@ -185,7 +195,7 @@ function usualWay(file: string, about: string, search: MarketSearch): void {
   )
 }
 
-/** Random constant-product pools around common prices, as the published solver is measured on. */
+/** Random constant-product pools around common prices, as in the benchmark of the published solver. */
 function jointOptimum(): void {
   const random = seededRandom(1)
   const address = (index: number): Address => `0x${index.toString(16).padStart(40, '0')}`
@@ -218,51 +228,59 @@ function jointOptimum(): void {
   )
 }
 
-/** The same quotes by the exchange's own library: equal to the unit, and how long each takes. */
-async function concentratedQuotes(): Promise<void> {
-  const pools = embeddedMarket(seededRandom(1)).snapshot.pools.filter(
-    (pool): pool is ConcentratedPool => pool.kind === 'concentrated' && pool.engine === undefined,
-  )
-  const random = seededRandom(2)
-  const trials = Array.from({ length: 2_000 }, () => {
+interface QuoteTrial {
+  readonly pool: ConcentratedPool
+  readonly zeroForOne: boolean
+  readonly amountIn: bigint
+}
+
+/** Random inputs up to 30 % of what each pool holds. */
+function quoteTrials(pools: readonly ConcentratedPool[], count: number, random: Random): QuoteTrial[] {
+  return Array.from({ length: count }, () => {
     const pool = pools[Math.floor(random() * pools.length)] as ConcentratedPool
     const zeroForOne = random() < 0.5
     const held = zeroForOne
       ? (pool.liquidity << 96n) / pool.sqrtPriceX96
       : (pool.liquidity * pool.sqrtPriceX96) >> 96n
-    return {
-      pool,
-      zeroForOne,
-      amountIn: BigInt(Math.floor(Math.exp(random() * Math.log(Number(held) * 0.3)))) + 1_000n,
-    }
+    const amountIn = BigInt(Math.floor(Math.exp(random() * Math.log(Number(held) * 0.3)))) + 1_000n
+    return { pool, zeroForOne, amountIn }
   })
-  const tokenOf = (address: Address) => new Token(137, address, 18)
-  const sdk = new Map(
-    pools.map((pool) => {
-      const ticks = (pool.ticks ?? []).map(([index, net, gross]) => ({
-        index,
-        liquidityNet: String(net),
-        liquidityGross: String(gross),
-      }))
-      const [token0, token1] = [tokenOf(pool.tokens[0]), tokenOf(pool.tokens[1])]
-      return [
-        pool,
-        {
-          pool: new SdkPool(
-            token0,
-            token1,
-            pool.feePips,
-            String(pool.sqrtPriceX96),
-            String(pool.liquidity),
-            pool.tick,
-            new TickListDataProvider(ticks, pool.tickSpacing),
-          ),
-          token0,
-          token1,
-        },
-      ] as const
-    }),
+}
+
+interface SdkMarket {
+  readonly pool: SdkPoolType
+  readonly tokens: readonly [SdkToken, SdkToken]
+}
+
+/** A pool as the exchange's library models it. */
+function sdkPool(pool: ConcentratedPool): SdkMarket {
+  const ticks = (pool.ticks ?? []).map(([index, net, gross]) => ({
+    index,
+    liquidityNet: String(net),
+    liquidityGross: String(gross),
+  }))
+  const tokens = [new Token(137, pool.tokens[0], 18), new Token(137, pool.tokens[1], 18)] as const
+  return {
+    pool: new SdkPool(
+      tokens[0],
+      tokens[1],
+      pool.feePips,
+      String(pool.sqrtPriceX96),
+      String(pool.liquidity),
+      pool.tick,
+      new TickListDataProvider(ticks, pool.tickSpacing),
+    ),
+    tokens,
+  }
+}
+
+/** The same quotes by the exchange's library: equality to the unit, and the time of each. */
+async function concentratedQuotes(): Promise<void> {
+  const pools = embeddedMarket(seededRandom(1)).snapshot.pools.filter(
+    (pool): pool is ConcentratedPool => pool.kind === 'concentrated' && pool.engine === undefined,
   )
+  const trials = quoteTrials(pools, 2_000, seededRandom(2))
+  const sdk = new Map(pools.map((pool) => [pool, sdkPool(pool)]))
   const ours: (bigint | undefined)[] = []
   const theirs: (bigint | undefined)[] = []
   const runOurs = () => {
@@ -275,10 +293,9 @@ async function concentratedQuotes(): Promise<void> {
   const runTheirs = async () => {
     theirs.length = 0
     for (const { pool, zeroForOne, amountIn } of trials) {
-      const at = sdk.get(pool) as { pool: SdkPoolType; token0: SdkToken; token1: SdkToken }
-      const quoted = await at.pool
-        .getOutputAmount(CurrencyAmount.fromRawAmount(zeroForOne ? at.token0 : at.token1, String(amountIn)))
-        .catch(() => undefined)
+      const market = sdk.get(pool) as SdkMarket
+      const input = CurrencyAmount.fromRawAmount(market.tokens[zeroForOne ? 0 : 1], String(amountIn))
+      const quoted = await market.pool.getOutputAmount(input).catch(() => undefined)
       theirs.push(quoted && BigInt(quoted[0].quotient.toString()))
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What is found early, and what is called wrongly: leaks, and services that leave their normal, on simulated failures, against a fixed threshold.
+ * Early detection and false alarms: leaks and latency anomalies, on simulated failures, compared with a fixed threshold.
  * node bench/prediction.ts [processes, default 60]
  */
 import { readFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const HOUR = 3_600_000
 const quantile = (values: number[], q: number) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] ?? Number.NaN
 
-/** When a leak was found, in ms after it began; undefined where it was not. */
+/** When a leak was found, in ms after its start; undefined if it was not. */
 function leakFound(
   seed: number,
   hours: number,
@@ -35,7 +35,7 @@ function leakFound(
 
 console.log('| what | processes | found | after, median | after, worst |\n|---|---|---|---|---|')
 for (const perSecond of [10_000, 100_000, 5_000_000]) {
-  // After an hour: old enough that its caches are full. Where an acquittal lies just behind, the next look comes ten minutes later.
+  // After an hour, when caches are full. After a negative result the next check comes ten minutes later.
   const times = Array.from({ length: processes }, (_, seed) =>
     leakFound(seed + 1, 3, { perSecond, from: HOUR }),
   ).filter((time): time is number => time !== undefined)
@@ -92,7 +92,7 @@ console.log(
   `\nfalse alarms in ${processes} services over 24 hours each: CUSUM ${clean.filter(({ cusum }) => cusum !== undefined).length}, threshold ${clean.filter(({ threshold }) => threshold !== undefined).length} services`,
 )
 
-/** Recorded on a real fleet by bench/record-failures.ts: one reading a second, null where no call was made. */
+/** Recorded on a real fleet by bench/record-failures.ts: one reading per second, null without a call. */
 const recorded = JSON.parse(
   readFileSync(join(import.meta.dirname, '../test/fixtures/recorded-latency.json'), 'utf8'),
 ) as {

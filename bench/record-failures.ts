@@ -1,6 +1,6 @@
 /**
- * Records how services of a real fleet fail: three minutes of their normal, under reads, then one of them grows slower and slower, another one's
- * calls begin to wait, the rest go on. Writes test/fixtures/recorded-latency.json, which bench/prediction.ts judges.
+ * Records failures of services of a real fleet: three minutes of normal reads, then one service slows down steadily, calls of
+ * another start to wait, and the rest continue. Writes test/fixtures/recorded-latency.json for bench/prediction.ts.
  * node bench/record-failures.ts [seconds of normal, default 200] [seconds of failing, default 160]
  */
 import { writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
 const [normal = 200, failing = 160] = process.argv.slice(2).map(Number)
-/** Port and call of each service that is read, and what becomes of its cell: ms of delay at a second of failing. */
+/** Port and call of each service, and the delay of its cell in ms at a given second of the failure. */
 const READ: readonly {
   port: number
   service: string

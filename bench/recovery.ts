@@ -1,4 +1,4 @@
-/** How long until a process that was harmed answers again: ready, and a real call on data newer than the harm. */
+/** Recovery time after a fault: until the process is ready and a real call returns data newer than the fault. */
 import { askSupervisor, type ChaosHarm } from '../src/adapters/fleet/control-client.ts'
 import type { FleetStatus, ServiceStatus } from '../src/ports/fleet.ts'
 
@@ -29,7 +29,7 @@ const get = async (target: Target, service: string, path: string): Promise<Answe
     await fetch(`http://127.0.0.1:${target.portOf(service)}${path}`, { headers: { connection: 'close' } })
   ).json()
 
-/** A call per service that proves that it works on state read after `since` (ms since 1970). */
+/** Per service, a call that proves that it works on state newer than `since` (ms since 1970). */
 const PROOFS: Readonly<Record<string, (target: Target, since: number) => Promise<boolean>>> = {
   mcp_price_feed_server: async (target, since) =>
     (await query(target, 'mcp_price_feed_server', { type: 'price_query', symbol: 'ETH' }))?.observedAt >
@@ -53,7 +53,7 @@ const PROOFS: Readonly<Record<string, (target: Target, since: number) => Promise
   dashboard: async (target) => (await get(target, 'dashboard', '/api/status')).metrics !== null,
 }
 
-/** From now until all of them are ready and one real call has answered. Throws after 30 s. */
+/** Time in ms until all services are ready and one real call has succeeded. Throws after 30 s. */
 export async function recovered(target: Target, services: readonly string[]): Promise<number> {
   const since = Date.now()
   const started = performance.now()
@@ -88,7 +88,7 @@ export async function cellsOf(control: string): Promise<Map<string, ServiceStatu
   return cells
 }
 
-/** Harms a cell on purpose, so that no breaker counts it, and resolves when it answers again. */
+/** Injects a fault into a cell, as an intended one that no breaker counts; resolves when the cell answers again. */
 export async function harmAndWait(
   control: string,
   target: Target,
@@ -100,7 +100,7 @@ export async function harmAndWait(
   return recovered(target, services)
 }
 
-/** Waits until everything is healthy and a spare is warm again, as it is between two failures in real life. */
+/** Waits until all units are healthy and a spare is warm, as between two failures in production. */
 export async function settled(control: string): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
     const { services, spares } = await askSupervisor<FleetStatus>(control, { op: 'status' })

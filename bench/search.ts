@@ -1,6 +1,6 @@
 /**
- * Tool search, judged on questions of users: is a right tool among the first five, and the first one? Half of the questions were used while
- * tuning, the other half was not looked at. Beside it: what a model has to read, with the search and without.
+ * Tool search on users' questions: how often a right tool is first, and among the first five. Half of the questions were used
+ * for tuning, the other half was held out. Also: the number of tokens that a model reads, with search and without.
  * node bench/search.ts [--misses]
  */
 import { readFileSync } from 'node:fs'
@@ -63,7 +63,7 @@ for (const [name, of] of [
     `${((of.filter(({ rank }) => rank >= 0 && rank < most).length / of.length) * 100).toFixed(1)} %`
   console.log(`| ${name} | ${of.length} | ${share(1)} | ${share(3)} | ${share(5)} |`)
 }
-/** What models read, by the usual rule of thumb of four characters to a token. */
+/** Estimated tokens, at four characters per token. */
 const tokens = (value: unknown) => Math.round(JSON.stringify(value).length / 4)
 const answers = ranked.map(({ question }) => index.search(question, 5).length)
 console.log(

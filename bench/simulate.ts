@@ -1,6 +1,6 @@
 /**
- * Fleet hours in virtual time, with every kind of trouble.
- * node bench/simulate.ts [hours in all, default 3000] [first seed, default 1000] [mean seconds between two troubles, default 120]
+ * Fleet hours in virtual time, with every kind of fault.
+ * node bench/simulate.ts [hours in all, default 3000] [first seed, default 1000] [mean seconds between two faults, default 120]
  */
 import { simulate } from '../src/fleet/simulation/simulator.ts'
 
@@ -23,7 +23,7 @@ for (let seed = first; seed < first + seeds; seed++) {
   }
 }
 const took = (performance.now() - started) / 1_000
-console.log(`| fleet hours | seeds | troubles | decisions | processes started | rules broken | availability of services | longest until calm | time |
+console.log(`| fleet hours | seeds | faults | decisions | processes started | rules broken | availability of services | longest until calm | time |
 |---|---|---|---|---|---|---|---|---|
 | ${seeds * EACH} | ${first} to ${first + seeds - 1} | ${Object.values(faults).reduce((sum, count) => sum + count, 0)} | ${steps} | ${starts} | ${broken} | ${(availability * 100).toFixed(2)} % | ${(worstCalm / 1_000).toFixed(0)} s | ${took.toFixed(0)} s |`)
 console.log(

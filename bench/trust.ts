@@ -1,6 +1,6 @@
 /**
- * What the scan of other people's definitions finds, and what it calls wrongly: on a labelled corpus, and on definitions that are known to be
- * clean: all of ours, and those of servers from npm.
+ * Detections and false alarms of the scan of external definitions: on a labelled corpus, and on definitions that are known to
+ * be clean: ours, and those of published servers.
  * node bench/trust.ts [--misses]
  */
 import { readFileSync } from 'node:fs'

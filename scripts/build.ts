@@ -1,4 +1,4 @@
-/** Builds dist: one bundle for all processes, code split so that each loads only what it hosts, and the dashboard's page. */
+/** Builds dist: one bundle for all processes, with code splitting so that each process loads only its own code, and the dashboard's page. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
 const stamp = join(dist, '.built')
 
-/** The newest change below a folder. */
+/** Time of the latest change below a folder, in ms since 1970. */
 function newest(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
     (latest, entry) =>
@@ -28,10 +28,11 @@ export function isStale(): boolean {
   )
 }
 
+/** Builds the bundle and the page. Throws the bundler's errors. */
 export async function build(): Promise<void> {
   const { build: bundle } = await import('esbuild')
   const processes = ['keeper', 'supervisor', 'cell', 'hub', 'localnet', 'discovery', 'signer']
-  // Chunks are named by their content: a fleet that runs on the last build keeps the ones it may still load.
+  // Chunks are named by their content: a running fleet keeps the chunks of its build, which it may still load.
   mkdirSync(dist, { recursive: true })
   await bundle({
     entryPoints: {
@@ -47,7 +48,7 @@ export async function build(): Promise<void> {
     platform: 'node',
     target: 'node22',
     external: ['pg-native'],
-    // Its main file asks for its parts in a way that no bundler follows.
+    // Its main file is UMD: bundlers cannot follow its imports.
     alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
     chunkNames: 'chunks/[name]-[hash]',
     banner: {
@@ -55,7 +56,7 @@ export async function build(): Promise<void> {
     },
     logLevel: 'warning',
   })
-  // Whoever builds (a test, say), the page is the one for production.
+  // The page is always a production build, also when a test builds it.
   process.env.NODE_ENV = 'production'
   const { build: bundlePage } = await import('vite')
   await bundlePage({ configFile: join(root, 'src/web/vite.config.ts'), mode: 'production', logLevel: 'warn' })

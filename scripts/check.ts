@@ -1,4 +1,4 @@
-/** Everything that must hold, in order; changes nothing. `npm run fix` mends what can be mended by itself. */
+/** All checks, in order, without changes to files. `npm run fix` fixes what can be fixed automatically. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 

@@ -1,6 +1,6 @@
 /**
- * Adds to package-lock.json the optional packages of other platforms that the registry at hand did not have when it was
- * resolved: `npm ci` refuses a lock that leaves them out. Run after every change of the dependencies.
+ * Adds optional packages of other platforms to package-lock.json. npm omits them if the registry lacks them, and `npm ci`
+ * refuses such a lock. Run after every change of the dependencies.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +46,7 @@ const CPU: Readonly<Record<string, string>> = {
 let added = 0
 for (const [at, entry] of Object.entries(lock.packages)) {
   for (const [name, range] of Object.entries(entry.optionalDependencies ?? {})) {
-    // Found beside the package or in a folder above it?
+    // Look beside the package and in the folders above it.
     let folder = at
     let found = false
     for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Compiles contracts/src with the solc from npm into contracts/artifacts; with --check, compares instead of writing.
- * The settings here are the ones the bytecode depends on; foundry.toml repeats them for the tests.
+ * Compiles contracts/src into contracts/artifacts with the solc package; with --check, compares instead of writing.
+ * The bytecode depends on the settings here; foundry.toml repeats them for the tests.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -51,7 +51,7 @@ for (const [source, contracts] of Object.entries(
     else if (readFileSync(path, 'utf8') !== text) {
       stale++
       console.error(
-        `contracts/artifacts/${name}.json differs from what ${source} compiles to: run \`node scripts/contracts.ts\``,
+        `contracts/artifacts/${name}.json differs from the compiled ${source}: run \`node scripts/contracts.ts\``,
       )
     }
   }

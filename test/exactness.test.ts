@@ -1,4 +1,4 @@
-/** The mathematics against the real bytecode: the same amount out to the unit, the same refusals. */
+/** The mathematics against the deployed bytecode: equal amounts to the unit, equal refusals. */
 import { decodeFunctionResult, encodeFunctionData, type Hex } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, swapExactIn } from '../src/amm/index.ts'
@@ -14,7 +14,7 @@ import { followMarket, startTestChain, type TestChain } from './support/local-ch
 
 const SWAPS = Number(process.env.EXACTNESS_SWAPS ?? 2_000)
 const traderAbi = own('LocalTrader').abi
-/** Anyone: the local market's swaps need no permission. */
+/** Any account: swaps on the local market need no permission. */
 const FROM = '0x00000000000000000000000000000000000b0001'
 let local: TestChain
 let replica: MarketReplica
@@ -25,12 +25,12 @@ beforeAll(async () => {
 })
 afterAll(() => local?.stop())
 
-/** The embedded market, and of Balancer's pools every generation, number of tokens and fast path. */
+/** The embedded market, with every generation, number of tokens and fast path of Balancer's pools. */
 function everyGeneration(): MarketPlan {
   const plan = embeddedMarket(seededRandom(7))
   const pools = plan.snapshot.pools.flatMap((pool, index): Pool[] => {
     const address: Address = `0x${(0xe0000000 + index).toString(16).padStart(40, '0')}`
-    // The protocol takes its part in one pool, more in the one direction than in the other.
+    // One pool with a protocol fee, different per direction.
     if (pool.kind === 'concentrated' && pool.engine === 'uniswap-v4' && !pool.native)
       return [{ ...pool, protocolFee: [300, 150] }]
     if (pool.kind === 'weighted') return [pool, { ...pool, address, powShortcuts: !pool.powShortcuts }]
@@ -61,9 +61,9 @@ function randomTrial(pools: readonly Pool[], random: () => number, share = 10): 
   const first = Math.floor(random() * pool.tokens.length)
   const second = (first + 1 + Math.floor(random() * (pool.tokens.length - 1))) % pool.tokens.length
   const [tokenIn, tokenOut] = [pool.tokens[first] as Address, pool.tokens[second] as Address]
-  // Spread evenly over the orders of magnitude from one unit to ten times what the pool holds.
-  const most = Number(heldOf(pool, first)) * share
-  return { pool, tokenIn, tokenOut, amountIn: BigInt(Math.floor(Math.exp(random() * Math.log(most)))) + 1n }
+  // Uniform over the orders of magnitude from one unit to `share` times the pool's balance.
+  const max = Number(heldOf(pool, first)) * share
+  return { pool, tokenIn, tokenOut, amountIn: BigInt(Math.floor(Math.exp(random() * Math.log(max)))) + 1n }
 }
 
 function heldOf(pool: Pool, token: number): bigint {
@@ -85,7 +85,7 @@ const kinds: Record<string, (pool: Pool) => boolean> = {
   'constant-product': (pool) => pool.kind === 'constant-product',
   'concentrated (Uniswap V3)': (pool) => pool.kind === 'concentrated' && pool.engine === undefined,
   'concentrated (Uniswap V4)': (pool) => pool.kind === 'concentrated' && pool.engine === 'uniswap-v4',
-  // The fee that a plugin sets moves with time: test/dynamic-fee.test.ts.
+  // Pools whose plugin changes the fee with time: test/dynamic-fee.test.ts.
   'concentrated (Algebra)': (pool) =>
     pool.kind === 'concentrated' && pool.engine === 'algebra' && pool.feePips === 900,
   weighted: (pool) => pool.kind === 'weighted',
@@ -121,7 +121,7 @@ for (const [kind, belongs] of Object.entries(kinds)) {
         const theirs = answer.result
           ? (decodeFunctionResult({ abi: traderAbi, functionName: 'swap', data: answer.result }) as bigint)
           : undefined
-        // A pool that would pay nothing is of no use: we refuse, most contracts take the input all the same.
+        // We refuse a swap with no output; most contracts accept the input.
         const expected = theirs === 0n ? undefined : theirs
         expect(
           ours.ok ? ours.swap.amountOut : undefined,
@@ -136,7 +136,7 @@ for (const [kind, belongs] of Object.entries(kinds)) {
           crossed++
         checked++
       }
-      // Move every pool a little, so that the next thousand start from states no one chose.
+      // Move every pool a little, so that the next trials start from new states.
       await rpcBatch(
         local.url,
         pools.map((pool) => {
@@ -159,6 +159,6 @@ for (const [kind, belongs] of Object.entries(kinds)) {
   })
 }
 
-test('what the logs said is what the chain holds', async () => {
+test('the state derived from the logs equals the state on chain', async () => {
   await expectFresh(local, replica)
 })

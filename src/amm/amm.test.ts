@@ -57,7 +57,7 @@ describe('tick math', () => {
     expect(sqrtRatioAtTick(tick)).toBe(ratio)
   })
 
-  test('the tick of a ratio is the last one not above it', () => {
+  test('the tick of a ratio is the greatest tick whose ratio does not exceed it', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: MIN_TICK, max: MAX_TICK - 1 }),
@@ -72,7 +72,7 @@ describe('tick math', () => {
     )
   })
 
-  test('what lies beyond the range is refused', () => {
+  test('ticks and ratios outside the range throw', () => {
     expect(() => sqrtRatioAtTick(MAX_TICK + 1)).toThrow(RangeError)
     expect(() => tickAtSqrtRatio(1n)).toThrow(RangeError)
   })
@@ -104,11 +104,11 @@ describe('constant product', () => {
   })
 
   test.each([
-    ['nothing in', pair(100n, 100n), 0n, 'zero-amount'],
-    ['an empty pool', pair(0n, 100n), 5n, 'no-liquidity'],
-    ['more than a uint112', pair(100n, 100n), 1n << 112n, 'amount-too-large'],
-    ['too little for one unit out', pair(10n ** 20n, 10n), 1n, 'zero-output'],
-  ] as const)('refuses %s', (_, pool, amountIn, refusal) => {
+    ['an input of zero', pair(100n, 100n), 0n, 'zero-amount'],
+    ['a pool without reserves', pair(0n, 100n), 5n, 'no-liquidity'],
+    ['reserves above uint112', pair(100n, 100n), 1n << 112n, 'amount-too-large'],
+    ['an input too small for one unit of output', pair(10n ** 20n, 10n), 1n, 'zero-output'],
+  ] as const)('a pair refuses %s', (_, pool, amountIn, refusal) => {
     expect(swapExactIn(pool, ...way(true), amountIn)).toEqual({ ok: false, refusal })
   })
 })
@@ -119,7 +119,7 @@ describe('concentrated', () => {
     [887220, -(10n ** 21n), 10n ** 21n],
   ])
 
-  test('a round trip never gains, price moves the right way', () => {
+  test('a round trip never gains, and the price moves against the trader', () => {
     fc.assert(
       fc.property(fc.bigInt(1_000n, 10n ** 22n), fc.boolean(), (amountIn, zeroForOne) => {
         const there = swapExactIn(full, ...way(zeroForOne), amountIn)
@@ -133,16 +133,16 @@ describe('concentrated', () => {
     )
   })
 
-  test('without ticks it is known only between the two multiples of its spacing', () => {
+  test('without ticks a pool is known only between the two multiples of its spacing', () => {
     const pool = range()
     expect(knownRange(pool)).toEqual([0, 60])
     expect(quoteExactIn(pool, ...way(false), 10n ** 15n)).toBeGreaterThan(0n)
     expect(swapExactIn(pool, ...way(false), 10n ** 21n)).toEqual({ ok: false, refusal: 'beyond-known-ticks' })
-    // At its lower edge it knows nothing below.
+    // The pool stands at its lower edge; nothing is known below.
     expect(swapExactIn(pool, ...way(true), 10n ** 15n)).toEqual({ ok: false, refusal: 'beyond-known-ticks' })
   })
 
-  test('what the pool could fill only in part is refused', () => {
+  test('a swap that could be filled only in part is refused', () => {
     const thin = range([
       [-60, 10n ** 21n, 10n ** 21n],
       [60, -(10n ** 21n), 10n ** 21n],
@@ -150,7 +150,7 @@ describe('concentrated', () => {
     expect(swapExactIn(thin, ...way(true), 10n ** 30n)).toEqual({ ok: false, refusal: 'no-liquidity' })
   })
 
-  test('liquidity added and removed again leaves the pool as it was', () => {
+  test('adding and removing the same liquidity restores the pool', () => {
     const changed = changeLiquidity(
       changeLiquidity(full as ConcentratedPool, -120, 180, 77n),
       -120,
@@ -166,7 +166,7 @@ describe('concentrated', () => {
     expect(inside.ticks?.map(([tick]) => tick)).toEqual([-887220, -120, 180, 887220])
   })
 
-  test('amounts between prices round as they are asked to', () => {
+  test('amounts between prices round up or down as requested', () => {
     const [a, b] = [sqrtRatioAtTick(-60), sqrtRatioAtTick(60)]
     expect(amount0Delta(a, b, 10n ** 9n, true)).toBe(amount0Delta(a, b, 10n ** 9n, false) + 1n)
     expect(amount1Delta(b, a, 10n ** 9n, true)).toBe(amount1Delta(a, b, 10n ** 9n, false) + 1n)

@@ -29,7 +29,7 @@ import {
 
 const token = (index: number): Address => `0x${index.toString(16).padStart(40, '0')}`
 
-/** What the tokens are worth, in truth. */
+/** The true value of each token. */
 const worth = [1.9, 0.7, 3.1, 1.2, 2.4]
 
 /** A random market: `tokens` tokens with prices near the truth, pools of both kinds between random pairs. */
@@ -148,7 +148,7 @@ describe('cycles', () => {
     }
   })
 
-  test('pools of three tokens are three pairs each, and never used twice in a cycle', () => {
+  test('a pool of three tokens counts as three pairs, and a cycle uses it once', () => {
     for (let seed = 1; seed <= 8; seed++) {
       const random = seededRandom(seed)
       const pools = [...randomMarket(random, 5, 5), ...vaultPools(random, 5, 3)]
@@ -156,7 +156,7 @@ describe('cycles', () => {
     }
   })
 
-  test('the index finds what a changed pool touches, and nothing else', () => {
+  test('the index returns the cycles of a changed pool, and no others', () => {
     const pools = randomMarket(seededRandom(3), 5, 9)
     const index = new CycleIndex(new MarketGraph(pools), { maxHops: 3 })
     const changed = (pools[4] as Pool).address
@@ -167,7 +167,7 @@ describe('cycles', () => {
     expect(index.touching(['0xdead'])).toEqual([])
   })
 
-  test('pools that come later bring the same cycles as pools that were there, and those that go take theirs along', () => {
+  test('pools added later bring the same cycles as initial pools, and removed pools take theirs along', () => {
     for (let seed = 1; seed <= 10; seed++) {
       const random = seededRandom(seed)
       const pools = [...randomMarket(random, 5, 8), ...vaultPools(random, 5, 2)]
@@ -184,13 +184,13 @@ describe('cycles', () => {
     }
   })
 
-  test('an index that is too small says so', () => {
+  test('an index beyond its maximum size is not complete', () => {
     const graph = new MarketGraph(randomMarket(seededRandom(3), 5, 9))
     expect(new CycleIndex(graph, { maxHops: 4 }).complete).toBe(true)
     expect(new CycleIndex(graph, { maxHops: 4, maxCycles: 5 })).toMatchObject({ complete: false, count: 5 })
   })
 
-  test('start tokens come first', () => {
+  test('cycles start at start tokens, in order of preference', () => {
     const pools = randomMarket(seededRandom(5), 4, 8)
     for (const cycle of cyclesOf(pools, { maxHops: 3, startTokens: [token(3)] })) {
       if (cycle.some((hop) => hop.tokenIn === token(3))) expect(cycle[0]?.tokenIn).toBe(token(3))
@@ -199,7 +199,7 @@ describe('cycles', () => {
 })
 
 describe('sizing', () => {
-  test('no other size earns more, by exact search around the optimum; ticks crossed', () => {
+  test('no other size earns more, by exact search around the optimum, across ticks', () => {
     let paying = 0
     for (let seed = 1; seed <= 60; seed++) {
       const random = seededRandom(seed * 7)
@@ -224,7 +224,7 @@ describe('sizing', () => {
     expect(paying).toBeGreaterThan(50)
   })
 
-  test('a price for the input makes the best input smaller', () => {
+  test('a cost of the input reduces the best input', () => {
     const readers = [
       pieceReader(
         {
@@ -266,7 +266,7 @@ describe('sizing', () => {
     expect(sqrtRatioAtTick(pool.tick)).toBeLessThanOrEqual(pool.sqrtPriceX96)
   })
 
-  test('the logarithm of the rate says whether anything can be earned', () => {
+  test('only a cycle with a positive log rate can be profitable', () => {
     const pools = randomMarket(seededRandom(2), 4, 9)
     const state = new Map(pools.map((pool) => [pool.address, pool]))
     for (const cycle of cyclesOf(pools, { maxHops: 3 }))
@@ -276,7 +276,7 @@ describe('sizing', () => {
 })
 
 describe('the search of a block', () => {
-  test('after changes it holds what a search of everything finds, sized as one by one', () => {
+  test('after changes the search equals a full search, with each cycle sized as by itself', () => {
     for (let seed = 1; seed <= 12; seed++) {
       const random = seededRandom(seed * 13)
       const pools = [...randomMarket(random, 5, 10), ...vaultPools(random, 5, 2)]
@@ -309,7 +309,7 @@ describe('the search of a block', () => {
 })
 
 describe('the joint optimum', () => {
-  test('nothing earns more than the bound, and a plan of cycles comes close to it', () => {
+  test('no plan exceeds the bound, and a plan of cycles comes close to it', () => {
     const shares: number[] = []
     for (let seed = 1; seed <= 20; seed++) {
       const random = seededRandom(seed * 31)
@@ -337,7 +337,7 @@ describe('the joint optimum', () => {
     expect(Math.min(...shares)).toBeGreaterThan(0.99)
   })
 
-  test('two parallel pools are both used, as splitting a flow over them would', () => {
+  test('a plan splits a flow over two parallel pools', () => {
     const pair = (index: number, x: bigint, y: bigint): Pool => ({
       kind: 'constant-product',
       address: token(index),
@@ -365,7 +365,7 @@ describe('the joint optimum', () => {
     expect(search.best(1)).toEqual([single])
   })
 
-  test('where nothing can be earned the bound is nothing', () => {
+  test('without a profitable cycle the bound is zero', () => {
     const one: Pool = {
       kind: 'constant-product',
       address: token(9),
@@ -399,7 +399,7 @@ describe('snapshots', () => {
     ],
   }
 
-  test('amounts are read exactly, what is not traded is counted', () => {
+  test('amounts are parsed exactly, and unusable pools are counted', () => {
     const weighted = {
       kind: 'weighted',
       dex: 'b',
@@ -419,7 +419,7 @@ describe('snapshots', () => {
     expect(parsed.leftOut).toEqual({ 'balances or weights do not match the tokens': 1, 'empty pool': 1 })
   })
 
-  test('a wrong field is named by its path', () => {
+  test('an error names the path of the invalid field', () => {
     expect(() => parseSnapshot({ ...good, pools: [{ ...good.pools[0], reserves: ['5', 'x'] }] })).toThrow(
       /pools\.0\.reserves\.1: expected a non-negative integer/,
     )
