@@ -6,13 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { StatusView } from '../src/gateway/api/schema.ts'
 import { Fleet } from '../test/support/fleet.ts'
+import { type Answer, above, ms, quantile, sleep } from './recovery.ts'
 
 const [kills = 10, stops = 3] = process.argv.slice(2).map(Number)
 const fleet = new Fleet(10_000)
-const quantile = (values: number[], q: number) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
-const ms = (value: number) => `${value.toFixed(0)} ms`
-const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
 
 /** Proportional set size of every process of the fleet, in MB: shared pages counted once. */
 function memory(): { megabytes: number; processes: number } {
@@ -46,19 +43,20 @@ function parentIsOurs(pid: string): boolean {
 
 /** A call that proves that a service works on state newer than `since`. */
 const CALLS: Readonly<Record<string, (since: number) => Promise<boolean>>> = {
-  trading: async (since) => (await answer(8091, { type: 'price_query', symbol: 'ETH' }))?.observedAt > since,
-  infrastructure: async (since) => (await answer(8088, { type: 'host_resources' }))?.observedAt > since,
+  trading: async (since) =>
+    above((await answer(8091, { type: 'price_query', symbol: 'ETH' }))?.observedAt, since),
+  infrastructure: async (since) => above((await answer(8088, { type: 'host_resources' }))?.observedAt, since),
   coordination: async () => Array.isArray((await answer(8077, { type: 'list_tasks', limit: 1 }))?.tasks),
   agents: async (since) =>
     (await fleet.get<{ state: { observedAt: number } }>(9003, '/health')).state?.observedAt > since,
-  transaction_executor: async () => (await answer(9004, { type: 'execution_summary' }))?.tradesBooked >= 0,
+  transaction_executor: async () =>
+    above((await answer(9004, { type: 'execution_summary' }))?.tradesBooked, -1),
   coordination_system: async () => (await fleet.get<StatusView>(8000, '/status')).metrics !== null,
   dashboard: async () => (await fleet.get<StatusView>(8080, '/api/status')).metrics !== null,
 }
-// biome-ignore lint/suspicious/noExplicitAny: the shapes differ by tool
-async function answer(port: number, body: unknown): Promise<any> {
+async function answer(port: number, body: unknown): Promise<Answer | undefined> {
   const response = await fleet.query(port, body, { connection: 'close' })
-  return ((await response.json()) as { result?: unknown }).result
+  return ((await response.json()) as { result?: Answer }).result
 }
 
 async function recover(cell: string, signal: 'SIGKILL' | 'SIGSTOP'): Promise<number> {

@@ -7,47 +7,58 @@ export const quantile = (values: readonly number[], q: number) =>
 export const ms = (value: number) => `${value.toFixed(0)} ms`
 export const sleep = (time: number) => new Promise((resolve) => setTimeout(resolve, time))
 
-// biome-ignore lint/suspicious/noExplicitAny: the shapes differ by tool
-type Answer = any
+/** The fields of answers that the proofs read; each tool has some of them. */
+export interface Answer {
+  readonly observedAt?: number
+  readonly tasks?: unknown
+  readonly tradesBooked?: number
+  readonly metrics?: unknown
+  readonly state?: { readonly observedAt?: number }
+  readonly services?: { readonly total?: number }
+}
+/** Whether `value` is present and above `bound`. */
+export const above = (value: number | undefined, bound: number) => value !== undefined && value > bound
 
 export interface Target {
   /** Ports by service. */
   portOf(service: string): number
 }
 
-async function query(target: Target, service: string, body: unknown): Promise<Answer> {
+async function query(target: Target, service: string, body: unknown): Promise<Answer | undefined> {
   const response = await fetch(`http://127.0.0.1:${target.portOf(service)}/query`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', connection: 'close' },
     body: JSON.stringify(body),
   })
-  return ((await response.json()) as { result?: unknown }).result
+  return ((await response.json()) as { result?: Answer }).result
 }
 
-const get = async (target: Target, service: string, path: string): Promise<Answer> =>
-  (
-    await fetch(`http://127.0.0.1:${target.portOf(service)}${path}`, { headers: { connection: 'close' } })
-  ).json()
+async function get(target: Target, service: string, path: string): Promise<Answer> {
+  const url = `http://127.0.0.1:${target.portOf(service)}${path}`
+  return (await (await fetch(url, { headers: { connection: 'close' } })).json()) as Answer
+}
 
 /** Per service, a call that proves that it works on state newer than `since` (ms since 1970). */
 const PROOFS: Readonly<Record<string, (target: Target, since: number) => Promise<boolean>>> = {
   mcp_price_feed_server: async (target, since) =>
-    (await query(target, 'mcp_price_feed_server', { type: 'price_query', symbol: 'ETH' }))?.observedAt >
-    since,
+    above(
+      (await query(target, 'mcp_price_feed_server', { type: 'price_query', symbol: 'ETH' }))?.observedAt,
+      since,
+    ),
   mcp_monitoring_server: async (target, since) =>
-    (await query(target, 'mcp_monitoring_server', { type: 'host_resources' }))?.observedAt > since,
+    above((await query(target, 'mcp_monitoring_server', { type: 'host_resources' }))?.observedAt, since),
   mcp_coordinator_server: async (target) =>
     Array.isArray((await query(target, 'mcp_coordinator_server', { type: 'list_tasks', limit: 1 }))?.tasks),
   mcp_defi_analyzer_server: async (target) =>
     (await query(target, 'mcp_defi_analyzer_server', { type: 'protocol_overview' })) !== undefined,
   'mcp-health-check': async (target, since) =>
-    (await query(target, 'mcp-health-check', { type: 'health' }))?.observedAt > since,
+    above((await query(target, 'mcp-health-check', { type: 'health' }))?.observedAt, since),
   arbitrage_detector: async (target, since) =>
-    (await get(target, 'arbitrage_detector', '/health')).state?.observedAt > since,
+    above((await get(target, 'arbitrage_detector', '/health')).state?.observedAt, since),
   transaction_executor: async (target) =>
-    (await query(target, 'transaction_executor', { type: 'execution_summary' }))?.tradesBooked >= 0,
+    above((await query(target, 'transaction_executor', { type: 'execution_summary' }))?.tradesBooked, -1),
   self_healing_agent: async (target) =>
-    (await get(target, 'self_healing_agent', '/system-status')).services?.total > 0,
+    above((await get(target, 'self_healing_agent', '/system-status')).services?.total, 0),
   coordination_system: async (target) =>
     (await get(target, 'coordination_system', '/status')).metrics !== null,
   dashboard: async (target) => (await get(target, 'dashboard', '/api/status')).metrics !== null,
