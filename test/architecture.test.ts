@@ -1,4 +1,4 @@
-/** The plan of the house, as one literal, and what holds in every file of it. */
+/** The layers as one literal, and the rules for every file. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -52,7 +52,7 @@ interface Import {
   from: string
   to: string
   typeOnly: boolean
-  /** Loaded when it is asked for. */
+  /** A dynamic import. */
   lazy: boolean
 }
 
@@ -73,7 +73,7 @@ function importsOf(file: string): Import[] {
 }
 const folderOf = (file: string) => file.split('/')[1] as string
 
-test('every folder has its place', () => {
+test('every folder has a layer', () => {
   expect([...new Set(files.map(folderOf))].filter((folder) => !(folder in LAYERS))).toEqual([])
 })
 
@@ -91,7 +91,7 @@ test('imports point downward', () => {
   expect(wrong).toEqual([])
 })
 
-test('the page imports nothing of ours but the types of the API', () => {
+test('the page imports only the types of the API', () => {
   const wrong = product
     .filter((file) => file.startsWith('src/web/'))
     .flatMap(importsOf)
@@ -140,7 +140,7 @@ const SPARED: Readonly<Record<string, RegExp>> = {
 }
 
 test.each(Object.entries(SPARED))(
-  'the process %s loads nothing large that it does not need',
+  'the process %s loads no large module that it does not need',
   (name, large) => {
     const seen = new Set<string>()
     const found: string[] = []
@@ -161,7 +161,7 @@ test.each(Object.entries(SPARED))(
   },
 )
 
-test('zod is imported whole, so that the bundler leaves out its languages', () => {
+test('zod is imported as a namespace, so that the bundler drops its locales', () => {
   expect(
     product.filter((file) => /import \{[^}]*\} from 'zod'/.test(readFileSync(join(root, file), 'utf8'))),
   ).toEqual([])
@@ -186,7 +186,7 @@ test('src/amm depends on nothing', () => {
   ).toEqual([])
 })
 
-test('the MCP SDK is used by the kit and the gateway alone', () => {
+test('only the kit and the gateway use the MCP SDK', () => {
   expect(
     product
       .filter((file) => !SDK_ALLOWED.some((allowed) => file.startsWith(allowed)))
@@ -195,7 +195,7 @@ test('the MCP SDK is used by the kit and the gateway alone', () => {
   ).toEqual([])
 })
 
-test('files stay readable', () => {
+test('files have at most 500 lines and telling names', () => {
   const lines = (file: string) => readFileSync(join(root, file), 'utf8').split('\n').length - 1
   const long = files.filter((file) => !file.endsWith('.gen.ts') && lines(file) > MAX_LINES)
   expectOnly(
@@ -214,7 +214,7 @@ test('keys stay with the signer', () => {
   expect(wrong).toEqual([])
 })
 
-/** Files with what breaks a rule in each, and that these are just the files of the list. */
+/** Expects violations in the files of `list` only, and in each of them. */
 function expectOnly(
   found: readonly (readonly [file: string, violations: readonly string[]])[],
   list: readonly string[],

@@ -1,4 +1,4 @@
-/** Our client under the conformance suite: does what each scenario wants a client to do, with a person who agrees to everything. */
+/** Our client under the conformance suite: performs each scenario, with a person who agrees to everything. */
 import {
   type OAuthClientProvider,
   type OAuthTokens,
@@ -16,7 +16,7 @@ const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}') as {
 const REDIRECT = 'http://127.0.0.1:9/callback'
 const MAX_ROUNDS = 2
 
-/** Follows the issuer's redirect as a browser with an agreeing person would, and keeps what comes back by issuer. */
+/** Follows the issuer's redirect like a browser with an agreeing person, and stores the tokens by issuer. */
 class Agreeing implements OAuthClientProvider {
   readonly redirectUrl = REDIRECT
   readonly clientMetadataUrl = 'https://conformance-test.local/client-metadata.json'
@@ -69,7 +69,7 @@ class Agreeing implements OAuthClientProvider {
 }
 const authProvider = new Agreeing()
 
-/** Does it; where the server wants a token first, gets one and does it again. */
+/** Runs a request; if the server requires a token, obtains one and repeats the request. */
 async function authorized<T>(
   transport: () => ReturnType<typeof transportTo>,
   work: () => Promise<T>,
@@ -118,7 +118,7 @@ const make = () => {
     const { properties = {} } =
       (params as { requestedSchema?: { properties?: Record<string, { type?: string; default?: unknown }> } })
         .requestedSchema ?? {}
-    // Fields with a default are left to it.
+    // Fields with a default keep it.
     const content = Object.fromEntries(
       Object.entries(properties).flatMap(([name, { type, default: usual }]) =>
         usual === undefined ? [[name, type === 'boolean' ? true : type === 'string' ? 'text' : 1]] : [],

@@ -1,4 +1,4 @@
-/** An embedded PostgreSQL for a test, in a folder of its own. */
+/** An embedded PostgreSQL for a test, in its own folder. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ export interface EmbeddedDatabase {
   stop(): Promise<void>
 }
 
-/** Resolves when it answers. */
+/** Resolves when the server accepts connections. */
 export async function startDatabase(): Promise<EmbeddedDatabase> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-database-'))
   const { command, args, env, uid, gid, connectionString } = prepareEmbeddedPostgres({

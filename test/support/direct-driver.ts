@@ -1,4 +1,4 @@
-/** A driver for tests: processes are children of the test, and the sockets are bound by it. */
+/** A process driver for tests: processes are children of the test, which binds their sockets. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import net from 'node:net'
 import type { Driver, DriverEvents } from '../../src/supervisor/drivers/driver.ts'

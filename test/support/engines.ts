@@ -1,4 +1,4 @@
-/** Peers of Docker's and Kubernetes' APIs, as far as the drivers use them: what they "run" are real processes of this machine. */
+/** Fakes of the Docker and Kubernetes APIs, as far as the drivers use them; their containers are processes of this machine. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
@@ -10,7 +10,7 @@ interface Running {
   child: ChildProcess | undefined
   state: 'created' | 'running' | 'exited'
   exitCode: number | null
-  /** What was asked for, for tests to look at. */
+  /** Requests received, for assertions. */
   readonly body: Record<string, unknown>
 }
 
@@ -58,7 +58,7 @@ abstract class Engine {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  /** Cuts the streams of events, as a restarted engine would. */
+  /** Closes the event streams, as a restart of the engine does. */
   cut(): void {
     for (const stream of this.streams) stream.destroy()
   }

@@ -1,10 +1,10 @@
-/** Compares a replica with the chain; apart from the other helpers, which benches use without a test runner. */
+/** Compares a replica with the chain. A file of its own: benchmarks use the other support files without vitest. */
 import { expect } from 'vitest'
 import type { Pool } from '../../src/amm/index.ts'
 import type { MarketReplica } from '../../src/engine/market/replica.ts'
 import { followMarket, type TestChain } from './local-chain.ts'
 
-/** That a replica, held by logs, is what a fresh read gives; but for fees that a plugin sets, which move with the clock. */
+/** Expects a replica that follows logs to equal a fresh read, except for fees that a plugin changes with time. */
 export async function expectFresh(local: TestChain, replica: MarketReplica): Promise<void> {
   const still = (pool: Pool | undefined) =>
     pool?.kind === 'concentrated' && pool.engine === 'algebra' ? { ...pool, feePips: 0 } : pool

@@ -1,4 +1,4 @@
-/** A whole fleet for a test, started as a user starts it: the command line, a data folder of its own, ports moved out of the way. */
+/** A whole fleet for a test, started by the command line, with its own data folder and shifted ports. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -15,7 +15,7 @@ export interface Outcome {
   stderr: string
 }
 
-/** Runs the command line to its end. */
+/** Runs a command of the command line until it exits. */
 export async function kintsugi(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   const child = spawn(process.execPath, [cli, ...args], {
     env: { ...process.env, NO_COLOR: '1', KINTSUGI_HOME: undefined, ...env } as NodeJS.ProcessEnv,
@@ -37,14 +37,14 @@ function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string
 export class Fleet {
   readonly data: string
   readonly offset: number
-  /** The folder it is started in: where `.env` is looked for. */
+  /** Working directory, in which `.env` is read. */
   cwd = root
   child: ChildProcess | undefined
   output: () => string = () => ''
   readonly #args: readonly string[]
   readonly #env: NodeJS.ProcessEnv
 
-  /** All its ports have to lie below those that the kernel gives to outgoing connections (from 32768 on Linux). */
+  /** All ports must be below those of outgoing connections (from 32768 on Linux). */
   constructor(offset: number, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
     this.data = mkdtempSync(join(tmpdir(), 'kintsugi-fleet-'))
     this.offset = offset
@@ -52,7 +52,7 @@ export class Fleet {
     this.#env = env
   }
 
-  /** Starts it in the foreground and waits until everything is ready. */
+  /** Starts the fleet in the foreground and waits until all units are ready. */
   async start(timeoutMs = 40_000): Promise<this> {
     const child = spawn(
       process.execPath,
@@ -113,7 +113,7 @@ export class Fleet {
     })
   }
 
-  /** Waits for a condition on the running system. */
+  /** Waits until a condition holds; throws after a timeout. */
   async until(what: string, check: () => Promise<boolean>, timeoutMs = 30_000): Promise<number> {
     const started = Date.now()
     for (;;) {
@@ -124,7 +124,7 @@ export class Fleet {
     }
   }
 
-  /** Ctrl-C. Returns how long it took. */
+  /** Sends SIGINT. Returns the time until the exit, in ms. */
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number> {
     const child = this.child
     if (!child || child.exitCode !== null) return 0
@@ -142,7 +142,7 @@ export class Fleet {
   }
 }
 
-/** Processes whose environment or command line names the data folder: what a stopped fleet must not leave. */
+/** Processes whose environment or command line names the data folder; a stopped fleet must leave none. */
 export function processesOf(data: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)

@@ -1,4 +1,4 @@
-/** What a service under test is hosted with: nothing that a test does not say. */
+/** Options of a host under test: neutral defaults that a test overrides. */
 import { LOOPBACK_NAMES } from '../../src/mcp/host/access.ts'
 import type { HostOptions } from '../../src/mcp/host/host.ts'
 import { MemoryRecords } from './memory-records.ts'

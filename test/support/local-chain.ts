@@ -1,4 +1,4 @@
-/** A local chain for tests: real anvil, real contracts, ended by process id. */
+/** A local chain for tests: anvil with the deployed contracts; stopped by process id. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -73,7 +73,7 @@ export async function startTestChain(
   }
 }
 
-/** A market replica that follows the test's chain. */
+/** Starts a market replica that follows the test's chain. */
 export async function followMarket({ chain, market }: TestChain): Promise<MarketReplica> {
   const replica = new MarketReplica({
     chain,
@@ -86,7 +86,7 @@ export async function followMarket({ chain, market }: TestChain): Promise<Market
   return replica
 }
 
-/** The call of our contract that runs a plan, with the least profit there is. */
+/** Calldata of a plan for the executor, with a minimum profit of 1. */
 export function planCall(plan: Financed, pools: PoolLookup): Hex {
   return encodeExecute({
     lender: { kind: plan.loan.kind, address: plan.loan.lender, isToken0: plan.loan.isToken0 },

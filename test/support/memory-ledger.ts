@@ -1,4 +1,4 @@
-/** What a ledger must do for the executor, in memory. */
+/** An in-memory ledger with the methods that the executor uses. */
 import type { Hex } from '../../src/ports/chain.ts'
 import type {
   DecisionRecord,
@@ -14,7 +14,7 @@ export class MemoryLedger {
   readonly decisions = new Map<string, DecisionRecord>()
   readonly booked: Trade[] = []
   readonly paper: PaperTrade[] = []
-  /** As the executor sees it: what it does not use is not there. */
+  /** The port; it lacks the methods that the executor does not use. */
   readonly ledger = {
     recordDecisions: async (records: readonly DecisionRecord[]) => {
       for (const record of records) this.decisions.set(record.id, record)

@@ -1,6 +1,6 @@
 /**
- * A relay as Flashbots' and the builders' behave, in front of a local chain whose blocks are mined by hand: it knows who
- * asks by their signature, keeps what it is given to itself, and puts a bundle into its block only where nothing of it reverts.
+ * A relay with the behaviour of Flashbots and block builders, for a local chain with manual mining: it authenticates callers
+ * by signature, publishes nothing, and includes a bundle only if none of its transactions reverts.
  */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -18,10 +18,10 @@ export class RelayStub {
   readonly #chain: string
   readonly #server: Server
   #kept: Kept[] = []
-  /** Who asked, by the signature. */
+  /** Accounts of the callers, by signature. */
   readonly askers = new Set<string>()
   readonly methods: string[] = []
-  /** Set to refuse everything with this reason. */
+  /** If set, every request is refused with this reason. */
   refusal: string | undefined
 
   private constructor(chain: string) {
@@ -87,17 +87,17 @@ export class RelayStub {
     return keccak256(params.tx as Hex)
   }
 
-  /** Mines a block as a builder would: each bundle that fits and does not revert, then what is public. */
+  /** Mines a block as a builder does: first each bundle that fits and does not revert, then the mempool. */
   async mine(): Promise<void> {
     const next = Number(await rpc<Hex>(this.#chain, 'eth_blockNumber')) + 1
     let given: Kept[] = []
     const due = this.#kept.filter(({ first, last }) => first <= next && next <= last)
-    // Each that goes in may make room for another: one of the same sender with the nonce after it.
+    // An included transaction may make the next nonce of the same sender valid.
     for (let tried = 0; tried < due.length; ) {
       const bundle = due[tried] as Kept
       const before = await rpc<Hex>(this.#chain, 'evm_snapshot')
       const succeeded = await this.#build([...given, bundle]).catch(() => false)
-      // Either way the trial is undone: what is public must still be there.
+      // The trial is always reverted: the mempool must stay intact.
       await rpc(this.#chain, 'evm_revert', before)
       if (succeeded) {
         given = [...given, bundle]

@@ -1,6 +1,6 @@
 /**
- * Moves contracts of a local chain to other addresses, as if they had been deployed there: their code and storage, every mention of
- * them in others' code and storage, and what they hold. So the real contracts stand where a real chain has them.
+ * Moves contracts of a local chain to the addresses of a real chain: code, storage, token balances, and every reference to them
+ * in the code and storage of other contracts.
  */
 import { gunzipSync } from 'node:zlib'
 import { encodeAbiParameters, type Hex, keccak256 } from 'viem'
@@ -15,11 +15,11 @@ interface Account {
 
 export interface HeldToken {
   readonly address: Address
-  /** The slot of the token's mapping of balances. */
+  /** Storage slot of the token's balance mapping. */
   readonly balancesSlot: bigint
 }
 
-/** `moves`: from where to where. What a mapping keeps under a moved address is lost, but for the balances of `tokens`. */
+/** `moves`: old to new address. Mapping entries under a moved address are lost, except the balances of `tokens`. */
 export async function relocate(
   url: string,
   moves: ReadonlyMap<Address, Address>,

@@ -1,4 +1,4 @@
-/** A market on a local chain with our executor on it: blocks are mined by hand. */
+/** A market on a local chain with the executor contract; blocks are mined manually. */
 import { encodeFunctionData, keccak256, toHex as textToHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type Address, type Pool, virtualReserves } from '../../src/amm/index.ts'
@@ -28,7 +28,7 @@ const TREASURY: Address = '0x00000000000000000000000000000000000000a2'
 const trader = privateKeyToAccount(keccak256(textToHex('a trader of the tests')))
 export const TRADER_ACCOUNT = trader.address.toLowerCase() as Address
 
-/** Signs at once, or as `slowly` lets it. */
+/** Signs at once, or when `slowly` resolves. */
 export function testSigner(slowly: () => Promise<void> = async () => undefined): Signer {
   return {
     account: async () => OPERATOR_ADDRESS,
@@ -78,7 +78,7 @@ export class TradingFloor {
     return new TradingFloor(local, market, loans)
   }
 
-  /** An executor with a memory of its own. */
+  /** A new executor with an empty memory. */
   async executor(options: Partial<Omit<ExecutorOptions, 'events'>> & { terms?: TradingTerms } = {}) {
     const store = new MemoryLedger()
     const seen = {
@@ -113,7 +113,7 @@ export class TradingFloor {
     return { executor, store, ...seen }
   }
 
-  /** A trader sells a share of what a pool holds; not mined yet. Returns the transaction's hash. */
+  /** A trader sells a share of a pool's balance; not mined yet. Returns the transaction's hash. */
   async sell(pool: Address, share: number, tip = 2n * 10n ** 9n): Promise<Hex> {
     const found = this.market.pools.get(pool)
     if (!found) throw new Error(`no pool ${pool}`)
@@ -122,7 +122,7 @@ export class TradingFloor {
     return this.swap(found, tokenIn, tokenOut, amount, tip)
   }
 
-  /** A trader swaps exactly so much. */
+  /** A trader swaps exactly `amount` of `tokenIn`, in its smallest unit; not mined yet. */
   async swap(
     pool: Pool,
     tokenIn: Address,
@@ -137,7 +137,7 @@ export class TradingFloor {
     )
   }
 
-  /** Someone else takes a gap, by the very cycles of a plan; not mined yet. */
+  /** A competitor executes the cycles of a plan; not mined yet. */
   async take({ cycles }: Pick<Opportunity, 'cycles'>): Promise<void> {
     for (const { legs, amounts } of cycles) {
       const swaps = legs.map((leg) => localSwap(this.market.pools.get(leg.pool) as Pool, leg))
@@ -152,7 +152,7 @@ export class TradingFloor {
     }
   }
 
-  /** Signed by a trader with a key, as real ones are. */
+  /** Sends a transaction signed with a trader's key. */
   async trade(data: Hex, tip: bigint): Promise<Hex> {
     const nonce = await this.local.chain.transactionCount(TRADER_ACCOUNT, 'pending')
     const raw = await trader.signTransaction({
@@ -168,7 +168,7 @@ export class TradingFloor {
     return rpc<Hex>(this.local.url, 'eth_sendRawTransaction', raw)
   }
 
-  /** Mines a block (or has `mine` do it) and waits until the replica has it. */
+  /** Mines a block, by `mine` if given, and waits until the replica follows. */
   async mined(mine: () => Promise<unknown> = () => rpc(this.local.url, 'evm_mine')): Promise<void> {
     const before = this.market.head.number
     await mine()
