@@ -13,7 +13,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/supervisor/supervisor.ts',
   ],
   longFunctions: [
-    'bench/market.ts',
     'src/agents/transaction_executor.ts',
     'src/engine/trading/executor.ts',
     'src/engine/trading/loan-reader.ts',
