@@ -1,4 +1,4 @@
-/** Servers that ask their clients, and calls that go on as tasks: at a service, and through gateways of which any serves any request. */
+/** Questions of servers to their clients, and calls that continue as tasks: at a service, and through any of several gateways. */
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
@@ -44,7 +44,7 @@ const careful = defineServer({
   needs: [],
   tools: ({ write }) => ({
     erase: write({
-      description: 'Erases what it is told to, when somebody is sure.',
+      description: 'Erases something after a confirmation.',
       input: { what: z.string() },
       output: { erased: z.boolean() },
       examples: [{ what: 'nothing' }],
@@ -149,7 +149,7 @@ afterAll(() => {
 const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } }
 const url = (gateway: string, path = '/mcp') => `http://127.0.0.1:${ports[gateway]}${path}`
 
-/** One request of 2026, as it goes over the wire. */
+/** One request of the 2026 revision over HTTP. */
 async function ask(
   gateway: string,
   method: string,
@@ -215,7 +215,7 @@ async function person(
 const textOf = (result: { content?: unknown }) => (result.content as { text: string }[])[0]?.text
 
 describe.each(['2026-07-28', '2025-11-25'] as const)('a person at a client of %s', (revision) => {
-  test('is asked what a tool wants to know, round after round', async () => {
+  test('answers the questions of a tool, round after round', async () => {
     const asked: string[] = []
     const client = await person('first', revision, (message) => {
       asked.push(message)
@@ -233,7 +233,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a person at a client of %s
     await client.close()
   })
 
-  test('may refuse, and then nothing happens', async () => {
+  test('may decline, and nothing changes', async () => {
     const client = await person('first', revision, () => ({ action: 'decline' }), TOKENS.ada)
     expect(
       (await client.callTool({ name: 'careful__erase', arguments: { what: `everything of ${revision}` } }))
@@ -244,7 +244,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a person at a client of %s
   })
 })
 
-test('a client of 2025 may answer at another gateway than the one that asked', async () => {
+test('a 2025 client may answer at another gateway than the one that asked', async () => {
   // Behind one address, each request of a session may reach another gateway.
   let turn = 0
   const client = new Client(
@@ -275,7 +275,7 @@ test('a client of 2025 may answer at another gateway than the one that asked', a
   await client.close()
 })
 
-test('a client of 2025 without a session is told why it cannot be asked; a session that has ended is not found', async () => {
+test('a 2025 client without a session receives the reason why it cannot be asked; an ended session is not found', async () => {
   const post = (headers: Record<string, string>, body: unknown) =>
     fetch(url('first'), {
       method: 'POST',
@@ -306,7 +306,7 @@ test('a client of 2025 without a session is told why it cannot be asked; a sessi
     error: { message: string }
   }
   expect(within.error.message).toContain('did not say at initialization')
-  // Whoever has its id is not yet who began it.
+  // The id of a session does not make its holder the owner.
   expect(
     (await post({ 'mcp-session-id': session, authorization: `Bearer ${TOKENS.bob}` }, call)).status,
   ).toBe(404)
@@ -317,7 +317,7 @@ test('a client of 2025 without a session is told why it cannot be asked; a sessi
   expect((await post({ 'mcp-session-id': `${session}x` }, call)).status).toBe(404)
 })
 
-describe('what a client comes back with', () => {
+describe('a request state', () => {
   const erase = (what: string, more: Record<string, unknown> = {}) => ({
     name: 'careful__erase',
     arguments: { what },
@@ -325,7 +325,7 @@ describe('what a client comes back with', () => {
   })
   const yes = { sure: { action: 'accept', content: { sure: true } } }
 
-  test('is good for the same call of the same caller, at any gateway, once', async () => {
+  test('resumes the same call of the same caller, at any gateway, once', async () => {
     const { result } = await ask('first', 'tools/call', erase('a'), { token: TOKENS.ada as string })
     const round = erase('a', { inputResponses: yes, requestState: result?.requestState })
     expect((await ask('second', 'tools/call', round, { token: TOKENS.ada as string })).result).toMatchObject({
@@ -339,7 +339,7 @@ describe('what a client comes back with', () => {
     expect(done.filter((what) => what === 'a')).toHaveLength(1)
   })
 
-  test('is refused when it was flipped, is of somebody else, of other arguments, or too old', async () => {
+  test('is refused if it was altered, or belongs to another caller or to other arguments', async () => {
     const { result } = await ask('first', 'tools/call', erase('b'), { token: TOKENS.ada as string })
     const state = result?.requestState as string
     const middle = Math.floor(state.length / 2)
@@ -369,7 +369,7 @@ describe('tasks', () => {
       )
     ).result as { taskId: string; resultType: string }
 
-  test('a call that takes long is a task; any gateway tells how it is', async () => {
+  test('a long call becomes a task, and any gateway returns its status', async () => {
     const task = await begin('slow_compute', { seconds: 0.5, label: 'sum' })
     expect(task.resultType).toBe('task')
     expect((await status('second', task.taskId)).result).toMatchObject({ status: 'working' })
@@ -381,7 +381,7 @@ describe('tasks', () => {
     })
   })
 
-  test('it waits for answers, and takes them one by one', async () => {
+  test('a task waits for answers, and accepts them one by one', async () => {
     const { taskId } = await begin('multi_input')
     await expect
       .poll(async () => (await status('first', taskId)).result?.status, { timeout: 5_000 })
@@ -408,7 +408,7 @@ describe('tasks', () => {
       .toMatchObject({ status: 'completed', result: { content: [{ text: 'Ada and Grace' }] } })
   })
 
-  test('it can be cancelled; who did not begin it does not know of it', async () => {
+  test('a task can be cancelled; it is unknown to other callers', async () => {
     const { taskId } = await begin('slow_compute', { seconds: 30 }, TOKENS.ada)
     for (const method of ['tasks/get', 'tasks/cancel'])
       expect(
@@ -422,7 +422,7 @@ describe('tasks', () => {
     expect((await status('first', taskId, TOKENS.ada)).result).toMatchObject({ status: 'cancelled' })
   })
 
-  test('one whose process has ended is reported as failed, not as working for ever', async () => {
+  test('a task whose process ended is reported as failed', async () => {
     const { taskId } = await begin('slow_compute', { seconds: 1 })
     clock = 20_000
     const before = await status('first', taskId)

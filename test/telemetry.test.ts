@@ -1,4 +1,4 @@
-/** Spans and metrics as a collector gets them: one trace through client, gateway and service, and to the service behind that. */
+/** Spans and metrics as a collector receives them: one trace through client, gateway, service and the service that it calls. */
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { afterAll, expect, test } from 'vitest'
@@ -46,7 +46,7 @@ afterAll(() => {
   }
 })
 
-test('a call is one trace through every hop, by the conventions; a failure says its code', async () => {
+test('a call is one trace through every hop, by the semantic conventions; a failed span carries the error code', async () => {
   const spans: (Span & { instance: string })[] = []
   const metrics = new Set<string>()
   const collector = await serve(async (request) => {

@@ -75,7 +75,7 @@ const ask = (service: ReturnType<typeof make>, body: unknown, headers: Record<st
     body: await response.json(),
   }))
 
-test('who subscribes to a resource is told of each change, and of no other', async () => {
+test('a subscriber of a resource is notified of each of its changes, and of no other', async () => {
   const changes: Record<string, () => void> = {}
   const resource = (name: string) => ({
     title: name,
@@ -122,7 +122,7 @@ test('who subscribes to a resource is told of each change, and of no other', asy
 })
 
 describe('calls', () => {
-  test('arguments are parsed, defaults filled in, amounts become strings', async () => {
+  test('arguments are parsed, defaults applied, amounts serialized as strings', async () => {
     const service = make()
     expect(await ask(service, { type: 'echo', text: 'ab' })).toEqual({
       status: 200,
@@ -131,7 +131,7 @@ describe('calls', () => {
     expect(await ask(service, { type: 'big' })).toEqual({ status: 200, body: { result: { amount: '12' } } })
   })
 
-  test('every wrong field is named with what was expected and what came', async () => {
+  test('every wrong field is named with the expected and the received value', async () => {
     const { status, body } = await ask(make(), { type: 'echo', text: 'too long', times: 0, other: 1 })
     expect(status).toBe(400)
     expect(body.error.data.fields.map((field: { field: string }) => field.field).sort()).toEqual([
@@ -142,14 +142,14 @@ describe('calls', () => {
     expect(body.error.hint).toContain('{"text":"hi"}')
   })
 
-  test('REQUEST_TIMEOUT: a call that takes longer is given up', async () => {
+  test('REQUEST_TIMEOUT: a longer call fails with deadline-exceeded', async () => {
     expect(await ask(make({ timeoutMs: 30 }), { type: 'hold' })).toMatchObject({
       status: 504,
       body: { error: { code: 'deadline-exceeded', retry: 'later' } },
     })
   })
 
-  test('MAX_CONCURRENT_OPERATIONS: one call more is refused, and accepted once another has ended', async () => {
+  test('MAX_CONCURRENT_OPERATIONS: one more call is refused, and accepted after another ended', async () => {
     const service = make()
     const first = ask(service, { type: 'hold' })
     const second = ask(service, { type: 'hold' })
@@ -164,7 +164,7 @@ describe('calls', () => {
   })
 })
 
-test('the limit of calls at once grows while it is reached and the event loop is calm, and shrinks while it is late', async () => {
+test('the limit of concurrent calls grows under load while the event loop keeps up, and shrinks while it is overloaded', async () => {
   let late = 0
   let time = 0
   const service = make({ maxConcurrent: 2, loopDelayMs: () => late, now: () => time })
@@ -203,7 +203,7 @@ describe('access', () => {
   test.each([
     ['AUTH=required', { required: true }],
     ['listening beyond loopback', { beyondLoopback: true }],
-  ])('%s: everything but health and readiness needs the token', async (_, change) => {
+  ])('%s: everything except health and readiness needs a token', async (_, change) => {
     const service = make({ access: { ...options.access, ...change } })
     for (const path of ['/health', '/ready'])
       expect((await service.app.request(path, { headers: { host: 'localhost' } })).status).toBe(200)
@@ -218,7 +218,7 @@ describe('access', () => {
   })
 })
 
-test('not ready is 503 with the reason, and the metrics count outcomes', async () => {
+test('a service that is not ready answers 503 with the reason; the metrics count outcomes', async () => {
   const service = make({ readiness: () => 'the chain is not connected' })
   const ready = await service.app.request('/ready', { headers: { host: 'localhost' } })
   expect([ready.status, await ready.json()]).toEqual([

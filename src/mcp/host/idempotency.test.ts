@@ -6,7 +6,7 @@ import { runIdempotent } from './idempotency.ts'
 
 const call = { key: 'k1', service: 'vault', tool: 'set', caller: 'ada', args: { to: 1 }, repeatable: false }
 
-test('the same key gives the first outcome; another caller, tool or key is another call; other arguments are refused', async () => {
+test('a key returns the first outcome; another caller, tool or key is another call; other arguments are refused', async () => {
   const records = new MemoryRecords()
   let ran = 0
   const run = async () => ({ ran: ++ran })
@@ -23,7 +23,7 @@ test('the same key gives the first outcome; another caller, tool or key is anoth
   })
 })
 
-test('a failure is an outcome too; a question is none', async () => {
+test('a failure is an outcome; a question is not', async () => {
   const records = new MemoryRecords()
   const fails = async () => {
     throw new KintsugiError('not-found', 'nobody is here')
@@ -41,7 +41,7 @@ test('a failure is an outcome too; a question is none', async () => {
   expect(await runIdempotent(records, asked, Date.now(), async () => ({ ok: true }))).toEqual({ ok: true })
 })
 
-test('of one that began and has not ended nobody knows: it runs again only where that does no harm', async () => {
+test('a call without an outcome runs again only if it is repeatable', async () => {
   const records = new MemoryRecords()
   const never = runIdempotent(records, call, Date.now(), () => new Promise(() => undefined))
   await Promise.resolve()
