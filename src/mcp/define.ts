@@ -9,7 +9,7 @@ import type { Background, Log } from '../ports/service.ts'
 import type { Code } from '../std/codes.ts'
 import type { ToolContent } from './content.ts'
 import type { Conversation } from './elicitation.ts'
-import { strictDeep } from './schema.ts'
+import { strictDeep } from './strict-schema.ts'
 
 export type { Background, Log }
 

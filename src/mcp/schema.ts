@@ -1,4 +1,4 @@
-/** Tool schemas: as JSON Schema, strict at every depth, and what validation failures report. */
+/** Tool schemas as JSON Schema, and the validation of inputs and outputs. */
 import * as z from 'zod'
 import type { ToolListing } from '../ports/definitions.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -7,42 +7,7 @@ import { closest } from '../std/closest.ts'
 import { KintsugiError } from '../std/errors.ts'
 import type { Tool } from './define.ts'
 import { tokenFieldOf } from './fields.ts'
-
-/** A copy of the schema in which every object refuses undeclared fields, at every depth; loose objects stay loose. */
-export function strictDeep<T extends z.ZodType>(schema: T): T {
-  return strictened(schema) as T
-}
-
-function strictened(schema: z.core.$ZodType): z.core.$ZodType {
-  const def = schema._zod.def as z.core.$ZodTypeDef & Record<string, unknown>
-  const copy = (change: object) => z.core.clone(schema, { ...def, ...change }, { parent: true })
-  const inner = (key: string) => copy({ [key]: strictened(def[key] as z.core.$ZodType) })
-  switch (def.type) {
-    case 'object': {
-      const shape = Object.entries(def.shape as Record<string, z.core.$ZodType>)
-      return copy({
-        shape: Object.fromEntries(shape.map(([name, field]) => [name, strictened(field)])),
-        catchall: def.catchall ?? z.never(),
-      })
-    }
-    case 'array':
-      return inner('element')
-    case 'record':
-      return inner('valueType')
-    case 'union':
-      return copy({ options: (def.options as z.core.$ZodType[]).map(strictened) })
-    case 'optional':
-    case 'nullable':
-    case 'default':
-    case 'prefault':
-    case 'readonly':
-    case 'nonoptional':
-    case 'catch':
-      return inner('innerType')
-    default:
-      return schema
-  }
-}
+import { strictDeep } from './strict-schema.ts'
 
 const jsonSchema = (schema: z.ZodObject) => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
