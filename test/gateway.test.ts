@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { Directory } from '../src/gateway/mcp/directory.ts'
@@ -99,6 +99,23 @@ const access: AccessPolicy = {
   beyondLoopback: false,
   hostnames: LOOPBACK_NAMES,
 }
+/** The gateway's own policy: what is checked against it is checked at the gateway's hop. */
+const gatewayAccess: AccessPolicy = { ...access }
+const checks = vi.hoisted(() => ({ identified: [] as unknown[], authorised: [] as unknown[] }))
+vi.mock('../src/mcp/host/access.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../src/mcp/host/access.ts')>()
+  return {
+    ...original,
+    identify: (...args: Parameters<typeof original.identify>) => {
+      checks.identified.push(args[0])
+      return original.identify(...args)
+    },
+    authorize: (...args: Parameters<typeof original.authorize>) => {
+      checks.authorised.push(args[0])
+      original.authorize(...args)
+    },
+  }
+})
 const ports: Record<string, number> = {}
 const servers = new Map<string, Server>()
 const listen = (server: Server, port: number) =>
@@ -151,13 +168,19 @@ beforeAll(async () => {
     meta: new MetaTools(directory),
     dispatch,
     sessions: new Sessions(new MemoryBus(), 'secret'),
-    access,
+    access: gatewayAccess,
     bearer: () => 'right',
     version: '1',
     timeoutMs: 10_000,
     now: Date.now,
   })
-  const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
+  const app = guardedApp({
+    access: gatewayAccess,
+    identity: {},
+    readiness: () => undefined,
+    hint: '',
+    health: () => ({}),
+  })
   endpoint.mount(app)
   const gateway = createAdaptorServer({ fetch: app.fetch }) as Server
   servers.set('gateway', gateway)
@@ -344,6 +367,8 @@ const modern = (name: string) => ({
   'mcp-name': name,
 })
 
+const OPERATOR = { authorization: 'Bearer right' }
+
 test('headers that say something else than the body are refused', async () => {
   const right = await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
   expect(await right.json()).toMatchObject({
@@ -395,6 +420,44 @@ test('a write needs the token, whichever way it is asked for, and the token of t
   // The gateway speaks with its own token, which here happens to be the same; a read without one goes without.
   await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
   expect([...seen.authorization].sort()).toEqual(['Bearer right', null].sort())
+})
+
+test.each([
+  ['a call', () => post(envelope('alpha__change'), { ...modern('alpha__change'), ...OPERATOR })],
+  [
+    'a call by the meta tool',
+    () => post(envelope('call_tool', { name: 'alpha__change' }), { ...modern('call_tool'), ...OPERATOR }),
+  ],
+  [
+    'a call at one server',
+    () => post(envelope('change'), { ...modern('change'), ...OPERATOR }, '/mcp/alpha'),
+  ],
+  ['a call without a token', () => post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))],
+  [
+    'a call in a session of 2025',
+    async () => {
+      const version = { ...OPERATOR, 'mcp-protocol-version': '2025-11-25' }
+      const clientInfo = { name: 't', version: '1' }
+      const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo }
+      const opened = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params }, version)
+      const session = opened.headers.get('mcp-session-id') ?? ''
+      expect(session).not.toBe('')
+      checks.identified = []
+      checks.authorised = []
+      const call = { name: 'alpha__change', arguments: {} }
+      return post(
+        { jsonrpc: '2.0', id: 1, method: 'tools/call', params: call },
+        { ...version, 'mcp-session-id': session },
+      )
+    },
+  ],
+])('%s is identified once and authorised once at the gateway', async (_name, call) => {
+  checks.identified = []
+  checks.authorised = []
+  const answer = await (await call()).text()
+  expect(answer).toContain('structuredContent')
+  expect(checks.identified.filter((policy) => policy === gatewayAccess)).toHaveLength(1)
+  expect(checks.authorised.filter((policy) => policy === gatewayAccess)).toHaveLength(1)
 })
 
 test('two hundred clients with the same request ids, delays and hang-ups: nobody gets another one’s answer', async () => {

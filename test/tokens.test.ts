@@ -242,6 +242,27 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     await expect(issuer.revoke('none')).rejects.toMatchObject({ code: 'not-found' })
   })
 
+  test('a token with a limit is refused beyond its calls per minute; other tokens are not affected', async () => {
+    const limited = async (subject: string) =>
+      (await issuer.issue({ subject, scopes: ['read'], seconds: 3_600, callsPerMinute: 3 })).token
+    const [token, other, unlimited] = [await limited('ada'), await limited('eve'), await given('read')]
+    const statuses = async (by: string, calls: number) => {
+      const seen: number[] = []
+      for (let call = 0; call < calls; call++) seen.push((await ask('peek', bearer(by))).status)
+      return seen
+    }
+    expect(await statuses(token, 4)).toEqual([200, 200, 200, 429])
+    expect((await ask('look', bearer(token))).body.error).toMatchObject({
+      code: 'too-many-calls',
+      message: expect.stringContaining('the token of ada allows 3 calls per minute'),
+      retry: 'later',
+    })
+    expect(await statuses(other, 3)).toEqual([200, 200, 200])
+    expect(await statuses(unlimited, 10)).not.toContain(429)
+    time += 60_000
+    expect(await statuses(token, 1)).toEqual([200])
+  })
+
   test('no token and no private key is in what everyone can read', async () => {
     const token = await given('spend')
     const readable = readFileSync(join(folder, 'keys.json'), 'utf8')

@@ -1,6 +1,6 @@
 /**
- * Tokens as signed JWTs (EdDSA). The issuer's keys lie in a file that only this user can read; who checks tokens reads a second file with the
- * public keys and what was revoked.
+ * Tokens as signed JWTs (EdDSA). The issuer's keys are in a file that only this user can read; verifiers read a second file with the public
+ * keys and the revoked ids.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
@@ -10,31 +10,36 @@ import { type Grant, parseScope } from '../../access/scopes.ts'
 import type { AccessAdmin, IssuedToken } from '../../ports/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
+/** The claim `iss` of the fleet's own tokens. */
 export const ISSUER = 'kintsugi'
 const ALGORITHM = 'EdDSA'
-/** What is checked is looked at again this often. */
-const LOOK_MS = 500
+/** A verifier looks for changes of its file this often. */
+const REFRESH_INTERVAL_MS = 500
+/** Verified tokens that are kept in memory. */
 const MAX_VERIFIED = 1_000
-/** Expired tokens are listed for a while yet. */
-const KEPT_EXPIRED_SECONDS = 7 * 86_400
+/** Expired tokens stay listed for this long. */
+const EXPIRED_RETENTION_SECONDS = 7 * 86_400
+/** Signing keys that stay valid after a rotation. */
+const MAX_PREVIOUS_KEYS = 4
 
-/** For everyone who checks tokens. */
+/** The file of verifiers. */
 interface PublicFile {
-  /** Whom tokens are for: this fleet and no other. */
+  /** The audience of tokens: this fleet. */
   readonly audience: string
   readonly keys: readonly JWK[]
-  /** Ids, until they would have expired anyway; s since 1970. */
+  /** Expiry of each revoked token by id, s since 1970. */
   readonly revoked: Readonly<Record<string, number>>
 }
 
-/** For the issuer alone. */
+/** The file of the issuer. */
 interface PrivateFile {
   readonly audience: string
-  /** The last one signs. */
+  /** The last key signs. */
   readonly keys: readonly (JWK & { readonly kid: string })[]
   readonly tokens: readonly IssuedToken[]
 }
 
+/** The two files, and the clock. */
 export interface TokenFiles {
   readonly publicPath: string
   readonly privatePath: string
@@ -42,10 +47,12 @@ export interface TokenFiles {
   now(): number
 }
 
+/** Verifies tokens of the fleet's own issuer. */
 export class TokenVerifier {
   readonly #files: TokenFiles
-  #lookedAt = Number.NEGATIVE_INFINITY
-  #readAt: number | undefined
+  #refreshedAt = Number.NEGATIVE_INFINITY
+  /** Identifies the content that was read. */
+  #version: string | undefined
   #file: PublicFile | undefined
   #keys: JWTVerifyGetKey | undefined
   #verified = new Map<string, Grant>()
@@ -54,9 +61,9 @@ export class TokenVerifier {
     this.#files = files
   }
 
-  /** Undefined for a token that is not ours, not for us, expired, revoked, or signed in any way but ours. */
+  /** The grant of a token; undefined if it has another issuer, audience, algorithm or key, or is expired or revoked. */
   async verify(token: string): Promise<Grant | undefined> {
-    this.#look()
+    this.#refresh()
     const seconds = this.#files.now() / 1_000
     const known = this.#verified.get(token) ?? (await this.#check(token))
     if (!known || known.expiresAt <= seconds || Object.hasOwn(this.#file?.revoked ?? {}, known.id))
@@ -70,7 +77,7 @@ export class TokenVerifier {
     const file = this.#file
     if (!file) return undefined
     try {
-      // Loaded with the first token: who is asked for nothing but reads does without.
+      // Loaded with the first token: a service that only serves anonymous reads saves the memory.
       const { createLocalJWKSet, jwtVerify } = await import('jose')
       this.#keys ??= createLocalJWKSet({ keys: [...file.keys] })
       const { payload } = await jwtVerify(token, this.#keys, {
@@ -86,19 +93,21 @@ export class TokenVerifier {
     }
   }
 
-  #look(): void {
+  #refresh(): void {
     const now = this.#files.now()
-    if (Math.abs(now - this.#lookedAt) < LOOK_MS) return
-    this.#lookedAt = now
+    if (Math.abs(now - this.#refreshedAt) < REFRESH_INTERVAL_MS) return
+    this.#refreshedAt = now
     try {
-      const { mtimeMs } = statSync(this.#files.publicPath)
-      if (mtimeMs === this.#readAt) return
+      // Two changes within one tick of the file system's clock have the same time, but never the same inode.
+      const { mtimeMs, ino, size } = statSync(this.#files.publicPath)
+      const version = `${mtimeMs} ${ino} ${size}`
+      if (version === this.#version) return
       this.#file = JSON.parse(readFileSync(this.#files.publicPath, 'utf8')) as PublicFile
       this.#keys = undefined
       this.#verified = new Map()
-      this.#readAt = mtimeMs
+      this.#version = version
     } catch {
-      // None was issued yet; what is known holds.
+      // No token was issued yet, or the file is unreadable: what was read before stays valid.
     }
   }
 }
@@ -114,6 +123,7 @@ function grantOf({ jti, sub, exp, scope, callsPerMinute }: JWTPayload): Grant {
   }
 }
 
+/** Issues, lists and revokes tokens. */
 export class TokenIssuer implements AccessAdmin {
   readonly #files: TokenFiles
 
@@ -121,6 +131,7 @@ export class TokenIssuer implements AccessAdmin {
     this.#files = files
   }
 
+  /** Issues a token. Throws `bad-scope`. */
   async issue({
     subject,
     scopes,
@@ -158,16 +169,17 @@ export class TokenIssuer implements AccessAdmin {
       .setIssuedAt(issuedAt)
       .setExpirationTime(grant.expiresAt)
       .sign(await importJWK(key, ALGORITHM))
-    const kept = state.tokens.filter(({ expiresAt }) => expiresAt > issuedAt - KEPT_EXPIRED_SECONDS)
+    const kept = state.tokens.filter(({ expiresAt }) => expiresAt > issuedAt - EXPIRED_RETENTION_SECONDS)
     this.#write({ ...state, tokens: [...kept, grant] })
     return { token, grant }
   }
 
+  /** Revokes a token; verifiers notice within half a second. Throws `not-found`. */
   async revoke(id: string): Promise<IssuedToken> {
     const state = await this.#state()
     const found = state.tokens.find((token) => token.id === id)
     if (!found)
-      throw new KintsugiError('not-found', `no token has the id ${JSON.stringify(id.slice(0, 80))}`, {
+      throw new KintsugiError('not-found', `unknown token ${JSON.stringify(id.slice(0, 80))}`, {
         hint: 'list_tokens shows the ids',
       })
     const revoked: IssuedToken = {
@@ -178,28 +190,32 @@ export class TokenIssuer implements AccessAdmin {
     return revoked
   }
 
+  /** Valid, revoked and recently expired tokens. */
   async list(): Promise<readonly IssuedToken[]> {
     return (await this.#state()).tokens
   }
 
+  /** The grant of a token; undefined if it is invalid. */
   introspect(token: string): Promise<Grant | undefined> {
     return new TokenVerifier(this.#files).verify(token)
   }
 
+  /** Replaces the signing key; with `revokeEarlier`, all earlier tokens become invalid. */
   async rotate(revokeEarlier: boolean): Promise<{ key: string; revoked: number }> {
     const state = await this.#state()
     const fresh = await newKey()
     const seconds = Math.floor(this.#files.now() / 1_000)
-    const standing = state.tokens.filter(
+    const validTokens = state.tokens.filter(
       ({ revokedAt, expiresAt }) => revokedAt === null && expiresAt > seconds,
     )
-    // A key without tokens that are still valid is needed no more.
-    const keys = revokeEarlier || standing.length === 0 ? [fresh] : [...state.keys.slice(-MAX_KEYS), fresh]
+    // A key without valid tokens is no longer needed.
+    const keys =
+      revokeEarlier || validTokens.length === 0 ? [fresh] : [...state.keys.slice(-MAX_PREVIOUS_KEYS), fresh]
     const tokens = revokeEarlier
       ? state.tokens.map((token) => (token.revokedAt === null ? { ...token, revokedAt: seconds } : token))
       : state.tokens
     this.#write({ ...state, keys, tokens })
-    return { key: fresh.kid, revoked: revokeEarlier ? standing.length : 0 }
+    return { key: fresh.kid, revoked: revokeEarlier ? validTokens.length : 0 }
   }
 
   async #state(): Promise<PrivateFile> {
@@ -210,7 +226,7 @@ export class TokenIssuer implements AccessAdmin {
     return state
   }
 
-  /** The issuer's own first: what was revoked must not be forgotten. */
+  /** Writes the issuer's file first: a revocation must not be lost. */
   #write(state: PrivateFile): void {
     const { privatePath, publicPath } = this.#files
     mkdirSync(dirname(privatePath), { recursive: true, mode: 0o700 })
@@ -225,8 +241,6 @@ export class TokenIssuer implements AccessAdmin {
     } satisfies PublicFile)
   }
 }
-
-const MAX_KEYS = 4
 
 function replace(path: string, content: unknown): void {
   writeFileSync(`${path}.new`, JSON.stringify(content), { mode: 0o600, flush: true })
