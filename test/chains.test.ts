@@ -150,7 +150,7 @@ describe('discovery', () => {
       expect(found.tokens.some((candidate) => candidate.address === address)).toBe(false)
       expect(found.pools.some((pool) => pool.tokens.includes(address))).toBe(false)
     }
-    expect(notes.join('\n')).toMatch(/takes a fee on transfers: of \d+ sent, \d+ came/)
+    expect(notes.join('\n')).toMatch(/fee on transfers: \d+ of \d+ units arrived/)
     expect(notes.join('\n')).toMatch(/cannot send it to our contract/)
     expect(notes.join('\n')).toMatch(/EXCLUDED_TOKENS names it/)
     expect(found.pools.length).toBeGreaterThan(20)

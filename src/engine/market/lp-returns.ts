@@ -44,7 +44,7 @@ export class PoolReturns {
       if (!swap) continue
       const value = humanValue(market.manifest, Number(swap.amountIn) * (prices.get(swap.tokenIn)?.rate ?? 0))
       this.#volume.set(pool.address, this.volume(pool.address) + value)
-      this.#fees.set(pool.address, this.fees(pool.address) + value * feeFraction(pool))
+      this.#fees.set(pool.address, this.fees(pool.address) + value * feeFraction(pool, swap.tokenIn))
     }
   }
 }

@@ -10,7 +10,7 @@ const MAX_TOKENS = 50
 
 export function recordPricesEachBlock(
   market: MarketView,
-  ledger: Ledger,
+  ledger: Pick<Ledger, 'recordPrices'>,
   now: () => number,
   log: Log,
 ): Background {

@@ -89,6 +89,6 @@ async function probe(
   const [there, back] = await chain.simulate([send(holder, target), send(target, holder)], 'latest')
   if (!there?.succeeded) return `a pool cannot send it to our contract: ${there?.error ?? 'it reverts'}`
   const received = transferred(there.logs, token, holder, target)
-  if (received < amount) return `it takes a fee on transfers: of ${amount} sent, ${received} came`
-  return back?.succeeded ? undefined : `our contract cannot pass it on: ${back?.error ?? 'it reverts'}`
+  if (received < amount) return `fee on transfers: ${received} of ${amount} units arrived`
+  return back?.succeeded ? undefined : `our contract cannot send it on: ${back?.error ?? 'it reverts'}`
 }

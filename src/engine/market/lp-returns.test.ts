@@ -1,0 +1,100 @@
+/** Volume, fees and first prices of pools, from the amounts in swap events. */
+import { expect, test } from 'vitest'
+import {
+  DAI_USDC,
+  E6,
+  E18,
+  logOf,
+  SmallMarket,
+  topicOf,
+  USDC,
+  WETH,
+  WETH_USDC,
+} from '../../../test/support/small-market.ts'
+import type { Address, Pool } from '../../amm/index.ts'
+import { PoolReturns } from './lp-returns.ts'
+
+/** Selectors of `Swap` of a V2 pair and of a V4 manager. */
+const PAIR_SWAP = '0xd78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822'
+const MANAGED_SWAP = '0x40e9cecb9f5f1f1c5b9c97dec2917b7ee92e57ba5563708daca94dd84ad7112f'
+const pairSwap = (pool: Pool, in0: bigint, in1: bigint, out0: bigint, out1: bigint) =>
+  logOf(pool.address, [PAIR_SWAP, topicOf(WETH), topicOf(WETH)], [in0, in1, out0, out1])
+
+function followed(market = new SmallMarket()) {
+  const returns = new PoolReturns()
+  const { stop } = returns.follow(market, () => 50_000)
+  return { market, returns, stop }
+}
+
+test('volume is what went in at the price, and fees are 30 bps of it', () => {
+  const { market, returns } = followed()
+  // 2 WETH at 2,500 USDC, then 1,000 USDC.
+  market.block(
+    [],
+    [pairSwap(WETH_USDC, 2n * E18, 0n, 0n, 4_900n * E6), pairSwap(WETH_USDC, 0n, 1_000n * E6, E18, 0n)],
+  )
+  expect(returns.volume(WETH_USDC.address)).toBeCloseTo(6_000, 4)
+  expect(returns.fees(WETH_USDC.address)).toBeCloseTo(18, 6)
+  market.block([], [pairSwap(WETH_USDC, E18, 0n, 0n, 2_400n * E6)])
+  expect(returns.volume(WETH_USDC.address)).toBeCloseTo(8_500, 4)
+  expect(returns.fees(WETH_USDC.address)).toBeCloseTo(25.5, 6)
+})
+
+test('a pool without swaps has neither, and other events and pools do not count', () => {
+  const { market, returns } = followed()
+  const stranger = { ...WETH_USDC, address: '0x8888888888888888888888888888888888888888' } as const
+  const sync = logOf(
+    DAI_USDC.address,
+    ['0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1'],
+    [E18, E6],
+  )
+  market.block([], [pairSwap(stranger, E18, 0n, 0n, E6), sync])
+  expect([returns.volume(stranger.address), returns.volume(DAI_USDC.address)]).toEqual([0, 0])
+  expect(returns.fees(DAI_USDC.address)).toBe(0)
+})
+
+test('the first price stays that of the start, in the second token per first, both smallest', () => {
+  const { market, returns } = followed()
+  market.block([{ ...WETH_USDC, reserves: [100n * E18, 300_000n * E6] }])
+  expect(returns.firstPrice(WETH_USDC.address)).toBeCloseTo(2.5e-9, 15)
+  expect(returns.firstPrice('0x8888888888888888888888888888888888888888')).toBeUndefined()
+})
+
+test('seconds count from the start, and a stopped follower adds nothing', () => {
+  const { market, returns, stop } = followed()
+  expect(returns.seconds(110_000)).toBe(60)
+  stop()
+  market.block([], [pairSwap(WETH_USDC, E18, 0n, 0n, E6)])
+  expect(returns.volume(WETH_USDC.address)).toBe(0)
+})
+
+test('the fee is that of the direction: a V4 protocol may take more of one side', () => {
+  const manager: Address = '0x7777777777777777777777777777777777777777'
+  const id = `0x${'9'.repeat(64)}` as const
+  const pool: Pool = {
+    kind: 'concentrated',
+    engine: 'uniswap-v4',
+    address: `0x${'9'.repeat(40)}`,
+    dex: 'v4',
+    tokens: [WETH, USDC],
+    sqrtPriceX96: BigInt(Math.round(Math.sqrt(2.5e-9) * 2 ** 96)),
+    liquidity: E18,
+    tick: -198_079,
+    tickSpacing: 60,
+    feePips: 3_000,
+    // 0.1 % of what goes in as token 0, nothing of token 1.
+    protocolFee: [1_000, 0],
+  }
+  const market = new SmallMarket([WETH_USDC, pool], {
+    uniswapV4: { manager },
+    pools: [{ kind: pool.kind, address: pool.address, dex: pool.dex, tokens: pool.tokens, id }],
+  })
+  const { returns } = followed(market)
+  // The manager reports the swapper's side: 1,000 USDC paid for WETH.
+  market.block(
+    [],
+    [logOf(manager, [MANAGED_SWAP, id, topicOf(WETH)], [E18 / 3n, -1_000n * E6, 1n, 1n, 1n, 1n])],
+  )
+  expect(returns.volume(pool.address)).toBeCloseTo(1_000, 4)
+  expect(returns.fees(pool.address)).toBeCloseTo(3, 6)
+})
