@@ -7,7 +7,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
-import type { CellVitals } from '../src/ports/fleet.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from '../test/support/fleet.ts'
 
@@ -72,7 +71,7 @@ try {
     }
   })
   const series = new Map(READ.map(({ service }) => [service, [] as (number | null)[]]))
-  let last = await askSupervisor<Record<string, CellVitals>>(control, { op: 'vitals' })
+  let last = await askSupervisor(control, { op: 'vitals' })
   for (let second = 0; second < normal + failing; second++) {
     const at = performance.now()
     for (const { cell, delay } of READ)
@@ -83,7 +82,7 @@ try {
           harm: { kind: 'slow', ms: Math.round(delay(second - normal)), seconds: 3 },
         })
     await sleep(Math.max(0, 1_000 - (performance.now() - at)))
-    const vitals = await askSupervisor<Record<string, CellVitals>>(control, { op: 'vitals' })
+    const vitals = await askSupervisor(control, { op: 'vitals' })
     for (const { cell, service } of READ) {
       const [now, before] = [vitals[cell]?.services[service], last[cell]?.services[service]]
       const calls = now && before ? now.calls - before.calls : 0

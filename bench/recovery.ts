@@ -1,6 +1,7 @@
 /** Recovery time after a fault: until the process is ready and a real call returns data newer than the fault. */
-import { askSupervisor, type ChaosHarm } from '../src/adapters/fleet/control-client.ts'
-import type { FleetStatus, ServiceStatus } from '../src/ports/fleet.ts'
+import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
+import type { ChaosFault } from '../src/adapters/fleet/control-protocol.ts'
+import type { ServiceStatus } from '../src/ports/fleet.ts'
 
 export const quantile = (values: readonly number[], q: number) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] as number
@@ -91,7 +92,7 @@ export async function recovered(target: Target, services: readonly string[]): Pr
 
 /** Cells of a fleet, with their services. */
 export async function cellsOf(control: string): Promise<Map<string, ServiceStatus[]>> {
-  const { services } = await askSupervisor<FleetStatus>(control, { op: 'status' })
+  const { services } = await askSupervisor(control, { op: 'status' })
   const cells = new Map<string, ServiceStatus[]>()
   for (const service of services)
     if (service.kind !== 'infrastructure')
@@ -105,7 +106,7 @@ export async function harmAndWait(
   target: Target,
   cell: string,
   services: readonly string[],
-  harm: ChaosHarm,
+  harm: ChaosFault,
 ): Promise<number> {
   await askSupervisor(control, { op: 'harm', service: cell, harm })
   return recovered(target, services)
@@ -114,7 +115,7 @@ export async function harmAndWait(
 /** Waits until all units are healthy and a spare is warm, as between two failures in production. */
 export async function settled(control: string): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
-    const { services, spares } = await askSupervisor<FleetStatus>(control, { op: 'status' })
+    const { services, spares } = await askSupervisor(control, { op: 'status' })
     if (spares.warm > 0 && services.every((service) => service.status === 'healthy')) return
     await sleep(25)
   }

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { describeExit } from '../src/fleet/exit-cause.ts'
 import { HEALING, type UnitSpec } from '../src/fleet/healing/state.ts'
 import type { ContainerPlan } from '../src/supervisor/drivers/container-plan.ts'
-import { DockerDriver, endedAs } from '../src/supervisor/drivers/docker-driver.ts'
+import { DockerDriver } from '../src/supervisor/drivers/docker-driver.ts'
 import type { Driver, DriverEvents } from '../src/supervisor/drivers/driver.ts'
 import { KubernetesDriver } from '../src/supervisor/drivers/kubernetes-driver.ts'
 import { Supervisor } from '../src/supervisor/supervisor.ts'
@@ -158,7 +159,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     const second = await answer()
     expect(second).not.toBe(first)
     expect(supervisor.incidents().map((incident) => `${incident.kind}: ${incident.detail}`)).toContain(
-      'exited: ended by SIGKILL',
+      'exited: killed by SIGKILL',
     )
     supervisor.restart(SERVICE, 'a test')
     await expect.poll(() => answer().catch(() => second), { timeout: 10_000 }).not.toBe(second)
@@ -242,16 +243,15 @@ test('a container is closed as far as it goes: read-only, no capabilities, a lim
       command: [process.execPath, '-e', ''],
     }),
     onError: (message) => errors.push(message),
-    onExit: (process_, detail) => exits.push(`${process_} ${detail}`),
+    onExit: (process_, cause) => exits.push(`${process_} ${describeExit(cause)}`),
     onLost: () => undefined,
   })
   driver.spawn('p1', 'cell')
-  await expect.poll(() => exits).toEqual(['p1 ended with code 0'])
+  await expect.poll(() => exits).toEqual(['p1 exited with code 0'])
   driver.spawn('p2', 'cell')
   await expect.poll(() => exits).toHaveLength(2)
   expect(exits[1]).toContain('No such image')
   expect(engine.requests).toContain('POST /v1.43/containers/create?name=kintsugi-r2-p1')
   driver.end()
   await engine.close()
-  expect(endedAs(137)).toBe('ended by SIGKILL')
 })

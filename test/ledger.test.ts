@@ -263,7 +263,7 @@ function ledgerContract(ledger: () => Ledger) {
     const incident = {
       unit: 'cell',
       services: ['s', 't'],
-      kind: 'exited',
+      kind: 'exited' as const,
       detail: 'd',
       action: 'a',
       at: 1_700_000_000_000,

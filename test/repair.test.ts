@@ -19,7 +19,7 @@ import { Repairs } from '../src/supervisor/repair.ts'
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-repair-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-test('a low disk: logs are cut in place and keep their ends, people are told once, and once more when it is over', () => {
+test('a low disk: logs are truncated in place and keep their ends; it is reported once, and once when it is over', () => {
   const logFolder = join(folder, 'logs')
   mkdirSync(logFolder)
   const path = join(logFolder, 'cell.log')
@@ -40,9 +40,9 @@ test('a low disk: logs are cut in place and keep their ends, people are told onc
   repairs.check()
   repairs.check()
   expect(notes).toHaveLength(1)
-  expect(notes[0]).toMatch(/disk-low: 100 MB are free .* logs were cut by 2 MB/)
+  expect(notes[0]).toMatch(/disk-low: 100 MB free .* logs truncated by 2 MB/)
   expect(statSync(path).size).toBeLessThan(300_000)
-  // Whoever has it open goes on at its new end.
+  // A process that has the file open continues at its new end.
   writeSync(fd, '{"line":"next"}\n')
   const lines = readFileSync(path, 'utf8').trim().split('\n')
   expect(lines.slice(-2)).toEqual([expect.stringContaining('"line":39999'), '{"line":"next"}'])
@@ -52,7 +52,7 @@ test('a low disk: logs are cut in place and keep their ends, people are told onc
   expect(notes[1]).toMatch(/disk-recovered/)
 })
 
-test('a document that becomes unreadable gets its last good content back', () => {
+test('a document that becomes unreadable is restored from its last valid content', () => {
   const path = join(folder, 'run.json')
   writeFileSync(path, '{"good":1}')
   const notes: string[] = []
@@ -70,10 +70,10 @@ test('a document that becomes unreadable gets its last good content back', () =>
   rmSync(path)
   repairs.check()
   expect(readFileSync(path, 'utf8')).toBe('{"good":1}')
-  expect(notes).toEqual(['file-repaired: run.json could not be read', 'file-repaired: run.json was gone'])
+  expect(notes).toEqual(['file-repaired: run.json was not valid JSON', 'file-repaired: run.json was missing'])
 })
 
-test('what a supervisor leaves is taken up only whole and only by its own run', () => {
+test('a state file is read only if it is complete and of the same run', () => {
   const path = join(folder, 'fleet.json')
   const memory = {
     startedAt: 5,
@@ -90,19 +90,18 @@ test('what a supervisor leaves is taken up only whole and only by its own run', 
   expect(readStateFile(path, 5)).toBeUndefined()
 })
 
-test('the record of running calls tells who was at work when a process ended', () => {
+test('the calls in flight of a process are read after its end, once', () => {
   const record = new InFlightCalls(folder, 'p1')
   record.begin('a', 'tool_one')
   record.begin('b', 'tool_two')
   record.begin('b', 'tool_three')
   record.end('a')
   expect(takeInFlightCalls(folder, 'p1')).toEqual([{ service: 'b', tool: 'tool_three', count: 2 }])
-  // It is read once.
   expect(takeInFlightCalls(folder, 'p1')).toEqual([])
   expect(takeInFlightCalls(folder, 'never')).toEqual([])
 })
 
-test('where nothing can be written, calls are recorded no more and the memory says so, and nobody ends of it', () => {
+test('without a writable folder, calls continue without a record, and storing the state returns false', () => {
   const file = join(folder, 'a-file')
   writeFileSync(file, '')
   const record = new InFlightCalls(join(file, 'calls'), 'p1')

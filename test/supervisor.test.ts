@@ -164,10 +164,10 @@ async function supervise({
 test('a cell that crash-loops is set aside and shown, and its port says so', async () => {
   const { status, kinds, get } = await supervise({
     misbehave: { 'minimal-mcp-server': 'silent-crash' },
-    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 5, quarantineMs: 60_000, spares: 1 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, maxFailures: 5, quarantineMs: 60_000, spares: 1 },
   })
   await expect.poll(() => status()?.status, { timeout: 15_000 }).toBe('quarantined')
-  expect(status()?.detail).toBe('ended with code 7')
+  expect(status()?.detail).toBe('exited with code 7')
   expect(kinds().filter((kind) => kind === 'quarantined')).toHaveLength(1)
   await expect.poll(async () => (await get()).status, { timeout: 5_000 }).toBe(503)
 })
@@ -178,7 +178,7 @@ test('a service that breaks its cell down is isolated, then set aside; the other
   const { status, healthy, kinds, get } = await supervise({
     services: IDS,
     misbehave: { simple_mcp_server: 'crash' },
-    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 5, quarantineMs: 60_000 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, maxFailures: 5, quarantineMs: 60_000 },
   })
   await expect.poll(() => status('simple_mcp_server')?.status, { timeout: 20_000 }).toBe('quarantined')
   expect(kinds()).toContain('isolated')
@@ -197,7 +197,7 @@ test('where nobody says who it was, the cell is halved until the others are free
   const { status, healthy } = await supervise({
     services: IDS,
     misbehave: { mcp_server: 'silent-crash' },
-    healing: { backoff: { firstMs: 5, maxMs: 20 }, most: 12, halveAfter: 3, quarantineMs: 60_000 },
+    healing: { backoff: { firstMs: 5, maxMs: 20 }, maxFailures: 12, halveAfter: 3, quarantineMs: 60_000 },
   })
   await expect.poll(() => status('mcp_server')?.status, { timeout: 30_000 }).toBe('quarantined')
   await healthy('minimal-mcp-server')
@@ -243,7 +243,7 @@ test('AUTO_RESTART off: what ended stays ended, with the reason', async () => {
     healing: { autoRestart: false },
   })
   await expect.poll(() => status()?.status).toBe('stopped')
-  expect(status()).toMatchObject({ detail: 'ended with code 7; AUTO_RESTART is off' })
+  expect(status()).toMatchObject({ detail: 'exited with code 7; AUTO_RESTART is off' })
 })
 
 test('while a cell is replaced its socket waits: no connection is refused', async () => {
@@ -339,11 +339,11 @@ test('scaling: further instances answer on the same socket, and go again', { tim
 })
 
 test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
-  const { supervisor, status, healthy, kinds } = await supervise({ healing: { most: 3 } })
+  const { supervisor, status, healthy, kinds } = await supervise({ healing: { maxFailures: 3 } })
   for (let kill = 0; kill < 6; kill++) {
     await healthy()
     const { pid } = status() as { pid: number }
-    supervisor.harm('minimal-mcp-server', { kind: 'kill' })
+    supervisor.injectFault('minimal-mcp-server', { kind: 'kill' })
     await expect.poll(() => status()?.pid !== pid).toBe(true)
   }
   await healthy()

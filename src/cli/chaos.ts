@@ -54,7 +54,7 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
       `${color.bold('chaos')} ${scenario.title}; ${count(options.seconds, 'second')}, seed ${options.seed}`,
     )
   const control = socketPath(plan.dataFolder, 'control')
-  const status = () => askPatiently<FleetStatus>(control, { op: 'status' })
+  const status = () => askPatiently(control, { op: 'status' })
   const chain = new JsonRpcChain({ url: `http://127.0.0.1:${plan.chainPort}` })
   const before = await gatewayStatus(plan)
   const from = await chain.block('latest')

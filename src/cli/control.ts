@@ -1,6 +1,5 @@
 /** The commands that control a running fleet: down, stop, start, restart, call. */
 import { askPatiently, askSupervisor, untilGone } from '../adapters/fleet/control-client.ts'
-import type { FleetStatus, ServiceStatus } from '../ports/fleet.ts'
 import { socketPath } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { color, seconds } from './format.ts'
@@ -30,13 +29,13 @@ export async function down(options: DataOptions): Promise<void> {
 export async function stopService(given: string, options: DataOptions & { for?: number }): Promise<void> {
   const control = controlSocket(options)
   const service = await resolveUnit(control, given)
-  const state = await askPatiently<ServiceStatus>(control, {
+  const state = await askPatiently(control, {
     op: 'stop',
     service,
     reason: 'stopped from the command line',
     ...(options.for === undefined ? {} : { forMs: options.for * 1_000 }),
   })
-  const { services } = await askPatiently<FleetStatus>(control, { op: 'status' })
+  const { services } = await askPatiently(control, { op: 'status' })
   const together = services.filter(({ cell }) => cell === state.cell).map(({ id }) => id)
   console.log(
     options.json
@@ -49,7 +48,7 @@ export async function stopService(given: string, options: DataOptions & { for?: 
 export async function startService(given: string, options: DataOptions): Promise<void> {
   const control = controlSocket(options)
   const service = await resolveUnit(control, given)
-  const state = await askPatiently<ServiceStatus>(control, { op: 'start', service })
+  const state = await askPatiently(control, { op: 'start', service })
   console.log(options.json ? JSON.stringify(state) : `${service} is ${state.status}`)
 }
 
@@ -58,13 +57,13 @@ export async function restart(given: string, options: DataOptions): Promise<void
   const control = controlSocket(options)
   const service = await resolveUnit(control, given)
   const started = Date.now()
-  const before = await askPatiently<ServiceStatus>(control, {
+  const before = await askPatiently(control, {
     op: 'restart',
     service,
     reason: 'requested from the command line',
   })
   for (;;) {
-    const { services } = await askPatiently<FleetStatus>(control, { op: 'status' })
+    const { services } = await askPatiently(control, { op: 'status' })
     const found = services.find((candidate) => candidate.id === before.id)
     const elapsedMs = Date.now() - started
     // Until the replacement is ready, the old process keeps serving.

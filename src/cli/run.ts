@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { askPatiently } from '../adapters/fleet/control-client.ts'
-import type { FleetStatus } from '../ports/fleet.ts'
 import { files, type RunPlan, readPlan, socketPath } from '../processes/run/run-plan.ts'
 import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../std/errors.ts'
 import { serviceNamed } from './service-name.ts'
@@ -32,7 +31,7 @@ export const controlSocket = (options: DataOptions): string =>
 
 /** The full name of a service, infrastructure part or cell. Throws `unknown-service` with suggestions. */
 export async function resolveUnit(control: string, given: string): Promise<string> {
-  const { services } = await askPatiently<FleetStatus>(control, { op: 'status' })
+  const { services } = await askPatiently(control, { op: 'status' })
   const known = new Set([...services.map(({ id }) => id), ...services.map(({ cell }) => cell), 'chain'])
   return serviceNamed(given, [...known])
 }

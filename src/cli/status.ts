@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { askPatiently, askSupervisor } from '../adapters/fleet/control-client.ts'
 import { CATALOGUE, CATEGORIES } from '../fleet/catalogue/catalogue.ts'
 import type { MetricsView, ServiceView, StatusView } from '../gateway/api/schema.ts'
-import type { FleetStatus, Incident } from '../ports/fleet.ts'
+import type { Incident } from '../ports/fleet.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
 import { packageVersion } from '../std/package-root.ts'
 import {
@@ -96,7 +96,7 @@ function sharesText(shares: Record<string, number>): string {
 
 /** The unhealthy services; exit code 1 if there are any. */
 export async function health(options: DataOptions): Promise<void> {
-  const state = await askSupervisor<FleetStatus>(controlSocket(options), { op: 'status' })
+  const state = await askSupervisor(controlSocket(options), { op: 'status' })
   const unhealthy = state.services.filter((service) => service.status !== 'healthy')
   if (options.json)
     console.log(
@@ -116,7 +116,7 @@ export async function health(options: DataOptions): Promise<void> {
 
 /** The latest incidents and the action taken for each, oldest first. */
 export async function incidents(options: DataOptions & { lines: number }): Promise<void> {
-  const all = await askPatiently<readonly Incident[]>(controlSocket(options), { op: 'incidents' })
+  const all = await askPatiently(controlSocket(options), { op: 'incidents' })
   const latest = all.slice(-options.lines)
   if (options.json) console.log(JSON.stringify({ incidents: latest }, null, 2))
   else console.log(latest.length === 0 ? 'no incidents since the fleet started' : incidentTable(latest))

@@ -16,7 +16,7 @@ const RUNNING_TIMEOUT_MS = 2_000
 /** Starts the fleet of a data folder and follows it. Does nothing if it runs already. */
 export async function up(options: UpOptions): Promise<void> {
   const dataFolder = resolve(options.data)
-  const running = await askSupervisor<FleetStatus>(
+  const running = await askSupervisor(
     socketPath(dataFolder, 'control'),
     { op: 'status' },
     RUNNING_TIMEOUT_MS,

@@ -1,41 +1,31 @@
-/** How stable services were, from what was written down: failures, how long they lasted, how often they came. */
-
-export interface IncidentRecord {
-  readonly unit: string
-  readonly services: readonly string[]
-  readonly kind: string
-  readonly detail: string
-  readonly action: string
-  /** ms since 1970. */
-  readonly at: number
-  /** For `recovered`: how long it took. */
-  readonly durationMs: number | null
-}
+/** Stability of services, from their recorded incidents: failures, downtime, availability. */
+import { type IncidentRecord, isFailure } from './incidents.ts'
 
 export interface Stability {
   readonly service: string
   readonly failures: number
-  /** ms; null where it did not fail, or did not recover. */
+  /** ms; null without a recovery. */
   readonly meanTimeToRecovery: number | null
-  /** ms; null with fewer than one failure. */
+  /** ms of uptime per failure; null without a failure. */
   readonly meanTimeBetweenFailures: number | null
   readonly downMs: number
-  /** 0 to 1. */
+  /** Share of the span in which the service was up, 0 to 1. */
   readonly availability: number
-  /** More failures within an hour than can be chance. */
+  /** Whether `FLAPPING` failures came within an hour. */
   readonly flapping: boolean
-  /** Share of the allowed downtime that is used, 1 is all of it. */
+  /** Downtime as a share of what the objective allows; above 1 the objective is missed. */
   readonly errorBudgetUsed: number
   readonly leaks: number
   readonly isolations: number
 }
 
-/** Kinds of incidents that mean that a service did not answer. */
-const FAILURES = new Set(['exited', 'quarantined'])
 const FLAPPING = 5
 const HOUR_MS = 3_600_000
 
-/** Over the span from `since` to `until`. `objective` is the availability that is aimed at, such as 0.999. */
+/**
+ * The stability of a service from `since` to `until`, in ms since 1970. `incidents` are in order of time. `objective` is the targeted
+ * availability, such as 0.999. A failure without a recovery lasts until the end of the span.
+ */
 export function stabilityOf(
   service: string,
   incidents: readonly IncidentRecord[],
@@ -43,34 +33,36 @@ export function stabilityOf(
   until: number,
   objective: number,
 ): Stability {
-  const own = incidents.filter(
-    (incident) => incident.services.includes(service) && incident.at >= since && incident.at <= until,
-  )
-  const failures = own.filter(({ kind }) => FAILURES.has(kind))
+  const own = incidents.filter(({ services, at }) => services.includes(service) && at >= since && at <= until)
+  const failures = own.filter(({ kind }) => isFailure(kind)).map(({ at }) => at)
   const recoveries = own.flatMap(({ kind, durationMs }) =>
     kind === 'recovered' && durationMs !== null ? [durationMs] : [],
   )
-  const span = Math.max(1, until - since)
-  const last = own.at(-1)
-  // A failure without a recovery lasts until now.
-  const lasting = last && FAILURES.has(last.kind) ? until - last.at : 0
-  const downMs = Math.min(span, recoveries.reduce((sum, ms) => sum + ms, 0) + lasting)
-  const most = failures.reduce(
-    (count, { at }) =>
-      Math.max(count, failures.filter((other) => other.at >= at && other.at < at + HOUR_MS).length),
-    0,
-  )
+  const spanMs = Math.max(1, until - since)
+  const recoveredMs = recoveries.reduce((sum, ms) => sum + ms, 0)
+  const downMs = Math.min(spanMs, recoveredMs + openFailureMs(own, until))
   return {
     service,
     failures: failures.length,
-    meanTimeToRecovery:
-      recoveries.length === 0 ? null : recoveries.reduce((sum, ms) => sum + ms, 0) / recoveries.length,
-    meanTimeBetweenFailures: failures.length === 0 ? null : (span - downMs) / failures.length,
+    meanTimeToRecovery: recoveries.length === 0 ? null : recoveredMs / recoveries.length,
+    meanTimeBetweenFailures: failures.length === 0 ? null : (spanMs - downMs) / failures.length,
     downMs,
-    availability: 1 - downMs / span,
-    flapping: most >= FLAPPING,
-    errorBudgetUsed: downMs / span / (1 - objective),
-    leaks: own.filter(({ kind, detail }) => kind === 'restarted' && detail.includes('memory')).length,
+    availability: 1 - downMs / spanMs,
+    flapping: maxFailuresPerHour(failures) >= FLAPPING,
+    errorBudgetUsed: downMs / spanMs / (1 - objective),
+    leaks: own.filter(({ kind }) => kind === 'leak').length,
     isolations: own.filter(({ kind }) => kind === 'isolated').length,
   }
+}
+
+/** How long the service has been down at the end: since the first failure after its last recovery. */
+function openFailureMs(own: readonly IncidentRecord[], until: number): number {
+  const lastRecovery = own.findLastIndex(({ kind }) => kind === 'recovered')
+  const open = own.slice(lastRecovery + 1).find(({ kind }) => isFailure(kind))
+  return open === undefined ? 0 : until - open.at
+}
+
+function maxFailuresPerHour(failures: readonly number[]): number {
+  const counts = failures.map((at) => failures.filter((other) => other >= at && other < at + HOUR_MS).length)
+  return Math.max(0, ...counts)
 }

@@ -1,5 +1,7 @@
 /** What a service may see of the fleet and do to it. */
-import type { IncidentRecord } from '../fleet/stability.ts'
+import type { DependencyNode } from '../fleet/catalogue/dependencies.ts'
+import type { RestartCause } from '../fleet/healing/state.ts'
+import type { IncidentRecord } from '../fleet/incidents.ts'
 
 export type ServiceState =
   | 'starting'
@@ -10,6 +12,7 @@ export type ServiceState =
   | 'stopping'
   | 'stopped'
 
+/** A service, or a piece of infrastructure. */
 export interface ServiceStatus {
   readonly id: string
   readonly kind: 'server' | 'agent' | 'main' | 'infrastructure'
@@ -19,40 +22,44 @@ export interface ServiceStatus {
   readonly port: number | null
   readonly pid: number | null
   readonly cell: string
-  /** Times it was started again since the fleet came up. */
+  /** Restarts since the fleet started. */
   readonly restarts: number
-  /** ms since 1970, or null while it is down. */
+  /** ms since 1970; null while it does not run. */
   readonly since: number | null
+  /** Why it is not healthy. */
   readonly detail?: string
-  /** The cell it belongs to, while it is kept apart from it. */
+  /** The cell that it belongs to, while it is isolated from it. */
   readonly home?: string
 }
 
 export interface FleetStatus {
   readonly profile: string
   readonly mode: string
+  /** ms since 1970. */
   readonly startedAt: number
+  /** ms from the start until everything was healthy; null before. */
   readonly readyMs: number | null
-  /** Processes that stand by to take over. */
+  /** Processes that stand by to take over; `warm` ones have completed their warm-up. */
   readonly spares: { readonly warm: number; readonly total: number }
   readonly services: readonly ServiceStatus[]
 }
 
-/** What was seen, and what was done about it. */
+/** A failure or a repair, and what was done. */
 export type Incident = IncidentRecord
 
-/** Of a cell's process, since its start. Bytes, ms. */
+/** Measurements of a cell's process since its start: bytes, ms, counts. */
 export interface CellVitals {
   readonly process: string
   readonly pid: number | null
   readonly rss: number
   readonly heapUsed: number
-  /** Where the heap would end. */
+  /** The heap limit. */
   readonly heapLimit: number
-  /** What the last forced collection left, and when (ms since 1970); null where there was none. */
+  /** The last forced garbage collection (ms since 1970) and the bytes it left; null if there was none. */
   readonly collected: { readonly at: number; readonly bytes: number } | null
   readonly loopDelayMs: number
   readonly cpuMs: number
+  /** By service id; `running` are the calls in flight. */
   readonly services: Readonly<
     Record<
       string,
@@ -66,56 +73,51 @@ export interface CellVitals {
   >
 }
 
-/** One thing of the fleet and what it stands on: a service, or a piece of infrastructure. */
-export interface Dependency {
-  readonly id: string
-  readonly cell: string
-  /** Ids of infrastructure and services. Its cell starts after the hard ones; without the others it lives, but is not ready. */
-  readonly hard: readonly string[]
-  readonly soft: readonly string[]
-}
+/** A service or a piece of infrastructure, with its dependencies. */
+export type Dependency = DependencyNode
 
 export interface ToolCall {
   readonly service: string
   readonly tool: string
   readonly arguments: Record<string, unknown>
-  /** A read that fails because its service died is repeated; anything else, and what does not say, is sent once. */
-  /** For whom; absent, for the service that calls. */
-  readonly caller?: { readonly name: string; readonly scopes: readonly string[] }
+  /** A read is repeated if its service fails; anything else, and a call without an effect, is sent once. */
   readonly effect?: 'read' | 'write' | 'spend'
+  /** The caller on whose behalf the call is made; absent: the calling service itself. */
+  readonly caller?: { readonly name: string; readonly scopes: readonly string[] }
   readonly signal?: AbortSignal
 }
 
-/** Errors: `unknown-service`, `service-unreachable` (retry later), and whatever the called tool answers. */
+/** Errors: `unknown-service`, `service-unreachable` (retry later), and those of the called tool. */
 export interface FleetControl {
   status(): Promise<FleetStatus>
-  /** The latest, oldest first. */
+  /** The latest incidents, oldest first. */
   incidents(): Promise<readonly Incident[]>
-  /** By cell. */
+  /** Measurements by cell. */
   vitals(): Promise<Readonly<Record<string, CellVitals>>>
-  /** A planned restart: where a spare may stand in, no call is lost. */
-  restart(service: string, reason?: string): Promise<ServiceStatus>
-  /** For good, or for so long only. */
+  /** A planned restart; no call is lost if the cell may use a spare. `cause` decides how the incident is classified. */
+  restart(service: string, reason?: string, cause?: RestartCause): Promise<ServiceStatus>
+  /** Stops a service, for good or for `forMs`. */
   stop(service: string, reason: string, forMs?: number): Promise<ServiceStatus>
   start(service: string): Promise<ServiceStatus>
-  /** Moves a service into a process of its own, or back. */
+  /** Moves a service into a process of its own. */
   isolate(service: string, reason: string): Promise<ServiceStatus>
-  /** Another limit of a cell's heap, or the usual one (null); it is replaced for that, without a lost call. */
+  /** Gives a cell another heap limit, or the default one (null); it is replaced without a lost call. */
   resize(cell: string, heapMb: number | null, reason: string): Promise<ServiceStatus>
+  /** Returns an isolated service to its cell. */
   bringHome(service: string): Promise<ServiceStatus>
-  /** This many instances of a service: 1 is the service alone. */
+  /** Sets the number of instances of a service, its first one included. */
   scale(service: string, instances: number): Promise<readonly ServiceStatus[]>
   dependencies(): Promise<readonly Dependency[]>
   /** The last lines of a service's log. */
   logs(service: string, lines: number): Promise<readonly string[]>
-  /** Has a cell collect its garbage; what is left comes with its vitals. */
+  /** Has a cell collect garbage; the heap that is left comes with its vitals. */
   collect(cell: string): Promise<void>
   /** Services of which several instances may run. */
   scalable(): Promise<readonly string[]>
-  /** Records what somebody else saw and did. */
+  /** Records an incident. */
   note(incident: Incident): Promise<void>
   /** Calls a tool of another service with this service's own authority. */
   call(call: ToolCall): Promise<unknown>
-  /** The tools that a running service offers. */
+  /** The tools of a running service. */
   tools(service: string): Promise<readonly { name: string; description: string; effect: string }[]>
 }

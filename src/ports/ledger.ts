@@ -2,7 +2,7 @@
 
 import type { Address } from '../amm/index.ts'
 import type { Decision, Opportunity, Outcome } from '../arbitrage/index.ts'
-import type { IncidentRecord } from '../fleet/stability.ts'
+import type { IncidentRecord } from '../fleet/incidents.ts'
 import type { Intent } from '../intents/index.ts'
 import type { Hex } from './chain.ts'
 

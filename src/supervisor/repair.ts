@@ -1,4 +1,4 @@
-/** Repairs of the usual causes: a disk that fills up, logs that grow, and files of the fleet's that became unreadable. */
+/** Repairs of common causes of failure: a disk that fills up, logs that grow, files of the fleet that became unreadable. */
 import {
   closeSync,
   existsSync,
@@ -13,22 +13,23 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
+import type { IncidentKind } from '../fleet/incidents.ts'
 
 export interface RepairOptions {
   readonly dataFolder: string
   readonly logFolder: string
-  /** JSON files that processes read at their start: the last good content of each is kept, and put back. */
+  /** JSON files that processes read at their start: the last valid content of each is kept and restored. */
   readonly documents: readonly string[]
-  /** Says what was found and done. */
-  note(kind: string, detail: string, action: string): void
-  /** Free and total bytes of the file system; a test gives its own. */
+  /** Records an incident. */
+  note(kind: IncidentKind, detail: string, action: string): void
+  /** Free and total bytes of a folder's file system; by default those of the operating system. */
   space?(folder: string): { free: number; total: number }
 }
 
-/** Below either, the disk is called low. */
+/** Below either limit the disk is low. */
 const MIN_FREE_BYTES = 200_000_000
 const MIN_FREE_SHARE = 0.02
-/** A log beyond this is cut at any time, one beyond the second when the disk is low. */
+/** A longer log is truncated: the first limit always applies, the second while the disk is low. */
 const MAX_LOG_BYTES = 64_000_000
 const MAX_LOG_WHEN_LOW = 1_000_000
 const KEPT_LOG_BYTES = 256_000
@@ -40,14 +41,14 @@ function spaceOf(folder: string): { free: number; total: number } {
 
 export class Repairs {
   readonly #options: RepairOptions
-  readonly #good = new Map<string, string>()
+  readonly #valid = new Map<string, string>()
   #low = false
 
   constructor(options: RepairOptions) {
     this.#options = options
   }
 
-  /** Looks after everything once. */
+  /** Checks the disk, the logs and the documents once. */
   check(): void {
     this.#checkDisk()
     for (const path of this.#options.documents) this.#checkDocument(path)
@@ -64,14 +65,14 @@ export class Repairs {
     if (low && !this.#low)
       note(
         'disk-low',
-        `${Math.round(free / 1e6)} MB are free under ${dataFolder}`,
+        `${Math.round(free / 1e6)} MB free under ${dataFolder}`,
         cut > 0
-          ? `logs were cut by ${Math.round(cut / 1e6)} MB`
-          : `nothing of ours can be removed: make room, for example in ${logFolder}`,
+          ? `logs truncated by ${Math.round(cut / 1e6)} MB`
+          : `no log can be truncated further; free disk space, for example in ${logFolder}`,
       )
     else if (!low && this.#low)
-      note('disk-recovered', `${Math.round(free / 1e6)} MB are free under ${dataFolder}`, 'none')
-    else if (!low && cut > 0) note('logs-rotated', `logs were cut by ${Math.round(cut / 1e6)} MB`, 'none')
+      note('disk-recovered', `${Math.round(free / 1e6)} MB free under ${dataFolder}`, 'none')
+    else if (!low && cut > 0) note('logs-rotated', `logs truncated by ${Math.round(cut / 1e6)} MB`, 'none')
     this.#low = low
   }
 
@@ -83,17 +84,17 @@ export class Repairs {
       .map((name) => ({ path: join(logFolder, name), bytes: statSync(join(logFolder, name)).size }))
   }
 
-  /** Cuts logs in place, so that processes go on writing to them, and keeps their ends. Returns the bytes that were freed. */
-  #rotate(most: number): number {
+  /** Truncates logs in place, so that processes can keep writing to them, and keeps their ends. Returns the bytes freed. */
+  #rotate(maxBytes: number): number {
     let freed = 0
     for (const { path, bytes } of this.#logs()) {
-      if (bytes <= most) continue
+      if (bytes <= maxBytes) continue
       const tail = Buffer.alloc(KEPT_LOG_BYTES)
       const fd = openSync(path, 'r')
       const read = readSync(fd, tail, 0, KEPT_LOG_BYTES, bytes - KEPT_LOG_BYTES)
       closeSync(fd)
       truncateSync(path, 0)
-      // From the next whole line on.
+      // The kept end starts with a whole line.
       const text = tail.subarray(0, read)
       writeFileSync(path, text.subarray(text.indexOf(10) + 1), { flag: 'a' })
       freed += bytes - read
@@ -106,22 +107,22 @@ export class Repairs {
     try {
       text = readFileSync(path, 'utf8')
       JSON.parse(text)
-      this.#good.set(path, text)
+      this.#valid.set(path, text)
     } catch {
-      const good = this.#good.get(path)
-      if (good === undefined) return
+      const valid = this.#valid.get(path)
+      if (valid === undefined) return
       try {
-        writeFileSync(`${path}.new`, good, { mode: 0o600 })
+        writeFileSync(`${path}.new`, valid, { mode: 0o600 })
         renameSync(`${path}.new`, path)
         this.#options.note(
           'file-repaired',
-          `${basename(path)} ${text === undefined ? 'was gone' : 'could not be read'}`,
-          'its last good content was put back',
+          `${basename(path)} ${text === undefined ? 'was missing' : 'was not valid JSON'}`,
+          'its last valid content was restored',
         )
       } catch (error) {
         this.#options.note(
           'file-broken',
-          `${basename(path)} cannot be read, nor written: ${(error as Error).message}`,
+          `${basename(path)} cannot be read or restored: ${(error as Error).message}`,
           'none',
         )
       }

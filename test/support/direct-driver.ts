@@ -1,6 +1,7 @@
 /** A process driver for tests: processes are children of the test, which binds their sockets. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import net from 'node:net'
+import { exitCause } from '../../src/fleet/exit-cause.ts'
 import type { Driver, DriverEvents } from '../../src/supervisor/drivers/driver.ts'
 
 interface BoundSocket {
@@ -39,7 +40,7 @@ export class DirectDriver implements Driver {
     this.children.set(process_, child)
     child.on('exit', (code, signal) => {
       this.children.delete(process_)
-      this.events.onExit(process_, signal ? `ended by ${signal}` : `ended with code ${code}`)
+      this.events.onExit(process_, exitCause(code, signal))
     })
   }
 

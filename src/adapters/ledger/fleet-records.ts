@@ -1,5 +1,5 @@
 /** What the fleet itself keeps in PostgreSQL: tasks, incidents, settings. */
-import type { IncidentRecord } from '../../fleet/stability.ts'
+import { type IncidentRecord, storedKind } from '../../fleet/incidents.ts'
 import type { Ledger, Task } from '../../ports/ledger.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import type { LedgerConnection, Row } from './connection.ts'
@@ -84,7 +84,7 @@ export function fleetLedger(connection: LedgerConnection): FleetLedger {
 const incidentOf = (row: Row): IncidentRecord => ({
   unit: row.unit as string,
   services: row.services as string[],
-  kind: row.kind as string,
+  kind: storedKind(row.kind as string, row.detail as string),
   detail: row.detail as string,
   action: row.action as string,
   at: Number(row.at),

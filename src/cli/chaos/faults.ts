@@ -1,7 +1,8 @@
 /** Injecting one fault into a running fleet, and observing the recovery. */
 import { statfsSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { askPatiently, type ChaosHarm } from '../../adapters/fleet/control-client.ts'
+import { askPatiently } from '../../adapters/fleet/control-client.ts'
+import type { ChaosFault } from '../../adapters/fleet/control-protocol.ts'
 import type { Scenario, Victim } from '../../fleet/simulation/chaos.ts'
 import type { FleetStatus } from '../../ports/fleet.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
@@ -19,7 +20,7 @@ const MIN_BALLAST_BYTES = 4_096
 const DISK_FULL_MS = 5_000
 
 /** The fault of each scenario kind; `disk` has none, since it concerns no process. */
-const FAULTS: Readonly<Partial<Record<Scenario['kind'], ChaosHarm>>> = {
+const FAULTS: Readonly<Partial<Record<Scenario['kind'], ChaosFault>>> = {
   kill: { kind: 'kill' },
   stop: { kind: 'stop' },
   slow: { kind: 'slow', ms: 300, seconds: 5 },

@@ -69,7 +69,7 @@ test('an urgent leak restarts its cell at once, although calls run', async () =>
   await play(40, (second) => leaking(second, 3))
   const restarts = actions.filter((action) => action.startsWith('restart'))
   expect(restarts[0]).toMatch(
-    /^restart cell memory grows by 10\d\d\d KB\/s; the limit of 1295 MB is reached in \d+ s$/,
+    /^restart cell memory grows by 10\d\d\d KB\/s; the limit of 1295 MB is reached in \d+ s leak$/,
   )
   expect(loop.decisions(100).at(-1)).toMatchObject({ id: 'healing-1', summary: 'cell: restarted' })
 })

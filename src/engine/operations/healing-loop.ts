@@ -173,7 +173,7 @@ export class HealingLoop {
   async #restart(cell: string, reason: string): Promise<void> {
     this.#waiting.delete(cell)
     this.#decide(`${cell}: restarted`, [reason])
-    await this.#options.fleet.restart(cell, reason)
+    await this.#options.fleet.restart(cell, reason, 'leak')
   }
 
   #decide(summary: string, reasons: readonly string[]): void {

@@ -1,5 +1,6 @@
 /** The stability report as text and as a page. */
-import type { IncidentRecord, Stability } from '../../fleet/stability.ts'
+import type { IncidentRecord } from '../../fleet/incidents.ts'
+import type { Stability } from '../../fleet/stability.ts'
 
 export interface StabilityFacts {
   readonly since: number

@@ -1,32 +1,30 @@
-/** What stands on what: orders and consequences. */
+/** Dependencies between services and infrastructure: orders and consequences. */
 import { KintsugiError } from '../../std/errors.ts'
 
 export interface DependencyNode {
   readonly id: string
+  /** The process that it runs in. */
   readonly cell: string
+  /** Ids that must be available before it starts. */
   readonly hard: readonly string[]
+  /** Ids without which it runs, but is not ready. */
   readonly soft: readonly string[]
 }
 
-/** Waves: each needs only what stands in earlier ones. Throws `dependency-cycle`. */
+/** Waves of ids: each wave depends on earlier waves only. Ids that are no nodes count as available. Throws `dependency-cycle`. */
 export function startOrder(nodes: readonly DependencyNode[]): string[][] {
   const waves: string[][] = []
   const placed = new Set<string>()
   const known = new Set(nodes.map(({ id }) => id))
   while (placed.size < nodes.length) {
-    const wave = nodes
-      .filter(
-        ({ id, hard, soft }) =>
-          !placed.has(id) && [...hard, ...soft].every((need) => placed.has(need) || !known.has(need)),
-      )
+    const left = nodes.filter(({ id }) => !placed.has(id))
+    const wave = left
+      .filter(({ hard, soft }) => [...hard, ...soft].every((need) => placed.has(need) || !known.has(need)))
       .map(({ id }) => id)
     if (wave.length === 0)
       throw new KintsugiError(
         'dependency-cycle',
-        `these stand on each other: ${nodes
-          .filter(({ id }) => !placed.has(id))
-          .map(({ id }) => id)
-          .join(', ')}`,
+        `these depend on each other: ${left.map(({ id }) => id).join(', ')}`,
       )
     for (const id of wave) placed.add(id)
     waves.push(wave)
@@ -34,29 +32,52 @@ export function startOrder(nodes: readonly DependencyNode[]): string[][] {
   return waves
 }
 
-/** What the loss of one touches, directly or by what stands on it. Throws `unknown-service`. */
-export function impactOf(
-  id: string,
-  nodes: readonly DependencyNode[],
-): { cannotStart: string[]; notReady: string[]; sameProcess: string[] } {
+export interface Impact {
+  /** Ids that could not start, because they depend on it by hard dependencies only. */
+  readonly cannotStart: string[]
+  /** Other ids that depend on it, directly or indirectly. */
+  readonly notReady: string[]
+  /** Other ids in its process. */
+  readonly sameProcess: string[]
+}
+
+/** What the loss of a service or piece of infrastructure affects. Throws `unknown-service`. */
+export function impactOf(id: string, nodes: readonly DependencyNode[]): Impact {
   const node = nodes.find((each) => each.id === id)
   if (!node)
-    throw new KintsugiError('unknown-service', `service: no service is called ${JSON.stringify(id)} here`, {
+    throw new KintsugiError('unknown-service', `service: unknown service ${JSON.stringify(id)}`, {
       hint: `known: ${nodes.map((each) => each.id).join(', ')}`,
     })
-  const reach = (edges: (each: DependencyNode) => readonly string[]): string[] => {
-    const found = new Set([id])
-    for (let before = -1; before !== found.size; ) {
-      before = found.size
-      for (const each of nodes) if (edges(each).some((need) => found.has(need))) found.add(each.id)
-    }
-    found.delete(id)
-    return [...found]
-  }
-  const cannotStart = reach(({ hard }) => hard)
+  const cannotStart = dependantsOf(id, nodes, ({ hard }) => hard)
+  const affected = dependantsOf(id, nodes, ({ hard, soft }) => [...hard, ...soft])
   return {
     cannotStart,
-    notReady: reach(({ hard, soft }) => [...hard, ...soft]).filter((each) => !cannotStart.includes(each)),
+    notReady: affected.filter((each) => !cannotStart.includes(each)),
     sameProcess: nodes.filter((each) => each.cell === node.cell && each.id !== id).map((each) => each.id),
   }
+}
+
+/** The cells to restart with a service, in order: its own, then those of its dependants, dependencies first. Throws `unknown-service`. */
+export function cascadeOf(id: string, nodes: readonly DependencyNode[]): string[] {
+  const { cannotStart, notReady } = impactOf(id, nodes)
+  const dependants = startOrder(nodes)
+    .flat()
+    .filter((each) => cannotStart.includes(each) || notReady.includes(each))
+  const cellOf = new Map(nodes.map((node) => [node.id, node.cell]))
+  return [...new Set([id, ...dependants].map((each) => cellOf.get(each) ?? each))]
+}
+
+/** Ids that depend on `id` over the given edges, directly or indirectly. */
+function dependantsOf(
+  id: string,
+  nodes: readonly DependencyNode[],
+  edges: (node: DependencyNode) => readonly string[],
+): string[] {
+  const found = new Set([id])
+  for (let before = -1; before !== found.size; ) {
+    before = found.size
+    for (const node of nodes) if (edges(node).some((need) => found.has(need))) found.add(node.id)
+  }
+  found.delete(id)
+  return [...found]
 }

@@ -1,5 +1,7 @@
-/** The words of healing: what a fleet's state is made of, what happens to it, and what is done about it. Data only. */
+/** The data of healing: the fleet's state, the events that change it and the effects that follow. Plain data only: it is stored as JSON. */
 import type { Backoff } from '../../std/backoff.ts'
+import type { ExitCause } from '../exit-cause.ts'
+import type { IncidentKind } from '../incidents.ts'
 
 /** What runs as one process: a cell with its services, or a piece of infrastructure. */
 export interface UnitSpec {
@@ -7,23 +9,26 @@ export interface UnitSpec {
   readonly kind: 'infrastructure' | 'cell'
   /** Empty for infrastructure. */
   readonly services: readonly string[]
-  /** Units that must be up before it starts, and whose recovery it is told of. */
+  /** Ids of its dependencies: it starts after them and reconnects when they recover. */
   readonly after: readonly string[]
-  /** Units that it must be started anew with, when they are replaced by something else (another chain). */
+  /** Ids of units whose replacement by something else (another chain) restarts it. */
   readonly follows?: readonly string[]
-  /** A warm spare may take its place. */
+  /** Whether it may run on a warm spare. */
   readonly fromSpare: boolean
-  /** Where its services belong, if they were parted from others. */
+  /** The cell that its services belong to, while they are isolated from it. */
   readonly home?: string
   /** 2 and up for further instances of a service. */
   readonly instance?: number
-  /** The limit of its heap, where it needs another than the usual one: a spare cannot take its place then. */
+  /** Its heap limit if it is not the default one; then it cannot run on a spare. */
   readonly heapMb?: number
 }
 
-/** Each state carries only what it needs. `process` is the name of an operating-system process, container or pod. */
+/** What follows the exit of a process that was told to stop. */
+export type StopPurpose = 'start' | 'stop' | 'home' | 'remove'
+
+/** Each state carries only its own data. `process` is the name of an operating-system process, container or pod; times are ms. */
 export type UnitState =
-  /** `wanted`: it starts as soon as what it needs is there; `until`: it is wanted again from then on. */
+  /** `wanted`: it starts as soon as its dependencies are available. `until`: it is wanted again from then on. */
   | {
       readonly status: 'stopped'
       readonly wanted: boolean
@@ -49,43 +54,46 @@ export type UnitState =
   | {
       readonly status: 'stopping'
       readonly process: string
-      readonly next: 'start' | 'stop' | 'home' | 'remove'
+      readonly next: StopPurpose
       readonly killAt: number
       readonly until?: number
     }
 
+/** By service id: null if it is ready, else the reason why not; absent until it has reported. */
+export type Readiness = Readonly<Record<string, string | null>>
+
 export interface Unit {
   readonly spec: UnitSpec
   readonly state: UnitState
-  /** A planned restart under way: the process that takes over. `until` bounds the phase. */
+  /** The process that takes over in a planned restart. `until` bounds the phase. */
   readonly successor?: {
     readonly process: string
     readonly phase: 'opening' | 'draining'
     readonly since: number
     readonly until: number
   }
-  /** The process that answers 503 while it is set aside. */
+  /** The process that answers 503 while the unit is quarantined. */
   readonly standIn?: string
-  /** Told that something recovered, it has until then to be ready again. */
+  /** A dependency has recovered: the unit must be ready again by `until`. */
   readonly reconnect?: { readonly to: string; readonly until: number }
-  /** When it failed, within the breaker's window. */
+  /** Times of its failures within the policy's window. */
   readonly failures: readonly number[]
-  /** Failures in a row, each soon after a start: a unit that ran for a while and was killed is started at once. */
+  /** Consecutive failures that came soon after a start; they determine the restart delay. */
   readonly quick: number
-  /** Restarts because it stayed unwell, since it was last healthy: each waits twice as long. */
-  readonly mends: number
-  /** Starts on trial since it was set aside. */
+  /** Restarts because it stayed unhealthy, since it was last healthy: each waits twice as long. */
+  readonly unwellRestarts: number
+  /** Starts on trial since it was quarantined. */
   readonly trials: number
   readonly restarts: number
-  /** By service: null where ready, else why not; absent where not heard of. */
-  readonly readiness: Readonly<Record<string, string | null>>
+  readonly readiness: Readiness
   readonly everReady: boolean
-  /** It failed and has not been healthy since. */
+  /** Whether it failed and has not been healthy since. */
   readonly failing: boolean
-  /** When that began. */
+  /** When it failed, while `failing`. */
   readonly failedAt?: number
 }
 
+/** Evidence that a service took its process down. */
 export interface Blame {
   readonly at: number
   readonly detail: string
@@ -93,61 +101,73 @@ export interface Blame {
 
 export interface FleetState {
   readonly units: Readonly<Record<string, Unit>>
-  /** Warm spares: whether each has loaded its code. */
+  /** Warm spares by process name: whether each has loaded its code. */
   readonly spares: Readonly<Record<string, boolean>>
-  /** No spare is made before. */
+  /** No spare is started before this time. */
   readonly spareAt: number
-  /** Services that were caught running when their process failed. */
+  /** By service id: failures of its process while only this service had calls in flight. */
   readonly blame: Readonly<Record<string, readonly Blame[]>>
-  /** Everything was healthy once: spares are made from then on. */
+  /** Whether everything was healthy once: spares are started from then on. */
   readonly settled: boolean
-  /** Processes started so far: they are named by this count. */
+  /** The number of processes started so far; they are named by it. */
   readonly processes: number
-  /** Where the jitter comes from. */
+  /** Seeds the jitter. */
   readonly seed: number
 }
 
+/** What a process reports of one service. */
 export interface ServiceHealth {
   readonly id: string
   readonly ready: boolean
   readonly reason?: string
-  /** It waits for its predecessor to let go. */
+  /** Whether it waits for its predecessor to release exclusive work. */
   readonly held?: boolean
 }
 
+/** Calls of one service that a process was running when it ended. `tool` is the latest. */
+export interface InFlightCall {
+  readonly service: string
+  readonly tool: string
+  readonly count: number
+}
+
+/** Why a restart is requested: it decides the kind of the incident. */
+export type RestartCause = 'requested' | 'leak'
+
 export type FleetEvent =
   | { readonly type: 'tick' }
-  /** A spare has its code loaded. */
+  /** A spare has loaded its code. */
   | { readonly type: 'loaded'; readonly process: string }
   | { readonly type: 'health'; readonly process: string; readonly services: readonly ServiceHealth[] }
-  /** A draining process has let go of what only one may hold. */
+  /** A draining process has released its exclusive work. */
   | { readonly type: 'released'; readonly process: string }
   | { readonly type: 'hung'; readonly process: string; readonly detail: string }
-  /** A service could not start, or broke down: who is to blame for the exit that follows. */
+  /** A service could not start, or broke down: it is blamed for the exit that follows. */
   | { readonly type: 'failed'; readonly process: string; readonly service: string; readonly detail: string }
-  /** `suspects`: services with calls running; `meant`: we did it ourselves. */
+  /** `hung`: it was killed because it hung. `deliberate`: fault injection; it counts toward no limit. */
   | {
       readonly type: 'exited'
       readonly process: string
-      readonly detail: string
-      readonly suspects: readonly string[]
-      readonly meant: boolean
+      readonly cause: ExitCause
+      readonly calls: readonly InFlightCall[]
+      readonly hung: boolean
+      readonly deliberate: boolean
     }
-  | { readonly type: 'restart'; readonly unit: string; readonly reason: string }
-  /** `forMs`: for so long only. */
+  | { readonly type: 'restart'; readonly unit: string; readonly reason: string; readonly cause: RestartCause }
+  /** `forMs`: it starts again after this time. */
   | { readonly type: 'stop'; readonly unit: string; readonly reason: string; readonly forMs?: number }
   | { readonly type: 'start'; readonly unit: string }
   | { readonly type: 'isolate'; readonly service: string; readonly reason: string }
   | { readonly type: 'bring-home'; readonly service: string }
   | { readonly type: 'scale'; readonly service: string; readonly instances: number }
-  /** `heapMb` null: the usual limit. */
+  /** `heapMb` null: the default limit. */
   | {
       readonly type: 'resize'
       readonly unit: string
       readonly heapMb: number | null
       readonly reason: string
     }
-  /** Something came back as another thing: a new chain is a new market. */
+  /** A dependency came back as another thing: a new chain is a new market. */
   | { readonly type: 'dependency-replaced'; readonly unit: string }
   | { readonly type: 'settled' }
 
@@ -159,7 +179,7 @@ export type FleetEffect =
       readonly unit: string | null
       readonly heapMb?: number
     }
-  /** `hold`: what only one process may do waits for `begin`. */
+  /** `hold`: exclusive work waits for `begin`. */
   | {
       readonly type: 'host'
       readonly process: string
@@ -169,10 +189,11 @@ export type FleetEffect =
       readonly instance?: number
     }
   | { readonly type: 'begin'; readonly process: string }
-  /** Answer what is under way, then end. */
+  /** Answer the calls in flight, then exit. */
   | { readonly type: 'drain'; readonly process: string }
   | { readonly type: 'release'; readonly process: string; readonly services: readonly string[] }
   | { readonly type: 'kill'; readonly process: string }
+  /** Answer 503 with the reason on the services' ports. */
   | {
       readonly type: 'stand-in'
       readonly process: string
@@ -180,12 +201,12 @@ export type FleetEffect =
       readonly reason: string
     }
   | { readonly type: 'reconnect'; readonly process: string; readonly to: string }
-  /** `durationMs`: how long it lasted, for what ended. */
+  /** `durationMs`: how long a failure lasted, once it is over. */
   | {
       readonly type: 'incident'
       readonly unit: string
       readonly services: readonly string[]
-      readonly kind: string
+      readonly kind: IncidentKind
       readonly detail: string
       readonly action: string
       readonly durationMs?: number
@@ -193,42 +214,49 @@ export type FleetEffect =
 
 export interface HealingPolicy {
   readonly autoRestart: boolean
+  /** Delays between restarts of a unit that fails soon after each start. */
   readonly backoff: Backoff
-  /** This many failures within `windowMs` set the unit aside, for longer after each trial that fails. */
-  readonly most: number
+  /** This many failures within `windowMs` quarantine a unit. */
+  readonly maxFailures: number
   readonly windowMs: number
+  /** The first quarantine; each failed trial doubles it, up to the maximum. */
   readonly quarantineMs: number
-  readonly quarantineMostMs: number
-  /** A unit on trial that was up for this long has passed. */
+  readonly maxQuarantineMs: number
+  /** A unit on trial that is up for this long has passed. */
   readonly trialMs: number
-  /** How long a unit may take to stop by itself, to come up, and a successor to open. */
+  /** How long a process may take to stop on request, and a draining one to finish, before it is killed. */
   readonly graceMs: number
+  /** How long infrastructure may take to start. */
   readonly startMs: number
+  /** How long a successor may take to open. */
   readonly openMs: number
-  /** A unit that was up for this long was not failing to start. */
+  /** A unit that was up for this long did not fail at its start. */
   readonly stableMs: number
-  /** How long a dependant may take to be ready after what it needs has recovered. */
+  /** How long a dependant may take to be ready after a dependency has recovered. */
   readonly reconnectMs: number
-  /** How long a cell may stay unwell while all it needs is there, before it is started anew. */
+  /** How long a cell may stay unhealthy while its dependencies are available; doubles with each restart, up to the maximum. */
   readonly unwellMs: number
-  readonly unwellMostMs: number
-  /** A service caught `blameMost` times within `blameMs` is isolated; a unit is halved at every `halveAfter`th failure where nobody was caught. */
+  readonly maxUnwellMs: number
+  /** A service that is blamed `isolateAfter` times within `blameMs` is isolated. */
   readonly blameMs: number
-  readonly blameMost: number
+  readonly isolateAfter: number
+  /** A unit is split at every `halveAfter`th failure if nobody is blamed. */
   readonly halveAfter: number
-  /** Isolated services come home after this long in good health. */
+  /** Isolated services return home after being healthy for this long. */
   readonly homeMs: number
   readonly spares: number
+  /** A spare that exits is replaced after this time. */
   readonly spareMs: number
 }
 
+/** The default policy. */
 export const HEALING: HealingPolicy = {
   autoRestart: true,
   backoff: { firstMs: 100, maxMs: 30_000 },
-  most: 10,
+  maxFailures: 10,
   windowMs: 60_000,
   quarantineMs: 30_000,
-  quarantineMostMs: 600_000,
+  maxQuarantineMs: 600_000,
   trialMs: 10_000,
   graceMs: 6_000,
   startMs: 60_000,
@@ -236,33 +264,35 @@ export const HEALING: HealingPolicy = {
   stableMs: 2_000,
   reconnectMs: 10_000,
   unwellMs: 60_000,
-  unwellMostMs: 1_800_000,
+  maxUnwellMs: 1_800_000,
   blameMs: 300_000,
-  blameMost: 2,
+  isolateAfter: 2,
   halveAfter: 4,
   homeMs: 600_000,
   spares: 1,
   spareMs: 500,
 }
 
-export function initialFleet(specs: readonly UnitSpec[], seed: number): FleetState {
-  const units = specs.map((spec): [string, Unit] => [
-    spec.id,
-    {
-      spec,
-      state: { status: 'stopped', wanted: true },
-      failures: [],
-      quick: 0,
-      mends: 0,
-      trials: 0,
-      restarts: 0,
-      readiness: {},
-      everReady: false,
-      failing: false,
-    },
-  ])
+/** A unit that has not started yet. */
+export function newUnit(spec: UnitSpec): Unit {
   return {
-    units: Object.fromEntries(units),
+    spec,
+    state: { status: 'stopped', wanted: true },
+    failures: [],
+    quick: 0,
+    unwellRestarts: 0,
+    trials: 0,
+    restarts: 0,
+    readiness: {},
+    everReady: false,
+    failing: false,
+  }
+}
+
+/** A fleet in which nothing runs and every unit is wanted. */
+export function initialFleet(specs: readonly UnitSpec[], seed: number): FleetState {
+  return {
+    units: Object.fromEntries(specs.map((spec) => [spec.id, newUnit(spec)])),
     spares: {},
     spareAt: 0,
     blame: {},
@@ -272,44 +302,41 @@ export function initialFleet(specs: readonly UnitSpec[], seed: number): FleetSta
   }
 }
 
-/** Whether a unit's process is there and answers for its services. */
+/** Whether a unit has a process that serves, or is about to. */
 export function isRunning(
   state: UnitState,
 ): state is Extract<UnitState, { status: 'starting' | 'healthy' | 'degraded' }> {
   return state.status === 'starting' || state.status === 'healthy' || state.status === 'degraded'
 }
 
-/** Who declares to stand on a unit. */
+/** The units that declare a dependency on `id`. */
 export function dependants(units: readonly Unit[], id: string): Unit[] {
   return units.filter(({ spec }) => spec.after.includes(id))
 }
 
-/** Every process that the state knows of. */
+/** The names of all processes in a state. */
 export function processesOf(state: FleetState): string[] {
-  return [
-    ...Object.keys(state.spares),
-    ...Object.values(state.units).flatMap((unit) =>
-      [
-        'process' in unit.state ? unit.state.process : [],
-        unit.successor?.process ?? [],
-        unit.standIn ?? [],
-      ].flat(),
-    ),
-  ]
+  return [...Object.keys(state.spares), ...Object.values(state.units).flatMap(unitProcesses)]
 }
 
-/** Until when a cell may be unwell; Infinity where it is not. */
-export function unwellUntil({ state, mends }: Unit, policy: HealingPolicy): number {
+/** The names of a unit's processes: its own, its successor, its stand-in. */
+export function unitProcesses({ state, successor, standIn }: Unit): string[] {
+  const names = ['process' in state ? state.process : undefined, successor?.process, standIn]
+  return names.filter((name) => name !== undefined)
+}
+
+/** Until when a cell may be unhealthy; Infinity if it is not. */
+export function unwellUntil({ state, unwellRestarts }: Unit, policy: HealingPolicy): number {
   const from =
     state.status === 'starting'
       ? state.since
       : state.status === 'degraded'
         ? state.from
         : Number.POSITIVE_INFINITY
-  return from + Math.min(policy.unwellMostMs, policy.unwellMs * 2 ** mends)
+  return from + Math.min(policy.maxUnwellMs, policy.unwellMs * 2 ** unwellRestarts)
 }
 
-/** When time alone changes something next, in ms; Infinity where nothing waits. */
+/** The next time, in ms, at which a tick may change something; Infinity if none. */
 export function nextWake(state: FleetState, policy: HealingPolicy): number {
   let next =
     state.settled && Object.keys(state.spares).length < policy.spares

@@ -1,6 +1,6 @@
 /** Faults that chaos injects into a cell from within: a real leak, slow calls, a blocked event loop, a lost bus. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Harm } from '../../supervisor/links/protocol.ts'
+import type { InternalFault } from '../../supervisor/links/protocol.ts'
 
 const LEAK_EVERY_MS = 100
 const BYTES_PER_NUMBER = 8
@@ -16,7 +16,7 @@ export class FaultInjector {
   readonly #leaked: unknown[] = []
 
   /** Starts a fault; it ends by itself after its duration. */
-  inject(fault: Harm, connections: Disconnectable): void {
+  inject(fault: InternalFault, connections: Disconnectable): void {
     switch (fault.kind) {
       case 'leak':
         this.#leak(fault.bytesPerSecond, fault.seconds)

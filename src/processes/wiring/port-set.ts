@@ -1,7 +1,7 @@
 /** The hexagonal ports of a process, joined with their adapters. TCP ports are in the run plan. */
 import { TokenIssuer } from '../../adapters/access/tokens.ts'
 import { HubBus } from '../../adapters/bus/hub-client.ts'
-import { fleetControl } from '../../adapters/fleet/control-client.ts'
+import { fleetControl } from '../../adapters/fleet/fleet-control.ts'
 import { PostgresAuditLog } from '../../adapters/ledger/audit-log.ts'
 import type { ConnectionPool } from '../../adapters/ledger/pool.ts'
 import { postgresLedger } from '../../adapters/ledger/postgres.ts'

@@ -1,6 +1,6 @@
 /** Dependencies: what stands on what, in which order things start, what a failure would touch. */
 import * as z from 'zod'
-import { impactOf, startOrder } from '../../fleet/catalogue/dependencies.ts'
+import { cascadeOf, impactOf, startOrder } from '../../fleet/catalogue/dependencies.ts'
 import { defineServer } from '../../mcp/define.ts'
 
 const service = z
@@ -87,24 +87,14 @@ export default defineServer({
       },
       examples: [{ service: 'mcp_monitoring_server' }],
       run: async ({ service: id }, { fleet, progress }) => {
-        const all = await fleet.dependencies()
-        const { cannotStart, notReady } = impactOf(id, all)
-        const own = all.find((each) => each.id === 'unified_mcp_coordinator')?.cell
-        const cells = [
-          ...new Set(
-            [
-              id,
-              ...startOrder(all)
-                .flat()
-                .filter((each) => cannotStart.includes(each) || notReady.includes(each)),
-            ].map((each) => all.find((node) => node.id === each)?.cell ?? each),
-          ),
-        ]
+        const nodes = await fleet.dependencies()
+        const own = nodes.find((node) => node.id === 'unified_mcp_coordinator')?.cell
+        const cells = cascadeOf(id, nodes)
         const restarted: string[] = []
         for (const [index, cell] of cells.entries()) {
           progress(index, cells.length, cell)
           if (cell === own) continue
-          await fleet.restart(cell, `a cascade that began with ${id}`)
+          await fleet.restart(cell, `cascade from ${id}`)
           restarted.push(cell)
         }
         return { restarted, left: cells.filter((cell) => cell === own) }

@@ -1,10 +1,11 @@
-/** What drivers of containers have in common: they know their processes by name, and an engine that runs them. */
+/** The common part of drivers for containers: processes are known by name, and an engine runs them. */
+import type { ExitCause } from '../../fleet/exit-cause.ts'
 import { messageOf } from '../../std/errors.ts'
 import type { ContainerPlan } from './container-plan.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 
 export interface ContainerDriverOptions extends DriverEvents {
-  /** Names the fleet, so that two on one engine do not see each other. */
+  /** Names the fleet: fleets on the same engine do not see each other. */
   readonly run: string
   planOf(unit: string | null, process: string, heapMb?: number): ContainerPlan
   onError(message: string): void
@@ -15,7 +16,7 @@ export const STOP_SECONDS = 10
 
 export abstract class ContainerDriver<O extends ContainerDriverOptions> implements Driver {
   protected readonly options: O
-  /** Those that run, or are being made. */
+  /** Processes that run or are being created. */
   protected readonly known = new Set<string>()
   protected ended = false
 
@@ -26,9 +27,9 @@ export abstract class ContainerDriver<O extends ContainerDriverOptions> implemen
   abstract kill(process: string): void
   abstract terminate(process: string): void
   abstract end(): void
-  /** Makes and starts it. */
+  /** Creates and starts a container. */
   protected abstract create(process: string, plan: ContainerPlan): Promise<void>
-  /** Names of those that run. */
+  /** Names of the processes that run. */
   protected abstract running(): Promise<Set<string>>
 
   async ready(): Promise<void> {}
@@ -36,12 +37,12 @@ export abstract class ContainerDriver<O extends ContainerDriverOptions> implemen
   spawn(process: string, unit: string | null, heapMb?: number): void {
     this.known.add(process)
     this.create(process, this.options.planOf(unit, process, heapMb)).catch((error) => {
-      this.options.onError(`${process} could not be started: ${messageOf(error)}`)
-      this.gone(process, `could not be started: ${messageOf(error).slice(0, 200)}`)
+      this.options.onError(`cannot start ${process}: ${messageOf(error)}`)
+      this.gone(process, { kind: 'not-started', reason: messageOf(error).slice(0, 200) })
     })
   }
 
-  /** Containers have numbers of their own, which mean nothing here. */
+  /** Pids inside a container mean nothing outside. */
   pidOf(): null {
     return null
   }
@@ -63,7 +64,7 @@ export abstract class ContainerDriver<O extends ContainerDriverOptions> implemen
     return `kintsugi-${this.options.run}-${process}`
   }
 
-  protected gone(process: string, detail: string): void {
-    if (this.known.delete(process)) this.options.onExit(process, detail)
+  protected gone(process: string, cause: ExitCause): void {
+    if (this.known.delete(process)) this.options.onExit(process, cause)
   }
 }

@@ -1,12 +1,13 @@
-/** Containers, through the socket of Docker's engine (API 1.43). Each process of the fleet is one container, which binds its ports itself. */
+/** Runs containers through the socket of Docker's engine (API 1.43). Each process of the fleet is one container, which binds its ports itself. */
 import http from 'node:http'
+import { type ExitCause, exitCauseOfCode } from '../../fleet/exit-cause.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { jsonLines } from '../links/protocol.ts'
 import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
 
 export interface DockerDriverOptions extends ContainerDriverOptions {
-  /** Usually /var/run/docker.sock. */
+  /** By default /var/run/docker.sock. */
   readonly socketPath: string
 }
 
@@ -19,7 +20,7 @@ interface EngineEvent {
 }
 
 export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
-  /** Killed before they were made. */
+  /** Processes that were killed before their container was created. */
   readonly #doomed = new Set<string>()
   #events: http.ClientRequest | undefined
 
@@ -30,11 +31,11 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
 
   kill(process: string): void {
     this.#doomed.add(process)
-    this.#forgiving(() => this.#request('POST', `/containers/${this.nameOf(process)}/kill?signal=SIGKILL`))
+    this.#ifPresent(() => this.#request('POST', `/containers/${this.nameOf(process)}/kill?signal=SIGKILL`))
   }
 
   terminate(process: string): void {
-    this.#forgiving(() => this.#request('POST', `/containers/${this.nameOf(process)}/stop?t=${STOP_SECONDS}`))
+    this.#ifPresent(() => this.#request('POST', `/containers/${this.nameOf(process)}/stop?t=${STOP_SECONDS}`))
   }
 
   end(): void {
@@ -68,7 +69,7 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
     if (this.#doomed.has(process)) this.kill(process)
   }
 
-  /** Follows what ends. Whatever ended while nobody listened is found by asking who runs. */
+  /** Follows exits by the engine's events. Exits that were missed are found by listing the running containers. */
   #listen(): void {
     const filters = encodeURIComponent(
       JSON.stringify({ label: [`${LABEL}.run=${this.options.run}`], event: ['die'] }),
@@ -86,14 +87,14 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
           jsonLines<EngineEvent>(({ Action, Actor }) => {
             const process = Actor.Attributes[`${LABEL}.process`]
             if (Action === 'die' && process !== undefined)
-              this.gone(process, endedAs(Number(Actor.Attributes.exitCode)))
+              this.gone(process, exitCauseOfCode(Number(Actor.Attributes.exitCode)))
           }),
         )
         response.on('close', again)
       },
     )
     request.on('error', (error) => {
-      this.options.onError(`the engine's events cannot be followed: ${error.message}`)
+      this.options.onError(`cannot follow the engine's events: ${error.message}`)
       again()
     })
     this.#events = request
@@ -102,7 +103,7 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
   async #reconcile(): Promise<void> {
     const before = [...this.known]
     const running = await this.running()
-    for (const process of before) if (!running.has(process)) this.gone(process, 'ended while nobody listened')
+    for (const process of before) if (!running.has(process)) this.gone(process, { kind: 'unobserved' })
   }
 
   protected async running(): Promise<Set<string>> {
@@ -118,13 +119,13 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
     return new Set(containers.flatMap(({ Labels }) => Labels[`${LABEL}.process`] ?? []))
   }
 
-  protected override gone(process: string, detail: string): void {
+  protected override gone(process: string, cause: ExitCause): void {
     this.#doomed.delete(process)
-    super.gone(process, detail)
+    super.gone(process, cause)
   }
 
-  /** One that is gone already needs no end. */
-  #forgiving(work: () => Promise<unknown>): void {
+  /** Performs a request; the container may be gone already. */
+  #ifPresent(work: () => Promise<unknown>): void {
     work().catch((error) => {
       if (!(error instanceof KintsugiError && (error.code === 'not-found' || error.code === 'conflict')))
         this.options.onError(messageOf(error))
@@ -162,7 +163,7 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
           })
         },
       )
-      request.on('timeout', () => request.destroy(new Error('the engine did not answer')))
+      request.on('timeout', () => request.destroy(new Error('no answer from the engine')))
       request.on('error', (error) =>
         reject(
           new KintsugiError('engine-unreachable', `${this.options.socketPath}: ${error.message}`, {
@@ -182,12 +183,4 @@ const messageIn = (text: string): string => {
   } catch {
     return text.slice(0, 200)
   }
-}
-
-/** Shells and engines say 128 and the signal's number. */
-export function endedAs(code: number): string {
-  const signal = (
-    { 137: 'SIGKILL', 143: 'SIGTERM', 139: 'SIGSEGV', 134: 'SIGABRT' } as Record<number, string>
-  )[code]
-  return signal ? `ended by ${signal}` : `ended with code ${code}`
 }

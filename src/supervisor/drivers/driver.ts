@@ -1,27 +1,30 @@
-/** How the supervisor makes processes, whatever they are: operating-system processes, containers, pods. The reducer does not know which. */
+/** How the supervisor runs processes: as operating-system processes, containers or pods. The healing reducer does not know which. */
+import type { ExitCause } from '../../fleet/exit-cause.ts'
+
 export interface Driver {
-  /** Resolves when we are the one who decides: before, another supervisor may still be at work. */
+  /** Resolves when this supervisor is the one in charge; until then another one may still run. */
   ready(): Promise<void>
-  /** Starts what runs under this name: the process of a unit, or a spare (`unit` null), with another limit of its heap where it needs one. */
+  /** Starts a process under this name for a unit, or a spare (`unit` null). `heapMb`: a heap limit other than the default. */
   spawn(process: string, unit: string | null, heapMb?: number): void
   kill(process: string): void
-  /** Asks one that has no line to us to end in good order. */
+  /** Asks a process that has no link to the supervisor to stop. */
   terminate(process: string, unit: string): void
+  /** Null if the process is unknown or has no pid of its own. */
   pidOf(process: string): number | null
-  /** A process called in: its number, where it has one. */
+  /** A process has connected to the supervisor and reported its pid. */
   met(process: string, pid: number): void
-  /** Looks after those whose end nobody would report. */
+  /** Checks processes whose exit nobody would report. */
   check(): void
-  /** What a later supervisor needs to know of them. */
+  /** What a later supervisor needs to find the processes again; serializable. */
   remember(): unknown
-  /** Takes up what an earlier supervisor remembered and expected to run. Resolves with the names of those that are gone. */
+  /** Adopts the processes that an earlier supervisor remembered. Resolves with the expected ones that are gone. */
   resume(remembered: unknown, expected: readonly string[]): Promise<string[]>
   /** Everything is stopped. */
   end(): void
 }
 
 export interface DriverEvents {
-  onExit(process: string, detail: string): void
-  /** Nobody is left who could start a process. */
+  onExit(process: string, cause: ExitCause): void
+  /** No keeper is left that could start a process. */
   onLost(): void
 }

@@ -1,9 +1,9 @@
-/** Pods, through the client of Kubernetes. Each process of the fleet is one pod, which binds its ports itself and is never restarted by the kubelet: the reducer decides. */
+/** Runs pods through the Kubernetes client. Each process of the fleet is one pod, which binds its ports itself. The kubelet never restarts it: the reducer decides. */
 import { CoreV1Api, type KubeConfig, type V1Pod, Watch } from '@kubernetes/client-node'
+import { type ExitCause, exitCauseOfCode } from '../../fleet/exit-cause.ts'
 import { messageOf } from '../../std/errors.ts'
 import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
-import { endedAs } from './docker-driver.ts'
 
 export interface KubernetesDriverOptions extends ContainerDriverOptions {
   readonly config: KubeConfig
@@ -94,12 +94,12 @@ export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
         gracePeriodSeconds,
       })
       .catch((error) => {
-        // One that is gone already needs no end.
+        // The pod is gone already.
         if ((error as { code?: number }).code !== 404) this.options.onError(messageOf(error))
       })
   }
 
-  /** Follows what ends. Whatever ended while nobody watched is found by asking who runs. */
+  /** Follows exits by watching pods. Exits that were missed are found by listing them. */
   async #watch(): Promise<void> {
     const { config, namespace, run, onError } = this.options
     while (!this.ended) {
@@ -112,7 +112,7 @@ export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
         const running = new Set(items.filter((pod) => endOf(pod) === undefined).map(processOf))
         for (const process of before)
           if (!running.has(process) && items.some((pod) => processOf(pod) === process))
-            this.gone(process, 'ended while nobody watched')
+            this.gone(process, { kind: 'unobserved' })
         await new Promise<void>((resolve, reject) => {
           const query = {
             labelSelector: `${LABEL}/run=${run}`,
@@ -130,7 +130,7 @@ export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
             }, reject)
         })
       } catch (error) {
-        if (!this.ended) onError(`pods cannot be watched: ${messageOf(error)}`)
+        if (!this.ended) onError(`cannot watch pods: ${messageOf(error)}`)
       }
       if (!this.ended) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
@@ -140,17 +140,19 @@ export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
     const end = endOf(pod)
     if (phase !== 'DELETED' && end === undefined) return
     const process = processOf(pod)
-    this.gone(process, end ?? 'was deleted')
-    // A pod that ended stays until somebody takes it away.
+    this.gone(process, end ?? { kind: 'removed', reason: 'deleted' })
+    // A pod that has exited stays until it is deleted.
     if (phase !== 'DELETED') this.#delete(process, 0)
   }
 }
 
 const processOf = (pod: V1Pod): string => pod.metadata?.labels?.[`${LABEL}/process`] ?? ''
 
-/** How a pod ended, or undefined while it has not. */
-function endOf({ status }: V1Pod): string | undefined {
+/** How a pod ended; undefined while it runs. */
+function endOf({ status }: V1Pod): ExitCause | undefined {
   if (status?.phase !== 'Failed' && status?.phase !== 'Succeeded') return undefined
   const terminated = status.containerStatuses?.[0]?.state?.terminated
-  return terminated ? endedAs(terminated.exitCode) : `ended: ${status.reason ?? status.phase}`
+  return terminated
+    ? exitCauseOfCode(terminated.exitCode)
+    : { kind: 'removed', reason: status.reason ?? status.phase }
 }

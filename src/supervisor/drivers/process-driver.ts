@@ -1,17 +1,21 @@
-/** Operating-system processes, started by the keeper, which holds the sockets that they listen on. */
+/** Runs operating-system processes through the keeper, which holds the sockets that they listen on. */
 import { connect, type Socket } from 'node:net'
+import { type ExitCause, exitCause } from '../../fleet/exit-cause.ts'
 import { type FromKeeper, jsonLines, type ToKeeper } from '../links/protocol.ts'
 import { identityOf, isAlive, type ProcessIdentity, signalTo } from '../process-identity.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 
+/** How a process is started. */
 export interface Launch {
   readonly command: string
   readonly args: readonly string[]
-  /** Absent: the keeper's own, which is everyone's. */
+  /** Absent: the keeper's own environment. */
   readonly env?: NodeJS.ProcessEnv
   readonly uid?: number | undefined
   readonly gid?: number | undefined
+  /** Whether it inherits the listening sockets. */
   readonly sockets: boolean
+  /** Whether it inherits the descriptor of the signing key. */
   readonly key: boolean
   readonly stopSignal: NodeJS.Signals
 }
@@ -24,18 +28,20 @@ export interface ProcessDriverOptions extends DriverEvents {
 
 const RETRY_MS = 20
 const BEAT_MS = 500
-/** Keeper and watcher start each other within this time; if neither is there, both are gone. */
+/** Keeper and watcher restart each other within this time; without a keeper for longer, both are gone. */
 const LOST_MS = 6_000
-/** A process that the keeper was asked for and that nobody has seen. */
+/** A requested process that has not been seen after this time did not start. */
 const UNSEEN_MS = 5_000
 
 export class ProcessDriver implements Driver {
   readonly #options: ProcessDriverOptions
   readonly #identities = new Map<string, ProcessIdentity>()
-  readonly #asked = new Map<string, number>()
+  /** When each process was requested of the keeper, until it is seen. */
+  readonly #requested = new Map<string, number>()
+  /** Processes to kill as soon as their pid is known. */
   readonly #doomed = new Set<string>()
   #children = new Set<string>()
-  /** Who holds the sockets. */
+  /** Pids of the keeper and its watcher. */
   peers: { readonly keeper: number | null; readonly watcher: number | null } = { keeper: null, watcher: null }
   #keeper: Socket | undefined
   #waiting: ToKeeper[] = []
@@ -46,7 +52,7 @@ export class ProcessDriver implements Driver {
   constructor(options: ProcessDriverOptions) {
     this.#options = options
     this.#lostAt = options.now()
-    this.#dial()
+    this.#connect()
     setInterval(() => this.#send({ op: 'beat' }, false), BEAT_MS).unref()
   }
 
@@ -56,7 +62,7 @@ export class ProcessDriver implements Driver {
 
   spawn(process: string, unit: string | null, heapMb?: number): void {
     const { stopSignal: _, ...launch } = this.#options.launchOf(unit, heapMb)
-    this.#asked.set(process, this.#options.now())
+    this.#requested.set(process, this.#options.now())
     this.#send({ op: 'spawn', process, log: unit ?? 'spare', ...launch })
   }
 
@@ -77,7 +83,7 @@ export class ProcessDriver implements Driver {
   }
 
   met(process: string, pid: number): void {
-    this.#asked.delete(process)
+    this.#requested.delete(process)
     if (this.#identities.get(process)?.pid !== pid) this.#identities.set(process, identityOf(pid))
     if (this.#doomed.delete(process)) this.kill(process)
   }
@@ -85,9 +91,11 @@ export class ProcessDriver implements Driver {
   check(): void {
     const now = this.#options.now()
     for (const [process, identity] of this.#identities)
-      if (!this.#children.has(process) && !isAlive(identity)) this.#gone(process, 'ended')
+      if (!this.#children.has(process) && !isAlive(identity)) this.#gone(process, { kind: 'unobserved' })
     if (this.#keeper)
-      for (const [process, at] of this.#asked) if (now - at > UNSEEN_MS) this.#gone(process, 'never came up')
+      for (const [process, at] of this.#requested)
+        if (now - at > UNSEEN_MS)
+          this.#gone(process, { kind: 'not-started', reason: `not seen within ${UNSEEN_MS} ms` })
     if (!this.#keeper && !this.#ended && now - this.#lostAt > LOST_MS) {
       this.#ended = true
       this.#options.onLost()
@@ -111,7 +119,7 @@ export class ProcessDriver implements Driver {
     this.#send({ op: 'end' })
   }
 
-  #dial(): void {
+  #connect(): void {
     const socket = connect(this.#options.keeperPath)
     socket.setEncoding('utf8')
     socket.on('connect', () => {
@@ -123,20 +131,20 @@ export class ProcessDriver implements Driver {
     socket.on('error', () => undefined)
     socket.on(
       'data',
-      jsonLines<FromKeeper>((message) => this.#hear(message)) as unknown as (chunk: Buffer) => void,
+      jsonLines<FromKeeper>((message) => this.#receive(message)) as unknown as (chunk: Buffer) => void,
     )
     socket.on('close', () => {
       if (this.#keeper === socket) {
         this.#lostAt = this.#options.now()
-        // Its children outlive it; their end has to be looked for now.
+        // Its children outlive it: their exits are polled from now on.
         this.#children = new Set()
       }
       this.#keeper = undefined
-      if (!this.#ended) setTimeout(() => this.#dial(), RETRY_MS)
+      if (!this.#ended) setTimeout(() => this.#connect(), RETRY_MS)
     })
   }
 
-  #hear(message: FromKeeper): void {
+  #receive(message: FromKeeper): void {
     switch (message.type) {
       case 'superfluous':
         process.exit(0)
@@ -156,19 +164,16 @@ export class ProcessDriver implements Driver {
         this.met(message.process, message.pid)
         break
       case 'exited':
-        this.#gone(
-          message.process,
-          message.signal ? `ended by ${message.signal}` : `ended with code ${message.code}`,
-        )
+        this.#gone(message.process, exitCause(message.code, message.signal))
     }
   }
 
-  #gone(process: string, detail: string): void {
+  #gone(process: string, cause: ExitCause): void {
     const known = this.#identities.delete(process)
-    const asked = this.#asked.delete(process)
+    const requested = this.#requested.delete(process)
     this.#children.delete(process)
     this.#doomed.delete(process)
-    if (known || asked) this.#options.onExit(process, detail)
+    if (known || requested) this.#options.onExit(process, cause)
   }
 
   #send(message: ToKeeper, keep = true): void {

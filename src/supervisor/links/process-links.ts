@@ -1,27 +1,31 @@
-/** The lines to the fleet's processes: they call in, and are told what to do; what is said before they call waits. */
+/** The connections from the fleet's processes to the supervisor. Messages to a process that has not connected yet are queued. */
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild, type Vitals } from './protocol.ts'
 
-export interface Line {
-  link: Socket | undefined
-  /** Said before it called in. */
-  waiting: ToChild[]
+/** What the supervisor knows of a process from its messages. */
+export interface ProcessLink {
+  socket: Socket | undefined
+  /** Messages until it connects. */
+  queue: ToChild[]
+  /** ms of the monotonic clock. */
   lastBeat: number
+  /** Whether it has sent a heartbeat. */
   beaten: boolean
-  /** A spare that has done everything beforehand. */
+  /** Whether it is a spare that has completed its warm-up. */
   warm: boolean
   vitals: Vitals | undefined
+  /** The last forced garbage collection, in ms since 1970, and the bytes it left. */
   collected: { at: number; bytes: number } | null
-  /** The pid of what it looks after, where that is not itself (the chain). */
+  /** The pid of the program that it manages (the chain). */
   inner: number | null
-  /** Polls in a row that a service left unanswered. */
+  /** Consecutive health polls without an answer, by service. */
   readonly unanswered: Map<string, number>
 }
 
 export interface ProcessLinksOptions {
   monotonic(): number
-  /** Whether a process of this name is known. One that is not is told to end: it is not to serve beside its successor. */
+  /** Whether a process of this name is known. An unknown one is told to stop: it must not serve next to its successor. */
   expects(process: string): boolean
   onMet(process: string, pid: number): void
   onMessage(process: string, message: FromChild): void
@@ -30,18 +34,18 @@ export interface ProcessLinksOptions {
 
 export class ProcessLinks {
   readonly #options: ProcessLinksOptions
-  readonly #lines = new Map<string, Line>()
+  readonly #links = new Map<string, ProcessLink>()
   #server: Server | undefined
 
   constructor(options: ProcessLinksOptions) {
     this.#options = options
   }
 
-  /** Takes the place of whoever listened there before. */
+  /** Listens on a path, and replaces an earlier listener's socket file. */
   listen(path: string): Promise<void> {
     if (process.platform !== 'win32') rmSync(path, { force: true })
     return new Promise((resolve, reject) => {
-      const server = createServer((socket) => this.#meet(socket))
+      const server = createServer((socket) => this.#accept(socket))
       server.once('error', reject)
       server.listen(path, resolve)
       this.#server = server
@@ -52,13 +56,13 @@ export class ProcessLinks {
     this.#server?.close()
   }
 
-  /** The line of a process, made if there is none yet. */
-  of(process: string): Line {
-    let line = this.#lines.get(process)
-    if (!line) {
-      line = {
-        link: undefined,
-        waiting: [],
+  /** The link of a process; created if there is none yet. */
+  of(process: string): ProcessLink {
+    let link = this.#links.get(process)
+    if (!link) {
+      link = {
+        socket: undefined,
+        queue: [],
         lastBeat: this.#options.monotonic(),
         beaten: false,
         warm: false,
@@ -67,33 +71,36 @@ export class ProcessLinks {
         inner: null,
         unanswered: new Map(),
       }
-      this.#lines.set(process, line)
+      this.#links.set(process, link)
     }
-    return line
+    return link
   }
 
-  known(process: string): Line | undefined {
-    return this.#lines.get(process)
+  /** The link of a process; undefined if there is none. */
+  known(process: string): ProcessLink | undefined {
+    return this.#links.get(process)
   }
 
   forget(process: string): void {
-    this.#lines.get(process)?.link?.destroy()
-    this.#lines.delete(process)
+    this.#links.get(process)?.socket?.destroy()
+    this.#links.delete(process)
   }
 
-  say(process: string, message: ToChild): void {
-    const line = this.of(process)
-    if (line.link?.writable) line.link.write(`${JSON.stringify(message)}\n`)
-    else line.waiting.push(message)
+  /** Sends a message, now or once the process has connected. */
+  send(process: string, message: ToChild): void {
+    const { socket, queue } = this.of(process)
+    if (socket?.writable) socket.write(`${JSON.stringify(message)}\n`)
+    else queue.push(message)
   }
 
+  /** By process: the pid of the program that it manages. */
   inner(): Record<string, number> {
     return Object.fromEntries(
-      [...this.#lines].flatMap(([process, { inner }]) => (inner === null ? [] : [[process, inner]])),
+      [...this.#links].flatMap(([process, { inner }]) => (inner === null ? [] : [[process, inner]])),
     )
   }
 
-  #meet(socket: Socket): void {
+  #accept(socket: Socket): void {
     let name: string | undefined
     socket.setEncoding('utf8')
     socket.on('error', () => socket.destroy())
@@ -108,19 +115,23 @@ export class ProcessLinks {
       }
       name = message.process
       this.#options.onMet(name, message.pid)
-      const line = this.of(name)
-      line.link = socket
-      line.lastBeat = this.#options.monotonic()
-      const { waiting } = line
-      line.waiting = []
-      for (const each of waiting) this.say(name, each)
+      this.#connected(name, socket)
     })
     socket.on('data', (chunk) => receive(String(chunk)))
     socket.on('close', () => {
-      const line = name === undefined ? undefined : this.#lines.get(name)
-      if (name === undefined || line?.link !== socket) return
-      line.link = undefined
+      const link = name === undefined ? undefined : this.#links.get(name)
+      if (name === undefined || link?.socket !== socket) return
+      link.socket = undefined
       this.#options.onHungUp(name)
     })
+  }
+
+  #connected(process: string, socket: Socket): void {
+    const link = this.of(process)
+    link.socket = socket
+    link.lastBeat = this.#options.monotonic()
+    const { queue } = link
+    link.queue = []
+    for (const message of queue) this.send(process, message)
   }
 }

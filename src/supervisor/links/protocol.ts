@@ -1,47 +1,48 @@
-/** What the supervisor and the fleet's processes say to each other, as lines of JSON over the supervisor's socket. */
+/** The messages between the supervisor, the fleet's processes and the keeper, as lines of JSON. */
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 
-/** The first descriptor of a handed-over listening socket in a child: after stdin, stdout, stderr and the channel of keeper and watcher. */
+/** The descriptor of the first inherited listening socket: after stdin, stdout, stderr and the channel between keeper and watcher. */
 export const FIRST_SOCKET_FD = 4
 
+/** A service to host, and where it listens. */
 export interface Opening {
   readonly id: string
-  /** The held socket; null where the process binds the service's port itself. */
+  /** The inherited socket; null if the process binds the service's port itself. */
   readonly fd: number | null
-  /** A port of its own, for instances beyond the first. */
+  /** The port of a further instance. */
   readonly port?: number
 }
 
 export type ToChild =
-  /** `hold`: what only one process may do waits for `begin`. */
+  /** `hold`: exclusive work waits for `begin`. */
   | { type: 'host'; unit: string; services: Opening[]; hold: boolean }
   | { type: 'begin' }
-  /** Lets go of some services and keeps the others. */
+  /** Stop some services and keep the others. */
   | { type: 'release'; services: string[] }
-  /** Answers 503 on the ports of services that are set aside. */
+  /** Answer 503 on the ports of quarantined services. */
   | { type: 'stand-in'; services: Opening[]; reason: string }
-  /** Something it stands on is back: connect now. */
+  /** A dependency has recovered: reconnect now. */
   | { type: 'reconnect'; to: string }
-  /** Collects its garbage and says what is left. */
+  /** Collect garbage and report the heap that is left. */
   | { type: 'collect' }
-  /** For trying out healing, where the fleet allows it. */
-  | { type: 'chaos'; harm: Harm }
+  /** Inject a fault, if the fleet allows it. */
+  | { type: 'chaos'; harm: InternalFault }
   | { type: 'stop' }
 
-/** What a process can be made to suffer from within. */
-export type Harm =
+/** Faults that a process injects into itself. */
+export type InternalFault =
   | { kind: 'leak'; bytesPerSecond: number; seconds: number }
   | { kind: 'slow'; ms: number; seconds: number }
   | { kind: 'hang'; ms: number }
   | { kind: 'disconnect'; seconds: number }
 
-/** How a process fares. Bytes, ms, and counts since its start. */
+/** Measurements of a process: bytes, ms, and counts since its start. */
 export interface Vitals {
   readonly rss: number
   readonly heapUsed: number
-  /** Where the heap would end. */
+  /** The heap limit. */
   readonly heapLimit: number
-  /** The longest delay of the event loop since the last beat. */
+  /** The longest delay of the event loop since the last heartbeat. */
   readonly loopDelayMs: number
   readonly cpuMs: number
   readonly services: Readonly<Record<string, ServiceVitals>>
@@ -56,19 +57,19 @@ export interface ServiceVitals {
 
 export type FromChild =
   | { type: 'hello'; process: string; pid: number }
-  /** The code is loaded: it can host at once. */
+  /** The code is loaded: the process can host at once. */
   | { type: 'loaded' }
-  /** Everything that can be done beforehand is done. */
+  /** The warm-up is complete. */
   | { type: 'warm' }
   | { type: 'heartbeat'; services: ServiceHealth[]; vitals?: Vitals }
-  /** What only one process may do has ended here. */
+  /** Exclusive work has ended in this process. */
   | { type: 'released' }
   | { type: 'chain'; pid: number | null; genesis: string | null }
   | { type: 'collected'; heapUsed: number[] }
-  /** A service could not start, or broke down. */
+  /** A service could not start, or failed. */
   | { type: 'failed'; service: string; message: string }
 
-/** What the supervisor asks of the keeper. */
+/** Requests of the supervisor to the keeper. */
 export type ToKeeper =
   | { op: 'beat' }
   | {
@@ -83,19 +84,19 @@ export type ToKeeper =
       sockets: boolean
       key: boolean
     }
-  /** Everything is stopped: end, and the watcher with you. */
+  /** Everything is stopped: keeper and watcher exit. */
   | { op: 'end' }
 
 export type FromKeeper =
   | { type: 'children'; children: { process: string; pid: number }[] }
-  /** Who holds the sockets now. */
+  /** Pids of the processes that hold the sockets. */
   | { type: 'peers'; keeper: number; watcher: number | null }
   | { type: 'spawned'; process: string; pid: number }
   | { type: 'exited'; process: string; code: number | null; signal: NodeJS.Signals | null }
-  /** Another supervisor is here already. */
+  /** Another supervisor is connected already. */
   | { type: 'superfluous' }
 
-/** A reader of lines of JSON. What is no JSON is dropped. */
+/** Returns a function that parses chunks of text as lines of JSON. Lines that are not JSON are dropped. */
 export function jsonLines<T>(onMessage: (message: T) => void): (chunk: string) => void {
   let rest = ''
   return (chunk) => {

@@ -1,12 +1,13 @@
-/** A process's line to the supervisor. A supervisor that is being replaced is called again until it answers. */
+/** A process's connection to the supervisor. It reconnects while the supervisor is replaced. */
 import { connect, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild } from './protocol.ts'
 
 const RETRY_MS = 25
-/** Without a supervisor for this long there is nobody to serve for. */
+/** Without a supervisor for this long the fleet is gone. */
 const ORPHAN_MS = 15_000
 
 export interface SupervisorLink {
+  /** Sends a message; it is dropped while there is no connection. */
   send(message: FromChild): void
   close(): void
 }
@@ -16,11 +17,13 @@ export interface SupervisorLinkOptions {
   /** The name under which the supervisor knows this process. */
   readonly process: string
   onMessage(message: ToChild): void
-  /** Called on each connection, for what the supervisor must know before anything else. */
+  /** Called on each connection, to send what the supervisor must know first. */
   onConnect?(): void
+  /** There has been no supervisor for `ORPHAN_MS`. */
   onOrphaned(): void
 }
 
+/** Connects to the supervisor, and again whenever the connection is lost. */
 export function connectToSupervisor({
   path,
   process: name,
@@ -34,8 +37,9 @@ export function connectToSupervisor({
   const send = (message: FromChild) => {
     if (socket?.writable) socket.write(`${JSON.stringify(message)}\n`)
   }
-  const dial = () => {
+  const open = () => {
     const attempt = connect(path)
+    const receive = jsonLines<ToChild>(onMessage)
     attempt.setEncoding('utf8')
     attempt.on('connect', () => {
       socket = attempt
@@ -43,16 +47,16 @@ export function connectToSupervisor({
       onConnect?.()
     })
     attempt.on('error', () => undefined)
-    attempt.on('data', jsonLines<ToChild>(onMessage) as unknown as (chunk: Buffer) => void)
+    attempt.on('data', (chunk) => receive(String(chunk)))
     attempt.on('close', () => {
       if (socket === attempt) lostAt = Date.now()
       socket = undefined
       if (closed) return
       if (Date.now() - lostAt > ORPHAN_MS) onOrphaned()
-      else setTimeout(dial, RETRY_MS)
+      else setTimeout(open, RETRY_MS)
     })
   }
-  dial()
+  open()
   return {
     send,
     close: () => {

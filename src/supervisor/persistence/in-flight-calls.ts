@@ -1,16 +1,18 @@
 /**
- * Which services have calls running, in a small file that survives the process: what is in it when a process dies tells who was at work.
- * Written with one positioned write per change into space that was taken at the start; the kernel keeps it, so nothing is synced. Where even
- * that fails (a full disk) calls go on without it.
+ * The calls in flight of a process, in a small file that survives it: when the process dies, the file shows which services were running.
+ * Each change is one positioned write into preallocated space; the kernel keeps it, so nothing is synced. If a write fails (a full
+ * disk), calls continue without the record.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { InFlightCall } from '../../fleet/healing/state.ts'
 
-/** Bytes per service: the count of running calls, little-endian, then the name of the last tool and its service. */
+/** Bytes per service: the count of calls in flight (little-endian), then the service and its latest tool. */
 const SLOT = 128
 const NAME_AT = 4
-const SLOTS_AT_FIRST = 32
+const PREALLOCATED_SLOTS = 32
 
+/** Records the calls in flight of this process. */
 export class InFlightCalls {
   readonly #fd: number | undefined
   readonly #slots = new Map<string, Buffer>()
@@ -21,9 +23,9 @@ export class InFlightCalls {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       this.#fd = openSync(this.#path, 'w+', 0o600)
-      writeSync(this.#fd, Buffer.alloc(SLOT * SLOTS_AT_FIRST))
+      writeSync(this.#fd, Buffer.alloc(SLOT * PREALLOCATED_SLOTS))
     } catch {
-      // Without it, whoever looks for a culprit halves.
+      // Without the record, a failing cell is split in halves to find the culprit.
     }
   }
 
@@ -57,18 +59,12 @@ export class InFlightCalls {
     try {
       writeSync(this.#fd, slot, 0, SLOT, [...this.#slots.keys()].indexOf(service) * SLOT)
     } catch {
-      // What is written already stays.
+      // The earlier content stays.
     }
   }
 }
 
-export interface InFlightCall {
-  readonly service: string
-  readonly tool: string
-  readonly count: number
-}
-
-/** The calls that ran when the process ended, and forgets the record. */
+/** Reads the calls that were in flight when a process ended, and deletes the record. Empty if there is none. */
 export function takeInFlightCalls(folder: string, process: string): InFlightCall[] {
   const path = join(folder, process)
   let bytes: Buffer

@@ -1,36 +1,38 @@
-/** What a supervisor leaves to the next one: the fleet's state, which is plain data, and who runs. */
+/** The state that a supervisor leaves to its successor: the fleet's state and the processes that run, as JSON. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { FleetState } from '../../fleet/healing/state.ts'
 
-export interface Memory {
-  /** Of the run that it belongs to. */
+export interface SupervisorState {
+  /** Identifies the run, in ms since 1970. */
   readonly startedAt: number
   readonly fleet: FleetState
-  /** The driver's own. */
+  /** What the driver needs to find its processes again. */
   readonly processes: unknown
+  /** Hash of the local chain's first block; null if none has reported. */
   readonly genesis: string | null
+  /** ms from the start until everything was healthy; null before. */
   readonly readyMs: number | null
-  /** Pids of what processes look after, by process. */
+  /** By process: the pid of the program that it manages (the chain). */
   readonly inner: Readonly<Record<string, number>>
 }
 
-/** Undefined where there is none, or only one of another run. */
-export function readStateFile(path: string, startedAt: number): Memory | undefined {
+/** Undefined if there is no readable state of this run. */
+export function readStateFile(path: string, startedAt: number): SupervisorState | undefined {
   try {
-    const memory = JSON.parse(readFileSync(path, 'utf8')) as Memory
-    return memory.startedAt === startedAt ? memory : undefined
+    const state = JSON.parse(readFileSync(path, 'utf8')) as SupervisorState
+    return state.startedAt === startedAt ? state : undefined
   } catch {
     return undefined
   }
 }
 
 /**
- * Through a second file, so that a reader sees the old content or the new one. Not synced: it is for a supervisor that dies, not for a machine.
- * False where it could not be written: a full disk must not end the one that mends.
+ * Replaces the file in one step, so that a reader sees the old content or the new. Not synced: it survives the supervisor, not the machine.
+ * Returns false if it cannot be written: a full disk must not end the supervisor.
  */
-export function writeStateFile(path: string, memory: Memory): boolean {
+export function writeStateFile(path: string, state: SupervisorState): boolean {
   try {
-    writeFileSync(`${path}.new`, JSON.stringify(memory), { mode: 0o600 })
+    writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 })
     renameSync(`${path}.new`, path)
     return true
   } catch {

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest'
+import { HEALING, type HealingPolicy } from '../healing/state.ts'
+import { SIMULATED_FLEET, simulate } from './simulator.ts'
+
+describe('a fleet in virtual time', () => {
+  test('hundreds of hours of every kind of trouble: nothing forbidden happens, and calm brings everything back', {
+    timeout: 120_000,
+  }, () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const report = simulate({ seed, hours: 4, faultEveryMs: 60_000 })
+      expect(report.violations).toEqual([])
+    }
+  })
+
+  test('the same seed plays the same run', () => {
+    const once = simulate({ seed: 5, hours: 1, faultEveryMs: 20_000 })
+    expect(simulate({ seed: 5, hours: 1, faultEveryMs: 20_000 })).toEqual(once)
+    expect(simulate({ seed: 6, hours: 1, faultEveryMs: 20_000 }).steps).not.toBe(once.steps)
+  })
+
+  test('without troubles: each unit is started once, and services are ready all the time', () => {
+    const report = simulate({ seed: 1, hours: 24, faultEveryMs: Number.MAX_SAFE_INTEGER })
+    expect(report.violations).toEqual([])
+    expect(report.starts).toBe(SIMULATED_FLEET.length + HEALING.spares)
+    expect(report.availability).toBeGreaterThan(0.9999)
+  })
+
+  test('a policy that is broken is caught, with the seed that shows it', () => {
+    const impatient: HealingPolicy = {
+      ...HEALING,
+      maxFailures: Number.POSITIVE_INFINITY,
+      backoff: { firstMs: 0, maxMs: 0 },
+    }
+    const run = (policy: HealingPolicy) =>
+      Array.from({ length: 5 }, (_, seed) =>
+        simulate({ seed, hours: 1, faultEveryMs: 30_000, faults: ['bad-service', 'crash'], policy }),
+      ).flatMap((report) => report.violations)
+    const [violations, stormy] = [run(HEALING), run(impatient)]
+    expect(violations).toEqual([])
+    expect(stormy.join('\n')).toMatch(/was started \d+ times within/)
+    expect(stormy.join('\n')).toMatch(/seed \d/)
+  })
+})
