@@ -468,7 +468,7 @@ describe('private relays', () => {
     }
     expect(await floor.local.chain.receipt(sent[0]?.hash as Hex)).toBeUndefined()
     expect(await floor.local.chain.balance(operator, 'latest')).toBe(balance)
-    expect([executor.inFlight, store.transactions.size]).toEqual([0, 0])
+    expect([executor.open, store.transactions.size]).toEqual([0, 0])
     // The next one has the same nonce.
     await floor.sell(floor.market.manifest.pools[5]?.address as Address, 0.03)
     await floor.mined()
@@ -564,13 +564,13 @@ describe('private relays', () => {
 
   async function settle(executor: {
     onHead(head: typeof floor.market.head): Promise<void>
-    readonly inFlight: number
+    readonly open: number
   }): Promise<void> {
     for (let i = 0; i < 4; i++) {
       await floor.mined()
       await executor.onHead(floor.market.head)
     }
-    expect(executor.inFlight).toBe(0)
+    expect(executor.open).toBe(0)
   }
 })
 

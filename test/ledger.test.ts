@@ -20,6 +20,10 @@ const decision = (id: string, verdict: 'trade' | 'refuse'): DecisionRecord => ({
   id,
   genesis,
   decidedAt: 1_700_000_000_000,
+  outcome:
+    verdict === 'trade'
+      ? { stage: 'sent', reason: '' }
+      : { stage: 'rules', reason: 'net profit (got 1, needed 2)' },
   opportunity: {
     id,
     block: 5,
@@ -110,6 +114,29 @@ function ledgerContract(ledger: () => Ledger) {
     expect(await ledger().decisionCounts(0)).toContainEqual({
       verdict: 'refuse',
       rule: 'net profit',
+      count: 1,
+    })
+  })
+
+  test('a decision recorded before outcomes existed is read with one', async () => {
+    const { outcome: _, ...old } = decision('opp_old', 'refuse')
+    await ledger().recordDecisions([old as DecisionRecord])
+    expect((await ledger().decision('opp_old'))?.outcome).toEqual({
+      stage: 'rules',
+      reason: 'net profit (got 1, needed 2)',
+    })
+    // What refused a decision after the rules is counted by its stage.
+    const simulated = decision('opp_simulated', 'trade')
+    await ledger().recordDecisions([
+      {
+        ...simulated,
+        decision: { ...simulated.decision, verdict: 'refuse' },
+        outcome: { stage: 'simulation', reason: 'unprofitable (profit 3, needed 5)' },
+      },
+    ])
+    expect(await ledger().decisionCounts(0)).toContainEqual({
+      verdict: 'refuse',
+      rule: 'simulation',
       count: 1,
     })
   })

@@ -116,8 +116,8 @@ async function mine(transactions: Transactions, blocks = 1): Promise<Head> {
   for (let i = 0; i < blocks; i++) {
     await rpc(local.url, 'evm_mine')
     head = await local.chain.block('latest')
-    await transactions.settle()
-    await transactions.finish(head)
+    await transactions.refresh()
+    await transactions.advance(head)
   }
   return head
 }
@@ -129,13 +129,13 @@ test('sent, mined, booked once it is final and not before', async () => {
   const transactions = make()
   await transactions.recover()
   const hash = await submitted(transactions)
-  expect([...transactions.busyPools().keys()]).toEqual(['0xp'])
+  expect(transactions.pending).toEqual([decision])
   await mine(transactions, 1)
-  expect([transactions.inFlight, transactions.unsettled, booked.length]).toEqual([0, 1, 0])
-  expect(transactions.busyPools().size).toBe(0)
+  expect([transactions.inFlight, transactions.open, booked.length]).toEqual([0, 1, 0])
+  expect(transactions.pending.length).toBe(0)
   await mine(transactions, 3)
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
-  expect(transactions.unsettled).toBe(0)
+  expect(transactions.open).toBe(0)
 })
 
 test('several at once have nonces without a gap', async () => {
@@ -188,7 +188,7 @@ test('a reorganisation takes it out: it is sent again and booked once', async ()
   await mine(transactions, 1)
   expect(transactions.inFlight).toBe(0)
   await rpc(local.url, 'anvil_reorg', 1, [])
-  await transactions.settle()
+  await transactions.refresh()
   expect(await local.chain.receipt(hash)).toBeUndefined()
   expect(transactions.inFlight).toBe(1)
   await mine(transactions, 5)
@@ -227,7 +227,7 @@ test('what is not cleared is never sent, and its nonce is used by the next', asy
   expect(
     await transactions.submit(intent, decision, await head(), { cleared: Promise.resolve(false) }),
   ).toBeUndefined()
-  expect([transactions.inFlight, transactions.unsettled, transactions.busyPools().size]).toEqual([0, 0, 0])
+  expect([transactions.inFlight, transactions.open, transactions.pending.length]).toEqual([0, 0, 0])
   const hash = await submitted(transactions)
   expect([...store.transactions.keys()]).toEqual([nonce])
   await mine(transactions, 4)
@@ -245,7 +245,7 @@ test('where another came after it, its nonce is filled, and the other is mined',
     }),
   })
   const second = await submitted(transactions)
-  expect([transactions.inFlight, transactions.unsettled]).toEqual([1, 2])
+  expect([transactions.inFlight, transactions.open]).toEqual([1, 2])
   refuse(false)
   expect(await first).toBeUndefined()
   await mine(transactions, 4)
@@ -278,7 +278,7 @@ test('what could not be written down is never sent, and its nonce is used by the
   )
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   await mine(transactions, 1)
-  expect([transactions.unsettled, await local.chain.transactionCount(address, 'pending')]).toEqual([0, nonce])
+  expect([transactions.open, await local.chain.transactionCount(address, 'pending')]).toEqual([0, nonce])
   store.ledger.recordAttempt = recordAttempt
   const hash = await submitted(transactions)
   expect([...store.transactions.keys()]).toEqual([nonce])

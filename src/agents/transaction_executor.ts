@@ -1,8 +1,10 @@
-/** Simulates, has it signed, sends, follows to finality, replaces and recovers. */
+/** Executes opportunities: simulates, has transactions signed, sends them, follows them to finality, replaces and recovers them. */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
+import { outcomeText, refusalReasons, refusedBy } from '../arbitrage/index.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
 import { witness } from '../engine/governance/audit-verification.ts'
+import { PaperTrades } from '../engine/paper/journal.ts'
 import { Executor } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
@@ -10,13 +12,13 @@ import { type Context, defineAgent } from '../mcp/define.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 
-/** Bookings leave a block's first moments to its trades. */
+/** Bookings wait this long after a block, since its trades go first. */
 const BOOKING_PATIENCE_MS = 150
-/** How often the head of the audit log is signed, where it has moved. */
+/** How often the head of the audit log is signed, if it has moved. */
 const WITNESS_MS = 30_000
 let executor: Executor | undefined
 
-/** Judges, simulates and, unless it is a dry run, sends what is given as text. */
+/** Judges, simulates and, unless it is a dry run, sends an opportunity that is given as JSON text. */
 async function execute(
   text: string,
   { market, now }: Context<'market'>,
@@ -32,9 +34,7 @@ async function execute(
     id,
     hash: hash ?? null,
     verdict: decision.verdict,
-    reasons: decision.rules
-      .filter((rule) => !rule.ok)
-      .map((rule) => `${rule.rule}: got ${rule.got}, needed ${rule.needed}`),
+    reasons: refusalReasons(record),
     profit: String(given.profit),
     simulation: simulation
       ? {
@@ -75,7 +75,7 @@ export default defineAgent({
       run: async (_input, { ledger }) => {
         const [totals, paper] = await Promise.all([ledger.totals(), ledger.paperTotals()])
         return {
-          inFlight: executor?.inFlight ?? 0,
+          inFlight: executor?.open ?? 0,
           tradesBooked: totals.tradesBooked,
           gasBooked: String(totals.gasBooked),
           profitBooked: Object.fromEntries(
@@ -111,12 +111,13 @@ export default defineAgent({
   start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
     const sent: Sent[] = []
     const { chainId } = market.manifest
+    const paper = mode === 'paper' ? new PaperTrades({ market, chain, ledger, now }) : undefined
     const started = new Executor({
       market,
       chain,
       ledger,
       signer,
-      mode,
+      ...(paper ? { paper } : {}),
       lease,
       now,
       patienceMs: BOOKING_PATIENCE_MS,
@@ -129,7 +130,7 @@ export default defineAgent({
             id: record.id,
             block: record.opportunity.block,
             verdict: record.decision.verdict,
-            refusedBy: record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+            refusedBy: refusedBy(record),
           }),
         onSent: (one) => {
           sent.push(one)
@@ -137,7 +138,6 @@ export default defineAgent({
           bus.publish('sent', one)
         },
         onTrade: (trade) => bus.publish('trades', trade),
-        onPaperTrade: (trade) => bus.publish('paper-trades', trade),
         onNote: (note) => log.warn({}, note),
         onViolation: (detail) => {
           log.error({}, detail)
@@ -165,17 +165,19 @@ export default defineAgent({
     }
     const stopDetections = bus.subscribe('opportunities', take)
     const stopFollowing = bus.subscribe('pending-opportunities', take)
-    const stopChanges = market.subscribe((change) => {
-      started
-        .onChange(change)
-        .catch((error) =>
+    const stopPaper = market.subscribe((change) => {
+      paper?.judge(change).then(
+        (trades) => {
+          for (const trade of trades) bus.publish('paper-trades', trade)
+        },
+        (error) =>
           log.warn(
             { error: messageOf(error) },
-            `what was traded on paper before block ${change.head.number} was not judged`,
+            `paper trades before block ${change.head.number} were not judged`,
           ),
-        )
+      )
     })
-    // The record of every call is witnessed by the one process that nobody else's code runs in.
+    // The audit log is witnessed by the one process that runs no code of others.
     let witnessed = 0
     const witnessing = setInterval(() => {
       witness(audit, signer, witnessed, now()).then(
@@ -188,9 +190,7 @@ export default defineAgent({
     const stopHeads = chain.watch((head) => {
       started
         .onHead(head)
-        .catch((error) =>
-          log.warn({ error: messageOf(error) }, `block ${head.number} was not followed to the end`),
-        )
+        .catch((error) => log.warn({ error: messageOf(error) }, `bookings at block ${head.number} failed`))
     })
     return {
       stop: () => {
@@ -198,13 +198,13 @@ export default defineAgent({
         stopDetections()
         stopFollowing()
         stopHeads()
-        stopChanges()
+        stopPaper()
         signer.close()
       },
       drain: async (signal) => {
         started.drain()
-        // On a chain that is gone nothing becomes final any more.
-        while (started.inFlight > 0 && market.failure === undefined && !signal.aborted)
+        // On a chain that is gone, nothing becomes final any more.
+        while (started.open > 0 && market.failure === undefined && !signal.aborted)
           await new Promise((resolve) => setTimeout(resolve, 50))
       },
       state: () => {
@@ -212,7 +212,7 @@ export default defineAgent({
           sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
         return {
           mode,
-          inFlight: started.inFlight,
+          inFlight: started.open,
           blockToSentMs: {
             median: medians((one) => one.latencyMs),
             p99: medians((one) => one.latencyMs, 0.99),
@@ -235,14 +235,16 @@ export default defineAgent({
         (await ledger.decisions({ limit })).map((record) => ({
           id: record.id,
           at: record.decidedAt,
-          summary: `${record.decision.verdict} at block ${record.opportunity.block}`,
-          reasons: record.decision.rules
-            .filter((rule) => !rule.ok || record.decision.verdict === 'trade')
-            .map(
-              (rule) =>
-                `${rule.ok ? 'passed' : 'failed'}: ${rule.rule} (got ${rule.got}, needed ${rule.needed})`,
-            ),
-          data: { numbers: record.decision.numbers, policies: record.decision.policies },
+          summary: `block ${record.opportunity.block}: ${outcomeText(record)}`,
+          reasons:
+            record.decision.verdict === 'trade'
+              ? record.decision.rules.map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
+              : refusalReasons(record),
+          data: {
+            outcome: record.outcome,
+            numbers: record.decision.numbers,
+            policies: record.decision.policies,
+          },
         })),
     }
   },

@@ -1,4 +1,13 @@
 export { callSize, type DataFee, dataFeeOf } from './data-fee.ts'
+export {
+  type DecisionOutcome,
+  type DecisionStage,
+  outcomeOf,
+  outcomeText,
+  refusalReasons,
+  refusedBy,
+  withOutcome,
+} from './decision-outcome.ts'
 export { bestBid, chanceOf, type Experience, gasExpectation, type Learned, learn } from './expectation.ts'
 export { gasOf, gasOfHops, gasOfPlan, TRANSACTION_GAS } from './gas.ts'
 export {

@@ -1,5 +1,6 @@
 /** The fleet, the books and the decisions as the API shows them. */
 
+import { refusedBy } from '../arbitrage/index.ts'
 import { describeRoute } from '../engine/books/booking.ts'
 import { finalBlock } from '../engine/chains/finality.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
@@ -145,7 +146,8 @@ export function opportunityView(
     id: record.id,
     block: opportunity.block,
     verdict: decision.verdict,
-    refusedBy: decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+    refusedBy: refusedBy(record),
+    outcome: record.outcome,
     reasons: decision.rules,
     route: describeRoute(record, symbolOf),
     symbol: symbolOf(opportunity.token),

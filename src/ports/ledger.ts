@@ -1,18 +1,23 @@
 /** The ledger: the durable record of decisions, transactions and trades, written before they are acted on. Amounts in smallest units. */
 
 import type { Address } from '../amm/index.ts'
-import type { Decision, Opportunity, Outcome } from '../arbitrage/index.ts'
+import type { Decision, DecisionOutcome, Opportunity, Outcome } from '../arbitrage/index.ts'
 import type { IncidentRecord } from '../fleet/incidents.ts'
 import type { Intent } from '../intents/index.ts'
 import type { Hex } from './chain.ts'
 
+/** One opportunity, the rules that judged it, and what became of it. */
 export interface DecisionRecord {
+  /** The opportunity's id. */
   readonly id: string
   readonly genesis: Hex
   readonly opportunity: Opportunity
+  /** The guard's rules and bid. The verdict is `trade` only where the transaction was sent, or is about to be. */
   readonly decision: Decision
+  readonly outcome: DecisionOutcome
+  /** ms since 1970. */
   readonly decidedAt: number
-  /** What the simulation on the pending block said; absent where it was refused before. */
+  /** The simulation on the pending block; absent where the rules refused it. `profit` in smallest units of the token. */
   readonly simulation?: {
     readonly succeeded: boolean
     readonly gasUsed: bigint

@@ -57,7 +57,7 @@ export const readable = (reason: Reason, coin: string): Reason => ({
 /** Why an opportunity was not traded, in one sentence. */
 export function refusalOf(record: OpportunityView, coin: string): string {
   const failed = record.reasons.find(({ ok }) => !ok)
-  if (!failed) return record.refusedBy ?? ''
+  if (!failed) return `at ${record.outcome.stage}: ${record.outcome.reason}`
   const reason = readable(failed, coin)
   return FAILURES[reason.rule]?.(reason) ?? `${reason.rule} ${reason.got}, ${reason.needed} needed`
 }

@@ -69,6 +69,13 @@ test('a refusal is shown as its reason, not as the rule that failed', () => {
   )
 })
 
+test('a refusal after the rules names its stage', () => {
+  const outcome = { stage: 'simulation', reason: 'unprofitable (profit 3, needed 5)' }
+  expect(refusalOf({ ...record(rule('net profit', '9', 'at least 1', true)), outcome }, 'ETH')).toBe(
+    'at simulation: unprofitable (profit 3, needed 5)',
+  )
+})
+
 test('times have 24 hours; the axis names the date where it changes', () => {
   const at = (hour: number, day = 24) => new Date(2026, 10, day, hour, 5, 9).getTime()
   expect(dateTime(at(20))).toBe('2026-11-24 20:05:09')

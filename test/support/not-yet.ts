@@ -8,7 +8,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   longFiles: ['src/servers/development/mcp_server_base.ts'],
   longFunctions: [
     'src/agents/transaction_executor.ts',
-    'src/engine/trading/executor.ts',
     'src/engine/trading/loan-reader.ts',
     'src/gateway/events.ts',
   ],

@@ -15,7 +15,6 @@ import { own } from '../../src/localnet/artifacts.ts'
 import { rpc, toHex } from '../../src/localnet/rpc.ts'
 import { localSwap } from '../../src/localnet/traders.ts'
 import type { Hex } from '../../src/ports/chain.ts'
-import type { PaperTrade } from '../../src/ports/ledger.ts'
 import type { Sent } from '../../src/ports/messages.ts'
 import type { Signer } from '../../src/ports/signer.ts'
 import { followMarket, startTestChain, type TestChain } from './local-chain.ts'
@@ -85,7 +84,6 @@ export class TradingFloor {
       sent: [] as Sent[],
       notes: [] as string[],
       violations: [] as string[],
-      paper: [] as PaperTrade[],
     }
     const { chainId } = this.market.manifest
     const executor = new Executor({
@@ -94,7 +92,6 @@ export class TradingFloor {
       ledger: store.ledger,
       signer: testSigner(),
       policies: () => standingPolicies(chainId),
-      mode: 'local',
       terms: termsOf(chainId),
       relays: [],
       lease: 1,
@@ -103,7 +100,6 @@ export class TradingFloor {
         onDecision: () => undefined,
         onSent: (sent) => seen.sent.push(sent),
         onTrade: () => undefined,
-        onPaperTrade: (trade) => seen.paper.push(trade),
         onNote: (note) => seen.notes.push(note),
         onViolation: (detail) => seen.violations.push(detail),
       },

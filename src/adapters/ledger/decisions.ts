@@ -1,4 +1,5 @@
 /** Decisions in PostgreSQL: the record as JSON text, with the columns that lists filter and count by. */
+import { refusedBy, withOutcome } from '../../arbitrage/index.ts'
 import type { DecisionRecord, Ledger } from '../../ports/ledger.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import type { LedgerConnection, Row } from './connection.ts'
@@ -19,12 +20,13 @@ export const decisionRow = (record: DecisionRecord): unknown[] => [
   record.opportunity.block,
   record.opportunity.token,
   record.decision.verdict,
-  record.decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+  refusedBy(record),
   encodeJson(record),
   new Date(record.decidedAt),
 ]
 
-const recordOf = (row: Row): DecisionRecord => decodeJson(row.record as string)
+/** The text may be of an earlier version, without an outcome. */
+const recordOf = (row: Row): DecisionRecord => withOutcome(decodeJson<DecisionRecord>(row.record as string))
 
 const MATCHING = '($1::text is null or verdict = $1) and ($2::text is null or genesis = $2)'
 

@@ -1,12 +1,11 @@
-/** The trades of paper mode: held for a block, then judged by what it held, and written down apart from those that moved money. */
-import { legsIn } from '../../arbitrage/index.ts'
+/** The trades of paper mode: kept for a block, judged by what that block held, and recorded apart from those that moved money. */
 import type { Chain } from '../../ports/chain.ts'
 import type { DecisionRecord, Ledger, PaperTrade } from '../../ports/ledger.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { describeRoute } from '../books/booking.ts'
 import { cyclesIn } from '../market/flash-loan-history.ts'
 import { tokenAt } from '../market/tokens.ts'
-import { promisedBy } from '../trading/transactions.ts'
+import type { InFlight } from '../trading/in-flight.ts'
 import { judgeFill, worthOn } from './fills.ts'
 
 export interface PaperTradesOptions {
@@ -16,7 +15,7 @@ export interface PaperTradesOptions {
   now(): number
 }
 
-export class PaperTrades {
+export class PaperTrades implements InFlight {
   readonly #options: PaperTradesOptions
   #open: DecisionRecord[] = []
 
@@ -24,25 +23,23 @@ export class PaperTrades {
     this.#options = options
   }
 
-  get open(): number {
+  get inFlight(): number {
     return this.#open.length
   }
 
-  /** As those of transactions in flight. */
-  busyPools(): Map<string, number> {
-    return new Map(
-      this.#open.flatMap((record) =>
-        legsIn(record.opportunity).map((leg) => [leg.pool, promisedBy(record)] as const),
-      ),
-    )
+  get pending(): readonly DecisionRecord[] {
+    return this.#open
   }
 
-  /** Takes a trade that would have been sent; its decision must be in the ledger. */
+  /** Adds a trade that would have been sent; its decision must be in the ledger. */
   add(record: DecisionRecord): void {
     this.#open.push(record)
   }
 
-  /** Judges what was open before this block, as the last in it. Call while the market is as the block left it. Throws what ledger and chain throw. */
+  /**
+   * Judges the trades decided before this block, as the last in it. Call while the market is as the block left it. Throws what
+   * ledger and chain throw.
+   */
   async judge({ head }: MarketChange): Promise<PaperTrade[]> {
     const { market, chain, ledger, now } = this.#options
     const due = this.#open.filter(({ opportunity }) => opportunity.block < head.number)

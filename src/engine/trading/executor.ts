@@ -1,51 +1,52 @@
-/** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, follows it to the books. */
+/** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, and books what became of it. */
 import type { Address } from '../../amm/index.ts'
 import {
+  type Bid,
   type ChainState,
   type DataFee,
-  type Decision,
+  type DecisionOutcome,
   intentCycles,
   judge,
-  legsIn,
   type Opportunity,
+  outcomeOf,
   type Policies,
 } from '../../arbitrage/index.ts'
 import { type ExecuteIntent, encodeExecute } from '../../intents/index.ts'
-import type { Chain, Head, Hex, SimulatedCall, Simulation } from '../../ports/chain.ts'
-import type { DecisionRecord, Ledger, PaperTrade, Trade } from '../../ports/ledger.ts'
-import type { MarketChange, MarketView } from '../../ports/market.ts'
+import type { Chain, Head, Hex, Simulation } from '../../ports/chain.ts'
+import type { DecisionRecord, Ledger, Trade } from '../../ports/ledger.ts'
+import type { MarketView } from '../../ports/market.ts'
 import type { Detection, Sent } from '../../ports/messages.ts'
 import type { Relay } from '../../ports/relay.ts'
 import type { Signer } from '../../ports/signer.ts'
 import { messageOf } from '../../std/errors.ts'
-import { tipAhead, tradeOf, transferred } from '../books/booking.ts'
+import { type FinalTransaction, tipAhead, tradeOf, transferred } from '../books/booking.ts'
 import { readDataFee } from '../chains/data-fee.ts'
 import type { TradingTerms } from '../chains/profile.ts'
 import { lentContract } from '../paper/fills.ts'
-import { PaperTrades } from '../paper/journal.ts'
-import { Experiences } from './inclusion-model.ts'
+import type { PaperTrades } from '../paper/journal.ts'
+import { DecisionLog } from './decision-log.ts'
+import { busyPools, type InFlight } from './in-flight.ts'
+import { InclusionModel } from './inclusion-model.ts'
 import { type Submitter, submitterOf } from './submission.ts'
-import { promisedBy, Transactions } from './transactions.ts'
+import { type Handed, SubmissionError, Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
 /** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
+/** Tips that are kept, and the quantile of them that counts as typical. */
+const KEPT_TIPS = 50
+const TYPICAL_QUANTILE = 0.9
 
 export interface ExecutorEvents {
   onDecision(record: DecisionRecord): void
   onSent(sent: Sent): void
   onTrade(trade: Trade): void
-  onPaperTrade(trade: PaperTrade): void
-  /** Something people should know. */
+  /** A condition that people should know of. */
   onNote(note: string): void
-  /** A promise of the system was broken: predicted and realised differ although nothing moved. */
+  /** Predicted and realised profit differ although nothing moved the pools: a defect. */
   onViolation(detail: string): void
 }
-
-/** Tips that are kept, and the share of them that the usual one is above. */
-const KEPT_TIPS = 50
-const USUAL = 0.9
 
 export interface ExecutorOptions {
   market: MarketView
@@ -53,7 +54,8 @@ export interface ExecutorOptions {
   ledger: Ledger
   signer: Signer
   policies(): Policies
-  mode: 'local' | 'paper'
+  /** In paper mode, where trades go instead of the chain. */
+  paper?: PaperTrades
   terms: TradingTerms
   relays: readonly Relay[]
   lease: number
@@ -63,331 +65,335 @@ export interface ExecutorOptions {
   events: ExecutorEvents
 }
 
+/** A decision at its end; `hash` of the transaction that was sent. */
+export interface Executed {
+  readonly record: DecisionRecord
+  readonly hash: Hex | undefined
+}
+
+/** The newest head, and the look-up of receipts at it, which is undefined once it failed. */
+interface Clock {
+  readonly head: Head
+  receipts: Promise<void> | undefined
+}
+
+/** When the state that a trade uses was seen, and when its opportunity arrived here; ms since 1970. */
+interface Times {
+  readonly seen: number
+  readonly told: number
+}
+
+/** A decision with the transaction that would execute it. */
+interface Plan {
+  readonly record: DecisionRecord
+  readonly bid: Bid
+  readonly account: { readonly executor: Address; readonly operator: Address; readonly treasury: Address }
+  build(nonce: number): ExecuteIntent
+}
+
+interface Simulated {
+  readonly simulation?: NonNullable<DecisionRecord['simulation']>
+  /** Why it is not worth sending; undefined where it is. */
+  readonly refusal: string | undefined
+  /** ms since 1970. */
+  readonly at: number
+}
+
+/** How a plan ended, before it is reported. */
+interface Ending {
+  readonly outcome: DecisionOutcome
+  readonly simulated?: Simulated
+  readonly hash?: Hex
+}
+
 export class Executor {
   readonly #options: ExecutorOptions
   readonly #submitter: Submitter
-  readonly #paper: PaperTrades | undefined
+  readonly #decisions: DecisionLog
   #transactions: Transactions | undefined
   #balance = 0n
   #dataFee: DataFee | undefined
-  /** The head for which receipts were looked up, or are being looked up. */
-  #settled: { readonly hash: Hex; readonly done: Promise<void> } | undefined
-  #head: Head | undefined
+  #clock: Clock | undefined
   #draining = false
-  /** Pools of what is being simulated, signed and sent: not in flight yet, and taken all the same. */
+  /** Decisions that are being simulated, signed and sent: not in flight yet, but their pools are busy. */
   readonly #leaving = new Map<string, DecisionRecord>()
-  readonly #experiences = new Experiences()
+  readonly #inclusion = new InclusionModel()
   #recalled: Promise<void> = Promise.resolve()
-  /** Tips of the last pending transactions that opened something. */
+  /** Tips of the last pending transactions that opened an opportunity, in wei per gas. */
   readonly #tips: bigint[] = []
-  #unrecorded: DecisionRecord[] = []
-  #work: Promise<unknown> = Promise.resolve()
 
   constructor(options: ExecutorOptions) {
     this.#options = options
     this.#submitter = submitterOf(options.terms.submission, options.chain, options.relays)
-    if (options.mode === 'paper') this.#paper = new PaperTrades(options)
+    const { ledger, events } = options
+    this.#decisions = new DecisionLog({ ledger, onDecision: events.onDecision, onNote: events.onNote })
   }
 
-  /** Takes up open transactions. Throws what the ledger, the signer or the chain throw. */
+  /** Adopts open transactions. Throws what the ledger, the signer or the chain throw. */
   async start(): Promise<void> {
-    const { market, chain, ledger, signer, mode, terms, lease, now, events } = this.#options
-    const { manifest } = market
-    if (mode === 'local' && manifest.execution) {
-      const { operator } = manifest.execution
-      // What earlier trades taught is needed for the first decision, not to be there.
-      this.#recalled = this.#experiences.recall(ledger)
+    const { market, chain, ledger, signer, paper, terms, lease, now, events } = this.#options
+    const { genesis, chainId, execution } = market.manifest
+    if (!paper && execution) {
+      const { operator } = execution
+      // The first decision needs what earlier trades taught; starting does not.
+      this.#recalled = this.#inclusion.recall(ledger)
       this.#recalled.catch(() => undefined)
       const [account, balance] = await Promise.all([signer.account(), chain.balance(operator, 'latest')])
-      if (account !== manifest.execution.operator)
-        throw new Error(
-          `the signer holds ${account}, the contract's operator is ${manifest.execution.operator}`,
-        )
+      if (account !== operator)
+        throw new Error(`the signer holds ${account}, the contract's operator is ${operator}`)
       this.#transactions = new Transactions({
         chain,
         ledger,
         signer,
         submitter: this.#submitter,
         finality: terms.finality,
-        genesis: manifest.genesis,
-        chainId: manifest.chainId,
+        genesis,
+        chainId,
         account,
         lease,
         now,
         onNote: events.onNote,
-        onFinal: async (final) => {
-          const trade = await tradeOf(final, market, chain, now())
-          await this.#recalled
-          const lost = trade.outcome === 'reverted' || trade.outcome === 'state-moved'
-          this.#experiences.add(
-            trade,
-            final.decision,
-            lost ? await tipAhead(final, market, chain).catch(() => undefined) : undefined,
-          )
-          await this.#book(trade)
-        },
+        onFinal: (final) => this.#book(final),
       })
       await this.#transactions.recover()
       this.#balance = balance
     }
-    this.#head = await chain.block('latest')
-    this.#dataFee = await readDataFee(chain, terms.gas, this.#head.number)
+    this.#clock = { head: await chain.block('latest'), receipts: undefined }
+    this.#dataFee = await readDataFee(chain, terms.gas, this.#clock.head.number)
   }
 
-  get inFlight(): number {
-    return this.#transactions?.unsettled ?? 0
+  /** Transactions that are not final yet. */
+  get open(): number {
+    return this.#transactions?.open ?? 0
   }
 
-  /** Stops taking opportunities; what is in flight goes on to the books. */
+  /** Stops taking opportunities; what is in flight is still booked. */
   drain(): void {
     this.#draining = true
   }
 
-  /** A new head: what was mined, what is final, what gas costs. */
+  /** Advances to a new head: receipts at once; after the patience fees, bookings and the balance. Calls may overlap. */
   async onHead(head: Head): Promise<void> {
     const { chain, market, terms, events, patienceMs = 0 } = this.#options
-    await this.#settle(head)
+    await this.#advance(head)
     if (patienceMs > 0) await new Promise((resolve) => setTimeout(resolve, patienceMs))
-    await this.#exclusive(async () => {
-      this.#dataFee = await readDataFee(chain, terms.gas, head.number).catch((error) => {
-        events.onNote(`the price of data was not read, the last one stands: ${messageOf(error)}`)
-        return this.#dataFee
-      })
-      await this.#transactions?.finish(head)
-      const account = market.manifest.execution?.operator
-      if (account && this.#transactions) this.#balance = await chain.balance(account, 'latest')
+    const dataFee = await readDataFee(chain, terms.gas, head.number).catch((error) => {
+      events.onNote(`the data fee was not read, the last one is used: ${messageOf(error)}`)
+      return this.#dataFee
     })
-  }
-
-  /** What a block left of the market: judges what was traded on paper. */
-  async onChange(change: MarketChange): Promise<void> {
-    for (const trade of (await this.#paper?.judge(change)) ?? []) this.#options.events.onPaperTrade(trade)
+    if (head.number >= (this.#clock?.head.number ?? 0)) this.#dataFee = dataFee
+    await this.#transactions?.advance(head)
+    const account = market.manifest.execution?.operator
+    if (account && this.#transactions) this.#balance = await chain.balance(account, 'latest')
   }
 
   /** A block's opportunities, or those that a pending transaction opens; best first. */
   async onDetection(detection: Detection): Promise<void> {
     const { market, chain, now } = this.#options
-    if (
-      this.#draining ||
-      detection.genesis !== market.manifest.genesis ||
-      detection.opportunities.length === 0
-    )
-      return
+    const [best] = detection.opportunities
+    if (this.#draining || detection.genesis !== market.manifest.genesis || !best) return
     const told = now()
-    const { follows } = detection.opportunities[0] as Opportunity
-    if (follows) this.#tips.push(follows.maxPriorityFeePerGas)
+    if (best.follows) this.#tips.push(best.follows.maxPriorityFeePerGas)
     if (this.#tips.length > KEPT_TIPS) this.#tips.shift()
-    const head =
-      this.#head && this.#head.number >= detection.block ? this.#head : await chain.block(detection.block)
-    await Promise.all([this.#settle(head), this.#recalled])
+    const known = this.#clock?.head
+    const head = known && known.number >= detection.block ? known : await chain.block(detection.block)
+    await Promise.all([this.#advance(head), this.#recalled])
     const refused: DecisionRecord[] = []
     const trades: Promise<unknown>[] = []
-    const busy = this.#busyPools()
-    let inFlight = this.#inFlightNow
     for (const opportunity of detection.opportunities) {
-      const record = this.#judge(opportunity, head, busy, inFlight)
-      if (record.decision.verdict === 'refuse') {
-        refused.push(record)
-        continue
-      }
-      for (const leg of legsIn(opportunity)) busy.set(leg.pool, promisedBy(record))
-      inFlight++
-      trades.push(this.#trade(record, head, { seen: detection.receivedAt, told }))
+      const record = this.#judge(opportunity, head)
+      if (record.decision.verdict === 'refuse') refused.push(record)
+      else trades.push(this.#execute(record, head, { seen: detection.receivedAt, told }))
     }
     await Promise.all(trades)
-    await this.#record(refused)
+    await this.#decisions.record(refused)
   }
 
   /** One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain throws. */
-  async request(
-    opportunity: Opportunity,
-    dryRun: boolean,
-  ): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+  async request(opportunity: Opportunity, dryRun: boolean): Promise<Executed> {
     const { chain, now } = this.#options
     const head = await chain.block('latest')
-    await Promise.all([this.#settle(head), this.#recalled])
-    const record = this.#judge(opportunity, head, this.#busyPools(), this.#inFlightNow)
+    await Promise.all([this.#advance(head), this.#recalled])
+    const record = this.#judge(opportunity, head)
     if (record.decision.verdict === 'trade')
-      return this.#trade(record, head, { seen: now(), told: now() }, dryRun)
-    await this.#record([record])
+      return this.#execute(record, head, { seen: now(), told: now() }, dryRun)
+    await this.#decisions.record([record])
     return { record, hash: undefined }
   }
 
-  #typicalTip(): bigint {
-    return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * USUAL)] as bigint
+  /** Moves the clock to a head unless it is there or past it. Resolves when receipts are known, which are looked up once per head. */
+  #advance(head: Head): Promise<void> {
+    const known = this.#clock
+    const stays = known && (head.hash === known.head.hash || head.number < known.head.number)
+    if (stays && known.receipts) return known.receipts
+    const receipts = this.#transactions?.refresh() ?? Promise.resolve()
+    const clock: Clock = { head: stays ? known.head : head, receipts }
+    this.#clock = clock
+    receipts.catch(() => {
+      clock.receipts = undefined
+    })
+    return receipts
   }
 
-  #busyPools(): Map<string, number> {
-    const busy = (this.#transactions ?? this.#paper)?.busyPools() ?? new Map<string, number>()
-    for (const record of this.#leaving.values())
-      for (const leg of legsIn(record.opportunity)) busy.set(leg.pool, promisedBy(record))
-    return busy
-  }
-
-  get #inFlightNow(): number {
-    return (this.#transactions?.inFlight ?? this.#paper?.open ?? 0) + this.#leaving.size
-  }
-
-  #judge(
-    opportunity: Opportunity,
-    head: Head,
-    busyPools: ReadonlyMap<string, number>,
-    inFlight: number,
-  ): DecisionRecord {
+  /** Judges an opportunity beside everything that is in flight or on its way. */
+  #judge(opportunity: Opportunity, head: Head): DecisionRecord {
+    const { now, policies, market, paper } = this.#options
+    const trades: InFlight | undefined = this.#transactions ?? paper
     // Relays take each bundle by itself.
     const tipsInFlight = this.#submitter.expiresAfter === undefined ? this.#transactions?.tips : undefined
+    const typicalTip = this.#typicalTip()
     const state: ChainState = {
-      now: this.#options.now(),
+      now: now(),
       head: head.number,
       baseFeePerGas: head.baseFeePerGas,
       operatorBalance: this.#transactions ? this.#balance : PAPER_BALANCE,
-      inFlight,
-      busyPools,
+      inFlight: (trades?.inFlight ?? 0) + this.#leaving.size,
+      busyPools: busyPools([...(trades?.pending ?? []), ...this.#leaving.values()]),
       nativeRate: this.#nativeRate(opportunity.token),
-      learned: this.#experiences.learned,
+      learned: this.#inclusion.learned,
       ...(tipsInFlight === undefined ? {} : { tipsInFlight }),
-      ...(this.#tips.length > 0 ? { typicalTip: this.#typicalTip() } : {}),
+      ...(typicalTip === undefined ? {} : { typicalTip }),
       ...(this.#dataFee ? { dataFee: this.#dataFee } : {}),
       revertsAreFree: this.#submitter.revertsAreFree,
     }
-    const decision = judge(opportunity, this.#options.policies(), state)
-    return {
-      id: opportunity.id,
-      genesis: this.#options.market.manifest.genesis,
-      opportunity,
-      decision,
-      decidedAt: state.now,
-    }
+    const decision = judge(opportunity, policies(), state)
+    const { genesis } = market.manifest
+    const outcome = outcomeOf(decision)
+    return { id: opportunity.id, genesis, opportunity, decision, outcome, decidedAt: state.now }
   }
 
-  async #trade(
-    record: DecisionRecord,
-    head: Head,
-    times: { seen: number; told: number },
-    dryRun = false,
-  ): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
+  #typicalTip(): bigint | undefined {
+    return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * TYPICAL_QUANTILE)]
+  }
+
+  /** Build, then simulate and submit beside each other, then report. */
+  async #execute(record: DecisionRecord, head: Head, times: Times, dryRun = false): Promise<Executed> {
     this.#leaving.set(record.id, record)
     try {
-      return await this.#send(record, head, times, dryRun)
+      const plan = this.#build(record, head)
+      if (!plan)
+        return await this.#report(record, { outcome: { stage: 'paper', reason: 'no account executes here' } })
+      const decidedAt = this.#options.now()
+      const simulated = this.#simulate(plan)
+      return this.#transactions && !dryRun
+        ? await this.#submit(plan, head, simulated, { ...times, decidedAt }, this.#transactions)
+        : await this.#withhold(record, await simulated, dryRun)
     } finally {
       this.#leaving.delete(record.id)
     }
   }
 
-  async #send(
-    record: DecisionRecord,
-    head: Head,
-    { seen, told }: { seen: number; told: number },
-    dryRun: boolean,
-  ): Promise<{ record: DecisionRecord; hash: Hex | undefined }> {
-    const { market, now, events } = this.#options
-    const account = market.manifest.execution ?? market.manifest.paper
-    const bid = record.decision.bid
-    let judged = record
-    const stop = async (rule: string, got: string, needed: string, ok = false) => {
-      judged = withRule(judged, rule, got, needed, ok)
-      await this.#record([judged])
-      return { record: judged, hash: undefined }
-    }
-    if (!account || !bid) return stop('paper mode: everything but sending', 'paper', 'local')
+  #build(record: DecisionRecord, head: Head): Plan | undefined {
+    const { market, lease } = this.#options
+    const { execution, paper, chainId } = market.manifest
+    const account = execution ?? paper
+    const { opportunity, decision } = record
+    const { bid } = decision
+    if (!account || !bid) return undefined
+    const { minProfit, ...fees } = bid
+    const { kind, lender, isToken0 } = opportunity.loan
     const build = (nonce: number): ExecuteIntent => ({
       type: 'execute',
-      chainId: market.manifest.chainId,
+      chainId,
       account: account.operator,
       nonce,
-      gasLimit: bid.gasLimit,
-      maxFeePerGas: bid.maxFeePerGas,
-      maxPriorityFeePerGas: bid.maxPriorityFeePerGas,
-      lease: this.#options.lease,
+      ...fees,
+      lease,
       executor: account.executor,
-      ...planOf(record.opportunity, bid.minProfit, head.timestamp + DEADLINE_SECONDS),
+      lender: { kind, address: lender, isToken0 },
+      token: opportunity.token,
+      amount: opportunity.borrowed,
+      minProfit,
+      deadline: head.timestamp + DEADLINE_SECONDS,
+      cycles: intentCycles(opportunity),
     })
-    const decided = now()
-    const simulated = this.#simulate(record.opportunity, {
-      from: account.operator,
-      to: account.executor,
-      data: encodeExecute(build(0)),
-    }).then((simulation) => {
-      const profit = transferred(
-        simulation.logs,
-        record.opportunity.token,
-        account.executor,
-        account.treasury,
-      )
-      const ok = simulation.succeeded && profit >= bid.minProfit
-      const { succeeded, gasUsed, error } = simulation
-      judged = { ...judged, simulation: { succeeded, gasUsed, profit, ...(error ? { error } : {}) } }
-      judged = withRule(
-        judged,
-        'simulation on the pending block',
-        error ?? `profit ${profit}`,
-        `profit of at least ${bid.minProfit}`,
-        ok,
-      )
-      return { ok, at: now() }
-    })
-    const cleared = simulated.then(
-      ({ ok }) => ok,
-      () => false,
-    )
+    return { record, bid, account, build }
+  }
+
+  /** The trade as it would run now, on the pending block or right behind the transaction that it follows. Never rejects. */
+  async #simulate({ record, bid, account, build }: Plan): Promise<Simulated> {
+    const { chain, market, now } = this.#options
+    const { token, follows } = record.opportunity
+    const call = { from: account.operator, to: account.executor, data: encodeExecute(build(0)) }
+    // On paper the contract is lent to the simulation.
+    const lent = lentContract(market.manifest)
     try {
-      if (dryRun || !this.#transactions) {
-        const { ok } = await simulated
-        if (!ok) return await stop('worth sending', 'the simulation says no', 'a simulation that earns')
-        if (dryRun) return await stop('asked to send', 'a dry run', 'no dry run')
-        const answer = await stop('paper mode: everything but sending', 'paper', 'local')
-        this.#paper?.add(judged)
-        return answer
-      }
-      if (record.opportunity.follows && this.#submitter.expiresAfter === undefined)
-        await this.#transactions.raise(bid, head)
-      // Signing and writing down go on beside the simulation; nothing leaves before it says yes.
-      const handed = await this.#transactions.submit(build, record, head, {
-        cleared,
-        behind: await this.#behind(record.opportunity),
-      })
-      const { at } = await simulated
-      if (!handed) return await stop('worth sending', 'the simulation says no', 'a simulation that earns')
-      const { hash, signedAt, recordedAt } = handed
-      const sent = now()
-      const stages = {
-        told: told - seen,
-        judged: decided - told,
-        simulated: at - decided,
-        signed: signedAt - decided,
-        recorded: recordedAt - signedAt,
-        sent: sent - Math.max(recordedAt, at),
-      }
-      events.onSent({
-        decisionId: record.id,
-        hash,
-        block: record.opportunity.block,
-        latencyMs: sent - seen,
-        stages,
-        follows: record.opportunity.follows !== undefined,
-      })
-      await this.#record([judged])
-      return { record: judged, hash }
+      const results = await (follows
+        ? chain.simulate([followedCall(follows), call], 'latest', lent)
+        : chain.simulate([call], 'pending', lent))
+      const { succeeded, gasUsed, error, logs } = results.at(-1) as Simulation
+      const profit = transferred(logs, token, account.executor, account.treasury)
+      const refusal = !succeeded
+        ? `reverts: ${error ?? 'without a reason'}`
+        : profit < bid.minProfit
+          ? `unprofitable (profit ${profit}, needed ${bid.minProfit})`
+          : undefined
+      return { simulation: { succeeded, gasUsed, profit, ...(error ? { error } : {}) }, refusal, at: now() }
     } catch (error) {
-      return stop('sending', messageOf(error), 'signed, recorded and sent')
+      return { refusal: `not simulated: ${messageOf(error)}`, at: now() }
     }
   }
 
-  /** The trade as it would run now: on the pending block, or right behind the transaction that it follows; on paper the contract is lent. */
-  async #simulate({ follows }: Opportunity, call: SimulatedCall): Promise<Simulation> {
-    const { chain, market } = this.#options
-    const lent = lentContract(market.manifest)
-    const first = follows && {
-      from: follows.from,
-      to: follows.to,
-      data: follows.data,
-      value: follows.value,
-      gas: follows.gas,
+  /** Signs, records and sends; signing and recording run beside the simulation, and nothing is sent before that earns. */
+  async #submit(
+    { record, bid, build }: Plan,
+    head: Head,
+    simulating: Promise<Simulated>,
+    times: Times & { decidedAt: number },
+    transactions: Transactions,
+  ): Promise<Executed> {
+    const { opportunity } = record
+    try {
+      if (opportunity.follows && this.#submitter.expiresAfter === undefined)
+        await transactions.raise(bid, head)
+      const handed = await transactions.submit(build, record, head, {
+        cleared: simulating.then(({ refusal }) => refusal === undefined),
+        behind: await this.#behind(opportunity),
+      })
+      const simulated = await simulating
+      if (!handed)
+        return await this.#report(record, {
+          simulated,
+          outcome: { stage: 'simulation', reason: simulated.refusal ?? '' },
+        })
+      this.#options.events.onSent(sentOf(record, handed, simulated, times, this.#options.now()))
+      return await this.#report(record, {
+        simulated,
+        hash: handed.hash,
+        outcome: { stage: 'sent', reason: '' },
+      })
+    } catch (error) {
+      const stage = error instanceof SubmissionError ? error.stage : 'sending'
+      return this.#report(record, {
+        simulated: await simulating,
+        outcome: { stage, reason: messageOf(error) },
+      })
     }
-    const results = await (first
-      ? chain.simulate([first, call], 'latest', lent)
-      : chain.simulate([call], 'pending', lent))
-    return results.at(-1) as Simulation
+  }
+
+  /** Ends after the simulation: a dry run, or a trade on paper, which the journal takes. */
+  async #withhold(record: DecisionRecord, simulated: Simulated, dryRun: boolean): Promise<Executed> {
+    const outcome: DecisionOutcome =
+      simulated.refusal !== undefined
+        ? { stage: 'simulation', reason: simulated.refusal }
+        : dryRun
+          ? { stage: 'dry-run', reason: 'a dry run was requested' }
+          : { stage: 'paper', reason: 'paper mode sends nothing' }
+    const executed = await this.#report(record, { simulated, outcome })
+    if (outcome.stage === 'paper') this.#options.paper?.add(executed.record)
+    return executed
+  }
+
+  /** Records how a decision ended. */
+  async #report(judged: DecisionRecord, { outcome, simulated, hash }: Ending): Promise<Executed> {
+    const record: DecisionRecord = {
+      ...judged,
+      ...(simulated?.simulation ? { simulation: simulated.simulation } : {}),
+      decision: { ...judged.decision, verdict: outcome.stage === 'sent' ? 'trade' : 'refuse' },
+      outcome,
+    }
+    await this.#decisions.record([record])
+    return { record, hash }
   }
 
   /** The signed transaction to stand behind, where it must be handed over together with ours. */
@@ -397,94 +403,60 @@ export class Executor {
       : undefined
   }
 
-  /** Looks up receipts, once for each head; what is behind the last head needs none. */
-  #settle(head: Head): Promise<void> {
-    if (
-      this.#settled &&
-      (this.#settled.hash === head.hash || (this.#head && head.number < this.#head.number))
-    )
-      return this.#settled.done
-    this.#head = head
-    const done = this.#transactions?.settle() ?? Promise.resolve()
-    this.#settled = { hash: head.hash, done }
-    done.catch(() => {
-      if (this.#settled?.done === done) this.#settled = undefined
-    })
-    return done
-  }
-
-  async #book(trade: Trade): Promise<void> {
-    const { ledger, events } = this.#options
+  /** Books a final transaction and learns from it. Throws what ledger and chain throw. */
+  async #book(final: FinalTransaction): Promise<void> {
+    const { market, chain, ledger, events, now } = this.#options
+    const trade = await tradeOf(final, market, chain, now())
+    await this.#recalled
+    const lost = trade.outcome === 'reverted' || trade.outcome === 'state-moved'
+    const tip = lost ? await tipAhead(final, market, chain).catch(() => undefined) : undefined
+    this.#inclusion.add(trade, final.decision, tip)
     if (!(await ledger.book(trade))) return
     if (trade.outcome === 'as-predicted' && trade.predictedProfit !== trade.realisedProfit) {
       events.onViolation(
-        `${trade.hash}: nothing moved, yet ${trade.realisedProfit} was realised where ${trade.predictedProfit} was predicted`,
+        `${trade.hash}: realised ${trade.realisedProfit}, predicted ${trade.predictedProfit}, although nothing moved`,
       )
     }
     events.onTrade(trade)
   }
 
-  /** Decisions are kept even where the ledger is away for a while: they wait, bounded, for its return. */
-  async #record(records: readonly DecisionRecord[]): Promise<void> {
-    for (const record of records) this.#options.events.onDecision(record)
-    this.#unrecorded.push(...records)
-    const batch = this.#unrecorded
-    if (batch.length === 0) return
-    this.#unrecorded = []
-    try {
-      await this.#options.ledger.recordDecisions(batch)
-    } catch (error) {
-      this.#unrecorded = [...batch, ...this.#unrecorded].slice(-1_000)
-      this.#options.events.onNote(`${batch.length} decisions wait for the ledger: ${messageOf(error)}`)
-    }
-  }
-
   #nativeRate(token: Address): number | undefined {
-    const prices = this.#options.market.prices()
-    const [rate, native] = [
-      prices.get(token)?.rate,
-      prices.get(this.#options.market.manifest.wrappedNative)?.rate,
-    ]
+    const { market } = this.#options
+    const [rate, native] = [market.rate(token), market.rate(market.manifest.wrappedNative)]
     return rate === undefined || !native ? undefined : rate / native
   }
-
-  #exclusive(work: () => Promise<void>): Promise<void> {
-    const result = this.#work.then(work)
-    this.#work = result.catch(() => undefined)
-    return result
-  }
 }
 
-function planOf(
-  opportunity: Opportunity,
-  minProfit: bigint,
-  deadline: number,
-): Pick<ExecuteIntent, 'lender' | 'token' | 'amount' | 'minProfit' | 'deadline' | 'cycles'> {
+/** The followed transaction as a call of a simulation. */
+const followedCall = ({ from, to, data, value, gas }: NonNullable<Opportunity['follows']>) => ({
+  from,
+  to,
+  data,
+  value,
+  gas,
+})
+
+/** The message about a sent transaction, with the time of each stage in ms. */
+function sentOf(
+  { id, opportunity }: DecisionRecord,
+  { hash, signedAt, recordedAt }: Handed,
+  { at }: Simulated,
+  { seen, told, decidedAt }: Times & { decidedAt: number },
+  now: number,
+): Sent {
   return {
-    lender: {
-      kind: opportunity.loan.kind,
-      address: opportunity.loan.lender,
-      isToken0: opportunity.loan.isToken0,
+    decisionId: id,
+    hash,
+    block: opportunity.block,
+    latencyMs: now - seen,
+    stages: {
+      told: told - seen,
+      judged: decidedAt - told,
+      simulated: at - decidedAt,
+      signed: signedAt - decidedAt,
+      recorded: recordedAt - signedAt,
+      sent: now - Math.max(recordedAt, at),
     },
-    token: opportunity.token,
-    amount: opportunity.borrowed,
-    minProfit,
-    deadline,
-    cycles: intentCycles(opportunity),
+    follows: opportunity.follows !== undefined,
   }
-}
-
-function withRule(
-  record: DecisionRecord,
-  rule: string,
-  got: string,
-  needed: string,
-  ok = false,
-): DecisionRecord {
-  const decision: Decision = {
-    ...record.decision,
-    verdict: ok ? record.decision.verdict : 'refuse',
-    rules: [...record.decision.rules, { rule, ok, got, needed }],
-  }
-  return { ...record, decision }
 }

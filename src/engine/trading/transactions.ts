@@ -1,9 +1,10 @@
 /**
- * Our transactions on one account: nonces without gaps, attempts persisted before they are sent, followed until final,
- * sent again after a reorganisation, withdrawn where they are stuck.
+ * Our transactions on one account: nonces without gaps, attempts recorded before they are sent, followed until they are final,
+ * sent again after a reorganisation. A nonce that is not needed after all is free again, or filled with a transfer to ourselves.
  */
+
 import type { Address } from '../../amm/index.ts'
-import { type Bid, legsIn } from '../../arbitrage/index.ts'
+import type { Bid } from '../../arbitrage/index.ts'
 import type { ExecuteIntent, Intent } from '../../intents/index.ts'
 import type { Chain, Head, Hex, Receipt } from '../../ports/chain.ts'
 import type { DecisionRecord, Ledger, NewAttempt, TransactionRecord } from '../../ports/ledger.ts'
@@ -11,33 +12,35 @@ import type { Signer } from '../../ports/signer.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { finalBlock } from '../chains/finality.ts'
 import type { Finality } from '../chains/profile.ts'
+import type { InFlight } from './in-flight.ts'
 import type { Submitter } from './submission.ts'
 
-/** Blocks after which a transaction that is not mined is withdrawn by a transfer to ourselves at its nonce. */
+/** Blocks after which the nonce of a transaction that is not mined is filled. */
 const STUCK_AFTER_BLOCKS = 4
 /** Nodes replace a pending transaction only for a tip at least this much higher, in hundredths. */
 const REPLACEMENT_BUMP = 125n
 const TRANSFER_GAS = 21_000n
 const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
 
-/** Unknown counts as more than anything. */
-export const promisedBy = (decision: DecisionRecord | undefined): number =>
-  Number(decision?.decision?.numbers.grossNative ?? Number.POSITIVE_INFINITY)
+/**
+ * `recording`: signed; being recorded, or waiting for clearance. `unrecorded`, `unwanted`: the ledger did not take it, or it was
+ * not cleared; it is never sent, and its nonce is to be released. `handed`: given to the node or the relays. `booking`: final,
+ * being booked.
+ */
+type Phase = 'recording' | 'unrecorded' | 'unwanted' | 'handed' | 'booking'
+const isVoid = ({ phase }: Open): boolean => phase === 'unrecorded' || phase === 'unwanted'
 
 interface Open {
   record: TransactionRecord
-  decision: DecisionRecord | undefined
-  /** Pools of its route, busy until it is mined. */
-  pools: readonly Address[]
+  readonly decision: DecisionRecord | undefined
   receipt: Receipt | undefined
-  /** Nobody has been given it: it waits to be written down and cleared; or it could not be written down, is void, and its nonce is to be filled. */
-  held?: 'waits' | 'void'
+  phase: Phase
 }
 
 export interface SubmitOptions {
-  /** Whether it is to be sent: what is asked for meanwhile, such as a simulation. */
+  /** Whether to send it: what runs beside signing and recording, such as a simulation. A rejection counts as no. */
   readonly cleared: Promise<boolean>
-  /** The signed transaction to stand right behind, where that can be had. */
+  /** The signed transaction of somebody else to stand right behind, where both are handed over together. */
   readonly behind?: Hex | undefined
 }
 
@@ -45,8 +48,24 @@ export interface Handed {
   readonly hash: Hex
   /** ms since 1970. */
   readonly signedAt: number
+  /** ms since 1970. */
   readonly recordedAt: number
 }
+
+/** A submission that failed, with the step that failed; `cause` is the error of signer, ledger or node. */
+export class SubmissionError extends Error {
+  readonly stage: 'signing' | 'recording' | 'sending'
+
+  constructor(stage: SubmissionError['stage'], cause: unknown) {
+    super(messageOf(cause), { cause })
+    this.stage = stage
+  }
+}
+
+const during = <T>(stage: SubmissionError['stage'], work: Promise<T>): Promise<T> =>
+  work.catch((cause) => {
+    throw new SubmissionError(stage, cause)
+  })
 
 export interface TransactionsOptions {
   chain: Chain
@@ -60,6 +79,7 @@ export interface TransactionsOptions {
   submitter: Submitter
   finality: Finality
   now(): number
+  /** Books a final transaction. When it rejects, it is called again at a later head. */
   onFinal(final: {
     transaction: TransactionRecord
     receipt: Receipt
@@ -68,22 +88,22 @@ export interface TransactionsOptions {
   onNote(note: string): void
 }
 
-export class Transactions {
+export class Transactions implements InFlight {
   readonly #options: TransactionsOptions
   readonly #open = new Map<number, Open>()
   #nextNonce = 0
+  /** The one serialiser: everything that signs, or changes which nonces are in use, runs in turn. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: TransactionsOptions) {
     this.#options = options
   }
 
-  /** Takes up what an earlier process left: open attempts are followed again, and re-sent where the node lost them. */
+  /** Adopts the open transactions of an earlier process: they are followed again, and sent again where the node lost them. */
   async recover(): Promise<void> {
     const { ledger, chain, genesis, account } = this.#options
-    const standing = ledger.markLost(genesis).then(() => ledger.openTransactions())
     const [all, mined, highest] = await Promise.all([
-      standing,
+      ledger.markLost(genesis).then(() => ledger.openTransactions()),
       chain.transactionCount(account, 'latest'),
       ledger.highestNonce(genesis, account),
     ])
@@ -91,93 +111,91 @@ export class Transactions {
     const decisions = await ledger.decisionsById(open.flatMap(({ decisionId }) => decisionId ?? []))
     for (const record of open) {
       const decision = record.decisionId === null ? undefined : decisions.get(record.decisionId)
-      this.#open.set(record.nonce, {
-        record,
-        decision,
-        pools: decision ? legsIn(decision.opportunity).map((leg) => leg.pool) : [],
-        receipt: undefined,
-      })
+      this.#open.set(record.nonce, { record, decision, receipt: undefined, phase: 'handed' })
     }
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
-    await this.settle()
+    await this.refresh()
     const head = await chain.block('latest')
     await this.#fillGaps(mined, head)
     for (const { record, receipt } of this.#open.values())
-      if (!receipt) await this.#resend(record, head.number)
+      if (!receipt) await this.#sendAgain(record, head.number)
   }
 
-  /** A process that died while one transaction was being written down and the next one was already: the nonce of the first is missing, and would hold up all that come after. */
+  /** A process that died while it recorded one transaction, and had recorded the next, leaves the first nonce missing: later ones cannot be mined. */
   async #fillGaps(mined: number, head: Head): Promise<void> {
     const { submitter, genesis, account } = this.#options
     for (let nonce = mined; nonce < this.#nextNonce; nonce++) {
       if (this.#open.has(nonce)) continue
       const next = this.#open.get(Math.min(...[...this.#open.keys()].filter((open) => open > nonce)))
-      if (!next || submitter.expiresAfter !== undefined) return this.#expire(nonce)
+      if (!next || submitter.expiresAfter !== undefined) return this.#free(nonce)
       const open: Open = {
         record: { genesis, account, nonce, decisionId: null, status: 'open', attempts: [] },
         decision: undefined,
-        pools: [],
         receipt: undefined,
+        phase: 'handed',
       }
-      await this.#withdraw(open, head, next.record.attempts.at(-1)?.intent)
+      await this.#fill(open, head, next.record.attempts.at(-1)?.intent)
       this.#open.set(nonce, open)
     }
   }
 
-  /** What was sent and is not mined yet. */
-  get inFlight(): number {
-    return [...this.#open.values()].filter((open) => !open.receipt && !open.held).length
+  /** Transactions that are not final yet. */
+  get open(): number {
+    return this.#open.size
   }
 
-  /** What those that are not mined yet tip per gas, and how much gas they may burn. */
+  /** Transactions that were sent and are not mined yet. */
+  get inFlight(): number {
+    return this.#unmined().filter(({ phase }) => phase === 'handed').length
+  }
+
+  get pending(): DecisionRecord[] {
+    return this.#unmined().flatMap(({ decision }) => decision ?? [])
+  }
+
+  /** Tip (wei per gas) and gas limit of each transaction that is not mined yet. */
   get tips(): { tip: bigint; gas: bigint }[] {
-    return [...this.#open.values()].flatMap(({ record, receipt }) => {
-      const intent = receipt ? undefined : record.attempts.at(-1)?.intent
+    return this.#unmined().flatMap(({ record }) => {
+      const intent = record.attempts.at(-1)?.intent
       return intent ? [{ tip: intent.maxPriorityFeePerGas, gas: intent.gasLimit }] : []
     })
   }
 
-  /** Replaces those that are not mined yet and tip less, so that what comes after them by nonce need not wait behind others. Throws what signer and ledger throw. */
+  #unmined(): Open[] {
+    return [...this.#open.values()].filter(({ receipt }) => !receipt)
+  }
+
+  #byNonce(): [number, Open][] {
+    return [...this.#open].sort(([a], [b]) => a - b)
+  }
+
+  /** Replaces transactions in flight that tip less, so that later nonces do not wait behind other accounts. Throws `SubmissionError`. */
   raise(
     { maxFeePerGas, maxPriorityFeePerGas }: Pick<Bid, 'maxFeePerGas' | 'maxPriorityFeePerGas'>,
     head: Head,
   ): Promise<void> {
     return this.#inTurn(async () => {
-      for (const [, open] of [...this.#open].sort(([a], [b]) => a - b)) {
+      for (const [, open] of this.#byNonce()) {
         const last = open.record.attempts.at(-1)
-        if (!last || open.receipt || open.held || last.intent.maxPriorityFeePerGas >= maxPriorityFeePerGas)
-          continue
+        if (!last || open.receipt || open.phase !== 'handed') continue
+        if (last.intent.maxPriorityFeePerGas >= maxPriorityFeePerGas) continue
         const higher = (wanted: bigint, before: bigint) => (wanted > bumped(before) ? wanted : bumped(before))
         const intent: Intent = {
           ...last.intent,
           maxFeePerGas: higher(maxFeePerGas, last.intent.maxFeePerGas),
           maxPriorityFeePerGas: higher(maxPriorityFeePerGas, last.intent.maxPriorityFeePerGas),
         }
-        const attempt = await this.#attempt(intent, open.record.decisionId, head)
-        await this.#options.ledger.recordAttempt(attempt)
+        const attempt = await during('signing', this.#sign(intent, open.record.decisionId, head))
+        await during('recording', this.#options.ledger.recordAttempt(attempt))
         open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
-        await this.#send(attempt, head.number)
+        await during('sending', this.#send(attempt, head.number))
       }
     })
   }
 
-  /** Transactions that are not final yet. */
-  get unsettled(): number {
-    return this.#open.size
-  }
-
-  /** The pools of what is not mined yet, with what each promises in native wei. */
-  busyPools(): Map<string, number> {
-    return new Map(
-      [...this.#open.values()]
-        .filter((open) => !open.receipt)
-        .flatMap(({ pools, decision }) => pools.map((pool) => [pool, promisedBy(decision)] as const)),
-    )
-  }
-
   /**
-   * Signs and persists, and sends once `cleared` says so; where it does not, the nonce is given back, and `undefined`
-   * returned. Throws `signer-refused`, `ledger-unreachable`, `chain-unreachable`; what could not be written down is never sent.
+   * Signs and records, and sends once `cleared` is true; otherwise it releases the nonce and returns `undefined`.
+   * Throws `SubmissionError`; what could not be recorded is never sent.
    */
   submit(
     build: (nonce: number) => ExecuteIntent,
@@ -188,7 +206,7 @@ export class Transactions {
     const { ledger, now } = this.#options
     return this.#inTurn(async () => {
       const nonce = this.#nextNonce
-      const attempt = await this.#attempt(build(nonce), decision.id, head)
+      const attempt = await during('signing', this.#sign(build(nonce), decision.id, head))
       this.#nextNonce = nonce + 1
       const record: TransactionRecord = {
         genesis: attempt.genesis,
@@ -198,60 +216,32 @@ export class Transactions {
         status: 'open',
         attempts: [attempt],
       }
-      const open: Open = {
-        record,
-        decision,
-        pools: legsIn(decision.opportunity).map((leg) => leg.pool),
-        receipt: undefined,
-        held: 'waits',
-      }
+      const open: Open = { record, decision, receipt: undefined, phase: 'recording' }
       this.#open.set(nonce, open)
       return { attempt, open, signedAt: now() }
     }).then(async ({ attempt, open, signedAt }) => {
-      // The next one is signed meanwhile, and need not wait for this one's clearance, nor for the node's answer.
+      // The next one is signed meanwhile: it need not wait for this one's clearance, nor for the node's answer.
       try {
         await ledger.recordAttempt(attempt, decision)
       } catch (error) {
-        open.held = 'void'
-        await this.#inTurn(() => this.#giveUp(attempt.nonce, open, head)).catch((failed) =>
-          this.#options.onNote(`nonce ${attempt.nonce} waits to be filled: ${messageOf(failed)}`),
-        )
-        throw error
+        open.phase = 'unrecorded'
+        await this.#releaseOrNote(open, head)
+        throw new SubmissionError('recording', error)
       }
       const recordedAt = now()
-      const ok = await cleared.catch(() => false)
-      delete open.held
-      if (!ok) {
-        await this.#inTurn(() => this.#abandon(attempt.nonce, open, head))
+      if (!(await cleared.catch(() => false))) {
+        open.phase = 'unwanted'
+        await this.#releaseOrNote(open, head)
         return undefined
       }
-      await this.#send(attempt, head.number, behind)
+      open.phase = 'handed'
+      await during('sending', this.#send(attempt, head.number, behind))
       return { hash: attempt.hash, signedAt, recordedAt }
     })
   }
 
-  /** What could not be written down is never sent: its nonce is free again, or filled where another came after it. */
-  async #giveUp(nonce: number, open: Open, head: Head): Promise<void> {
-    if (nonce !== this.#nextNonce - 1) return this.#abandon(nonce, open, head)
-    for (
-      let last: Open | undefined = open;
-      last?.held === 'void';
-      last = this.#open.get(this.#nextNonce - 1)
-    ) {
-      this.#open.delete(last.record.nonce)
-      this.#nextNonce = last.record.nonce
-    }
-  }
-
-  /** A nonce that is not wanted after all: free again where none comes after it, else filled with nothing. */
-  async #abandon(nonce: number, open: Open, head: Head): Promise<void> {
-    if (nonce === this.#nextNonce - 1 || this.#options.submitter.expiresAfter !== undefined)
-      await this.#expire(nonce)
-    else await this.#withdraw(open, head)
-  }
-
-  /** Looks up receipts of everything open; books what is final. Call at each new head. */
-  async settle(): Promise<void> {
+  /** Looks up the receipts of everything open. Call at each new head, before decisions. Throws what the chain throws. */
+  async refresh(): Promise<void> {
     const { chain } = this.#options
     await Promise.all(
       [...this.#open.values()].map(async (open) => {
@@ -261,55 +251,91 @@ export class Transactions {
     )
   }
 
-  /** What follows once receipts are known, off the hot path: bookings, re-sending, withdrawing. */
-  async finish(head: Head): Promise<void> {
-    const { chain, finality, submitter, onFinal, onNote } = this.#options
+  /**
+   * Acts on the receipts, off the hot path: books what is final, sends again what the node may have lost, gives up what is
+   * stuck. Call after `refresh`; calls may overlap. Throws what chain and `onFinal` throw.
+   */
+  async advance(head: Head): Promise<void> {
     if (this.#open.size === 0) return
+    const { chain, finality } = this.#options
     const finalized = await finalBlock(chain, finality, head.number)
-    for (const [nonce, open] of [...this.#open].sort(([a], [b]) => a - b)) {
-      const { receipt, record } = open
-      if (open.held === 'void')
-        await this.#inTurn(() => this.#giveUp(nonce, open, head)).catch((error) =>
-          onNote(`nonce ${nonce} waits to be filled: ${messageOf(error)}`),
-        )
-      if (open.held) continue
-      if (receipt) {
-        if (receipt.blockNumber > finalized) continue
-        await onFinal({ transaction: record, receipt, decision: open.decision })
-        this.#open.delete(nonce)
-      } else {
-        const last = record.attempts.at(-1)
-        const age = head.number - (last?.sentAtBlock ?? head.number)
-        if (last?.intent.type === 'execute' && submitter.expiresAfter !== undefined) {
-          if (age >= submitter.expiresAfter) {
-            await this.#inTurn(() => this.#expire(nonce)).catch((error) =>
-              onNote(`giving nonce ${nonce} back failed: ${messageOf(error)}`),
-            )
-            return
-          }
-          await this.#resend(record, head.number)
-        } else if (age >= STUCK_AFTER_BLOCKS)
-          await this.#inTurn(() => this.#withdraw(open, head)).catch((error) =>
-            onNote(`withdrawing nonce ${nonce} failed: ${messageOf(error)}`),
-          )
-        else if (age >= 1) await this.#resend(record, head.number)
-      }
+    for (const [nonce, open] of this.#byNonce()) {
+      // Freeing an earlier nonce drops the later ones.
+      if (this.#open.get(nonce) !== open) continue
+      if (isVoid(open)) await this.#releaseOrNote(open, head)
+      else if (open.phase !== 'handed') continue
+      else if (!open.receipt) await this.#pursue(open, head)
+      else if (open.receipt.blockNumber <= finalized) await this.#book(open, open.receipt)
     }
   }
 
-  /** What relays did not get mined in time never will be: its nonce is free again, and what was to come after it is void too. */
-  async #expire(nonce: number): Promise<void> {
+  async #book(open: Open, receipt: Receipt): Promise<void> {
+    open.phase = 'booking'
+    try {
+      await this.#options.onFinal({ transaction: open.record, receipt, decision: open.decision })
+      this.#open.delete(open.record.nonce)
+    } finally {
+      open.phase = 'handed'
+    }
+  }
+
+  /** What to do about a transaction that was sent and is not mined: send it again, or give up its nonce once it is stuck. */
+  async #pursue(open: Open, head: Head): Promise<void> {
+    const { submitter, onNote } = this.#options
+    const { nonce, attempts } = open.record
+    const last = attempts.at(-1)
+    if (!last) return
+    const age = head.number - last.sentAtBlock
+    // Relays forget an attempt after some blocks; a transaction that was public once may be mined at any time.
+    const expiresAfter = last.intent.type === 'execute' ? submitter.expiresAfter : undefined
+    if (age < (expiresAfter ?? STUCK_AFTER_BLOCKS)) {
+      if (expiresAfter !== undefined || age >= 1) await this.#sendAgain(open.record, head.number)
+      return
+    }
+    await this.#inTurn(async () => {
+      // Another head may have done it meanwhile.
+      if (this.#open.get(nonce) !== open || open.record.attempts.at(-1) !== last) return
+      await (expiresAfter === undefined ? this.#fill(open, head) : this.#free(nonce))
+    }).catch((error) => onNote(`giving up nonce ${nonce} failed, to be tried again: ${messageOf(error)}`))
+  }
+
+  /** Releases the nonce of a transaction that is not sent; where that fails, the next head tries again. */
+  #releaseOrNote(open: Open, head: Head): Promise<void> {
+    const { nonce } = open.record
+    return this.#inTurn(async () => {
+      if (this.#open.get(nonce) === open && isVoid(open)) await this.#release(open, head)
+    }).catch((error) =>
+      this.#options.onNote(`releasing nonce ${nonce} failed, to be tried again: ${messageOf(error)}`),
+    )
+  }
+
+  /** Gives up the nonce of a transaction that nobody was given: it is free again, or filled where a later one is in use. */
+  #release(open: Open, head: Head): Promise<void> {
+    const { nonce } = open.record
+    const later = [...this.#open.values()].filter(({ record }) => record.nonce > nonce)
+    const inUse = later.some((each) => !isVoid(each))
+    return inUse && this.#options.submitter.expiresAfter === undefined
+      ? this.#fill(open, head)
+      : this.#free(nonce)
+  }
+
+  /** Makes a nonce and all later ones free again: none of them will be mined. */
+  async #free(nonce: number): Promise<void> {
     const { ledger, genesis, account } = this.#options
-    const nonces = [...this.#open.keys()].filter((open) => open >= nonce)
-    await ledger.markExpired(genesis, account, nonces)
-    for (const expired of nonces) this.#open.delete(expired)
+    const later = this.#byNonce().filter(([each]) => each >= nonce)
+    const recorded = later.filter(([, { phase }]) => phase !== 'unrecorded').map(([each]) => each)
+    // What was never recorded needs no ledger to be forgotten.
+    if (recorded.length > 0) await ledger.markExpired(genesis, account, recorded)
+    for (const [each] of later) this.#open.delete(each)
     this.#nextNonce = nonce
   }
 
-  /** Fills its nonce with a transfer to ourselves, at more than `like` offered. */
-  async #withdraw(open: Open, head: Head, like = open.record.attempts.at(-1)?.intent): Promise<void> {
+  /** Fills a nonce with a transfer to ourselves that offers more than `like`. */
+  async #fill(open: Open, head: Head, like = open.record.attempts.at(-1)?.intent): Promise<void> {
     const { ledger, onNote } = this.#options
     if (!like) return
+    const unrecorded = open.phase === 'unrecorded'
+    const doubled = head.baseFeePerGas * 2n
     const intent: Intent = {
       type: 'cancel',
       chainId: like.chainId,
@@ -317,47 +343,33 @@ export class Transactions {
       nonce: open.record.nonce,
       lease: this.#options.lease,
       gasLimit: TRANSFER_GAS,
-      maxFeePerGas: bumped(
-        like.maxFeePerGas > head.baseFeePerGas * 2n ? like.maxFeePerGas : head.baseFeePerGas * 2n,
-      ),
+      maxFeePerGas: bumped(like.maxFeePerGas > doubled ? like.maxFeePerGas : doubled),
       maxPriorityFeePerGas: bumped(like.maxPriorityFeePerGas),
     }
-    const attempt = await this.#attempt(intent, open.record.decisionId, head)
-    // What was never written down takes its decision along.
-    await ledger.recordAttempt(attempt, open.held === 'void' ? open.decision : undefined)
-    open.record = {
-      ...open.record,
-      attempts: open.held === 'void' ? [attempt] : [...open.record.attempts, attempt],
-    }
-    delete open.held
+    const attempt = await this.#sign(intent, open.record.decisionId, head)
+    // The decision of a transaction that was not recorded is recorded with it.
+    await ledger.recordAttempt(attempt, unrecorded ? open.decision : undefined)
+    open.record = { ...open.record, attempts: unrecorded ? [attempt] : [...open.record.attempts, attempt] }
+    open.phase = 'handed'
     onNote(
-      `nonce ${open.record.nonce} is withdrawn: not mined for ${STUCK_AFTER_BLOCKS} blocks, not written down, or not wanted after all`,
+      `nonce ${open.record.nonce} is filled with a transfer to ourselves: its transaction is stuck or was not sent`,
     )
     await this.#send(attempt, head.number)
   }
 
-  async #attempt(intent: Intent, decisionId: string | null, head: Head): Promise<NewAttempt> {
+  async #sign(intent: Intent, decisionId: string | null, head: Head): Promise<NewAttempt> {
     const { signer, genesis, account, now } = this.#options
     const { raw, hash } = await signer.sign(intent)
-    return {
-      genesis,
-      account,
-      nonce: intent.nonce,
-      decisionId,
-      hash,
-      raw,
-      intent,
-      sentAt: now(),
-      sentAtBlock: head.number,
-    }
+    const { nonce } = intent
+    return { genesis, account, nonce, decisionId, hash, raw, intent, sentAt: now(), sentAtBlock: head.number }
   }
 
-  async #resend(record: TransactionRecord, head: number): Promise<void> {
-    const attempt = record.attempts.at(-1)
-    if (attempt) await this.#send(attempt, head)
+  async #sendAgain({ attempts }: TransactionRecord, head: number): Promise<void> {
+    const last = attempts.at(-1)
+    if (last) await this.#send(last, head)
   }
 
-  /** A node that refuses what it already has, or what is already mined, is no failure: the receipt will tell. */
+  /** A node that refuses what it already has, or what is already mined, is no failure: the receipt decides. */
   async #send(
     { raw, hash, intent }: Pick<NewAttempt, 'raw' | 'hash' | 'intent'>,
     head: number,
@@ -370,7 +382,7 @@ export class Transactions {
       )
     } catch (error) {
       if (!(error instanceof KintsugiError)) throw error
-      this.#options.onNote(`sending ${hash} was answered: ${error.message}`)
+      this.#options.onNote(`the node answered to ${hash}: ${error.message}`)
     }
   }
 

@@ -148,7 +148,11 @@ export interface OpportunityView {
   id: string
   block: number
   verdict: string
+  /** The first rule that refused it, or the stage that it did not pass; null for a trade. */
   refusedBy: string | null
+  /** How far it got (`rules`, `simulation`, `signing`, `recording`, `sending`, `dry-run`, `paper`, `sent`), and why no further. */
+  outcome: { stage: string; reason: string }
+  /** The rules of the guard, passed or not. */
   reasons: { rule: string; ok: boolean; got: string; needed: string }[]
   route: string
   symbol: string

@@ -639,7 +639,24 @@ export const SHAPES = {
         "type": [
           "string",
           "null"
-        ]
+        ],
+        "description": "The first rule that refused it, or the stage that it did not pass; null for a trade."
+      },
+      "outcome": {
+        "type": "object",
+        "properties": {
+          "stage": {
+            "type": "string"
+          },
+          "reason": {
+            "type": "string"
+          }
+        },
+        "required": [
+          "stage",
+          "reason"
+        ],
+        "description": "How far it got (`rules`, `simulation`, `signing`, `recording`, `sending`, `dry-run`, `paper`, `sent`), and why no further."
       },
       "reasons": {
         "type": "array",
@@ -665,7 +682,8 @@ export const SHAPES = {
             "got",
             "needed"
           ]
-        }
+        },
+        "description": "The rules of the guard, passed or not."
       },
       "route": {
         "type": "string"
@@ -738,6 +756,7 @@ export const SHAPES = {
       "block",
       "verdict",
       "refusedBy",
+      "outcome",
       "reasons",
       "route",
       "symbol",

@@ -1,6 +1,6 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
 import * as z from 'zod'
-import { legsOf } from '../../arbitrage/index.ts'
+import { legsOf, outcomeText } from '../../arbitrage/index.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { detectionLog, detectionStatistics } from '../../engine/trading/detection-log.ts'
 import {
@@ -130,6 +130,11 @@ export default defineServer({
         block: z.int(),
         verdict: z.string(),
         summary: z.string(),
+        outcome: z
+          .object({ stage: z.string(), reason: z.string() })
+          .describe(
+            'how far it got: rules, simulation, signing, recording, sending or sent; and why no further',
+          ),
         opportunity,
         size: z
           .object({
@@ -158,15 +163,15 @@ export default defineServer({
         const chosen = main?.amounts[0] ?? 0n
         const profitAt = (size: bigint) => walkCycle(main?.legs ?? [], market.pools, size)?.grossProfit
         const [half, double] = [profitAt(chosen / 2n), profitAt(chosen * 2n)]
-        const failed = decision.rules.filter((rule) => !rule.ok)
         return {
           id,
           block: found.block,
           verdict: decision.verdict,
           summary:
-            failed.length === 0
+            decision.verdict === 'trade'
               ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.`
-              : `Refused: ${failed.map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`).join('; ')}.`,
+              : `It was ${outcomeText(record)}.`,
+          outcome: { ...record.outcome },
           opportunity: showOpportunity(found, market),
           size:
             half === undefined

@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
 import { findToken } from '../../engine/market/tokens.ts'
-import { Experiences } from '../../engine/trading/inclusion-model.ts'
+import { InclusionModel } from '../../engine/trading/inclusion-model.ts'
 import {
   atSize,
   findOpportunities,
@@ -15,7 +15,7 @@ import { limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-const experiences = new Experiences()
+const experiences = new InclusionModel()
 let recalled: Promise<void> | undefined
 
 /** Kept by this process, and told to the fleet: what people want from a trade. */

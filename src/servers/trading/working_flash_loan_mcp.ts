@@ -1,7 +1,8 @@
 /** The whole trade behind one door: find it, simulate it, have it executed, see what became of it and what it earned. */
 import * as z from 'zod'
-import type { Opportunity } from '../../arbitrage/index.ts'
+import { type Opportunity, refusedBy } from '../../arbitrage/index.ts'
 import { findToken, tokenAt } from '../../engine/market/tokens.ts'
+import { EXECUTION_STATES, executionStatus } from '../../engine/trading/execution-status.ts'
 import {
   findOpportunities,
   nativeNumbers,
@@ -14,7 +15,6 @@ import { defineServer } from '../../mcp/define.ts'
 import { limit, offset, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
-import { KintsugiError } from '../../std/errors.ts'
 
 const choice = {
   token: token().optional().describe('only trades that earn this token'),
@@ -48,6 +48,16 @@ const show = (market: MarketView) => (found: Opportunity) => {
   const { gross, gas, gasUnits } = nativeNumbers(found, market)
   return { opportunity: showOpportunity(found, market), gasUnits, netNative: (gross - gas) / 1e18 }
 }
+
+const status = z.object({
+  id: z.string(),
+  state: z.enum(EXECUTION_STATES),
+  summary: z.string(),
+  hash: z.string().nullable(),
+  realisedProfit: z.string().nullable(),
+  token: z.string(),
+  gasCost: z.string().nullable(),
+})
 
 export default defineServer({
   id: 'working_flash_loan_mcp',
@@ -94,70 +104,18 @@ export default defineServer({
     }),
     execution_status: read({
       description:
-        'What became of one trade by the id of its decision: refused and why, in flight, or final with what it earned and burned.',
+        'The state of one trade by the id of its decision: refused and why, in flight, final with what it earned and burned, or never mined (lost with its chain, or expired).',
       keywords: 'what became of my transaction, was it confirmed, mined, reverted',
       input: {
         id: z.string().regex(/^opp_[0-9a-f]{20}$/, 'expected an id such as opp_ and 20 hexadecimal digits'),
       },
-      output: {
-        id: z.string(),
-        state: z.enum(['refused', 'in flight', 'final']),
-        summary: z.string(),
-        hash: z.string().nullable(),
-        realisedProfit: z.string().nullable(),
-        token: z.string(),
-        gasCost: z.string().nullable(),
-      },
+      output: status.shape,
       examples: [{ id: 'opp_00000000000000000000' }],
-      run: async ({ id }, { market, ledger }) => {
-        const record = await ledger.decision(id)
-        if (!record)
-          throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
-            hint: 'opportunities lists the last ones',
-          })
-        const { symbol } = tokenAt(market.manifest, record.opportunity.token)
-        const failed = record.decision.rules.filter((rule) => !rule.ok)
-        if (failed.length > 0) {
-          const reasons = failed
-            .map((rule) => `${rule.rule} (got ${rule.got}, needed ${rule.needed})`)
-            .join('; ')
-          return {
-            id,
-            state: 'refused' as const,
-            summary: `Refused: ${reasons}.`,
-            hash: null,
-            realisedProfit: null,
-            token: symbol,
-            gasCost: null,
-          }
-        }
-        const trade = (await ledger.trades({ limit: 1_000 })).find(({ decisionId }) => decisionId === id)
-        const open = (await ledger.openTransactions()).find(({ decisionId }) => decisionId === id)
-        if (!trade) {
-          return {
-            id,
-            state: 'in flight' as const,
-            summary: 'Sent, and not final yet.',
-            hash: open?.attempts.at(-1)?.hash ?? null,
-            realisedProfit: null,
-            token: symbol,
-            gasCost: null,
-          }
-        }
-        return {
-          id,
-          state: 'final' as const,
-          summary: `${trade.outcome} in block ${trade.block}: ${trade.realisedProfit} of ${symbol} realised, ${trade.predictedProfit} predicted.`,
-          hash: trade.hash,
-          realisedProfit: String(trade.realisedProfit),
-          token: symbol,
-          gasCost: String(trade.gasCost),
-        }
-      },
+      run: ({ id }, { market, ledger }) => executionStatus(id, market, ledger),
     }),
     opportunities: read({
       description:
-        'The last opportunities that were judged, newest first: traded or refused, and by which rule.',
+        'The last opportunities that were judged, newest first: traded, or refused at which stage and by which rule.',
       keywords: 'recent opportunities and what was decided, what we saw in the last blocks',
       input: {
         verdict: z.enum(['trade', 'refuse']).optional(),
@@ -171,6 +129,9 @@ export default defineServer({
             block: z.int(),
             verdict: z.string(),
             refusedBy: z.string().nullable(),
+            outcome: z
+              .object({ stage: z.string(), reason: z.string() })
+              .describe('how far it got, and why no further'),
             profit: z.string(),
             token: z.string(),
             lender: z.string(),
@@ -181,11 +142,12 @@ export default defineServer({
       run: async ({ verdict, limit: most, offset: skip }, { market, ledger }) => ({
         opportunities: (
           await ledger.decisions({ limit: most, offset: skip, ...(verdict ? { verdict } : {}) })
-        ).map(({ id, opportunity: found, decision }) => ({
+        ).map(({ id, opportunity: found, decision, outcome }) => ({
           id,
           block: found.block,
           verdict: decision.verdict,
-          refusedBy: decision.rules.find((rule) => !rule.ok)?.rule ?? null,
+          refusedBy: refusedBy({ decision, outcome }),
+          outcome: { ...outcome },
           profit: String(found.profit),
           token: tokenAt(market.manifest, found.token).symbol,
           lender: found.loan.kind,

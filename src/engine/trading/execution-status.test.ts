@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import type {
+  DecisionRecord,
+  Ledger,
+  Trade,
+  TransactionRecord,
+  TransactionStatus,
+} from '../../ports/ledger.ts'
+import { executionStatus } from './execution-status.ts'
+
+const market = { symbol: () => 'WETH' }
+const traded = {
+  id: 'opp_1',
+  opportunity: { token: '0xa' },
+  decision: { verdict: 'trade', rules: [] },
+  outcome: { stage: 'sent', reason: '' },
+} as unknown as DecisionRecord
+const transaction = (status: TransactionStatus) =>
+  ({ status, attempts: [{ hash: '0x01' }, { hash: '0x02' }] }) as unknown as TransactionRecord
+const trade = {
+  outcome: 'as-predicted',
+  block: 9,
+  hash: '0x02',
+  realisedProfit: 70n,
+  predictedProfit: 71n,
+  gasCost: 5n,
+} as unknown as Trade
+const statusWith = (parts: { decision?: DecisionRecord; transaction?: TransactionRecord; trade?: Trade }) =>
+  executionStatus('opp_1', market, {
+    decision: async () => parts.decision,
+    transaction: async () => parts.transaction,
+    trade: async () => parts.trade,
+  } as unknown as Ledger)
+
+test('a decision that nobody recorded is not found', async () => {
+  await expect(statusWith({})).rejects.toMatchObject({ code: 'not-found' })
+})
+
+test('a refusal names its stage and reason, and looks no further', async () => {
+  const refused = {
+    ...traded,
+    decision: { ...traded.decision, verdict: 'refuse' },
+    outcome: { stage: 'simulation', reason: 'unprofitable (profit 3, needed 5)' },
+  } as DecisionRecord
+  expect(await statusWith({ decision: refused, transaction: transaction('open') })).toEqual({
+    id: 'opp_1',
+    state: 'refused',
+    summary: 'It was refused at simulation: unprofitable (profit 3, needed 5).',
+    hash: null,
+    realisedProfit: null,
+    token: 'WETH',
+    gasCost: null,
+  })
+})
+
+test('a booked trade is final, however many came after it', async () => {
+  expect(await statusWith({ decision: traded, transaction: transaction('final'), trade })).toEqual({
+    id: 'opp_1',
+    state: 'final',
+    summary: 'as-predicted in block 9: 70 of WETH realised, 71 predicted.',
+    hash: '0x02',
+    realisedProfit: '70',
+    token: 'WETH',
+    gasCost: '5',
+  })
+})
+
+test.each([
+  ['open', 'in flight'],
+  ['final', 'in flight'],
+  ['lost', 'lost'],
+  ['expired', 'expired'],
+] as const)('a transaction that is %s and not booked is %s, by its last attempt', async (status, state) => {
+  expect(await statusWith({ decision: traded, transaction: transaction(status) })).toMatchObject({
+    state,
+    hash: '0x02',
+    realisedProfit: null,
+  })
+})
+
+test('without a transaction its nonce expired: it is not in flight for ever', async () => {
+  expect(await statusWith({ decision: traded })).toMatchObject({ state: 'expired', hash: null })
+})

@@ -1,0 +1,64 @@
+/** The state of one trade, from its decision to its entry in the books. */
+import { outcomeText } from '../../arbitrage/index.ts'
+import type { Hex } from '../../ports/chain.ts'
+import type { Ledger } from '../../ports/ledger.ts'
+import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
+
+export const EXECUTION_STATES = ['refused', 'in flight', 'final', 'lost', 'expired'] as const
+
+export interface ExecutionStatus {
+  /** The decision's id. */
+  readonly id: string
+  readonly state: (typeof EXECUTION_STATES)[number]
+  /** For people. */
+  readonly summary: string
+  readonly hash: Hex | null
+  /** In smallest units of the token, as decimal text; null until it is final. */
+  readonly realisedProfit: string | null
+  /** Symbol. */
+  readonly token: string
+  /** In wei, as decimal text; null until it is final. */
+  readonly gasCost: string | null
+}
+
+/** State and summary of a transaction that is not booked, by its status. */
+const UNBOOKED = {
+  open: ['in flight', 'Sent, and not final yet.'],
+  final: ['in flight', 'Final, and being booked.'],
+  lost: ['lost', 'Sent on a chain that is gone; it will never be mined.'],
+  expired: ['expired', 'Not mined in time; its nonce was given back.'],
+} as const
+
+/** Looks up what became of a decision. Throws `not-found`, and what the ledger throws. */
+export async function executionStatus(
+  id: string,
+  market: Pick<MarketView, 'symbol'>,
+  ledger: Pick<Ledger, 'decision' | 'transaction' | 'trade'>,
+): Promise<ExecutionStatus> {
+  const record = await ledger.decision(id)
+  if (!record)
+    throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
+      hint: 'opportunities lists the last ones',
+    })
+  const token = market.symbol(record.opportunity.token)
+  const unbooked = { id, token, hash: null, realisedProfit: null, gasCost: null }
+  if (record.decision.verdict === 'refuse')
+    return { ...unbooked, state: 'refused', summary: `It was ${outcomeText(record)}.` }
+  // In this order: a transaction becomes final together with its trade.
+  const transaction = await ledger.transaction(id)
+  const trade = await ledger.trade(id)
+  if (!trade) {
+    // Without a transaction its nonce expired, and belongs to another decision now.
+    const [state, summary] = UNBOOKED[transaction?.status ?? 'expired']
+    return { ...unbooked, state, summary, hash: transaction?.attempts.at(-1)?.hash ?? null }
+  }
+  return {
+    ...unbooked,
+    state: 'final',
+    summary: `${trade.outcome} in block ${trade.block}: ${trade.realisedProfit} of ${token} realised, ${trade.predictedProfit} predicted.`,
+    hash: trade.hash,
+    realisedProfit: String(trade.realisedProfit),
+    gasCost: String(trade.gasCost),
+  }
+}
