@@ -34,10 +34,13 @@ const SMALL: readonly (readonly [bigint, bigint])[] = [
 /** The exponential stops at 2^-2; only the logarithm continues to 2^-4. */
 const EXP_TERMS = 8
 
-/** Products and quotients of 18-decimal numbers, rounded down or up. Source: v2-solidity-utils FixedPoint. */
+/** Product of 18-decimal numbers, rounded down. Source of all four: v2-solidity-utils FixedPoint. */
 export const mulDown = (a: bigint, b: bigint): bigint => (a * b) / ONE
+/** Product of 18-decimal numbers, rounded up. */
 export const mulUp = (a: bigint, b: bigint): bigint => divRoundingUp(a * b, ONE)
+/** Quotient of 18-decimal numbers, rounded down. */
 export const divDown = (a: bigint, b: bigint): bigint => (a * ONE) / b
+/** Quotient of 18-decimal numbers, rounded up. */
 export const divUp = (a: bigint, b: bigint): bigint => divRoundingUp(a * ONE, b)
 
 /** e^x for x in [-41, 130]; throws RangeError beyond, where the contract reverts. */

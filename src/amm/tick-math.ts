@@ -1,9 +1,12 @@
 /** Tick and price conversions. Source: Uniswap v3-core TickMath (whitepaper, section 6.1). */
 
-/** Lowest and highest tick of a pool, and their sqrt prices in Q64.96. Source: v3-core TickMath. */
+/** The lowest tick of a pool. Source of all four limits: v3-core TickMath. */
 export const MIN_TICK = -887272
+/** The highest tick of a pool. */
 export const MAX_TICK = 887272
+/** The ratio of `MIN_TICK`, in Q64.96. */
 export const MIN_SQRT_RATIO = 4295128739n
+/** The ratio of `MAX_TICK`, in Q64.96; prices stay below it. */
 export const MAX_SQRT_RATIO = 1461446703485210103287273052203988822378723970342n
 
 /** sqrt(1.0001^-(2^i)) in Q128, for i = 0..19. */
