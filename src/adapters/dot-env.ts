@@ -1,10 +1,10 @@
-/** The file `.env`, and the one name in it that only the signer may read. */
+/** Reads `.env`. One variable in it is for the signer alone. */
 import { existsSync, readFileSync } from 'node:fs'
 
-/** The name under which a key may come; its value is never read here. */
+/** Variable that may hold the operator's private key; only the signer reads its value. */
 export const KEY_VARIABLE = 'ARBITRAGE_PRIVATE_KEY'
 
-/** `.env` as name and value, for the names asked for. Lines that are not `NAME=value` are passed over. */
+/** The values of `names` in a `.env` file. Lines that are not `NAME=value` are ignored. */
 export function readDotEnv(path: string, names: readonly string[]): Record<string, string> {
   if (!existsSync(path)) return {}
   const wanted = new Set(names)

@@ -1,4 +1,4 @@
-/** Settings from the environment and `.env`, validated once, every problem reported at once. */
+/** Settings from the environment and `.env`, validated once; all problems are reported together. */
 import { join } from 'node:path'
 import * as z from 'zod'
 import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
@@ -22,7 +22,7 @@ const url = (...protocols: string[]) =>
       `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`,
     )
 
-/** One or several, separated by commas. */
+/** One or several URLs, separated by commas. */
 const urls = (...protocols: string[]) =>
   z
     .string()
@@ -75,15 +75,15 @@ const schema = z.object({
 })
 
 export interface Settings {
-  /** By the name of the chain: one or several nodes, separated by commas; the first that is well is asked. */
+  /** URLs of nodes by chain name, separated by commas; the first healthy one is used. */
   rpcUrls: Readonly<Record<string, string>>
-  /** Private relays, separated by commas. */
+  /** URLs of private relays, separated by commas. */
   relayUrls: string | undefined
-  /** Whether pending transactions are looked at on a real chain: it costs calls, so not where those are counted unless it is asked for. */
+  /** Whether to follow pending transactions on a real chain. It costs calls: default off where a call budget is set. */
   followPending: boolean
-  /** Tokens that are not traded with. */
+  /** Addresses of tokens that are not traded. */
   excludedTokens: readonly string[]
-  /** What each endpoint may be asked; 0 is as often as one likes. */
+  /** Call budget of each endpoint; 0 is unlimited. */
   rpcBudget: { perSecond: number; perDay: number }
   databaseUrl: string | undefined
   redisUrl: string | undefined
@@ -95,17 +95,17 @@ export interface Settings {
   requestTimeoutMs: number
   batchSize: number
   authRequired: boolean
-  /** Where spans and metrics are sent to, over OTLP; nowhere where it is null. */
+  /** OTLP collector for spans and metrics; null: none. */
   telemetryUrl: string | null
-  /** An issuer whose tokens are good here; `audience`: whom they must be for, the gateway's own address where it is absent. */
+  /** External issuer of accepted tokens. `audience`: default the gateway's own address. */
   oauth: { issuer: string; audience: string | null; jwksUrl: string | null } | null
   bindHost: string
 }
 
-/** Only these names are taken from `.env`; the key's line is left to the signer. */
+/** The variables that are read from `.env`; the key's line is read by the signer alone. */
 const SETTING_NAMES = Object.keys(schema.shape)
 
-/** Environment before `.env` before defaults. Throws `bad-settings` with one line per problem. */
+/** Settings: the environment, then `.env`, then defaults. Throws `bad-settings` with one line per problem. */
 export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   const fromFile = readDotEnv(join(folder, '.env'), SETTING_NAMES)
   const given = Object.fromEntries(
@@ -123,7 +123,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
       'bad-settings',
       `the environment has ${problems.length === 1 ? 'a value' : `${problems.length} values`} that cannot be used:\n  ${problems.join('\n  ')}`,
       {
-        hint: 'mend them in the environment or in .env; nothing was started',
+        hint: 'fix them in the environment or in .env; nothing was started',
       },
     )
   }
@@ -158,7 +158,7 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   }
 }
 
-/** A URL without what may be secret in it: user, password, query and the path of a keyed endpoint. */
+/** A URL without its secrets: user, password, query and the path of a keyed endpoint. */
 export function redactUrl(text: string): string {
   if (!URL.canParse(text)) return text.replace(/:\/\/[^@/]*@/, '://…@').slice(0, 60)
   const parsed = new URL(text)

@@ -1,4 +1,4 @@
-/** The real bytecode, from the npm packages that publish it, and our own from contracts/artifacts. */
+/** Bytecode: the deployed one from the npm packages that publish it, ours from contracts/artifacts. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

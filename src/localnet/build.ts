@@ -22,13 +22,13 @@ const OPERATOR_FUNDS = 1_000n * 10n ** 18n
 
 export interface BuiltMarket {
   manifest: MarketManifest
-  /** The traders' contract: it holds tokens and swaps for whoever calls it. */
+  /** The traders' contract: it holds tokens and swaps for any caller. */
   trader: Address
   /** The oracle that the local chain keeps up to date, as a price network would. */
   priceSource: Address
 }
 
-/** Deploys everything and returns what the rest of the system needs to know. Throws `deployment-failed` naming the step. */
+/** Deploys everything and returns the manifest. Throws `deployment-failed` naming the step. */
 export async function buildMarket(url: string, plan: MarketPlan, accounts: Accounts): Promise<BuiltMarket> {
   const genesisBlock = await rpc<Hex>(url, 'eth_blockNumber')
   const genesis = (await rpc<{ hash: Hex }>(url, 'eth_getBlockByNumber', genesisBlock, false)).hash
@@ -98,7 +98,7 @@ function startTokensOf(plan: MarketPlan, pools: readonly PoolDescriptor[]): Addr
   return [...new Set([plan.wrappedNative, plan.numeraire, ...connected.slice(0, MAX_CONNECTED_START_TOKENS)])]
 }
 
-/** Multicall3 stands at the same address on every chain. */
+/** Multicall3 has the same address on every chain. */
 async function placeMulticall(url: string, deployer: Deployer): Promise<void> {
   const at = deployer.deploy('Multicall3', { abi: multicall3Abi as Abi, bytecode: await multicall3() })
   await deployer.flush()

@@ -33,7 +33,7 @@ export class Deployer {
     )
   }
 
-  /** Where the contract deployed `ahead` transactions from now will be. */
+  /** Address of the contract that is deployed `ahead` transactions from now. */
   nextAddress(ahead: number): Address {
     return getContractAddress({
       from: this.account,
@@ -85,7 +85,7 @@ export class Deployer {
         if (receipt?.status !== '0x1') {
           throw new KintsugiError(
             'deployment-failed',
-            `the local chain refused: ${chunk[index]?.label} (${receipt ? 'reverted' : 'not mined'})`,
+            `the local chain refused a transaction: ${chunk[index]?.label} (${receipt ? 'reverted' : 'not mined'})`,
           )
         }
       })

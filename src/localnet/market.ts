@@ -62,11 +62,11 @@ const POOLS: readonly (readonly [
   ['quickswap_v3', 'WMATIC/USDC', 1_600_000, 700, 'dynamic'],
   ['uniswap_v4', 'WETH/USDC', 2_400_000, 500],
   ['uniswap_v4', 'WMATIC/WETH', 900_000, 3000],
-  // Of the native coin itself.
+  // Holds the native coin itself.
   ['uniswap_v4', 'WMATIC/USDC', 1_100_000, 500, 'native'],
 ]
 
-/** Balancer pools: tokens with their weights in percent, dollars in all, fee in 1e18. The first has most of what the vault lends. */
+/** Balancer pools: tokens with their weights in percent, dollars in total, fee in 1e18. The first holds most of the vault's liquidity. */
 const WEIGHTED: readonly {
   readonly weights: Readonly<Record<string, number>>
   readonly dollars: number
@@ -84,14 +84,14 @@ const STABLE = { symbols: ['USDC', 'USDT', 'DAI'], dollars: 4_000_000, amp: 500_
 
 const TICK_SPACING: Readonly<Record<number, number>> = { 100: 1, 500: 10, 3000: 60, 10000: 200 }
 
-/** Ranges around the price as fractions, and each one's share of the pool's depth, as liquidity providers spread it. */
+/** Ranges around the price as fractions, and the share of the pool's depth in each. */
 const RANGES: readonly (readonly [width: number, share: number])[] = [
   [0.7, 0.25],
   [0.25, 0.35],
   [0.06, 0.4],
 ]
 
-/** The embedded market; `random` sets the pools slightly apart, less than their fees. */
+/** The embedded market; `random` offsets the pools' prices by less than their fees. */
 export function embeddedMarket(random: Random): MarketPlan {
   const bySymbol = new Map(TOKENS.map((token) => [token.symbol, token]))
   const pools = POOLS.map(([dex, pair, dollars, feePips, special], index): Pool => {
@@ -105,7 +105,7 @@ export function embeddedMarket(random: Random): MarketPlan {
       10n ** BigInt(token.decimals - 6 < 0 ? 0 : token.decimals - 6)
     const nudge = BigInt(Math.round((1 + (random() - 0.5) * 0.001) * 1e9))
     const reserves: [bigint, bigint] = [units(token0), (units(token1) * nudge) / 1_000_000_000n]
-    // Names the pool in the plan; on the chain it stands where its factory puts it.
+    // Identifies the pool in the plan; its factory decides its address on the chain.
     const identity = {
       address: `0x${(index + 1).toString(16).padStart(40, '0')}` as Address,
       dex,
@@ -209,7 +209,7 @@ function concentrated(
 
 const DOLLAR_SYMBOLS = new Set(['USDC', 'USDT', 'DAI'])
 
-/** The market of a snapshot; values are in its wrapped native token. Throws nothing: what cannot be priced has no price. */
+/** The market of a snapshot; values are in its wrapped native token. Tokens other than stablecoins get no starting price. */
 export function snapshotMarket(snapshot: MarketSnapshot): MarketPlan {
   const bySymbol = (symbol: string) => snapshot.tokens.find((token) => token.symbol === symbol)
   const native = bySymbol('WETH') ?? bySymbol('WMATIC') ?? (snapshot.tokens[0] as Token)

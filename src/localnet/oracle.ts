@@ -1,4 +1,4 @@
-/** The local price network: writes the fair prices to the oracle that Aave reads, as real ones do when prices have moved. */
+/** The local price network: writes fair prices to the oracle that Aave reads when they have moved. */
 import { encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../amm/index.ts'
 import type { MarketView } from '../ports/market.ts'
@@ -6,11 +6,11 @@ import { BUILDER } from './plan.ts'
 import { rpcBatch, toHex } from './rpc.ts'
 
 const abi = parseAbi(['function setAssetPrice(address asset, uint256 price)'])
-/** Prices are written when they moved by this fraction. */
+/** A price is written when it moved by this fraction. */
 const DEVIATION = 0.005
 const written = new Map<Address, number>()
 
-/** Dollars per whole token, eight decimals; the numeraire is taken for a dollar. */
+/** Writes moved prices: dollars per whole token, eight decimals, the numeraire taken as a dollar. Throws `rpc-failed`. */
 export async function updateOracle(
   url: string,
   source: Address,

@@ -34,7 +34,7 @@ export async function rpcBatch(url: string, calls: readonly RpcCall[]): Promise<
   })
 }
 
-/** One call. */
+/** One call; throws `rpc-failed`. */
 export async function rpc<T>(url: string, method: string, ...params: unknown[]): Promise<T> {
   return (await rpcBatch(url, [{ method, params }]))[0] as T
 }

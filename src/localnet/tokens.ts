@@ -13,7 +13,7 @@ function shortString(text: string): Hex {
   return `0x${bytes.toString('hex').padEnd(62, '0')}${(bytes.length * 2).toString(16).padStart(2, '0')}`
 }
 
-/** Installs the tokens' code and metadata and returns the way to fund an account. */
+/** Installs the tokens' code and metadata. Returns a function that funds an account. */
 export async function placeTokens(url: string, deployer: Deployer, plan: MarketPlan): Promise<Fund> {
   const token = own('LocalToken')
   const model = deployer.deploy('LocalToken', token, ['', '', 18])

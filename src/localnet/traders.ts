@@ -1,4 +1,4 @@
-/** The people of the local market: traders whose order flow opens gaps, and a competitor who closes some of them. */
+/** The participants of the local market: traders whose orders open gaps, and competitors who close some of them. */
 import { encodeFunctionData, type Hex } from 'viem'
 import { type Address, type Pool, quoteExactIn, spotPrice, virtualReserves } from '../amm/index.ts'
 import { placeOf } from '../arbitrage/index.ts'
@@ -14,7 +14,7 @@ const SWAP_GAS = 1_500_000
 
 /** Order sizes as shares of a pool's depth: heavy-tailed, as order flow is. */
 const SIZE = { scale: 0.0004, alpha: 1.15, most: 0.04 }
-/** How far traders let a pool stray from the fair price before most of them trade it back. */
+/** Deviation from the fair price at which most orders trade a pool back. */
 const PULL = 60
 /** Daily volatility of the fair prices, as a fraction. */
 const VOLATILITY = 0.04
@@ -35,7 +35,7 @@ const ACCOUNTS: readonly Address[] = Array.from(
   { length: 8 },
   (_, index) => `0x${(0xc0ffee00 + index).toString(16).padStart(40, '0')}` as Address,
 )
-/** The account of a competing bot, by its number. */
+/** Account of competitor number `index`. */
 export const competitorAccount = (index: number): Address =>
   `0x${(0xc0de01 + index).toString(16).padStart(40, '0')}`
 
@@ -103,7 +103,7 @@ export class Crowd {
 
   #order(pool: Pool): ReturnType<Crowd['transaction']> | undefined {
     const { random } = this.#options
-    // Of a pool of several tokens, any two.
+    // Two random tokens of the pool.
     const first = Math.floor(random() * pool.tokens.length)
     const second = (first + 1 + Math.floor(random() * (pool.tokens.length - 1))) % pool.tokens.length
     const [token0, token1] = [pool.tokens[Math.min(first, second)], pool.tokens[Math.max(first, second)]] as [
@@ -113,7 +113,7 @@ export class Crowd {
     const [fair0, fair1] = [this.#fair.get(token0), this.#fair.get(token1)]
     const price = spotPrice(pool, token0, token1)
     if (!(price > 0)) return undefined
-    // Above one: token0 is dear here, so most orders sell it.
+    // Above one: token0 is expensive here, so most orders sell it.
     const dear = fair0 && fair1 ? price / (fair0 / fair1) : 1
     const [tokenIn, tokenOut] =
       random() < 1 / (1 + Math.exp(-PULL * Math.log(dear))) ? [token0, token1] : [token1, token0]
@@ -134,7 +134,7 @@ export class Crowd {
     )
   }
 
-  /** What the competitors see. */
+  /** Updates the search of the competitors. */
   #follow(change: MarketChange): void {
     const { market } = this.#options
     const prices = market.prices()
@@ -147,7 +147,7 @@ export class Crowd {
     this.#search.search(change.changed)
   }
 
-  /** A simple bot: of the cycles that pay it takes the best, from capital of its own, and bids a random share. */
+  /** A competitor: trades the most profitable cycle from its own capital and bids a random share of the profit. */
   #compete(account: Address): void {
     const { market, random } = this.#options
     const best = this.#search.best(1).map((sized) => ({
@@ -178,7 +178,7 @@ export class Crowd {
     }
   }
 
-  /** One after another for each account: the node counts its nonces, and two at once would be given the same. */
+  /** Sequential per account: the node assigns nonces, and concurrent transactions would get the same one. */
   #send(transaction: ReturnType<Crowd['transaction']>): void {
     const before = this.#sending.get(transaction.from) ?? Promise.resolve()
     const sent = before
@@ -202,7 +202,7 @@ export class Crowd {
 
 const VENUE = { pair: 0, concentrated: 1, vault: 2, managed: 3 } as const
 
-/** A swap as the traders' contract takes it. */
+/** A swap as an argument of the traders' contract. */
 export function localSwap(pool: Pool, { tokenIn, tokenOut }: Hop) {
   const { venue, target } = placeOf(pool)
   return {

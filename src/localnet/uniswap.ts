@@ -65,7 +65,7 @@ export class UniswapBuilder {
   readonly #traderAbi = own('LocalTrader').abi as Abi
   readonly #factories = new Map<string, Address>()
   readonly #enabled = new Set<string>()
-  /** What was deployed, as makers of further pools. */
+  /** The deployed factories. */
   readonly exchanges: Exchange[] = []
 
   constructor(deployer: Deployer, fund: Fund, trader: Address, manager: Address) {
@@ -132,7 +132,7 @@ export class UniswapBuilder {
 
   #v3(pool: ConcentratedPool): Address {
     const [token0, token1] = pool.tokens
-    // A factory knows one spacing for a fee: an exchange with another gets a factory of its own.
+    // A factory has one spacing per fee: a different spacing needs a second factory.
     const usual = DEFAULT_FEES.get(pool.feePips)
     const factoryKey = `${pool.dex} v3 ${usual === undefined || usual === pool.tickSpacing ? '' : pool.tickSpacing}`
     const factory = this.#factory(factoryKey, () => {
@@ -163,7 +163,7 @@ export class UniswapBuilder {
     const [token0, token1] = pool.tokens
     const key = `${pool.dex} algebra`
     const factory = this.#factory(key, () => {
-      // The two name each other: the factory comes right after the deployer of its pools.
+      // The pool deployer and the factory reference each other: the factory is deployed right after it.
       const poolDeployer = this.#deployer.deploy(
         `pool deployer of ${pool.dex}`,
         algebra('AlgebraPoolDeployer'),
@@ -232,7 +232,7 @@ export class UniswapBuilder {
     return managedPoolId(currencies, pool.feePips, pool.tickSpacing)
   }
 
-  /** Positions that add up to the pool's liquidity, one for each stretch between its ticks or the one range that is known; the trader gets what they cost. */
+  /** Positions that add up to the pool's liquidity: one per range between ticks, or its one known range. Funds the trader with their cost. */
   #positions(pool: ConcentratedPool): [lower: number, upper: number, liquidity: bigint][] {
     const positions: [number, number, bigint][] = []
     if (!pool.ticks) positions.push([...knownRange(pool), pool.liquidity])
@@ -248,7 +248,7 @@ export class UniswapBuilder {
     for (const [lower, upper, liquidity] of positions) {
       const [a, b] = [sqrtRatioAtTick(lower), sqrtRatioAtTick(upper)]
       const at = pool.sqrtPriceX96 < a ? a : pool.sqrtPriceX96 > b ? b : pool.sqrtPriceX96
-      // A unit more of each: Algebra takes the first units of a pool for good.
+      // Some units more of each: Algebra keeps the first units of a pool.
       this.#fund(pool.tokens[0], this.#trader, amount0Delta(at, b, liquidity, true) + 1_000n)
       this.#fund(pool.tokens[1], this.#trader, amount1Delta(a, at, liquidity, true) + 1_000n)
     }

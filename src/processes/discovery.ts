@@ -1,4 +1,4 @@
-/** Finds the market of a real chain and writes it down for the others; tries again until it can. */
+/** Discovers the market of a real chain and writes its manifest; retries until it succeeds. */
 
 import { renameSync, writeFileSync } from 'node:fs'
 import type { Address } from '../amm/index.ts'
@@ -15,16 +15,16 @@ import { PortSet } from './wiring/port-set.ts'
 
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
-let state = 'asking the chain for its pools'
+let state = 'discovering pools'
 const RETRY = { firstMs: 500, maxMs: 15_000 }
-const AGAIN_MS = 6 * 3_600_000
+const REPEAT_MS = 6 * 3_600_000
 
 const { beat } = runInfrastructure('discovery', {
   unready: () => (state === 'ready' ? undefined : state),
   stop: () => process.exit(0),
 })
 
-/** Writes the market down. Replicas learn of new pools by themselves; a later reading saves those that start later the way. */
+/** Writes the manifest. Replicas find later pools by themselves; repeating it shortens the start of later processes. */
 async function discover(onProgress: (text: string) => void): Promise<void> {
   const manifest = await discoverMarket({
     chain,
@@ -41,7 +41,7 @@ async function discover(onProgress: (text: string) => void): Promise<void> {
   const { manifest: path } = files(plan.dataFolder)
   writeFileSync(`${path}.new`, JSON.stringify(manifest, null, 1))
   renameSync(`${path}.new`, path)
-  log.info({ network: manifest.network, pools: manifest.pools.length }, 'the market is known')
+  log.info({ network: manifest.network, pools: manifest.pools.length }, 'market discovered')
 }
 
 const profile = PROFILES.find(({ name }) => name === plan.chain)
@@ -55,13 +55,13 @@ for (let attempt = 1; state !== 'ready'; attempt++) {
     state = 'ready'
   } catch (error) {
     state = messageOf(error)
-    log.warn({ error: state }, 'the market cannot be found yet')
+    log.warn({ error: state }, 'the market could not be discovered; retrying')
     await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt, RETRY, Math.random)))
   }
   beat()
 }
 setInterval(() => {
   discover(() => undefined).catch((error) =>
-    log.warn({ error: messageOf(error) }, 'the market was not read again'),
+    log.warn({ error: messageOf(error) }, 'the market could not be discovered again'),
   )
-}, AGAIN_MS)
+}, REPEAT_MS)

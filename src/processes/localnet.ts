@@ -26,7 +26,7 @@ const environment = processEnvironment('localnet')
 const { plan, log } = environment
 const url = `http://127.0.0.1:${plan.chainPort}`
 const paths = files(plan.dataFolder)
-/** Numbers left free between two chains, so that one block number never means two blocks. */
+/** Block numbers left free between two chains, so that no number means two blocks. */
 const BLOCK_GAP = 1_000
 let anvil: ChildProcess | undefined
 let anvilPid: number | undefined
@@ -41,12 +41,12 @@ interface BuiltRecord {
   trader: Address
   priceSource: Address
 }
-/** How long anyone on the local market takes to react to a block. */
+/** How long participants of the local market take to react to a block, in ms. */
 const REACTION_MS = 20
 const builtPath = `${paths.manifest}.local`
 
-/** Writes through a temporary file, so that a reader sees the old content or the new one. */
-function writeWhole(path: string, value: unknown): void {
+/** Writes a temporary file and renames it, so that readers see the old or the new content. */
+function writeAtomically(path: string, value: unknown): void {
   writeFileSync(`${path}.new`, JSON.stringify(value, null, 1), { mode: 0o644 })
   renameSync(`${path}.new`, path)
 }
@@ -56,16 +56,16 @@ function marketPlan(): MarketPlan {
   return snapshotMarket(parseSnapshot(JSON.parse(readFileSync(plan.local.marketFile, 'utf8'))))
 }
 
-async function answers(): Promise<boolean> {
+async function isAnswering(): Promise<boolean> {
   return rpc(url, 'eth_chainId').then(
     () => true,
     () => false,
   )
 }
 
-/** A chain that outlived this process is taken up again; its market stands. */
+/** Adopts a chain that outlived the previous process, with its market; undefined without one. */
 async function adopt(): Promise<BuiltRecord | undefined> {
-  if (!existsSync(paths.chainPid) || !existsSync(builtPath) || !(await answers())) return undefined
+  if (!existsSync(paths.chainPid) || !existsSync(builtPath) || !(await isAnswering())) return undefined
   const built = JSON.parse(readFileSync(builtPath, 'utf8')) as BuiltRecord
   const block = await rpc<{ hash: Hex } | null>(
     url,
@@ -75,12 +75,12 @@ async function adopt(): Promise<BuiltRecord | undefined> {
   ).catch(() => null)
   if (block?.hash !== built.manifest.genesis) return undefined
   anvilPid = Number(readFileSync(paths.chainPid, 'utf8'))
-  log.info({ pid: anvilPid }, 'the chain was still running and is taken up again')
+  log.info({ pid: anvilPid }, 'the running chain was adopted')
   watchAdopted(anvilPid)
   return built
 }
 
-/** Not our child, so its end has to be looked for. */
+/** Polls for the end of an adopted chain, which is no child of this process. */
 function watchAdopted(pid: number): void {
   const timer = setInterval(() => {
     try {
@@ -110,9 +110,9 @@ async function startChain(): Promise<BuiltRecord> {
   child.on('exit', (code, signal) => {
     if (!stopping && anvil === child) chainLost(`the chain ended (${signal ?? code})`)
   })
-  for (let attempt = 0; !(await answers()); attempt++) {
+  for (let attempt = 0; !(await isAnswering()); attempt++) {
     if (attempt > 500 || child.exitCode !== null)
-      throw new KintsugiError('chain-unreachable', 'anvil did not come up', { retry: 'later' })
+      throw new KintsugiError('chain-unreachable', 'anvil did not start within 10 s', { retry: 'later' })
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   state = 'building the market'
@@ -128,8 +128,8 @@ async function startChain(): Promise<BuiltRecord> {
   })
   await ledger.close()
   await rpc(url, 'evm_setIntervalMining', plan.local.blockSeconds)
-  writeWhole(builtPath, built)
-  writeWhole(paths.manifest, built.manifest)
+  writeAtomically(builtPath, built)
+  writeAtomically(paths.manifest, built.manifest)
   log.info(
     { pools: built.manifest.pools.length, tokens: built.manifest.tokens.length },
     'the market is built',
@@ -137,7 +137,7 @@ async function startChain(): Promise<BuiltRecord> {
   return built
 }
 
-/** A chain of an earlier run that nobody takes up is ended, if it is really ours. */
+/** Ends the chain of an earlier run that was not adopted, after checking that the process is ours. */
 function killLeftover(): void {
   if (!existsSync(paths.chainPid)) return
   const pid = Number(readFileSync(paths.chainPid, 'utf8'))
@@ -147,16 +147,16 @@ function killLeftover(): void {
     if (command[0]?.endsWith('anvil') && command.includes(String(plan.chainPort)))
       process.kill(pid, 'SIGKILL')
   } catch {
-    // Gone already, or a platform that does not tell.
+    // It has ended, or the platform has no /proc.
   }
 }
 
 async function run(): Promise<void> {
   const built = (await adopt()) ?? (await startChain())
   genesis = built.manifest.genesis
-  sayChain()
+  reportChain()
   ports = new PortSet(environment, new AbortController().signal)
-  // The competitors here look at a block this long after it came: on machines of their own they would not keep ours busy meanwhile.
+  // Competitors react later, so that they do not load this machine while our services work on the block.
   ports.readDelayMs = REACTION_MS
   const market = await ports.open('market')
   crowd = new Crowd({
@@ -167,24 +167,24 @@ async function run(): Promise<void> {
     blockSeconds: plan.local.blockSeconds,
     ordersPerBlock: plan.local.traders ? plan.local.ordersPerBlock : 0,
     competitors: plan.local.competitors,
-    onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused'),
+    onError: (error) => log.debug({ error: messageOf(error) }, 'an order was refused by the chain'),
   })
   if (plan.local.traders || plan.local.competitors > 0) await crowd.start()
-  const people = crowd
+  const running = crowd
   if (plan.local.traders && plan.local.marketFile === null)
     market.subscribe(
-      () => void updateOracle(url, built.priceSource, market, people.fairPrices).catch(() => undefined),
+      () => void updateOracle(url, built.priceSource, market, running.fairPrices).catch(() => undefined),
     )
   state = 'ready'
 }
 
-/** Ends with an error: the supervisor starts us again, which is the shortest way to a clean new chain. */
+/** Ends this process with an error: the supervisor restarts it with a new chain. */
 function chainLost(reason: string): void {
   log.error({}, reason)
   state = reason
   anvilPid = undefined
-  sayChain()
-  piece.send({ type: 'failed', service: 'localnet', message: reason })
+  reportChain()
+  infrastructure.send({ type: 'failed', service: 'localnet', message: reason })
   setTimeout(() => process.exit(1), 10)
 }
 
@@ -196,21 +196,25 @@ const stop = () => {
     try {
       process.kill(anvilPid, 'SIGKILL')
     } catch {
-      // Gone already.
+      // It has ended.
     }
   }
   rmSync(paths.chainPid, { force: true })
   process.exit(0)
 }
-const sayChain = () =>
-  piece.send({ type: 'chain', pid: anvilPid ?? null, genesis: anvilPid === undefined ? null : genesis })
-const piece = runInfrastructure('localnet', {
+const reportChain = () =>
+  infrastructure.send({
+    type: 'chain',
+    pid: anvilPid ?? null,
+    genesis: anvilPid === undefined ? null : genesis,
+  })
+const infrastructure = runInfrastructure('localnet', {
   unready: () => (state === 'ready' ? undefined : state),
-  onConnect: () => genesis && sayChain(),
+  onConnect: () => genesis && reportChain(),
   stop,
 })
-run().then(piece.beat, (error) => {
+run().then(infrastructure.beat, (error) => {
   log.error({ error: messageOf(error) }, 'the local chain could not be set up')
-  piece.send({ type: 'failed', service: 'localnet', message: messageOf(error) })
+  infrastructure.send({ type: 'failed', service: 'localnet', message: messageOf(error) })
   setTimeout(() => process.exit(1), 10)
 })

@@ -1,4 +1,4 @@
-/** The signer's process: reads requests from the socket it inherited, and from nowhere else. */
+/** The signer's process. It reads requests from its inherited socket only. */
 
 import { readFileSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -16,7 +16,7 @@ import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan } from './run/run-plan.ts'
 
 const ETHER = 10n ** 18n
-/** The caps of the embedded chain; nothing else is signed for by this version. */
+/** Caps of the embedded chain, the only one that is signed for. */
 const LOCAL_CAPS = {
   maxGasCost: 200n * ETHER,
   maxGasCostPerWindow: 200_000n * ETHER,
@@ -32,7 +32,7 @@ if (process.argv.includes('--accounts')) {
   process.exit(0)
 }
 
-/** Keys and journal are opened with the first request: a signer that only stands by holds no key, and its predecessor may still write. */
+/** Opens keys and journal, with the first request: a signer on standby holds no key, and its predecessor may still write. */
 function openParts(): SignerParts {
   const keys = openKeys()
   const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
@@ -48,7 +48,7 @@ function openParts(): SignerParts {
 }
 let parts: SignerParts | undefined
 
-/** What may be signed for the market that stands; read again only where its file was written anew. */
+/** The policy of the current market; read again when its manifest has changed. */
 function currentPolicy(): () => SignerPolicy {
   const { manifest: path } = files(dataFolder)
   let [readAt, policy] = [Number.NaN, undefined as SignerPolicy | undefined]
@@ -56,7 +56,7 @@ function currentPolicy(): () => SignerPolicy {
     const { mtimeMs } = statSync(path)
     if (!policy || mtimeMs !== readAt) {
       const { chainId, execution } = JSON.parse(readFileSync(path, 'utf8')) as MarketManifest
-      if (!execution) throw new Error('the market has no executor contract: nothing may be signed')
+      if (!execution) throw new Error('the market has no executor contract: nothing is signed')
       ;[readAt, policy] = [
         mtimeMs,
         { ...LOCAL_CAPS, chainId, account: execution.operator, executor: execution.executor },
@@ -72,12 +72,12 @@ onLines(socket, (line) => {
   parts ??= openParts()
   void answer(decodeJson<SignerRequest>(line), parts).then((reply) => socket.write(`${encodeJson(reply)}\n`))
 })
-/** One that stands by gets ready while nobody asks. */
+/** A signer on standby warms up. */
 setImmediate(() => parts ?? void rehearseSigning())
 process.on('SIGTERM', () => process.exit(0))
 process.on('SIGINT', () => undefined)
 
-/** Without its key the signer says why, in one line and without the key, and ends. */
+/** Opens the keys; ends the process with a one-line reason, without the key, if that fails. */
 function openKeys(): ReturnType<typeof localKeys> {
   try {
     return localKeys(dataFolder, givenKey())
@@ -87,7 +87,7 @@ function openKeys(): ReturnType<typeof localKeys> {
   }
 }
 
-/** A key handed over by descriptor, or the line in `.env` that only this process reads. */
+/** The key from an inherited descriptor, or from the line of `.env` that only this process reads. */
 function givenKey(): string | undefined {
   if (process.env.KINTSUGI_KEY_FD) {
     const buffer = Buffer.alloc(128)

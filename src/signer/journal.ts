@@ -1,4 +1,4 @@
-/** What was signed, durable before the signature leaves: one JSON line per signature, synced; a torn tail is cut. */
+/** Journal of signatures, durable before a signature is returned: one synced JSON line each; a torn last line is cut. */
 import {
   closeSync,
   existsSync,
@@ -22,7 +22,7 @@ interface Entry {
 }
 
 const sync = promisify(fdatasync)
-/** Lines beyond which the file is rewritten with only what still counts. */
+/** Number of lines after which the file is rewritten without expired entries. */
 const COMPACT_AT = 5_000
 
 export class SignerJournal {
@@ -54,7 +54,7 @@ export class SignerJournal {
     return { lease: this.#lease, spent: this.#entries.filter((entry) => entry.at > now - this.#windowMs) }
   }
 
-  /** Counts at once; resolves once the entry is on disk. */
+  /** Adds an entry, which counts at once; resolves when it is on disk. */
   async append(entry: Entry): Promise<void> {
     writeSync(this.#fd, `${encodeJson(entry)}\n`)
     this.#entries.push(entry)
@@ -81,7 +81,7 @@ export class SignerJournal {
     renameSync(`${this.#path}.new`, this.#path)
     this.#fd = openSync(this.#path, 'a', 0o600)
     this.#entries = kept
-    // Where all of it still counts, it is not written anew with every signature.
+    // If no entry has expired, a rewrite would gain nothing.
     this.#compactAt = Math.max(COMPACT_AT, 2 * kept.length)
   }
 }

@@ -1,4 +1,4 @@
-/** The keys of the embedded chain: generated once, kept in files that only this user can read, opened by the signer alone. */
+/** Keys of the embedded chain: generated once, in files that only this user can read, opened by the signer alone. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
@@ -9,7 +9,7 @@ import { KintsugiError } from '../std/errors.ts'
 const KEY = /^0x[0-9a-fA-F]{64}$/
 const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
 
-/** Reads a private key; throws `key-invalid` without ever repeating it. */
+/** Parses a private key. Throws `key-invalid`; the message never contains the key. */
 export function parseKey(text: string, source: string): PrivateKeyAccount {
   const key = text.trim().startsWith('0x') ? text.trim() : `0x${text.trim()}`
   const value = KEY.test(key) ? BigInt(key) : 0n
@@ -29,15 +29,15 @@ function keyFile(folder: string, name: string): PrivateKeyAccount {
   return parseKey(readFileSync(path, 'utf8'), path)
 }
 
-/** Each key is opened when it is first asked for: deriving an address takes a while. */
+/** Accounts, each derived when first used, since deriving an address is slow. */
 export interface LocalKeys {
   readonly operator: PrivateKeyAccount
   readonly treasury: Address
-  /** Who we are to relays; holds nothing. */
+  /** Identity for relays; holds no funds. */
   readonly identity: PrivateKeyAccount
 }
 
-/** The operator (from `given`, where a key was handed over) and the treasury of the embedded chain. */
+/** The operator (from `given`, if a key was passed) and the treasury of the embedded chain. */
 export function localKeys(dataFolder: string, given?: string): LocalKeys {
   const folder = join(dataFolder, 'keys')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -53,7 +53,7 @@ export function localKeys(dataFolder: string, given?: string): LocalKeys {
   }
 }
 
-/** Signs a few times with a key that holds nothing and is thrown away: the curve's tables are made and the code compiled when the first real signature is asked for. */
+/** Signs a few times with a throwaway key, so that the curve's tables exist and the code is compiled before the first real signature. */
 export async function rehearseSigning(): Promise<void> {
   for (let round = 0; round < 5; round++) {
     const account = privateKeyToAccount(generatePrivateKey())

@@ -1,4 +1,4 @@
-/** What the signer will sign, as a pure check: any refusal wins, and what no rule allows is refused. */
+/** The signer's policy, a pure check: any refusal wins, and only what a rule allows is signed. */
 import type { Address } from '../amm/index.ts'
 import type { Intent } from '../intents/index.ts'
 
@@ -6,18 +6,18 @@ export interface SignerPolicy {
   readonly chainId: number
   readonly account: Address
   readonly executor: Address
-  /** Most gas money per transaction and per rolling window, in wei. */
+  /** Maximum gas cost per transaction and per rolling window, in wei. */
   readonly maxGasCost: bigint
   readonly maxGasCostPerWindow: bigint
   readonly windowMs: number
-  /** Furthest deadline ahead, in seconds. */
+  /** Maximum distance of the deadline, in seconds. */
   readonly maxDeadlineAhead: number
 }
 
 export interface SignerState {
   /** Highest lease number seen: a paused former executor has a lower one. */
   readonly lease: number
-  /** What was signed for lately: when, at most how much gas money, by nonce. */
+  /** Signatures of the current window: time and maximum gas cost, by nonce. */
   readonly spent: readonly { readonly at: number; readonly nonce: number; readonly wei: bigint }[]
 }
 
@@ -37,7 +37,7 @@ export function refusalOf(
   const cost = intent.gasLimit * intent.maxFeePerGas
   if (cost > policy.maxGasCost)
     return `gas of up to ${cost} wei: the cap per transaction is ${policy.maxGasCost}`
-  // Only one attempt per nonce can be mined: a replacement counts for what it adds.
+  // One attempt per nonce can be mined: a replacement counts for the increase only.
   const window = state.spent.filter(
     (entry) => entry.at > now - policy.windowMs && entry.nonce !== intent.nonce,
   )

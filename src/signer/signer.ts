@@ -19,14 +19,14 @@ export type SignerAnswer =
 
 export interface SignerParts {
   account: PrivateKeyAccount
-  /** Who we are to relays. */
+  /** Identity for relays. */
   readonly identity: PrivateKeyAccount
   policy(): SignerPolicy
   journal: SignerJournal
   now(): number
 }
 
-/** Answers one request; failures become error answers, so that one bad request harms no other. */
+/** Answers one request. Errors become error answers, so that a bad request does not affect others. */
 export async function answer(request: SignerRequest, parts: SignerParts): Promise<SignerAnswer> {
   try {
     if (request.op === 'account') return { id: request.id, account: parts.account.address.toLowerCase() }
@@ -34,7 +34,7 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
       const { digest } = request
       if (typeof digest !== 'string' || !/^0x[0-9a-f]{64}$/.test(digest))
         throw new KintsugiError('signer-refused', 'digest: expected 32 bytes as 64 hexadecimal digits')
-      // As text, after the prefix of messages: it can never be a transaction, and the key holds nothing.
+      // Signed as a text message: it can never be a transaction, and the key holds no funds.
       return {
         id: request.id,
         account: parts.identity.address,
@@ -49,7 +49,7 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
     const intent = parsed.data
     const now = parts.now()
     const refusal = refusalOf(intent, parts.policy(), parts.journal.state(now), now)
-    if (refusal) throw new KintsugiError('signer-refused', `the signer refused: ${refusal}`)
+    if (refusal) throw new KintsugiError('signer-refused', `refused by the signer's policy: ${refusal}`)
     const fees = {
       chainId: intent.chainId,
       nonce: intent.nonce,
@@ -61,7 +61,7 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
       intent.type === 'execute'
         ? { type: 'eip1559' as const, ...fees, to: intent.executor, data: encodeExecute(intent), value: 0n }
         : { type: 'eip1559' as const, ...fees, to: intent.account, data: '0x' as const, value: 0n }
-    // Durable before the signature leaves: a crash may forget a signature, never what it may have spent. Meanwhile it is made.
+    // Durable before the signature is returned: a crash may lose a signature, never its cost. Both run at the same time.
     const durable = parts.journal.append({
       at: now,
       nonce: intent.nonce,

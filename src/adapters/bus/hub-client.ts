@@ -1,4 +1,4 @@
-/** The bus over the embedded hub; reconnects and subscribes again by itself. */
+/** The bus over the embedded hub; reconnects and renews its subscriptions. */
 
 import { connect, type Socket } from 'node:net'
 import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.ts'
@@ -25,7 +25,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
   #closed = false
   #nextId = 1
   #timer: NodeJS.Timeout | undefined
-  #away = 0
+  #awayUntil = 0
   connected = false
 
   constructor(path: string) {
@@ -63,7 +63,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
     await this.#call((id) => ({ op: 'set', id, key, value: encodeJson(value), ttlMs }))
   }
 
-  /** The hub is back: no need to wait for the next attempt. */
+  /** The hub is available again: connects now instead of at the next attempt. */
   reconnect(): void {
     if (this.connected || this.#closed || this.#timer === undefined) return
     clearTimeout(this.#timer)
@@ -71,10 +71,10 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
     this.#connect()
   }
 
-  /** Stays away from the hub for a while, as a broken network would make it. */
+  /** Disconnects from the hub for `ms`, as a broken network would. */
   interrupt(ms: number): void {
     this.#attempt = 0
-    this.#away = Date.now() + ms
+    this.#awayUntil = Date.now() + ms
     this.#socket?.destroy()
   }
 
@@ -105,7 +105,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
       if (!this.#closed)
         this.#timer = setTimeout(
           () => this.#connect(),
-          Math.max(this.#away - Date.now(), backoffDelay(++this.#attempt, RECONNECT, Math.random)),
+          Math.max(this.#awayUntil - Date.now(), backoffDelay(++this.#attempt, RECONNECT, Math.random)),
         )
     })
   }
@@ -120,7 +120,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
     }
     const last = this.#lastSequence.get(message.channel)
     this.#lastSequence.set(message.channel, message.sequence)
-    // A retained message that we already had, after a reconnection without a loss, is not delivered twice.
+    // After a reconnection without a loss the retained message was delivered before.
     if (message.retained && last === message.sequence) return
     const gap = last !== undefined && message.sequence !== last + 1
     const data = decodeJson<never>(message.data)

@@ -6,7 +6,7 @@ import { decodeJson, encodeJson } from '../../std/json.ts'
 
 type Handler = (message: never, info: MessageInfo) => void
 
-/** Numbers, keeps and publishes in one step, so that order and numbers agree. */
+/** Numbers, stores and publishes a message in one step, so that order and numbers agree. */
 const PUBLISH = `local s = redis.call('INCR', KEYS[1] .. ':sequence')
 local m = s .. ' ' .. ARGV[1]
 redis.call('SET', KEYS[1] .. ':last', m)
@@ -29,7 +29,7 @@ export class RedisBus<C extends object = Channels, E extends object = CacheEntri
     }
     this.#commands = new Redis(url, options)
     this.#subscriber = new Redis(url, { ...options, maxRetriesPerRequest: null })
-    // Both reconnect by themselves; `connected` says how things stand.
+    // Both clients reconnect by themselves.
     this.#commands.on('error', () => undefined)
     this.#subscriber.on('error', () => undefined)
     this.#subscriber.on('message', (name: string, text: string) =>

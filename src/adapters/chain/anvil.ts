@@ -1,4 +1,4 @@
-/** How the embedded chain is started. */
+/** Arguments of the embedded chain. */
 const LOCAL_CHAIN_ID = 31_337
 
 export interface AnvilOptions {

@@ -85,7 +85,7 @@ async function chainOf(nodes: readonly Node[], budget = FREE) {
 }
 const nodes = (count: number) => Promise.all(Array.from({ length: count }, () => new Node().start()))
 
-test('the next one is asked where one is gone or its quota is used up, and the first again when it has rested', async () => {
+test('the next endpoint is called while one is unreachable or over its quota, and the first again after its suspension', async () => {
   const [first, second] = (await nodes(2)) as [Node, Node]
   const { chain, notes, clock } = await chainOf([first, second])
   expect((await chain.block('latest')).number).toBe(100)
@@ -94,7 +94,7 @@ test('the next one is asked where one is gone or its quota is used up, and the f
   expect((await chain.block('latest')).number).toBe(100)
   expect([first.asked, second.asked]).toEqual([2, 1])
   await chain.block('latest')
-  // It rests, and is not asked.
+  // It is suspended, and not called.
   expect([first.asked, second.asked]).toEqual([2, 2])
   expect(chain.endpoints()[0]).toMatchObject({
     state: 'resting',
@@ -106,8 +106,8 @@ test('the next one is asked where one is gone or its quota is used up, and the f
   await chain.block('latest')
   expect(first.asked).toBe(3)
   expect(notes).toEqual([
-    expect.stringMatching(/rests: daily request quota exceeded/),
-    expect.stringMatching(/answers again/),
+    expect.stringMatching(/suspended: daily request quota exceeded/),
+    expect.stringMatching(/is available again/),
   ])
   // What people see names no key.
   expect(JSON.stringify([notes, chain.endpoints()])).not.toContain('secret-key')
@@ -155,14 +155,14 @@ async function moveOn(chain: readonly Node[], until: () => boolean): Promise<voi
   }
 }
 
-test('of three that disagree the odd one is set aside', async () => {
+test('of three that disagree the minority is excluded', async () => {
   const three = (await nodes(3)) as [Node, Node, Node]
   const { chain, notes } = await chainOf(three)
   const heads: number[] = []
   chain.watch((head) => heads.push(head.number))
   await expect.poll(() => chain.link, { timeout: 5_000 }).toBe('connected')
   three[2].forkedAt = 110
-  await moveOn(three, () => notes.some((note) => note.includes('set aside')))
+  await moveOn(three, () => notes.some((note) => note.includes('excluded')))
   expect(chain.endpoints().map(({ state }) => state)).toEqual(['connected', 'connected', 'disagrees'])
   expect(chain.link).toBe('connected')
   expect(new Set(heads).size).toBeGreaterThan(5)

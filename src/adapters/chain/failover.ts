@@ -1,4 +1,4 @@
-/** Several nodes as one: calls go to the first that is well and has calls left, transactions to all, heads come from whoever is first. */
+/** Several nodes as one: calls go to the first healthy one within its budget, transactions to all, heads come from the fastest. */
 
 import type { Address } from '../../amm/index.ts'
 import type {
@@ -21,13 +21,13 @@ import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf, toErrorReport } from '../../std/errors.ts'
 
 export interface Endpoint {
-  /** What people see: never the URL, which may hold a key. */
+  /** Name for logs and status: never the URL, which may contain a key. */
   readonly name: string
   readonly chain: Chain
 }
 
 export interface CallBudget {
-  /** 0: as many as one likes. */
+  /** 0: unlimited. */
   readonly perSecond: number
   readonly perDay: number
 }
@@ -40,11 +40,11 @@ export interface FailoverOptions {
 }
 
 const COOL_DOWN = { firstMs: 500, maxMs: 60_000 }
-/** Every so many heads the endpoints are asked for the same block, this far below the head. */
+/** How often, in heads, the endpoints are compared, and at which depth below the head. */
 const CHECK_EVERY = 20
 const CHECK_DEPTH = 2
 const DAY_MS = 86_400_000
-/** What nodes say when a quota is used up. */
+/** Messages of nodes whose quota is used up. */
 const QUOTA = /rate.?limit|too many requests|quota|429|exceeded.*(limit|credits)|capacity/i
 
 class Tracked {
@@ -57,7 +57,7 @@ class Tracked {
   today = 0
   lastError: string | undefined
   setAside = false
-  /** Tokens of the bucket that allows so many calls a second. */
+  /** Tokens of the bucket that limits calls per second. */
   tokens: number
   filledAt = 0
 
@@ -82,7 +82,7 @@ export class FailoverChain implements Chain {
     this.#endpoints = endpoints.map((endpoint) => new Tracked(endpoint, options.budget.perSecond))
   }
 
-  /** Disconnected, too, while the nodes disagree about the chain: nobody should trade on it then. */
+  /** Also `disconnected` while the nodes disagree about the chain, so that nothing is traded. */
   get link(): ChainLink {
     return this.#disagreement === undefined &&
       this.#endpoints.some(({ chain, setAside }) => !setAside && chain.link === 'connected')
@@ -122,7 +122,7 @@ export class FailoverChain implements Chain {
     this.#ask((chain) => chain.transactionCount(account, tag))
   receipt = (hash: Hex): Promise<Receipt | undefined> => this.#ask((chain) => chain.receipt(hash))
 
-  /** To every node: the more know a transaction, the sooner it is mined. Succeeds if one took it. */
+  /** Sends to every node, which speeds up inclusion. Succeeds if one accepts the transaction. */
   async send(raw: Hex): Promise<Hex> {
     const usable = this.#endpoints.filter((endpoint) => !endpoint.setAside)
     const answers = await Promise.allSettled(
@@ -153,7 +153,7 @@ export class FailoverChain implements Chain {
     return stop
   }
 
-  /** From all nodes: each hears of some first. */
+  /** Follows all nodes: each sees some transactions first. */
   watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void {
     const seen = new Set<Hex>()
     const stops = this.#endpoints.map((endpoint) =>
@@ -181,12 +181,12 @@ export class FailoverChain implements Chain {
     onLink?.(link)
   }
 
-  /** Asks the endpoints in order, passing over those that rest, disagree or have no calls left. */
+  /** Calls the endpoints in order, except suspended ones, disagreeing ones and those over their budget. */
   async #ask<T>(question: (chain: Chain) => Promise<T>): Promise<T> {
     const now = this.#options.now()
     let last: unknown
     const rested = this.#endpoints.filter((endpoint) => !endpoint.setAside && endpoint.restUntil <= now)
-    // Where all rest, the one that rested longest is tried again rather than none.
+    // If all are suspended, the one suspended longest is tried.
     const order =
       rested.length > 0
         ? rested
@@ -195,7 +195,7 @@ export class FailoverChain implements Chain {
             .sort((a, b) => a.restUntil - b.restUntil)
     for (const endpoint of order) {
       if (!this.#allowed(endpoint)) {
-        last ??= new KintsugiError('quota-used-up', `${endpoint.name}: no calls are left`, {
+        last ??= new KintsugiError('quota-used-up', `${endpoint.name}: the call budget is used up`, {
           retry: 'later',
           hint: 'raise RPC_CALLS_PER_DAY or RPC_CALLS_PER_SECOND, or add an endpoint',
         })
@@ -206,13 +206,13 @@ export class FailoverChain implements Chain {
       } catch (error) {
         last = error
         const { code, message } = toErrorReport(error)
-        // A refusal of the call itself would be the same everywhere.
+        // Every node would refuse the call itself.
         if (code === 'rpc-failed' && !QUOTA.test(message)) throw error
       }
     }
     throw (
       last ??
-      new KintsugiError('chain-unreachable', 'no endpoint of the chain can be used', { retry: 'later' })
+      new KintsugiError('chain-unreachable', 'no endpoint of the chain is available', { retry: 'later' })
     )
   }
 
@@ -223,7 +223,7 @@ export class FailoverChain implements Chain {
     endpoint.callsToday++
     try {
       const result = await work()
-      if (endpoint.failures > 0) this.#options.onNote(`${endpoint.name} answers again`)
+      if (endpoint.failures > 0) this.#options.onNote(`${endpoint.name} is available again`)
       endpoint.failures = 0
       endpoint.restUntil = 0
       return result
@@ -234,7 +234,8 @@ export class FailoverChain implements Chain {
         endpoint.lastError = message
         endpoint.restUntil =
           this.#options.now() + backoffDelay(endpoint.failures, COOL_DOWN, () => this.#options.random())
-        if (endpoint.failures === 1) this.#options.onNote(`${endpoint.name} rests: ${message}`)
+        if (endpoint.failures === 1)
+          this.#options.onNote(`${endpoint.name} is suspended: ${message}`)
       }
       throw error
     }
@@ -253,7 +254,7 @@ export class FailoverChain implements Chain {
     return true
   }
 
-  /** Asks all for the same block. The odd one out is set aside; where there is no majority, nothing is trusted until they agree. */
+  /** Compares a block of all endpoints. The minority is excluded; without a majority none is trusted until they agree. */
   async #compare(number: number): Promise<void> {
     if (this.#endpoints.length < 2 || number < 0) return
     const answers = await Promise.all(
@@ -281,13 +282,13 @@ export class FailoverChain implements Chain {
       const odd =
         this.#disagreement === undefined && hash !== undefined && most !== undefined && hash !== most[0]?.hash
       if (odd && !endpoint.setAside)
-        this.#options.onNote(`${endpoint.name} is set aside: it has another block ${number} than the others`)
+        this.#options.onNote(`${endpoint.name} is excluded: its block ${number} differs from the others`)
       endpoint.setAside = odd
     }
   }
 }
 
-/** Host and port of a URL, for people: paths and queries of providers hold keys. */
+/** Host and port of a URL, for display: its path and query may contain a key. */
 export function endpointName(url: string): string {
   try {
     return new URL(url).host

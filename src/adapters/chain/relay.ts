@@ -1,4 +1,4 @@
-/** A private relay over JSON-RPC, as Flashbots' and the builders' are: `eth_sendBundle`, `eth_sendPrivateTransaction`. */
+/** A private relay over JSON-RPC, such as Flashbots and block builders: `eth_sendBundle`, `eth_sendPrivateTransaction`. */
 import { keccak256, toBytes } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import type { Hex } from '../../ports/chain.ts'
@@ -9,7 +9,7 @@ export interface JsonRpcRelayOptions {
   url: string
   name: string
   timeoutMs: number
-  /** Signs the digest of a request: relays want to know who asks. */
+  /** Signs the digest of a request, which authenticates us to the relay. */
   identify(digest: Hex): Promise<{ account: Address; signature: Hex }>
 }
 

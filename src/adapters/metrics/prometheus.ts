@@ -1,4 +1,4 @@
-/** Reads services' /metrics and the machine. */
+/** Metrics of services, from their /metrics, and of the machine. */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, freemem, loadavg, totalmem, uptime } from 'node:os'
 import type { MetricsSource, Sample } from '../../ports/metrics.ts'
@@ -15,7 +15,8 @@ export function metricsSource(
   return {
     async scrape(service) {
       const port = portOf(service)
-      if (port === undefined) throw new KintsugiError('unknown-service', `${service} has no port here`)
+      if (port === undefined)
+        throw new KintsugiError('unknown-service', `${service} has no TCP port in this fleet`)
       try {
         const token = bearer()
         const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
@@ -41,7 +42,7 @@ export function metricsSource(
     }),
     process(pid) {
       try {
-        // Fields after the name, which may hold spaces: utime is the 14th of all, stime the 15th, rss the 24th.
+        // Fields after the name, which may contain spaces: utime is the 14th of all, stime the 15th, rss the 24th.
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
         return {
@@ -58,7 +59,7 @@ export function metricsSource(
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g
 
-/** The text format of Prometheus, as far as our own services write it. */
+/** Parses the subset of Prometheus's text format that our services write. */
 function parsePrometheus(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
     const match = line.startsWith('#') ? null : LINE.exec(line)

@@ -1,4 +1,4 @@
-/** The signer as a child process, reached over a socket pair that it inherits: there is no path or port to open. */
+/** The signer as a child process behind an inherited socket pair: no path or port leads to it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import type { Address } from '../../amm/index.ts'
@@ -9,7 +9,7 @@ import { type ErrorReport, errorFromReport, KintsugiError } from '../../std/erro
 import { decodeJson, encodeJson } from '../../std/json.ts'
 import { onLines } from '../../std/lines.ts'
 
-/** The descriptors of the socket in the signer, and of the key where one was handed over. */
+/** File descriptors in the signer: its socket, and the key if one is passed. */
 export const SIGNER_FD = 3
 const KEY_FD = 4
 const TIMEOUT_MS = 10_000
@@ -27,7 +27,7 @@ export interface ProcessSignerOptions {
   command: string
   args: readonly string[]
   env: NodeJS.ProcessEnv
-  /** A descriptor of ours that holds the key, passed on unread. */
+  /** Descriptor of this process with the key, passed on unread. */
   keyFd?: number
 }
 

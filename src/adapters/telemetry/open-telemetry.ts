@@ -1,4 +1,4 @@
-/** OpenTelemetry, by its conventions for MCP: a span for each operation, its duration as a metric, sent over OTLP. Loaded only where it is asked for. */
+/** OpenTelemetry with its MCP conventions: a span and a duration per operation, sent over OTLP. Loaded only with a collector. */
 import {
   type Context,
   type Histogram,
@@ -19,14 +19,14 @@ import type { Operation, OperationKind, Telemetry } from '../../ports/telemetry.
 
 const SCOPE = 'kintsugi'
 const METRICS_MS = 15_000
-/** Of the conventions, in s. */
+/** Histogram buckets of the conventions, in s. */
 const BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
 
 export interface TelemetryOptions {
   /** The collector's base address; `/v1/traces` and `/v1/metrics` follow. Headers come from OTEL_EXPORTER_OTLP_HEADERS. */
   readonly endpoint: string
   readonly version: string
-  /** Which process of the fleet. */
+  /** Name of the process. */
   readonly instance: string
 }
 

@@ -1,4 +1,4 @@
-/** How deep pools are: what they hold at the price, and what an order of a size moves. */
+/** Depth of pools: holdings at the price, and the price impact of orders. */
 import {
   type Address,
   type ConcentratedPool,
@@ -12,7 +12,7 @@ import {
 import type { MarketView } from '../../ports/market.ts'
 import { humanValue } from './tokens.ts'
 
-/** What a pool holds near its price, in whole quote units: its reserves, or for a concentrated pool its active range. */
+/** Value of a pool's holdings near its price in whole numeraire units: its reserves; for a concentrated pool its active range. */
 export function valueHeld(market: MarketView, address: Address): number {
   const pool = market.pools.get(address)
   if (!pool) return 0
@@ -24,7 +24,7 @@ export function valueHeld(market: MarketView, address: Address): number {
   return humanValue(market.manifest, value)
 }
 
-/** Amounts of each token that lie at the price, in smallest units. */
+/** Amount of each token near the price, in smallest units. */
 export function heldBy(pool: Pool): number[] {
   if (pool.kind === 'constant-product') return pool.reserves.map(Number)
   if (pool.kind === 'concentrated') return activeRange(pool)
@@ -45,7 +45,7 @@ function activeRange(pool: ConcentratedPool): number[] {
   return [Math.max(0, liquidity * (1 / root - 1 / high)), Math.max(0, liquidity * (root - low))]
 }
 
-/** The largest input, in smallest units, whose average price is within `bps` of the marginal one, fee left out; 0 where even one unit is not. */
+/** The largest input, in smallest units, whose average price is within `bps` of the marginal one, without the fee; 0 if no input is. */
 export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps: number): bigint {
   const price = spotPrice(pool, tokenIn, tokenOut)
   const keep = 1 - feeFraction(pool, tokenIn)
@@ -53,7 +53,7 @@ export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps
     const out = quoteExactIn(pool, tokenIn, tokenOut, amount)
     return out !== undefined && Number(out) / (Number(amount) * keep * price) >= 1 - bps / 10_000
   }
-  // The least that is not lost to rounding, then up to where it no longer fits.
+  // From the smallest amount that rounding does not distort up to the first that does not fit.
   let low = BigInt(Math.ceil((20_000 / bps) * Math.max(1, 1 / price)))
   if (!fits(low)) return 0n
   let high = low * 2n
@@ -69,11 +69,11 @@ export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps
 export interface ImpactPoint {
   readonly amountIn: bigint
   readonly amountOut: bigint
-  /** Average price against the marginal one before the trade, as a fraction lost, fee included. */
+  /** Loss of the average price against the marginal price before the trade, as a fraction, fee included. */
   readonly impact: number
 }
 
-/** What orders of growing size get, from a ten-thousandth of the depth up to all of it. */
+/** Quotes of growing size, from a ten-thousandth of the depth to all of it. */
 export function impactCurve(pool: Pool, tokenIn: Address, tokenOut: Address, points: number): ImpactPoint[] {
   const price = spotPrice(pool, tokenIn, tokenOut)
   const [depth] = virtualReserves(pool, tokenIn, tokenOut)

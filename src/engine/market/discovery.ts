@@ -1,4 +1,4 @@
-/** Finds the market of a real chain: which pools its exchanges made for the tokens of its profile. */
+/** Finds the market of a real chain: the pools of its exchanges for the tokens of its profile. */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import type { Chain, Hex } from '../../ports/chain.ts'
@@ -17,24 +17,24 @@ const aaveAbi = parseAbi([
   'function ADDRESSES_PROVIDER() view returns (address)',
   'function getPriceOracle() view returns (address)',
 ])
-/** Questions about the logs of Balancer's vault, at each start. */
+/** Maximum log queries for Balancer's vault per start. */
 const MAX_SCANS = 60
 
 export interface DiscoveryOptions extends PoolReaderOptions {
-  /** The chain that is expected; undefined takes any that has a profile. */
+  /** Expected chain; default: any chain with a profile. */
   profile?: ChainProfile
   /** Creation code of our contract, for simulations on paper. */
   executorCode: Hex
-  /** Tokens that are not to be traded with. */
+  /** Tokens that are not traded. */
   excluded?: readonly Address[]
   onProgress?(text: string): void
 }
 
-/** The market of the chain at the other end. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the chain throws. */
+/** Reads the market of the connected chain. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the chain throws. */
 export async function discoverMarket(options: DiscoveryOptions): Promise<MarketManifest> {
   const { chain, batch: limit, onProgress = () => undefined } = options
   const profile = await profileAt(chain, options.profile)
-  // Nodes that have given up their oldest blocks have a first one all the same.
+  // Pruned nodes still have a first block.
   const [first, head] = await Promise.all([
     chain.block(0).catch(() => chain.block('earliest')),
     chain.block('latest'),
@@ -44,7 +44,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
   )
   const pools: PoolDescriptor[] = []
   for (let start = 0; start < candidates.length; start += limit.value) {
-    onProgress(`${start} of ${candidates.length} questions to factories answered, ${pools.length} pools`)
+    onProgress(`${start} of ${candidates.length} factory queries answered, ${pools.length} pools`)
     const batch = candidates.slice(start, start + limit.value)
     const answers = await multicall(chain, profile.multicall, batch, head.number)
     batch.forEach(({ describe }, index) => {
@@ -94,7 +94,7 @@ export async function discoverMarket(options: DiscoveryOptions): Promise<MarketM
   return withoutTokens(manifest, await unusable(options, manifest, head.number), onProgress)
 }
 
-/** What the searcher has excluded, and what a simulation shows to be out. */
+/** Tokens that the settings or a simulation exclude. */
 async function unusable(
   { chain, excluded = [], onProgress }: DiscoveryOptions,
   manifest: MarketManifest,
@@ -112,14 +112,14 @@ async function unusable(
   }
 }
 
-/** The market without some tokens and all that trades them; the coin that gas is paid in stays. */
+/** The market without some tokens and their pools; the wrapped native token stays. */
 function withoutTokens(
   manifest: MarketManifest,
   excluded: readonly ExcludedToken[],
   onProgress: (text: string) => void,
 ): MarketManifest {
   const out = new Set(excluded.map(({ token }) => token).filter((token) => token !== manifest.wrappedNative))
-  for (const { token, reason } of excluded) onProgress(`${token} is out: ${reason}`)
+  for (const { token, reason } of excluded) onProgress(`${token} is excluded: ${reason}`)
   return {
     ...manifest,
     tokens: manifest.tokens.filter(({ address }) => !out.has(address)),
@@ -141,7 +141,7 @@ async function profileAt(chain: Chain, expected: ChainProfile | undefined): Prom
     )
   const profile = expected ?? PROFILES.find((candidate) => candidate.chainId === chainId)
   if (profile) return profile
-  throw new KintsugiError('unknown-chain', `chain ${chainId} has no profile here`, {
+  throw new KintsugiError('unknown-chain', `chain ${chainId} has no profile`, {
     hint: `known: ${PROFILES.map((known) => `${known.chainId} (${known.name})`).join(', ')}`,
   })
 }
@@ -151,7 +151,7 @@ function pairsOf({ tokens }: ChainProfile): [Address, Address][] {
   return sorted.flatMap((a, index) => sorted.slice(index + 1).map((b): [Address, Address] => [a, b]))
 }
 
-/** Balancer's, as far back as the node lets us look; a node that does not answer costs only these. */
+/** Balancer's pools, as far back as the node has logs; without logs only these pools are missing. */
 async function vaultPools(
   options: DiscoveryOptions,
   profile: ChainProfile,
@@ -206,7 +206,7 @@ async function aaveMarket(
   }
 }
 
-/** An address from a 32-byte answer; undefined for none and for zero. */
+/** An address from a 32-byte answer; undefined without an answer and for zero. */
 function addressOf(answer: Hex | undefined): Address | undefined {
   return answer === undefined || BigInt(answer) === 0n ? undefined : `0x${answer.slice(-40)}`
 }

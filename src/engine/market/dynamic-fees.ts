@@ -1,6 +1,6 @@
 /**
- * The fees of Algebra pools whose plugin sets them anew with the first swap of each block, from the volatility until then. The plugin
- * tells what it would set now: asked on top of the pending block, that is the fee of the next swap.
+ * Fees of Algebra pools whose plugin updates them with the first swap of each block, by volatility. A call of the plugin on
+ * top of the pending block returns the fee of the next swap.
  */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'
@@ -17,15 +17,15 @@ const CURRENT_FEE = encodeFunctionData({ abi, functionName: 'getCurrentFee' })
 
 export class DynamicFees {
   readonly #chain: Chain
-  /** Who sets a pool's fee; undefined for pools that were asked and have nobody. */
+  /** The plugin of each pool that was queried; undefined for a pool without one. */
   readonly #plugins = new Map<Address, Address | undefined>()
 
   constructor(chain: Chain) {
     this.#chain = chain
   }
 
-  /** Asks pools that were not asked yet who sets their fee. Throws what the chain throws. */
-  async look(
+  /** Reads the plugins of pools that were not queried before. Throws what the chain throws. */
+  async findPlugins(
     pools: readonly PoolDescriptor[],
     { multicall: at }: Pick<MarketManifest, 'multicall'>,
   ): Promise<void> {
@@ -39,11 +39,11 @@ export class DynamicFees {
     const found = plugins.map((answer) =>
       answer && BigInt(answer) !== 0n ? (`0x${answer.slice(-40)}` as Address) : undefined,
     )
-    const asked = found.map((plugin) => plugin ?? at)
+    const targets = found.map((plugin) => plugin ?? at)
     const fees = await multicall(
       this.#chain,
       at,
-      asked.map((to) => ({ to, data: CURRENT_FEE })),
+      targets.map((to) => ({ to, data: CURRENT_FEE })),
       'latest',
     )
     unknown.forEach(({ address }, index) => {

@@ -1,4 +1,4 @@
-/** Flash loans and cycles as the chain recorded them: read from events, never guessed. */
+/** Flash loans and arbitrage cycles of the past, decoded from events. */
 import { decodeAbiParameters, toEventSelector } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import type { Chain, Hex, Log, Receipt } from '../../ports/chain.ts'
@@ -37,7 +37,7 @@ export async function loansIn(
   )
 }
 
-/** The flash loans that logs tell of; of pools only those of this market, whose tokens are known. */
+/** Decodes the flash loans among `logs`. Pools lend only if they belong to this market, since their tokens are known. */
 export function transactionLoans(logs: readonly Log[], market: MarketView): FlashLoan[] {
   return logs.flatMap((log): FlashLoan[] => {
     const shared = { block: log.blockNumber, transaction: log.transactionHash, from: log.address }
@@ -91,7 +91,7 @@ export interface Gain {
   readonly amount: bigint
 }
 
-/** The swaps of a transaction in this market, and what accounts other than pools and lenders gained or lost by it. */
+/** Decodes a transaction: its swaps in this market, and the gains of accounts other than pools and lenders. */
 export function decodeLoan(
   receipt: Pick<Receipt, 'logs'>,
   market: MarketView,
@@ -103,7 +103,7 @@ export function decodeLoan(
     return swap ? [{ pool: pool.address, ...swap }] : []
   })
   const { manifest } = market
-  const keepers = new Set<Address>([
+  const counterparties = new Set<Address>([
     ...market.pools.keys(),
     ...[manifest.balancer?.vault, manifest.uniswapV4?.manager, manifest.aave?.pool].filter(
       (at) => at !== undefined,
@@ -122,12 +122,12 @@ export function decodeLoan(
   }
   const gains = [...balances].flatMap(([key, amount]): Gain[] => {
     const [account, token] = key.split(' ') as [Address, Address]
-    return amount === 0n || keepers.has(account) ? [] : [{ account, token, amount }]
+    return amount === 0n || counterparties.has(account) ? [] : [{ account, token, amount }]
   })
   return { swaps, gains }
 }
 
-/** Who closed a cycle: the account that gained most, in whole quote units, and the pools it went through. */
+/** A closed cycle: the account that gained most, its gain in whole numeraire units, and the pools. */
 export interface ClosedCycle {
   readonly account: Address
   readonly block: number
@@ -135,7 +135,7 @@ export interface ClosedCycle {
   readonly pools: readonly Address[]
 }
 
-/** Transactions that traded through two or more pools and left somebody with more and nobody of theirs with less. */
+/** Transactions through two or more pools after which some account gained and none lost. Throws what the chain throws. */
 export async function cyclesIn(
   chain: Chain,
   market: MarketView,
@@ -162,7 +162,7 @@ export async function cyclesIn(
       // A trader ends with less of one token and more of another; a cycle ends with more only.
       const won = gains.filter(({ amount }) => amount > 0n)
       if (!receipt || won.length === 0 || gains.length !== won.length) return []
-      // A lender gains its premium; the one who gains most is who the cycle was for.
+      // A lender gains its premium; the account with the largest gain closed the cycle.
       const gained = won.map(({ account, token, amount }) => ({
         account,
         value: humanValue(market.manifest, Number(amount) * (prices.get(token)?.rate ?? 0)),

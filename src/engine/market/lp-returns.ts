@@ -1,16 +1,17 @@
-/** What was traded through each pool since we look: volume and fees, from the amounts in the events themselves. */
+/** Volume and fees of each pool since the start, from the amounts in swap events. */
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { PoolRegistry, swapIn } from './pool-events.ts'
 import { humanValue } from './tokens.ts'
 
+/** Volume, fees and first price by pool. */
 export class PoolReturns {
   #since = 0
   readonly #volume = new Map<Address, number>()
   readonly #fees = new Map<Address, number>()
   readonly #firstPrice = new Map<Address, number>()
 
-  /** Starts with the present market and adds each block's swaps. */
+  /** Records the current prices, then adds each block's swaps until it is stopped. */
   follow(market: MarketView, now: () => number): { stop(): void } {
     this.#since = now()
     for (const pool of market.pools.values()) this.#firstPrice.set(pool.address, priceOf(pool))
@@ -18,20 +19,22 @@ export class PoolReturns {
     return { stop: market.subscribe((change) => this.#add(market, registry, change)) }
   }
 
+  /** Seconds since the start; `now` in ms since 1970. */
   seconds(now: number): number {
     return (now - this.#since) / 1_000
   }
 
-  /** In whole quote units. */
+  /** Traded volume in whole numeraire units. */
   volume(pool: Address): number {
     return this.#volume.get(pool) ?? 0
   }
 
+  /** Swap fees in whole numeraire units. */
   fees(pool: Address): number {
     return this.#fees.get(pool) ?? 0
   }
 
-  /** Of the first token in the second, both smallest, when we began. */
+  /** Price of the first token in the second at the start, both smallest units. */
   firstPrice(pool: Address): number | undefined {
     return this.#firstPrice.get(pool)
   }

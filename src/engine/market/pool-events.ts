@@ -1,4 +1,4 @@
-/** What pools' events say: which pool of a market a log belongs to, and the pool after it. */
+/** Events of pools: the pool of a log, and the pool's state after it. */
 import { decodeAbiParameters, toEventSelector } from 'viem'
 import {
   type Address,
@@ -20,7 +20,7 @@ const TOPIC = {
   initialize: toEventSelector('Initialize(uint160,int24)'),
   /** Algebra. */
   fee: toEventSelector('Fee(uint16)'),
-  /** Algebra, of a swap whose fee a plugin set. */
+  /** Algebra: a swap whose fee a plugin set. */
   pluginFee: toEventSelector('SwapFee(address,uint24,uint24)'),
   vaultSwap: toEventSelector('Swap(bytes32,address,address,uint256,uint256)'),
   vaultBalances: toEventSelector('PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])'),
@@ -30,40 +30,42 @@ const TOPIC = {
   managedLiquidity: toEventSelector('ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)'),
 } as const
 
+/** Topics of all events that change a pool. */
 export const POOL_EVENTS: readonly Hex[] = Object.values(TOPIC)
 
-/** Pools whose contract does not speak for itself: Balancer's vault and the V4 manager name them by id, in the first topic. */
+/** Whether another contract emits the pool's events: Balancer's vault and the V4 manager name pools by id in the first topic. */
 const byId = (pool: PoolDescriptor) => pool.id !== undefined
 
-/** Finds the pool of a log; and who emits the events of a pool. */
+/** Maps logs to pools, and pools to the contracts that emit their events. */
 export class PoolRegistry {
   readonly #byId = new Map<string, Address>()
-  readonly #keepers: MarketManifest
+  readonly #manifest: MarketManifest
 
   constructor(manifest: MarketManifest) {
-    this.#keepers = manifest
+    this.#manifest = manifest
     for (const pool of manifest.pools) this.add(pool)
   }
 
+  /** Adds a pool that was created later. */
   add(pool: PoolDescriptor): void {
     if (pool.id) this.#byId.set(pool.id, pool.address)
   }
 
-  /** The pool that a log is about: by its id where a keeper of many pools sent it, else the sender. */
+  /** The pool of a log: by its id if a vault or manager emitted it, otherwise the emitter. */
   poolOf(log: Pick<Log, 'address' | 'topics'>): Address {
     const id = log.topics[1]
-    const { balancer, uniswapV4 } = this.#keepers
+    const { balancer, uniswapV4 } = this.#manifest
     return (log.address === balancer?.vault || log.address === uniswapV4?.manager) && id
       ? (this.#byId.get(id) ?? log.address)
       : log.address
   }
 
-  /** The contracts whose logs tell what happens to `pools`. */
+  /** The contracts that emit the events of `pools`. */
   emittersOf(
     pools: readonly Address[],
     descriptor: (pool: Address) => PoolDescriptor | undefined,
   ): Address[] {
-    const { balancer, uniswapV4 } = this.#keepers
+    const { balancer, uniswapV4 } = this.#manifest
     const emitters = new Set<Address>()
     for (const pool of pools) {
       const described = descriptor(pool)
@@ -81,7 +83,7 @@ export class PoolRegistry {
 const SWAP_DATA = [{ type: 'uint256' }, { type: 'uint256' }] as const
 const BALANCES_DATA = [{ type: 'address[]' }, { type: 'int256[]' }, { type: 'uint256[]' }] as const
 
-/** The pool after one of its events; `undefined` for an event that changes nothing we hold. */
+/** The pool after one of its events; `undefined` for an event that does not change its state. */
 export function afterEvent(pool: Pool, log: Log): Pool | undefined {
   const topic = log.topics[0]
   if (pool.kind === 'constant-product')
@@ -89,7 +91,7 @@ export function afterEvent(pool: Pool, log: Log): Pool | undefined {
   return pool.kind === 'concentrated' ? afterConcentratedEvent(pool, log) : afterVaultEvent(pool, log)
 }
 
-/** What a swap event says went in; `undefined` for other events. */
+/** Input token and amount of a swap event; `undefined` for other events. */
 export function swapIn(pool: Pool, log: Log): { tokenIn: Address; amountIn: bigint } | undefined {
   const [token0, token1] = pool.tokens as [Address, Address]
   const of = (amount0: bigint, amount1: bigint) =>
@@ -104,7 +106,7 @@ export function swapIn(pool: Pool, log: Log): { tokenIn: Address; amountIn: bigi
     case TOPIC.swap:
       return of(BigInt.asIntN(256, word(log, 0)), BigInt.asIntN(256, word(log, 1)))
     case TOPIC.managedSwap:
-      // The manager tells the swapper's side: what it paid is negative.
+      // The manager reports the swapper's deltas: its payment is negative.
       return of(-BigInt.asIntN(128, word(log, 0)), -BigInt.asIntN(128, word(log, 1)))
     case TOPIC.vaultSwap:
       return { tokenIn: `0x${log.topics[2]?.slice(26)}` as Address, amountIn: word(log, 0) }
@@ -113,14 +115,14 @@ export function swapIn(pool: Pool, log: Log): { tokenIn: Address; amountIn: bigi
   }
 }
 
-/** The contract that made a swap, as the pool names its caller; `undefined` for other events. */
+/** The contract that called the pool's swap; `undefined` for other events. */
 export function swapSender(log: Pick<Log, 'topics'>): Address | undefined {
   const [topic, first, second] = log.topics
   if (topic === TOPIC.pairSwap || topic === TOPIC.swap) return first && `0x${first.slice(-40)}`
   return topic === TOPIC.managedSwap ? second && `0x${second.slice(-40)}` : undefined
 }
 
-/** A Uniswap V4 pool with what the protocol takes in both directions, twelve bits each. */
+/** A Uniswap V4 pool with its protocol fee, packed as twelve bits per direction. */
 export function withProtocolFee(
   { protocolFee: _, ...pool }: ConcentratedPool,
   packed: number,
@@ -128,7 +130,7 @@ export function withProtocolFee(
   return packed === 0 ? pool : { ...pool, protocolFee: [packed & 0xfff, packed >> 12] }
 }
 
-/** The fee that a plugin set for one swap of an Algebra pool, in hundredths of a basis point; `undefined` where it set none, and for other events. */
+/** The fee that a plugin set for one swap of an Algebra pool, in hundredths of a basis point; `undefined` without one, and for other events. */
 export const pluginFee = (log: Pick<Log, 'topics' | 'data'>): number | undefined =>
   log.topics[0] === TOPIC.pluginFee && word(log, 0) > 0n ? Number(word(log, 0) + word(log, 1)) : undefined
 

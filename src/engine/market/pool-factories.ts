@@ -1,4 +1,4 @@
-/** Exchanges as makers of pools: what to ask a factory for, and what its events tell of new pools. */
+/** Pool factories of exchanges: queries for their pools, and their creation events. */
 import {
   decodeAbiParameters,
   encodeAbiParameters,
@@ -17,9 +17,9 @@ const factoryAbi = parseAbi([
   'function poolByPair(address, address) view returns (address)',
 ])
 const managerAbi = parseAbi(['function extsload(bytes32 slot) view returns (bytes32)'])
-/** The mapping of pools in the storage of Uniswap V4's manager. */
+/** Storage slot of the pools mapping in Uniswap V4's manager. */
 const MANAGER_POOLS_SLOT = 6n
-/** Uniswap V4 names the native coin, and no hooks, by the zero address. */
+/** Uniswap V4's address of the native coin, and of no hooks. */
 const NATIVE: Address = '0x0000000000000000000000000000000000000000'
 const NO_HOOKS = NATIVE
 
@@ -30,10 +30,10 @@ const TOPIC = {
   managed: toEventSelector('Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)'),
 } as const
 
-/** What factories say when they make a pool. Balancer's vault is not among them: a pool there counts from its first deposit. */
+/** Topics of creation events. Balancer's vault has none: a pool there counts from its first deposit. */
 export const CREATION_EVENTS: readonly Hex[] = Object.values(TOPIC)
 
-/** A question to a factory, and the pool that a positive answer stands for. */
+/** A query to a factory, and the pool that a positive answer means. */
 export interface Candidate {
   readonly to: Address
   readonly data: Hex
@@ -41,7 +41,7 @@ export interface Candidate {
   describe(answer: Hex): PoolDescriptor
 }
 
-/** Everything that `exchange` may have for a pair of tokens, in ascending order. Balancer's pools cannot be asked for by their tokens. */
+/** Queries for all pools that `exchange` may have for two tokens in ascending order; none for Balancer, which has no such query. */
 export function candidatesOf(
   exchange: Exchange,
   pair: readonly [Address, Address],
@@ -108,7 +108,7 @@ export function candidatesOf(
   }
 }
 
-/** The pool that a factory's log says was made; `undefined` for other logs, other senders, tokens that are not known, and pools with hooks. */
+/** The pool of a creation event; `undefined` for other logs and emitters, unknown tokens, and pools with hooks. */
 export function createdPool(
   exchanges: readonly Exchange[],
   known: { has(token: Address): boolean },
@@ -165,7 +165,7 @@ export function createdPool(
   return undefined
 }
 
-/** What Uniswap V4's manager calls a pool without hooks. */
+/** Uniswap V4's id of a pool without hooks. */
 export function managedPoolId(
   [currency0, currency1]: readonly [Address, Address],
   feePips: number,
@@ -181,7 +181,7 @@ export function managedPoolId(
   return keccak256(encodeAbiParameters(key, [currency0, currency1, feePips, tickSpacing, NO_HOOKS]))
 }
 
-/** Algebra's fee and tick spacing can be changed: the fee is read with the state, the spacing is the one pools are made with. */
+/** Algebra's fee and tick spacing can change: the fee is read with the state, the spacing is the factory's default. */
 const algebraPool = (dex: string, address: Address, tokens: readonly Address[]): PoolDescriptor => ({
   kind: 'concentrated',
   engine: 'algebra',

@@ -1,4 +1,4 @@
-/** The state of pools, read from the chain: many in one call, by code that is lent to an address for that call. */
+/** Reads the state of pools: many per call, with code that overrides an address for that call. */
 import { type Abi, decodeAbiParameters, decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type {
   Address,
@@ -19,18 +19,18 @@ const readerAbi = parseAbi([
   'struct Query { uint8 kind; address at; bytes32 id; int24 tickSpacing; }',
   'function read(Query[] queries) view returns (bytes[] state)',
 ])
-/** The reader's names for the kinds of pool. */
+/** Kinds of pools as MarketReader.sol numbers them. */
 const READER_KIND = { pair: 0, concentrated: 1, algebra: 2, weighted: 3, stable: 4, managed: 5 } as const
 const NO_ID: Hex = `0x${'0'.repeat(64)}`
 const READ_GAS = 2_000_000_000n
-/** Bitmap words that one call may read: bounds the node's work. */
+/** Maximum bitmap words per call: bounds the node's work. */
 const WORDS_PER_CALL = 4_000
-/** A read that is answered this soon could have been larger. */
+/** After a faster answer the next read is larger, in ms. */
 const EASY_MS = 250
 const TOO_MUCH =
   /out of gas|gas (limit|allowance)|too (large|big|many)|limit exceeded|size|timed? ?out|did not answer/i
 
-/** As many pools per read as the setting says, to begin with. */
+/** The adaptive number of pools per read, starting at the setting. */
 export function readBatch(size: number): AdaptiveLimit {
   return new AdaptiveLimit({ initial: size, min: 1, max: size * 4 })
 }
@@ -39,11 +39,11 @@ export interface PoolReaderOptions {
   chain: Chain
   /** Runtime code of contracts/src/MarketReader.sol. */
   readerCode: Hex
-  /** Pools per read: fewer where the node refuses or is slow, more where it takes them easily. */
+  /** Pools per read: reduced when the node refuses or is slow, raised when it is fast. */
   batch: AdaptiveLimit
 }
 
-/** Those of `pools` that have a state at `block`. Throws what the chain throws. */
+/** Reads `pools` at `block`; pools without a state are left out. Throws what the chain throws. */
 export async function readPools(
   options: PoolReaderOptions,
   manifest: Pick<MarketManifest, 'tokens' | 'uniswapV4'>,
@@ -68,7 +68,7 @@ export async function readPools(
   return found
 }
 
-/** Undefined where so many were too many. */
+/** One read; undefined if it was too large for the node. */
 async function readStates(
   { chain, readerCode, batch: limit }: PoolReaderOptions,
   manifest: Pick<MarketManifest, 'uniswapV4'>,
@@ -86,7 +86,7 @@ async function readStates(
     if (batch.length >= limit.value && performance.now() - started < EASY_MS) limit.grow(batch.length)
     return decodeFunctionResult({ abi: readerAbi, functionName: 'read', data: result })
   } catch (error) {
-    // A node that refuses for another reason than size is not asked again with less.
+    // A smaller read would be refused for the same reason.
     if (batch.length === 1 || !TOO_MUCH.test(messageOf(error))) throw error
     limit.shrink()
     return undefined
@@ -163,7 +163,7 @@ function decodePool(
   }
   if (descriptor.kind !== 'concentrated') return decodeVaultPool(descriptor, state, decimals)
   const [sqrtPriceX96, tick, liquidity, fee, ticks, nets, grosses] = decodeAbiParameters(POOL_STATE, state)
-  // Made, and not yet given a price.
+  // Created, but not initialised.
   if (sqrtPriceX96 === 0n) return undefined
   const { engine, tickSpacing, feePips } = descriptor
   const pool: ConcentratedPool = {
@@ -176,7 +176,7 @@ function decodePool(
     liquidity,
     tick,
     tickSpacing: tickSpacing ?? 1,
-    // Algebra's fee moves, and is read; V4's key names the fee of pools without hooks.
+    // Algebra's fee changes, and is read; V4's key contains the fee of pools without hooks.
     feePips: engine === undefined || engine === 'uniswap-v3' ? (feePips as number) : fee % 2 ** 24,
     ...(engine === 'uniswap-v4' ? { keyFeePips: feePips as number } : {}),
     ...(descriptor.native ? { native: true } : {}),

@@ -5,9 +5,10 @@ import type { Background, Log } from '../../ports/service.ts'
 import { messageOf } from '../../std/errors.ts'
 import { humanPrice } from './tokens.ts'
 
-/** Tokens that are kept: the most connected ones of a large market. */
+/** Maximum number of tokens: the first of the manifest, which are the most connected ones. */
 const MAX_TOKENS = 50
 
+/** Records all prices now and the changed ones after each block, until it is stopped. Logs failures. */
 export function recordPricesEachBlock(
   market: MarketView,
   ledger: Pick<Ledger, 'recordPrices'>,
@@ -34,7 +35,7 @@ export function recordPricesEachBlock(
     if (points.length > 0)
       ledger
         .recordPrices(points)
-        .catch((error) => log.warn({ error: messageOf(error) }, 'prices of one block were not recorded'))
+        .catch((error) => log.warn({ error: messageOf(error) }, 'prices of a block were not recorded'))
   }
   record()
   const stop = market.subscribe(record)

@@ -14,8 +14,8 @@ import { MarketVerbs } from './verbs.ts'
 
 /** Blocks whose changes can be undone when the chain reorganises. */
 const UNDO_DEPTH = 64
-/** A gap of more blocks than this is cheaper to read anew than to replay. */
-const LARGEST_GAP = 50
+/** A longer gap is cheaper to read again than to replay, in blocks. */
+const MAX_GAP = 50
 
 export interface MarketReplicaOptions extends PoolReaderOptions {
   manifest: MarketManifest
@@ -25,7 +25,7 @@ export interface MarketReplicaOptions extends PoolReaderOptions {
 }
 
 export class MarketReplica extends MarketVerbs {
-  /** As it was found, and what was made since. */
+  /** The manifest of the start, and the pools created since. */
   manifest: MarketManifest
   readonly #options: MarketReplicaOptions
   readonly #listeners = new Set<(change: MarketChange) => void>()
@@ -33,11 +33,11 @@ export class MarketReplica extends MarketVerbs {
   readonly #registry: PoolRegistry
   readonly #tokens: ReadonlySet<Address>
   readonly #fees: DynamicFees
-  /** Up to this block it is known which pools were made. */
+  /** Pools created up to this block are known. */
   #createdUpTo: number
-  /** Pools of the vault that are not traded with: of other kinds, or not computed as the vault does. */
-  readonly #passedOver = new Set<Hex>()
-  /** The last blocks, with the pools as they were before each; undefined where there was none. */
+  /** Ids of the vault's pools that were examined. */
+  readonly #examinedIds = new Set<Hex>()
+  /** The last blocks, with the changed pools before each; undefined for a pool that did not exist. */
   #past: { readonly head: Head; readonly undo: ReadonlyMap<Address, Pool | undefined> }[] = []
   #pools = new Map<Address, Pool>()
   #head: Head | undefined
@@ -84,7 +84,7 @@ export class MarketReplica extends MarketVerbs {
     this.#stop?.()
   }
 
-  /** Asks the chain for its head now and catches up where there is a newer one: afterwards `observedAt` is later than this call. */
+  /** Reads the chain's head and catches up with it: afterwards `observedAt` is later than this call. */
   async confirm(): Promise<void> {
     const head = await this.#options.chain.block('latest')
     this.#work = this.#work.then(() => this.#follow(head, this.#options.now()))
@@ -127,7 +127,7 @@ export class MarketReplica extends MarketVerbs {
     }
     const undone = last && (await this.#rollBack(head))
     const base = this.#head
-    if (!undone || !base || head.number - base.number > LARGEST_GAP) return this.#resync(head)
+    if (!undone || !base || head.number - base.number > MAX_GAP) return this.#resync(head)
     const [logs, fees] = await Promise.all([
       this.#options.chain.logs({
         fromBlock: base.number + 1,
@@ -150,7 +150,7 @@ export class MarketReplica extends MarketVerbs {
 
   /**
    * Undoes the blocks that `head` does not descend from, pool by pool, and returns the pools put back; `undefined`
-   * where the common ancestor is further back than what can be undone.
+   * if the common ancestor is older than `UNDO_DEPTH` blocks.
    */
   async #rollBack(head: Head): Promise<Set<Address> | undefined> {
     const undone = new Set<Address>()
@@ -198,7 +198,7 @@ export class MarketReplica extends MarketVerbs {
     return changed
   }
 
-  /** Takes up the pools that `logs` say were made. */
+  /** Adds the pools whose creation is among `logs`. */
   async #learn(logs: readonly Log[], head: Head): Promise<void> {
     const { exchanges, balancer, wrappedNative } = this.manifest
     const made = logs.flatMap((log) => createdPool(exchanges, this.#tokens, wrappedNative, log) ?? [])
@@ -213,11 +213,11 @@ export class MarketReplica extends MarketVerbs {
         )
         .map(registrationOf)
       const fresh = [...new Map(deposits.map((entry) => [entry.id, entry])).values()].filter(
-        ({ id, tokens }) => !this.#passedOver.has(id) && tokens.every((token) => this.#tokens.has(token)),
+        ({ id, tokens }) => !this.#examinedIds.has(id) && tokens.every((token) => this.#tokens.has(token)),
       )
       if (fresh.length > 0)
         made.push(...(await describeVaultPools(this.#options, this.manifest, vault, fresh, head.number)))
-      for (const { id } of fresh) this.#passedOver.add(id)
+      for (const { id } of fresh) this.#examinedIds.add(id)
     }
     const added = made.filter((pool) => !this.#descriptors.has(pool.address))
     if (added.length === 0) return
@@ -228,19 +228,19 @@ export class MarketReplica extends MarketVerbs {
     this.manifest = { ...this.manifest, pools: [...this.manifest.pools, ...added] }
   }
 
-  /** Pools that had no state so far and were spoken of: just made, or filled for the first time. */
+  /** Reads pools without a state that `logs` mention: just created, or filled for the first time. */
   async #readNew(
     logs: readonly Log[],
     head: Head,
     changed: Set<Address>,
     undo: Map<Address, Pool | undefined>,
   ): Promise<void> {
-    const spokenOf = new Set(logs.map((log) => this.#registry.poolOf(log)))
-    const wanted = [...spokenOf].flatMap((address) =>
+    const mentioned = new Set(logs.map((log) => this.#registry.poolOf(log)))
+    const wanted = [...mentioned].flatMap((address) =>
       this.#pools.has(address) ? [] : (this.#descriptors.get(address) ?? []),
     )
     if (wanted.length === 0) return
-    await this.#fees.look(wanted, this.manifest)
+    await this.#fees.findPlugins(wanted, this.manifest)
     for (const [address, pool] of await readPools(this.#options, this.manifest, wanted, head.number)) {
       undo.set(address, undefined)
       this.#pools.set(address, pool)
@@ -248,7 +248,7 @@ export class MarketReplica extends MarketVerbs {
     }
   }
 
-  /** Takes over the fees that plugins set. */
+  /** Applies the fees that plugins set. */
   #setFees(
     fees: ReadonlyMap<Address, number>,
     changed: Set<Address>,
@@ -267,7 +267,7 @@ export class MarketReplica extends MarketVerbs {
     const { chain } = this.#options
     const genesis = await chain.block(Number(this.manifest.genesisBlock)).catch(() => undefined)
     if (genesis?.hash !== this.manifest.genesis) {
-      throw new KintsugiError('chain-replaced', 'the chain is not the one that this market was built on', {
+      throw new KintsugiError('chain-replaced', 'this is not the chain that the market was built on', {
         retry: 'later',
       })
     }
@@ -289,7 +289,7 @@ export class MarketReplica extends MarketVerbs {
       this.#createdUpTo = head.number
     }
     const fresh = await readPools(this.#options, this.manifest, this.manifest.pools, head.number)
-    await this.#fees.look(this.manifest.pools, this.manifest)
+    await this.#fees.findPlugins(this.manifest.pools, this.manifest)
     this.#pools = fresh
     this.#setFees(await this.#fees.read(this.manifest), new Set(), new Map())
     this.#past = [{ head, undo: new Map() }]

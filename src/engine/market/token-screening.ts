@@ -1,6 +1,6 @@
 /**
- * Which tokens cannot be traded with: those that take a fee on transfers, and those that our contract cannot receive or
- * pass on. Each is sent from a pool that holds it to where our contract is, and back, in a simulation.
+ * Screens tokens by simulation: each is sent from a pool that holds it to our contract and back. Tokens with a fee on
+ * transfers, and tokens that our contract cannot receive or send, are excluded.
  */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'
@@ -13,9 +13,9 @@ const erc20Abi = parseAbi([
   'function balanceOf(address) view returns (uint256)',
   'function transfer(address, uint256) returns (bool)',
 ])
-/** Of what the holder has. */
+/** Part of the holder's balance that is sent. */
 const PROBE_SHARE = 1_000n
-/** Holders that are asked for their balance, per token. */
+/** Maximum number of holders whose balance is read, per token. */
 const MAX_HOLDERS = 6
 
 export interface ExcludedToken {
@@ -23,7 +23,7 @@ export interface ExcludedToken {
   readonly reason: string
 }
 
-/** Tokens of the market that cannot be traded with, and why. Throws what the chain throws; a node that cannot simulate proves nothing. */
+/** Tokens of the market that cannot be traded, with the reason; none without a contract of ours. Throws what the chain throws. */
 export async function excludedTokens(
   chain: Chain,
   manifest: MarketManifest,
@@ -65,7 +65,7 @@ export async function excludedTokens(
   return excluded
 }
 
-/** Where a pool's tokens are. */
+/** The contract that holds a pool's tokens. */
 const holderOf = (pool: MarketManifest['pools'][number], { balancer, uniswapV4 }: MarketManifest): Address =>
   pool.engine === 'uniswap-v4'
     ? (uniswapV4?.manager ?? pool.address)

@@ -1,6 +1,6 @@
 /**
- * Pools of Balancer V2's vault: found by the events of their registration, and believed only where what we compute is
- * what the vault itself answers. That also tells the generations apart, which round differently and look alike.
+ * Pools of Balancer V2's vault: found by their registration events, and accepted only if our quotes equal the vault's. The
+ * comparison also identifies generations of contracts, which look alike and round differently.
  */
 import {
   decodeAbiParameters,
@@ -38,24 +38,24 @@ const vaultAbi = parseAbi([
   'function queryBatchSwap(uint8 kind, BatchSwapStep[] swaps, address[] assets, FundManagement funds) returns (int256[])',
 ])
 const NOBODY: Address = '0x0000000000000000000000000000000000000001'
-/** The vault is asked for swaps of these parts of a pool's balance. */
+/** Sizes of the compared swaps, as parts of a pool's balance. */
 const PROBES = [1_000_000n, 37n, 11n]
-/** Blocks per question of a scan: grown while answers come, halved where the node finds it too much. */
+/** Blocks per log query: raised after each answer, halved when the node refuses. */
 const SCAN = { first: 10_000, most: 1_000_000, least: 100 }
 
-/** Pools of the vault whose tokens are all known, newest first, from `head` back as far as `mostCalls` questions reach. */
+/** Pools of the vault whose tokens are all known, newest first, from `head` back as far as `maxCalls` queries reach. */
 export async function scanVault(
   chain: Chain,
   { vault, sinceBlock }: VaultExchange,
   known: { has(token: Address): boolean },
   head: number,
-  mostCalls: number,
+  maxCalls: number,
 ): Promise<{ registrations: Registration[]; scannedFrom: number; stoppedBy?: string }> {
   const registrations: Registration[] = []
   let [toBlock, span] = [head, SCAN.first]
   for (let calls = 0; toBlock >= sinceBlock; calls++) {
-    if (calls >= mostCalls)
-      return { registrations, scannedFrom: toBlock + 1, stoppedBy: `the limit of ${mostCalls} calls` }
+    if (calls >= maxCalls)
+      return { registrations, scannedFrom: toBlock + 1, stoppedBy: `the limit of ${maxCalls} calls` }
     const fromBlock = Math.max(sinceBlock, toBlock - span + 1)
     try {
       const logs = await chain.logs({ fromBlock, toBlock, address: vault, topics: [REGISTERED] })
@@ -75,7 +75,7 @@ export async function scanVault(
   return { registrations, scannedFrom: sinceBlock }
 }
 
-/** A deposit into a pool of the vault, as its log tells it. */
+/** The pool of a deposit event of the vault. */
 export const registrationOf = (log: Pick<Log, 'topics' | 'data'>): Registration => {
   const [tokens] = decodeAbiParameters(
     [{ type: 'address[]' }, { type: 'int256[]' }, { type: 'uint256[]' }],
@@ -84,7 +84,7 @@ export const registrationOf = (log: Pick<Log, 'topics' | 'data'>): Registration 
   return { id: log.topics[1] as Hex, tokens: tokens.map((token) => token.toLowerCase() as Address) }
 }
 
-/** Those of `registrations` that are weighted or stable pools which we compute as the vault does at `block`. Throws what the chain throws. */
+/** The weighted and stable pools among `registrations` whose quotes at `block` equal the vault's. Throws what the chain throws. */
 export async function describeVaultPools(
   reader: PoolReaderOptions,
   manifest: Pick<MarketManifest, 'tokens' | 'multicall'>,
@@ -140,7 +140,7 @@ export async function describeVaultPools(
   return [...agreed.values()].flatMap((variants) => variants.slice(0, 1))
 }
 
-/** Whether a pool has enough of everything to be probed, and no token whose rate moves without an event. */
+/** Whether a pool has enough of each token for the comparison, and no token whose rate changes without an event. */
 const usable = (
   { balances, tokens, scalingFactors }: WeightedPool | StablePool,
   decimals: ReadonlyMap<Address, number>,
@@ -148,7 +148,7 @@ const usable = (
   balances.every((balance) => balance > (PROBES[0] as bigint)) &&
   tokens.every((token, index) => scalingFactors[index] === 10n ** BigInt(36 - (decimals.get(token) ?? 18)))
 
-/** A weighted pool's powers have shortcuts or not; a stable pool's invariant is rounded down or up. */
+/** The generations of a pool: powers with or without shortcuts; invariant rounded down or up. */
 const variantsOf = (descriptor: PoolDescriptor): PoolDescriptor[] =>
   descriptor.kind === 'weighted'
     ? [descriptor, { ...descriptor, powShortcuts: true }]
@@ -167,7 +167,7 @@ interface Probe {
   readonly amount: bigint
 }
 
-/** Every direction at every size: shortcuts of powers show in some directions only. */
+/** Compares every direction at every size: some differences show in one direction only. */
 const probesOf = (descriptor: PoolDescriptor, pool: WeightedPool | StablePool): Probe[] =>
   descriptor.tokens.flatMap((tokenIn, index) =>
     descriptor.tokens

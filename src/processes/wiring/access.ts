@@ -1,4 +1,4 @@
-/** Who may call the services of a process, and how they call others. */
+/** Access to the services of a process, and its credentials for others. */
 import { existsSync, readFileSync } from 'node:fs'
 import { IssuerVerifier } from '../../adapters/access/issuer-tokens.ts'
 import { ServiceKeys } from '../../adapters/access/service-keys.ts'
@@ -9,13 +9,13 @@ import type { Environment } from './environment.ts'
 
 export interface ProcessAccess {
   readonly access: AccessPolicy
-  /** What is derived from it is the same in every process of the fleet. */
+  /** The same in every process of the fleet; keys are derived from it. */
   readonly secret: string | undefined
-  /** Our own token, for calls of other services. */
+  /** Own token, for calls to other services. */
   bearer(): string | undefined
 }
 
-/** Of the process of this name. */
+/** Access policy and credentials of the process called `name`. */
 export function processAccess({ plan, log }: Environment, name: string): ProcessAccess {
   const tokenFile = files(plan.dataFolder).token
   const token = existsSync(tokenFile) ? readFileSync(tokenFile, 'utf8').trim() : undefined

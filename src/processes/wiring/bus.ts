@@ -3,7 +3,7 @@ import { HubBus } from '../../adapters/bus/hub-client.ts'
 import type { Bus } from '../../ports/bus.ts'
 import { type RunPlan, socketPath } from '../run/run-plan.ts'
 
-/** Redis's client is loaded only where there is one, as everything that few processes need: code takes memory. */
+/** Opens the bus. Redis's client is loaded only if it is used: code takes memory in each process. */
 export async function openBus(plan: RunPlan, redisUrl = process.env.REDIS_URL): Promise<Bus> {
   if (!plan.external.redis) return new HubBus(socketPath(plan.dataFolder, 'hub'))
   const { RedisBus } = await import('../../adapters/bus/redis.ts')

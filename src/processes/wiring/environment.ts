@@ -1,4 +1,4 @@
-/** What every process of a run starts from: the plan and its log. */
+/** The run plan and the log of a process. */
 import pino from 'pino'
 import type { Log } from '../../ports/service.ts'
 import { ignoreOutputErrors } from '../run/ignore-output-errors.ts'
