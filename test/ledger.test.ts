@@ -1,10 +1,11 @@
-/** The contract of the ledger, against each backend: embedded PostgreSQL, and a PostgreSQL server where one runs. */
+/** The contract of the ledger, against each backend: in memory, embedded PostgreSQL, and a PostgreSQL server where one runs. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
 import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { type PostgresLedger, postgresLedger } from '../src/adapters/ledger/postgres.ts'
 import type { DecisionRecord, Ledger, NewAttempt, Task, Trade } from '../src/ports/ledger.ts'
 import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+import { InMemoryLedger } from './support/in-memory-ledger.ts'
 import { listens } from './support/listens.ts'
 
 const DATABASE_URL = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
@@ -371,6 +372,11 @@ function ledgerContract(ledger: () => Ledger) {
     )
   })
 }
+
+describe('the ledger in memory, as specs of servers use it', () => {
+  const ledger = new InMemoryLedger()
+  ledgerContract(() => ledger)
+})
 
 describe('the ledger on embedded PostgreSQL', () => {
   let database: EmbeddedDatabase
