@@ -2,7 +2,13 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { createGenerator } from 'ts-json-schema-generator'
-import { CATALOGUE, CATEGORIES, type CatalogueEntry, titleOf } from '../src/fleet/catalogue/catalogue.ts'
+import {
+  CATALOGUE,
+  CATEGORIES,
+  type CatalogueEntry,
+  definitionPath,
+  titleOf,
+} from '../src/fleet/catalogue/catalogue.ts'
 import type { AnyDefinition } from '../src/mcp/define.ts'
 import { exampleOf, listTool } from '../src/mcp/schema.ts'
 
@@ -18,17 +24,6 @@ function emit(path: string, text: string): void {
     stale++
     console.error(`${path} is not what the catalogue and the definitions give: run \`npm run generate\``)
   } else writeFileSync(full, text)
-}
-
-/** Where a service's definition stands, if it is built. */
-function fileOf(entry: CatalogueEntry): string | undefined {
-  const path =
-    entry.kind === 'server'
-      ? `src/servers/${entry.category}/${entry.id}.ts`
-      : entry.kind === 'agent'
-        ? `src/agents/${entry.id}.ts`
-        : `src/gateway/${entry.id}.ts`
-  return existsSync(join(root, path)) ? path : undefined
 }
 
 // The shapes of the API, as its OpenAPI document says them.
@@ -47,8 +42,8 @@ emit(
 
 const built: { entry: CatalogueEntry; path: string; definition: AnyDefinition }[] = []
 for (const entry of CATALOGUE) {
-  const path = fileOf(entry)
-  if (!path) continue
+  const path = definitionPath(entry)
+  if (!existsSync(join(root, path))) continue
   const definition = (await import(join(root, path))).default as AnyDefinition
   if (definition.id !== entry.id) throw new Error(`${path} defines ${definition.id}`)
   built.push({ entry, path, definition })

@@ -90,6 +90,8 @@ export interface ToolCall {
 /** Errors: `unknown-service`, `service-unreachable` (retry later), and those of the called tool. */
 export interface FleetControl {
   status(): Promise<FleetStatus>
+  /** The state of one service. Throws `unknown-service`, with the closest id as its hint. */
+  service(id: string): Promise<ServiceStatus>
   /** The latest incidents, oldest first. */
   incidents(): Promise<readonly Incident[]>
   /** Measurements by cell. */

@@ -46,6 +46,8 @@ export interface MarketView {
   rate(token: Address): number | undefined
   /** Whole numeraire units per whole token; undefined for a token without a price. */
   price(token: Address): number | undefined
+  /** An amount as answers carry it: smallest units, and whole tokens with the symbol ("2,000.5 USDC"). */
+  amount(token: Address, raw: bigint): { readonly raw: bigint; readonly amount: string }
   /** Value of `amount` (smallest units) in whole numeraire units; undefined for a token without a price. */
   worth(token: Address, amount: bigint): number | undefined
 }

@@ -10,6 +10,7 @@ import {
   virtualReserves,
 } from '../../amm/index.ts'
 import type { MarketView } from '../../ports/market.ts'
+import { KintsugiError } from '../../std/errors.ts'
 import { humanValue } from './tokens.ts'
 
 /** Value of a pool's holdings near its price in whole numeraire units: its reserves; for a concentrated pool its active range. */
@@ -84,5 +85,41 @@ export function impactCurve(pool: Pool, tokenIn: Address, tokenOut: Address, poi
     return amountOut === undefined
       ? []
       : [{ amountIn, amountOut, impact: 1 - Number(amountOut) / (Number(amountIn) * price) }]
+  })
+}
+
+/** A stretch between two initialised ticks of a concentrated pool. */
+export interface TickRange {
+  readonly from: number
+  readonly to: number
+  /** Whole token1 per whole token0. */
+  readonly priceFrom: number
+  readonly priceTo: number
+  readonly liquidity: bigint
+  /** Whether the price is in it. */
+  readonly active: boolean
+}
+
+/** The liquidity of a concentrated pool by tick, and its price in whole token1 per whole token0. `decimals`: token0's less token1's. */
+export function tickRanges(pool: ConcentratedPool, decimals: number): { price: number; ranges: TickRange[] } {
+  const priceAt = (ratio: bigint) => (Number(ratio) / 2 ** 96) ** 2 * 10 ** decimals
+  const ticks = pool.ticks ?? []
+  let liquidity = 0n
+  const ranges = ticks.slice(0, -1).map(([from, net], index) => {
+    liquidity += net
+    const to = (ticks[index + 1] as (typeof ticks)[number])[0]
+    const [priceFrom, priceTo] = [priceAt(sqrtRatioAtTick(from)), priceAt(sqrtRatioAtTick(to))]
+    return { from, to, priceFrom, priceTo, liquidity, active: pool.tick >= from && pool.tick < to }
+  })
+  return { price: priceAt(pool.sqrtPriceX96), ranges }
+}
+
+/** The direction of a trade in a pool; without `tokenIn`, from its first token. Throws `unknown-symbol`, and `bad-argument` for a token that the pool does not trade. */
+export function tradeDirection(market: MarketView, pool: Pool, tokenIn?: string): [Address, Address] {
+  const from = tokenIn === undefined ? (pool.tokens[0] as Address) : market.token(tokenIn).address
+  const to = pool.tokens.find((other) => other !== from)
+  if (pool.tokens.includes(from) && to) return [from, to]
+  throw new KintsugiError('bad-argument', `tokenIn: expected a token of the pool (got ${tokenIn})`, {
+    hint: pool.tokens.map((other) => market.symbol(other)).join(', '),
   })
 }

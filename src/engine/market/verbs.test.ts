@@ -53,3 +53,11 @@ test('a token without a price has no rate, no price and no worth', () => {
     undefined,
   ])
 })
+
+test('an amount is shown in smallest units and in whole tokens', () => {
+  expect(market.amount(USDC, 2_000_078_814_843n)).toEqual({
+    raw: 2_000_078_814_843n,
+    amount: '2,000,078.814843 USDC',
+  })
+  expect(market.amount(WETH, -15n * 10n ** 17n)).toEqual({ raw: -15n * 10n ** 17n, amount: '-1.5 WETH' })
+})

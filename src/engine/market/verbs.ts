@@ -5,6 +5,7 @@ import type { Token } from '../../graph/index.ts'
 import type { Head } from '../../ports/chain.ts'
 import type { MarketManifest, PoolDescriptor } from '../../ports/manifest.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
+import { formatAmount } from '../../std/amounts.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from './tokens.ts'
 
@@ -42,6 +43,11 @@ export abstract class MarketVerbs implements MarketView {
   price(token: Address): number | undefined {
     const rate = this.rate(token)
     return rate === undefined ? undefined : humanPrice(this.manifest, tokenAt(this.manifest, token), rate)
+  }
+
+  amount(token: Address, raw: bigint): { raw: bigint; amount: string } {
+    const { symbol, decimals } = tokenAt(this.manifest, token)
+    return { raw, amount: `${formatAmount(raw, decimals)} ${symbol}` }
   }
 
   worth(token: Address, amount: bigint): number | undefined {

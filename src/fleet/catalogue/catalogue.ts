@@ -455,3 +455,11 @@ const TITLE_WORDS: Readonly<Record<string, string>> = {
   api: 'API',
   langchain: 'LangChain',
 }
+
+/** Where a service's definition is, relative to the package. */
+export const definitionPath = ({ kind, category, id }: CatalogueEntry): string =>
+  kind === 'server'
+    ? `src/servers/${category}/${id}.ts`
+    : kind === 'agent'
+      ? `src/agents/${id}.ts`
+      : `src/gateway/${id}.ts`

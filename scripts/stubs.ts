@@ -1,0 +1,98 @@
+/**
+ * Proves that the specs of servers and agents check answers: for every tool that exists, `run` is replaced by a stub that
+ * returns the first answer that the spec recorded, whatever it is asked, and the tool's own spec must fail.
+ * Usage: node scripts/stubs.ts [service ...]. Exits non-zero when a stub survives.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { CATALOGUE, definitionPath } from '../src/fleet/catalogue/catalogue.ts'
+import type { AnyDefinition } from '../src/mcp/define.ts'
+
+const root = join(import.meta.dirname, '..')
+const folder = mkdtempSync(join(tmpdir(), 'kintsugi-stubs-'))
+const wanted = process.argv.slice(2)
+
+interface Spec {
+  readonly service: string
+  readonly file: string
+  readonly tools: readonly string[]
+}
+
+async function specsOf(): Promise<Spec[]> {
+  const specs: Spec[] = []
+  for (const entry of CATALOGUE) {
+    const path = definitionPath(entry)
+    if (entry.kind === 'main' || !existsSync(join(root, path))) continue
+    if (wanted.length > 0 && !wanted.includes(entry.id)) continue
+    const definition = (await import(join(root, path))).default as AnyDefinition
+    if (definition.kind === 'main') continue
+    specs.push({
+      service: entry.id,
+      file: path.replace(/\.ts$/, '.test.ts'),
+      tools: Object.keys(definition.tools),
+    })
+  }
+  return specs
+}
+
+/** Runs specs. Returns the files that passed. */
+function passing(files: readonly string[], env: Record<string, string>): Set<string> {
+  const report = join(folder, 'report.json')
+  rmSync(report, { force: true })
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const args = [vitest, 'run', '--project', 'unit', '--reporter=json', `--outputFile=${report}`, ...files]
+  spawnSync(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, KINTSUGI_RECORD: folder, ...env },
+    stdio: 'ignore',
+    timeout: 300_000,
+  })
+  if (!existsSync(report)) throw new Error('the specs did not run')
+  const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
+    testResults: { name: string; status: string }[]
+  }
+  return new Set(
+    testResults.filter(({ status }) => status === 'passed').map(({ name }) => relative(root, name)),
+  )
+}
+
+const survivors: string[] = []
+const specs = await specsOf()
+const present = specs.filter(({ file }) => existsSync(join(root, file)))
+const green = passing(
+  present.map(({ file }) => file),
+  {},
+)
+for (const { service, file, tools } of specs)
+  if (!green.has(file))
+    survivors.push(
+      ...tools.map(
+        (tool) =>
+          `${service}__${tool}: ${present.some((each) => each.file === file) ? `${file} fails without a stub` : `there is no ${file}`}`,
+      ),
+    )
+// Round by round one tool of every service is a stub.
+const rounds = Math.max(0, ...specs.map(({ tools }) => tools.length))
+for (let round = 0; round < rounds; round++) {
+  const stubs = present.flatMap(({ service, file, tools }) => {
+    const tool = tools[round]
+    if (tool === undefined || !green.has(file)) return []
+    if (existsSync(join(folder, `${service}__${tool}.json`))) return [{ service, file, tool }]
+    survivors.push(`${service}__${tool}: its spec gets no answer from it`)
+    return []
+  })
+  if (stubs.length === 0) continue
+  const passed = passing(
+    stubs.map(({ file }) => file),
+    { KINTSUGI_STUBS: JSON.stringify(Object.fromEntries(stubs.map(({ service, tool }) => [service, tool]))) },
+  )
+  for (const { service, file, tool } of stubs)
+    if (passed.has(file)) survivors.push(`${service}__${tool}: ${file} passes with a recorded answer`)
+}
+rmSync(folder, { recursive: true, force: true })
+const total = specs.reduce((sum, { tools }) => sum + tools.length, 0)
+for (const survivor of survivors) console.log(`survived: ${survivor}`)
+console.log(`${total - survivors.length} of ${total} stubs killed`)
+if (survivors.length > 0 || total === 0) process.exit(1)

@@ -1,0 +1,16 @@
+/** Finding a service by its id. */
+import { closest } from '../std/closest.ts'
+import { KintsugiError } from '../std/errors.ts'
+
+/** The service with this id. Throws `unknown-service`, with the closest id as its hint. */
+export function findService<T extends { readonly id: string }>(services: readonly T[], id: string): T {
+  const found = services.find((each) => each.id === id)
+  if (found) return found
+  const suggestion = closest(
+    id,
+    services.map((each) => each.id),
+  )
+  throw new KintsugiError('unknown-service', `service: unknown service ${JSON.stringify(id.slice(0, 100))}`, {
+    hint: suggestion ? `did you mean ${suggestion}?` : 'mcp-health-check__health lists the services',
+  })
+}

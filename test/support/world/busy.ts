@@ -1,0 +1,31 @@
+/** A world in which something of everything has happened, so that every tool has something to answer. */
+import type { Ports } from '../../../src/ports/ports.ts'
+import { E6, E18, POOLS, TOKENS } from './market.ts'
+import { World } from './world.ts'
+
+/** The world, and the ports that only this one has. */
+export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports> }> {
+  const world = new World()
+  const { market, ledger, fleet } = world
+  await world.decide({ id: `opp_${'1'.repeat(20)}` }, 'net profit')
+  for (let block = 0; block < 3; block++) {
+    const decision = await world.decide()
+    world.mine()
+    await world.book(decision, { nonce: block + 1 })
+    market.swap(POOLS.matic, TOKENS.WMATIC, TOKENS.USDC, 100n * E18)
+    await ledger.recordPrices([
+      { symbol: 'WETH', price: 2_000 + block, block: market.head.number, at: world.now() },
+    ])
+  }
+  market.swap(POOLS.concentrated, TOKENS.USDC, TOKENS.WETH, 1_000n * E6)
+  world.mine()
+  const incident = { unit: 'trading', services: ['mcp_price_feed_server'], detail: 'code 1', at: world.now() }
+  for (const record of [
+    { ...incident, kind: 'exited', action: 'restarted', durationMs: null },
+    { ...incident, kind: 'recovered', action: 'none', at: world.now() + 800, durationMs: 800 },
+  ] as const) {
+    await ledger.recordIncident(record)
+    fleet.recorded.push(record)
+  }
+  return { world, ports: {} }
+}
