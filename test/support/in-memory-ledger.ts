@@ -1,6 +1,6 @@
 /** A whole ledger in memory: it passes the contract of the ledger (test/ledger.test.ts), like the PostgreSQL backends. */
 import type { Address } from '../../src/amm/index.ts'
-import type { IncidentRecord } from '../../src/fleet/stability.ts'
+import type { IncidentRecord } from '../../src/fleet/incidents.ts'
 import type { Hex } from '../../src/ports/chain.ts'
 import type {
   DecisionFilter,

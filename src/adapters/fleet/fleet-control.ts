@@ -1,5 +1,7 @@
 /** The fleet's port: requests to the supervisor on its control socket, and calls to services on their ports. */
+
 import { delegationHeaders } from '../../access/delegation.ts'
+import { findService } from '../../fleet/find-service.ts'
 import type { FleetControl, ToolCall } from '../../ports/fleet.ts'
 import { type ErrorReport, errorFromReport, KintsugiError, messageOf } from '../../std/errors.ts'
 import { currentTrace, nextTraceparent } from '../../std/trace.ts'
@@ -24,6 +26,7 @@ export function fleetControl(options: ControlOptions): FleetControl {
   const ask = <Op extends ControlOp>(request: ControlRequest<Op>) => askPatiently(options.socketPath, request)
   return {
     status: () => ask({ op: 'status' }),
+    service: async (id) => findService((await ask({ op: 'status' })).services, id),
     incidents: () => ask({ op: 'incidents' }),
     vitals: () => ask({ op: 'vitals' }),
     restart: (service, reason, cause) =>
