@@ -1,5 +1,6 @@
 /** A whole ledger in memory: it passes the contract of the ledger (test/ledger.test.ts), like the PostgreSQL backends. */
 import type { Address } from '../../src/amm/index.ts'
+import { refusedBy, withOutcome } from '../../src/arbitrage/index.ts'
 import type { IncidentRecord } from '../../src/fleet/incidents.ts'
 import type { Hex } from '../../src/ports/chain.ts'
 import type {
@@ -36,7 +37,7 @@ export class InMemoryLedger implements Ledger {
   readonly #settings = new Map<string, string>()
 
   async recordDecisions(records: readonly DecisionRecord[]): Promise<void> {
-    for (const record of records) this.#decisions.set(record.id, copy(record))
+    for (const record of records) this.#decisions.set(record.id, withOutcome(copy(record)))
   }
 
   async decision(id: string) {
@@ -66,9 +67,10 @@ export class InMemoryLedger implements Ledger {
 
   async decisionCounts(sinceMs: number) {
     const counts = new Map<string, { verdict: string; rule: string | null; count: number }>()
-    for (const { decision, decidedAt } of this.#decisions.values()) {
-      if (decidedAt < sinceMs) continue
-      const rule = decision.rules.find(({ ok }) => !ok)?.rule ?? null
+    for (const record of this.#decisions.values()) {
+      if (record.decidedAt < sinceMs) continue
+      const { decision } = record
+      const rule = refusedBy(record)
       const key = `${decision.verdict} ${rule}`
       const known = counts.get(key) ?? { verdict: decision.verdict, rule, count: 0 }
       counts.set(key, { ...known, count: known.count + 1 })

@@ -125,6 +125,10 @@ export class World {
         },
         policies: { gas: 1, risk: 1, lender: 1 },
       },
+      outcome:
+        refusedBy === undefined
+          ? { stage: 'sent', reason: '' }
+          : { stage: 'rules', reason: `${refusedBy} (got 5, needed at least 1)` },
       decidedAt: this.time,
       ...change,
     }
