@@ -234,8 +234,7 @@ export class FailoverChain implements Chain {
         endpoint.lastError = message
         endpoint.restUntil =
           this.#options.now() + backoffDelay(endpoint.failures, COOL_DOWN, () => this.#options.random())
-        if (endpoint.failures === 1)
-          this.#options.onNote(`${endpoint.name} is suspended: ${message}`)
+        if (endpoint.failures === 1) this.#options.onNote(`${endpoint.name} is suspended: ${message}`)
       }
       throw error
     }
