@@ -1,4 +1,4 @@
-/** Calls to services that die, fail and fill up: what is repeated, what is not, and who is left alone. */
+/** Calls to services that die, fail and fill up: retries, breakers, bulkheads and hedging. */
 import { createServer, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
@@ -53,7 +53,7 @@ function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-
   return { made, call }
 }
 
-test('a read whose service dies is repeated; a write and a spend are sent once and say that they may have happened', async () => {
+test('a read whose service dies is repeated; a write and a spend are sent once, with an error that they may have taken effect', async () => {
   const port = await freePort()
   const seen = await service(port, (count) => (count % 2 === 0 ? 'die' : 'answer'))
   const { call } = dispatch({ a: [port] })
@@ -70,7 +70,7 @@ test('a read whose service dies is repeated; a write and a spend are sent once a
   }
 })
 
-test('a read of a service that is away is held until it is back, within its deadline', async () => {
+test('a read of an unavailable service is held until the service recovers, within its deadline', async () => {
   const port = await freePort()
   const { call } = dispatch({ a: [port] })
   const held = call('a')
@@ -82,17 +82,17 @@ test('a read of a service that is away is held until it is back, within its dead
   expect(performance.now() - started).toBeLessThan(1_000)
 })
 
-test('five hundred reads of a service that is away cost its port as little as one, and all of them are answered', async () => {
+test('five hundred reads of an unavailable service cost its port as little as one, and all are answered', async () => {
   const port = await freePort()
-  let away = true
+  let unavailable = true
   let busy = 0
   let [most, asked] = [0, 0]
   const server = createServer((_request, response) => {
     asked++
-    if (away)
+    if (unavailable)
       return void response.end(
         JSON.stringify({
-          error: { code: 'ledger-unreachable', message: 'the ledger is away', retry: 'later' },
+          error: { code: 'ledger-unreachable', message: 'the ledger is unavailable', retry: 'later' },
         }),
       )
     if (++busy > 20) {
@@ -112,31 +112,31 @@ test('five hundred reads of a service that is away cost its port as little as on
   const { made, call } = dispatch({ a: [port] }, 'round-robin', 1_000)
   const reads = Array.from({ length: 500 }, () => call('a', 'read', 10_000))
   await sleep(1_000)
-  expect(made.state().bulkheads.a).toMatchObject({ running: 1, waiting: 499, away: true })
+  expect(made.state().bulkheads.a).toMatchObject({ running: 1, waiting: 499, unavailable: true })
   expect(asked).toBeLessThan(60)
-  away = false
+  unavailable = false
   expect(await Promise.all(reads)).toEqual(Array.from({ length: 500 }, () => ({ port })))
   // It was used to its full width, and little more was asked of it.
   expect(most).toBeGreaterThan(10)
   expect(asked).toBeLessThan(700)
 })
 
-test('what was not sent yet waits while its service is away, a write too; a caller who gives up leaves no trace', async () => {
+test('calls that were not sent yet wait while the service is unavailable, writes too; an aborted call leaves no trace', async () => {
   const port = await freePort()
-  let away = true
-  const seen = await service(port, () => (away ? 'die' : 'answer'))
+  let unavailable = true
+  const seen = await service(port, () => (unavailable ? 'die' : 'answer'))
   const { made, call } = dispatch({ a: [port] })
   const read = call('a')
   await sleep(50)
   const write = call('a', 'write')
   await expect(call('a', 'write', 100)).rejects.toMatchObject({ code: 'deadline-exceeded' })
-  away = false
+  unavailable = false
   expect(await Promise.all([read, write])).toEqual([{ port }, { port }])
   expect(made.state().bulkheads).toEqual({})
   expect(seen.count).toBeGreaterThan(2)
 })
 
-test('a tool that fails five times in a row is left alone for a while; refusals do not count, other tools go on', async () => {
+test('five consecutive failures open the breaker of a tool; refusals do not count, other tools are not affected', async () => {
   const port = await freePort()
   let broken = true
   const seen = await service(port, () => (broken ? 'internal' : 'answer'))
@@ -146,7 +146,7 @@ test('a tool that fails five times in a row is left alone for a while; refusals 
   const before = seen.count
   await expect(call('a', 'write')).rejects.toMatchObject({
     code: 'service-unreachable',
-    message: expect.stringContaining('left alone'),
+    message: expect.stringContaining('circuit breaker open'),
   })
   expect(seen.count).toBe(before)
   broken = false
@@ -160,7 +160,7 @@ test('a tool that fails five times in a row is left alone for a while; refusals 
     await expect(other.call('b')).rejects.toMatchObject({ code: 'bad-argument' })
 })
 
-test('a full service refuses, and the others are not touched', async () => {
+test('calls beyond the bulkhead of a service are refused; other services are not affected', async () => {
   const [slow, quick] = [await freePort(), await freePort()]
   await service(slow, () => 'slow')
   await service(quick, () => 'answer')
@@ -192,7 +192,7 @@ test('instances: in turn, the least loaded, the healthiest', async () => {
   expect(() => chooseInstance('round-robin', [], 0)).toThrow(RangeError)
 })
 
-test('a spend that nobody took did not happen: it is told to come later, not that it may have', async () => {
+test('a spend whose connection was refused did not take effect: it is unreachable, not ambiguous', async () => {
   const { call } = dispatch({ a: [await freePort()] })
   await expect(call('a', 'spend')).rejects.toMatchObject({ code: 'service-unreachable', retry: 'later' })
 })
@@ -214,7 +214,7 @@ test('a write with an idempotency key is repeated; a spend with one is not', asy
   expect(seen.count).toBe(3)
 })
 
-test('nobody has more under way than their share, and no tool more than its: others are not affected', async () => {
+test('calls in flight are limited per caller and per tool; others are not affected', async () => {
   const port = await freePort()
   await service(port, () => 'slow')
   const made = new Dispatch({
@@ -238,7 +238,7 @@ test('nobody has more under way than their share, and no tool more than its: oth
   const greedy = await Promise.all([...Array.from({ length: 6 }, () => ask('greedy')), ask('modest')])
   expect(greedy.filter((outcome) => outcome === 'ok')).toHaveLength(4)
   expect(greedy.at(-1)).toBe('ok')
-  expect(greedy.find((outcome) => outcome !== 'ok')).toContain('greedy has 3 calls already')
+  expect(greedy.find((outcome) => outcome !== 'ok')).toContain('greedy has 3 calls in flight')
   const many = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((caller) => ask(caller)))
   expect(many.filter((outcome) => outcome === 'ok')).toHaveLength(5)
   expect(
@@ -246,7 +246,7 @@ test('nobody has more under way than their share, and no tool more than its: oth
   ).toEqual(Array.from({ length: 6 }, () => 'ok'))
 })
 
-test('a cheap read that takes long is asked of a second instance too, for five calls in a hundred at most', async () => {
+test('a slow hedged read goes to a second instance, for at most five calls in a hundred', async () => {
   const [slow, quick] = [await freePort(), await freePort()]
   const seen = await service(slow, () => 'slow')
   const other = await service(quick, () => 'answer')

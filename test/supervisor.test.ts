@@ -161,7 +161,7 @@ async function supervise({
   return { supervisor, ports, events, status, healthy, kinds, get, driver: driver as unknown as DirectDriver }
 }
 
-test('a cell that crash-loops is set aside and shown, and its port says so', async () => {
+test('a cell in a crash loop is quarantined, and its port answers 503', async () => {
   const { status, kinds, get } = await supervise({
     misbehave: { 'minimal-mcp-server': 'silent-crash' },
     healing: { backoff: { firstMs: 5, maxMs: 20 }, maxFailures: 5, quarantineMs: 60_000, spares: 1 },
@@ -172,7 +172,7 @@ test('a cell that crash-loops is set aside and shown, and its port says so', asy
   await expect.poll(async () => (await get()).status, { timeout: 5_000 }).toBe(503)
 })
 
-test('a service that breaks its cell down is isolated, then set aside; the others are untouched from then on', {
+test('a service that crashes its cell is isolated, then quarantined; the others keep running', {
   timeout: 30_000,
 }, async () => {
   const { status, healthy, kinds, get } = await supervise({
@@ -191,7 +191,7 @@ test('a service that breaks its cell down is isolated, then set aside; the other
   expect((await get('/', 'mcp_server')).status).toBe(200)
 })
 
-test('where nobody says who it was, the cell is halved until the others are free of it', {
+test('without a suspect the cell is split in halves until the others run without the culprit', {
   timeout: 40_000,
 }, async () => {
   const { status, healthy } = await supervise({
@@ -205,7 +205,7 @@ test('where nobody says who it was, the cell is halved until the others are free
   expect(status('mcp_server')?.cell).not.toBe(status('minimal-mcp-server')?.cell)
 })
 
-test('HEALTH_CHECK_INTERVAL: one that beats its heart but answers nobody is found by the poll and replaced', {
+test('HEALTH_CHECK_INTERVAL: a process that sends heartbeats but does not answer is found by the poll and replaced', {
   timeout: 30_000,
 }, async () => {
   const { status, healthy, events } = await supervise({
@@ -224,7 +224,7 @@ test('HEALTH_CHECK_INTERVAL: one that beats its heart but answers nobody is foun
   ).toBe(true)
 })
 
-test('one that hangs is noticed by its silence and replaced within 3 s and a start', {
+test('a process that hangs is found by its missing heartbeats and replaced within 3 s and a start', {
   timeout: 30_000,
 }, async () => {
   const { status, healthy, get } = await supervise()
@@ -237,7 +237,7 @@ test('one that hangs is noticed by its silence and replaced within 3 s and a sta
   expect(performance.now() - stopped).toBeLessThan(5_000)
 })
 
-test('AUTO_RESTART off: what ended stays ended, with the reason', async () => {
+test('AUTO_RESTART off: a failed cell stays stopped, with the reason', async () => {
   const { status } = await supervise({
     misbehave: { 'minimal-mcp-server': 'crash' },
     healing: { autoRestart: false },
@@ -246,7 +246,7 @@ test('AUTO_RESTART off: what ended stays ended, with the reason', async () => {
   expect(status()).toMatchObject({ detail: 'exited with code 7; AUTO_RESTART is off' })
 })
 
-test('while a cell is replaced its socket waits: no connection is refused', async () => {
+test('while a cell is replaced no connection is refused', async () => {
   const { status, healthy, get } = await supervise()
   await healthy()
   for (let round = 0; round < 5; round++) {
@@ -260,7 +260,7 @@ test('while a cell is replaced its socket waits: no connection is refused', asyn
   }
 })
 
-test('a planned restart loses nothing: a stand-in opens first, slow calls are answered by the old one', {
+test('a planned restart loses no call: the successor opens first, the old process answers its slow calls', {
   timeout: 30_000,
 }, async () => {
   const { supervisor, status, healthy, get } = await supervise({ healing: { spares: 1 } })
@@ -288,7 +288,7 @@ test('a planned restart loses nothing: a stand-in opens first, slow calls are an
   }
 })
 
-test('a dependant that does not connect again is started anew; one that does is left alone', {
+test('a dependant that does not reconnect restarts; one that reconnects keeps running', {
   timeout: 30_000,
 }, async () => {
   for (const stubborn of [false, true]) {
@@ -319,7 +319,7 @@ test('a dependant that does not connect again is started anew; one that does is 
   }
 })
 
-test('scaling: further instances answer on the same socket, and go again', { timeout: 20_000 }, async () => {
+test('scaling: further instances answer on the same socket, and stop', { timeout: 20_000 }, async () => {
   const { supervisor, healthy, get } = await supervise()
   await healthy()
   expect(supervisor.scale('minimal-mcp-server', 3).map(({ id }) => id)).toEqual([
@@ -338,7 +338,7 @@ test('scaling: further instances answer on the same socket, and go again', { tim
   expect((await answered()).size).toBe(1)
 })
 
-test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
+test('injected faults cause no quarantine', { timeout: 20_000 }, async () => {
   const { supervisor, status, healthy, kinds } = await supervise({ healing: { maxFailures: 3 } })
   for (let kill = 0; kill < 6; kill++) {
     await healthy()
@@ -350,7 +350,7 @@ test('harm on purpose opens no breaker', { timeout: 20_000 }, async () => {
   expect(kinds()).not.toContain('quarantined')
 })
 
-test('twenty seconds of overload, sixteen busy loops: nobody is taken for hung', async () => {
+test('twenty seconds of overload by sixteen busy loops: no process is reported as hung', async () => {
   const { healthy, kinds, supervisor, get } = await supervise({
     services: IDS,
     healing: { spares: 3 },

@@ -1,7 +1,7 @@
 /**
- * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts processes and hands the
- * listening sockets on; all that decides is in the supervisor, which it starts again if it dies or hangs. The watcher holds the same
- * sockets and does nothing else: keeper and watcher start each other again.
+ * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts processes and passes the
+ * listening sockets to them. The supervisor makes all decisions; the keeper restarts it if it dies or hangs. The watcher holds the same
+ * sockets and does nothing else. Keeper and watcher restart each other.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -15,6 +15,7 @@ import { processCommand } from './run/command.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 
+/** What the keeper reports to the command line that started it. */
 export type KeeperMessage = { type: 'bound' } | { type: 'failed'; error: ReturnType<typeof toErrorReport> }
 
 interface BoundSocket {
@@ -32,7 +33,7 @@ const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
 const inherited = process.env.KINTSUGI_INHERITED === '1'
 const BEAT_MS = 500
 const PEER_END_MS = 1_000
-/** A supervisor that outlived the last keeper calls again; only one that does not is started. */
+/** A supervisor that outlived the previous keeper reconnects within this time; otherwise a new one is started. */
 const SUPERVISOR_PATIENCE_MS = 400
 
 const services = Object.keys(plan.ports)
@@ -40,7 +41,7 @@ let keyFd = process.env.KINTSUGI_KEY_FD === undefined ? undefined : Number(proce
 let fds: number[] = []
 let ending = false
 
-/** Our own environment, less what is meant for us alone. */
+/** The environment for other processes: that of the keeper, without the keeper's own variables. */
 const environment = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => {
   const {
     KINTSUGI_ROLE: _,
@@ -52,7 +53,7 @@ const environment = (extra: Record<string, string> = {}): NodeJS.ProcessEnv => {
   return { ...env, KINTSUGI_KEY_HELD: keyFd === undefined ? '' : '1', ...extra }
 }
 
-/** Throws `port-taken`, naming all that are not free. */
+/** Binds the ports of all services. Throws `port-taken`, which names every port that is not free. */
 function bind(): void {
   const BoundSocket = (
     net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }
@@ -65,7 +66,7 @@ function bind(): void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-      taken.push(`${port} (${name})${code === 'EACCES' ? ', which this user may not open' : ''}`)
+      taken.push(`${port} (${name})${code === 'EACCES' ? ', not permitted for this user' : ''}`)
       return undefined
     }
   }
@@ -73,9 +74,9 @@ function bind(): void {
     const socket = attempt(plan.settings.bindHost, plan.ports[service] as number, service)
     if (socket) bound.push(socket)
   }
-  // Others will bind these: it is said now if they cannot.
+  // Other processes bind these later: a conflict is reported now.
   if (!plan.external.database) attempt('127.0.0.1', plan.databasePort, 'embedded PostgreSQL')?.close()
-  // A chain that outlived an earlier fleet is taken up again.
+  // A chain that outlived an earlier fleet is adopted.
   if (plan.mode === 'local' && !existsSync(paths.chainPid))
     attempt('127.0.0.1', plan.chainPort, 'embedded chain')?.close()
   if (taken.length > 0) {
@@ -83,21 +84,21 @@ function bind(): void {
       'port-taken',
       `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`,
       {
-        hint: 'stop what uses them (`ss -ltnp` tells), or move the whole fleet with --port-offset 1000',
+        hint: 'stop the processes that use them (`ss -ltnp` lists them), or move the whole fleet with --port-offset 1000',
       },
     )
   }
   fds = bound.map((socket) => socket.fd())
   held.push(...bound)
 }
-/** Kept so that nothing closes them. */
+/** Referenced so that the sockets are not closed by garbage collection. */
 const held: BoundSocket[] = []
 
 function openLog(name: string): number {
   return openSync(join(paths.logs, `${name}.log`), 'a', 0o600)
 }
 
-// Keeper and watcher: each holds the other's channel, and starts the other when it closes.
+// Keeper and watcher: each holds a channel to the other, and restarts the other when the channel closes.
 
 let peer: { send(message: PeerMessage): void; pid: number } | undefined
 let peerBeat = Date.now()
@@ -118,8 +119,8 @@ function startPeer(): void {
   closeSync(log)
   peerBeat = Date.now() + 5_000
   peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
-  if (role === 'keeper') tellPeers()
-  child.on('message', hearPeer)
+  if (role === 'keeper') reportPeers()
+  child.on('message', receiveFromPeer)
   child.on('error', () => undefined)
   child.on('exit', () => {
     peer = undefined
@@ -127,16 +128,16 @@ function startPeer(): void {
   })
 }
 
-function hearPeer(message: PeerMessage): void {
+function receiveFromPeer(message: PeerMessage): void {
   peerBeat = Math.max(peerBeat, Date.now())
   if (message.type === 'end') process.exit(0)
 }
 
-function meetPeer(): void {
+function connectPeer(): void {
   if (inherited && process.send) {
     const parent = process.ppid
     peer = { send: (message) => process.connected && process.send?.(message), pid: parent }
-    process.on('message', hearPeer)
+    process.on('message', receiveFromPeer)
     process.on('disconnect', () => {
       peer = undefined
       if (!ending) startPeer()
@@ -150,7 +151,7 @@ function meetPeer(): void {
     peer?.send({ type: 'beat' })
     if (peer && now - peerBeat > HEARTBEAT_DEADLINE_MS + lagMs) {
       peerBeat = now
-      note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs and is ended`)
+      note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs; killed`)
       signal(peer.pid, 'SIGKILL')
     }
   }, BEAT_MS)
@@ -164,25 +165,25 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch {
-    // Gone already.
+    // The process has exited already.
   }
 }
 
-// The keeper alone.
+// The keeper's role.
 
 const children = new Map<string, ChildProcess>()
-/** Ends that no supervisor has heard of yet. */
-let unheard: FromKeeper[] = []
+/** Exits that were not reported to a supervisor yet. */
+let unreported: FromKeeper[] = []
 let supervisor: Socket | undefined
 let supervisorProcess: ChildProcess | undefined
 let supervisorBeat = Date.now()
 
-function tell(message: FromKeeper): void {
+function report(message: FromKeeper): void {
   if (supervisor?.writable) supervisor.write(`${JSON.stringify(message)}\n`)
-  else if (message.type === 'exited') unheard.push(message)
+  else if (message.type === 'exited') unreported.push(message)
 }
 
-const tellPeers = () => tell({ type: 'peers', keeper: process.pid, watcher: peer?.pid ?? null })
+const reportPeers = () => report({ type: 'peers', keeper: process.pid, watcher: peer?.pid ?? null })
 
 function startSupervisor(): void {
   const log = openLog('supervisor')
@@ -191,13 +192,13 @@ function startSupervisor(): void {
   closeSync(log)
   supervisorProcess = child
   supervisorBeat = Date.now() + 10_000
-  child.on('error', (error) => note(`the supervisor could not be started: ${error.message}`))
+  child.on('error', (error) => note(`cannot start the supervisor: ${error.message}`))
   child.on('exit', (code, by) => {
     if (supervisorProcess !== child || ending) return
     supervisorProcess = undefined
-    // An earlier one lives on: this one was one too many.
+    // An earlier supervisor is connected: this one was superfluous.
     if (supervisor?.writable) return
-    note(`the supervisor ended (${by ?? `code ${code}`}) and is started again`)
+    note(`the supervisor exited (${by ?? `code ${code}`}); restarting it`)
     setTimeout(startSupervisor, Date.now() - startedAt < 1_000 ? 500 : 0)
   })
   const startedAt = Date.now()
@@ -229,15 +230,15 @@ function start({
   })
   closeSync(log)
   child.on('error', (error) => {
-    note(`${name} could not be started: ${error.message}`)
-    if (child.pid === undefined) tell({ type: 'exited', process: name, code: 127, signal: null })
+    note(`cannot start ${name}: ${error.message}`)
+    if (child.pid === undefined) report({ type: 'exited', process: name, code: 127, signal: null })
   })
   if (child.pid === undefined) return
   children.set(name, child)
-  tell({ type: 'spawned', process: name, pid: child.pid })
+  report({ type: 'spawned', process: name, pid: child.pid })
   child.on('exit', (code, by) => {
     children.delete(name)
-    tell({ type: 'exited', process: name, code, signal: by })
+    report({ type: 'exited', process: name, code, signal: by })
   })
 }
 
@@ -253,18 +254,18 @@ function serveSupervisor(): void {
     }
     supervisor = socket
     supervisorBeat = Date.now()
-    tell({
+    report({
       type: 'children',
       children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })),
     })
-    tellPeers()
-    const late = unheard
-    unheard = []
-    for (const message of late) tell(message)
+    reportPeers()
+    const missed = unreported
+    unreported = []
+    for (const message of missed) report(message)
     socket.on('close', () => {
       if (supervisor !== socket) return
       supervisor = undefined
-      // One that is not our child tells of its end by hanging up.
+      // A supervisor that is no child of this keeper closes its connection when it exits.
       if (supervisorProcess === undefined)
         setTimeout(() => supervisor || ending || supervisorProcess || startSupervisor(), 20)
     })
@@ -285,12 +286,12 @@ function serveSupervisor(): void {
     last = now
     if (!supervisorProcess?.pid || now - supervisorBeat <= HEARTBEAT_DEADLINE_MS + lagMs) return
     supervisorBeat = now + 10_000
-    note('the supervisor hangs and is ended')
+    note('the supervisor hangs; killed')
     signal(supervisorProcess.pid, 'SIGKILL')
   }, BEAT_MS)
 }
 
-/** The last one goes when the other has: the socket's file, which goes with it, says that nobody is left. */
+/** Exits after the watcher. The socket's file is removed last: without it no process of the fleet is left. */
 function end(): void {
   ending = true
   const bye = () => {
@@ -312,20 +313,20 @@ function main(): void {
   } else bind()
   if (role === 'watcher') {
     process.on('SIGTERM', () => undefined)
-    meetPeer()
+    connectPeer()
     return
   }
   serveSupervisor()
   process.on('SIGTERM', () => supervisorProcess?.kill('SIGTERM'))
   if (inherited) {
-    note('this keeper took over from one that ended')
+    note('this keeper replaces one that exited')
     setTimeout(() => supervisor || supervisorProcess || startSupervisor(), SUPERVISOR_PATIENCE_MS)
   } else {
     startSupervisor()
     process.send?.({ type: 'bound' } satisfies KeeperMessage)
   }
   if (!inherited && process.send) process.disconnect()
-  meetPeer()
+  connectPeer()
 }
 
 try {

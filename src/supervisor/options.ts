@@ -1,16 +1,18 @@
-/** What a supervisor is made of, and what it tells. */
+/** The options of a supervisor, and its events. */
 import type { HealingPolicy, UnitSpec } from '../fleet/healing/state.ts'
 import type { Incident, ServiceStatus } from '../ports/fleet.ts'
 import type { Driver, DriverEvents } from './drivers/driver.ts'
 
+/** A unit to run. */
 export interface UnitPlan {
   readonly spec: UnitSpec
   readonly title: string
   readonly port: number | null
-  /** How one knows that it is up, where it does not say so itself. */
+  /** Resolves if it is up; for units that do not report their health themselves. */
   readonly probe?: () => Promise<void>
 }
 
+/** What a supervisor runs and depends on. */
 export interface SupervisorOptions {
   readonly plan: {
     readonly profile: string
@@ -18,32 +20,34 @@ export interface SupervisorOptions {
     readonly startedAt: number
     readonly ports: Readonly<Record<string, number>>
     readonly bindHost: string
-    /** Whether processes take over held sockets, or bind ports themselves. */
+    /** Whether processes inherit listening sockets, or bind the ports themselves. */
     readonly heldSockets: boolean
-    /** The first port for instances beyond the first. */
+    /** The first port of the range for further instances. */
     readonly instancePorts: number
   }
   readonly units: readonly UnitPlan[]
   driver(events: DriverEvents): Driver
-  /** Where processes call in. */
+  /** The socket on which processes connect. */
   readonly linkPath: string
-  /** What a supervisor that dies leaves to the next. */
+  /** Where the state for a successor is stored. */
   readonly stateFile: string
+  /** Where processes record their calls in flight. */
   readonly callFolder: string
   readonly policy: HealingPolicy
   /** Services of which several instances may run. */
   readonly scalable: readonly string[]
   readonly pollMs: number
-  /** ms since 1970, for people. */
+  /** ms since 1970. */
   now(): number
-  /** ms of a clock that all processes of this machine share and that only runs forward. */
+  /** ms of a monotonic clock that all processes of this machine share. */
   monotonic(): number
   readonly seed: number
   onEvent(event: SupervisorEvent): void
-  /** Nobody is left who could start a process. */
+  /** No keeper is left that could start a process. */
   onLost(): void
 }
 
+/** An event for listeners of the control socket. */
 export type SupervisorEvent =
   | { type: 'service'; service: ServiceStatus }
   | ({ type: 'incident' } & Incident)

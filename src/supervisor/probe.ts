@@ -1,4 +1,4 @@
-/** Asking from outside: a service on its port, and what has no line to us by a question of its own. */
+/** Health checks from outside: of a service on its port, and of infrastructure that has no link to the supervisor. */
 import type { UnitState } from '../fleet/healing/state.ts'
 import { messageOf } from '../std/errors.ts'
 
@@ -6,6 +6,7 @@ const TIMEOUT_MS = 2_000
 const STARTING_MS = 30
 const RUNNING_MS = 2_000
 
+/** Whether a service answers `GET /health` with success in time. */
 export async function answersHealth(host: string, port: number): Promise<boolean> {
   return fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/health`, {
     signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -15,18 +16,19 @@ export async function answersHealth(host: string, port: number): Promise<boolean
   )
 }
 
+/** Where a probe reports to. */
 export interface ProbeEvents {
-  /** The state of the very process that is asked; undefined once it is another, which ends the asking. */
+  /** The status of the probed process; undefined once it is replaced, which ends the probe. */
   status(): UnitState['status'] | undefined
   onAnswer(): void
-  /** Twice in a row without an answer, though it was up. */
+  /** Two consecutive probes failed although the process was up. */
   onSilence(reason: string): void
 }
 
-/** Asks often until it is up, then now and then whether it still answers. */
+/** Probes a process, at short intervals until it is up. */
 export function watchByProbe(probe: () => Promise<void>, { status, onAnswer, onSilence }: ProbeEvents): void {
   let unanswered = 0
-  const ask = async () => {
+  const attempt = async () => {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('no answer')), TIMEOUT_MS)
@@ -41,7 +43,7 @@ export function watchByProbe(probe: () => Promise<void>, { status, onAnswer, onS
     }
     clearTimeout(timer)
     const next = status()
-    if (next) setTimeout(() => void ask(), next === 'starting' ? STARTING_MS : RUNNING_MS)
+    if (next) setTimeout(() => void attempt(), next === 'starting' ? STARTING_MS : RUNNING_MS)
   }
-  setTimeout(() => void ask(), 0)
+  setTimeout(() => void attempt(), 0)
 }

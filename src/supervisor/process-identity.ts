@@ -1,13 +1,14 @@
-/** Processes that are not our children: are they there, and are they still who they were? */
+/** Processes that are no children of this one: whether they run, and whether a pid still means the same process. */
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** A process, distinguished from later ones with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number
-  /** The kernel's start time of the process, where it tells: a number that was given to another has another. */
+  /** The kernel's start time of the process; null if the platform does not report it. */
   readonly startTime: string | null
 }
 
-/** Fields of /proc/PID/stat after the name, which may hold spaces: state first, start time the 20th. */
+/** The fields of /proc/PID/stat after the name, which may contain spaces: the state is the first, the start time the 20th. */
 function stat(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -17,11 +18,12 @@ function stat(pid: number): string[] | undefined {
   }
 }
 
+/** The identity of the process that has this pid now. */
 export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTime: stat(pid)?.[19] ?? null }
 }
 
-/** False for what ended, for what only waits to be buried, and for a stranger with the same number. */
+/** Whether the process runs: false if it has exited, is a zombie, or its pid belongs to another process. */
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   if (process.platform === 'linux') {
     const fields = stat(pid)
@@ -40,22 +42,22 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   }
 }
 
-/** Whether someone stopped it (SIGSTOP), as against a loop that does not end. */
+/** Whether the process is stopped by a signal (SIGSTOP), not busy in a loop. */
 export function isStopped(pid: number): boolean {
   return stat(pid)?.[0] === 'T'
 }
 
-/** Sends a signal to the very process that is meant. */
+/** Sends a signal to a process, unless its pid belongs to another one now. */
 export function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return
   try {
     process.kill(identity.pid, signal)
   } catch {
-    // Gone in between.
+    // The process has exited in between.
   }
 }
 
-/** Processes that were started for a data folder, as their environment tells; none where the platform does not. */
+/** Processes that were started for a data folder, found by their environment; empty if the platform does not show it. */
 export function processesFor(dataFolder: string): ProcessIdentity[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')

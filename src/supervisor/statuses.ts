@@ -1,81 +1,78 @@
-/** What a unit's state means for each of its services, as people and services see it. */
+/** The status of each service of a unit, derived from the unit's state. */
 import { catalogueEntry, titleOf } from '../fleet/catalogue/catalogue.ts'
 import { isRunning, type Unit } from '../fleet/healing/state.ts'
 import type { ServiceState, ServiceStatus } from '../ports/fleet.ts'
 
+/** What the unit's state does not hold. */
 export interface StatusFacts {
   readonly pid: number | null
-  /** The pid of what it looks after, where that is not itself (the chain). */
+  /** The pid of the program that the process manages (the chain). */
   readonly inner: number | null
   readonly title: string
   readonly port: number | null
-  /** ms since 1970 of a time of the reducer's clock. */
+  /** Converts a time of the monotonic clock to ms since 1970. */
   sinceEpoch(since: number): number
   portOf(service: string): number | null
 }
 
-export function unitStatuses(
-  unit: Unit,
-  { pid, inner, title, port, sinceEpoch, portOf }: StatusFacts,
-): ServiceStatus[] {
+/** The statuses of a unit's services, or of a piece of infrastructure; the local market comes with its chain. */
+export function unitStatuses(unit: Unit, facts: StatusFacts): ServiceStatus[] {
   const { spec, state } = unit
   const shared = {
-    pid,
+    pid: facts.pid,
     cell: spec.id,
     restarts: unit.restarts,
-    since: isRunning(state) ? sinceEpoch(state.since) : null,
+    since: isRunning(state) ? facts.sinceEpoch(state.since) : null,
   }
-  if (spec.kind === 'infrastructure') {
-    const own: ServiceStatus = {
-      id: spec.id,
-      kind: 'infrastructure',
-      title,
-      category: 'infrastructure',
-      port,
-      ...shared,
-      ...describe(unit, spec.id),
-    }
-    return spec.id === 'localnet'
-      ? [
-          own,
-          {
-            ...own,
-            id: 'chain',
-            title: 'Embedded chain (anvil)',
-            pid: inner,
-            status: inner === null ? 'starting' : own.status,
-          },
-        ]
-      : [own]
-  }
+  if (spec.kind === 'infrastructure') return infrastructureStatuses(unit, shared, facts)
   return spec.services.map((id) => {
     const { kind, category } = catalogueEntry(id)
+    const first = spec.instance === undefined
     return {
-      id: spec.instance === undefined ? id : spec.id,
+      id: first ? id : spec.id,
       kind,
-      title: spec.instance === undefined ? titleOf(id) : `${titleOf(id)}, instance ${spec.instance}`,
+      title: first ? titleOf(id) : `${titleOf(id)}, instance ${spec.instance}`,
       category,
-      port: portOf(id),
+      port: facts.portOf(id),
       ...shared,
-      ...describe(unit, id),
+      ...serviceState(unit, id),
       ...(spec.home === undefined ? {} : { home: spec.home }),
     }
   })
 }
 
-function describe(
-  { state, readiness, everReady }: Unit,
-  service: string,
-): { status: ServiceState; detail?: string } {
-  const reason = readiness[service]
-  const detail =
-    ('detail' in state && state.status !== 'degraded' ? state.detail : undefined) ?? reason ?? undefined
-  return { status: statusOf(), ...(detail ? { detail } : {}) }
-
-  function statusOf(): ServiceState {
-    // One that waits for what it needs is on its way.
-    if (!isRunning(state)) return state.status === 'stopped' && state.wanted ? 'starting' : state.status
-    if (reason === null) return 'healthy'
-    return everReady && reason !== undefined && state.status !== 'starting' ? 'degraded' : 'starting'
+function infrastructureStatuses(
+  unit: Unit,
+  shared: Pick<ServiceStatus, 'pid' | 'cell' | 'restarts' | 'since'>,
+  { title, port, inner }: StatusFacts,
+): ServiceStatus[] {
+  const { id } = unit.spec
+  const own: ServiceStatus = {
+    id,
+    kind: 'infrastructure',
+    title,
+    category: 'infrastructure',
+    port,
+    ...shared,
+    ...serviceState(unit, id),
   }
+  if (id !== 'localnet') return [own]
+  const status = inner === null ? 'starting' : own.status
+  return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: inner, status }]
+}
+
+function serviceState(unit: Unit, service: string): { status: ServiceState; detail?: string } {
+  const { state, readiness } = unit
+  const reason = readiness[service]
+  const unitDetail = 'detail' in state && state.status !== 'degraded' ? state.detail : undefined
+  const detail = unitDetail ?? reason ?? undefined
+  return { status: statusOf(unit, reason), ...(detail ? { detail } : {}) }
+}
+
+/** `reason`: null if the service is ready, undefined if it has not reported. */
+function statusOf({ state, everReady }: Unit, reason: string | null | undefined): ServiceState {
+  // A unit that waits for a dependency is starting.
+  if (!isRunning(state)) return state.status === 'stopped' && state.wanted ? 'starting' : state.status
+  if (reason === null) return 'healthy'
+  return everReady && reason !== undefined && state.status !== 'starting' ? 'degraded' : 'starting'
 }

@@ -1,20 +1,20 @@
 /**
- * The calls of one service: how many are under way, who waits, and whether the service is away. While it is away one call at a time
- * looks whether it is back, so that a thousand held calls cost no more than one. The width follows what the service takes.
+ * A bulkhead for the calls to one service: it limits the calls in flight and queues the others. While the service is unavailable one
+ * call at a time probes it, so that a thousand held calls cost no more than one. The width adapts to what the service accepts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdaptiveLimit, type LimitRange } from '../../std/adaptive-limit.ts'
 
 export interface BulkheadPolicy {
-  /** Calls under way. */
+  /** Maximum of calls in flight. */
   readonly width: LimitRange
-  /** Calls under way and waiting together. */
+  /** Maximum of calls in flight and waiting. */
   readonly most: number
-  /** How often a call looks whether a service that is away is back. */
-  readonly lookMs: number
+  /** The interval of probes of an unavailable service. */
+  readonly probeMs: number
 }
 
-export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, most: 2_048, lookMs: 25 }
+export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, most: 2_048, probeMs: 25 }
 
 interface Waiting {
   readonly go: () => void
@@ -24,9 +24,9 @@ export class Bulkhead {
   readonly #policy: BulkheadPolicy
   readonly #width: AdaptiveLimit
   #running = 0
-  #away = false
-  #looking = false
-  /** Calls that were sent already and are held come before those that were not. */
+  #unavailable = false
+  #probing = false
+  /** Calls that failed and are held; they come before calls that were not sent yet. */
   readonly #held: Waiting[] = []
   readonly #waiting: Waiting[] = []
 
@@ -43,16 +43,16 @@ export class Bulkhead {
     return this.#running + this.#held.length + this.#waiting.length === 0
   }
 
-  state(): { running: number; waiting: number; width: number; away: boolean } {
+  state(): { running: number; waiting: number; width: number; unavailable: boolean } {
     return {
       running: this.#running,
       waiting: this.#held.length + this.#waiting.length,
       width: this.#width.value,
-      away: this.#away,
+      unavailable: this.#unavailable,
     }
   }
 
-  /** Resolves when it may be sent; rejects with the signal's reason. */
+  /** Resolves when a call may be sent; rejects with the signal's reason. */
   enter(signal: AbortSignal): Promise<void> {
     if (this.#running < this.#limit() && this.#held.length + this.#waiting.length === 0) {
       this.#running++
@@ -61,40 +61,40 @@ export class Bulkhead {
     return this.#wait(this.#waiting, signal)
   }
 
-  /** It was answered, whatever the answer. */
+  /** A call was answered, by a result or an error. */
   answered(): void {
-    this.#away = false
+    this.#unavailable = false
     if (this.#waiting.length > 0) this.#width.grow()
     this.#leave()
   }
 
-  /** It was not answered, and is not repeated. */
+  /** A call was not answered and is not repeated. */
   gaveUp(): void {
     this.#leave()
   }
 
-  /** The service is away or full: resolves when the call may be sent again; rejects with the signal's reason. */
-  async hold(signal: AbortSignal, why: 'away' | 'full'): Promise<void> {
+  /** The service is unavailable or full: resolves when the call may be sent again; rejects with the signal's reason. */
+  async hold(signal: AbortSignal, why: 'unavailable' | 'full'): Promise<void> {
     if (why === 'full') this.#width.shrink()
-    this.#away = true
-    if (this.#looking) {
+    this.#unavailable = true
+    if (this.#probing) {
       this.#leave()
       return this.#wait(this.#held, signal)
     }
-    // It keeps its place and looks again in a moment.
-    this.#looking = true
+    // This call keeps its place and probes the service.
+    this.#probing = true
     try {
-      await sleep(this.#policy.lookMs, undefined, { signal })
+      await sleep(this.#policy.probeMs, undefined, { signal })
     } catch (error) {
       this.#leave()
       throw error
     } finally {
-      this.#looking = false
+      this.#probing = false
     }
   }
 
   #limit(): number {
-    return this.#away ? 1 : this.#width.value
+    return this.#unavailable ? 1 : this.#width.value
   }
 
   #leave(): void {

@@ -1,4 +1,4 @@
-/** Calls to services that fail now and then: instances to choose from, breakers, bulkheads, and repeating what may be repeated. */
+/** Calls to services that may fail: load balancing over instances, circuit breakers, bulkheads, retries. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BALANCING, type Balancing, chooseInstance } from '../../engine/operations/balancing.ts'
 import {
@@ -18,7 +18,7 @@ import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { BULKHEAD, Bulkhead, type BulkheadPolicy } from './bulkhead.ts'
 
 export interface DispatchOptions {
-  /** Ports at which a service answers now, its own first. */
+  /** Ports of a service's instances, its first instance first; empty for an unknown service. */
   portsOf(service: string): readonly number[]
   strategyOf(service: string): Balancing
   bulkhead?: BulkheadPolicy
@@ -30,17 +30,17 @@ export interface DispatchedCall {
   readonly service: string
   readonly tool: string
   readonly effect: Effect
-  /** Ends with the caller, or at the deadline. */
+  /** Aborted by the caller, or at the deadline. */
   readonly signal: AbortSignal
-  /** Who calls: nobody has more under way than their share. Absent for those who share none. */
+  /** The caller, whose calls in flight are limited; absent: not limited. */
   readonly caller?: string | undefined
-  /** It carries an idempotency key: a write that happens once however often it is sent. */
+  /** Whether the call carries an idempotency key, so that a write may be repeated. */
   readonly keyed?: boolean
-  /** It is cheap, and anybody may ask: a second instance may be asked too where the first takes long. */
+  /** Whether a slow read may also be sent to a second instance. */
   readonly hedged?: boolean
 }
 
-/** Calls under way at most: of one caller, and of one tool. */
+/** The maximum of calls in flight, per caller and per tool. */
 export interface DispatchLimits {
   readonly perCaller: number
   readonly perTool: number
@@ -48,13 +48,13 @@ export interface DispatchLimits {
 
 const LIMITS: DispatchLimits = { perCaller: 256, perTool: 1_024 }
 
-/** What a service said. `code`: that of its own error report, where it answered with one. */
+/** The answer of a service. `code`: that of its error report, if it is one. */
 export interface Answer<T> {
   readonly value: T
   readonly code?: string
 }
 
-/** Sends a call to one instance. Rejects where no answer came; the signal's end included. */
+/** Sends a call to one instance. Rejects without an answer, also when the signal is aborted. */
 export type Send<T> = (port: number) => Promise<Answer<T>>
 
 interface Load {
@@ -63,15 +63,15 @@ interface Load {
   latencyMs: number
 }
 
-/** Weight of the latest call in an instance's averages. */
+/** Weight of the latest call in the moving averages of an instance. */
 const LATEST = 0.1
-/** A second instance is asked when the first has taken this many times as long as the quickest instance usually does, and at least so long. */
+/** A hedged call goes to a second instance after this many mean latencies of the fastest instance, and at least this long. */
 const HEDGE_AFTER = 4
 const MIN_HEDGE_MS = 15
-/** Of a hundred calls, five may be asked twice. */
+/** Five of a hundred calls may be hedged. */
 const HEDGE_SHARE = 0.05
 const MAX_HEDGES = 10
-/** Refusals that another attempt may not meet: the service was starting, stopping or full, or what it stands on was being replaced. */
+/** Errors that a retry may not meet: the service or a dependency was unavailable, or the service was full. */
 const PASSING = new Set([
   'service-unreachable',
   'stopping',
@@ -88,7 +88,7 @@ export class Dispatch {
   readonly #loads = new Map<number, Load>()
   readonly #bulkheads = new Map<string, Bulkhead>()
   readonly #turns = new Map<string, number>()
-  readonly #underWay = new Map<string, number>()
+  readonly #inFlight = new Map<string, number>()
   #budget = fullBudget
   #hedges = MAX_HEDGES
 
@@ -96,7 +96,7 @@ export class Dispatch {
     this.#options = options
   }
 
-  /** Breakers that are not closed, services with calls under way, and how much of the retry budget is used. */
+  /** Breakers that are not closed, bulkheads with calls in flight, and the use of the retry budget. */
   state(): {
     observedAt: number
     breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
@@ -132,9 +132,11 @@ export class Dispatch {
   }
 
   /**
-   * A read whose service died is held and repeated on its successor, or on another instance, until its deadline; so is a write with an
-   * idempotency key. Anything else is sent once: it may have happened. What was not sent yet waits while its service is away. Resolves with what the service said, its errors too.
-   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`; `ambiguous-outcome` for a spend of which nobody knows.
+   * Calls a service. A read, or a write with an idempotency key, whose service fails is held and repeated on the successor or another
+   * instance until its deadline. Any other call is sent once, because it may have taken effect. A call that was not sent yet waits while
+   * its service is unavailable. Resolves with the answer of the service, error reports included.
+   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`; `ambiguous-outcome` for a spend whose
+   * outcome is unknown.
    */
   async call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
     const { perCaller, perTool } = this.#options.limits ?? LIMITS
@@ -146,21 +148,21 @@ export class Dispatch {
     )
   }
 
-  /** Calls beyond the limit are refused, so that others have room. */
+  /** Runs work within a limit of calls in flight. Throws `too-many-calls`. */
   async #within<T>(what: string, most: number, whose: string, work: () => Promise<T>): Promise<T> {
-    const running = this.#underWay.get(what) ?? 0
+    const running = this.#inFlight.get(what) ?? 0
     if (running >= most)
-      throw new KintsugiError('too-many-calls', `${whose} ${running} calls already`, {
+      throw new KintsugiError('too-many-calls', `${whose} ${running} calls in flight, the maximum`, {
         retry: 'later',
-        hint: 'others are not affected; try again in a moment',
+        hint: 'other callers are not affected; try again in a moment',
       })
-    this.#underWay.set(what, running + 1)
+    this.#inFlight.set(what, running + 1)
     try {
       return await work()
     } finally {
-      const left = (this.#underWay.get(what) ?? 1) - 1
-      if (left === 0) this.#underWay.delete(what)
-      else this.#underWay.set(what, left)
+      const left = (this.#inFlight.get(what) ?? 1) - 1
+      if (left === 0) this.#inFlight.delete(what)
+      else this.#inFlight.set(what, left)
     }
   }
 
@@ -171,7 +173,7 @@ export class Dispatch {
     if (bulkhead.full)
       throw new KintsugiError(
         'too-many-calls',
-        `${bulkhead.state().running + bulkhead.state().waiting} calls of ${service} are under way already`,
+        `${bulkhead.state().running + bulkhead.state().waiting} calls of ${service} are in flight`,
         {
           retry: 'later',
           hint: 'other services are not affected; try again in a moment',
@@ -186,12 +188,12 @@ export class Dispatch {
       const outcome = await this.#attempt(call, send).catch((error) => error as KintsugiError)
       const code = outcome.code
       if (code === undefined || !PASSING.has(code)) {
-        // A call that its caller ended says nothing about the service.
+        // A call that its caller aborted is no evidence about the service.
         if (signal.aborted) bulkhead.gaveUp()
         else bulkhead.answered()
         return settle(outcome)
       }
-      // A held read counts as one retry, however often it looks whether the service is back.
+      // A held read counts as one retry, however often it is sent.
       const left =
         repeatable && !signal.aborted ? (attempt === 0 ? spend(this.#budget) : this.#budget) : undefined
       if (!left) {
@@ -201,7 +203,7 @@ export class Dispatch {
         )
       }
       this.#budget = left
-      const ended = await bulkhead.hold(signal, code === 'too-many-calls' ? 'full' : 'away').then(
+      const ended = await bulkhead.hold(signal, code === 'too-many-calls' ? 'full' : 'unavailable').then(
         () => false,
         () => true,
       )
@@ -220,12 +222,12 @@ export class Dispatch {
 
   async #attempt<T>(call: DispatchedCall, send: Send<T>): Promise<Answer<T>> {
     const { service, signal } = call
-    if (!this.#admit(service)) throw this.#shut(service)
+    if (!this.#admit(service)) throw this.#breakerOpen(service)
     const ports = this.#options.portsOf(service)
     if (ports.length === 0)
-      throw new KintsugiError('unknown-service', `no service is called ${JSON.stringify(service)} here`)
+      throw new KintsugiError('unknown-service', `unknown service ${JSON.stringify(service)}`)
     const port = this.#instance(service, ports)
-    const first = this.#ask(call, port, send)
+    const first = this.#send(call, port, send)
     if (!call.hedged || call.effect !== 'read' || ports.length < 2) return first
     this.#hedges = Math.min(MAX_HEDGES, this.#hedges + HEDGE_SHARE)
     if (this.#hedges < 1) return first
@@ -243,12 +245,12 @@ export class Dispatch {
     if (early) return first
     this.#hedges--
     const other = ports.filter((each) => each !== port)
-    const second = this.#ask(call, this.#instance(service, other), send)
-    // Whichever answers; where both fail, what the first said.
+    const second = this.#send(call, this.#instance(service, other), send)
+    // The first answer wins; if both fail, the error of the first instance.
     return Promise.any([first, second]).catch(() => first)
   }
 
-  async #ask<T>(call: DispatchedCall, port: number, send: Send<T>): Promise<Answer<T>> {
+  async #send<T>(call: DispatchedCall, port: number, send: Send<T>): Promise<Answer<T>> {
     const load = this.#load(port)
     load.running++
     const started = performance.now()
@@ -270,14 +272,14 @@ export class Dispatch {
     }
   }
 
-  /** A tool that fails is left alone, and the service's others are not: its reads wait, outside the bulkhead, for the moment in which one may try. */
+  /** While the breaker of a tool is open, its reads wait outside the bulkhead until one may try; other tools are not affected. */
   async #toolAdmitted(call: DispatchedCall): Promise<void> {
     const { service, tool, signal } = call
     const name = `${service}__${tool}`
     do {
-      if (!isRepeatable(call) || signal.aborted) throw this.#shut(name)
+      if (!isRepeatable(call) || signal.aborted) throw this.#breakerOpen(name)
       const wait = retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now())
-      await sleep(Math.max(BULKHEAD.lookMs, wait), undefined, { signal }).catch(() => undefined)
+      await sleep(Math.max(BULKHEAD.probeMs, wait), undefined, { signal }).catch(() => undefined)
     } while (!this.#admit(name))
   }
 
@@ -289,13 +291,11 @@ export class Dispatch {
     return admitted.allowed
   }
 
-  #shut(name: string): KintsugiError {
+  #breakerOpen(name: string): KintsugiError {
     const wait = Math.ceil(retryIn(this.#breakers.get(name) ?? closedBreaker, this.#options.now()))
-    return new KintsugiError(
-      'service-unreachable',
-      `${name} failed several times in a row and is left alone for ${wait} ms`,
-      { retry: 'later' },
-    )
+    return new KintsugiError('service-unreachable', `circuit breaker open for ${name}; retry in ${wait} ms`, {
+      retry: 'later',
+    })
   }
 
   #instance(service: string, ports: readonly number[]): number {
@@ -306,14 +306,14 @@ export class Dispatch {
     return ports[chooseInstance(this.#options.strategyOf(service), loads, turn)] as number
   }
 
-  /** What an outcome says about the service, the tool and the instance. The service's own answer, a refusal too, shows that it lives. */
+  /** Updates breakers and load by an outcome. Any answer of the service, an error too, proves that it is available. */
   #judge({ service, tool, signal }: DispatchedCall, load: Load, code: string | undefined, ms: number): void {
-    const away = code === 'service-unreachable'
+    const unavailable = code === 'service-unreachable'
     const broken = code === 'internal' || code === 'deadline-exceeded'
-    load.errorShare += LATEST * ((away || broken ? 1 : 0) - load.errorShare)
+    load.errorShare += LATEST * ((unavailable || broken ? 1 : 0) - load.errorShare)
     load.latencyMs += LATEST * (ms - load.latencyMs)
     if (signal.aborted && code !== 'deadline-exceeded') return
-    this.#count(service, away, SERVICE_BREAKER)
+    this.#count(service, unavailable, SERVICE_BREAKER)
     this.#count(`${service}__${tool}`, broken)
   }
 
@@ -333,7 +333,7 @@ export class Dispatch {
   }
 }
 
-/** Services come back within tens of milliseconds: their breaker opens late and looks again soon, so that held reads are not kept waiting. */
+/** Services recover within tens of milliseconds: their breaker opens late and admits a probe soon, so that held reads do not wait. */
 const SERVICE_BREAKER = { most: 20, firstMs: 50, mostMs: 1_000 }
 
 function ended(
@@ -352,7 +352,7 @@ function ended(
 const isRepeatable = ({ effect, keyed }: DispatchedCall): boolean =>
   effect === 'read' || (effect === 'write' && keyed === true)
 
-/** Whether a request cannot have arrived: nobody took the connection. */
+/** Whether a request cannot have arrived, because the connection was not accepted. */
 const neverArrived = (cause: unknown): boolean => {
   const code =
     (cause as { code?: unknown; cause?: { code?: unknown } } | undefined)?.code ??
@@ -365,10 +365,10 @@ function gone({ service, tool, effect }: DispatchedCall, cause: unknown): Kintsu
   if (effect === 'spend' && !neverArrived(cause))
     return new KintsugiError(
       'ambiguous-outcome',
-      `${service} ended while ${tool} was under way: it may have moved value, or not`,
+      `${service} failed while ${tool} was in flight; whether it moved value is unknown`,
       {
         cause,
-        hint: 'it was not repeated; execution_status and the last trades tell what was sent, `kintsugi audit export` whether it began',
+        hint: 'it was not repeated; execution_status and the last trades show what was sent, `kintsugi audit export` whether it started',
       },
     )
   return new KintsugiError('service-unreachable', `${service} did not answer: ${messageOf(cause)}`, {
@@ -376,7 +376,7 @@ function gone({ service, tool, effect }: DispatchedCall, cause: unknown): Kintsu
     cause,
     ...(effect === 'read'
       ? {}
-      : { hint: 'the call may or may not have taken effect: look before repeating it' }),
+      : { hint: 'the call may or may not have taken effect: check before you repeat it' }),
   })
 }
 
@@ -388,7 +388,7 @@ function settle<T>(outcome: Answer<T> | KintsugiError): T {
 function withHint(error: KintsugiError): KintsugiError {
   return new KintsugiError(error.code, error.message, {
     retry: 'later',
-    hint: 'too many calls are being repeated already: this one was not',
+    hint: 'retry budget exhausted; not retried',
     cause: error,
   })
 }

@@ -1,5 +1,5 @@
-/** A tool asked over plain HTTP: how services call each other. */
-import { type ErrorReport, errorFromReport, KintsugiError } from '../../std/errors.ts'
+/** Calls of tools over plain HTTP, from one service to another. */
+import { type ErrorReport, errorFromReport } from '../../std/errors.ts'
 import type { Answer, Send } from './dispatcher.ts'
 
 export interface Query {
@@ -9,24 +9,25 @@ export interface Query {
   readonly signal: AbortSignal
 }
 
-type Said = { result?: Record<string, unknown>; error?: ErrorReport }
+/** The body of an answer: the tool's result or an error report. */
+export type QueryAnswer = { result?: Record<string, unknown>; error?: ErrorReport }
 
-/** `POST /query` to an instance. The answer may be an error report: `resultOf` throws it. */
-export function query({ tool, arguments: given, headers, signal }: Query): Send<Said> {
-  return async (port): Promise<Answer<Said>> => {
+/** Sends `POST /query` to an instance. */
+export function query({ tool, arguments: args, headers, signal }: Query): Send<QueryAnswer> {
+  return async (port): Promise<Answer<QueryAnswer>> => {
     const response = await fetch(`http://127.0.0.1:${port}/query`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify({ ...given, type: tool }),
+      body: JSON.stringify({ ...args, type: tool }),
       signal,
     })
-    const said = (await response.json()) as Said
-    return { value: said, ...(said.error ? { code: said.error.code } : {}) }
+    const value = (await response.json()) as QueryAnswer
+    return { value, ...(value.error ? { code: value.error.code } : {}) }
   }
 }
 
-/** Throws what the service reported. */
-export function resultOf({ result, error }: Said): Record<string, unknown> {
+/** The tool's result. Throws the error that the service reported. */
+export function resultOf({ result, error }: QueryAnswer): Record<string, unknown> {
   if (error) throw errorFromReport(error)
   return result ?? {}
 }

@@ -1,4 +1,4 @@
-/** The catalogue: what the fleet is made of. Ids and ports are its public face and never change. Everything that lists services is made from this. */
+/** The catalogue of all services. Ids and ports are public and never change. Every list of services is generated from it. */
 
 export const CATEGORIES = {
   trading: 'Core trading & finance',
@@ -16,7 +16,7 @@ export interface CatalogueEntry {
   readonly kind: 'server' | 'agent' | 'main'
   readonly category: Category
   readonly port: number
-  /** What it is there for, in a few words. */
+  /** Its purpose, in a few words. */
   readonly duty: string
 }
 

@@ -1,9 +1,10 @@
-/** Which services run, and which of them share a process. */
+/** Profiles: which services run, and which of them share a process. */
 import { CATALOGUE, type CatalogueEntry } from './catalogue.ts'
 
-/** The limit of a cell's heap, where nothing else was asked for. */
+/** The default heap limit of a cell. */
 export const CELL_HEAP_MB = 1_024
 
+/** The names of the profiles, from the smallest to the complete one. */
 export const PROFILES = ['test-complete', 'self-healing', 'complete'] as const
 export type ProfileName = (typeof PROFILES)[number]
 
@@ -26,7 +27,7 @@ const IN_PROFILE: Readonly<Record<ProfileName, (entry: CatalogueEntry) => boolea
   complete: () => true,
 }
 
-/** Services that are alone in their process: the ways in, what trades, and what heals the others. */
+/** Services with a process of their own: the entry points, the executor, and the healing agent. */
 const ALONE: readonly string[] = [
   'coordination_system',
   'dashboard',
@@ -34,17 +35,18 @@ const ALONE: readonly string[] = [
   'self_healing_agent',
 ]
 
-/** The services of a profile, of those that are built. */
+/** The services of a profile that are implemented (`built`). */
 export function servicesOf(profile: ProfileName, built: readonly string[]): CatalogueEntry[] {
   return CATALOGUE.filter((entry) => built.includes(entry.id) && IN_PROFILE[profile](entry))
 }
 
+/** A cell and its services. */
 export interface CellPlan {
   readonly id: string
   readonly services: readonly string[]
 }
 
-/** Divides services into cells: by category, with the detector apart from what only answers questions. */
+/** Divides services into cells: one per category, or one per service (`process`). */
 export function cellsOf(services: readonly CatalogueEntry[], isolation: 'cell' | 'process'): CellPlan[] {
   const cells = new Map<string, string[]>()
   for (const entry of services) {

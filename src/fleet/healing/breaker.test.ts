@@ -13,7 +13,7 @@ import {
   succeeded,
 } from './breaker.ts'
 
-test('opens after failures in a row, lets one call try, closes when it succeeds, waits longer when it fails', () => {
+test('opens after consecutive failures, admits one probe, closes on success, waits longer on failure', () => {
   let breaker: Breaker = closedBreaker
   for (let count = 1; count < BREAKER.most; count++) breaker = failed(breaker, 0)
   expect(admit(breaker, 0).allowed).toBe(true)
@@ -29,7 +29,7 @@ test('opens after failures in a row, lets one call try, closes when it succeeds,
   expect(succeeded(probe.breaker)).toEqual(closedBreaker)
 })
 
-test('one success in between starts the count anew; waits are bounded; a lost probe is forgotten', () => {
+test('a success resets the count; waits are bounded; a lost probe expires', () => {
   let breaker: Breaker = closedBreaker
   for (let count = 0; count < 4; count++) breaker = failed(breaker, 0)
   breaker = failed(succeeded(breaker), 0)
@@ -40,7 +40,7 @@ test('one success in between starts the count anew; waits are bounded; a lost pr
   expect(admit(probe.breaker, 1 + BREAKER.mostMs).allowed).toBe(true)
 })
 
-test('retries are at most a fifth of calls, beyond what was saved up', () => {
+test('retries are at most a fifth of calls, beyond the saved budget', () => {
   let budget = fullBudget
   let retried = 0
   for (let call = 0; call < 1_000; call++) {

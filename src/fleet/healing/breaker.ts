@@ -1,5 +1,5 @@
 /**
- * Circuit breakers and the retry budget, as plain state and pure functions. A breaker opens after failures in a row, lets one call through
+ * Circuit breakers and a retry budget, as plain state and pure functions. A breaker opens after failures in a row, lets one call through
  * after a while, and closes when that one succeeds. The budget lets retries be at most a share of calls, so that they never make a bad moment worse.
  */
 

@@ -1,9 +1,9 @@
-/** When silence means that a process hangs. */
+/** Heartbeats: when a process that sends none is considered hung. */
 
 export const HEARTBEAT_MS = 1_000
-/** Not heard of for this long, beyond the supervisor's own lag: it hangs. Measured: under 16 busy loops the longest gap was 1.1 s. */
+/** A process without a heartbeat for this long, plus the supervisor's own lag, hangs. The longest gap measured under 16 busy loops was 1.1 s. */
 export const HEARTBEAT_DEADLINE_MS = 2_500
-/** The first beat of a process that was just started may take longer. */
+/** The deadline of the first heartbeat of a new process. */
 const FIRST_BEAT_MS = 15_000
 
 export function isOverdue({

@@ -4,7 +4,7 @@ import { isOverdue } from './heartbeat.ts'
 import { type FleetEvent, HEALING, isRunning, type UnitSpec } from './state.ts'
 
 describe('one unit', () => {
-  test('another limit of its heap: a process of its own takes over, no spare, and it keeps the limit when it fails', () => {
+  test('another heap limit: a new process takes over, not a spare, and a restart keeps the limit', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])])
     fleet.ready('a', 50)
     fleet.send({ type: 'settled' }, 100)
@@ -33,7 +33,7 @@ describe('one unit', () => {
     expect(fleet.unit('a').successor?.process).toBe(spare)
   })
 
-  test('started, healthy, killed after a while: started again at once', () => {
+  test('a unit that fails after a while restarts at once', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])])
     expect(fleet.effects.map((effect) => effect.type)).toEqual(['spawn', 'host'])
     expect(fleet.unit('a').state.status).toBe('starting')
@@ -46,7 +46,7 @@ describe('one unit', () => {
     expect(fleet.unit('a').restarts).toBe(1)
   })
 
-  test('one that dies at once waits longer each time, is set aside with a stand-in, tried again, and waits twice as long after a trial that failed', () => {
+  test('a unit that keeps failing at its start: longer delays, quarantine with a stand-in, a trial, twice the quarantine', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])])
     const waits: number[] = []
     while (fleet.unit('a').state.status !== 'quarantined') {
@@ -87,7 +87,7 @@ describe('one unit', () => {
     expect(fleet.unit('a')).toMatchObject({ trials: 0, failures: [], state: { status: 'healthy' } })
   })
 
-  test('AUTO_RESTART off: reported, not restarted, until somebody starts it', () => {
+  test('AUTO_RESTART off: a failure is reported; the unit restarts on request only', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])], { ...HEALING, autoRestart: false })
     fleet.ready('a')
     fleet.exit('a', 9_000)
@@ -100,7 +100,7 @@ describe('one unit', () => {
     expect(fleet.unit('a').state.status).toBe('starting')
   })
 
-  test('harm on purpose opens no breaker and waits for nothing', () => {
+  test('injected faults count toward no limit and cause no delay', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])])
     for (let kill = 0; kill < 40; kill++) {
       fleet.ready('a')
@@ -110,7 +110,7 @@ describe('one unit', () => {
     expect(fleet.unit('a').failures).toEqual([])
   })
 
-  test('it stays unwell while all it needs is there: started anew, later each time', () => {
+  test('a cell that stays unhealthy with its dependencies available restarts, later each time', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s'])])
     fleet.ready('a')
     const unwell = () =>
@@ -150,7 +150,7 @@ describe('a planned restart', () => {
     ],
   })
 
-  test('the stand-in opens first, then the old one drains, then what only one may do begins', () => {
+  test('the successor opens, the old process drains, then exclusive work begins', () => {
     const { fleet, old, successor } = planned()
     expect(fleet.effects.at(-1)).toMatchObject({ type: 'host', process: successor, hold: true })
     expect(fleet.unit('a').state).toMatchObject({ status: 'healthy', process: old })
@@ -162,14 +162,14 @@ describe('a planned restart', () => {
     expect(fleet.unit('a').state.status).toBe('healthy')
   })
 
-  test('a stand-in that dies leaves the old one where it is', () => {
+  test('if the successor exits, the old process stays', () => {
     const { fleet, old, successor } = planned()
     fleet.send(exitOf(successor))
     expect(fleet.unit('a').state).toMatchObject({ status: 'healthy', process: old })
     expect(fleet.unit('a').successor).toBeUndefined()
   })
 
-  test('an old one that dies meanwhile is succeeded at once', () => {
+  test('if the old process exits meanwhile, the successor takes over at once', () => {
     const { fleet, old, successor } = planned()
     expect(fleet.send(exitOf(old, { cause: { kind: 'signal', signal: 'SIGKILL' } }))).toContainEqual({
       type: 'begin',
@@ -178,7 +178,7 @@ describe('a planned restart', () => {
     expect(fleet.unit('a').state).toMatchObject({ status: 'starting', process: successor })
   })
 
-  test('an old one that will not end is killed', () => {
+  test('an old process that does not exit in time is killed', () => {
     const { fleet, old, successor } = planned()
     fleet.send(opened(successor))
     expect(fleet.tick(fleet.now + HEALING.graceMs)).toContainEqual({
@@ -189,7 +189,7 @@ describe('a planned restart', () => {
 })
 
 describe('isolation', () => {
-  test('a service caught twice gets a process of its own; the others start without it; it comes home when it behaves', () => {
+  test('a service blamed twice is isolated; the others start without it; it returns to its cell when it is healthy', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u'])])
     fleet.ready('a')
     fleet.exit('a', 5_000, { calls: ['t'] })
@@ -209,7 +209,7 @@ describe('isolation', () => {
     expect(fleet.effects.at(-1)).toMatchObject({ type: 'host', unit: 'a', services: ['t'] })
   })
 
-  test('several calls running blame nobody: the cell is halved until the culprit is alone', () => {
+  test('several calls in flight blame nobody: the cell is split in halves until the culprit is alone', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u', 'v'])])
     for (let round = 0; round < 40; round++) {
       const guilty = Object.values(fleet.state.units).find(({ spec }) =>
@@ -231,13 +231,13 @@ describe('isolation', () => {
   })
 })
 
-describe('what a unit stands on', () => {
+describe('dependencies', () => {
   const specs: UnitSpec[] = [
     infrastructureSpec('database'),
     cellSpec('a', ['s'], { after: ['database'] }),
     cellSpec('b', ['t'], { after: ['database'] }),
   ]
-  test('dependants start when it is up, are told when it is back, and restarted only if they do not find it again', () => {
+  test('dependants start after it, reconnect when it recovers, and restart only if they do not', () => {
     const fleet = new DrivenFleet(specs)
     expect(fleet.effects.filter((effect) => effect.type === 'host')).toEqual([])
     fleet.ready('database', 100)
@@ -261,7 +261,7 @@ describe('what a unit stands on', () => {
     expect(fleet.incidents()).toContain('not-reconnected')
   })
 
-  test('scaling: further instances come and go, the service itself stays', () => {
+  test('scaling: further instances start and stop, the first one stays', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s', 't'])])
     fleet.ready('a')
     fleet.send({ type: 'scale', service: 's', instances: 3 })
@@ -278,7 +278,7 @@ describe('what a unit stands on', () => {
   })
 })
 
-test('silence is a hang only beyond the deadline and our own lag', () => {
+test("a process without heartbeats hangs after the deadline plus the supervisor's own lag", () => {
   expect(isOverdue({ lastBeat: 0, now: 2_500, lagMs: 0 })).toBe(false)
   expect(isOverdue({ lastBeat: 0, now: 2_501, lagMs: 0 })).toBe(true)
   expect(isOverdue({ lastBeat: 0, now: 12_000, lagMs: 10_000 })).toBe(false)

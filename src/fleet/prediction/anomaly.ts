@@ -1,18 +1,19 @@
 /**
- * What is normal for a series (a service's latency, its errors, a process's loop delay), and when it has left it: a one-sided CUSUM on
- * standardised values (Page 1954) sees a small lasting change that a threshold does not, and forgets a single peak.
+ * Anomaly detection for a series (latency, errors, loop delay): a one-sided CUSUM on standardised values (Page 1954). It detects a small
+ * lasting change that a threshold misses, and ignores a single peak.
  */
 import { median } from './leak.ts'
 
+/** The parameters of a detector. */
 export interface CusumPolicy {
-  /** Readings from which the normal is learned. */
+  /** The number of readings from which the normal is learned. */
   readonly learn: number
-  /** The change that is let pass, and the sum that alarms, in standard deviations. */
+  /** The change that is tolerated, and the sum that raises an alarm, in standard deviations. */
   readonly slack: number
   readonly alarm: number
-  /** A single reading counts for at most this much. */
+  /** The most that a single reading counts, in standard deviations. */
   readonly most: number
-  /** The normal follows slow changes with this weight, while all is well. */
+  /** The weight with which the normal follows slow changes, while there is no alarm. */
   readonly follow: number
 }
 
@@ -20,16 +21,18 @@ const NORMAL: CusumPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 
 
 /** Scales the median absolute deviation to a standard deviation. */
 const MAD_TO_SD = 1.4826
-/** Nothing is so regular that less than this share of its mean is a deviation. */
+/** The minimum of the standard deviation, as a share of the mean. */
 const MIN_SPREAD = 0.1
 
+/** A reading outside the normal range. */
 export interface Departure {
-  /** The learned normal, and how far the latest reading is from it. */
+  /** The learned normal value; `deviations` is the distance of the reading from it, in standard deviations. */
   readonly normal: number
   readonly value: number
   readonly deviations: number
 }
 
+/** Learns the normal of one series and reports when the series leaves it. */
 export class CusumDetector {
   readonly #policy: CusumPolicy
   #learning: number[] = []
@@ -49,7 +52,7 @@ export class CusumDetector {
     return Math.expm1(this.#mean)
   }
 
-  /** Says so once when the series has left its normal. Values from 0 up; judged by their logarithm, since times and counts are skewed. */
+  /** Adds a reading (0 or more). Returns the departure once when the series leaves its normal. Readings are judged by their logarithm, because times and counts are skewed. */
   observe(reading: number): Departure | undefined {
     const policy = this.#policy
     const value = Math.log1p(reading)
@@ -67,7 +70,7 @@ export class CusumDetector {
       : undefined
   }
 
-  /** Whether it is away from its normal now. */
+  /** Whether the series is outside its normal range. */
   get away(): boolean {
     return this.#sum > this.#policy.alarm
   }

@@ -1,8 +1,9 @@
 /**
- * Finds memory that only grows. The low points of the heap give suspicion; what is left after forced collections gives certainty: caches that
- * fill flatten out, a leak does not. Slopes are Theil-Sen, with the lower bound of their confidence interval (Sen 1968).
+ * Leak detection. Rising low points of the heap raise a suspicion; the heap that is left after forced collections confirms it, because
+ * caches flatten out and a leak does not. Slopes are Theil-Sen, with the lower bound of their confidence interval (Sen 1968).
  */
 
+/** The heap at one time. */
 export interface HeapPoint {
   /** ms. */
   readonly at: number
@@ -15,7 +16,7 @@ export interface Slope {
   readonly lower: number
 }
 
-/** Throws RangeError for fewer than two points. */
+/** The slope of points over time. Throws RangeError for fewer than two points. */
 export function theilSen(points: readonly HeapPoint[]): Slope {
   const slopes: number[] = []
   for (const [index, a] of points.entries())
@@ -30,6 +31,7 @@ export function theilSen(points: readonly HeapPoint[]): Slope {
 }
 const Z_90 = 1.28
 
+/** The median of values in ascending order; there is at least one. */
 export function median(sorted: readonly number[]): number {
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1
@@ -37,23 +39,24 @@ export function median(sorted: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
+/** The parameters of leak detection. */
 export interface LeakPolicy {
-  /** The heap's low point is taken per window; suspicion looks at this many windows. */
+  /** The length of a window, of which the low point counts, and the number of windows in view. */
   readonly windowMs: number
   readonly windows: number
-  /** A process that was just started fills its caches: before, only fast growth is suspicious. */
+  /** Until then a process fills its caches, and only fast growth is suspicious. */
   readonly warmUpMs: number
   readonly suspectBytesPerSecond: number
   readonly leakBytesPerSecond: number
-  /** Until it is this old its caches may still fill: only growth beyond what they do is a leak. */
+  /** Until this age caches may still fill: only growth above `youngBytesPerSecond` is a leak. */
   readonly matureMs: number
   readonly youngBytesPerSecond: number
-  /** Forced collections until a verdict, and the time between two. */
+  /** The number of forced collections until a verdict, and the time between two. */
   readonly collections: number
   readonly collectEveryMs: number
-  /** After an acquittal nobody looks again for this long. */
+  /** After an acquittal there is no suspicion for this long. */
   readonly peaceMs: number
-  /** Growth that would reach the limit within this time does not wait for certainty. */
+  /** Growth that would reach the limit within this time, on a heap above this share of it, needs no confirmation. */
   readonly urgentMs: number
   readonly urgentShare: number
 }
@@ -75,16 +78,16 @@ const LEAKS: LeakPolicy = {
 
 export type LeakVerdict =
   | { readonly verdict: 'collect' }
-  /** Bytes per second; `limitInMs` when it would reach its limit. */
+  /** `limitInMs`: the time until the heap reaches its limit. */
   | { readonly verdict: 'leak' | 'urgent'; readonly bytesPerSecond: number; readonly limitInMs: number }
 
-/** Watches one process. Feed it the heap with each heartbeat, and what collections left. */
+/** Detects leaks of one process, from its heap at each heartbeat and after forced collections. */
 export class LeakWatch {
   readonly #policy: LeakPolicy
   readonly #startedAt: number
   #lows: HeapPoint[] = []
   #collected: HeapPoint[] | undefined
-  #askedAt = 0
+  #collectRequestedAt = 0
   #peaceUntil = 0
 
   constructor(startedAt: number, policy: LeakPolicy = LEAKS) {
@@ -92,7 +95,7 @@ export class LeakWatch {
     this.#policy = policy
   }
 
-  /** `limit` in bytes: where the process would die. */
+  /** Adds a reading of the heap. `limit`: the heap limit in bytes. `collect` requests a forced collection. */
   observe(point: HeapPoint, limit: number): LeakVerdict | undefined {
     const policy = this.#policy
     const last = this.#lows.at(-1)
@@ -105,8 +108,8 @@ export class LeakWatch {
     if (lower > 0 && limitInMs < policy.urgentMs && point.bytes > limit * policy.urgentShare)
       return { verdict: 'urgent', bytesPerSecond: slope, limitInMs }
     if (this.#collected) {
-      if (point.at - this.#askedAt < policy.collectEveryMs) return undefined
-      this.#askedAt = point.at
+      if (point.at - this.#collectRequestedAt < policy.collectEveryMs) return undefined
+      this.#collectRequestedAt = point.at
       return { verdict: 'collect' }
     }
     const young = point.at - this.#startedAt < policy.warmUpMs
@@ -116,18 +119,18 @@ export class LeakWatch {
     )
       return undefined
     this.#collected = []
-    this.#askedAt = point.at
+    this.#collectRequestedAt = point.at
     return { verdict: 'collect' }
   }
 
-  /** What a forced collection left. A verdict after enough of them. */
+  /** Adds the heap after a forced collection. Returns a verdict after enough collections. */
   collected(point: HeapPoint, limit: number): LeakVerdict | undefined {
     const policy = this.#policy
     if (!this.#collected) return undefined
     this.#collected.push(point)
     const points = this.#collected
     if (points.length < policy.collections) {
-      // Half way it may be plain that nothing grows: that saves the rest.
+      // An early acquittal saves the remaining collections.
       if (points.length >= policy.collections - 2 && theilSen(points).slope < policy.leakBytesPerSecond / 2)
         this.#acquit(point.at)
       return undefined
@@ -135,12 +138,12 @@ export class LeakWatch {
     this.#collected = undefined
     const { slope, lower } = theilSen(points)
     const steps = points.slice(1).map((each, index) => each.bytes - (points[index] as HeapPoint).bytes)
-    // What fills up grows less and less; a leak grows on.
+    // Caches grow ever more slowly; a leak does not.
     const flattening =
       (steps.at(-1) as number) + (steps.at(-2) as number) < ((steps[0] as number) + (steps[1] as number)) / 2
-    const least =
+    const minBytesPerSecond =
       point.at - this.#startedAt < policy.matureMs ? policy.youngBytesPerSecond : policy.leakBytesPerSecond
-    if (lower < least || flattening) {
+    if (lower < minBytesPerSecond || flattening) {
       this.#acquit(point.at)
       return undefined
     }

@@ -25,7 +25,7 @@ function playHeap(
   return undefined
 }
 
-test('Theil-Sen: the slope of a line, in spite of outliers', () => {
+test('Theil-Sen: the slope of a line despite outliers', () => {
   const points = Array.from({ length: 11 }, (_, index) => ({
     at: index * 1_000,
     bytes: index * 500 + (index === 5 ? 1e6 : 0),
@@ -36,11 +36,11 @@ test('Theil-Sen: the slope of a line, in spite of outliers', () => {
 })
 
 describe('leaks', () => {
-  test('clean processes, caches that fill and garbage that waits included, are acquitted', () => {
+  test('processes without a leak are acquitted, with caches that fill and garbage that is not collected yet', () => {
     for (let seed = 1; seed <= 12; seed++) expect(playHeap(seed, 3)).toBeUndefined()
   })
 
-  test('10 KB/s is found within 2 minutes as a rule, in a process that has warmed up; 5 MB/s long before its limit', () => {
+  test('10 KB/s is detected within 2 minutes (median) in a warm process, 5 MB/s long before the heap limit', () => {
     const after: number[] = []
     for (let seed = 1; seed <= 12; seed++) {
       const slow = playHeap(seed, 4, { perSecond: 10_000, from: 3_000_000 })
@@ -54,7 +54,7 @@ describe('leaks', () => {
   })
 })
 
-describe('leaving the normal', () => {
+describe('anomalies', () => {
   const play = (seed: number, hours: number, failsFrom: number, growMs: number) => {
     const random = seededRandom(seed)
     const watch = new CusumDetector()
@@ -62,7 +62,7 @@ describe('leaving the normal', () => {
       if (watch.observe(latency(random, 8, at, failsFrom, growMs))) return at
     return undefined
   }
-  test('a service that slows down is noticed minutes before a threshold would; a steady one is left alone', () => {
+  test('a service that slows down is detected minutes before a threshold; a steady one raises no alarm', () => {
     const from = 600_000
     const growMs = 900_000
     for (let seed = 1; seed <= 10; seed++) {

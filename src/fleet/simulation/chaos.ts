@@ -1,18 +1,21 @@
-/** What chaos does: scenarios as data, and the harm that follows next, from a seed. */
+/** Chaos scenarios as data, and the choice of the next victims from a seed. */
 import type { Random } from '../../std/random.ts'
 
-export type HarmKind = 'kill' | 'stop' | 'slow' | 'leak' | 'disconnect' | 'disk'
+/** Kinds of faults that chaos injects. */
+export type FaultKind = 'kill' | 'stop' | 'slow' | 'leak' | 'disconnect' | 'disk'
 
+/** A fault that is injected at regular intervals. */
 export interface Scenario {
   readonly title: string
-  readonly kind: HarmKind
+  readonly kind: FaultKind
   readonly everyMs: number
-  /** Harmed at the same instant. */
+  /** The number of victims at the same time. */
   readonly victims: number
-  /** Whom it may hit: cells, infrastructure, or what keeps the fleet. */
+  /** The groups of victims: cells, infrastructure, or supervisor, keeper and watcher (`keeping`). */
   readonly groups: readonly ('cell' | 'infrastructure' | 'keeping')[]
 }
 
+/** The scenarios by name. */
 export const SCENARIOS = {
   kill: {
     title: 'a service killed every 2 s',
@@ -74,12 +77,13 @@ export const SCENARIOS = {
 
 export type ScenarioName = keyof typeof SCENARIOS
 
+/** A process that a fault may be injected into. */
 export interface Victim {
   readonly id: string
   readonly group: 'cell' | 'infrastructure' | 'keeping'
 }
 
-/** Whom it hits next. Keeper and watcher are never hit together: that is the one pair that needs a hand. */
+/** Picks the next victims. Keeper and watcher are never picked together: that pair cannot recover by itself. */
 export function nextVictims({ groups, victims }: Scenario, all: readonly Victim[], random: Random): Victim[] {
   const left = all.filter(({ group }) => groups.includes(group))
   const chosen: Victim[] = []

@@ -1,4 +1,4 @@
-/** A binary heap of what happens when; what was added first comes first among equals. */
+/** A binary heap of work by time; work at the same time runs in the order in which it was added. */
 export class EventQueue {
   readonly #items: { at: number; order: number; work: () => void }[] = []
   #order = 0

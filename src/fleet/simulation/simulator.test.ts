@@ -3,7 +3,7 @@ import { HEALING, type HealingPolicy } from '../healing/state.ts'
 import { SIMULATED_FLEET, simulate } from './simulator.ts'
 
 describe('a fleet in virtual time', () => {
-  test('hundreds of hours of every kind of trouble: nothing forbidden happens, and calm brings everything back', {
+  test('hundreds of hours with every kind of fault: all invariants hold, and everything recovers', {
     timeout: 120_000,
   }, () => {
     for (let seed = 1; seed <= 60; seed++) {
@@ -18,14 +18,14 @@ describe('a fleet in virtual time', () => {
     expect(simulate({ seed: 6, hours: 1, faultEveryMs: 20_000 }).steps).not.toBe(once.steps)
   })
 
-  test('without troubles: each unit is started once, and services are ready all the time', () => {
+  test('without faults each unit starts once, and services are always ready', () => {
     const report = simulate({ seed: 1, hours: 24, faultEveryMs: Number.MAX_SAFE_INTEGER })
     expect(report.violations).toEqual([])
     expect(report.starts).toBe(SIMULATED_FLEET.length + HEALING.spares)
     expect(report.availability).toBeGreaterThan(0.9999)
   })
 
-  test('a policy that is broken is caught, with the seed that shows it', () => {
+  test('a wrong policy violates an invariant, reported with its seed', () => {
     const impatient: HealingPolicy = {
       ...HEALING,
       maxFailures: Number.POSITIVE_INFINITY,

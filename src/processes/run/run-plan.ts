@@ -1,4 +1,4 @@
-/** What one run of the fleet is made of: written by `up`, read by every process of the run. No secrets in it. */
+/** The plan of one run of the fleet: written by `up`, read by every process of the run. It holds no secrets. */
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -7,21 +7,22 @@ import { join } from 'node:path'
 import type { Settings } from '../../adapters/settings.ts'
 import type { CellPlan, ProfileName } from '../../fleet/catalogue/profiles.ts'
 
+/** The settings, services and ports of a run. */
 export interface RunPlan {
   readonly version: string
   readonly dataFolder: string
-  /** The `.env` of the folder it was started in; only the signer looks there for the key. */
+  /** The `.env` of the folder in which the fleet was started; only the signer reads the key there. */
   readonly envFile: string
   readonly profile: ProfileName
   readonly isolation: 'cell' | 'process'
   readonly portOffset: number
   readonly mode: 'local' | 'paper'
-  /** The profile's name; `local` for the embedded chain. */
+  /** The name of the chain's profile; `local` for the embedded chain. */
   readonly chain: string
   readonly startedAt: number
-  /** The command line that runs it in the foreground: the fleet ends with it. */
+  /** The command line that runs the fleet in the foreground: the fleet stops with it. */
   readonly owner?: { readonly pid: number; readonly startTime: string | null }
-  /** Rises with each start on this data folder. */
+  /** Increases with each start on this data folder. */
   readonly lease: number
   readonly cells: readonly CellPlan[]
   /** By service id. */
@@ -29,7 +30,7 @@ export interface RunPlan {
   readonly chainPort: number
   readonly databasePort: number
   readonly settings: Omit<Settings, 'databaseUrl' | 'redisUrl' | 'amqpUrl' | 'rpcUrls' | 'relayUrls'>
-  /** Whether each is given by the environment; the values themselves stay there. */
+  /** Whether each is configured by the environment; the values are not in the plan. */
   readonly external: {
     readonly database: boolean
     readonly redis: boolean
@@ -47,6 +48,7 @@ export interface RunPlan {
   }
 }
 
+/** The paths of a data folder. */
 export const files = (dataFolder: string) => ({
   plan: join(dataFolder, 'run.json'),
   manifest: join(dataFolder, 'chain.json'),
@@ -64,7 +66,7 @@ export const files = (dataFolder: string) => ({
   calls: join(dataFolder, 'calls'),
 })
 
-/** Socket paths are limited to about 100 bytes: under a deep folder they stand in the temporary folder, named by its hash. */
+/** The path of a socket. Socket paths are limited to about 100 bytes: for a long data folder it is in the temporary folder, named by a hash. */
 export function socketPath(dataFolder: string, name: 'control' | 'hub' | 'keeper' | 'supervisor'): string {
   if (process.platform === 'win32')
     return `\\\\.\\pipe\\kintsugi-${createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)}-${name}`
@@ -76,11 +78,12 @@ export function socketPath(dataFolder: string, name: 'control' | 'hub' | 'keeper
   )
 }
 
+/** Reads the plan of a data folder. Throws if there is none. */
 export function readPlan(dataFolder: string): RunPlan {
   return JSON.parse(readFileSync(files(dataFolder).plan, 'utf8')) as RunPlan
 }
 
-/** Where the tokens' keys lie: the issuer's own, and those that everyone checks with. */
+/** The paths of the keys of access tokens: the private key of the issuer, and the public keys. */
 export function tokenFiles({ dataFolder }: RunPlan) {
   const { tokenKeys, tokenIssuer } = files(dataFolder)
   return { publicPath: tokenKeys, privatePath: tokenIssuer, now: Date.now }
