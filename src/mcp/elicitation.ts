@@ -85,7 +85,7 @@ export function entered<S extends z.ZodObject>(
 }
 
 /** A JSON-RPC internal error, for failures that are not tool errors. */
-export const brokenDown = (message: string): ProtocolError =>
+export const internalError = (message: string): ProtocolError =>
   new ProtocolError(ProtocolErrorCode.InternalError, message)
 
 /** Ends a call with a question to its client. */

@@ -2,7 +2,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { AuditRecorder } from '../../ports/audit.ts'
-import type { ToolListing } from '../../ports/definitions.ts'
 import type { PortName, Ports } from '../../ports/ports.ts'
 import type { Records } from '../../ports/records.ts'
 import type { Telemetry } from '../../ports/telemetry.ts'
@@ -23,7 +22,7 @@ import { type ServiceMetrics, serviceMetrics } from './metrics.ts'
 import { serviceRoutes } from './service-routes.ts'
 import type { CallOptions, ToolOutput } from './tool-call.ts'
 
-/** Everything that a service needs besides its definition and ports. */
+/** Everything that a service needs in addition to its definition and ports. */
 export interface HostOptions {
   title: string
   category: string
@@ -64,7 +63,6 @@ export interface HostOptions {
 /** A service that is hosted. */
 export interface HostedService {
   app: Hono
-  tools: readonly ToolListing[]
   /** Authorizes and runs a call, as for a request of `caller`. Throws what the pipeline throws. */
   call(name: string, args: unknown, caller: Caller, options?: CallOptions): Promise<ToolOutput>
   /** Calls that run now. */
@@ -109,7 +107,6 @@ export function host(
   )
   return {
     app,
-    tools: definitions.listing.tools,
     call: async (name, args, caller, call = {}) =>
       pipeline.run({ ...call, args, permit: pipeline.permit(name, args, caller, call.traceparent ?? null) }),
     inFlight: () => pipeline.inFlight,

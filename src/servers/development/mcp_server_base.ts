@@ -5,10 +5,10 @@ import { audio, embedded, image, ToolContent, text } from '../../mcp/content.ts'
 import { defineServer, type Prompt, toolbox } from '../../mcp/define.ts'
 import {
   type Answers,
-  brokenDown,
   type Conversation,
   elicit,
   entered,
+  internalError,
   listRoots,
   type Question,
   sample,
@@ -397,7 +397,7 @@ export default defineServer({
       run: async (_input, context) => {
         await context.detach({ must: true })
         await work(0.2, context)
-        throw brokenDown('This job intentionally breaks down')
+        throw internalError('This job intentionally breaks down')
       },
     }),
     confirm_delete: offer({
