@@ -305,7 +305,7 @@ test('a 2025 client without a session receives the reason why it cannot be asked
   const within = (await (await post({ 'mcp-session-id': session }, call)).json()) as {
     error: { message: string }
   }
-  expect(within.error.message).toContain('did not say at initialization')
+  expect(within.error.message).toContain('did not declare the requested capability at initialization')
   // The id of a session does not make its holder the owner.
   expect(
     (await post({ 'mcp-session-id': session, authorization: `Bearer ${TOKENS.bob}` }, call)).status,
