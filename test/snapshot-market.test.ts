@@ -13,7 +13,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
   beforeAll(async () => void (await fleet.start()))
   afterAll(() => fleet.dispose())
 
-  test('what could be earned there is earned, and said in ETH', async () => {
+  test('the arbitrage in it is traded, and reported in ETH', async () => {
     // Cycles of those pools, computed apart from the engine: 392091807888591 wei over OHM, 315373333039184 over SEXY; one transaction takes both and more.
     const first = async () => (await fleet.trades()).find((trade) => /OHM.* \+ .*SEXY/.test(trade.route))
     await fleet.until('the best cycles booked, together', async () => (await first()) !== undefined, 50_000)
@@ -28,7 +28,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       expect(trade.realisedProfit).toBe(trade.predictedProfit)
     }
     const { stdout } = await kintsugi(['status', '--data', fleet.data])
-    expect(stdout).toMatch(/worth +[\d.]+ WETH\n +0\.001\d* ETH\n +gas/)
+    expect(stdout).toMatch(/worth +[\d.]+ +WETH\n +0\.001\d* +ETH\n +gas/)
     const status = await fleet.status()
     expect(status.chain).toMatchObject({ network: 'snapshot', nativeSymbol: 'ETH' })
     const profit = BigInt(Object.values(status.metrics?.profitBooked ?? {})[0] ?? 0)
