@@ -1,4 +1,4 @@
-/** An EVM node over JSON-RPC: one WebSocket for calls and new heads where the URL has one, HTTP and polling elsewhere. */
+/** An EVM node over JSON-RPC: a WebSocket for calls and new heads if the URL is one, otherwise HTTP and polling. */
 import type { Address } from '../../amm/index.ts'
 import type {
   BlockTag,
@@ -17,48 +17,21 @@ import type {
 } from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
+import {
+  headOf,
+  hex,
+  logOf,
+  pendingOf,
+  type RawBlock,
+  type RawLog,
+  type RawReceipt,
+  type RawSimulation,
+  type RawTransaction,
+  receiptOf,
+  simulationOf,
+  tagOf,
+} from './json-rpc-codec.ts'
 
-interface RawBlock {
-  number: Hex
-  hash: Hex
-  parentHash: Hex
-  timestamp: Hex
-  baseFeePerGas?: Hex
-}
-interface RawLog {
-  address: Hex
-  topics: Hex[]
-  data: Hex
-  blockNumber: Hex
-  blockHash: Hex
-  transactionHash: Hex
-  transactionIndex: Hex
-  logIndex: Hex
-}
-interface RawReceipt {
-  transactionHash: Hex
-  status: Hex
-  blockNumber: Hex
-  blockHash: Hex
-  transactionIndex: Hex
-  gasUsed: Hex
-  effectiveGasPrice: Hex
-  /** Rollups of the OP stack. */
-  l1Fee?: Hex
-  logs: RawLog[]
-}
-interface RawTransaction {
-  hash: Hex
-  from: Hex
-  to: Hex | null
-  input: Hex
-  value: Hex
-  gas: Hex
-  gasPrice?: Hex
-  maxFeePerGas?: Hex
-  maxPriorityFeePerGas?: Hex
-  blockNumber?: Hex | null
-}
 interface Answer {
   id?: number
   method?: string
@@ -74,57 +47,25 @@ interface Pending {
 
 const RECONNECT = { firstMs: 100, maxMs: 2_000 }
 const POLL_MS = 1_000
-/** Pending transactions that are asked for by their hash. */
+/** Maximum queries of pending transactions by hash. */
 const MAX_LOOKUPS_PER_SECOND = 50
-/** What nodes say where a question about logs is too large: a range of too many blocks, or too many results. */
+/** Messages of nodes whose limit a log query exceeds: too many blocks, or too many results. */
 const LOG_LIMIT = /range|too (many|large|wide)|limit|more than|exceed|maximum|up to/i
 const BLOCK_LIMIT = /block range|range is|blocks? (range|span)|range.*block|block.*range/i
-
-const hex = (value: bigint | number): Hex => `0x${value.toString(16)}`
-const tagOf = (tag: BlockTag) => (typeof tag === 'number' ? hex(tag) : tag)
-const headOf = (raw: RawBlock): Head => ({
-  number: Number(raw.number),
-  hash: raw.hash,
-  parentHash: raw.parentHash,
-  timestamp: Number(raw.timestamp),
-  baseFeePerGas: BigInt(raw.baseFeePerGas ?? 0),
-})
-const logOf = (raw: RawLog): Log => ({
-  address: raw.address.toLowerCase() as Address,
-  topics: raw.topics,
-  data: raw.data,
-  blockNumber: Number(raw.blockNumber),
-  blockHash: raw.blockHash,
-  transactionHash: raw.transactionHash,
-  transactionIndex: Number(raw.transactionIndex),
-  logIndex: Number(raw.logIndex),
-})
-
-const pendingOf = (raw: RawTransaction): PendingTransaction => ({
-  hash: raw.hash,
-  from: raw.from.toLowerCase() as Address,
-  to: raw.to === null ? null : (raw.to.toLowerCase() as Address),
-  data: raw.input,
-  value: BigInt(raw.value),
-  gas: BigInt(raw.gas),
-  // Those of the old kind pay one price, whatever the base fee.
-  maxFeePerGas: BigInt(raw.maxFeePerGas ?? raw.gasPrice ?? 0),
-  maxPriorityFeePerGas: BigInt(raw.maxPriorityFeePerGas ?? raw.gasPrice ?? 0),
-})
 
 export interface JsonRpcOptions {
   /** ws://, wss://, http:// or https://. */
   url: string
   /**
-   * Where calls go, if not over the socket. anvil answers a small call over its WebSocket 40 ms late now and then (the
-   * answer waits for an acknowledgement that the client delays); over HTTP it does not.
+   * URL for calls; default: the WebSocket. anvil sometimes answers a small call over its WebSocket 40 ms late (the answer
+   * waits for an acknowledgement that the client delays), over HTTP never.
    */
   httpUrl?: string
-  /** A call's deadline in ms. */
+  /** Deadline of a call in ms. */
   timeoutMs?: number
-  /** How often a node without WebSocket is asked for its head, in ms. */
+  /** Polling interval for the head without a WebSocket, in ms. */
   pollMs?: number
-  /** Whether pending transactions may be asked for. */
+  /** Whether to subscribe to pending transactions. */
   pending?: boolean
 }
 
@@ -132,10 +73,10 @@ export class JsonRpcChain implements Chain {
   readonly #url: string
   readonly #http: string
   readonly #callsOverHttp: boolean
-  readonly #socketWanted: boolean
+  readonly #usesSocket: boolean
   readonly #timeoutMs: number
   readonly #pollMs: number
-  readonly #pendingWanted: boolean
+  readonly #followPending: boolean
   readonly #pending = new Map<number, Pending>()
   readonly #headListeners = new Set<(head: Head) => void>()
   readonly #pendingListeners = new Set<(transaction: PendingTransaction) => void>()
@@ -143,8 +84,8 @@ export class JsonRpcChain implements Chain {
   #lookUps = { second: 0, count: 0 }
   readonly #linkListeners = new Set<(link: ChainLink) => void>()
   #socket: WebSocket | undefined
-  /** As many blocks as the node was found to answer for at once. */
-  #mostBlocks = Number.POSITIVE_INFINITY
+  /** Maximum blocks per log query, as learned from refusals. */
+  #maxBlocks = Number.POSITIVE_INFINITY
   #nextId = 1
   #attempt = 0
   #closed = false
@@ -154,12 +95,12 @@ export class JsonRpcChain implements Chain {
   link: ChainLink = 'disconnected'
 
   constructor({ url, httpUrl, timeoutMs = 10_000, pollMs = POLL_MS, pending = true }: JsonRpcOptions) {
-    this.#pendingWanted = pending
+    this.#followPending = pending
     this.#pollMs = pollMs
     this.#url = url
     this.#http = httpUrl ?? url.replace(/^ws/, 'http')
     this.#callsOverHttp = httpUrl !== undefined
-    this.#socketWanted = /^wss?:/.test(url)
+    this.#usesSocket = /^wss?:/.test(url)
     this.#timeoutMs = timeoutMs
   }
 
@@ -173,10 +114,10 @@ export class JsonRpcChain implements Chain {
     return headOf(raw)
   }
 
-  /** In as many questions as the node's limit on blocks or on results makes necessary; what it once refused is not asked again. */
+  /** Splits the query where the node's limit on blocks or results requires it, and remembers its limit on blocks. */
   async logs({ fromBlock, toBlock, address, topics }: LogFilter): Promise<Log[]> {
     const found: Log[] = []
-    let [from, span] = [fromBlock, Math.min(toBlock - fromBlock + 1, this.#mostBlocks)]
+    let [from, span] = [fromBlock, Math.min(toBlock - fromBlock + 1, this.#maxBlocks)]
     while (from <= toBlock) {
       const to = Math.min(toBlock, from + span - 1)
       try {
@@ -189,12 +130,12 @@ export class JsonRpcChain implements Chain {
         found.push(...(await this.#request<RawLog[]>('eth_getLogs', filter)).map(logOf))
         from = to + 1
       } catch (error) {
-        const tooMuch =
+        const isTooLarge =
           error instanceof KintsugiError && error.code === 'rpc-failed' && LOG_LIMIT.test(error.message)
-        if (!tooMuch || to === from) throw error
+        if (!isTooLarge || to === from) throw error
         span = Math.ceil((to - from + 1) / 2)
-        // A limit on blocks holds for every question, one on results only for this one.
-        if (BLOCK_LIMIT.test(error.message)) this.#mostBlocks = Math.min(this.#mostBlocks, span)
+        // A limit on blocks holds for every query, a limit on results for this one.
+        if (BLOCK_LIMIT.test(error.message)) this.#maxBlocks = Math.min(this.#maxBlocks, span)
       }
     }
     return found
@@ -227,9 +168,7 @@ export class JsonRpcChain implements Chain {
         : Object.fromEntries(
             Object.entries(lent).map(([at, { code, storage }]) => [at, { code, stateDiff: storage }]),
           )
-    const blocks = await this.#request<
-      { calls: { status: Hex; gasUsed: Hex; logs: RawLog[]; error?: { message: string } }[] }[]
-    >(
+    const blocks = await this.#request<{ calls: RawSimulation[] }[]>(
       'eth_simulateV1',
       {
         blockStateCalls: [{ calls: encoded, ...(overrides ? { stateOverrides: overrides } : {}) }],
@@ -245,22 +184,11 @@ export class JsonRpcChain implements Chain {
         `eth_simulateV1 answered ${results.length} of ${calls.length} calls`,
         { retry: 'later' },
       )
-    return results.map((result) => ({
-      succeeded: result.status === '0x1',
-      gasUsed: BigInt(result.gasUsed),
-      logs: result.logs.map((log) =>
-        logOf({
-          ...log,
-          transactionIndex: log.transactionIndex ?? '0x0',
-          blockNumber: log.blockNumber ?? '0x0',
-        }),
-      ),
-      ...(result.error ? { error: result.error.message } : {}),
-    }))
+    return results.map(simulationOf)
   }
 
   watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void {
-    if (!this.#pendingWanted) return () => undefined
+    if (!this.#followPending) return () => undefined
     this.#pendingListeners.add(onTransaction)
     if (this.#pendingListeners.size === 1) this.#subscribePending()
     return () => this.#pendingListeners.delete(onTransaction)
@@ -270,10 +198,10 @@ export class JsonRpcChain implements Chain {
     return (await this.#request<Hex | null>('eth_getRawTransactionByHash', hash)) ?? undefined
   }
 
-  /** A node that does not tell of pending transactions is one without them. */
+  /** Subscribes to pending transactions; a node without that subscription has none. */
   #subscribePending(): void {
     if (this.#socket?.readyState !== WebSocket.OPEN || this.#pendingListeners.size === 0) return
-    // Whole, where the node does that; else their hashes.
+    // Full transactions if the node has them, otherwise their hashes.
     this.#request<Hex>('eth_subscribe', 'newPendingTransactions', true)
       .catch(() => this.#request<Hex>('eth_subscribe', 'newPendingTransactions'))
       .then(
@@ -284,7 +212,7 @@ export class JsonRpcChain implements Chain {
       )
   }
 
-  /** A busy node tells of a hundred hashes a second and more, and each is a question. */
+  /** Limits queries by hash: a busy node sends a hundred hashes a second. */
   #mayLookUp(): boolean {
     const second = Math.floor(performance.now() / 1_000)
     if (second !== this.#lookUps.second) this.#lookUps = { second, count: 0 }
@@ -316,18 +244,7 @@ export class JsonRpcChain implements Chain {
 
   async receipt(hash: Hex): Promise<Receipt | undefined> {
     const raw = await this.#request<RawReceipt | null>('eth_getTransactionReceipt', hash)
-    if (!raw) return undefined
-    return {
-      transactionHash: raw.transactionHash,
-      succeeded: raw.status === '0x1',
-      blockNumber: Number(raw.blockNumber),
-      blockHash: raw.blockHash,
-      transactionIndex: Number(raw.transactionIndex),
-      gasUsed: BigInt(raw.gasUsed),
-      effectiveGasPrice: BigInt(raw.effectiveGasPrice),
-      dataFee: BigInt(raw.l1Fee ?? 0),
-      logs: raw.logs.map(logOf),
-    }
+    return raw ? receiptOf(raw) : undefined
   }
 
   watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void {
@@ -349,7 +266,7 @@ export class JsonRpcChain implements Chain {
 
   #connect(): void {
     if (this.#closed) return
-    if (!this.#socketWanted) {
+    if (!this.#usesSocket) {
       void this.#poll()
       return
     }
@@ -436,7 +353,7 @@ export class JsonRpcChain implements Chain {
       return new Promise<T>((resolve, reject) => {
         const timer = setTimeout(() => {
           this.#pending.delete(id)
-          reject(unreachable(`${method} was not answered within ${this.#timeoutMs} ms`))
+          reject(unreachable(`no answer to ${method} within ${this.#timeoutMs} ms`))
         }, this.#timeoutMs)
         this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer })
         socket.send(body)
