@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
+import type { ExampleListing, ToolCalls } from '../mcp/host/examples.ts'
 import type { ToolListing } from '../ports/definitions.ts'
 import type { RunPlan } from '../processes/run/run-plan.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
@@ -15,17 +16,6 @@ interface Check {
   ms: number
   detail?: string
 }
-
-/** Error codes that an example may end with: it names something that does not exist here, needs input, or fails on purpose. */
-export const EXPECTED_FOR_EXAMPLES: ReadonlySet<string> = new Set([
-  'not-found',
-  'no-loan',
-  'nothing-pays',
-  'server-unreachable',
-  'input-not-possible',
-  'intended-failure',
-  'approval-needed',
-])
 
 const GATEWAY = 'coordination_system'
 const READY_TIMEOUT_MS = 5_000
@@ -46,6 +36,10 @@ export async function systemTest(options: DataOptions & { quick?: boolean }): Pr
 
 const checkLine = ({ service, check, ok, ms, detail }: Check) =>
   `${ok ? color.green('✓') : color.red('✗')} ${service}: ${check} ${color.dim(`${ms} ms`)}${detail ? `  ${detail}` : ''}`
+
+const codeOf = (error: unknown): string => toErrorReport(error).code
+const needsApproval = ({ annotations }: ToolListing): boolean =>
+  !annotations.readOnlyHint && annotations.openWorldHint
 
 class SystemTest {
   readonly #plan: RunPlan
@@ -103,24 +97,49 @@ class SystemTest {
       tools: [] as ToolListing[],
     }))
     for (const tool of tools.filter((candidate) => candidate._meta['kintsugi/effect'] !== 'spend'))
-      await this.#check(service, `${tool.name} works`, () => this.#example(service, tool))
+      await this.#check(service, `${tool.name} works`, () => this.#cases(service, tool))
   }
 
-  async #example(service: string, tool: ToolListing): Promise<void> {
+  /** Its examples must succeed, its refusals fail with their code. A tool may need an approval instead of either. */
+  async #cases(service: string, tool: ToolListing): Promise<void> {
+    const { examples, refusals } = await this.#calls(service, tool.name)
+    for (const args of examples) await this.#call(service, tool, args)
+    for (const { arguments: args, code } of refusals) {
+      const failure = await this.#call(service, tool, args).then(() => 'an answer', codeOf)
+      if (failure !== code && !(failure === 'an answer' && needsApproval(tool)))
+        throw new Error(`${JSON.stringify(args)}: expected ${code}, got ${failure}`)
+    }
+  }
+
+  /** Looked up on the running system, which may need a moment to have what an example is about. */
+  async #calls(service: string, tool: string): Promise<ToolCalls> {
+    let found: ToolCalls | undefined
+    await noProblemSoon(async () => {
+      const { tools } = await request<ExampleListing>(this.#plan, service, '/examples')
+      const calls = tools[tool]
+      // Definitions that a connected server added have no cases.
+      if (!calls) found = { examples: [], refusals: [] }
+      else if ('error' in calls) return calls.error.message
+      else found = calls
+      return undefined
+    })
+    return found as ToolCalls
+  }
+
+  async #call(service: string, tool: ToolListing, args: Record<string, unknown>): Promise<void> {
     try {
       await request(this.#plan, service, '/query', {
         method: 'POST',
-        body: JSON.stringify({ ...tool._meta['kintsugi/example'], type: tool.name }),
+        body: JSON.stringify({ ...args, type: tool.name }),
       })
     } catch (error) {
       const { code, data } = toErrorReport(error)
-      if (!EXPECTED_FOR_EXAMPLES.has(code)) throw error
-      // The approval of an example must not stay pending.
-      if (code === 'approval-needed')
-        await request(this.#plan, GATEWAY, `/approvals/${data?.approval}`, {
-          method: 'POST',
-          body: JSON.stringify({ digest: data?.digest, approve: false }),
-        })
+      if (code !== 'approval-needed' || !needsApproval(tool)) throw error
+      // The approval of a test must not stay pending.
+      await request(this.#plan, GATEWAY, `/approvals/${data?.approval}`, {
+        method: 'POST',
+        body: JSON.stringify({ digest: data?.digest, approve: false }),
+      })
     }
   }
 

@@ -31,6 +31,8 @@ const CLOSE_MS = 500
 /** How long the last message to the supervisor takes at most, in ms. */
 const LAST_MESSAGE_MS = 5
 const UNCAUGHT_EXIT_CODE = 70
+/** Values of NODE_ENV under which every answer is checked against its tool's output schema. */
+const DEVELOPMENT: ReadonlySet<string> = new Set(['test', 'development'])
 
 const environment = processEnvironment('cell')
 const { plan, log } = environment
@@ -81,6 +83,7 @@ const services = new ServiceHost({
       approvals: async () => new Approvals(await ports.open('records'), Date.now),
     },
     secret,
+    checkAnswers: DEVELOPMENT.has(process.env.NODE_ENV ?? ''),
     injectFault: (work) => faults.delay(work),
   },
 })

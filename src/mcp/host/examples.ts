@@ -1,5 +1,6 @@
 /** The examples and refusals of a service's tools, with the arguments that this running system has. */
 import type { Hono } from 'hono'
+import { type ErrorReport, toErrorReport } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
 import type { HostScope, ServiceDefinition, Tool } from '../define.ts'
 import { isFound } from '../schema.ts'
@@ -22,12 +23,19 @@ export async function toolCalls({ examples, refusals = [] }: Tool, scope: HostSc
   }
 }
 
-/** Serves `GET /examples`: the calls of every tool, by name. */
+/** As `GET /examples` answers: the calls of every tool, by name, or why its arguments cannot be looked up now. */
+export interface ExampleListing {
+  readonly tools: Readonly<Record<string, ToolCalls | { readonly error: ErrorReport }>>
+}
+
+/** Serves `GET /examples`. */
 export function exampleRoute(app: Hono, { tools }: ServiceDefinition, scope: HostScope): void {
   app.get('/examples', async (c) => {
     const calls = Object.entries(tools).map(
-      async ([name, tool]) => [name, await toolCalls(tool, scope)] as const,
+      async ([name, tool]) =>
+        [name, await toolCalls(tool, scope).catch((error) => ({ error: toErrorReport(error) }))] as const,
     )
-    return c.json({ tools: Object.fromEntries(await Promise.all(calls)) })
+    const listing: ExampleListing = { tools: Object.fromEntries(await Promise.all(calls)) }
+    return c.json(listing)
   })
 }

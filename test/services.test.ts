@@ -1,0 +1,169 @@
+/** Every service of a running fleet, through its own port and the gateway: routes, examples, refusals, headers, both revisions of MCP. */
+import { statSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectMcp } from '../src/mcp/client.ts'
+import type { ExampleListing } from '../src/mcp/host/examples.ts'
+import type { ToolListing } from '../src/ports/definitions.ts'
+import { Fleet } from './support/fleet.ts'
+
+const fleet = new Fleet(12_000, ['--block-seconds', '1'])
+
+beforeAll(async () => {
+  await fleet.start()
+  await fleet.until('a trade', async () => (await fleet.trades()).length > 0)
+})
+afterAll(() => fleet.dispose())
+
+const bodyOf = async (response: Response) =>
+  (await response.json()) as { result?: unknown; error?: { code: string; message: string } }
+
+describe('every service', () => {
+  test('answers health, ready, metrics, capabilities and tools; each example runs; a bad input names the field', async () => {
+    const status = await fleet.status()
+    for (const [id, service] of Object.entries({ ...status.servers, ...status.agents })) {
+      const port = (service.port as number) - fleet.offset
+      for (const path of ['/health', '/ready', '/capabilities'])
+        expect((await fetch(fleet.url(port, path))).status, `${id} ${path}`).toBe(200)
+      expect(await (await fetch(fleet.url(port, '/metrics'))).text()).toContain('kintsugi_uptime_seconds')
+      const { tools } = await fleet.get<{ tools: ToolListing[] }>(port, '/tools')
+      expect(tools.length).toBeGreaterThan(0)
+      const { tools: listing } = await fleet.get<ExampleListing>(port, '/examples')
+      for (const tool of tools) {
+        expect(tool.description.length, `${id} ${tool.name}`).toBeGreaterThan(30)
+        expect(tool.inputSchema.type).toBe('object')
+        const needsToken = tool._meta['kintsugi/effect'] !== 'read' || tool._meta['kintsugi/guarded']
+        const bearer = { authorization: `Bearer ${fleet.token}` }
+        const calls = listing[tool.name]
+        if (!calls || 'error' in calls) throw new Error(`${id} ${tool.name}: ${JSON.stringify(calls)}`)
+        const [first = {}] = calls.examples
+        const may =
+          tool.annotations.openWorldHint && !tool.annotations.readOnlyHint ? ['approval-needed'] : []
+        for (const args of calls.examples) {
+          const body = await bodyOf(await fleet.query(port, { ...args, type: tool.name }, bearer))
+          expect([undefined, ...may], `${id} ${tool.name}: ${JSON.stringify(body.error)}`).toContain(
+            body.error?.code,
+          )
+        }
+        for (const { arguments: args, code } of calls.refusals) {
+          const body = await bodyOf(await fleet.query(port, { ...args, type: tool.name }, bearer))
+          expect([code, ...may], `${id} ${tool.name} ${JSON.stringify(args)}`).toContain(body.error?.code)
+        }
+        const bad = await bodyOf(await fleet.query(port, { ...first, type: tool.name, nonsense: 1 }, bearer))
+        expect([bad.error?.code, bad.error?.message], `${id} ${tool.name}`).toEqual([
+          'bad-argument',
+          expect.stringContaining('nonsense'),
+        ])
+        const anonymous = await fleet.query(port, { ...first, type: tool.name })
+        if (needsToken) expect(anonymous.status, `${id} ${tool.name}`).toBe(401)
+        const wrong = await fleet.query(
+          port,
+          { ...first, type: tool.name },
+          { authorization: 'Bearer wrong' },
+        )
+        expect(wrong.status).toBe(401)
+      }
+    }
+  })
+
+  test('foreign Host and Origin headers get 403, ours get through', async () => {
+    const status = await fleet.status()
+    const raw = (port: number, headers: string[]) =>
+      new Promise<number>((resolve, reject) => {
+        const socket = connect(port, '127.0.0.1', () =>
+          socket.write(`GET /health HTTP/1.1\r\n${headers.join('\r\n')}\r\nConnection: close\r\n\r\n`),
+        )
+        let text = ''
+        socket
+          .on('data', (chunk) => (text += chunk))
+          .on('close', () => resolve(Number(text.split(' ')[1] ?? 0)))
+          .on('error', reject)
+      })
+    for (const service of Object.values({ ...status.servers, ...status.agents, ...status.main })) {
+      const port = service.port as number
+      for (const host of ['localhost', `127.0.0.1:${port}`, '[::1]', `LOCALHOST:${port}`])
+        expect(await raw(port, [`Host: ${host}`]), `Host ${host}`).toBe(200)
+      for (const host of ['evil.com', '127.0.0.1.evil.com', `evil.com:${port}`, 'localhost.evil.com', '']) {
+        const code = await raw(port, host === '' ? ['X-No: host'] : [`Host: ${host}`])
+        expect(code >= 400 && code < 500, `Host ${host || '(none)'} gave ${code}`).toBe(true)
+      }
+      for (const origin of [
+        'http://evil.com',
+        'null',
+        'http://127.0.0.1.evil.com',
+        'https://localhost.evil.com',
+      ])
+        expect(await raw(port, ['Host: localhost', `Origin: ${origin}`]), `Origin ${origin}`).toBe(403)
+      expect(await raw(port, ['Host: localhost', `Origin: http://localhost:${port}`])).toBe(200)
+    }
+  })
+
+  test('both revisions of MCP are served, at a service and at the gateway', async () => {
+    for (const [port, tool] of [
+      [8091, 'price_query'],
+      [8000, 'mcp_price_feed_server__price_query'],
+    ] as const) {
+      const modern = await connectMcp({ url: fleet.url(port, '/mcp') })
+      expect(modern.protocolVersion).toBe('2026-07-28')
+      expect((await modern.listTools()).map((listed) => listed.name)).toContain(
+        port === 8000 ? 'search_tools' : tool,
+      )
+      expect((await modern.callTool(tool, { symbol: 'ETH' })).price).toBeGreaterThan(2_000)
+      await expect(modern.callTool(tool, { symbol: 'NOPE' })).rejects.toMatchObject({
+        code: 'unknown-symbol',
+      })
+      await modern.close()
+      const legacy = async (method: string, params: object) => {
+        const response = await fetch(fleet.url(port, '/mcp'), {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': '2025-11-25',
+          },
+          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+        })
+        const text = await response.text()
+        return JSON.parse(text.startsWith('{') ? text : (/data: (.*)/.exec(text)?.[1] ?? '{}'))
+      }
+      expect(
+        (
+          await legacy('initialize', {
+            protocolVersion: '2025-11-25',
+            capabilities: {},
+            clientInfo: { name: 't', version: '1' },
+          })
+        ).result.protocolVersion,
+      ).toBe('2025-11-25')
+      expect(
+        (await legacy('tools/call', { name: tool, arguments: { symbol: 'ETH' } })).result.structuredContent
+          .price,
+      ).toBeGreaterThan(2_000)
+    }
+  })
+
+  test('a write needs the token at the gateway too, and never gets through without', async () => {
+    const call = (headers: Record<string, string>) =>
+      fetch(fleet.url(8000, '/mcp'), {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'mcp-protocol-version': '2025-11-25',
+          ...headers,
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } },
+        }),
+      })
+    expect((await call({})).status).toBe(401)
+    expect((await call({ authorization: 'Bearer nonsense' })).status).toBe(401)
+    expect((await call({ authorization: `Bearer ${fleet.token}` })).status).toBe(200)
+    expect((await fetch(fleet.url(8000, '/restart/dashboard'), { method: 'POST' })).status).toBe(401)
+    expect(statSync(join(fleet.data, 'token')).mode & 0o777).toBe(0o600)
+  })
+})
