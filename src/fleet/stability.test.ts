@@ -96,9 +96,10 @@ test('flapping: five failures within an hour, the fifth just inside', () => {
 test('leaks are counted by the kind of the incident, whatever its words', () => {
   const incidents = [
     incident('leak', 1, { detail: 'heap usage rises' }),
-    incident('restarted', 2, { detail: 'more memory is installed' }),
+    incident('leak', 2),
+    incident('restarted', 3, { detail: 'more memory is installed' }),
   ]
-  expect(stabilityOf('a', incidents, 0, 10, 0.9).leaks).toBe(1)
+  expect(stabilityOf('a', incidents, 0, 10, 0.9).leaks).toBe(2)
 })
 
 test('stored incidents: kinds of today, leaks of earlier versions, kinds that are unknown', () => {

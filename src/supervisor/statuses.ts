@@ -70,9 +70,9 @@ function serviceState(unit: Unit, service: string): { status: ServiceState; deta
 }
 
 /** `reason`: null if the service is ready, undefined if it has not reported. */
-function statusOf({ state, everReady }: Unit, reason: string | null | undefined): ServiceState {
+function statusOf({ state }: Unit, reason: string | null | undefined): ServiceState {
   // A unit that waits for a dependency is starting.
   if (!isRunning(state)) return state.status === 'stopped' && state.wanted ? 'starting' : state.status
   if (reason === null) return 'healthy'
-  return everReady && reason !== undefined && state.status !== 'starting' ? 'degraded' : 'starting'
+  return reason !== undefined && state.status !== 'starting' ? 'degraded' : 'starting'
 }

@@ -74,6 +74,22 @@ describe('blame', () => {
   })
 })
 
+test('without a suspect a cell is split at every fourth failure, and not in between', () => {
+  const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u', 'v', 'w'])])
+  const servicesAfter = (failures: number) => {
+    for (let failure = 0; failure < failures; failure++) {
+      fleet.ready('a', fleet.now + 3_000)
+      fleet.exit('a', fleet.now + 3_000, { calls: ['s', 't'] })
+    }
+    return fleet.unit('a').spec.services
+  }
+  expect(servicesAfter(3)).toEqual(['s', 't', 'u', 'v', 'w'])
+  expect(servicesAfter(1)).toEqual(['s', 't', 'u'])
+  expect(fleet.unit('a~v').spec.services).toEqual(['v', 'w'])
+  expect(servicesAfter(3)).toEqual(['s', 't', 'u'])
+  expect(servicesAfter(1)).toEqual(['s', 't'])
+})
+
 test('halves: the first one is the longer one', () => {
   expect(halves(['a', 'b', 'c'])).toEqual([['a', 'b'], ['c']])
   expect(halves(['a', 'b'])).toEqual([['a'], ['b']])

@@ -162,6 +162,20 @@ describe('a planned restart', () => {
     expect(fleet.unit('a').state.status).toBe('healthy')
   })
 
+  test('its cause decides the kind of the incident, whatever the reason says', () => {
+    for (const [cause, kind] of [
+      ['leak', 'leak'],
+      ['requested', 'restarted'],
+    ] as const) {
+      const fleet = new DrivenFleet([cellSpec('a', ['s'])])
+      fleet.ready('a')
+      const effects = fleet.send({ type: 'restart', unit: 'a', reason: 'memory grows', cause })
+      expect(effects).toContainEqual(
+        expect.objectContaining({ type: 'incident', kind, detail: 'memory grows' }),
+      )
+    }
+  })
+
   test('if the successor exits, the old process stays', () => {
     const { fleet, old, successor } = planned()
     fleet.send(exitOf(successor))
