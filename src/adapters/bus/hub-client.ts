@@ -5,6 +5,7 @@ import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.t
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
+import { PendingRequests } from '../../std/line-rpc.ts'
 import { onLines } from '../../std/lines.ts'
 import type { HubMessage, HubRequest } from './hub.ts'
 
@@ -16,14 +17,10 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
   readonly #path: string
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #lastSequence = new Map<string, number>()
-  readonly #calls = new Map<
-    number,
-    { resolve(value: string | null): void; reject(error: Error): void; timer: NodeJS.Timeout }
-  >()
+  readonly #requests = new PendingRequests<string | null>({ timeoutMs: CALL_TIMEOUT_MS, unreachable })
   #socket: Socket | undefined
   #attempt = 0
   #closed = false
-  #nextId = 1
   #timer: NodeJS.Timeout | undefined
   #awayUntil = 0
   connected = false
@@ -97,11 +94,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
     onLines(socket, (line) => this.#receive(JSON.parse(line) as HubMessage))
     socket.on('close', () => {
       this.connected = false
-      for (const call of this.#calls.values()) {
-        clearTimeout(call.timer)
-        call.reject(unreachable('the connection was lost'))
-      }
-      this.#calls.clear()
+      this.#requests.rejectAll('the connection was lost')
       if (!this.#closed)
         this.#timer = setTimeout(
           () => this.#connect(),
@@ -112,10 +105,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
 
   #receive(message: HubMessage): void {
     if (message.op === 'answer') {
-      const call = this.#calls.get(message.id)
-      this.#calls.delete(message.id)
-      clearTimeout(call?.timer)
-      call?.resolve(message.value)
+      this.#requests.resolve(message.id, message.value)
       return
     }
     const last = this.#lastSequence.get(message.channel)
@@ -139,15 +129,7 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
 
   #call(build: (id: number) => HubRequest): Promise<string | null> {
     if (!this.connected) return Promise.reject(unreachable('not connected'))
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#calls.delete(id)
-        reject(unreachable(`no answer within ${CALL_TIMEOUT_MS} ms`))
-      }, CALL_TIMEOUT_MS)
-      this.#calls.set(id, { resolve, reject, timer })
-      this.#send(build(id))
-    })
+    return this.#requests.request((id) => this.#send(build(id)))
   }
 }
 

@@ -7,6 +7,7 @@ import type { Hex } from '../../ports/chain.ts'
 import type { Signed, Signer } from '../../ports/signer.ts'
 import { type ErrorReport, errorFromReport, KintsugiError } from '../../std/errors.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'
+import { PendingRequests } from '../../std/line-rpc.ts'
 import { onLines } from '../../std/lines.ts'
 
 /** File descriptors in the signer: its socket, and the key if one is passed. */
@@ -33,13 +34,9 @@ export interface ProcessSignerOptions {
 
 export class ProcessSigner implements Signer {
   readonly #options: ProcessSignerOptions
-  readonly #calls = new Map<
-    number,
-    { resolve(answer: Answer): void; reject(error: Error): void; timer: NodeJS.Timeout }
-  >()
+  readonly #requests = new PendingRequests<Answer>({ timeoutMs: TIMEOUT_MS, unreachable })
   #child: ChildProcess | undefined
   #channel: Duplex | undefined
-  #nextId = 1
   #closed = false
 
   constructor(options: ProcessSignerOptions) {
@@ -78,19 +75,12 @@ export class ProcessSigner implements Signer {
     this.#channel.on('error', () => undefined)
     onLines(this.#channel, (line) => {
       const answer = decodeJson<Answer>(line)
-      const call = this.#calls.get(answer.id)
-      this.#calls.delete(answer.id)
-      clearTimeout(call?.timer)
-      if (answer.error) call?.reject(errorFromReport(answer.error))
-      else call?.resolve(answer)
+      if (answer.error) this.#requests.reject(answer.id, errorFromReport(answer.error))
+      else this.#requests.resolve(answer.id, answer)
     })
     child.on('error', () => undefined)
     child.on('exit', (code) => {
-      for (const call of this.#calls.values()) {
-        clearTimeout(call.timer)
-        call.reject(unreachable(`it ended with code ${code}`))
-      }
-      this.#calls.clear()
+      this.#requests.rejectAll(`it ended with code ${code}`)
       this.#channel = undefined
       if (!this.#closed) setTimeout(() => this.#closed || this.#start(), RESTART_MS)
     })
@@ -99,15 +89,7 @@ export class ProcessSigner implements Signer {
   #call(request: Record<string, unknown>): Promise<Answer> {
     const channel = this.#channel
     if (!channel) return Promise.reject(unreachable('it is starting'))
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#calls.delete(id)
-        reject(unreachable(`no answer within ${TIMEOUT_MS} ms`))
-      }, TIMEOUT_MS)
-      this.#calls.set(id, { resolve, reject, timer })
-      channel.write(`${encodeJson({ id, ...request })}\n`)
-    })
+    return this.#requests.request((id) => channel.write(`${encodeJson({ id, ...request })}\n`))
   }
 }
 
