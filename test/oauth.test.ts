@@ -172,5 +172,5 @@ test('nobody is asked about tokens of others; metadata of another issuer is not 
   named = 'https://elsewhere.example'
   expect((await ask('look', await signed())).status).toBe(401)
   named = undefined
-  expect(notes).toEqual([expect.stringContaining('publishes no metadata')])
+  expect(notes).toEqual([expect.stringContaining('no metadata of this issuer')])
 })

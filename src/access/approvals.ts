@@ -1,33 +1,36 @@
-/** Which calls need a person, as data: what may move value or reach beyond the fleet, where the policy names it. Pure. */
+/** Which calls need a person's approval: calls that move value or reach beyond the fleet, if the policy names them. Pure. */
 import type { ScopeEffect } from './scopes.ts'
 
+/** Which calls need an approval, where it may be given, and for how long. */
 export interface ApprovalPolicy {
-  /** Rises with each change: an approval is good under the policy it was given under. */
+  /** Incremented with each change; an approval is valid under the version that it was given under. */
   readonly version: number
-  /** `*`, a server, or `server__tool`: which of the calls that may need a person do. */
+  /** `*`, a server, or `server__tool`. */
   readonly tools: readonly string[]
-  /** Whether the person at the client may approve there; otherwise only on the page or the command line. */
+  /** Whether a user may approve in their MCP client; otherwise only on the page or the command line. */
   readonly atClient: boolean
-  /** How long an approval is waited for, and good. */
+  /** Lifetime of an approval, pending or given. */
   readonly minutes: number
 }
 
-/** Where nobody has said otherwise: what reaches beyond the fleet always; what moves value wherever it is real. */
-export const standingApprovals = (mode: 'local' | 'paper'): ApprovalPolicy => ({
+/** The default policy: locally only calls that start or connect foreign programs, on a real chain every such call and every spend. */
+export const defaultApprovalPolicy = (mode: 'local' | 'paper'): ApprovalPolicy => ({
   version: 0,
   tools: mode === 'local' ? ['mcp_integration_bridge'] : ['*'],
   atClient: true,
   minutes: 10,
 })
 
+/** The facts about a call that decide whether it needs an approval. */
 export interface Approvable {
   readonly service: string
   readonly tool: string
   readonly effect: ScopeEffect
-  /** It reaches beyond the fleet. */
+  /** Whether it reaches beyond the fleet. */
   readonly critical: boolean
 }
 
+/** Whether a call needs an approval. */
 export function needsApproval(
   { tools }: ApprovalPolicy,
   { service, tool, effect, critical }: Approvable,
@@ -36,10 +39,10 @@ export function needsApproval(
   return tools.some((named) => named === '*' || named === service || named === `${service}__${tool}`)
 }
 
-/** `used`: the call that it was for has begun. */
+/** `used`: the approved call has started. */
 export type ApprovalState = 'pending' | 'approved' | 'refused' | 'used'
 
-/** One call that waits for a person, or did. */
+/** An approval, pending or decided. */
 export interface Approval {
   readonly id: string
   readonly service: string
@@ -47,9 +50,9 @@ export interface Approval {
   readonly caller: string
   readonly arguments: unknown
   readonly policyVersion: number
-  /** What would happen, as it was worked out when the call was made; null for tools that cannot say. */
+  /** The simulated outcome of the call; null for tools without a simulation. */
   readonly preview: unknown
-  /** Of the arguments, the policy's version and the preview: who decides says what they saw. */
+  /** Hash of the arguments, the policy's version and the preview; a decision repeats it, so that it applies to what was shown. */
   readonly digest: string
   readonly state: ApprovalState
   readonly decidedBy: string | null
@@ -58,6 +61,6 @@ export interface Approval {
   readonly expiresAt: number
 }
 
-/** Nobody approves their own calls but who owns the fleet, or the person at a client. */
+/** Whether `by` may decide: nobody approves their own call, except the operator. */
 export const mayDecide = (approval: Pick<Approval, 'caller'>, by: string): boolean =>
   by !== approval.caller || by === 'operator'

@@ -31,7 +31,7 @@ test('server ids with hyphens and tools with underscores are told apart', () => 
   expect(() => parseScope('everything')).toThrow(/expected read, write or spend/)
 })
 
-test('nobody hands out more than they have', () => {
+test('no token grants more than its issuer holds', () => {
   expect(mayGrant(['write'], ['read', 'write:a', 'write:a__t'])).toBe(true)
   expect(mayGrant(['write'], ['spend:a'])).toBe(false)
   expect(mayGrant(['write:a'], ['write'])).toBe(false)

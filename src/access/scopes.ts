@@ -1,21 +1,23 @@
 /**
- * Who may do what, as data: a scope is an effect and, where it is narrower than everything, a server or a tool. A wider effect covers the
- * narrower ones: who may spend may write, who may write may read.
+ * Scopes of tokens, as data: an effect, optionally limited to a server or a tool. A wider effect covers the narrower ones: `spend` covers
+ * `write`, `write` covers `read`.
  */
 import { KintsugiError } from '../std/errors.ts'
 
 const EFFECTS = ['read', 'write', 'spend'] as const
+/** What a call does. */
 export type ScopeEffect = (typeof EFFECTS)[number]
 
-/** `read`, `write:mcp_server_manager`, `spend:transaction_executor__execute_opportunity`. */
+/** For example `read`, `write:mcp_server_manager`, `spend:transaction_executor__execute_opportunity`. */
 export type Scope = string
 
+/** Named sets of scopes. */
 export const ROLES: Readonly<Record<string, { readonly title: string; readonly scopes: readonly Scope[] }>> =
   {
-    reader: { title: 'Sees everything, changes nothing', scopes: ['read'] },
-    operator: { title: 'Keeps the fleet up: all reads and writes, no trade', scopes: ['write'] },
+    reader: { title: 'Reads everything, changes nothing', scopes: ['read'] },
+    operator: { title: 'Operates the fleet: all reads and writes, no trades', scopes: ['write'] },
     trader: {
-      title: 'May send trades, within the rules that hold for all',
+      title: 'Reads everything and sends trades, within the policies',
       scopes: [
         'read',
         'spend:transaction_executor',
@@ -23,28 +25,30 @@ export const ROLES: Readonly<Record<string, { readonly title: string; readonly s
         'spend:aave_flash_loan_mcp_server',
       ],
     },
-    admin: { title: 'Everything, tokens for others too', scopes: ['spend'] },
+    admin: { title: 'Everything, including tokens for others', scopes: ['spend'] },
   }
 
-/** Who is meant by these is known without a token: nobody is given one of them. */
+/** Names of callers without a token of the issuer; no token is issued for them. */
 export const RESERVED_NAMES: readonly string[] = ['operator', 'anonymous']
 
+/** What a valid token allows. */
 export interface Grant {
-  /** Of the token; what it is revoked by. */
+  /** The token's id, by which it is revoked. */
   readonly id: string
-  /** Whom it was given to. */
+  /** The holder. */
   readonly subject: string
   readonly scopes: readonly Scope[]
   /** s since 1970. */
   readonly expiresAt: number
-  /** Calls a minute; absent for as many as there are. */
+  /** Absent if the rate is not limited. */
   readonly callsPerMinute?: number
 }
 
+/** What a call needs. */
 export interface Wanted {
   readonly effect: ScopeEffect
   readonly service: string
-  /** Absent for what a whole service does. */
+  /** Absent for an operation on the whole service. */
   readonly tool?: string
 }
 
@@ -56,18 +60,18 @@ interface ParsedScope {
   readonly tool: string | undefined
 }
 
-/** Throws `bad-scope`. */
+/** The parts of a scope. Throws `bad-scope`. */
 export function parseScope(scope: Scope): ParsedScope {
   const match = SCOPE.exec(scope)
   if (!match)
     throw new KintsugiError(
       'bad-scope',
-      `scope: expected read, write or spend, with :server or :server__tool where it is narrower (got ${JSON.stringify(String(scope).slice(0, 100))})`,
+      `scope: expected read, write or spend, optionally followed by :server or :server__tool (got ${JSON.stringify(String(scope).slice(0, 100))})`,
     )
   return { effect: match[1] as ScopeEffect, service: match[2], tool: match[3] }
 }
 
-/** Whether scopes allow it. What is no scope allows nothing. */
+/** Whether scopes allow a call. A malformed scope allows nothing. */
 export function allows(scopes: readonly Scope[], wanted: Wanted): boolean {
   return scopes.some((text) => {
     if (!SCOPE.test(text)) return false
@@ -84,11 +88,11 @@ function covers(
   return service === wanted.service && (tool === undefined || tool === wanted.tool)
 }
 
-/** Whether who holds `held` may give `wanted` to others: nobody hands out more than they have. */
+/** Whether a holder of `held` may issue a token with `wanted`: no token exceeds its issuer's. */
 export function mayGrant(held: readonly Scope[], wanted: readonly Scope[]): boolean {
   return wanted.every((scope) => held.some((own) => covers(parseScope(own), parseScope(scope))))
 }
 
-/** The scope that a call needs, for messages. */
+/** The narrowest scope that a call needs. */
 export const scopeFor = ({ effect, service, tool }: Wanted): Scope =>
   `${effect}:${service}${tool === undefined ? '' : `__${tool}`}`

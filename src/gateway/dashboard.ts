@@ -1,4 +1,4 @@
-/** The dashboard: the page, and the same API beside it, so that the browser speaks to one origin. */
+/** The dashboard: the page and the API at one origin. */
 import { existsSync, readFileSync } from 'node:fs'
 import { extname, join, normalize } from 'node:path'
 import { Hono } from 'hono'
@@ -43,25 +43,7 @@ export default defineMain({
     apiRoutes(api, options)
     app.route('/api', api)
     const events = eventStream(ports.bus, sources, context.access)
-    const folder = join(packageRoot(), 'dist/web')
-    app.get('*', (c) => {
-      if (!existsSync(join(folder, 'index.html')))
-        throw new KintsugiError('not-built', 'the page is not built', { hint: 'run `npm run build`' })
-      const wanted = normalize(join(folder, c.req.path === '/' ? 'index.html' : c.req.path))
-      const path =
-        wanted.startsWith(folder) && existsSync(wanted) && extname(wanted) !== ''
-          ? wanted
-          : join(folder, 'index.html')
-      return new Response(readFileSync(path), {
-        headers: {
-          'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
-          'content-security-policy': CONTENT_POLICY,
-          'x-content-type-options': 'nosniff',
-          'referrer-policy': 'no-referrer',
-          'cache-control': path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
-        },
-      })
-    })
+    pageRoutes(app)
     return {
       app,
       upgrade: events.upgrade,
@@ -72,3 +54,25 @@ export default defineMain({
     }
   },
 })
+
+/** Serves the built page; any other path gets the page too. */
+function pageRoutes(app: Hono): void {
+  const folder = join(packageRoot(), 'dist/web')
+  const index = join(folder, 'index.html')
+  app.get('*', (c) => {
+    if (!existsSync(index))
+      throw new KintsugiError('not-built', 'the page is not built', { hint: 'run `npm run build`' })
+    const requested = normalize(join(folder, c.req.path === '/' ? 'index.html' : c.req.path))
+    const isFile = requested.startsWith(folder) && existsSync(requested) && extname(requested) !== ''
+    const path = isFile ? requested : index
+    return new Response(readFileSync(path), {
+      headers: {
+        'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
+        'content-security-policy': CONTENT_POLICY,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'cache-control': path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+      },
+    })
+  })
+}

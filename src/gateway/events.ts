@@ -1,4 +1,4 @@
-/** The WebSocket `/events`: what happens, as it happens. A client that reads too slowly is cut off and may come again. */
+/** The WebSocket `/events`: trades, blocks, decisions and the fleet's status as they happen. A client that reads too slowly is disconnected and may reconnect. */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -8,24 +8,78 @@ import { toErrorReport } from '../std/errors.ts'
 import type { EventView } from './api/schema.ts'
 import { paperTradeView, statusView, tradeView, type ViewSources } from './views.ts'
 
-const STATUS_EVERY_MS = 1_000
-const MAX_BUFFERED = 1024 * 1024
+const STATUS_INTERVAL_MS = 1_000
+const MAX_BUFFERED_BYTES = 1024 * 1024
+const MAX_MESSAGE_BYTES = 4_096
 const MAX_CLIENTS = 200
 
+/** The WebSocket of one service. */
 export interface EventStream {
+  /** Answers an upgrade request: with a WebSocket, or with the status of the refusal. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>
+  /** Disconnects all clients. */
   stop(): void
 }
 
+/** Opens the event stream. */
 export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy): EventStream {
-  const server = new WebSocketServer({ noServer: true, maxPayload: 4_096 })
+  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES })
   const broadcast = (event: EventView) => {
     const text = JSON.stringify(event)
     for (const client of server.clients) {
-      if (client.bufferedAmount > MAX_BUFFERED) client.terminate()
+      if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate()
       else if (client.readyState === client.OPEN) client.send(text)
     }
   }
+  const unsubscribe = forwardMessages(bus, broadcast)
+  const stopStatus = broadcastStatus(server, sources, broadcast)
+  return {
+    async upgrade(request, socket, head) {
+      const refusal = await refusalOf(request, access, server)
+      if (refusal !== undefined) {
+        socket.end(`HTTP/1.1 ${refusal}\r\n\r\n`)
+        return
+      }
+      server.handleUpgrade(request, socket, head, (client) => greet(client, sources))
+    },
+    stop() {
+      stopStatus()
+      unsubscribe()
+      for (const client of server.clients) client.terminate()
+      server.close()
+    },
+  }
+}
+
+/** Why a request gets no WebSocket, as an HTTP status line; undefined if it does. */
+async function refusalOf(
+  request: IncomingMessage,
+  access: AccessPolicy,
+  server: WebSocketServer,
+): Promise<string | undefined> {
+  try {
+    const headers = new Headers()
+    for (const [name, value] of Object.entries(request.headers))
+      if (typeof value === 'string') headers.set(name, value)
+    checkOrigin(access, headers)
+    requireToken(access, await identify(access, headers))
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    return pathname !== '/events' || server.clients.size >= MAX_CLIENTS ? '404 Not Found' : undefined
+  } catch (error) {
+    return `${statusOf(toErrorReport(error).code)} Refused`
+  }
+}
+
+function greet(client: WebSocket, sources: ViewSources): void {
+  client.on('error', () => client.terminate())
+  statusView(sources).then(
+    (status) => client.send(JSON.stringify({ type: 'hello', status } satisfies EventView)),
+    () => undefined,
+  )
+}
+
+/** Forwards messages of the bus, without those retained from before. Returns an unsubscribe function. */
+function forwardMessages(bus: Bus, broadcast: (event: EventView) => void): () => void {
   const stops = [
     bus.subscribe(
       'trades',
@@ -56,6 +110,17 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
     bus.subscribe('prices', (prices, { retained }) => retained || broadcast({ type: 'prices', ...prices })),
     bus.subscribe('sent', (sent, { retained }) => retained || broadcast({ type: 'sent', ...sent })),
   ]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}
+
+/** Broadcasts the fleet's status when it has changed, while there are clients. Returns how to stop. */
+function broadcastStatus(
+  server: WebSocketServer,
+  sources: ViewSources,
+  broadcast: (event: EventView) => void,
+): () => void {
   let last = ''
   const timer = setInterval(() => {
     if (server.clients.size === 0) return
@@ -67,39 +132,6 @@ export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy
       },
       () => undefined,
     )
-  }, STATUS_EVERY_MS)
-  return {
-    async upgrade(request, socket, head) {
-      try {
-        const headers = new Headers()
-        for (const [name, value] of Object.entries(request.headers))
-          if (typeof value === 'string') headers.set(name, value)
-        checkOrigin(access, headers)
-        requireToken(access, await identify(access, headers))
-        if (
-          new URL(request.url ?? '/', 'http://localhost').pathname !== '/events' ||
-          server.clients.size >= MAX_CLIENTS
-        ) {
-          socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
-          return
-        }
-      } catch (error) {
-        socket.end(`HTTP/1.1 ${statusOf(toErrorReport(error).code)} Refused\r\n\r\n`)
-        return
-      }
-      server.handleUpgrade(request, socket, head, (client: WebSocket) => {
-        client.on('error', () => client.terminate())
-        statusView(sources).then(
-          (status) => client.send(JSON.stringify({ type: 'hello', status } satisfies EventView)),
-          () => undefined,
-        )
-      })
-    },
-    stop() {
-      clearInterval(timer)
-      for (const stop of stops) stop()
-      for (const client of server.clients) client.terminate()
-      server.close()
-    },
-  }
+  }, STATUS_INTERVAL_MS)
+  return () => clearInterval(timer)
 }

@@ -1,4 +1,4 @@
-/** What the gateway's and the dashboard's views are made from. */
+/** Sources and HTTP app that the gateway and the dashboard share. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Hono } from 'hono'
@@ -8,6 +8,7 @@ import type { MarketManifest } from '../ports/manifest.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { ViewSources } from './views.ts'
 
+/** The ports behind the views, and the market that is traded now. */
 export function viewSources(
   ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>,
   context: MainContext,
@@ -29,7 +30,7 @@ export function viewSources(
   }
 }
 
-/** The app of a main service: guarded like every other, with its own name. */
+/** The guarded HTTP app of a main service. */
 export function mainApp(id: string, context: MainContext): Hono {
   const startedAt = context.now()
   return guardedApp({

@@ -1,5 +1,5 @@
 /** External MCP servers: connections, supervision and pinned definitions. */
-import type { Definition, Judged, OfferKind } from '../trust/pins.ts'
+import type { Definition, JudgedDefinition, OfferKind } from '../trust/pins.ts'
 
 /** How an external server is reached. */
 export type ConnectionTransport =
@@ -28,7 +28,7 @@ export interface ConnectedServer {
   /** Why the server is unreachable; null while connected. */
   readonly detail: string | null
   readonly protocol: string | null
-  readonly items: readonly Judged[]
+  readonly items: readonly JudgedDefinition[]
 }
 
 /** The effect that a person granted to an external tool; scopes and approvals follow it. */

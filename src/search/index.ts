@@ -1,41 +1,46 @@
-/** Finds the right tool among hundreds: words, their stems and their synonyms, ranked by BM25. Pure. */
+/** Search for tools by words, their stems and their synonyms, ranked by BM25. Pure. */
 import MiniSearch from 'minisearch'
 import { SYNONYMS } from './synonyms.ts'
 import { stem, wordsOf } from './words.ts'
 
+/** A tool as the index reads it. */
 export interface SearchableTool {
   /** `server__tool`. */
   readonly name: string
   readonly service: string
   readonly tool: string
   readonly description: string
-  /** Words that users say. */
+  /** Words that users search with. */
   readonly keywords: string
   /** The names and descriptions of its arguments. */
   readonly parameters: string
-  /** Words that people tagged its server with. */
+  /** Words that users tagged its server with. */
   readonly tags: string
 }
 
+/** A match. */
 export interface Found {
   readonly name: string
   readonly score: number
 }
 
-/** How much a match in a field counts. */
-const BOOST = { tool: 8, service: 0.3, tags: 2, description: 2, keywords: 2, parameters: 0.2 }
-/** A synonym counts for less than the word itself. */
+/** Weight of a match, by field. */
+const FIELD_WEIGHTS = { tool: 8, service: 0.3, tags: 2, description: 2, keywords: 2, parameters: 0.2 }
+/** Weight of a synonym relative to the word itself. */
 const SYNONYM_WEIGHT = 0.7
-/** How soon a repeated word says no more, and how much a long text is held against it. */
+/** Saturation of repeated words (k), penalty of long texts (b), lower bound of a match (d). */
 const BM25 = { k: 0.7, b: 0.3, d: 0.5 }
-const PREFIX_FROM = 4
-const FUZZY_FROM = 6
-/** Words of a question that are looked for. */
+/** Minimum length of a word that also matches as a prefix. */
+const MIN_PREFIX_LENGTH = 4
+/** Minimum length of a word that also matches with typing errors. */
+const MIN_FUZZY_LENGTH = 6
+/** Words of a query beyond this number are ignored. */
 const MAX_WORDS = 32
 
+/** An index of tools. */
 export class ToolIndex {
   readonly #index = new MiniSearch<SearchableTool & { id: string }>({
-    fields: Object.keys(BOOST),
+    fields: Object.keys(FIELD_WEIGHTS),
     idField: 'id',
     tokenize: wordsOf,
     processTerm: (term) => stem(term),
@@ -45,21 +50,21 @@ export class ToolIndex {
     this.#index.addAll([...tools].map((tool) => ({ ...tool, id: tool.name })))
   }
 
-  /** Best first. An empty question finds nothing. */
-  search(question: string, limit: number): Found[] {
-    const asked = [...new Set(wordsOf(question).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
-    if (asked.length === 0) return []
+  /** The best matches, best first; none for an empty query. */
+  search(query: string, limit: number): Found[] {
+    const terms = [...new Set(wordsOf(query).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
+    if (terms.length === 0) return []
     const synonyms = new Set(
-      asked.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !asked.includes(term)),
+      terms.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !terms.includes(term)),
     )
-    const found = this.#index.search([...asked, ...synonyms].join(' '), {
-      boost: BOOST,
+    const found = this.#index.search([...terms, ...synonyms].join(' '), {
+      boost: FIELD_WEIGHTS,
       combineWith: 'OR',
       bm25: BM25,
       tokenize: (text) => text.split(' '),
       processTerm: (term) => term,
-      prefix: (term) => term.length >= PREFIX_FROM && !synonyms.has(term),
-      fuzzy: (term) => (term.length >= FUZZY_FROM && !synonyms.has(term) ? 0.2 : false),
+      prefix: (term) => term.length >= MIN_PREFIX_LENGTH && !synonyms.has(term),
+      fuzzy: (term) => (term.length >= MIN_FUZZY_LENGTH && !synonyms.has(term) ? 0.2 : false),
       boostTerm: (term) => (synonyms.has(term) ? SYNONYM_WEIGHT : 1),
     })
     return found.slice(0, limit).map(({ id, score }) => ({ name: id as string, score }))

@@ -1,4 +1,4 @@
-/** Words that people use for one another when they ask for a tool. Each line is a group. */
+/** Synonyms in queries for tools. Each line is a group. */
 import { stem, wordsOf } from './words.ts'
 
 const GROUPS: readonly string[] = [
@@ -65,6 +65,7 @@ const GROUPS: readonly string[] = [
   'permission access allow token scope role',
 ]
 
+/** The synonyms of each stem. */
 export const SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map(
   GROUPS.flatMap((group) => {
     const stems = [...new Set(wordsOf(group).flatMap((word) => stem(word) ?? []))]

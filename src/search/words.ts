@@ -1,12 +1,12 @@
-/** Words of a question or a description, as they are compared. */
+/** Normalisation of the words of queries and descriptions. */
 
-const STOP = new Set(
+const STOP_WORDS = new Set(
   'a an and are as at be been by can could did do does for from get give had has have how i if in is it its list make me my of on or our please show tell that the their them there they this to up us was we were what when where which who why will with would you your'.split(
     ' ',
   ),
 )
 
-/** Lower-case words; names in snake_case, kebab-case and camelCase come apart. */
+/** The words of a text in lower case; names in snake_case, kebab-case and camelCase are split. */
 export function wordsOf(text: string): string[] {
   return text
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
@@ -15,9 +15,9 @@ export function wordsOf(text: string): string[] {
     .filter((word) => word !== '')
 }
 
-/** The stem of a word, undefined for one that says nothing. Lighter than Porter's: it only takes off what English adds to a verb or a noun. */
+/** The stem of a word; undefined for a stop word. Lighter than Porter's algorithm: it removes only inflections of verbs and nouns. */
 export function stem(word: string): string | undefined {
-  if (STOP.has(word)) return undefined
+  if (STOP_WORDS.has(word)) return undefined
   if (word.length <= 3) return word
   for (const [ending, put] of ENDINGS) {
     if (!word.endsWith(ending)) continue

@@ -1,12 +1,13 @@
-/** What is suspicious in the definition of somebody else's tool: characters that people do not see, and sentences meant for the model instead of describing the tool. Pure. */
+/** Suspicious content in the definitions of connected servers: hidden characters, and sentences that instruct the model instead of describing the tool. Pure. */
 
+/** One suspicious finding. */
 export interface Flag {
   readonly kind: 'hidden-characters' | 'instructions' | 'secrets' | 'encoded'
-  /** What was found, readable. */
+  /** The finding in printable characters. */
   readonly found: string
 }
 
-/** What Unicode lets a reader ignore (zero-width, direction, tags, fillers) and control characters; not the selector that emoji need, nor line ends and tabs. */
+/** Default-ignorable characters of Unicode (zero-width, direction, tags, fillers) and control characters, except the variation selector of emoji, line ends and tabs. */
 const HIDDEN = /(?![\ufe0f\t\n\r])[\p{DI}\p{Cc}]/gu
 
 const INSTRUCTIONS: readonly RegExp[] = [
@@ -27,13 +28,13 @@ const ENCODED = /(?:[A-Za-z0-9+/]{80,}={0,2})|(?:\\u[0-9a-f]{4}){8,}|(?:%[0-9a-f
 const name = (character: string) =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 
-/** Flags of a text; empty where there is nothing to say. */
+/** Flags of a text. */
 export function flagsOf(text: string): Flag[] {
   const flags: Flag[] = []
   const hidden = [...new Set(text.match(HIDDEN) ?? [])]
   if (hidden.length > 0)
     flags.push({ kind: 'hidden-characters', found: hidden.slice(0, 8).map(name).join(' ') })
-  // What is hidden between the letters of a sentence does not hide the sentence.
+  // Hidden characters between letters must not hide a sentence from the patterns.
   const plain = text.replace(HIDDEN, '').normalize('NFKC')
   for (const pattern of INSTRUCTIONS) {
     const match = pattern.exec(plain)
@@ -49,7 +50,7 @@ export function flagsOf(text: string): Flag[] {
   return flags
 }
 
-/** Flags of everything in a definition that a model reads: descriptions, titles, names, defaults, enums. */
+/** Flags of all texts in a definition that a model reads: descriptions, titles, names, defaults, enums. */
 export function flagsOfDefinition(definition: unknown): Flag[] {
   const texts: string[] = []
   const walk = (value: unknown) => {

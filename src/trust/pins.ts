@@ -1,32 +1,34 @@
-/** What somebody else's server offers, compared with what of it was approved. Pure. */
+/** Definitions of connected servers compared with the approved ones. Pure. */
 import { createHash } from 'node:crypto'
 import { type Flag, flagsOfDefinition } from './flags.ts'
 
+/** The kinds of items that a server offers. */
 export type OfferKind = 'tool' | 'prompt' | 'resource' | 'template'
 
-/** One thing on offer. `said`: all of it that a model or a client goes by; a change of any of it is a change. */
+/** A definition. `said`: every field that a model or a client uses; a change of any field changes the definition. */
 export interface Definition {
   readonly kind: OfferKind
-  /** Of a resource its URI, of a template its URI template. */
+  /** For a resource its URI, for a template its URI template. */
   readonly name: string
   readonly said: Readonly<Record<string, unknown>>
 }
 
-/** `new`: nobody has approved it; `changed`: it is not what was approved. Only an approved one is used. */
+/** `new`: not approved yet; `changed`: differs from the approved definition. Only `approved` definitions can be used. */
 export type PinState = 'approved' | 'new' | 'changed'
 
-export interface Judged extends Definition {
-  /** SHA-256 of the definition as it is now. */
+/** A definition with its state. */
+export interface JudgedDefinition extends Definition {
+  /** SHA-256 of the current definition, in hex. */
   readonly hash: string
   readonly state: PinState
   readonly flags: readonly Flag[]
-  /** Lines that went (-) and came (+) since it was approved. */
+  /** Lines removed (-) and added (+) since the approval. */
   readonly difference: readonly string[]
 }
 
-const MAX_DIFFERENCE = 40
+const MAX_DIFFERENCE_LINES = 40
 
-/** Keys in order, so that the same definition has the same hash whoever wrote it down. */
+/** The value with sorted keys, so that equal definitions have equal hashes. */
 const canonical = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(canonical)
@@ -44,17 +46,18 @@ const hashOf = (definition: Definition): string =>
     .update(JSON.stringify(canonical(definition)))
     .digest('hex')
 
-/** Where its approval is kept. */
+/** The key of an approval. */
 export const pinKey = ({ kind, name }: Pick<Definition, 'kind' | 'name'>): string => `${kind} ${name}`
 
-export function judge(definition: Definition, pinned: Definition | undefined): Judged {
+/** Compares a definition with the approved one. */
+export function judge(definition: Definition, pinned: Definition | undefined): JudgedDefinition {
   const hash = hashOf(definition)
   const state = pinned === undefined ? 'new' : hashOf(pinned) === hash ? 'approved' : 'changed'
   const difference = state === 'changed' && pinned ? differenceOf(linesOf(pinned), linesOf(definition)) : []
   return { ...definition, hash, state, flags: flagsOfDefinition(definition.said), difference }
 }
 
-/** Lines that went and came; with what people do not see made visible. */
+/** Removed and added lines; non-ASCII characters are escaped. */
 function differenceOf(before: readonly string[], after: readonly string[]): string[] {
   const visible = (line: string) =>
     [...line]
@@ -62,7 +65,7 @@ function differenceOf(before: readonly string[], after: readonly string[]): stri
         /[\x20-\x7e]/.test(character) ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
       )
       .join('')
-  const went = before.filter((line) => !after.includes(line)).map((line) => `- ${visible(line)}`)
-  const came = after.filter((line) => !before.includes(line)).map((line) => `+ ${visible(line)}`)
-  return [...went, ...came].slice(0, MAX_DIFFERENCE)
+  const removed = before.filter((line) => !after.includes(line)).map((line) => `- ${visible(line)}`)
+  const added = after.filter((line) => !before.includes(line)).map((line) => `+ ${visible(line)}`)
+  return [...removed, ...added].slice(0, MAX_DIFFERENCE_LINES)
 }

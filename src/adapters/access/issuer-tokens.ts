@@ -1,25 +1,27 @@
-/** Tokens of an OAuth issuer that the operator has configured: JWTs for this resource, checked with the issuer's published keys. */
+/** Tokens of the OAuth issuer that the operator configured: JWTs for this resource, verified with the issuer's published keys. */
 import type { JWTPayload, JWTVerifyGetKey } from 'jose'
 import type { Grant } from '../../access/scopes.ts'
 import { parseScope, RESERVED_NAMES } from '../../access/scopes.ts'
 
-/** What a resource server trusts: asymmetric only, so that a public key is never taken for a secret. */
+/** Asymmetric algorithms only: a public key must never serve as a shared secret. */
 const ALGORITHMS = ['EdDSA', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 const METADATA = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
-const FETCH_MS = 5_000
-/** After a failure the issuer is left alone for this long. */
-const AGAIN_MS = 5_000
+const FETCH_TIMEOUT_MS = 5_000
+/** Minimum time between a failure of the issuer and the next request to it. */
+const RETRY_DELAY_MS = 5_000
 
+/** The issuer, and what its tokens must be for. */
 export interface IssuerOptions {
   readonly issuer: string
-  /** Whom tokens must be for: this gateway's address. */
+  /** The required audience: this gateway's address. */
   readonly audience: string
-  /** Found by the issuer's metadata where it is absent. */
+  /** Address of the keys; undefined to read it from the issuer's metadata. */
   readonly jwksUrl: string | undefined
   now(): number
   onNote(text: string): void
 }
 
+/** Verifies tokens of the issuer. */
 export class IssuerVerifier {
   readonly #options: IssuerOptions
   #keys: Promise<JWTVerifyGetKey> | undefined
@@ -29,13 +31,13 @@ export class IssuerVerifier {
     this.#options = options
   }
 
-  /** Undefined for a token that is not the issuer's, not for us, expired, or signed in another way than its keys say. */
+  /** The grant of a token; undefined if it has another issuer, audience, algorithm or key, or is expired. */
   async verify(token: string): Promise<Grant | undefined> {
     const { issuer, audience, now, onNote } = this.#options
-    if (token.split('.').length !== 3 || now() - this.#failedAt < AGAIN_MS) return undefined
+    if (token.split('.').length !== 3 || now() - this.#failedAt < RETRY_DELAY_MS) return undefined
     const { decodeJwt, errors, jwtVerify } = await import('jose')
     try {
-      // Whose it says to be is looked at first: nobody is asked about tokens of others.
+      // Tokens of other issuers cause no request.
       if (decodeJwt(token).iss !== issuer) return undefined
     } catch {
       return undefined
@@ -52,7 +54,7 @@ export class IssuerVerifier {
       return grantOf(payload)
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) {
-        // The issuer does not answer: its tokens are not valid until it does.
+        // While the issuer does not answer, its tokens are invalid.
         this.#keys = undefined
         this.#failedAt = now()
         onNote(
@@ -66,7 +68,7 @@ export class IssuerVerifier {
   async #find(): Promise<JWTVerifyGetKey> {
     const { createRemoteJWKSet } = await import('jose')
     return createRemoteJWKSet(new URL(this.#options.jwksUrl ?? (await this.#discover())), {
-      timeoutDuration: FETCH_MS,
+      timeoutDuration: FETCH_TIMEOUT_MS,
     })
   }
 
@@ -76,7 +78,10 @@ export class IssuerVerifier {
     const path = pathname === '/' ? '' : pathname
     for (const document of METADATA)
       for (const url of new Set([`${origin}${document}${path}`, `${origin}${path}${document}`])) {
-        const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS), redirect: 'error' })
+        const response = await fetch(url, {
+          signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+          redirect: 'error',
+        })
         if (!response.ok) continue
         const { issuer: named, jwks_uri: keys } = (await response.json()) as {
           issuer?: unknown
@@ -85,21 +90,21 @@ export class IssuerVerifier {
         // A document of another issuer is not believed (RFC 8414).
         if (named === issuer && typeof keys === 'string') return keys
       }
-    throw new Error('it publishes no metadata that names its keys')
+    throw new Error('no metadata of this issuer names a jwks_uri')
   }
 }
 
-/** Scopes that are not ours are left aside: they allow nothing here. */
+/** The grant of a verified token; unknown scopes are dropped. */
 function grantOf({ sub, exp, scope, scp, jti }: JWTPayload): Grant {
-  const said = typeof scope === 'string' ? scope.split(' ') : Array.isArray(scp) ? scp.map(String) : []
-  // What an issuer calls somebody does not make them one of ours.
+  const claimed = typeof scope === 'string' ? scope.split(' ') : Array.isArray(scp) ? scp.map(String) : []
+  // A subject named `operator` at the issuer is not this fleet's operator.
   const named = String(sub).slice(0, 100)
   const subject = RESERVED_NAMES.includes(named.toLowerCase()) ? `${named}, of the issuer` : named
   return {
     id: typeof jti === 'string' ? jti : named,
     subject,
     expiresAt: Number(exp),
-    scopes: said.filter(isOurs),
+    scopes: claimed.filter(isOurs),
   }
 }
 

@@ -1,16 +1,17 @@
 /**
- * How processes of the fleet know each other: tokens of a minute or two, signed with a key from a file that only this user can read and that is
- * replaced now and then. A person's token never takes their place.
+ * How processes of the fleet authenticate each other: short-lived tokens, signed with a key from a file that only this user can read and
+ * that is replaced hourly. A user's token is never accepted in their place.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { PolledFile } from './polled-file.ts'
 
-const LASTS_MS = 120_000
-/** A token is used for half of its time. */
-const RENEW_MS = LASTS_MS / 2
-const LOOK_MS = 500
-/** The one that signs, and the one before it, of which tokens are still about. */
-const KEPT = 2
+const LIFETIME_MS = 120_000
+/** A token is used for half of its lifetime. */
+const RENEWAL_MS = LIFETIME_MS / 2
+const MAC_BYTES = 32
+/** The key that signs, and the previous one, whose tokens may still be in use. */
+const MAX_KEYS = 2
 
 interface Key {
   readonly id: string
@@ -18,72 +19,60 @@ interface Key {
   readonly secret: string
 }
 
+interface KeyFile {
+  readonly keys: readonly Key[]
+}
+
+/** What a token claims. */
+interface Claim {
+  /** The process. */
+  readonly name: string
+  /** End of its validity, ms since 1970. */
+  readonly until: number
+  /** Id of the key. */
+  readonly key: string
+}
+
+/** Issues this process's token and verifies those of others. */
 export class ServiceKeys {
-  readonly #path: string
   readonly #name: string
   readonly #now: () => number
-  #keys: readonly Key[] = []
-  #readAt: number | undefined
-  #lookedAt = Number.NEGATIVE_INFINITY
+  readonly #file: PolledFile<KeyFile>
   #token: { readonly text: string; readonly renewAt: number } | undefined
 
-  /** `name`: who we are, for the records of others. */
+  /** `name`: the name of this process, as others record it. */
   constructor(path: string, name: string, now: () => number) {
-    this.#path = path
     this.#name = name
     this.#now = now
+    this.#file = new PolledFile(path, now, () => {
+      this.#token = undefined
+    })
   }
 
-  /** Our token now; undefined where there is no key. */
+  /** The current token of this process; undefined if there is no key. */
   token(): string | undefined {
     const now = this.#now()
-    this.#look()
+    const key = this.#file.content()?.keys.at(-1)
     if (this.#token && this.#token.renewAt > now) return this.#token.text
-    const key = this.#keys.at(-1)
     if (!key) return undefined
-    const claim = Buffer.from(
-      JSON.stringify({ name: this.#name, until: now + LASTS_MS, key: key.id }),
-    ).toString('base64url')
-    this.#token = { text: `svc.${claim}.${mac(key, claim).toString('base64url')}`, renewAt: now + RENEW_MS }
+    const claim: Claim = { name: this.#name, until: now + LIFETIME_MS, key: key.id }
+    const text = Buffer.from(JSON.stringify(claim)).toString('base64url')
+    this.#token = { text: `svc.${text}.${mac(key, text).toString('base64url')}`, renewAt: now + RENEWAL_MS }
     return this.#token.text
   }
 
-  /** Whose token it is; undefined for one that is not of this fleet, or too old. */
+  /** The name of the process that a token belongs to; undefined for a token that is expired or not of this fleet. */
   verify(token: string): string | undefined {
-    const [kind, claim, signature, more] = token.split('.')
-    if (kind !== 'svc' || !claim || !signature || more !== undefined) return undefined
-    this.#look()
+    const [kind, text, signature, more] = token.split('.')
+    if (kind !== 'svc' || !text || !signature || more !== undefined) return undefined
     try {
-      const {
-        name,
-        until,
-        key: id,
-      } = JSON.parse(Buffer.from(claim, 'base64url').toString('utf8')) as {
-        name: string
-        until: number
-        key: string
-      }
-      const key = this.#keys.find((each) => each.id === id)
+      const { name, until, key: id } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Claim
+      const key = this.#file.content()?.keys.find((each) => each.id === id)
       const given = Buffer.from(signature, 'base64url')
-      if (!key || given.length !== 32 || !timingSafeEqual(given, mac(key, claim))) return undefined
+      if (!key || given.length !== MAC_BYTES || !timingSafeEqual(given, mac(key, text))) return undefined
       return until > this.#now() ? name : undefined
     } catch {
       return undefined
-    }
-  }
-
-  #look(): void {
-    const now = this.#now()
-    if (Math.abs(now - this.#lookedAt) < LOOK_MS) return
-    this.#lookedAt = now
-    try {
-      const { mtimeMs } = statSync(this.#path)
-      if (mtimeMs === this.#readAt) return
-      this.#keys = read(this.#path)
-      this.#token = undefined
-      this.#readAt = mtimeMs
-    } catch {
-      // What is known holds.
     }
   }
 }
@@ -91,14 +80,11 @@ export class ServiceKeys {
 const mac = ({ secret }: Key, claim: string): Buffer =>
   createHmac('sha256', Buffer.from(secret, 'base64')).update(claim).digest()
 
-const read = (path: string): Key[] => (JSON.parse(readFileSync(path, 'utf8')) as { keys: Key[] }).keys
-
-/** A new key signs from now on. */
+/** Adds a key, which signs from now on, and drops the oldest. */
 export function rotateServiceKeys(path: string): void {
-  const keys = [
-    ...(existsSync(path) ? read(path) : []),
-    { id: randomBytes(6).toString('hex'), secret: randomBytes(32).toString('base64') },
-  ].slice(-KEPT)
-  writeFileSync(`${path}.new`, JSON.stringify({ keys }), { mode: 0o600 })
+  const previous = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as KeyFile).keys : []
+  const key: Key = { id: randomBytes(6).toString('hex'), secret: randomBytes(32).toString('base64') }
+  const file: KeyFile = { keys: [...previous, key].slice(-MAX_KEYS) }
+  writeFileSync(`${path}.new`, JSON.stringify(file), { mode: 0o600 })
   renameSync(`${path}.new`, path)
 }

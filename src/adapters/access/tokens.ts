@@ -3,18 +3,17 @@
  * keys and the revoked ids.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { JWK, JWTPayload, JWTVerifyGetKey } from 'jose'
 import { type Grant, parseScope } from '../../access/scopes.ts'
 import type { AccessAdmin, IssuedToken } from '../../ports/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { PolledFile } from './polled-file.ts'
 
 /** The claim `iss` of the fleet's own tokens. */
 export const ISSUER = 'kintsugi'
 const ALGORITHM = 'EdDSA'
-/** A verifier looks for changes of its file this often. */
-const REFRESH_INTERVAL_MS = 500
 /** Verified tokens that are kept in memory. */
 const MAX_VERIFIED = 1_000
 /** Expired tokens stay listed for this long. */
@@ -49,33 +48,32 @@ export interface TokenFiles {
 
 /** Verifies tokens of the fleet's own issuer. */
 export class TokenVerifier {
-  readonly #files: TokenFiles
-  #refreshedAt = Number.NEGATIVE_INFINITY
-  /** Identifies the content that was read. */
-  #version: string | undefined
-  #file: PublicFile | undefined
+  readonly #now: () => number
+  readonly #file: PolledFile<PublicFile>
   #keys: JWTVerifyGetKey | undefined
   #verified = new Map<string, Grant>()
 
-  constructor(files: TokenFiles) {
-    this.#files = files
+  constructor({ publicPath, now }: Pick<TokenFiles, 'publicPath' | 'now'>) {
+    this.#now = now
+    this.#file = new PolledFile(publicPath, now, () => {
+      this.#keys = undefined
+      this.#verified = new Map()
+    })
   }
 
   /** The grant of a token; undefined if it has another issuer, audience, algorithm or key, or is expired or revoked. */
   async verify(token: string): Promise<Grant | undefined> {
-    this.#refresh()
-    const seconds = this.#files.now() / 1_000
-    const known = this.#verified.get(token) ?? (await this.#check(token))
-    if (!known || known.expiresAt <= seconds || Object.hasOwn(this.#file?.revoked ?? {}, known.id))
+    const file = this.#file.content()
+    if (!file) return undefined
+    const grant = this.#verified.get(token) ?? (await this.#check(token, file))
+    if (!grant || grant.expiresAt <= this.#now() / 1_000 || Object.hasOwn(file.revoked, grant.id))
       return undefined
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear()
-    this.#verified.set(token, known)
-    return known
+    this.#verified.set(token, grant)
+    return grant
   }
 
-  async #check(token: string): Promise<Grant | undefined> {
-    const file = this.#file
-    if (!file) return undefined
+  async #check(token: string, file: PublicFile): Promise<Grant | undefined> {
     try {
       // Loaded with the first token: a service that only serves anonymous reads saves the memory.
       const { createLocalJWKSet, jwtVerify } = await import('jose')
@@ -85,29 +83,11 @@ export class TokenVerifier {
         audience: file.audience,
         algorithms: [ALGORITHM],
         requiredClaims: ['jti', 'sub', 'exp', 'scope'],
-        currentDate: new Date(this.#files.now()),
+        currentDate: new Date(this.#now()),
       })
       return grantOf(payload)
     } catch {
       return undefined
-    }
-  }
-
-  #refresh(): void {
-    const now = this.#files.now()
-    if (Math.abs(now - this.#refreshedAt) < REFRESH_INTERVAL_MS) return
-    this.#refreshedAt = now
-    try {
-      // Two changes within one tick of the file system's clock have the same time, but never the same inode.
-      const { mtimeMs, ino, size } = statSync(this.#files.publicPath)
-      const version = `${mtimeMs} ${ino} ${size}`
-      if (version === this.#version) return
-      this.#file = JSON.parse(readFileSync(this.#files.publicPath, 'utf8')) as PublicFile
-      this.#keys = undefined
-      this.#verified = new Map()
-      this.#version = version
-    } catch {
-      // No token was issued yet, or the file is unreadable: what was read before stays valid.
     }
   }
 }

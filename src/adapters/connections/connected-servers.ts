@@ -1,4 +1,4 @@
-/** Other people's servers over the official client: started without a shell, with an environment that holds none of our secrets, brought back when they end. */
+/** Connected servers over the official client: started without a shell, with an environment without secrets, and reconnected when they end. */
 import type { Client, Progress } from '@modelcontextprotocol/client'
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { newClient, transportTo } from '../../mcp/client.ts'
@@ -14,19 +14,21 @@ import type {
 import type { Ledger } from '../../ports/ledger.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
-import { type Definition, type Judged, judge, type OfferKind, pinKey } from '../../trust/pins.ts'
+import { type Definition, type JudgedDefinition, judge, type OfferKind, pinKey } from '../../trust/pins.ts'
 
+/** The ledger setting that holds the connections and their approvals. */
 const SETTING = 'connections'
-const CONNECT_MS = 30_000
-/** What a server offers is looked at again this often, and when it says that it has changed. */
-const REFRESH_MS = 30_000
-const AGAIN = { firstMs: 500, maxMs: 60_000 }
-/** Of one server. */
+const CONNECT_TIMEOUT_MS = 30_000
+/** Definitions are read again at this interval, and when the server reports a change. */
+const REFRESH_INTERVAL_MS = 30_000
+/** Delays between attempts to reconnect. */
+const RECONNECT = { firstMs: 500, maxMs: 60_000 }
+/** Definitions of one server beyond this number are ignored. */
 const MAX_ITEMS = 500
 
 interface Kept {
   readonly transport: ConnectionTransport
-  /** Approved definitions, by what they are of, and as what each is used. */
+  /** Approved definitions by their keys, each with its granted effect. */
   readonly pins: Readonly<Record<string, { readonly definition: Definition; readonly effect: GrantedEffect }>>
 }
 
@@ -38,33 +40,34 @@ interface Connection {
   described?: {
     readonly definitions: readonly Definition[]
     readonly pins: Kept['pins']
-    readonly items: readonly Judged[]
+    readonly items: readonly JudgedDefinition[]
   }
   detail: string | null
   attempt: number
   timer: NodeJS.Timeout | undefined
 }
 
+/** The connected servers of one fleet, kept in the ledger. */
 export class ConnectedServers implements Connections {
   readonly #ledger: Pick<Ledger, 'setting' | 'saveSetting'>
   readonly #onNote: (text: string) => void
   readonly #connections = new Map<string, Connection>()
   readonly #loaded: Promise<void>
   readonly #watchers = new Set<() => void>()
-  #told = ''
+  #lastOffered = ''
   #closed = false
 
   constructor(ledger: Pick<Ledger, 'setting' | 'saveSetting'>, onNote: (text: string) => void) {
     this.#ledger = ledger
     this.#onNote = onNote
     this.#loaded = this.#load()
-    this.#loaded.catch((error) => onNote(`connections could not be read: ${messageOf(error)}`))
+    this.#loaded.catch((error) => onNote(`connections are not readable: ${messageOf(error)}`))
   }
 
   async connect(name: string, transport: ConnectionTransport): Promise<ConnectedServer> {
     await this.#loaded
     if (this.#connections.has(name))
-      throw new KintsugiError('conflict', `name: ${name} is connected already`, {
+      throw new KintsugiError('conflict', `name: ${name} is already connected`, {
         hint: 'disconnect it first, or choose another name',
       })
     const connection = this.#keep(name, { transport, pins: {} })
@@ -73,7 +76,7 @@ export class ConnectedServers implements Connections {
     } catch (error) {
       this.#connections.delete(name)
       clearTimeout(connection.timer)
-      throw new KintsugiError('server-unreachable', `${name} could not be connected: ${messageOf(error)}`, {
+      throw new KintsugiError('server-unreachable', `cannot connect ${name}: ${messageOf(error)}`, {
         retry: 'later',
         cause: error,
       })
@@ -94,13 +97,13 @@ export class ConnectedServers implements Connections {
     { signal, onProgress }: Parameters<Connections['call']>[3],
   ): Promise<ToolAnswer> {
     const client = await this.#approved(server, { kind: 'tool', name: tool })
-    const listening = onProgress
+    const progressOptions = onProgress
       ? { onprogress: ({ progress, total, message }: Progress) => onProgress(progress, total, message) }
       : {}
-    const result = await client.callTool({ name: tool, arguments: given }, { signal, ...listening })
+    const result = await client.callTool({ name: tool, arguments: given }, { signal, ...progressOptions })
     if (result.isError) {
-      const said = result.content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join(' ')
-      throw new KintsugiError('tool-failed', `${tool} of ${server} failed: ${said.slice(0, 500)}`, {
+      const text = result.content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join(' ')
+      throw new KintsugiError('tool-failed', `${tool} of ${server} failed: ${text.slice(0, 500)}`, {
         data: { content: result.content },
       })
     }
@@ -140,13 +143,13 @@ export class ConnectedServers implements Connections {
     ).completion.values
   }
 
-  /** The client of a server, for something of it that was approved and is still the same. */
+  /** The client of a server, for an item whose definition is approved and unchanged. Throws `server-unreachable`, `not-found`, `not-approved`. */
   async #approved(server: string, { kind, name }: Pick<Definition, 'kind' | 'name'>): Promise<Client> {
     const connection = await this.#find(server)
     if (!connection.client) await this.#open(server, connection).catch(() => undefined)
     const { client } = connection
     if (!client)
-      throw new KintsugiError('server-unreachable', `${server} is away: ${connection.detail}`, {
+      throw new KintsugiError('server-unreachable', `${server} is unavailable: ${connection.detail}`, {
         retry: 'later',
       })
     const { items } = describe(server, connection)
@@ -159,10 +162,10 @@ export class ConnectedServers implements Connections {
       throw new KintsugiError(
         'not-approved',
         found.state === 'new'
-          ? `nobody has approved ${name} of ${server} yet`
-          : `${name} of ${server} is not what was approved`,
+          ? `${name} of ${server} is not approved yet`
+          : `${name} of ${server} differs from the approved definition`,
         {
-          hint: `look at it with list_connected, then approve_definition with its hash ${found.hash}`,
+          hint: `read it with list_connected, then call approve_definition with its hash ${found.hash}`,
           data: { flags: found.flags, difference: found.difference },
         },
       )
@@ -181,15 +184,19 @@ export class ConnectedServers implements Connections {
     if (one !== null && wanted.length === 0)
       throw new KintsugiError('not-found', `${server} has no ${one.kind} ${JSON.stringify(one.name)}`)
     if (one !== null && wanted[0]?.hash !== one.hash)
-      throw new KintsugiError('conflict', `hash: ${one.name} has the hash ${wanted[0]?.hash} now`, {
-        hint: 'look at it again before approving it',
-      })
+      throw new KintsugiError(
+        'conflict',
+        `hash: the definition of ${one.name} now has the hash ${wanted[0]?.hash}`,
+        {
+          hint: 'read it again before you approve it',
+        },
+      )
     const pins = { ...connection.kept.pins }
     for (const { kind, name, said } of wanted)
       pins[pinKey({ kind, name })] = { definition: { kind, name, said }, effect }
     connection.kept = { ...connection.kept, pins }
     await this.#save()
-    this.#tell()
+    this.#notifyWatchers()
     return describe(server, connection)
   }
 
@@ -207,10 +214,10 @@ export class ConnectedServers implements Connections {
     return () => void this.#watchers.delete(onChange)
   }
 
-  #tell(): void {
+  #notifyWatchers(): void {
     const offered = JSON.stringify(this.offered())
-    if (offered === this.#told) return
-    this.#told = offered
+    if (offered === this.#lastOffered) return
+    this.#lastOffered = offered
     for (const watcher of this.#watchers) watcher()
   }
 
@@ -220,7 +227,7 @@ export class ConnectedServers implements Connections {
     clearTimeout(connection.timer)
     await connection.client?.close().catch(() => undefined)
     await this.#save()
-    this.#tell()
+    this.#notifyWatchers()
   }
 
   async close(): Promise<void> {
@@ -237,7 +244,7 @@ export class ConnectedServers implements Connections {
       const connection = this.#keep(name, each)
       void this.#open(name, connection).catch(() => undefined)
     }
-    this.#tell()
+    this.#notifyWatchers()
   }
 
   #keep(name: string, kept: Kept): Connection {
@@ -258,7 +265,7 @@ export class ConnectedServers implements Connections {
     await this.#loaded
     const connection = this.#connections.get(server)
     if (!connection)
-      throw new KintsugiError('not-found', `no server is connected as ${JSON.stringify(server)}`, {
+      throw new KintsugiError('not-found', `unknown connected server ${JSON.stringify(server)}`, {
         hint: `connected: ${[...this.#connections.keys()].join(', ') || 'none'}`,
       })
     return connection
@@ -271,7 +278,7 @@ export class ConnectedServers implements Connections {
     )
   }
 
-  /** Several who ask at once open it once. */
+  /** Opens a connection; concurrent calls share one attempt. */
   #open(name: string, connection: Connection): Promise<void> {
     connection.opening ??= this.#dial(name, connection).finally(() => {
       connection.opening = undefined
@@ -292,13 +299,13 @@ export class ConnectedServers implements Connections {
               env: getDefaultEnvironment(),
               stderr: 'ignore',
             }),
-        { timeout: CONNECT_MS },
+        { timeout: CONNECT_TIMEOUT_MS },
       )
       await this.#refresh(connection, client)
     } catch (error) {
       await client.close().catch(() => undefined)
       connection.detail = messageOf(error)
-      this.#again(name, connection)
+      this.#reconnect(name, connection)
       throw error
     }
     for (const what of ['tools', 'prompts', 'resources'] as const)
@@ -308,7 +315,7 @@ export class ConnectedServers implements Connections {
       )
     const refreshing = setInterval(
       () => void this.#refresh(connection, client).catch(() => undefined),
-      REFRESH_MS,
+      REFRESH_INTERVAL_MS,
     )
     client.onclose = () => {
       clearInterval(refreshing)
@@ -316,7 +323,7 @@ export class ConnectedServers implements Connections {
       connection.client = undefined
       connection.detail = 'it ended'
       this.#onNote(`the connected server ${name} ended`)
-      this.#again(name, connection)
+      this.#reconnect(name, connection)
     }
     connection.client = client
     connection.detail = null
@@ -362,15 +369,15 @@ export class ConnectedServers implements Connections {
         said: { name, title, description, mimeType },
       })),
     ].slice(0, MAX_ITEMS)
-    this.#tell()
+    this.#notifyWatchers()
   }
 
-  #again(name: string, connection: Connection): void {
+  #reconnect(name: string, connection: Connection): void {
     if (this.#closed || this.#connections.get(name) !== connection) return
     clearTimeout(connection.timer)
     connection.timer = setTimeout(
       () => void this.#open(name, connection).catch(() => undefined),
-      backoffDelay(++connection.attempt, AGAIN, Math.random),
+      backoffDelay(++connection.attempt, RECONNECT, Math.random),
     )
   }
 }

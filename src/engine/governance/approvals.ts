@@ -1,6 +1,11 @@
-/** Calls that wait for a person: kept where every process sees them, decided once, used once. */
+/** Approvals of calls: stored where every process reads them, decided once, used once. */
 import { createHash } from 'node:crypto'
-import { type Approval, type ApprovalPolicy, mayDecide, standingApprovals } from '../../access/approvals.ts'
+import {
+  type Approval,
+  type ApprovalPolicy,
+  defaultApprovalPolicy,
+  mayDecide,
+} from '../../access/approvals.ts'
 import type { ApprovalBook, NewApproval } from '../../ports/approvals.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import type { Kept, Records } from '../../ports/records.ts'
@@ -14,6 +19,7 @@ const sha256 = (value: unknown): string =>
     .update(JSON.stringify(value) ?? '')
     .digest('hex')
 
+/** The approvals of one fleet. */
 export class Approvals implements ApprovalBook {
   readonly #records: Records
   readonly #now: () => number
@@ -23,11 +29,12 @@ export class Approvals implements ApprovalBook {
     this.#now = now
   }
 
+  /** The approval of a call, created if there is none that can still be used. */
   async of({ service, tool, caller, arguments: given, policy, preview }: NewApproval): Promise<Approval> {
     const id = sha256([service, tool, caller, given, policy.version]).slice(0, 24)
     const known = await this.#records.read<Approval>('approval', id)
     if (known && known.value.state !== 'used') return known.value
-    const shown = (await preview()) ?? null
+    const simulated = (await preview()) ?? null
     const createdAt = this.#now()
     const fresh: Approval = {
       id,
@@ -36,19 +43,20 @@ export class Approvals implements ApprovalBook {
       caller,
       arguments: given,
       policyVersion: policy.version,
-      preview: shown,
-      digest: sha256([given, policy.version, shown, createdAt]),
+      preview: simulated,
+      digest: sha256([given, policy.version, simulated, createdAt]),
       state: 'pending',
       decidedBy: null,
       createdAt,
       expiresAt: createdAt + policy.minutes * 60_000,
     }
-    const made = known
+    const created = known
       ? await this.#records.replace('approval', id, known.version, fresh, fresh.expiresAt)
       : await this.#records.create('approval', id, fresh, fresh.expiresAt)
-    return made ? fresh : this.#find(id).then(({ value }) => value)
+    return created ? fresh : this.#find(id).then(({ value }) => value)
   }
 
+  /** Approves or refuses. Throws `not-found`, `insufficient-scope`, `conflict`. */
   async decide(
     id: string,
     digest: string,
@@ -59,16 +67,16 @@ export class Approvals implements ApprovalBook {
     if (!by.atClient && !mayDecide(value, by.name))
       throw new KintsugiError(
         'insufficient-scope',
-        `${by.name} made this call: somebody else decides about it`,
+        `${by.name} made this call and cannot decide on it; another user has to`,
       )
     if (value.digest !== digest)
-      throw new KintsugiError('conflict', 'digest: this is not the call that you were shown', {
-        hint: 'look at it again',
+      throw new KintsugiError('conflict', 'digest: the call differs from the one that was shown', {
+        hint: 'read the approval again',
       })
     if (value.state !== 'pending')
       throw new KintsugiError(
         'conflict',
-        `it is ${value.state} already${value.decidedBy === null ? '' : `, by ${value.decidedBy}`}`,
+        `the approval is already ${value.state}${value.decidedBy === null ? '' : ` by ${value.decidedBy}`}`,
       )
     const decided: Approval = {
       ...value,
@@ -76,10 +84,11 @@ export class Approvals implements ApprovalBook {
       decidedBy: by.atClient ? `${by.name}, at the client` : by.name,
     }
     if (!(await this.#records.replace('approval', id, version, decided)))
-      throw new KintsugiError('conflict', 'somebody else has just decided about it')
+      throw new KintsugiError('conflict', 'another user decided at the same time')
     return decided
   }
 
+  /** Marks an approved call as started. False if the approval is not valid or was used. */
   async use(id: string): Promise<boolean> {
     const { value, version } = await this.#find(id)
     return (
@@ -89,6 +98,7 @@ export class Approvals implements ApprovalBook {
     )
   }
 
+  /** Approvals that have not expired. */
   async list(): Promise<Approval[]> {
     const now = this.#now()
     return (await this.#records.list<Approval>('approval', MAX_LISTED))
@@ -99,22 +109,20 @@ export class Approvals implements ApprovalBook {
   async #find(id: string): Promise<Kept<Approval>> {
     const found = await this.#records.read<Approval>('approval', id)
     if (!found || found.value.expiresAt <= this.#now())
-      throw new KintsugiError(
-        'not-found',
-        `no approval ${id.slice(0, 40)} is waited for: it was never asked for, or its time is over`,
-      )
+      throw new KintsugiError('not-found', `approval ${id.slice(0, 40)} does not exist or has expired`)
     return found
   }
 }
 
+/** The current policy; the default one until it is changed. */
 export async function approvalPolicy(
   ledger: Pick<Ledger, 'setting'>,
   mode: 'local' | 'paper',
 ): Promise<ApprovalPolicy> {
-  return (await ledger.setting<ApprovalPolicy>(SETTING)) ?? standingApprovals(mode)
+  return (await ledger.setting<ApprovalPolicy>(SETTING)) ?? defaultApprovalPolicy(mode)
 }
 
-/** What is given changes; approvals given before are not good any more. */
+/** Changes the given fields; earlier approvals become invalid. */
 export async function changeApprovalPolicy(
   ledger: Pick<Ledger, 'setting' | 'saveSetting'>,
   mode: 'local' | 'paper',

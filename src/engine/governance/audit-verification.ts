@@ -1,13 +1,13 @@
-/** The audit log as a whole: witnessed by the signer, checked from the first entry to the last. */
+/** Verification of the complete audit log against the heads that the signer signed. */
 import { verifyMessage } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import { headDigest, LogCheck } from '../../audit/verify.ts'
 import type { AuditHead, AuditLog, Witness } from '../../ports/audit.ts'
 import type { Signer } from '../../ports/signer.ts'
 
-const PAGE = 5_000
+const PAGE_SIZE = 5_000
 
-/** Has the signer sign the head as it is now; undefined where it signed that one already. Throws what ledger and signer throw. */
+/** Has the signer sign the current head; undefined if the log has not grown beyond `last` entries. Throws the errors of ledger and signer. */
 export async function witness(
   log: AuditLog,
   signer: Pick<Signer, 'identify'>,
@@ -22,17 +22,19 @@ export async function witness(
   return witnessed
 }
 
+/** Result of a verification. */
 export interface AuditReport {
   readonly entries: number
   readonly root: string
-  /** Heads that the signer signed, and the entries that the last of them stands for. */
+  /** Heads that the signer signed. */
   readonly witnesses: number
+  /** Entries that the last signed head covers. */
   readonly witnessed: number
-  /** What is wrong; empty where nothing is. */
+  /** Empty if the log is intact. */
   readonly problems: readonly string[]
 }
 
-/** Reads everything. Throws what the ledger throws. */
+/** Verifies the complete log. Throws the errors of the ledger. */
 export async function verifyAudit(
   log: AuditLog,
   onProgress: (checked: number) => void = () => undefined,
@@ -56,7 +58,7 @@ export async function verifyAudit(
   const head = await log.head()
   const check = new LogCheck([...signed, head])
   for (let from = 0; ; ) {
-    const page = await log.entries({ from, limit: PAGE })
+    const page = await log.entries({ from, limit: PAGE_SIZE })
     check.add(page)
     const last = page.at(-1)
     if (!last) break

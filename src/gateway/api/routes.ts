@@ -13,11 +13,12 @@ import { openApi } from './openapi.ts'
 import { PROFIT_RANGES, profitSeriesView } from './profit-series.ts'
 import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
 
+/** What the API reads from, and who may change what. */
 export interface ApiOptions {
   access: AccessPolicy
   sources: ViewSources
   approvals: Approvals
-  /** Where decisions are recorded. */
+  /** Records the decisions on approvals. */
   audit?: AuditRecorder
   mode: 'local' | 'paper'
   /** ms since 1970. */
@@ -25,7 +26,7 @@ export interface ApiOptions {
 }
 
 const decision = z.strictObject({
-  digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the approval as it was shown'),
+  digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the approval that was shown'),
   approve: z.boolean(),
 })
 const policyChange = z.strictObject({
@@ -96,7 +97,7 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
 }
 
 /** Approvals, their policy, and restarts. */
-function controlRoutes(app: Hono, { access, sources, approvals, audit, mode }: ApiOptions): void {
+function controlRoutes(app: Hono, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
   const { ledger, fleet } = sources
   app.get('/approvals', async (c) =>
     c.json({
@@ -120,19 +121,22 @@ function controlRoutes(app: Hono, { access, sources, approvals, audit, mode }: A
   app.post('/approvals/:id', async (c) => {
     const caller = c.get('caller')
     const id = c.req.param('id')
-    const waiting = (await approvals.list()).find((each) => each.id === id)
-    if (!waiting)
-      throw new KintsugiError('not-found', `no approval ${JSON.stringify(id.slice(0, 40))} is waited for`)
-    // Who may do it may let others do it.
+    const pending = (await approvals.list()).find((each) => each.id === id)
+    if (!pending)
+      throw new KintsugiError(
+        'not-found',
+        `approval ${JSON.stringify(id.slice(0, 40))} does not exist or has expired`,
+      )
+    // A caller may approve only what it may do itself.
     authorize(access, caller, {
       effect: 'spend',
-      service: waiting.service,
-      tool: waiting.tool,
+      service: pending.service,
+      tool: pending.tool,
     })
     const { digest, approve } = read(decision, parseShallow(await c.req.text()))
     const approval = await approvals.decide(id, digest, approve, { name: caller.name })
     audit?.record({
-      at: Date.now(),
+      at: now(),
       who: caller.name,
       service: 'coordination_system',
       tool: approve ? 'approve' : 'refuse',
@@ -156,21 +160,28 @@ function controlRoutes(app: Hono, { access, sources, approvals, audit, mode }: A
   })
 }
 
-/** Throws `bad-argument` with the field. */
-function read<S extends z.ZodType>(schema: S, given: unknown): z.output<S> {
-  const parsed = schema.safeParse(given)
+/** The validated body. Throws `bad-argument` with the field. */
+function read<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'the body'}: ${issue?.message}`)
+  throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'body'}: ${issue?.message}`)
 }
 
-function whole(text: string | undefined, name: string, least: number, most: number, usual: number): number {
-  if (text === undefined) return usual
+/** A whole number from the query. Throws `bad-argument`. */
+function whole(
+  text: string | undefined,
+  name: string,
+  min: number,
+  max: number,
+  defaultValue: number,
+): number {
+  if (text === undefined) return defaultValue
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < least || value > most)
+  if (!/^\d+$/.test(text) || value < min || value > max)
     throw new KintsugiError(
       'bad-argument',
-      `${name}: expected a whole number from ${least} to ${most} (got ${JSON.stringify(text.slice(0, 40))})`,
+      `${name}: expected a whole number from ${min} to ${max} (got ${JSON.stringify(text.slice(0, 40))})`,
     )
   return value
 }
