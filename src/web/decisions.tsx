@@ -1,7 +1,7 @@
 /** The latest decisions: each opportunity with the rules that decided it. */
 import type { OpportunityView } from '../gateway/api/schema.ts'
 import { compact, dateTime, shortRoute } from './format.ts'
-import { readable, refusalOf } from './rules.ts'
+import { readable, refusalOf, verdictText } from './rules.ts'
 
 const SHOWN = 25
 
@@ -36,7 +36,7 @@ function Decision({ record, native }: { record: OpportunityView; native: string 
   return (
     <details>
       <summary>
-        <span className={`verdict ${record.verdict}`}>{traded ? 'traded' : 'refused'}</span>
+        <span className={`verdict ${record.verdict}`}>{verdictText(record)}</span>
         <span className="block">block {record.block}</span>
         <span className="route">{short}</span>
         <span className="reason">

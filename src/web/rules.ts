@@ -25,6 +25,8 @@ const FAILURES: Readonly<Record<string, (reason: Reason) => string>> = {
   'profit can be valued': () => 'the profit has no price in the native token',
 }
 
+/** Stages that end a decision as intended, without sending. */
+const NOT_SENT_STAGES: ReadonlySet<string> = new Set(['paper', 'dry-run'])
 const GWEI = 1e9
 const COIN = 1e18
 /** Smaller amounts are shown in gwei, or in wei. */
@@ -54,10 +56,18 @@ export const readable = (reason: Reason, coin: string): Reason => ({
   needed: inUnits(reason.needed, reason.rule, coin),
 })
 
-/** Why an opportunity was not traded, in one sentence. */
-export function refusalOf(record: OpportunityView, coin: string): string {
-  const failed = record.reasons.find(({ ok }) => !ok)
-  if (!failed) return `at ${record.outcome.stage}: ${record.outcome.reason}`
+/** `traded`, `pending`, `refused`, or `not sent` if it ended as intended before sending. */
+export function verdictText({ verdict, outcome }: OpportunityView): string {
+  if (outcome.stage === 'pending') return 'pending'
+  if (NOT_SENT_STAGES.has(outcome.stage)) return 'not sent'
+  return verdict === 'trade' ? 'traded' : 'refused'
+}
+
+/** Why an opportunity was not traded: the failed rule in words, or the stage that failed with its reason. */
+export function refusalOf({ outcome, reasons }: OpportunityView, coin: string): string {
+  const failed = reasons.find(({ ok }) => !ok)
+  if (!failed)
+    return NOT_SENT_STAGES.has(outcome.stage) ? outcome.reason : `${outcome.stage}: ${outcome.reason}`
   const reason = readable(failed, coin)
   return FAILURES[reason.rule]?.(reason) ?? `${reason.rule} ${reason.got}, ${reason.needed} needed`
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { OpportunityView, ProfitSeriesView } from '../gateway/api/schema.ts'
 import { axisTimes, dateTime, shortRoute } from './format.ts'
-import { readable, refusalOf } from './rules.ts'
+import { readable, refusalOf, verdictText } from './rules.ts'
 import { curveOf } from './series.ts'
 
 const point = (at: number, profitValue: number) => ({
@@ -29,7 +29,8 @@ test('the curve ends at the total of the tile and does not restart at 0', () => 
 })
 
 const rule = (name: string, got: string, needed: string, ok = false) => ({ rule: name, ok, got, needed })
-const record = (...reasons: OpportunityView['reasons']) => ({ refusedBy: 'x', reasons }) as OpportunityView
+const record = (...reasons: OpportunityView['reasons']) =>
+  ({ verdict: 'refuse', outcome: { stage: 'rules', reason: 'in wei' }, reasons }) as OpportunityView
 
 test('amounts of rules are in coins or gwei', () => {
   expect(readable(rule('net profit', '2282024025506512411', 'at least 1'), 'MATIC')).toMatchObject({
@@ -69,11 +70,21 @@ test('a refusal is shown as its reason, not as the rule that failed', () => {
   )
 })
 
-test('a refusal after the rules names its stage', () => {
-  const outcome = { stage: 'simulation', reason: 'unprofitable (profit 3, needed 5)' }
-  expect(refusalOf({ ...record(rule('net profit', '9', 'at least 1', true)), outcome }, 'ETH')).toBe(
-    'at simulation: unprofitable (profit 3, needed 5)',
-  )
+test('a refusal after the rules names its stage; a decision that ends on paper is not a refusal', () => {
+  const ended = (stage: string, reason: string, verdict = 'refuse') =>
+    ({
+      ...record(rule('net profit', '5', 'at least 1', true)),
+      verdict,
+      outcome: { stage, reason },
+    }) as OpportunityView
+  const unprofitable = ended('simulation', 'unprofitable (profit 3, needed 5)')
+  expect([verdictText(unprofitable), refusalOf(unprofitable, 'ETH')]).toEqual([
+    'refused',
+    'simulation: unprofitable (profit 3, needed 5)',
+  ])
+  const paper = ended('paper', 'paper mode')
+  expect([verdictText(paper), refusalOf(paper, 'ETH')]).toEqual(['not sent', 'paper mode'])
+  expect(verdictText(ended('sent', '', 'trade'))).toBe('traded')
 })
 
 test('times have 24 hours; the axis names the date where it changes', () => {
