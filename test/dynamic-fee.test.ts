@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => floor?.close())
 
-/** The pool whose fee has a plugin: its fee is not the one that it was made with. */
+/** The pool whose plugin sets the fee. */
 const dynamic = (): ConcentratedPool => {
   const found = [...floor.market.pools.values()].find(
     (pool) => pool.dex === 'quickswap_v3' && pool.kind === 'concentrated' && pool.feePips !== 900,
@@ -31,7 +31,7 @@ const received = (receipt: Receipt, token: Address, by: Address) =>
     )
     .reduce((sum, log) => sum + BigInt(log.data), 0n)
 
-test(`${SWAPS} swaps at random times give what was quoted, at the fee that was foreseen`, {
+test(`${SWAPS} swaps at random times return the quoted amount at the predicted fee`, {
   timeout: 600_000,
 }, async () => {
   const random = seededRandom(41)
@@ -57,19 +57,19 @@ test(`${SWAPS} swaps at random times give what was quoted, at the fee that was f
       .map(pluginFee)
       .find((each) => each !== undefined)
     fees.add(pool.feePips)
-    // The clock may tick between the reading and the block: then the fee is another, and only then.
+    // The fee differs only if the clock ticks between the read and the block.
     const after = quoteExactIn({ ...pool, feePips: fee as number }, tokenIn, tokenOut, amount)
     expect(received(receipt, tokenOut, floor.local.market.trader)).toBe(after)
     if (fee === pool.feePips) foreseen++
     swaps++
   }
   expect(foreseen / swaps).toBeGreaterThan(0.9)
-  // It really moved.
+  // The fee did change.
   expect(fees.size).toBeGreaterThan(10)
   await expectFresh(floor.local, floor.market)
 })
 
-test('a trade through it earns what was predicted, or the fee is said to have moved', {
+test('a trade through the pool earns the predicted profit, or is booked as a changed fee', {
   timeout: 60_000,
 }, async () => {
   const { executor, store, sent, violations } = await floor.executor()
@@ -101,7 +101,7 @@ test('a trade through it earns what was predicted, or the fee is said to have mo
     )
     expect(through.length).toBeGreaterThan(0)
     await executor.onDetection({ ...detection, opportunities: through.slice(0, 1) })
-    // The block comes later than anybody thought.
+    // The block comes later than predicted.
     if (late > 0) await rpc(floor.local.url, 'evm_increaseTime', late)
     for (let i = 0; i < 5; i++) {
       await floor.mined()

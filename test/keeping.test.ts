@@ -1,4 +1,4 @@
-/** What keeps the fleet is killed, alone and in pairs, while people read: it comes back by itself. And chaos, the agent, what a killed fleet leaves. */
+/** Keeper, watcher, supervisor and infrastructure are killed, alone and in pairs, under load. Also chaos, the healing agent, and leftovers of a killed fleet. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
@@ -49,7 +49,7 @@ async function pidOf(name: string): Promise<number> {
   return (status.main[name] ?? status.agents[name] ?? status.servers[name])?.pid as number
 }
 
-/** Stopped first, so that none of them has time to see another one's end. */
+/** Stops the processes before it kills them, so that none can react to another's end. */
 async function killAtOnce(names: readonly string[]): Promise<void> {
   const pids = await Promise.all(names.map(pidOf))
   for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal)
@@ -71,7 +71,7 @@ const PAIRS = KEEPING.flatMap((a, index) => KEEPING.slice(index + 1).map((b) => 
   (pair) => pair.join() !== 'keeper,watcher',
 )
 
-test('each of what keeps the fleet, and every pair of it, is killed: back by itself, nothing else is restarted, reads go on', {
+test('every process that keeps the fleet, and every pair of them, is killed: it is replaced, nothing else restarts, no read fails', {
   timeout: 240_000,
 }, async () => {
   let reading = true
@@ -111,7 +111,7 @@ test('each of what keeps the fleet, and every pair of it, is killed: back by its
   expect(await pidOf('mcp_price_feed_server')).toBe(trading)
 })
 
-test('chaos: a service killed every 2 s, reads through the gateway, trading on: nothing is lost, ledger equal to chain', {
+test('chaos kills a service every 2 s while the fleet trades: no read fails, and the ledger equals the chain', {
   timeout: 120_000,
 }, async () => {
   const outcome = await kintsugi([
@@ -138,7 +138,7 @@ test('chaos: a service killed every 2 s, reads through the gateway, trading on: 
   expect(outcome.code).toBe(0)
 })
 
-test('two gateways on one socket, killed under load: no read is lost', { timeout: 120_000 }, async () => {
+test('two gateways on one socket are killed under load: no read fails', { timeout: 120_000 }, async () => {
   const control = socketPath(fleet.data, 'control')
   await askSupervisor(control, { op: 'scale', service: 'coordination_system', instances: 2 })
   await fleet.until(
@@ -179,14 +179,14 @@ test('two gateways on one socket, killed under load: no read is lost', { timeout
   )
 })
 
-test('chaos refuses what it does not know, and a disk that is too large to fill', async () => {
+test('chaos refuses an unknown fault, and to fill a disk that is too large', async () => {
   expect((await kintsugi(['chaos', 'run', 'earthquake', '--data', fleet.data])).stderr).toMatch(
     /unknown scenario "earthquake"[\s\S]*scenarios: kill, stop/,
   )
   expect(JSON.parse((await kintsugi(['chaos', 'list', '--json'])).stdout).kill.everyMs).toBe(2_000)
 })
 
-test('a service that leaks is replaced before its limit, by a planned restart', {
+test('a leaking service is replaced by a planned restart before it reaches its limit', {
   timeout: 150_000,
 }, async () => {
   const before = await pidOf('mcp_monitoring_server')
@@ -218,7 +218,7 @@ test('a service that leaks is replaced before its limit, by a planned restart', 
   ).toBe('a successor opens first')
 })
 
-test('the agent at 8300: status, healing on demand with a token, refusals that name the field', async () => {
+test('the healing agent: status, healing on request with a token, refusals that name the field', async () => {
   expect(await fleet.get(8300, '/system-status')).toMatchObject({
     overall: expect.any(String),
     services: { healthy: expect.any(Number) },
@@ -263,7 +263,7 @@ test('the agent at 8300: status, healing on demand with a token, refusals that n
   expect(await (await post('/emergency-healing', {})).json()).toEqual({ healed: [] })
 })
 
-test('a cell gets another limit of its heap without a lost call, and keeps it when it is killed', {
+test('the heap limit of a cell changes without a lost call, and survives a kill', {
   timeout: 60_000,
 }, async () => {
   const control = socketPath(fleet.data, 'control')
@@ -287,10 +287,10 @@ test('a cell gets another limit of its heap without a lost call, and keeps it wh
   await fleet.until('it is back', allHealthy)
   await fleet.until('still the larger heap', async () => (await limit()) > before * 1.5)
   await askSupervisor(control, { op: 'resize', cell: 'development', heapMb: null, reason: 'and now less' })
-  await fleet.until('the usual heap', async () => (await limit()) === before)
+  await fleet.until('the default heap', async () => (await limit()) === before)
   reading = false
   await reads
-  // The kill may break the one call that was under way on the service's own port.
+  // The kill may break the call that is in flight on the service's own port.
   expect(lost).toBeLessThanOrEqual(1)
   await expect(
     askSupervisor(control, { op: 'resize', cell: 'development', heapMb: 7, reason: '' }),
@@ -300,7 +300,7 @@ test('a cell gets another limit of its heap without a lost call, and keeps it wh
   })
 })
 
-test('scaling out and in: further instances answer behind the gateway and on ports of their own', {
+test('scaling out and in: instances answer behind the gateway and on their own ports', {
   timeout: 60_000,
 }, async () => {
   const token = { authorization: `Bearer ${fleet.token}` }
@@ -331,14 +331,14 @@ test('scaling out and in: further instances answer behind the gateway and on por
   )
 })
 
-test('keeper and watcher at the same instant: everything ends in good order, and one start finds no orphans', {
+test('keeper and watcher killed at the same instant: everything ends cleanly, and a start finds no orphans', {
   timeout: 180_000,
 }, async () => {
   await killAtOnce(['keeper', 'watcher'])
   await expect.poll(() => processesOf(fleet.data), { timeout: 30_000 }).toEqual([])
   await fleet.start(60_000)
   await fleet.until('healthy again', allHealthy, 30_000)
-  // All three at once leave processes behind, which the next start ends.
+  // Killing all three leaves processes behind; the next start ends them.
   await killAtOnce(['keeper', 'watcher', 'supervisor'])
   await new Promise((resolve) => setTimeout(resolve, 500))
   fleet.child?.kill('SIGKILL')

@@ -1,4 +1,4 @@
-/** What the environment does: real PostgreSQL and Redis, a key, required tokens, a real chain on paper. */
+/** Effects of the environment: PostgreSQL and Redis, a key, required tokens, a real chain in paper mode. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -54,7 +54,7 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
     await admin.end()
   })
 
-  test('it trades and books; AUTH, LOG_LEVEL and AUTO_RESTART have their effect', {
+  test('the fleet trades and books there; AUTH, LOG_LEVEL and AUTO_RESTART take effect', {
     timeout: 90_000,
   }, async () => {
     const { default: pg } = await import('pg')
@@ -81,7 +81,7 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
       async () => (await status()).servers.mcp_monitoring_server.status === 'stopped',
     )
     expect((await status()).servers.mcp_monitoring_server.detail).toMatch(/AUTO_RESTART/)
-    // The passwordless address aside, nothing of the environment's URLs is shown.
+    // No part of the URLs is shown, except the address without its password.
     expect(JSON.stringify(await status())).not.toContain(schema)
     await admin.end()
   })
@@ -94,7 +94,7 @@ describe('a key of the user', () => {
   })
   afterAll(() => fleet.dispose())
 
-  test('it signs the trades, and only the signer ever has it', { timeout: 60_000 }, async () => {
+  test('signs the trades, and only the signer's process holds it', { timeout: 60_000 }, async () => {
     await fleet.start()
     expect(fleet.output()).toMatch(/warning ARBITRAGE_PRIVATE_KEY is set in the environment/)
     expect((await fleet.status()).accounts?.operator).toBe(privateKeyToAccount(key).address.toLowerCase())
@@ -108,7 +108,7 @@ describe('a key of the user', () => {
     const running = processesOf(fleet.data)
     expect(running.length).toBeGreaterThan(5)
     for (const line of running) {
-      // The command line that the user started has the variable from the shell; none of ours has.
+      // The user's own command line inherits the variable from the shell; no process of the fleet does.
       if (line.includes('bin/kintsugi.mjs')) continue
       expect(readFileSync(`/proc/${line.split(' ')[0]}/environ`, 'utf8'), line).not.toContain(key.slice(2))
       expect(line).not.toContain(key.slice(2))
@@ -130,7 +130,7 @@ describe('POLYGON_RPC_URL', () => {
     }
   })
 
-  test('a node with chain id 137: its pools are found, its prices served, opportunities judged, nothing sent', {
+  test('with a node of chain id 137: pools are discovered, prices served, opportunities judged, nothing sent', {
     timeout: 90_000,
   }, async () => {
     const port = await freePort()
@@ -175,7 +175,7 @@ describe('POLYGON_RPC_URL', () => {
     fleets.push(fleet)
     const status = await fleet.status()
     expect([status.mode, status.chain?.network, status.chain?.id]).toEqual(['paper', 'polygon', 137])
-    // Pools of every exchange of the profile, and both lenders, each where Polygon has it.
+    // Pools of every exchange of the profile, and both lenders, at their addresses on Polygon.
     const { pools } = JSON.parse(readFileSync(join(fleet.data, 'chain.json'), 'utf8')) as MarketManifest
     expect(new Set(pools.map((pool) => pool.dex))).toEqual(
       new Set(['quickswap', 'sushiswap', 'uniswap_v3', 'uniswap_v4']),
@@ -186,7 +186,7 @@ describe('POLYGON_RPC_URL', () => {
       .filter((provider: { tokens: string[] }) => provider.tokens.includes('WETH'))
       .map((provider: { kind: string }) => provider.kind)
     expect(lending).toEqual(expect.arrayContaining(['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2']))
-    // A pool of the vault, whose registration no log of this node has, is taken up with its next deposit.
+    // A pool of the vault without a registration event on this node is added with its next deposit.
     const rows = async () =>
       (await (await fleet.query(8110, { type: 'fetch_all_prices', limit: 1_000 })).json()).result.rows as {
         dex: string
@@ -199,7 +199,7 @@ describe('POLYGON_RPC_URL', () => {
     const { result } = await (await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).json()
     expect(result.price).toBeGreaterThan(2_900)
     expect(result.price).toBeLessThan(3_100)
-    // Someone opens a gap.
+    // A trader opens a gap.
     const pool = plan.snapshot.pools.findIndex(
       (candidate) => candidate.kind === 'constant-product' && candidate.dex === 'quickswap',
     )
@@ -235,7 +235,7 @@ describe('POLYGON_RPC_URL', () => {
     expect(opportunities.map((found) => found.verdict)).toEqual(opportunities.map(() => 'refuse'))
     expect(opportunities.some((found) => found.refusedBy === 'paper mode: everything but sending')).toBe(true)
     expect(await fleet.trades()).toEqual([])
-    // Our contract was lent to a simulation, which earned what was predicted; and the next block says what would have become of it.
+    // The simulation with our contract's code earned the predicted profit, and the next block decides the outcome.
     const rehearsed = await fleet.get<{
       opportunities: { profit: string; simulation: { succeeded: boolean; profit: string } | null }[]
     }>(8000, '/opportunities')
@@ -252,7 +252,7 @@ describe('POLYGON_RPC_URL', () => {
     expect(status.infrastructure.chain).toBeUndefined()
   })
 
-  test('a part that is not built says so', async () => {
+  test('an unsupported setting is refused', async () => {
     const { code, stderr } = await kintsugi(['up', '--data', '/tmp/kintsugi-none'], {
       AMQP_URL: 'amqp://guest:guest@127.0.0.1',
     })
@@ -261,7 +261,7 @@ describe('POLYGON_RPC_URL', () => {
   })
 })
 
-/** Moves the local market's exchanges and lenders to where Polygon has them. */
+/** Moves the local market's exchanges and lenders to their addresses on Polygon. */
 async function placeAtPolygon(
   url: string,
   { exchanges, aave, tokens, wrappedNative }: MarketManifest,
@@ -283,7 +283,7 @@ async function placeAtPolygon(
   )
 }
 
-/** A deposit of a little of everything into a weighted pool of the vault. */
+/** Deposits a little of each token into a weighted pool of the vault. */
 async function deposit(url: string, { pools, wrappedNative }: MarketManifest): Promise<void> {
   const pool = pools.find(
     (candidate) => candidate.kind === 'weighted' && !candidate.tokens.includes(wrappedNative),
@@ -307,7 +307,7 @@ async function deposit(url: string, { pools, wrappedNative }: MarketManifest): P
       }),
     )
   }
-  // Join kind 1: exact tokens in, for at least no share at all.
+  // Join kind 1: exact tokens in, without a minimum of shares.
   const userData = encodeAbiParameters(
     [{ type: 'uint256' }, { type: 'uint256[]' }, { type: 'uint256' }],
     [1n, amounts, 0n],

@@ -14,7 +14,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
   afterAll(() => fleet.dispose())
 
   test('the arbitrage in it is traded, and reported in ETH', async () => {
-    // Cycles of those pools, computed apart from the engine: 392091807888591 wei over OHM, 315373333039184 over SEXY; one transaction takes both and more.
+    // Cycles of those pools, computed independently of the engine: 392091807888591 wei over OHM, 315373333039184 over SEXY; one transaction takes both, and others.
     const first = async () => (await fleet.trades()).find((trade) => /OHM.* \+ .*SEXY/.test(trade.route))
     await fleet.until('the best cycles booked, together', async () => (await first()) !== undefined, 50_000)
     expect(BigInt((await first())?.realisedProfit ?? 0)).toBeGreaterThan(392091807888591n + 315373333039184n)

@@ -46,7 +46,7 @@ afterAll(() => {
   }
 })
 
-test('a call is one trace through every hop, by the semantic conventions; a failed span carries the error code', async () => {
+test('a call is one trace through every hop, with the semantic conventions; a failed span has the error code', async () => {
   const spans: (Span & { instance: string })[] = []
   const metrics = new Set<string>()
   const collector = await serve(async (request) => {
