@@ -39,6 +39,7 @@ export async function build(): Promise<void> {
       ...Object.fromEntries(processes.map((name) => [name, join(root, 'src/processes', `${name}.ts`)])),
       cli: join(root, 'src/cli/main.ts'),
     },
+    absWorkingDir: root,
     outdir: dist,
     bundle: true,
     splitting: true,
