@@ -12,6 +12,7 @@ const steps: [string, string, string[]][] = [
   ['unused code', bin('knip'), []],
   ['build', process.execPath, ['scripts/build.ts']],
   ['tests', bin('vitest'), ['run']],
+  ['stubs', process.execPath, ['scripts/stubs.ts']],
 ]
 for (const [name, command, args] of steps) {
   const started = Date.now()

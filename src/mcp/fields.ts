@@ -67,7 +67,19 @@ export function amount(tokenField: string) {
           'expected smallest units ("10000000000000000000"), or whole tokens with a decimal point ("10.5") or a symbol ("10 ETH")',
         ),
       z.bigint(),
-      { decode: (text) => BigInt(text), encode: (value) => value.toString() },
+      {
+        decode: (text, context) => {
+          if (RAW.test(text.trim())) return BigInt(text)
+          // The kit converts whole tokens beforehand where it knows the token.
+          context.issues.push({
+            code: 'custom',
+            input: text,
+            message: `expected smallest units, since \`${tokenField}\` names no token of this market`,
+          })
+          return z.NEVER
+        },
+        encode: (value) => value.toString(),
+      },
     )
     .describe(
       `an amount of \`${tokenField}\`: smallest units ("10000000000000000000"), or whole tokens with a decimal point ("10.5") or a symbol ("10 ETH")`,

@@ -127,6 +127,15 @@ function* amountsIn(tool: Tool, given: unknown) {
 
 const WHOLE = /^(\d+(?:\.\d+)?)\s*([A-Za-z][\w.]*)?$/
 
+/** Whether the text names this token. */
+const names = (market: MarketView, text: string, address: string): boolean => {
+  try {
+    return market.token(text).address === address
+  } catch {
+    return false
+  }
+}
+
 function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknown {
   const changed: Record<string, string> = {}
   for (const { field, text, token: named } of amountsIn(tool, given)) {
@@ -138,7 +147,7 @@ function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknow
         data: { fields: [{ field, expected, got: describe(text) }] },
       })
     }
-    if (symbol !== undefined && market.token(symbol).address !== token.address)
+    if (symbol !== undefined && !names(market, symbol, token.address))
       refuse(`expected an amount of ${token.symbol}`)
     const raw = parseAmount(number, token.decimals)
     if (raw === undefined)
