@@ -35,11 +35,11 @@ async function service(port: number, behaviour: (count: number) => Behaviour): P
   return seen
 }
 
-function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', most = 64) {
+function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-robin', maxCalls = 64) {
   const made = new Dispatch({
     portsOf: (id) => ports[id] ?? [],
     strategyOf: () => strategy,
-    bulkhead: { ...BULKHEAD, most },
+    bulkhead: { ...BULKHEAD, maxCalls },
     now: () => performance.now(),
   })
   const call = async (id: string, effect: Effect = 'read', ms = 2_000) => {

@@ -1,5 +1,6 @@
 /** How a process ended, as data. Code decides by the cause; `describeExit` is for people. */
 
+/** Why a process ended. */
 export type ExitCause =
   | { readonly kind: 'exit'; readonly code: number }
   | { readonly kind: 'signal'; readonly signal: string }

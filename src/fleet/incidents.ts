@@ -39,6 +39,7 @@ export const INCIDENTS = {
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 
+/** The kind of an incident. */
 export type IncidentKind = keyof typeof INCIDENTS
 
 /** One incident, as it is published and stored. */

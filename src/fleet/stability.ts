@@ -1,6 +1,7 @@
 /** Stability of services, from their recorded incidents: failures, downtime, availability. */
 import { type IncidentRecord, isFailure } from './incidents.ts'
 
+/** Figures of one service over a span of time. */
 export interface Stability {
   readonly service: string
   readonly failures: number

@@ -3,6 +3,7 @@ import type { DependencyNode } from '../fleet/catalogue/dependencies.ts'
 import type { RestartCause } from '../fleet/healing/state.ts'
 import type { IncidentRecord } from '../fleet/incidents.ts'
 
+/** The lifecycle of a service, as its unit has it. */
 export type ServiceState =
   | 'starting'
   | 'healthy'
@@ -32,6 +33,7 @@ export interface ServiceStatus {
   readonly home?: string
 }
 
+/** The whole fleet at one time. */
 export interface FleetStatus {
   readonly profile: string
   readonly mode: string
@@ -76,6 +78,7 @@ export interface CellVitals {
 /** A service or a piece of infrastructure, with its dependencies. */
 export type Dependency = DependencyNode
 
+/** A call of a tool of another service. */
 export interface ToolCall {
   readonly service: string
   readonly tool: string

@@ -6,6 +6,7 @@ interface Pending<Answer> {
   readonly timer: NodeJS.Timeout
 }
 
+/** How long requests wait, and how they fail. */
 export interface PendingRequestsOptions {
   /** A request without an answer fails after this time. */
   readonly timeoutMs: number

@@ -9,6 +9,7 @@ import type { SupervisorOptions, UnitPlan } from './options.ts'
 /** The range of ports for further instances holds this many per service. */
 const PORTS_PER_SERVICE = 8
 
+/** What effects act on. */
 export interface EffectRunnerOptions {
   readonly plan: SupervisorOptions['plan']
   readonly plans: ReadonlyMap<string, UnitPlan>
@@ -27,6 +28,7 @@ type Handlers = {
   readonly [T in FleetEffect['type']]: (effect: Extract<FleetEffect, { type: T }>) => void
 }
 
+/** Performs effects. */
 export class EffectRunner {
   readonly #options: EffectRunnerOptions
   readonly #socketOrder: readonly string[]

@@ -10,6 +10,7 @@ import { isStopped } from './process-identity.ts'
 /** A service that does not answer this many polls in a row hangs. */
 const MAX_UNANSWERED = 2
 
+/** What is watched, and where hangs are reported. */
 export interface HangDetectorOptions {
   readonly plan: Pick<SupervisorOptions['plan'], 'bindHost' | 'ports'>
   readonly plans: ReadonlyMap<string, UnitPlan>
@@ -25,6 +26,7 @@ export interface HangDetectorOptions {
   onAnswer(unit: string, process: string): void
 }
 
+/** Detects hung processes. */
 export class HangDetector {
   readonly #options: HangDetectorOptions
   #ended = false

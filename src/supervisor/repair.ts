@@ -15,6 +15,7 @@ import {
 import { basename, join } from 'node:path'
 import type { IncidentKind } from '../fleet/incidents.ts'
 
+/** What is checked and where incidents go. */
 export interface RepairOptions {
   readonly dataFolder: string
   readonly logFolder: string
@@ -39,6 +40,7 @@ function spaceOf(folder: string): { free: number; total: number } {
   return { free: bavail * bsize, total: blocks * bsize }
 }
 
+/** Checks and repairs the data folder. */
 export class Repairs {
   readonly #options: RepairOptions
   readonly #valid = new Map<string, string>()

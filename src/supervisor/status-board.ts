@@ -6,6 +6,7 @@ import type { ProcessLinks } from './links/process-links.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { unitStatuses } from './statuses.ts'
 
+/** What statuses are derived from. */
 export interface StatusBoardOptions
   extends Pick<SupervisorOptions, 'plan' | 'now' | 'monotonic' | 'onEvent'> {
   readonly plans: ReadonlyMap<string, UnitPlan>
@@ -17,6 +18,7 @@ export interface StatusBoardOptions
   instancePort(service: string, instance: number): number | null
 }
 
+/** Statuses, and the events that announce their changes. */
 export class StatusBoard {
   readonly #options: StatusBoardOptions
   /** By service: what was announced last. */

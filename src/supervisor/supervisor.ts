@@ -33,6 +33,7 @@ const MAX_HEAP_MB = 16_384
 const STOP_ORDER = ['localnet', 'discovery', 'hub', 'database']
 const MIN_STOP_MS = 500
 
+/** Runs one fleet. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #driver: Driver

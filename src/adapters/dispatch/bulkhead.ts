@@ -5,21 +5,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdaptiveLimit, type LimitRange } from '../../std/adaptive-limit.ts'
 
+/** The limits of a bulkhead. */
 export interface BulkheadPolicy {
   /** Maximum of calls in flight. */
   readonly width: LimitRange
   /** Maximum of calls in flight and waiting. */
-  readonly most: number
+  readonly maxCalls: number
   /** The interval of probes of an unavailable service. */
   readonly probeMs: number
 }
 
-export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, most: 2_048, probeMs: 25 }
+/** The default limits. */
+export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, maxCalls: 2_048, probeMs: 25 }
 
 interface Waiting {
   readonly go: () => void
 }
 
+/** The calls to one service. */
 export class Bulkhead {
   readonly #policy: BulkheadPolicy
   readonly #width: AdaptiveLimit
@@ -36,7 +39,7 @@ export class Bulkhead {
   }
 
   get full(): boolean {
-    return this.#running + this.#held.length + this.#waiting.length >= this.#policy.most
+    return this.#running + this.#held.length + this.#waiting.length >= this.#policy.maxCalls
   }
 
   get idle(): boolean {

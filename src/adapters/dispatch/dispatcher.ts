@@ -17,6 +17,7 @@ import type { Effect } from '../../mcp/define.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { BULKHEAD, Bulkhead, type BulkheadPolicy } from './bulkhead.ts'
 
+/** What a dispatcher needs to know of services. */
 export interface DispatchOptions {
   /** Ports of a service's instances, its first instance first; empty for an unknown service. */
   portsOf(service: string): readonly number[]
@@ -26,6 +27,7 @@ export interface DispatchOptions {
   now(): number
 }
 
+/** A call to dispatch. */
 export interface DispatchedCall {
   readonly service: string
   readonly tool: string
@@ -82,6 +84,7 @@ const PASSING = new Set([
   'market-not-ready',
 ])
 
+/** Sends calls to services. */
 export class Dispatch {
   readonly #options: DispatchOptions
   readonly #breakers = new Map<string, Breaker>()
@@ -334,7 +337,7 @@ export class Dispatch {
 }
 
 /** Services recover within tens of milliseconds: their breaker opens late and admits a probe soon, so that held reads do not wait. */
-const SERVICE_BREAKER = { most: 20, firstMs: 50, mostMs: 1_000 }
+const SERVICE_BREAKER = { maxFailures: 20, firstMs: 50, maxMs: 1_000 }
 
 function ended(
   { service, tool, signal }: Pick<DispatchedCall, 'service' | 'tool' | 'signal'>,
@@ -393,4 +396,5 @@ function withHint(error: KintsugiError): KintsugiError {
   })
 }
 
+/** The balancing strategy of services that have no other. */
 export const DEFAULT_BALANCING: Balancing = BALANCING[0]

@@ -2,6 +2,7 @@
 import { type ErrorReport, errorFromReport } from '../../std/errors.ts'
 import type { Answer, Send } from './dispatcher.ts'
 
+/** A call of a tool. */
 export interface Query {
   readonly tool: string
   readonly arguments: Record<string, unknown>

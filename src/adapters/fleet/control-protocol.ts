@@ -39,6 +39,7 @@ export interface ControlOperations {
   events: { params: None; result: { listening: true } }
 }
 
+/** The name of an operation. */
 export type ControlOp = keyof ControlOperations
 
 /** A request, as one line of JSON. */
@@ -46,6 +47,7 @@ export type ControlRequest<Op extends ControlOp = ControlOp> = {
   [Each in Op]: { op: Each } & ControlOperations[Each]['params']
 }[Op]
 
+/** The result of an operation. */
 export type ControlResult<Op extends ControlOp> = ControlOperations[Op]['result']
 
 /** The answer to a request, as one line of JSON. */

@@ -10,6 +10,7 @@ import { query, resultOf } from '../dispatch/query.ts'
 import { askPatiently } from './control-client.ts'
 import type { ControlOp, ControlRequest } from './control-protocol.ts'
 
+/** Where the supervisor and the services are reached. */
 export interface ControlOptions {
   /** The supervisor's control socket. */
   socketPath: string
@@ -22,6 +23,7 @@ export interface ControlOptions {
 const CALL_MS = 60_000
 const CAPABILITIES_MS = 5_000
 
+/** The fleet as seen by one service. */
 export function fleetControl(options: ControlOptions): FleetControl {
   const ask = <Op extends ControlOp>(request: ControlRequest<Op>) => askPatiently(options.socketPath, request)
   return {

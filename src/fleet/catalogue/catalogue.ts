@@ -1,5 +1,6 @@
 /** The catalogue of all services. Ids and ports are public and never change. Every list of services is generated from it. */
 
+/** Categories of services, with their titles. */
 export const CATEGORIES = {
   trading: 'Core trading & finance',
   infrastructure: 'Blockchain & infrastructure',
@@ -9,8 +10,10 @@ export const CATEGORIES = {
   agents: 'AI agents',
   main: 'Main services',
 } as const
+/** The id of a category. */
 export type Category = keyof typeof CATEGORIES
 
+/** A service of the catalogue. */
 export interface CatalogueEntry {
   readonly id: string
   readonly kind: 'server' | 'agent' | 'main'
@@ -28,6 +31,7 @@ const row = (
   duty: string,
 ): CatalogueEntry => ({ id, kind, category, port, duty })
 
+/** All services. */
 export const CATALOGUE: readonly CatalogueEntry[] = [
   row(
     'server',

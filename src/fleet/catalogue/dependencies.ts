@@ -1,6 +1,7 @@
 /** Dependencies between services and infrastructure: orders and consequences. */
 import { KintsugiError } from '../../std/errors.ts'
 
+/** A service or a piece of infrastructure in the graph of dependencies. */
 export interface DependencyNode {
   readonly id: string
   /** The process that it runs in. */
@@ -32,6 +33,7 @@ export function startOrder(nodes: readonly DependencyNode[]): string[][] {
   return waves
 }
 
+/** The consequences of a loss. */
 export interface Impact {
   /** Ids that could not start, because they depend on it by hard dependencies only. */
   readonly cannotStart: string[]

@@ -6,6 +6,7 @@ export const CELL_HEAP_MB = 1_024
 
 /** The names of the profiles, from the smallest to the complete one. */
 export const PROFILES = ['test-complete', 'self-healing', 'complete'] as const
+/** The name of a profile. */
 export type ProfileName = (typeof PROFILES)[number]
 
 /** The five servers of the small system. */

@@ -15,7 +15,7 @@ import {
 
 test('opens after consecutive failures, admits one probe, closes on success, waits longer on failure', () => {
   let breaker: Breaker = closedBreaker
-  for (let count = 1; count < BREAKER.most; count++) breaker = failed(breaker, 0)
+  for (let count = 1; count < BREAKER.maxFailures; count++) breaker = failed(breaker, 0)
   expect(admit(breaker, 0).allowed).toBe(true)
   breaker = failed(breaker, 0)
   expect(breaker.state).toBe('open')
@@ -36,8 +36,8 @@ test('a success resets the count; waits are bounded; a lost probe expires', () =
   expect(breaker).toEqual({ state: 'closed', failures: 1 })
   breaker = { state: 'open', until: 0, times: 40 }
   const probe = admit(breaker, 1)
-  expect(retryIn(failed(probe.breaker, 1), 1)).toBe(BREAKER.mostMs)
-  expect(admit(probe.breaker, 1 + BREAKER.mostMs).allowed).toBe(true)
+  expect(retryIn(failed(probe.breaker, 1), 1)).toBe(BREAKER.maxMs)
+  expect(admit(probe.breaker, 1 + BREAKER.maxMs).allowed).toBe(true)
 })
 
 test('retries are at most a fifth of calls, beyond the saved budget', () => {

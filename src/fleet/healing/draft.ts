@@ -9,6 +9,7 @@ export interface Step {
   readonly effects: readonly FleetEffect[]
 }
 
+/** The state under change. */
 export class Draft {
   /** ms of the monotonic clock. */
   readonly now: number

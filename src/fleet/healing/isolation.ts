@@ -53,6 +53,7 @@ export function halves<T>(items: readonly T[]): [T[], T[]] {
   return [items.slice(0, middle), items.slice(middle)]
 }
 
+/** Services to move into a process of their own, and why. */
 export interface Separation {
   readonly services: readonly string[]
   readonly reason: string

@@ -62,6 +62,7 @@ export type UnitState =
 /** By service id: null if it is ready, else the reason why not; absent until it has reported. */
 export type Readiness = Readonly<Record<string, string | null>>
 
+/** A unit with its state and history. */
 export interface Unit {
   readonly spec: UnitSpec
   readonly state: UnitState
@@ -99,6 +100,7 @@ export interface Blame {
   readonly detail: string
 }
 
+/** The state of the whole fleet. */
 export interface FleetState {
   readonly units: Readonly<Record<string, Unit>>
   /** Warm spares by process name: whether each has loaded its code. */
@@ -134,6 +136,7 @@ export interface InFlightCall {
 /** Why a restart is requested: it decides the kind of the incident. */
 export type RestartCause = 'requested' | 'leak'
 
+/** An event that changes the fleet. */
 export type FleetEvent =
   | { readonly type: 'tick' }
   /** A spare has loaded its code. */
@@ -171,6 +174,7 @@ export type FleetEvent =
   | { readonly type: 'dependency-replaced'; readonly unit: string }
   | { readonly type: 'settled' }
 
+/** What the supervisor has to do after an event. */
 export type FleetEffect =
   /** `unit` null: a spare. */
   | {
@@ -212,6 +216,7 @@ export type FleetEffect =
       readonly durationMs?: number
     }
 
+/** The limits and times of healing. */
 export interface HealingPolicy {
   readonly autoRestart: boolean
   /** Delays between restarts of a unit that fails soon after each start. */

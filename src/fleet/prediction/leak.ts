@@ -76,6 +76,7 @@ const LEAKS: LeakPolicy = {
   urgentShare: 0.4,
 }
 
+/** The outcome of a reading. `collect` requests a forced collection; `urgent` needs no confirmation. */
 export type LeakVerdict =
   | { readonly verdict: 'collect' }
   /** `limitInMs`: the time until the heap reaches its limit. */

@@ -75,6 +75,7 @@ export const SCENARIOS = {
   },
 } as const satisfies Record<string, Scenario>
 
+/** The name of a scenario. */
 export type ScenarioName = keyof typeof SCENARIOS
 
 /** A process that a fault may be injected into. */

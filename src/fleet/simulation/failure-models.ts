@@ -1,6 +1,7 @@
 /** Simulated series of a process's heap and of a service's latency, clean and failing, for judging what finds failures early. Times in ms. */
 import { normal, type Random } from '../../std/random.ts'
 
+/** The parameters of a simulated heap. Bytes, ms. */
 export interface HeapModel {
   /** Live bytes after everything was loaded, and how much of it caches fill, with which time constant. */
   readonly base: number
@@ -13,6 +14,7 @@ export interface HeapModel {
   readonly leakFrom: number
 }
 
+/** A random heap, with a leak or without. `leak`: bytes per second, from a time in ms. */
 export function heapModel(random: Random, leak: { perSecond: number; from: number } | undefined): HeapModel {
   return {
     base: 40e6 + random() * 60e6,

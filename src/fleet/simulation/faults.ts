@@ -4,6 +4,7 @@ import { isRunning } from '../healing/state.ts'
 import type { SimulatedProcess } from './machine.ts'
 import type { World } from './world.ts'
 
+/** The kinds of simulated faults. */
 export const FAULTS = [
   'crash',
   'hang',
@@ -15,6 +16,7 @@ export const FAULTS = [
   'bad-service',
   'bad-dependency',
 ] as const
+/** The kind of a simulated fault. */
 export type Fault = (typeof FAULTS)[number]
 
 /** Faults with a duration end after at most this long. */

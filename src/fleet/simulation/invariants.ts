@@ -8,6 +8,7 @@ const STORM_MS = 60_000
 /** A process that belongs to no unit must be ended within this time. */
 const ORPHAN_MS = 10_000
 
+/** The rules of one simulated run. */
 export class Invariants {
   readonly #specs: readonly UnitSpec[]
   readonly #onViolation: (text: string) => void

@@ -6,6 +6,7 @@ import { HEALING, type HealingPolicy, nextWake, type UnitSpec } from '../healing
 import { FAULTS, type Fault, injectFault, MAX_FAULT_MS } from './faults.ts'
 import { TICK_MS, World } from './world.ts'
 
+/** What to simulate. */
 export interface SimulationOptions {
   readonly seed: number
   /** For how long faults are injected. */
@@ -17,6 +18,7 @@ export interface SimulationOptions {
   readonly policy?: HealingPolicy
 }
 
+/** The outcome of one run. */
 export interface SimulationReport {
   readonly seed: number
   readonly hours: number

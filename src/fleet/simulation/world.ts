@@ -24,6 +24,7 @@ type Handlers = {
 /** The supervisor's tick. */
 export const TICK_MS = 50
 
+/** A simulated machine with its fleet. */
 export class World {
   readonly specs: readonly UnitSpec[]
   readonly random: Random

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { KEY_VARIABLE } from '../../adapters/dot-env.ts'
 import { packageRoot } from '../../std/package-root.ts'
 
+/** The kinds of processes. */
 export type ProcessName = 'keeper' | 'supervisor' | 'cell' | 'hub' | 'localnet' | 'discovery' | 'signer'
 
 /** The script of a process. */

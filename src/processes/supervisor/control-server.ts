@@ -99,6 +99,7 @@ function injectFault(
   return supervisor.injectFault(service, fault)
 }
 
+/** Serves requests and events. */
 export class ControlServer {
   readonly #path: string
   readonly #context: ControlContext

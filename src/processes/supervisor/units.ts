@@ -10,12 +10,14 @@ import { processCommand } from '../run/command.ts'
 import { files, type RunPlan } from '../run/run-plan.ts'
 import { SERVICE_NEEDS } from '../services.gen.ts'
 
+/** The units of a run and how to launch them. */
 export interface Units {
   readonly plans: readonly UnitPlan[]
   /** How the process of a unit is started; `unit` null: a spare. */
   launchOf(unit: string | null, heapMb?: number): Launch
 }
 
+/** What the units of a run depend on. */
 export interface UnitsOptions {
   readonly plan: RunPlan
   /** Whether the keeper holds the signing key. */

@@ -4,6 +4,7 @@ import { messageOf } from '../../std/errors.ts'
 import type { ContainerPlan } from './container-plan.ts'
 import type { Driver, DriverEvents } from './driver.ts'
 
+/** Options of all container drivers. */
 export interface ContainerDriverOptions extends DriverEvents {
   /** Names the fleet: fleets on the same engine do not see each other. */
   readonly run: string
@@ -11,9 +12,12 @@ export interface ContainerDriverOptions extends DriverEvents {
   onError(message: string): void
 }
 
+/** The delay before a lost connection to the engine is opened again. */
 export const RETRY_MS = 200
+/** How long a container may take to stop. */
 export const STOP_SECONDS = 10
 
+/** A driver for containers. */
 export abstract class ContainerDriver<O extends ContainerDriverOptions> implements Driver {
   protected readonly options: O
   /** Processes that run or are being created. */

@@ -6,6 +6,7 @@ import { jsonLines } from '../links/protocol.ts'
 import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
 
+/** Options of the driver for Docker. */
 export interface DockerDriverOptions extends ContainerDriverOptions {
   /** By default /var/run/docker.sock. */
   readonly socketPath: string
@@ -19,6 +20,7 @@ interface EngineEvent {
   readonly Actor: { readonly Attributes: Readonly<Record<string, string>> }
 }
 
+/** A driver for Docker. */
 export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
   /** Processes that were killed before their container was created. */
   readonly #doomed = new Set<string>()

@@ -1,6 +1,7 @@
 /** How the supervisor runs processes: as operating-system processes, containers or pods. The healing reducer does not know which. */
 import type { ExitCause } from '../../fleet/exit-cause.ts'
 
+/** Starts and ends processes. */
 export interface Driver {
   /** Resolves when this supervisor is the one in charge; until then another one may still run. */
   ready(): Promise<void>
@@ -23,6 +24,7 @@ export interface Driver {
   end(): void
 }
 
+/** Where a driver reports to. */
 export interface DriverEvents {
   onExit(process: string, cause: ExitCause): void
   /** No keeper is left that could start a process. */

@@ -5,6 +5,7 @@ import { messageOf } from '../../std/errors.ts'
 import { ContainerDriver, type ContainerDriverOptions, RETRY_MS, STOP_SECONDS } from './container-driver.ts'
 import type { ContainerPlan } from './container-plan.ts'
 
+/** Options of the driver for Kubernetes. */
 export interface KubernetesDriverOptions extends ContainerDriverOptions {
   readonly config: KubeConfig
   readonly namespace: string
@@ -12,6 +13,7 @@ export interface KubernetesDriverOptions extends ContainerDriverOptions {
 
 const LABEL = 'kintsugi.dev'
 
+/** A driver for Kubernetes. */
 export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
   readonly #api: CoreV1Api
   #watching: AbortController | undefined

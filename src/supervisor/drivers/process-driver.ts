@@ -20,6 +20,7 @@ export interface Launch {
   readonly stopSignal: NodeJS.Signals
 }
 
+/** Options of the driver for operating-system processes. */
 export interface ProcessDriverOptions extends DriverEvents {
   readonly keeperPath: string
   launchOf(unit: string | null, heapMb?: number): Launch
@@ -33,6 +34,7 @@ const LOST_MS = 6_000
 /** A requested process that has not been seen after this time did not start. */
 const UNSEEN_MS = 5_000
 
+/** A driver for operating-system processes. */
 export class ProcessDriver implements Driver {
   readonly #options: ProcessDriverOptions
   readonly #identities = new Map<string, ProcessIdentity>()

@@ -23,6 +23,7 @@ export interface ProcessLink {
   readonly unanswered: Map<string, number>
 }
 
+/** Where links report to. */
 export interface ProcessLinksOptions {
   monotonic(): number
   /** Whether a process of this name is known. An unknown one is told to stop: it must not serve next to its successor. */
@@ -32,6 +33,7 @@ export interface ProcessLinksOptions {
   onHungUp(process: string): void
 }
 
+/** The links of all processes, by name. */
 export class ProcessLinks {
   readonly #options: ProcessLinksOptions
   readonly #links = new Map<string, ProcessLink>()

@@ -13,6 +13,7 @@ export interface Opening {
   readonly port?: number
 }
 
+/** A message to a process. */
 export type ToChild =
   /** `hold`: exclusive work waits for `begin`. */
   | { type: 'host'; unit: string; services: Opening[]; hold: boolean }
@@ -48,6 +49,7 @@ export interface Vitals {
   readonly services: Readonly<Record<string, ServiceVitals>>
 }
 
+/** Calls of one service since the start of its process; `running` are in flight. */
 export interface ServiceVitals {
   readonly calls: number
   readonly errors: number
@@ -55,6 +57,7 @@ export interface ServiceVitals {
   readonly running: number
 }
 
+/** A message from a process. */
 export type FromChild =
   | { type: 'hello'; process: string; pid: number }
   /** The code is loaded: the process can host at once. */
@@ -87,6 +90,7 @@ export type ToKeeper =
   /** Everything is stopped: keeper and watcher exit. */
   | { op: 'end' }
 
+/** A message from the keeper. */
 export type FromKeeper =
   | { type: 'children'; children: { process: string; pid: number }[] }
   /** Pids of the processes that hold the sockets. */

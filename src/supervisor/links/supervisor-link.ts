@@ -6,12 +6,14 @@ const RETRY_MS = 25
 /** Without a supervisor for this long the fleet is gone. */
 const ORPHAN_MS = 15_000
 
+/** The connection of a process. */
 export interface SupervisorLink {
   /** Sends a message; it is dropped while there is no connection. */
   send(message: FromChild): void
   close(): void
 }
 
+/** How a process connects, and where messages go. */
 export interface SupervisorLinkOptions {
   readonly path: string
   /** The name under which the supervisor knows this process. */

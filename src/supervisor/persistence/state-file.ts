@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { FleetState } from '../../fleet/healing/state.ts'
 
+/** The content of the file. */
 export interface SupervisorState {
   /** Identifies the run, in ms since 1970. */
   readonly startedAt: number
