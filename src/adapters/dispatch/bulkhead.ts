@@ -16,7 +16,11 @@ export interface BulkheadPolicy {
 }
 
 /** The default limits. */
-export const BULKHEAD: BulkheadPolicy = { width: { initial: 10, min: 1, max: 256 }, maxCalls: 2_048, probeMs: 25 }
+export const BULKHEAD: BulkheadPolicy = {
+  width: { initial: 10, min: 1, max: 256 },
+  maxCalls: 2_048,
+  probeMs: 25,
+}
 
 interface Waiting {
   readonly go: () => void
