@@ -17,6 +17,7 @@ import type {
 } from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
+import { PendingRequests } from '../../std/line-rpc.ts'
 import {
   headOf,
   hex,
@@ -32,17 +33,12 @@ import {
   tagOf,
 } from './json-rpc-codec.ts'
 
-interface Answer {
+interface RpcAnswer {
   id?: number
   method?: string
   result?: unknown
   error?: { code: number; message: string; data?: unknown }
   params?: { subscription: Hex; result: RawBlock | RawTransaction | Hex }
-}
-interface Pending {
-  resolve(value: unknown): void
-  reject(error: Error): void
-  timer: NodeJS.Timeout
 }
 
 const RECONNECT = { firstMs: 100, maxMs: 2_000 }
@@ -77,7 +73,7 @@ export class JsonRpcChain implements Chain {
   readonly #timeoutMs: number
   readonly #pollMs: number
   readonly #followPending: boolean
-  readonly #pending = new Map<number, Pending>()
+  readonly #requests: PendingRequests<RpcAnswer>
   readonly #headListeners = new Set<(head: Head) => void>()
   readonly #pendingListeners = new Set<(transaction: PendingTransaction) => void>()
   #pendingId: Hex | undefined
@@ -86,7 +82,6 @@ export class JsonRpcChain implements Chain {
   #socket: WebSocket | undefined
   /** Maximum blocks per log query, as learned from refusals. */
   #maxBlocks = Number.POSITIVE_INFINITY
-  #nextId = 1
   #attempt = 0
   #closed = false
   #timer: NodeJS.Timeout | undefined
@@ -102,6 +97,7 @@ export class JsonRpcChain implements Chain {
     this.#callsOverHttp = httpUrl !== undefined
     this.#usesSocket = /^wss?:/.test(url)
     this.#timeoutMs = timeoutMs
+    this.#requests = new PendingRequests({ timeoutMs, unreachable })
   }
 
   async chainId(): Promise<number> {
@@ -261,7 +257,7 @@ export class JsonRpcChain implements Chain {
     this.#closed = true
     clearTimeout(this.#timer)
     this.#socket?.close()
-    this.#failPending('the connection was closed')
+    this.#requests.rejectAll('the connection was closed')
   }
 
   #connect(): void {
@@ -288,7 +284,7 @@ export class JsonRpcChain implements Chain {
       if (this.#socket !== socket) return
       this.#socket = undefined
       this.#setLink('disconnected')
-      this.#failPending('the connection to the node was lost')
+      this.#requests.rejectAll('the connection to the node was lost')
       if (!this.#closed)
         this.#timer = setTimeout(() => this.#connect(), backoffDelay(++this.#attempt, RECONNECT, Math.random))
     }
@@ -319,7 +315,7 @@ export class JsonRpcChain implements Chain {
     for (const listener of this.#linkListeners) listener(link)
   }
 
-  #receive(answer: Answer): void {
+  #receive(answer: RpcAnswer): void {
     if (answer.method === 'eth_subscription' && answer.params) {
       if (answer.params.subscription === this.#pendingId) {
         this.#onPending(answer.params.result as Hex | RawTransaction).catch(() => undefined)
@@ -329,36 +325,22 @@ export class JsonRpcChain implements Chain {
       if (head.number !== this.#lastHead || head.hash !== this.#lastHash) this.#announce(head)
       return
     }
-    const pending = this.#pending.get(answer.id ?? -1)
-    if (!pending) return
-    this.#pending.delete(answer.id as number)
-    clearTimeout(pending.timer)
-    if (answer.error) pending.reject(rpcError(answer.error))
-    else pending.resolve(answer.result)
-  }
-
-  #failPending(message: string): void {
-    for (const pending of this.#pending.values()) {
-      clearTimeout(pending.timer)
-      pending.reject(unreachable(message))
-    }
-    this.#pending.clear()
+    this.#requests.resolve(answer.id ?? -1, answer)
   }
 
   async #request<T>(method: string, ...params: unknown[]): Promise<T> {
-    const id = this.#nextId++
-    const body = JSON.stringify({ jsonrpc: '2.0', id, method, params })
+    const bodyOf = (id: number) => JSON.stringify({ jsonrpc: '2.0', id, method, params })
     const socket = this.#socket
-    if (socket?.readyState === WebSocket.OPEN && (!this.#callsOverHttp || method === 'eth_subscribe')) {
-      return new Promise<T>((resolve, reject) => {
-        const timer = setTimeout(() => {
-          this.#pending.delete(id)
-          reject(unreachable(`no answer to ${method} within ${this.#timeoutMs} ms`))
-        }, this.#timeoutMs)
-        this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, timer })
-        socket.send(body)
-      })
-    }
+    const overSocket =
+      socket?.readyState === WebSocket.OPEN && (!this.#callsOverHttp || method === 'eth_subscribe')
+    const answer = overSocket
+      ? await this.#requests.request((id) => socket.send(bodyOf(id)))
+      : await this.#post(bodyOf(0))
+    if (answer.error) throw rpcError(answer.error)
+    return answer.result as T
+  }
+
+  async #post(body: string): Promise<RpcAnswer> {
     try {
       const response = await fetch(this.#http, {
         method: 'POST',
@@ -366,11 +348,8 @@ export class JsonRpcChain implements Chain {
         body,
         signal: AbortSignal.timeout(this.#timeoutMs),
       })
-      const answer = (await response.json()) as Answer
-      if (answer.error) throw rpcError(answer.error)
-      return answer.result as T
+      return (await response.json()) as RpcAnswer
     } catch (error) {
-      if (error instanceof KintsugiError) throw error
       throw unreachable(messageOf(error), error)
     }
   }
