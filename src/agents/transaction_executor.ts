@@ -5,26 +5,31 @@ import { outcomeText, refusalReasons, refusedBy } from '../arbitrage/index.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
 import { witness } from '../engine/governance/audit-verification.ts'
 import { PaperTrades } from '../engine/paper/journal.ts'
-import { Executor } from '../engine/trading/executor.ts'
+import { Executor, type ExecutorEvents } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
 import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
-import { type Context, defineAgent } from '../mcp/define.ts'
+import { type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
-import { KintsugiError, messageOf } from '../std/errors.ts'
+import type { Ports } from '../ports/ports.ts'
+import { messageOf } from '../std/errors.ts'
 
 /** Bookings wait this long after a block, since its trades go first. */
 const BOOKING_PATIENCE_MS = 150
 /** How often the head of the audit log is signed, if it has moved. */
 const WITNESS_MS = 30_000
-let executor: Executor | undefined
+/** Sent transactions whose latency is kept. */
+const MAX_SENT = 500
 
 /** Judges, simulates and, unless it is a dry run, sends an opportunity that is given as JSON text. */
 async function execute(
   text: string,
-  { market, now }: Context<'market'>,
+  {
+    market,
+    now,
+    state: { executor },
+  }: Pick<Context<'market', { executor: Executor }>, 'market' | 'now' | 'state'>,
   dryRun: boolean,
 ): Promise<z.output<typeof executionAnswer>> {
-  if (!executor) throw new KintsugiError('not-ready', 'the executor is still starting', { retry: 'later' })
   const given = readOpportunity(text, market)
   const id = `opp_${createHash('sha256').update(text).update(String(now())).digest('hex').slice(0, 20)}`
   const { record, hash } = await executor.request({ ...given, id }, dryRun)
@@ -47,10 +52,183 @@ async function execute(
   }
 }
 
+/** Publishes what the executor reports; a violated prediction is also an incident. */
+const eventsOf = (
+  { bus, ledger }: Pick<Ports, 'bus' | 'ledger'>,
+  { now, log }: Pick<ServiceContext, 'now' | 'log'>,
+  sent: Sent[],
+): ExecutorEvents => ({
+  onDecision: (record) =>
+    bus.publish('decisions', {
+      id: record.id,
+      block: record.opportunity.block,
+      verdict: record.decision.verdict,
+      refusedBy: refusedBy(record),
+    }),
+  onSent: (one) => {
+    sent.push(one)
+    if (sent.length > MAX_SENT) sent.shift()
+    bus.publish('sent', one)
+  },
+  onTrade: (trade) => bus.publish('trades', trade),
+  onNote: (note) => log.warn({}, note),
+  onViolation: (detail) => {
+    log.error({}, detail)
+    ledger
+      .recordIncident({
+        unit: 'transaction_executor',
+        services: ['transaction_executor'],
+        kind: 'prediction-violated',
+        detail,
+        action: 'none',
+        at: now(),
+        durationMs: null,
+      })
+      .catch(() => undefined)
+  },
+})
+
+/** Feeds the executor detections and heads, and the journal of paper trades the changes of the market. Returns how to stop. */
+function follow(
+  executor: Executor,
+  paper: PaperTrades | undefined,
+  { bus, market, chain }: Pick<Ports, 'bus' | 'market' | 'chain'>,
+  log: ServiceContext['log'],
+): () => void {
+  const take = (detection: Detection, { retained }: { retained: boolean }) => {
+    if (retained && detection.follows) return
+    executor
+      .onDetection(detection)
+      .catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
+  }
+  const stopDetections = bus.subscribe('opportunities', take)
+  const stopFollowing = bus.subscribe('pending-opportunities', take)
+  const stopPaper = market.subscribe((change) => {
+    paper?.judge(change).then(
+      (trades) => {
+        for (const trade of trades) bus.publish('paper-trades', trade)
+      },
+      (error) =>
+        log.warn(
+          { error: messageOf(error) },
+          `paper trades before block ${change.head.number} were not judged`,
+        ),
+    )
+  })
+  const stopHeads = chain.watch((head) => {
+    executor
+      .onHead(head)
+      .catch((error) => log.warn({ error: messageOf(error) }, `bookings at block ${head.number} failed`))
+  })
+  return () => {
+    stopDetections()
+    stopFollowing()
+    stopHeads()
+    stopPaper()
+  }
+}
+
+/** Signs the head of the audit log whenever it has moved: this is the one process that runs no code of others. Returns how to stop. */
+function keepWitnessing(
+  audit: Ports['audit'],
+  signer: Ports['signer'],
+  { now, log }: Pick<ServiceContext, 'now' | 'log'>,
+): () => void {
+  let witnessed = 0
+  const timer = setInterval(() => {
+    witness(audit, signer, witnessed, now()).then(
+      (head) => {
+        witnessed = head?.size ?? witnessed
+      },
+      (error) => log.debug({ error: messageOf(error) }, 'the audit log was not witnessed'),
+    )
+  }, WITNESS_MS)
+  return () => clearInterval(timer)
+}
+
+/** Latencies of the last sent transactions in ms: from block to sent, and the median of each stage. */
+function latencies(sent: readonly Sent[]) {
+  const quantile = (of: (one: Sent) => number, share = 0.5) =>
+    sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
+  return {
+    blockToSentMs: {
+      median: quantile((one) => one.latencyMs),
+      p99: quantile((one) => one.latencyMs, 0.99),
+      count: sent.length,
+    },
+    stagesMs: {
+      told: quantile(({ stages }) => stages.told),
+      judged: quantile(({ stages }) => stages.judged),
+      simulated: quantile(({ stages }) => stages.simulated),
+      signed: quantile(({ stages }) => stages.signed),
+      recorded: quantile(({ stages }) => stages.recorded),
+      sent: quantile(({ stages }) => stages.sent),
+    },
+  }
+}
+
 export default defineAgent({
   id: 'transaction_executor',
   duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
   needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
+  start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
+    const sent: Sent[] = []
+    const { chainId } = market.manifest
+    const paper = mode === 'paper' ? new PaperTrades({ market, chain, ledger, now }) : undefined
+    const started = new Executor({
+      market,
+      chain,
+      ledger,
+      signer,
+      ...(paper ? { paper } : {}),
+      lease,
+      now,
+      patienceMs: BOOKING_PATIENCE_MS,
+      terms: termsOf(chainId),
+      relays,
+      policies: () => standingPolicies(chainId),
+      events: eventsOf({ bus, ledger }, { now, log }, sent),
+    })
+    await started.start()
+    const unfollow = follow(started, paper, { bus, market, chain }, log)
+    const stopWitness = keepWitnessing(audit, signer, { now, log })
+    return {
+      executor: started,
+      stop: () => {
+        stopWitness()
+        unfollow()
+        signer.close()
+      },
+      drain: async (signal) => {
+        started.drain()
+        // On a chain that is gone, nothing becomes final any more.
+        while (started.open > 0 && market.failure === undefined && !signal.aborted)
+          await new Promise((resolve) => setTimeout(resolve, 50))
+      },
+      state: () => ({
+        mode,
+        inFlight: started.open,
+        ...latencies(sent),
+        chain: chain.link,
+        ...(chain.endpoints ? { endpoints: chain.endpoints() } : {}),
+      }),
+      decisions: async (limit) =>
+        (await ledger.decisions({ limit })).map((record) => ({
+          id: record.id,
+          at: record.decidedAt,
+          summary: `block ${record.opportunity.block}: ${outcomeText(record)}`,
+          reasons:
+            record.decision.verdict === 'trade'
+              ? record.decision.rules.map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
+              : refusalReasons(record),
+          data: {
+            outcome: record.outcome,
+            numbers: record.decision.numbers,
+            policies: record.decision.policies,
+          },
+        })),
+    }
+  },
   tools: ({ read, spend }) => ({
     execution_summary: read({
       description:
@@ -72,10 +250,10 @@ export default defineAgent({
           .describe('what would have been, on paper'),
       },
       examples: [{}],
-      run: async (_input, { ledger }) => {
+      run: async (_input, { ledger, state }) => {
         const [totals, paper] = await Promise.all([ledger.totals(), ledger.paperTotals()])
         return {
-          inFlight: executor?.open ?? 0,
+          inFlight: state.executor.open,
           tradesBooked: totals.tradesBooked,
           gasBooked: String(totals.gasBooked),
           profitBooked: Object.fromEntries(
@@ -108,144 +286,4 @@ export default defineAgent({
       run: ({ opportunity, dryRun }, context) => execute(opportunity, context, dryRun),
     }),
   }),
-  start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
-    const sent: Sent[] = []
-    const { chainId } = market.manifest
-    const paper = mode === 'paper' ? new PaperTrades({ market, chain, ledger, now }) : undefined
-    const started = new Executor({
-      market,
-      chain,
-      ledger,
-      signer,
-      ...(paper ? { paper } : {}),
-      lease,
-      now,
-      patienceMs: BOOKING_PATIENCE_MS,
-      terms: termsOf(chainId),
-      relays,
-      policies: () => standingPolicies(chainId),
-      events: {
-        onDecision: (record) =>
-          bus.publish('decisions', {
-            id: record.id,
-            block: record.opportunity.block,
-            verdict: record.decision.verdict,
-            refusedBy: refusedBy(record),
-          }),
-        onSent: (one) => {
-          sent.push(one)
-          if (sent.length > 500) sent.shift()
-          bus.publish('sent', one)
-        },
-        onTrade: (trade) => bus.publish('trades', trade),
-        onNote: (note) => log.warn({}, note),
-        onViolation: (detail) => {
-          log.error({}, detail)
-          ledger
-            .recordIncident({
-              unit: 'transaction_executor',
-              services: ['transaction_executor'],
-              kind: 'prediction-violated',
-              detail,
-              action: 'none',
-              at: now(),
-              durationMs: null,
-            })
-            .catch(() => undefined)
-        },
-      },
-    })
-    await started.start()
-    executor = started
-    const take = (detection: Detection, { retained }: { retained: boolean }) => {
-      if (retained && detection.follows) return
-      started
-        .onDetection(detection)
-        .catch((error) => log.warn({ error: messageOf(error) }, `block ${detection.block} was not traded`))
-    }
-    const stopDetections = bus.subscribe('opportunities', take)
-    const stopFollowing = bus.subscribe('pending-opportunities', take)
-    const stopPaper = market.subscribe((change) => {
-      paper?.judge(change).then(
-        (trades) => {
-          for (const trade of trades) bus.publish('paper-trades', trade)
-        },
-        (error) =>
-          log.warn(
-            { error: messageOf(error) },
-            `paper trades before block ${change.head.number} were not judged`,
-          ),
-      )
-    })
-    // The audit log is witnessed by the one process that runs no code of others.
-    let witnessed = 0
-    const witnessing = setInterval(() => {
-      witness(audit, signer, witnessed, now()).then(
-        (head) => {
-          witnessed = head?.size ?? witnessed
-        },
-        (error) => log.debug({ error: messageOf(error) }, 'the audit log was not witnessed'),
-      )
-    }, WITNESS_MS)
-    const stopHeads = chain.watch((head) => {
-      started
-        .onHead(head)
-        .catch((error) => log.warn({ error: messageOf(error) }, `bookings at block ${head.number} failed`))
-    })
-    return {
-      stop: () => {
-        clearInterval(witnessing)
-        stopDetections()
-        stopFollowing()
-        stopHeads()
-        stopPaper()
-        signer.close()
-      },
-      drain: async (signal) => {
-        started.drain()
-        // On a chain that is gone, nothing becomes final any more.
-        while (started.open > 0 && market.failure === undefined && !signal.aborted)
-          await new Promise((resolve) => setTimeout(resolve, 50))
-      },
-      state: () => {
-        const medians = (of: (one: Sent) => number, share = 0.5) =>
-          sent.map(of).sort((a, b) => a - b)[Math.floor(sent.length * share)] ?? null
-        return {
-          mode,
-          inFlight: started.open,
-          blockToSentMs: {
-            median: medians((one) => one.latencyMs),
-            p99: medians((one) => one.latencyMs, 0.99),
-            count: sent.length,
-          },
-          /** Medians. */
-          stagesMs: {
-            told: medians(({ stages }) => stages.told),
-            judged: medians(({ stages }) => stages.judged),
-            simulated: medians(({ stages }) => stages.simulated),
-            signed: medians(({ stages }) => stages.signed),
-            recorded: medians(({ stages }) => stages.recorded),
-            sent: medians(({ stages }) => stages.sent),
-          },
-          chain: chain.link,
-          ...(chain.endpoints ? { endpoints: chain.endpoints() } : {}),
-        }
-      },
-      decisions: async (limit) =>
-        (await ledger.decisions({ limit })).map((record) => ({
-          id: record.id,
-          at: record.decidedAt,
-          summary: `block ${record.opportunity.block}: ${outcomeText(record)}`,
-          reasons:
-            record.decision.verdict === 'trade'
-              ? record.decision.rules.map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
-              : refusalReasons(record),
-          data: {
-            outcome: record.outcome,
-            numbers: record.decision.numbers,
-            policies: record.decision.policies,
-          },
-        })),
-    }
-  },
 })

@@ -78,6 +78,13 @@ test.each([
   })
 })
 
+test('a trade that is booked between the two look-ups is final', async () => {
+  expect(await statusWith({ decision: traded, transaction: transaction('open'), trade })).toMatchObject({
+    state: 'final',
+    realisedProfit: '70',
+  })
+})
+
 test('without a transaction its nonce expired: it is not in flight for ever', async () => {
   expect(await statusWith({ decision: traded })).toMatchObject({ state: 'expired', hash: null })
 })
