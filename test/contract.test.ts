@@ -22,8 +22,6 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'mcp_arbitrage_server',
   'mcp_flash_loan_server',
   'dex_aggregator_mcp_server',
-  'mcp_price_feed_server',
-  'real_time_price_mcp_server',
   'profit_optimizer_mcp_server',
   'working_flash_loan_mcp',
   'mcp_monitoring_server',

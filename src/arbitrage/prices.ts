@@ -15,8 +15,11 @@ export interface TokenPrice {
 export interface PoolQuote {
   readonly pool: Address
   readonly dex: string
+  /** The token on the other side. */
+  readonly against: Address
   /** Numeraire smallest units per smallest unit of the token. */
   readonly rate: number
+  /** In numeraire smallest units. */
   readonly depth: number
 }
 
@@ -37,6 +40,7 @@ export function quotesOf(
       quotes.push({
         pool: pool.address,
         dex: pool.dex,
+        against: side,
         rate: price * other.rate,
         depth: virtualReserves(pool, token, side)[1] * other.rate,
       })

@@ -193,7 +193,8 @@ export function paged<const K extends string, T extends z.ZodType>(name: K, item
   }
 }
 
-interface Page {
+/** Which part of a list, as `page` reads it. */
+export interface Page {
   readonly limit: number
   readonly offset: number
 }

@@ -1,9 +1,10 @@
 /** Pools as they are shown: who they are, what they hold, how deep they are, how they change. */
 import * as z from 'zod'
 import type { Address, ConcentratedPool, Pool } from '../amm/index.ts'
-import { impactCurve, inputWithin, tickRanges, valueHeld } from '../engine/market/depth.ts'
+import { holdingsOf, impactCurve, inputWithin, tickRanges, valueHeld } from '../engine/market/depth.ts'
 import type { PoolValueChange } from '../engine/market/depth-history.ts'
-import { pool, rounded, tokenAmount } from '../mcp/fields.ts'
+import type { Token } from '../graph/index.ts'
+import { type Page, paged, paginate, pool, rounded, tokenAmount } from '../mcp/fields.ts'
 import type { MarketView } from '../ports/market.ts'
 import { view } from './view.ts'
 
@@ -25,6 +26,39 @@ export const poolSummary = view(
     tokens: each.tokens.map((token) => market.symbol(token)),
     value: rounded(valueHeld(market, each.address)),
   }),
+)
+
+/** What one pool holds of a token. */
+export const poolHolding = view(
+  z.object({ pool: pool(), dex: z.string(), kind: z.string(), held: tokenAmount() }),
+  ({ pool: each, held }: { pool: Pool; held: bigint }, token: Address, market: MarketView) => ({
+    pool: each.address,
+    dex: each.dex,
+    kind: each.kind,
+    held: market.amount(token, held),
+  }),
+)
+
+/** How much of a token all pools hold near the price, and what each holds, largest first. */
+export const tokenLiquidity = view(
+  z.object({
+    token: z.string().describe('symbol'),
+    held: tokenAmount(),
+    value: z.number().nullable().describe('in whole quote tokens; null without a price'),
+    ...paged('pools', poolHolding.schema),
+  }),
+  ({ address, symbol }: Token, paging: Page, market: MarketView) => {
+    const holdings = holdingsOf(market, address)
+    const sum = holdings.reduce((total, { held }) => total + held, 0n)
+    const value = market.worth(address, sum)
+    const shown = holdings.map((holding) => poolHolding.of(holding, address, market))
+    return {
+      token: symbol,
+      held: market.amount(address, sum),
+      value: value === undefined ? null : rounded(value),
+      ...paginate('pools', shown, paging),
+    }
+  },
 )
 
 /** How much goes into a pool, in each direction, within given price impacts. */

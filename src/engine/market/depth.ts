@@ -19,20 +19,30 @@ export function valueHeld(market: MarketView, address: Address): number {
   if (!pool) return 0
   const prices = market.prices()
   const value = heldBy(pool).reduce(
-    (sum, amount, index) => sum + amount * (prices.get(pool.tokens[index] as Address)?.rate ?? 0),
+    (sum, amount, index) => sum + Number(amount) * (prices.get(pool.tokens[index] as Address)?.rate ?? 0),
     0,
   )
   return humanValue(market.manifest, value)
 }
 
 /** Amount of each token near the price, in smallest units. */
-export function heldBy(pool: Pool): number[] {
-  if (pool.kind === 'constant-product') return pool.reserves.map(Number)
+export function heldBy(pool: Pool): readonly bigint[] {
+  if (pool.kind === 'constant-product') return pool.reserves
   if (pool.kind === 'concentrated') return activeRange(pool)
-  return pool.balances.map(Number)
+  return pool.balances
 }
 
-function activeRange(pool: ConcentratedPool): number[] {
+/** What each pool holds of a token near the price, in smallest units, largest first. */
+export function holdingsOf(market: MarketView, token: Address): { pool: Pool; held: bigint }[] {
+  return [...market.pools.values()]
+    .flatMap((pool) => {
+      const index = pool.tokens.indexOf(token)
+      return index < 0 ? [] : [{ pool, held: heldBy(pool)[index] ?? 0n }]
+    })
+    .sort((a, b) => (a.held < b.held ? 1 : -1))
+}
+
+function activeRange(pool: ConcentratedPool): bigint[] {
   const below =
     pool.ticks?.findLast(([tick]) => tick <= pool.tick)?.[0] ??
     Math.floor(pool.tick / pool.tickSpacing) * pool.tickSpacing
@@ -43,7 +53,9 @@ function activeRange(pool: ConcentratedPool): number[] {
     Number(sqrtRatioAtTick(above)),
   ].map((value) => value / 2 ** 96) as [number, number, number]
   const liquidity = Number(pool.liquidity)
-  return [Math.max(0, liquidity * (1 / root - 1 / high)), Math.max(0, liquidity * (root - low))]
+  return [liquidity * (1 / root - 1 / high), liquidity * (root - low)].map((amount) =>
+    BigInt(Math.floor(Math.max(0, amount))),
+  )
 }
 
 /** The largest input, in smallest units, whose average price is within `bps` of the marginal one, without the fee; 0 if no input is. */

@@ -1,5 +1,6 @@
 /** A whole system in memory, for the specs of servers and agents: a small real market and everything around it, on one clock. */
 import { randomUUID } from 'node:crypto'
+import type { Address } from '../../../src/amm/index.ts'
 import type { Opportunity } from '../../../src/arbitrage/index.ts'
 import { findOpportunities } from '../../../src/engine/trading/opportunities.ts'
 import type { DecisionRecord, Trade } from '../../../src/ports/ledger.ts'
@@ -11,6 +12,7 @@ import { MemoryRecords } from '../memory-records.ts'
 import { SmallChain } from './chain.ts'
 import { SmallFleet } from './fleet.ts'
 import { BLOCK_SECONDS, SmallLoans, SmallMarket } from './market.ts'
+import { SmallOracle } from './oracle.ts'
 
 /** 2026-11-24T08:00:00Z. */
 export const START_MS = 1_795_507_200_000
@@ -56,6 +58,7 @@ export class World {
   readonly market = new SmallMarket(this.now)
   readonly loans = new SmallLoans()
   readonly chain = new SmallChain(this.market)
+  readonly oracle = new SmallOracle(this.chain, this.market.manifest.aave?.oracle as Address)
   readonly ledger = new InMemoryLedger()
   readonly bus = new MemoryBus()
   readonly fleet = new SmallFleet(this.now)
