@@ -7,11 +7,11 @@ import { witness } from '../engine/governance/audit-verification.ts'
 import { PaperTrades } from '../engine/paper/journal.ts'
 import { Executor, type ExecutorEvents } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
-import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../engine/trading/trade-request.ts'
 import { type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
 import type { Ports } from '../ports/ports.ts'
 import { messageOf } from '../std/errors.ts'
+import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../views/execution.ts'
 
 /** Bookings wait this long after a block, since its trades go first. */
 const BOOKING_PATIENCE_MS = 150
@@ -40,12 +40,12 @@ async function execute(
     hash: hash ?? null,
     verdict: decision.verdict,
     reasons: refusalReasons(record),
-    profit: String(given.profit),
+    profit: market.amount(given.token, given.profit),
     simulation: simulation
       ? {
           succeeded: simulation.succeeded,
-          gasUsed: String(simulation.gasUsed),
-          profit: String(simulation.profit),
+          gasUsed: Number(simulation.gasUsed),
+          profit: market.amount(given.token, simulation.profit),
           ...(simulation.error ? { error: simulation.error } : {}),
         }
       : null,

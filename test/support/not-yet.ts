@@ -28,8 +28,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/engine/operations/incidents.ts',
     'src/engine/trading/capture-rate.ts',
     'src/engine/trading/detection-log.ts',
-    'src/engine/trading/opportunities.ts',
     'src/engine/trading/swap-calls.ts',
-    'src/engine/trading/trade-request.ts',
   ],
 }

@@ -1,72 +1,11 @@
-/** Opportunities of the present block, for tools: searched on demand, financed, and as tools show them. */
-import * as z from 'zod'
+/** Opportunities of the present block, searched on demand. */
 import type { Address } from '../../amm/index.ts'
-import { finance, gasOf, type Leg, type Opportunity } from '../../arbitrage/index.ts'
+import { finance, gasOf, type Opportunity } from '../../arbitrage/index.ts'
 import type { LenderKind, LoanOffer } from '../../flash/index.ts'
 import { MarketSearch, walkCycle } from '../../graph/index.ts'
-import { address, textAmount } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
-import { humanValue, tokenAt } from '../market/tokens.ts'
 import { asOpportunity, Detector } from './detector.ts'
-
-export const leg = z.object({
-  pool: address(),
-  dex: z.string(),
-  kind: z.string(),
-  tokenIn: z.string(),
-  tokenOut: z.string(),
-})
-
-export const opportunity = z.object({
-  id: z.string(),
-  block: z.int(),
-  token: z.string().describe('symbol of the token borrowed and earned'),
-  cycles: z
-    .array(
-      z.object({
-        route: z.array(leg),
-        amounts: z.array(textAmount()).describe('into each leg, and last what comes out'),
-      }),
-    )
-    .describe('run one after another in one transaction'),
-  borrowed: textAmount(),
-  lender: z.string(),
-  premium: textAmount(),
-  profit: textAmount().describe('after the premium, before gas'),
-  value: z.number().describe('the profit in quote units'),
-})
-
-export function showLeg(
-  { pool, dex, kind, tokenIn, tokenOut }: Leg,
-  { manifest }: MarketView,
-): z.output<typeof leg> {
-  return {
-    pool,
-    dex,
-    kind,
-    tokenIn: tokenAt(manifest, tokenIn).symbol,
-    tokenOut: tokenAt(manifest, tokenOut).symbol,
-  }
-}
-
-export function showOpportunity(found: Opportunity, market: MarketView): z.output<typeof opportunity> {
-  const { manifest } = market
-  return {
-    id: found.id,
-    block: found.block,
-    token: tokenAt(manifest, found.token).symbol,
-    cycles: found.cycles.map(({ legs, amounts }) => ({
-      route: legs.map((item) => showLeg(item, market)),
-      amounts: amounts.map(String),
-    })),
-    borrowed: String(found.borrowed),
-    lender: found.loan.kind,
-    premium: String(found.premium),
-    profit: String(found.profit),
-    value: humanValue(manifest, Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)),
-  }
-}
 
 /** A search of the present market, its values in units of the numeraire. */
 export function searchOf(market: MarketView, maxHops: number): MarketSearch {

@@ -1,20 +1,17 @@
 /** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { findToken, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import {
-  findOpportunities,
-  nativeNumbers,
-  opportunity,
-  showOpportunity,
-} from '../../engine/trading/opportunities.ts'
-import { executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
+import { findOpportunities, nativeNumbers } from '../../engine/trading/opportunities.ts'
 import { premium } from '../../flash/index.ts'
 import { type Context, defineServer } from '../../mcp/define.ts'
 import { address, limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { executeOpportunity, executionAnswer } from '../../views/execution.ts'
+import { opportunity } from '../../views/opportunities.ts'
 
 const maxHops = z.int().min(2).max(4).default(3).describe('longest cycle, in pools')
 
@@ -81,7 +78,7 @@ export default defineServer({
       input: { token: token().optional(), maxHops },
       output: {
         block: z.int(),
-        opportunity: opportunity.nullable().describe('null where nothing pays with an Aave loan now'),
+        opportunity: opportunity.schema.nullable().describe('null where nothing pays with an Aave loan now'),
         gasUnits: z.int().nullable(),
         netNative: z.number().nullable().describe('profit less gas, in whole native coins'),
       },
@@ -96,7 +93,7 @@ export default defineServer({
         const { gross, gas, gasUnits } = nativeNumbers(best, market)
         return {
           block: market.head.number,
-          opportunity: showOpportunity(best, market),
+          opportunity: opportunity.of(best, market),
           gasUnits,
           netNative: (gross - gas) / 1e18,
         }
@@ -180,15 +177,15 @@ export default defineServer({
         'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
       keywords: 'watch, keep an eye on, report new ones as they come',
       input: { seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) },
-      output: { blocks: z.int(), opportunities: z.array(opportunity) },
+      output: { blocks: z.int(), opportunities: z.array(opportunity.schema) },
       examples: [{ seconds: 1 }],
       run: async ({ seconds, maxHops: hops, limit: most }, { market, loans, signal, progress }) => {
         aavePool(market)
-        const seen: z.output<typeof opportunity>[] = []
+        const seen: ReturnType<typeof opportunity.of>[] = []
         let blocks = 0
         const look = () => {
           blocks++
-          seen.push(...byAave(market, loans, hops, 5).found.map((found) => showOpportunity(found, market)))
+          seen.push(...byAave(market, loans, hops, 5).found.map((found) => opportunity.of(found, market)))
           progress(blocks, undefined, `block ${market.head.number}: ${seen.length} so far`)
         }
         look()
@@ -215,7 +212,7 @@ export default defineServer({
       description: 'What pays at the present block with an Aave loan, best first.',
       read: ({ market, loans }) => ({
         block: market.head.number,
-        opportunities: byAave(market, loans, 3, 20).found.map((found) => showOpportunity(found, market)),
+        opportunities: byAave(market, loans, 3, 20).found.map((found) => opportunity.of(found, market)),
       }),
       watch: ({ market }, onChange) => market.subscribe(onChange),
     },

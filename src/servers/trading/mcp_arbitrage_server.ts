@@ -1,16 +1,10 @@
 /** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
+
 import * as z from 'zod'
 import { legsOf, outcomeText } from '../../arbitrage/index.ts'
 import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
 import { detectionLog, detectionStatistics } from '../../engine/trading/detection-log.ts'
-import {
-  findOpportunities,
-  leg,
-  opportunity,
-  searchOf,
-  showLeg,
-  showOpportunity,
-} from '../../engine/trading/opportunities.ts'
+import { findOpportunities, searchOf } from '../../engine/trading/opportunities.ts'
 import {
   cyclesOf,
   upperBound as jointBound,
@@ -23,6 +17,7 @@ import {
 import { defineServer } from '../../mcp/define.ts'
 import { limit, signedTextAmount, textAmount, token } from '../../mcp/fields.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { leg, opportunity } from '../../views/opportunities.ts'
 
 const detections = detectionLog(200)
 
@@ -47,7 +42,7 @@ export default defineServer({
         observedAt: z.int(),
         searchedCycles: z.int(),
         elapsedMs: z.number(),
-        opportunities: z.array(opportunity),
+        opportunities: z.array(opportunity.schema),
       },
       examples: [{ maxHops: 3, limit: 5 }],
       run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
@@ -59,7 +54,7 @@ export default defineServer({
           searchedCycles,
           elapsedMs: performance.now() - started,
           opportunities: found
-            .map((item) => showOpportunity(item, market))
+            .map((item) => opportunity.of(item, market))
             .filter((item) => item.value >= minValue),
         }
       },
@@ -78,7 +73,7 @@ export default defineServer({
         totalCycles: z.int(),
         cycles: z.array(
           z.object({
-            route: z.array(leg),
+            route: z.array(leg.schema),
             edge: z.number().describe('logarithm of the marginal rate after fees; above 0 it pays'),
             amountIn: textAmount().nullable(),
             grossProfit: signedTextAmount().nullable(),
@@ -102,7 +97,7 @@ export default defineServer({
           totalCycles: own.length,
           cycles: ranked.slice(0, most).map(({ cycle, edge }) => {
             const sized = sizeCycle(cycle, market.pools)
-            const route = legsOf(cycle, market.pools).map((item) => showLeg(item, market))
+            const route = legsOf(cycle, market.pools).map((item) => leg.of(item, market))
             return {
               route,
               edge,
@@ -135,7 +130,7 @@ export default defineServer({
           .describe(
             'how far it got: rules, simulation, signing, recording, sending or sent; and why no further',
           ),
-        opportunity,
+        opportunity: opportunity.schema,
         size: z
           .object({
             chosen: textAmount(),
@@ -172,7 +167,7 @@ export default defineServer({
               ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.`
               : `It was ${outcomeText(record)}.`,
           outcome: { ...record.outcome },
-          opportunity: showOpportunity(found, market),
+          opportunity: opportunity.of(found, market),
           size:
             half === undefined
               ? null
@@ -256,12 +251,12 @@ export default defineServer({
       input: { limit: limit(100, 10) },
       output: {
         ...detectionStatistics,
-        recent: z.array(opportunity),
+        recent: z.array(opportunity.schema),
       },
       examples: [{ limit: 3 }],
       run: ({ limit: most }, { market }) => ({
         ...detections.statistics(),
-        recent: detections.recent(most).map(({ opportunity: found }) => showOpportunity(found, market)),
+        recent: detections.recent(most).map(({ opportunity: found }) => opportunity.of(found, market)),
       }),
     }),
   }),

@@ -1,19 +1,15 @@
 /** What a trade would really earn: net of premium, gas as a distribution, and the chance of being first. */
+
 import * as z from 'zod'
 import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
 import { findToken } from '../../engine/market/tokens.ts'
 import { InclusionModel } from '../../engine/trading/inclusion-model.ts'
-import {
-  atSize,
-  findOpportunities,
-  nativeNumbers,
-  opportunity,
-  showOpportunity,
-} from '../../engine/trading/opportunities.ts'
+import { atSize, findOpportunities, nativeNumbers } from '../../engine/trading/opportunities.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { limit, textAmount, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { opportunity } from '../../views/opportunities.ts'
 
 const experiences = new InclusionModel()
 let recalled: Promise<void> | undefined
@@ -107,7 +103,7 @@ export default defineServer({
       input: which,
       output: {
         block: z.int(),
-        opportunity,
+        opportunity: opportunity.schema,
         bestAmount: textAmount(),
         profit: textAmount(),
         profitAtHalf: textAmount().nullable(),
@@ -120,7 +116,7 @@ export default defineServer({
         const [half, double] = [at(found.borrowed / 2n), at(found.borrowed * 2n)]
         return {
           block: market.head.number,
-          opportunity: showOpportunity(found, market),
+          opportunity: opportunity.of(found, market),
           bestAmount: String(found.borrowed),
           profit: String(found.profit),
           profitAtHalf: half === undefined ? null : String(half),
@@ -133,14 +129,14 @@ export default defineServer({
         'What an opportunity of now is expected to leave: after premium, gas as a distribution, the best bid and the chance that it wins, learned from our receipts.',
       keywords: 'chance of success, expected profit after gas and competition, likely to earn',
       input: which,
-      output: { block: z.int(), opportunity, prediction },
+      output: { block: z.int(), opportunity: opportunity.schema, prediction },
       examples: [{}],
       run: async (input, { market, loans }) => {
         await recalled
         const found = chosen(market, loans, input)
         return {
           block: market.head.number,
-          opportunity: showOpportunity(found, market),
+          opportunity: opportunity.of(found, market),
           prediction: predict(found, market, experiences.learned),
         }
       },
@@ -170,7 +166,7 @@ export default defineServer({
         )
         return {
           block: market.head.number,
-          token: showOpportunity(found, market).token,
+          token: opportunity.of(found, market).token,
           bestAmount: String(found.borrowed),
           points: sizes
             .filter((size) => size > 0n)
@@ -204,7 +200,7 @@ export default defineServer({
         return {
           block: market.head.number,
           kept: kept.slice(0, most).map((item) => ({
-            opportunity: showOpportunity(item.found, market),
+            opportunity: opportunity.of(item.found, market),
             prediction: item.prediction,
           })),
           failed: { expectedProfit: poor.length, chance: unlikely.length },

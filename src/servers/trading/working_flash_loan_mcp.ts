@@ -1,20 +1,17 @@
 /** The whole trade behind one door: find it, simulate it, have it executed, see what became of it and what it earned. */
+
 import * as z from 'zod'
 import { type Opportunity, refusedBy } from '../../arbitrage/index.ts'
 import { findToken, tokenAt } from '../../engine/market/tokens.ts'
 import { EXECUTION_STATES, executionStatus } from '../../engine/trading/execution-status.ts'
-import {
-  findOpportunities,
-  nativeNumbers,
-  opportunity,
-  showOpportunity,
-} from '../../engine/trading/opportunities.ts'
-import { EXECUTOR, executeOpportunity, executionAnswer } from '../../engine/trading/trade-request.ts'
+import { findOpportunities, nativeNumbers } from '../../engine/trading/opportunities.ts'
 import type { LenderKind } from '../../flash/index.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { limit, offset, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
+import { EXECUTOR, executeOpportunity, executionAnswer } from '../../views/execution.ts'
+import { opportunity } from '../../views/opportunities.ts'
 
 const choice = {
   token: token().optional().describe('only trades that earn this token'),
@@ -39,14 +36,14 @@ function find(
 }
 
 const withNumbers = z.object({
-  opportunity,
+  opportunity: opportunity.schema,
   gasUnits: z.int(),
   netNative: z.number().describe('profit less gas at the present base fee, in whole native coins'),
 })
 
 const show = (market: MarketView) => (found: Opportunity) => {
   const { gross, gas, gasUnits } = nativeNumbers(found, market)
-  return { opportunity: showOpportunity(found, market), gasUnits, netNative: (gross - gas) / 1e18 }
+  return { opportunity: opportunity.of(found, market), gasUnits, netNative: (gross - gas) / 1e18 }
 }
 
 const status = z.object({

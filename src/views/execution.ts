@@ -1,47 +1,64 @@
-/** A trade on request: the opportunity travels to the executor, the only one that may sign and send, and its answer comes back. */
+/** A trade on request: the opportunity travels to the executor, the only service that may sign and send, and its answer returns. */
 import * as z from 'zod'
-import type { Opportunity } from '../../arbitrage/index.ts'
-import type { FleetControl } from '../../ports/fleet.ts'
-import type { MarketView } from '../../ports/market.ts'
-import { KintsugiError } from '../../std/errors.ts'
-import { decodeJson, encodeJson } from '../../std/json.ts'
+import type { Opportunity } from '../arbitrage/index.ts'
+import { tokenAmount } from '../mcp/fields.ts'
+import type { FleetControl } from '../ports/fleet.ts'
+import type { MarketView } from '../ports/market.ts'
+import { KintsugiError } from '../std/errors.ts'
+import { decodeJson, encodeJson } from '../std/json.ts'
 
+/** The agent that executes. */
 export const EXECUTOR = 'transaction_executor'
 
 /** What became of a trade on request. */
 export const executionAnswer = z.object({
   sent: z.boolean(),
-  id: z.string().describe('the decision: explain_opportunity and execution_status know it'),
+  id: z
+    .string()
+    .nullable()
+    .describe('the decision, for explain_opportunity and execution_status; null where nothing pays'),
   hash: z.string().nullable().describe('the transaction, where one was sent'),
-  verdict: z.string(),
-  reasons: z.array(z.string()).describe('the rules that failed, each with what it got and needed'),
-  profit: z.string().describe('what it promises after the premium, in the smallest unit of the token'),
+  verdict: z.enum(['trade', 'refuse', 'nothing-pays']),
+  reasons: z.array(z.string()).describe('why it was not sent'),
+  profit: tokenAmount().nullable().describe('promised after the premium, before gas'),
   simulation: z
-    .object({ succeeded: z.boolean(), gasUsed: z.string(), profit: z.string(), error: z.string().optional() })
+    .object({
+      succeeded: z.boolean(),
+      gasUsed: z.int().describe('gas units'),
+      profit: tokenAmount(),
+      error: z.string().optional(),
+    })
     .nullable(),
 })
 
-export type ExecutionAnswer = z.output<typeof executionAnswer>
+/** The executor's answer; amounts as text, as they came. */
+export type ExecutionAnswer = z.input<typeof executionAnswer>
 
-/** Hands an opportunity to the executor. Throws `nothing-pays` for none, and what the executor's service throws. */
+/** Hands an opportunity to the executor; without one, answers that nothing pays. Throws what the executor throws. */
 export async function executeOpportunity(
   fleet: FleetControl,
   market: MarketView,
   found: Opportunity | undefined,
   dryRun: boolean,
   signal: AbortSignal,
-): Promise<ExecutionAnswer> {
+): Promise<z.output<typeof executionAnswer>> {
   if (!found)
-    throw new KintsugiError('nothing-pays', `block ${market.head.number}: nothing pays now`, {
-      retry: 'later',
-      hint: 'opportunities live for a block or two; monitor or try again',
-    })
-  return (await fleet.call({
+    return {
+      sent: false,
+      id: null,
+      hash: null,
+      verdict: 'nothing-pays',
+      reasons: [`nothing pays at block ${market.head.number}; opportunities live for a block or two`],
+      profit: null,
+      simulation: null,
+    }
+  const answer = await fleet.call({
     service: EXECUTOR,
     tool: 'execute_opportunity',
     arguments: { opportunity: encodeJson(found), dryRun },
     signal,
-  })) as ExecutionAnswer
+  })
+  return executionAnswer.parse(answer)
 }
 
 const unsigned = z.bigint().nonnegative()
