@@ -30,16 +30,11 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'mcp_defi_analyzer_server',
   'mcp_coordinator_server',
   'unified_mcp_coordinator',
-  'enhanced_mcp_server_manager',
-  'mcp_server_manager',
   'organize_mcp_servers',
   'mcp_server_base',
-  'mcp-health-check',
-  'mcp-stability-report',
   'flash_loan_mcp_mcp_server',
   'arbitrage_detector',
   'transaction_executor',
-  'self_healing_agent',
 ])
 
 /** A model reads an answer whole: no read tool exceeds this at its example. */

@@ -238,7 +238,7 @@ test('the healing agent: status, healing on request with a token, refusals that 
   expect(await unknown.json()).toMatchObject({
     error: {
       code: 'unknown-service',
-      message: expect.stringContaining('service: no service is called "nobody"'),
+      message: expect.stringContaining('service: unknown service "nobody"'),
     },
   })
   const stop = await fleet.query(

@@ -1,18 +1,23 @@
 /** Aggregates health, predicts failures, heals and scales. The supervisor handles crashes and hangs; the agent looks further ahead. */
 import * as z from 'zod'
-import { predictions } from '../engine/operations/healer.ts'
 import { HealingLoop } from '../engine/operations/healing-loop.ts'
-import { incident } from '../engine/operations/incidents.ts'
+import { incidentsSince } from '../engine/operations/incident-log.ts'
 import { healService } from '../engine/operations/remedies.ts'
 import { systemStatus } from '../engine/operations/system-status.ts'
 import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
-import { defineAgent } from '../mcp/define.ts'
-import { limit } from '../mcp/fields.ts'
+import { defineAgent, type RunningAgent } from '../mcp/define.ts'
+import { page, service } from '../mcp/fields.ts'
+import type { FleetControl } from '../ports/fleet.ts'
+import type { Ledger } from '../ports/ledger.ts'
+import { incidentPage } from '../views/incidents.ts'
+import { predictions, predictionsTool } from '../views/predictions.ts'
+import { healing, systemHealth } from '../views/services.ts'
 
 const OBSERVE_MS = 1_000
+const MINUTE_MS = 60_000
 
 export default defineAgent({
-  id: 'self_healing_agent',
+  id: predictionsTool.service,
   duty: 'Aggregates health, predicts failures, heals, scales and rebalances; explains what it saw and did',
   needs: ['fleet', 'ledger'],
   start: async ({ fleet, ledger }, { now, log }) => {
@@ -30,16 +35,7 @@ export default defineAgent({
       stop: () => clearInterval(timer),
       decisions: (limit) => loop.decisions(limit),
       state: () => ({ decisions: loop.count, ...loop.outlook() }),
-      endpoints: {
-        'GET /system-status': async () => ({ ...(await systemStatus(fleet, ledger, now())) }),
-        'GET /incidents': async ({ limit: most }) => ({
-          incidents: await ledger.incidents({ since: 0, limit: Math.min(1_000, Number(most) || 100) }),
-        }),
-        'POST /heal-service': async ({ service }) => ({
-          ...(await healService(fleet, String(service ?? ''))),
-        }),
-        'POST /emergency-healing': async () => ({ healed: await loop.healAll() }),
-      },
+      endpoints: endpoints(loop, fleet, ledger, now),
       coordinate: async ({ description, arguments: given }) => ({
         ...(await healService(fleet, String(given.service ?? description.split(/\s+/).at(-1)))),
       }),
@@ -47,60 +43,66 @@ export default defineAgent({
   },
   tools: ({ read, write }) => ({
     system_status: read({
-      description: 'The health of the whole fleet: what is not healthy and why, what the last hour brought.',
-      keywords: 'overall condition of the fleet, summary, is anything unwell',
+      description:
+        'The health of the whole fleet: the services that are not healthy with the reason and a repair, and the incidents of the last hour by kind.',
+      keywords:
+        'overall condition of the fleet, summary, is anything unwell, unhealthy, down or broken, which services are unhealthy',
       input: {},
-      output: {
-        overall: z.enum(['healthy', 'degraded', 'critical']),
-        services: z.object({ total: z.int(), healthy: z.int() }),
-        unwell: z.array(
-          z.object({ service: z.string(), status: z.string(), reason: z.string(), proposal: z.string() }),
-        ),
-        lastHour: z.record(z.string(), z.int()).describe('incidents of the last hour, by kind'),
-      },
+      output: systemHealth.schema,
       examples: [{}],
-      run: (_input, { fleet, ledger, now }) => systemStatus(fleet, ledger, now()),
+      run: async (_input, { fleet, ledger, now }) =>
+        systemHealth.of(await systemStatus(fleet, ledger, now())),
     }),
     incidents: read({
-      description: 'What was seen, what was done about it and how long it took, oldest first.',
+      description:
+        'Incidents of the last minutes, of a service or of all, newest first: what was observed, what was done about it and how long it took.',
       keywords: 'what happened, what did the healer do, failures and repairs',
       input: {
-        service: z.string().max(100).optional(),
-        sinceMinutes: z.int().min(1).max(100_000).default(60),
-        limit: limit(1_000, 100),
+        service: service().optional(),
+        sinceMinutes: z.int().min(1).max(100_000).default(60).describe('how far back, in minutes'),
+        ...page(1_000, 10),
       },
-      output: { incidents: z.array(incident) },
+      output: incidentPage.schema,
       examples: [{}],
-      run: async ({ service, sinceMinutes, limit: most }, { ledger, now }) => ({
-        incidents: (
-          await ledger.incidents({
-            since: now() - sinceMinutes * 60_000,
-            limit: most,
-            ...(service === undefined ? {} : { service }),
-          })
-        ).map((each) => ({
-          ...each,
-          services: [...each.services],
-        })),
-      }),
+      run: async ({ service: id, sinceMinutes, ...paging }, { ledger, now }) => {
+        const since = now() - sinceMinutes * MINUTE_MS
+        const span = await incidentsSince(ledger, { since, ...(id === undefined ? {} : { service: id }) })
+        return incidentPage.of(span, paging)
+      },
     }),
-    predictions: read({
+    [predictionsTool.tool]: read({
       description:
         'What may fail next: measures that left their learned normal, and restarts that wait for an idle moment.',
       keywords: 'unusual behaviour, suspected leaks, what may fail next, warnings',
-      input: {},
-      output: predictions,
+      input: predictionsTool.input,
+      output: predictionsTool.output,
       examples: [{}],
-      run: (_input, { state }) => state.outlook(),
+      run: (_input, { state }) => predictions.of(state.outlook()),
     }),
     heal_service: write({
       description:
         'Heals a service: starts it if it is stopped or quarantined, restarts it if it is degraded, does nothing if it is healthy.',
       keywords: 'repair, fix what is broken or degraded, make it well again',
-      input: { service: z.string().min(1).max(100) },
-      output: { service: z.string(), before: z.string(), action: z.string(), reason: z.string() },
+      idempotent: true,
+      input: { service: service() },
+      output: healing.schema,
       examples: [{ service: 'mcp_monitoring_server' }],
-      run: ({ service }, { fleet }) => healService(fleet, service),
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id }, { fleet }) => healing.of(await healService(fleet, id)),
     }),
   }),
+})
+
+const endpoints = (
+  loop: HealingLoop,
+  fleet: FleetControl,
+  ledger: Ledger,
+  now: () => number,
+): NonNullable<RunningAgent['endpoints']> => ({
+  'GET /system-status': async () => ({ ...(await systemStatus(fleet, ledger, now())) }),
+  'GET /incidents': async ({ limit }) => ({
+    incidents: await ledger.incidents({ since: 0, limit: Math.min(1_000, Number(limit) || 100) }),
+  }),
+  'POST /heal-service': async ({ service: id }) => ({ ...(await healService(fleet, String(id ?? ''))) }),
+  'POST /emergency-healing': async () => ({ healed: await loop.healAll() }),
 })

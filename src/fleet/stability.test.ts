@@ -28,8 +28,8 @@ test('two outages in ten hours, of 60 s and 300 s: mean times, availability and 
   expect(stability).toMatchObject({
     service: 'a',
     failures: 3,
-    meanTimeToRecovery: 180_000,
-    meanTimeBetweenFailures: 11_880_000,
+    meanTimeToRecoveryMs: 180_000,
+    meanTimeBetweenFailuresMs: 11_880_000,
     downMs: 360_000,
     flapping: false,
     leaks: 0,
@@ -43,8 +43,8 @@ test('without incidents: fully available, no mean times, no budget used', () => 
   expect(stabilityOf('a', [], 0, HOUR, 0.99)).toEqual({
     service: 'a',
     failures: 0,
-    meanTimeToRecovery: null,
-    meanTimeBetweenFailures: null,
+    meanTimeToRecoveryMs: null,
+    meanTimeBetweenFailuresMs: null,
     downMs: 0,
     availability: 1,
     flapping: false,
@@ -63,9 +63,9 @@ test('a failure without a recovery lasts until the end, from its first incident 
     incident('quarantined', 700_000),
     incident('tried-again', 900_000),
   ]
-  const { downMs, meanTimeToRecovery, isolations } = stabilityOf('a', open, 0, 1_000_000, 0.9)
+  const { downMs, meanTimeToRecoveryMs, isolations } = stabilityOf('a', open, 0, 1_000_000, 0.9)
   expect(downMs).toBe(50_000 + 600_000)
-  expect(meanTimeToRecovery).toBe(50_000)
+  expect(meanTimeToRecoveryMs).toBe(50_000)
   expect(isolations).toBe(1)
 })
 

@@ -5,10 +5,10 @@ import { type IncidentRecord, isFailure } from './incidents.ts'
 export interface Stability {
   readonly service: string
   readonly failures: number
-  /** ms; null without a recovery. */
-  readonly meanTimeToRecovery: number | null
-  /** ms of uptime per failure; null without a failure. */
-  readonly meanTimeBetweenFailures: number | null
+  /** Null without a recovery. */
+  readonly meanTimeToRecoveryMs: number | null
+  /** Uptime per failure; null without a failure. */
+  readonly meanTimeBetweenFailuresMs: number | null
   readonly downMs: number
   /** Share of the span in which the service was up, 0 to 1. */
   readonly availability: number
@@ -45,8 +45,8 @@ export function stabilityOf(
   return {
     service,
     failures: failures.length,
-    meanTimeToRecovery: recoveries.length === 0 ? null : recoveredMs / recoveries.length,
-    meanTimeBetweenFailures: failures.length === 0 ? null : (spanMs - downMs) / failures.length,
+    meanTimeToRecoveryMs: recoveries.length === 0 ? null : recoveredMs / recoveries.length,
+    meanTimeBetweenFailuresMs: failures.length === 0 ? null : (spanMs - downMs) / failures.length,
     downMs,
     availability: 1 - downMs / spanMs,
     flapping: maxFailuresPerHour(failures) >= FLAPPING,

@@ -24,8 +24,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/servers/trading/profit_optimizer_mcp_server.ts',
   ],
   engineWithoutViews: [
-    'src/engine/operations/healer.ts',
-    'src/engine/operations/incidents.ts',
     'src/engine/trading/capture-rate.ts',
     'src/engine/trading/detection-log.ts',
     'src/engine/trading/swap-calls.ts',

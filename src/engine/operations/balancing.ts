@@ -1,4 +1,6 @@
 /** How calls are divided among the instances of a service. */
+import type { FleetControl } from '../../ports/fleet.ts'
+import type { Ledger } from '../../ports/ledger.ts'
 
 export const BALANCING = ['round-robin', 'least-loaded', 'healthiest'] as const
 export type Balancing = (typeof BALANCING)[number]
@@ -29,4 +31,28 @@ export function chooseInstance(
   return order.reduce((best, index) =>
     cost(instances[index] as InstanceLoad) < cost(instances[best] as InstanceLoad) ? index : best,
   )
+}
+
+interface Context {
+  readonly fleet: Pick<FleetControl, 'service'>
+  readonly ledger: Pick<Ledger, 'setting' | 'saveSetting'>
+}
+
+const strategies = async (ledger: Pick<Ledger, 'setting'>) =>
+  (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
+
+/** The strategy of a service. Throws `unknown-service`. */
+export async function balancingOf({ fleet, ledger }: Context, service: string): Promise<Balancing> {
+  await fleet.service(service)
+  return (await strategies(ledger))[service] ?? BALANCING[0]
+}
+
+/** Sets the strategy of a service. Throws `unknown-service`. */
+export async function changeBalancing(
+  { fleet, ledger }: Context,
+  service: string,
+  strategy: Balancing,
+): Promise<void> {
+  await fleet.service(service)
+  await ledger.saveSetting(BALANCING_SETTING, { ...(await strategies(ledger)), [service]: strategy })
 }

@@ -1,7 +1,8 @@
 /** What the healer decides from vitals: heap limits, crowded cells, load. */
 import { expect, test } from 'vitest'
 import type { CellVitals } from '../../ports/fleet.ts'
-import { DEFAULT_SCALING, Healer, type HealingAction } from './healer.ts'
+import { Healer, type HealingAction } from './healer.ts'
+import { DEFAULT_SCALING } from './scaling.ts'
 
 const MB = 2 ** 20
 const idle = { calls: 0, errors: 0, durationMs: 0, running: 0 }

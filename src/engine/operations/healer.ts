@@ -1,16 +1,8 @@
 /** The slow side of healing: decides about leaks, unusual series, load, heap limits and crowded cells. `HealingLoop` acts. */
-import * as z from 'zod'
 import { CusumDetector } from '../../fleet/prediction/anomaly.ts'
 import { type LeakVerdict, LeakWatch } from '../../fleet/prediction/leak.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
-
-/** Output of tools: series that left their normal, and restarts that wait for an idle moment. */
-export const predictions = z.object({
-  unusual: z.array(
-    z.object({ cell: z.string(), service: z.string().nullable(), measure: z.string(), normal: z.number() }),
-  ),
-  restartsWaiting: z.array(z.string()),
-})
+import type { ScalingPolicy } from './scaling.ts'
 
 /** What the healer wants done. `reason` and `detail` are for people. */
 export type HealingAction =
@@ -33,32 +25,6 @@ export type HealingAction =
       readonly heapMb: number | null
       readonly reason: string
     }
-
-/** When instances of a service are added and removed. */
-export interface ScalingPolicy {
-  /** Minimum and maximum number of instances. */
-  readonly least: number
-  readonly most: number
-  /** Average running calls per instance at which one is added, and at which one is removed. */
-  readonly outAt: number
-  readonly inAt: number
-  /** How long the average must stay there, in ms. */
-  readonly outAfterMs: number
-  readonly inAfterMs: number
-}
-
-/** The policy of a service without one of its own. */
-export const DEFAULT_SCALING: ScalingPolicy = {
-  least: 1,
-  most: 3,
-  outAt: 6,
-  inAt: 0.5,
-  outAfterMs: 8_000,
-  inAfterMs: 60_000,
-}
-
-/** Key of the ledger's setting with the policies, by service. */
-export const SCALING_SETTING = 'scaling'
 
 /** A cell above this share of one processor for this long has its busiest service isolated. */
 const BUSY_SHARE = 0.85
@@ -296,13 +262,14 @@ export class Healer {
         load.inSince = null
         return [{ type: 'scale', service, instances: count, reason }]
       }
-      if (instances < policy.least) return to(policy.least, `the minimum is ${policy.least}`)
-      if (load.outSince !== null && now - load.outSince >= policy.outAfterMs && instances < policy.most)
+      const { minInstances, maxInstances } = policy
+      if (instances < minInstances) return to(minInstances, `the minimum is ${minInstances}`)
+      if (load.outSince !== null && now - load.outSince >= policy.outAfterMs && instances < maxInstances)
         return to(
           instances + 1,
           `${load.average.toFixed(1)} running calls per instance for ${policy.outAfterMs / 1_000} s`,
         )
-      if (load.inSince !== null && now - load.inSince >= policy.inAfterMs && instances > policy.least)
+      if (load.inSince !== null && now - load.inSince >= policy.inAfterMs && instances > minInstances)
         return to(instances - 1, `hardly any running calls for ${policy.inAfterMs / 1_000} s`)
       return []
     })

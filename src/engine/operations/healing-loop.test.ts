@@ -133,7 +133,7 @@ test('load adds an instance and notes it; the policy comes from the ledger', asy
   expect(actions[1]).toMatch(/^note \{"unit":"a","services":\["a"\],"kind":"scaled".*"action":"2 instances"/)
   const patient = loopOf()
   patient.state.scaling = {
-    a: { least: 1, most: 3, outAt: 100, inAt: 0, outAfterMs: 8_000, inAfterMs: 60_000 },
+    a: { minInstances: 1, maxInstances: 3, outAt: 100, inAt: 0, outAfterMs: 8_000, inAfterMs: 60_000 },
   }
   await patient.play(20, busy)
   expect(patient.actions).toEqual([])
@@ -174,14 +174,13 @@ test('a failed observation is logged, and the next one is made', async () => {
 
 test('emergency healing heals what is not healthy, and reports what it cannot heal', async () => {
   const { loop, fleet } = loopOf()
-  fleet.status = async () =>
-    ({
-      services: [
-        { id: 'a', status: 'stopped' },
-        { id: 'b', status: 'healthy' },
-        { id: 'c', status: 'degraded', detail: 'slow' },
-      ],
-    }) as never
+  const services = [
+    { id: 'a', status: 'stopped' },
+    { id: 'b', status: 'healthy' },
+    { id: 'c', status: 'degraded', detail: 'slow' },
+  ]
+  fleet.status = async () => ({ services }) as never
+  fleet.service = async (id) => services.find((each) => each.id === id) as never
   fleet.start = () => Promise.reject(new Error('no process'))
   expect(await loop.healAll()).toEqual([
     { service: 'a', error: 'no process' },

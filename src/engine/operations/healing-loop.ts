@@ -3,15 +3,9 @@ import type { CellVitals, FleetControl } from '../../ports/fleet.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import type { Log } from '../../ports/service.ts'
 import { messageOf } from '../../std/errors.ts'
-import {
-  DEFAULT_SCALING,
-  type Departure,
-  Healer,
-  type HealingAction,
-  SCALING_SETTING,
-  type ScalingPolicy,
-} from './healer.ts'
+import { type Departure, Healer, type HealingAction } from './healer.ts'
 import { diagnose, type HealingResult, healService } from './remedies.ts'
+import { DEFAULT_SCALING, type ScalingPolicy, scalingPolicies } from './scaling.ts'
 
 /** A planned restart waits this long for a moment without a running call, in ms. */
 const MAX_WAIT_MS = 15_000
@@ -24,6 +18,14 @@ export interface HealingDecision {
   readonly at: number
   readonly summary: string
   readonly reasons: readonly string[]
+}
+
+/** What may fail next. */
+export interface Outlook {
+  /** Series that left their normal. */
+  readonly unusual: readonly Departure[]
+  /** Cells that wait for a restart. */
+  readonly restartsWaiting: readonly string[]
 }
 
 export interface HealingLoopOptions {
@@ -67,8 +69,8 @@ export class HealingLoop {
     return this.#decisions.slice(0, limit)
   }
 
-  /** What may fail next: series that left their normal, and cells that wait for a restart. */
-  outlook(): { unusual: readonly Departure[]; restartsWaiting: readonly string[] } {
+  /** What may fail next. */
+  outlook(): Outlook {
     return { unusual: this.#healer.unusual(), restartsWaiting: [...this.#waiting.keys()] }
   }
 
@@ -101,9 +103,7 @@ export class HealingLoop {
   }
 
   async #readScaling(): Promise<void> {
-    const saved = await this.#options.ledger
-      .setting<Record<string, ScalingPolicy>>(SCALING_SETTING)
-      .catch(() => undefined)
+    const saved = await scalingPolicies(this.#options.ledger).catch(() => undefined)
     if (saved) this.#scaling = saved
   }
 

@@ -1,5 +1,6 @@
 /** Remedies: what is proposed and done for each state of a service. */
 import { expect, test } from 'vitest'
+import { findService } from '../../fleet/find-service.ts'
 import type { FleetControl, ServiceState, ServiceStatus } from '../../ports/fleet.ts'
 import { diagnose, healService } from './remedies.ts'
 
@@ -19,15 +20,8 @@ const service = (id: string, status: ServiceState, detail?: string): ServiceStat
 
 function fleetOf(...services: ServiceStatus[]) {
   const actions: string[] = []
-  const fleet: Pick<FleetControl, 'status' | 'restart' | 'start'> = {
-    status: async () => ({
-      profile: 'p',
-      mode: 'local',
-      startedAt: 0,
-      readyMs: 0,
-      spares: { warm: 0, total: 0 },
-      services,
-    }),
+  const fleet: Pick<FleetControl, 'service' | 'restart' | 'start'> = {
+    service: async (id) => findService(services, id),
     restart: async (id, reason) => {
       actions.push(`restart ${id}: ${reason}`)
       return services[0] as ServiceStatus
@@ -65,12 +59,12 @@ test('a failed start is reported, not swallowed', async () => {
   await expect(healService(fleet, 'a')).rejects.toThrow('it cannot start')
 })
 
-test('an unknown service is refused with the known ones as the hint', async () => {
-  const { fleet, actions } = fleetOf(service('a', 'stopped'), service('b', 'healthy'))
-  await expect(healService(fleet, 'c')).rejects.toMatchObject({
+test('an unknown service is refused with the closest one as the hint', async () => {
+  const { fleet, actions } = fleetOf(service('detector', 'stopped'), service('executor', 'healthy'))
+  await expect(healService(fleet, 'detectr')).rejects.toMatchObject({
     code: 'unknown-service',
-    message: 'service: no service is called "c"',
-    hint: 'known: a, b',
+    message: 'service: unknown service "detectr"',
+    hint: 'did you mean detector?',
   })
   expect(actions).toEqual([])
 })

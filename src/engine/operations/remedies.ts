@@ -1,11 +1,10 @@
 /** Remedies: what is proposed for a service that is not healthy, and the same carried out. */
-import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
-import { KintsugiError } from '../../std/errors.ts'
+import type { FleetControl, ServiceState, ServiceStatus } from '../../ports/fleet.ts'
 
 /** A service that is not healthy, the reason, and what would help. */
 export interface Diagnosis {
   readonly service: string
-  readonly status: string
+  readonly status: ServiceState
   readonly reason: string
   readonly proposal: string
 }
@@ -14,12 +13,12 @@ export interface Diagnosis {
 export interface HealingResult {
   readonly service: string
   /** Its status before. */
-  readonly before: string
+  readonly before: ServiceState
   readonly action: 'none' | 'restarted' | 'started'
   readonly reason: string
 }
 
-const PROPOSALS: Readonly<Record<ServiceStatus['status'], string>> = {
+const PROPOSALS: Readonly<Record<ServiceState, string>> = {
   healthy: 'nothing',
   starting: 'wait until it has started',
   stopping: 'wait until it has stopped',
@@ -43,17 +42,10 @@ export function diagnose(services: readonly ServiceStatus[]): Diagnosis[] {
 
 /** Restarts a degraded service, starts one that is down, and does nothing otherwise. Throws `unknown-service`. */
 export async function healService(
-  fleet: Pick<FleetControl, 'status' | 'restart' | 'start'>,
+  fleet: Pick<FleetControl, 'service' | 'restart' | 'start'>,
   service: string,
 ): Promise<HealingResult> {
-  const { services } = await fleet.status()
-  const found = services.find(({ id }) => id === service)
-  if (!found)
-    throw new KintsugiError(
-      'unknown-service',
-      `service: no service is called ${JSON.stringify(service.slice(0, 100))}`,
-      { hint: `known: ${services.map(({ id }) => id).join(', ')}` },
-    )
+  const found = await fleet.service(service)
   const reason = found.detail ?? found.status
   const result = (action: HealingResult['action']) => ({ service, before: found.status, action, reason })
   switch (found.status) {

@@ -1,13 +1,50 @@
-/** The stability report as text and as a page. */
+/** The stability of the fleet over a span of time, and its report as text and as a page. */
+import { findService } from '../../fleet/find-service.ts'
 import type { IncidentRecord } from '../../fleet/incidents.ts'
-import type { Stability } from '../../fleet/stability.ts'
+import { type Stability, stabilityOf } from '../../fleet/stability.ts'
+import type { FleetControl } from '../../ports/fleet.ts'
+import type { Ledger } from '../../ports/ledger.ts'
+import { incidentsSince } from './incident-log.ts'
 
+const HOUR_MS = 3_600_000
+
+/** The stability of services from `since` to `until`, in ms since 1970. */
 export interface StabilityFacts {
   readonly since: number
   readonly until: number
+  /** Targeted availability, 0 to 1. */
   readonly objective: number
+  /** Those with most failures first, then by name. */
   readonly rows: readonly Stability[]
+  /** In order of time. */
   readonly incidents: readonly IncidentRecord[]
+}
+
+/** The question of a stability report; `service`: only this one. */
+export interface StabilityQuery {
+  readonly hours: number
+  readonly now: number
+  readonly objective: number
+  readonly service?: string | undefined
+}
+
+/**
+ * The stability of all services, or of one, over the last hours. The span begins with the start of the fleet at the earliest, and later if
+ * more incidents were recorded than are read. Throws `unknown-service`.
+ */
+export async function fleetStability(
+  fleet: Pick<FleetControl, 'status'>,
+  ledger: Pick<Ledger, 'incidents'>,
+  { hours, now, objective, service }: StabilityQuery,
+): Promise<StabilityFacts> {
+  const { services, startedAt } = await fleet.status()
+  const chosen = service === undefined ? services : [findService(services, service)]
+  const start = Math.max(startedAt, Math.round(now - hours * HOUR_MS))
+  const { since, incidents } = await incidentsSince(ledger, { since: start })
+  const rows = chosen
+    .map(({ id }) => stabilityOf(id, incidents, since, now, objective))
+    .sort((a, b) => b.failures - a.failures || a.service.localeCompare(b.service))
+  return { since, until: now, objective, rows, incidents }
 }
 
 const percent = (share: number) => `${(share * 100).toFixed(3)} %`
@@ -20,7 +57,8 @@ const duration = (ms: number | null) =>
         ? `${(ms / 1_000).toFixed(1)} s`
         : `${(ms / 60_000).toFixed(0)} min`
 
-function summary({ since, until, objective, rows }: StabilityFacts): string {
+/** The report in one sentence. */
+export function stabilitySummary({ since, until, objective, rows }: StabilityFacts): string {
   const failures = rows.reduce((sum, row) => sum + row.failures, 0)
   const worst = [...rows].sort((a, b) => a.availability - b.availability)[0]
   const flapping = rows.filter((row) => row.flapping).map((row) => row.service)
@@ -46,24 +84,24 @@ function cells(row: Stability): string[] {
   return [
     row.service,
     String(row.failures),
-    duration(row.meanTimeToRecovery),
-    duration(row.meanTimeBetweenFailures),
+    duration(row.meanTimeToRecoveryMs),
+    duration(row.meanTimeBetweenFailuresMs),
     percent(row.availability),
     percent(row.errorBudgetUsed),
     notes.join(', '),
   ]
 }
 
+/** The report in Markdown. */
 export function stabilityMarkdown(facts: StabilityFacts): string {
-  const rows = [...facts.rows].sort((a, b) => b.failures - a.failures || a.service.localeCompare(b.service))
   return [
     '# Stability',
     '',
-    summary(facts),
+    stabilitySummary(facts),
     '',
     `| ${COLUMNS.join(' | ')} |`,
     `|${COLUMNS.map(() => '---').join('|')}|`,
-    ...rows.map((row) => `| ${cells(row).join(' | ')} |`),
+    ...facts.rows.map((row) => `| ${cells(row).join(' | ')} |`),
     '',
   ].join('\n')
 }
@@ -89,13 +127,13 @@ function timeline({ since, until, incidents, rows }: StabilityFacts): string {
   return `<svg viewBox="0 0 ${WIDTH} ${shown.length * ROW + 6}" role="img" aria-label="failures in time">${lines.join('')}</svg>`
 }
 
+/** The report as an HTML page with a plot of the failures in time. */
 export function stabilityHtml(facts: StabilityFacts): string {
-  const rows = [...facts.rows].sort((a, b) => b.failures - a.failures || a.service.localeCompare(b.service))
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Stability</title><style>
 :root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%;font-size:13px}th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid color-mix(in srgb,currentColor 18%,transparent)}
 svg{width:100%;font-size:11px;fill:currentColor}svg line{stroke:currentColor;opacity:.2}.down{fill:#c2410c}.up{fill:#15803d}
-</style><h1>Stability</h1><p>${escapeHtml(summary(facts))}</p>${timeline(facts)}<table><thead><tr>${COLUMNS.map((column) => `<th>${column}</th>`).join('')}</tr></thead><tbody>${rows
+</style><h1>Stability</h1><p>${escapeHtml(stabilitySummary(facts))}</p>${timeline(facts)}<table><thead><tr>${COLUMNS.map((column) => `<th>${column}</th>`).join('')}</tr></thead><tbody>${facts.rows
     .map(
       (row) =>
         `<tr>${cells(row)

@@ -1,10 +1,11 @@
 /** The health of the whole fleet at a glance. */
 import type { FleetControl } from '../../ports/fleet.ts'
 import type { Ledger } from '../../ports/ledger.ts'
+import { countByKind, type IncidentSpan, incidentsSince } from './incident-log.ts'
 import { type Diagnosis, diagnose } from './remedies.ts'
 
 const HOUR_MS = 3_600_000
-const MAX_INCIDENTS = 10_000
+const NONE: Pick<IncidentSpan, 'incidents'> = { incidents: [] }
 
 export interface SystemStatus {
   /** `critical`: less than half of the services are healthy. */
@@ -23,12 +24,8 @@ export async function systemStatus(
 ): Promise<SystemStatus> {
   const { services } = await fleet.status()
   const unwell = diagnose(services)
-  const incidents = await ledger
-    .incidents({ since: now - HOUR_MS, limit: MAX_INCIDENTS })
-    .catch((): { kind: string }[] => [])
-  const lastHour: Record<string, number> = {}
-  for (const { kind } of incidents) lastHour[kind] = (lastHour[kind] ?? 0) + 1
+  const { incidents } = await incidentsSince(ledger, { since: now - HOUR_MS }).catch(() => NONE)
   const healthy = services.length - unwell.length
   const overall = unwell.length === 0 ? 'healthy' : healthy * 2 < services.length ? 'critical' : 'degraded'
-  return { overall, services: { total: services.length, healthy }, unwell, lastHour }
+  return { overall, services: { total: services.length, healthy }, unwell, lastHour: countByKind(incidents) }
 }

@@ -1,5 +1,6 @@
 /** Dependencies between services and infrastructure: orders and consequences. */
 import { KintsugiError } from '../../std/errors.ts'
+import { findService } from '../find-service.ts'
 
 /** A service or a piece of infrastructure in the graph of dependencies. */
 export interface DependencyNode {
@@ -45,11 +46,7 @@ export interface Impact {
 
 /** What the loss of a service or piece of infrastructure affects. Throws `unknown-service`. */
 export function impactOf(id: string, nodes: readonly DependencyNode[]): Impact {
-  const node = nodes.find((each) => each.id === id)
-  if (!node)
-    throw new KintsugiError('unknown-service', `service: unknown service ${JSON.stringify(id)}`, {
-      hint: `known: ${nodes.map((each) => each.id).join(', ')}`,
-    })
+  const node = findService(nodes, id)
   const cannotStart = dependantsOf(id, nodes, ({ hard }) => hard)
   const affected = dependantsOf(id, nodes, ({ hard, soft }) => [...hard, ...soft])
   return {

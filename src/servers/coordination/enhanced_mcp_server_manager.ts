@@ -1,163 +1,130 @@
-/** Load and scale: instances of a service, the policy that adds and takes them, how calls are divided among them, and what may fail next. */
+/** Load and scale: instances of a service, when they are added and removed, how calls are divided among them, and what may fail next. */
 import * as z from 'zod'
-import { BALANCING, BALANCING_SETTING, type Balancing } from '../../engine/operations/balancing.ts'
-import {
-  DEFAULT_SCALING,
-  predictions,
-  SCALING_SETTING,
-  type ScalingPolicy,
-} from '../../engine/operations/healer.ts'
+import { BALANCING, balancingOf, changeBalancing } from '../../engine/operations/balancing.ts'
+import { changeScalingPolicy, scalingPolicyOf } from '../../engine/operations/scaling.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { KintsugiError } from '../../std/errors.ts'
+import { page, paged, paginate, service } from '../../mcp/fields.ts'
+import { breakerState } from '../../views/breakers.ts'
+import { predictions, predictionsTool } from '../../views/predictions.ts'
+import { scalingPolicy } from '../../views/scaling.ts'
+import { instance } from '../../views/services.ts'
 
-const service = z.string().min(1).max(100).describe('an id such as mcp_liquidity_server')
-const instance = z.object({
-  id: z.string(),
-  status: z.string(),
-  pid: z.int().nullable(),
-  port: z.int().nullable(),
-  cell: z.string(),
-})
-const policy = z.object({
-  least: z.int().min(1).max(8).default(DEFAULT_SCALING.least),
-  most: z.int().min(1).max(8).default(DEFAULT_SCALING.most),
-  outAt: z
-    .number()
-    .min(0.1)
-    .max(1_000)
-    .default(DEFAULT_SCALING.outAt)
-    .describe('calls running per instance at which one is added'),
-  inAt: z
-    .number()
-    .min(0)
-    .max(1_000)
-    .default(DEFAULT_SCALING.inAt)
-    .describe('calls running per instance at which one is taken away'),
-  outAfterMs: z.int().min(1_000).max(3_600_000).default(DEFAULT_SCALING.outAfterMs),
-  inAfterMs: z.int().min(1_000).max(3_600_000).default(DEFAULT_SCALING.inAfterMs),
-})
+const strategy = () =>
+  z.enum(BALANCING).describe('in turn, fewest running calls, or fewest errors and lowest latency')
+/** Only one instance of it may run. */
+const SINGLETON = 'mcp_coordinator_server'
+const SCALABLE = 'mcp_liquidity_server'
+const SCALING = { service: z.string(), policy: scalingPolicy.schema }
+const BALANCED = { service: z.string(), strategy: strategy() }
 
 export default defineServer({
   id: 'enhanced_mcp_server_manager',
   needs: ['fleet', 'ledger', 'bus'],
   tools: ({ read, write }) => ({
     instances: read({
-      description: 'The instances of a service, or of every service that may run several times.',
-      keywords: 'how many copies run, replicas, where they listen',
-      input: { service: service.optional() },
-      output: { scalable: z.array(z.string()), instances: z.array(instance) },
-      examples: [{}],
-      run: async ({ service: id }, { fleet }) => {
-        const scalable = [...(await fleet.scalable())]
-        const wanted = id === undefined ? scalable : [id]
+      description: 'The instances of a service, or of every service of which several instances may run.',
+      keywords: 'how many copies run, replicas, which ports they listen on',
+      input: { service: service().optional(), ...page(200, 20) },
+      output: {
+        scalable: z.array(z.string()).describe('ids of the services of which several instances may run'),
+        ...paged('instances', instance.schema),
+      },
+      examples: [{}, { service: SCALABLE }],
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id, ...paging }, { fleet }) => {
+        const scalable = await fleet.scalable()
+        const wanted = id === undefined ? scalable : [(await fleet.service(id)).id]
         const { services } = await fleet.status()
-        const found = services.filter((each) => wanted.includes(each.id.split('#')[0] as string))
-        return {
-          scalable,
-          instances: found.map(({ id: own, status, pid, port, cell }) => ({
-            id: own,
-            status,
-            pid,
-            port,
-            cell,
-          })),
-        }
+        const found = services.filter((each) => wanted.includes(each.id.split('#')[0] ?? ''))
+        return { scalable, ...paginate('instances', found.map(instance.of), paging) }
       },
     }),
     scale_service: write({
       description:
-        'Sets how many instances of a service run. Each further one has a port of its own; the port of the service is shared by all.',
+        'Sets how many instances of a service run. Each further instance has a port of its own; all share the port of the service.',
       keywords: 'more or fewer copies, add an instance, replicas, scale up and down',
-      input: { service, instances: z.int().min(1).max(8) },
-      output: { instances: z.array(instance) },
-      examples: [{ service: 'mcp_liquidity_server', instances: 1 }],
+      idempotent: true,
+      input: { service: service(), instances: z.int().min(1).max(8).describe('wanted number (1 to 8)') },
+      output: { instances: z.array(instance.schema) },
+      examples: [{ service: SCALABLE, instances: 1 }],
+      refusals: [
+        [{ service: 'nobody', instances: 1 }, 'unknown-service'],
+        [{ service: SINGLETON, instances: 2 }, 'not-scalable'],
+      ],
       run: async ({ service: id, instances }, { fleet }) => ({
-        instances: (await fleet.scale(id, instances)).map(({ id: own, status, pid, port, cell }) => ({
-          id: own,
-          status,
-          pid,
-          port,
-          cell,
-        })),
+        instances: (await fleet.scale(id, instances)).map(instance.of),
       }),
+    }),
+    get_scaling_policy: read({
+      description: 'When instances of a service are added and removed by load.',
+      keywords: 'show the autoscaling limits, smallest and largest number of instances',
+      input: { service: service() },
+      output: SCALING,
+      examples: [{ service: SCALABLE }],
+      refusals: [
+        [{ service: 'nobody' }, 'unknown-service'],
+        [{ service: SINGLETON }, 'not-scalable'],
+      ],
+      run: async ({ service: id }, context) => ({ service: id, policy: await scalingPolicyOf(context, id) }),
     }),
     scaling_policy: write({
       description:
-        'Reads, or with a policy sets, when instances of a service are added and taken away by load.',
-      keywords: 'autoscaling limits, let it grow under load, least and most instances',
-      input: { service, policy: policy.optional() },
-      output: { service: z.string(), policy },
-      examples: [{ service: 'mcp_liquidity_server' }],
-      run: async ({ service: id, policy: wanted }, { fleet, ledger }) => {
-        if (!(await fleet.scalable()).includes(id))
-          throw new KintsugiError('not-scalable', `service: ${id} acts by itself, so only one of it may run`)
-        const all = (await ledger.setting<Record<string, ScalingPolicy>>(SCALING_SETTING)) ?? {}
-        if (!wanted) return { service: id, policy: all[id] ?? DEFAULT_SCALING }
-        if (wanted.least > wanted.most)
-          throw new KintsugiError(
-            'bad-argument',
-            `policy.least: expected at most policy.most, ${wanted.most} (got ${wanted.least})`,
-          )
-        await ledger.saveSetting(SCALING_SETTING, { ...all, [id]: wanted })
-        return { service: id, policy: wanted }
-      },
+        'Changes when instances of a service are added and removed by load. Fields that are left out stay as they are.',
+      keywords: 'set autoscaling limits, let it grow under load, minimum and maximum number of instances',
+      idempotent: true,
+      input: { service: service(), policy: scalingPolicy.schema.partial() },
+      output: SCALING,
+      examples: [{ service: SCALABLE, policy: { maxInstances: 3 } }],
+      refusals: [
+        [{ service: 'nobody', policy: {} }, 'unknown-service'],
+        [{ service: SINGLETON, policy: {} }, 'not-scalable'],
+        [{ service: SCALABLE, policy: { minInstances: 4, maxInstances: 2 } }, 'bad-argument'],
+        [{ service: SCALABLE, policy: { maxInstancs: 5 } }, 'bad-argument'],
+      ],
+      run: async ({ service: id, policy }, context) => ({
+        service: id,
+        policy: await changeScalingPolicy(context, id, policy),
+      }),
+    }),
+    get_balancing_strategy: read({
+      description: 'How the gateway divides calls among the instances of a service.',
+      keywords: 'show the load balancing, how calls are distributed',
+      input: { service: service() },
+      output: BALANCED,
+      examples: [{ service: SCALABLE }],
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id }, context) => ({ service: id, strategy: await balancingOf(context, id) }),
     }),
     balancing_strategy: write({
-      description:
-        'Reads, or with a strategy sets, how the gateway divides calls among the instances of a service.',
+      description: 'Sets how the gateway divides calls among the instances of a service.',
       keywords: 'round robin, least loaded, healthiest, how calls are distributed',
-      input: { service, strategy: z.enum(BALANCING).optional() },
-      output: { service: z.string(), strategy: z.enum(BALANCING) },
-      examples: [{ service: 'mcp_liquidity_server' }],
-      run: async ({ service: id, strategy }, { ledger }) => {
-        const all = (await ledger.setting<Record<string, Balancing>>(BALANCING_SETTING)) ?? {}
-        if (strategy) await ledger.saveSetting(BALANCING_SETTING, { ...all, [id]: strategy })
-        return { service: id, strategy: strategy ?? all[id] ?? BALANCING[0] }
+      idempotent: true,
+      input: { service: service(), strategy: strategy() },
+      output: BALANCED,
+      examples: [{ service: SCALABLE, strategy: 'round-robin' }],
+      refusals: [[{ service: 'nobody', strategy: 'healthiest' }, 'unknown-service']],
+      run: async ({ service: id, strategy: wanted }, context) => {
+        await changeBalancing(context, id, wanted)
+        return { service: id, strategy: wanted }
       },
     }),
     circuit_breakers: read({
       description:
-        'The breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
+        'The circuit breakers of the gateway that are not closed: calls of these services or tools are refused, or tried one at a time.',
       keywords: 'which tools are blocked because they failed, open breakers, retry budget',
-      input: {},
-      output: {
-        observedAt: z
-          .int()
-          .nullable()
-          .describe('ms since 1970; null where the gateway has not said anything yet'),
-        breakers: z.array(
-          z.object({
-            name: z.string(),
-            state: z.enum(['open', 'half-open']),
-            failures: z.int(),
-            retryInMs: z.int(),
-          }),
-        ),
-        retryBudget: z.object({ used: z.number(), most: z.number() }).nullable(),
-      },
+      input: page(200, 20),
+      output: breakerState.schema,
       examples: [{}],
-      run: async (_input, { bus }) => {
-        const report = await bus.get('gateway:breakers')
-        return report
-          ? { ...report, breakers: [...report.breakers] }
-          : { observedAt: null, breakers: [], retryBudget: null }
-      },
+      run: async (paging, { bus }) => breakerState.of(await bus.get('gateway:breakers'), paging),
     }),
     predict_failures: read({
       description:
-        'What may fail next: services and cells away from their learned normal, and restarts that wait for a quiet moment.',
+        'What may fail next: services and cells that left their learned normal, and restarts that wait for an idle moment.',
       keywords: 'what will fail next, early signs of trouble, leaks',
       input: {},
-      output: predictions,
+      output: predictions.schema,
       examples: [{}],
-      run: (_input, { fleet, signal }) =>
-        fleet.call({
-          service: 'self_healing_agent',
-          tool: 'predictions',
-          arguments: {},
-          effect: 'read',
-          signal,
-        }) as Promise<{ unusual: []; restartsWaiting: [] }>,
+      run: (_input, { fleet, signal }) => predictionsTool.call(fleet, {}, { signal }),
     }),
   }),
 })

@@ -1,14 +1,16 @@
 /** Health with memory: how everything is now, how it was, and how long it has been up. */
 import * as z from 'zod'
-import { incident } from '../../engine/operations/incidents.ts'
-import { stabilityOf } from '../../fleet/stability.ts'
+import { incidentsSince } from '../../engine/operations/incident-log.ts'
+import { fleetStability } from '../../engine/operations/stability-report.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { limit } from '../../mcp/fields.ts'
-import { KintsugiError } from '../../std/errors.ts'
+import { at, hours, page, paged, paginate, service, time } from '../../mcp/fields.ts'
+import { incidentPage } from '../../views/incidents.ts'
+import { serviceHealth } from '../../views/services.ts'
+import { uptime } from '../../views/stability.ts'
 
-const service = z.string().min(1).max(100)
 const HOUR_MS = 3_600_000
-const MAX_INCIDENTS = 10_000
+const MAX_HOURS = 8_760
+/** Targeted availability; `uptime` does not show what depends on it. */
 const OBJECTIVE = 0.999
 
 export default defineServer({
@@ -16,103 +18,57 @@ export default defineServer({
   needs: ['fleet', 'ledger'],
   tools: ({ read }) => ({
     health: read({
-      description: 'The health of every service now, or of one; only the unhealthy ones where asked.',
-      keywords: 'is everything ok, which services are unhealthy, check of all services',
-      input: { service: service.optional(), unhealthyOnly: z.boolean().default(false) },
-      output: {
-        healthy: z.boolean(),
-        observedAt: z.int(),
-        services: z.array(
-          z.object({
-            id: z.string(),
-            status: z.string(),
-            restarts: z.int(),
-            upMs: z.int().nullable(),
-            detail: z.string().optional(),
-          }),
-        ),
+      description:
+        'The health of every service now, or of one; on request only of those that are not healthy.',
+      keywords: 'is everything ok, which services are unhealthy, down or broken, check of all services',
+      input: {
+        service: service().optional(),
+        unhealthyOnly: z.boolean().default(false),
+        ...page(200, 40),
       },
-      examples: [{}],
-      run: async ({ service: id, unhealthyOnly }, { fleet, now }) => {
-        const { services } = await fleet.status()
-        const chosen = services.filter((each) => id === undefined || each.id === id)
-        if (chosen.length === 0)
-          throw new KintsugiError(
-            'unknown-service',
-            `service: no service is called ${JSON.stringify(id)} here`,
-            { hint: `known: ${services.map((each) => each.id).join(', ')}` },
-          )
+      output: {
+        healthy: z.boolean().describe('whether all of them are healthy'),
+        unhealthy: z.int().describe('number of services that are not healthy'),
+        ...time('observedAt'),
+        ...paged('services', serviceHealth.schema),
+      },
+      examples: [{}, { unhealthyOnly: true }],
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id, unhealthyOnly, ...paging }, { fleet, now }) => {
+        const chosen = id === undefined ? (await fleet.status()).services : [await fleet.service(id)]
+        const unhealthy = chosen.filter(({ status }) => status !== 'healthy')
+        const shown = (unhealthyOnly ? unhealthy : chosen).map((each) => serviceHealth.of(each, now()))
         return {
-          healthy: chosen.every(({ status }) => status === 'healthy'),
-          observedAt: now(),
-          services: chosen
-            .filter(({ status }) => !unhealthyOnly || status !== 'healthy')
-            .map(({ id: own, status, restarts, since, detail }) => ({
-              id: own,
-              status,
-              restarts,
-              upMs: since === null ? null : now() - since,
-              ...(detail ? { detail } : {}),
-            })),
+          healthy: unhealthy.length === 0,
+          unhealthy: unhealthy.length,
+          ...at('observedAt', now()),
+          ...paginate('services', shown, paging),
         }
       },
     }),
     health_history: read({
       description:
-        'What happened to a service, or to all, oldest first: failures, recoveries and how long they took. It survives restarts.',
+        'What happened to a service, or to all, newest first: failures, recoveries and how long they took. It survives restarts.',
       keywords: 'was it down yesterday, health over time, outages',
-      input: {
-        service: service.optional(),
-        hours: z.number().min(0.01).max(8_760).default(24),
-        limit: limit(1_000, 100),
-      },
-      output: { since: z.int(), incidents: z.array(incident) },
+      input: { service: service().optional(), hours: hours(MAX_HOURS, 24), ...page(1_000, 10) },
+      output: incidentPage.schema,
       examples: [{ hours: 1 }],
-      run: async ({ service: id, hours, limit: most }, { ledger, now }) => {
-        const since = Math.round(now() - hours * HOUR_MS)
-        const incidents = await ledger.incidents({
-          since,
-          limit: most,
-          ...(id === undefined ? {} : { service: id }),
-        })
-        return { since, incidents: incidents.map((each) => ({ ...each, services: [...each.services] })) }
+      run: async ({ service: id, hours: span, ...paging }, { ledger, now }) => {
+        const filter = { since: now() - span * HOUR_MS, ...(id === undefined ? {} : { service: id }) }
+        return incidentPage.of(await incidentsSince(ledger, filter), paging)
       },
     }),
     uptime: read({
       description:
-        'Availability of each service over the last hours: time down, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
+        'Availability of each service over the last hours, longest downtime first: downtime, failures, mean time to recovery. The span begins with the start of the fleet at the earliest.',
       keywords: 'availability, SLA, percentage of time it was up',
-      input: { service: service.optional(), hours: z.number().min(0.01).max(8_760).default(24) },
-      output: {
-        since: z.int(),
-        services: z.array(
-          z.object({
-            service: z.string(),
-            availability: z.number(),
-            downMs: z.number(),
-            failures: z.int(),
-            meanTimeToRecoveryMs: z.number().nullable(),
-          }),
-        ),
-      },
+      input: { service: service().optional(), hours: hours(MAX_HOURS, 24), ...page(200, 20) },
+      output: uptime.schema,
       examples: [{}],
-      run: async ({ service: id, hours }, { fleet, ledger, now }) => {
-        const { services, startedAt } = await fleet.status()
-        const since = Math.max(startedAt, Math.round(now() - hours * HOUR_MS))
-        const incidents = await ledger.incidents({ since, limit: MAX_INCIDENTS })
-        return {
-          since,
-          services: services
-            .filter((each) => id === undefined || each.id === id)
-            .map((each) => stabilityOf(each.id, incidents, since, now(), OBJECTIVE))
-            .map(({ service: own, availability, downMs, failures, meanTimeToRecovery }) => ({
-              service: own,
-              availability,
-              downMs,
-              failures,
-              meanTimeToRecoveryMs: meanTimeToRecovery,
-            })),
-        }
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id, hours: span, ...paging }, { fleet, ledger, now }) => {
+        const query = { hours: span, now: now(), objective: OBJECTIVE, service: id }
+        return uptime.of(await fleetStability(fleet, ledger, query), paging)
       },
     }),
   }),

@@ -1,13 +1,21 @@
 /** MTBF, MTTR, restarts, flapping, leaks and the error budget, as a report that people read. */
 import * as z from 'zod'
-import { incident } from '../../engine/operations/incidents.ts'
-import { stabilityHtml, stabilityMarkdown } from '../../engine/operations/stability-report.ts'
-import { stabilityOf } from '../../fleet/stability.ts'
+import { incidentsSince } from '../../engine/operations/incident-log.ts'
+import {
+  fleetStability,
+  stabilityHtml,
+  stabilityMarkdown,
+  stabilitySummary,
+} from '../../engine/operations/stability-report.ts'
+import { INCIDENTS, type IncidentKind } from '../../fleet/incidents.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { limit, offset } from '../../mcp/fields.ts'
+import { hours, page } from '../../mcp/fields.ts'
+import { incidentPage } from '../../views/incidents.ts'
+import { stabilityPage } from '../../views/stability.ts'
 
 const HOUR_MS = 3_600_000
-const MAX_INCIDENTS = 10_000
+const MAX_HOURS = 8_760
+const FORMATS = { markdown: stabilityMarkdown, html: stabilityHtml }
 
 export default defineServer({
   id: 'mcp-stability-report',
@@ -15,75 +23,42 @@ export default defineServer({
   tools: ({ read }) => ({
     stability_report: read({
       description:
-        'How stable each service was over the last hours: failures, mean time to recovery and between failures, flapping, leaks, error budget. As Markdown, or HTML with a plot.',
-      keywords: 'reliability, time between failures, which service crashes most often',
+        'How stable each service was over the last hours: failures, mean time to recovery and between failures, flapping, leaks, error budget. On request also as a whole report: Markdown, or HTML with a plot.',
+      keywords: 'reliability, MTBF, MTTR, time between failures, which service crashes most often',
       input: {
-        hours: z.number().min(0.01).max(8_760).default(24),
-        format: z.enum(['markdown', 'html']).default('markdown'),
+        hours: hours(MAX_HOURS, 24),
+        format: z.enum(['markdown', 'html']).optional().describe('adds the whole report in this format'),
         objective: z
           .number()
           .min(0.5)
           .max(0.99999)
           .default(0.999)
-          .describe('the availability that is aimed at'),
+          .describe('the targeted availability, 0.5 to 0.99999'),
+        ...page(200, 8),
       },
-      output: {
-        since: z.int(),
-        until: z.int(),
-        services: z.array(
-          z.object({
-            service: z.string(),
-            failures: z.int(),
-            meanTimeToRecovery: z.number().nullable(),
-            meanTimeBetweenFailures: z.number().nullable(),
-            downMs: z.number(),
-            availability: z.number(),
-            flapping: z.boolean(),
-            errorBudgetUsed: z.number(),
-            leaks: z.int(),
-            isolations: z.int(),
-          }),
-        ),
-        report: z.string(),
-      },
+      output: stabilityPage.schema,
       examples: [{ hours: 1 }],
-      run: async ({ hours, format, objective }, { fleet, ledger, now }) => {
-        const { services, startedAt } = await fleet.status()
-        const until = now()
-        const since = Math.max(startedAt, Math.round(until - hours * HOUR_MS))
-        const incidents = await ledger.incidents({ since, limit: MAX_INCIDENTS })
-        const rows = services.map(({ id }) => stabilityOf(id, incidents, since, until, objective))
-        const facts = { since, until, objective, rows, incidents }
-        return {
-          since,
-          until,
-          services: rows,
-          report: format === 'html' ? stabilityHtml(facts) : stabilityMarkdown(facts),
-        }
+      run: async ({ hours: span, format, objective, ...paging }, { fleet, ledger, now }) => {
+        const facts = await fleetStability(fleet, ledger, { hours: span, now: now(), objective })
+        return stabilityPage.of(facts, stabilitySummary(facts), paging, format && FORMATS[format](facts))
       },
     }),
     incident_timeline: read({
-      description: 'All incidents in time, a page at a time, newest first.',
+      description:
+        'All incidents of the last hours, newest first: what failed, what was repaired, how long it took. On request of one kind only.',
       keywords: 'what went wrong and when, post mortem, last night',
       input: {
-        hours: z.number().min(0.01).max(8_760).default(24),
-        kind: z.string().max(40).optional(),
-        limit: limit(500, 50),
-        offset: offset(),
+        hours: hours(MAX_HOURS, 24),
+        kind: z
+          .enum(Object.keys(INCIDENTS) as [IncidentKind, ...IncidentKind[]])
+          .optional()
+          .describe('only incidents of this kind'),
+        ...page(500, 10),
       },
-      output: { total: z.int(), incidents: z.array(incident) },
-      examples: [{ hours: 1 }],
-      run: async ({ hours, kind, limit: most, offset: skip }, { ledger, now }) => {
-        const all = (
-          await ledger.incidents({ since: Math.round(now() - hours * HOUR_MS), limit: MAX_INCIDENTS })
-        )
-          .filter((each) => kind === undefined || each.kind === kind)
-          .reverse()
-        return {
-          total: all.length,
-          incidents: all.slice(skip, skip + most).map((each) => ({ ...each, services: [...each.services] })),
-        }
-      },
+      output: incidentPage.schema,
+      examples: [{ hours: 1 }, { kind: 'recovered' }],
+      run: async ({ hours: span, kind, ...paging }, { ledger, now }) =>
+        incidentPage.of(await incidentsSince(ledger, { since: now() - span * HOUR_MS, kind }), paging),
     }),
   }),
 })

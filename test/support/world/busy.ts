@@ -27,5 +27,10 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     await ledger.recordIncident(record)
     fleet.recorded.push(record)
   }
+  fleet.answer('self_healing_agent', 'predictions', () => ({
+    unusual: [{ cell: 'trading', service: null, measure: 'loop delay', normal: 20.5 }],
+    restartsWaiting: ['trading'],
+  }))
+  fleet.lines.set('mcp_monitoring_server', ['{"level":"info","message":"ready"}'])
   return { world, ports: {} }
 }
