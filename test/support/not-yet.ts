@@ -20,7 +20,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
     'src/servers/analytics/mcp_defi_analyzer_server.ts',
     'src/servers/coordination/mcp_coordinator_server.ts',
     'src/servers/trading/mcp_arbitrage_server.ts',
-    'src/servers/trading/mcp_liquidity_server.ts',
     'src/servers/trading/profit_optimizer_mcp_server.ts',
   ],
   engineWithoutViews: [

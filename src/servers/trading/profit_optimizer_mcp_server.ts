@@ -184,7 +184,7 @@ export default defineServer({
       input: { maxHops: which.maxHops, limit: limit(50, 10) },
       output: {
         block: z.int(),
-        kept: z.array(z.object({ opportunity, prediction })),
+        kept: z.array(z.object({ opportunity: opportunity.schema, prediction })),
         failed: z.object({ expectedProfit: z.int(), chance: z.int() }),
       },
       examples: [{ limit: 3 }],
