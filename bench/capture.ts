@@ -190,7 +190,7 @@ function summary(): string {
   const first = books[0] as BlockBooks
   const last = books.at(-1) as BlockBooks
   const rest = books.slice(1)
-  // Value opened in the last block was available to nobody for a full block: it counts neither as offered nor as open.
+  // Value opened in the last block was not available for a full block: it counts neither as offered nor as open.
   const before = books.at(-2) ?? first
   const openedLast =
     books.length > 1

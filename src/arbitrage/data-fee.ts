@@ -1,4 +1,4 @@
-/** What a rollup charges for the data that it posts, beside the gas of the execution. */
+/** The fee of a rollup for the data that it posts, in addition to the gas of the execution. */
 import { legsIn, type Opportunity } from './opportunity.ts'
 
 export interface DataFee {

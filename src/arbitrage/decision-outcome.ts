@@ -1,4 +1,4 @@
-/** What became of a decision: how far its trade got, and why it went no further. */
+/** The outcome of a decision: how far its trade got, and why it went no further. */
 import type { Decision, Rule } from './guard.ts'
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What trades really cost and how often they win, learned from our own receipts: gas as a distribution around the
+ * Real cost and success rate of trades, learned from our own receipts: gas as a distribution around the
  * estimate, and the chance of being first as a function of the share of the profit that is bid.
  */
 
@@ -9,7 +9,7 @@ export interface Experience {
   readonly gasRatio: number
   /** Share of the expected profit that was bid as priority fee, 0 to 1. */
   readonly bidShare: number
-  /** What it promised before gas, in native wei: rivals look at large ones more. */
+  /** Predicted profit before gas, in native wei: large ones attract more rivals. */
   readonly gross: number
   /** Whether it was first: mined, and nothing had moved its pools. */
   readonly won: boolean
@@ -23,7 +23,7 @@ const KEPT = 400
 const FADING = 100
 /** Logarithm of how much larger or smaller a trade must be to count e times less. */
 const LIKENESS = 0.7
-/** What a bid would be worth before anything is known: this many imagined wins, and losses that fade as the bid rises. */
+/** The prior: this many imagined wins, and losses that fade as the bid rises. */
 const PRIOR_WINS = 4
 const PRIOR_LOSSES = 1
 /** A newcomer's gas: around the estimate, and a revert a little cheaper. */
@@ -38,14 +38,14 @@ export function learn(learned: Learned, experience: Experience): Learned {
 }
 
 /**
- * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of like size teach most. It rises with the share: whoever won with less would have won with this, and
- * whoever lost with more would have lost with this.
+ * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of like size teach most. It rises with the share: a trade that
+ * won with less would have won with this, and one that lost with more would have lost with this.
  */
 export function chanceOf(learned: Learned, share: number, gross: number): number {
   return chanceWith(learned, weightsFor(learned, gross), share)
 }
 
-/** How much each experience says about a trade of `gross` native wei: rivals come and go, and look at large ones more. */
+/** The weight of each experience for a trade of `gross` native wei: recent trades of like size count most. */
 function weightsFor(learned: Learned, gross: number): Float64Array {
   const weights = new Float64Array(learned.length)
   for (let i = 0; i < weights.length; i++) {
@@ -81,7 +81,7 @@ export function gasExpectation(learned: Learned): GasExpectation {
   return expectation
 }
 
-/** By what was learned: asked for with every opportunity, and the same until the next receipt. */
+/** Cache: requested for every opportunity, unchanged until the next receipt. */
 const expectations = new WeakMap<Learned, GasExpectation>()
 
 function expectedGas(learned: Learned): GasExpectation {
@@ -99,14 +99,14 @@ function expectedGas(learned: Learned): GasExpectation {
 }
 
 export interface BidQuestion {
-  /** What the trade earns before gas, in native wei. */
+  /** Profit before gas, in native wei. */
   readonly gross: number
   readonly gasEstimate: number
   readonly baseFee: number
   readonly minPriority: number
-  /** The most that may be bid, as a share of the profit. */
+  /** Maximum bid, as a share of the profit. */
   readonly maxShare: number
-  /** What a rollup charges for the data, in wei, whether it succeeds or reverts. */
+  /** Data fee of a rollup in wei, due whether the trade succeeds or reverts. */
   readonly dataFee?: number
   readonly revertsAreFree?: boolean
 }
@@ -137,7 +137,7 @@ export function bestBid(learned: Learned, question: BidQuestion): BidAnswer {
   return answers.reduce((best, answer) => (answer.expected > best.expected ? answer : best))
 }
 
-/** What a bid of so much per gas is worth. */
+/** The value of a bid of `priority` wei per gas. */
 export function bidAt(learned: Learned, question: BidQuestion, priority: number): BidAnswer {
   const share = question.gross > 0 ? Math.min(1, (priority * question.gasEstimate) / question.gross) : 0
   return worthOf(gasExpectation(learned), chanceOf(learned, share, question.gross), question, share, priority)

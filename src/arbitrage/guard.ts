@@ -47,7 +47,7 @@ export interface Policies {
   readonly lender?: LenderPolicy
 }
 
-/** What the guard knows of the chain and of our own transactions. Fees and balances in wei. */
+/** The state of the chain and of our own transactions. Fees and balances in wei. */
 export interface ChainState {
   /** ms since 1970. */
   readonly now: number
@@ -81,7 +81,7 @@ export interface Rule {
   readonly needed: string
 }
 
-/** What the transaction may spend, in gas and wei per gas. */
+/** Limits of the transaction, in gas and wei per gas. */
 export interface Bid {
   readonly gasLimit: bigint
   readonly maxFeePerGas: bigint
@@ -348,7 +348,7 @@ function rulesOnCost(
   return rules
 }
 
-/** What a transaction pays the block's maker, in wei per gas. */
+/** Tip that the block's maker receives, in wei per gas. */
 const paidBy = ({ maxFeePerGas, maxPriorityFeePerGas }: Followed, baseFee: bigint): bigint =>
   max(0n, min(maxPriorityFeePerGas, maxFeePerGas - baseFee))
 

@@ -44,10 +44,10 @@ export interface Opportunity {
   /** Run one after another in one transaction; each starts and ends at `token`. */
   readonly cycles: readonly PlannedCycle[]
   readonly loan: LoanOffer
-  /** What is borrowed: the most that any cycle needs on top of what those before it earned. */
+  /** Amount of the loan: the maximum that any cycle needs in addition to what earlier cycles earned. */
   readonly borrowed: bigint
   readonly premium: bigint
-  /** What the treasury gets if nothing moves: what the cycles earn less the premium. */
+  /** Profit of the treasury if nothing moves: earnings of the cycles less the premium. */
   readonly profit: bigint
   /** The pending transaction that opens this: it was computed at the block's state with that transaction on top. */
   readonly follows?: Followed
@@ -62,7 +62,7 @@ export interface Followed {
   /** In wei. */
   readonly value: bigint
   readonly gas: bigint
-  /** Who offers the same and comes later stands right behind it. */
+  /** A later transaction with the same fees is placed right behind it. */
   readonly maxFeePerGas: bigint
   readonly maxPriorityFeePerGas: bigint
 }

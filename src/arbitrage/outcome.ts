@@ -1,4 +1,4 @@
-/** What became of a trade, by what the chain says happened before it, never by comparing profits. */
+/** The outcome of a trade, by the chain's events before it, never by comparing profits. */
 
 /**
  * `as-predicted`: nothing touched the route's pools between the state predicted from and our transaction; realised

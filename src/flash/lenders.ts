@@ -3,7 +3,7 @@ import { type Address, mulDivRoundingUp } from '../amm/index.ts'
 
 export type LenderKind = 'aave-v3' | 'balancer-v2' | 'uniswap-v3' | 'uniswap-v2' | 'own-capital'
 
-/** What one lender offers in one token, as read from the chain. Amounts in the token's smallest unit. */
+/** The offer of one lender in one token, as read from the chain. Amounts in the token's smallest unit. */
 export interface LoanOffer {
   readonly kind: LenderKind
   /** The contract to borrow from: Aave's pool, Balancer's vault, an exchange's pool, or our treasury. */
@@ -28,7 +28,7 @@ export const LOAN_GAS: Readonly<Record<LenderKind, number>> = {
 const ONE = 10n ** 18n
 
 /**
- * What a loan of `amount` costs, exactly as the lender computes it.
+ * The premium of a loan of `amount`, exactly as the lender computes it.
  * Sources: Aave V3 PercentageMath.percentMul (half up); Balancer FixedPoint.mulUp; Uniswap V3 flash (rounded up);
  * Uniswap V2's invariant with the 0.3 % fee on what is returned.
  */

@@ -26,9 +26,10 @@ export interface DecisionRecord {
   }
 }
 
-/** `open` until final: a nonce is settled when one of its attempts is, or when its chain is gone; `expired`: it was not used, and is used again. */
+/** `open` until one of its attempts is final; `lost`: its chain is gone; `expired`: the nonce was not used and is free again. */
 export type TransactionStatus = 'open' | 'final' | 'lost' | 'expired'
 
+/** One nonce of ours, with every attempt that was signed for it, oldest first. */
 export interface TransactionRecord {
   readonly genesis: Hex
   readonly account: Address
@@ -44,6 +45,7 @@ export interface TransactionRecord {
   }[]
 }
 
+/** A signed transaction that is about to be sent. */
 export interface NewAttempt {
   readonly genesis: Hex
   readonly account: Address
@@ -56,7 +58,7 @@ export interface NewAttempt {
   readonly sentAtBlock: number
 }
 
-/** One final transaction of ours: what it earned, and what it cost whether it earned or not. */
+/** A final transaction of ours: its profit, and its gas, which is paid whether it earned or not. */
 export interface Trade {
   readonly genesis: Hex
   readonly hash: Hex
@@ -89,9 +91,10 @@ export interface Trade {
   readonly bookedAt: number
 }
 
-/** What became of a trade on paper, judged by the next block. */
+/** The outcome of a trade on paper, judged by the next block. */
 export type PaperOutcome = 'traded' | 'moved away' | 'taken by another'
 
+/** A trade that was not sent, judged by what the next block held. */
 export interface PaperTrade {
   readonly decisionId: string
   readonly genesis: Hex
@@ -102,19 +105,21 @@ export interface PaperTrade {
   readonly decimals: number
   readonly predictedProfit: bigint
   readonly outcome: PaperOutcome
-  /** In native wei: what it would have earned net of gas, or what the failed attempt would have burned. */
+  /** In native wei: the profit net of gas, or the gas of a failed attempt as a loss. */
   readonly netNative: number
-  /** Why not, or who won it instead. */
+  /** Why it did not trade, or who won instead. */
   readonly reason: string
   readonly judgedAt: number
 }
 
+/** Sums over trades on paper; `netNative` in native wei. */
 export interface PaperTotals {
   readonly trades: number
   readonly netNative: number
   readonly outcomes: Readonly<Record<string, number>>
 }
 
+/** Sums over booked trades. */
 export interface TradeTotals {
   readonly tradesBooked: number
   readonly profitable: number
@@ -127,6 +132,7 @@ export interface TradeTotals {
   readonly outcomes: Readonly<Record<string, number>>
 }
 
+/** A token's price in whole numeraire units at a block. */
 export interface PricePoint {
   readonly symbol: string
   readonly price: number
@@ -135,8 +141,10 @@ export interface PricePoint {
   readonly at: number
 }
 
+/** The state of a task of the coordinator. */
 export type TaskStatus = 'queued' | 'running' | 'done' | 'failed' | 'cancelled'
 
+/** One tool call of a task. Times in ms since 1970. */
 export interface TaskStep {
   readonly id: string
   readonly service: string
@@ -150,20 +158,22 @@ export interface TaskStep {
   readonly finishedAt?: number
 }
 
+/** A task of the coordinator: tool calls in order, with the rights of its caller. Times in ms since 1970. */
 export interface Task {
   readonly id: string
   readonly description: string
-  /** Whoever wanted it: its steps may do what they may. */
+  /** The steps run with the scopes of this caller. */
   readonly caller: { readonly name: string; readonly scopes: readonly string[] }
   readonly priority: number
   readonly status: TaskStatus
   readonly steps: readonly TaskStep[]
   readonly createdAt: number
   readonly finishedAt: number | null
-  /** ms since 1970 after which what is not done is given up. */
+  /** Steps that have not run by then are skipped. */
   readonly deadline: number
 }
 
+/** A part of a list. */
 export interface Page {
   readonly limit: number
   readonly offset?: number

@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../std/json.ts'
 /** The agent that executes. */
 export const EXECUTOR = 'transaction_executor'
 
-/** What became of a trade on request. */
+/** The outcome of a requested trade. */
 export const executionAnswer = z.object({
   sent: z.boolean(),
   id: z
@@ -141,7 +141,7 @@ const exampleLeg = {
   feeBps: 30,
 }
 
-/** What an opportunity looks like by wire; its pools exist nowhere. */
+/** An opportunity in wire format; its pools exist nowhere. */
 export const EXAMPLE_OPPORTUNITY = encodeJson({
   id: 'now',
   block: 1,

@@ -17,7 +17,7 @@ export class PostgresAuditLog implements AuditLog {
   readonly #pool: ConnectionPool
   readonly #witnessFile: string
 
-  /** `witnessFile`: where heads are kept besides the ledger, so that whoever rewrites the ledger is found out. */
+  /** `witnessFile`: keeps heads outside the ledger, so that rewriting the ledger is detected. */
   constructor(pool: ConnectionPool, witnessFile: string) {
     this.#witnessFile = witnessFile
     this.#pool = pool
@@ -117,7 +117,7 @@ export class PostgresAuditLog implements AuditLog {
       return await work(client)
     } catch (error) {
       broken = true
-      throw new KintsugiError('ledger-unreachable', `the audit log cannot be reached: ${messageOf(error)}`, {
+      throw new KintsugiError('ledger-unreachable', `the audit log is unreachable: ${messageOf(error)}`, {
         retry: 'later',
         cause: error,
       })

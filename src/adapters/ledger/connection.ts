@@ -1,4 +1,4 @@
-/** What every part of the ledger needs of PostgreSQL: statements, transactions, batches, and errors in our own terms. */
+/** Access to PostgreSQL for every part of the ledger: statements, transactions, batches, and errors in our own terms. */
 import type pg from 'pg'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import type { ConnectionPool } from './pool.ts'

@@ -1,4 +1,4 @@
-/** Embedded PostgreSQL: prepares the data folder and says how to start the server. The supervisor owns the process. */
+/** Embedded PostgreSQL: prepares the data folder and returns the server's command. The supervisor owns the process. */
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
@@ -33,11 +33,11 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   dataFolder: string
   port: number
-  /** A server that runs on this folder is the fleet's own and goes on. */
+  /** Whether a server that runs on this folder is the fleet's own and keeps running. */
   keep?: boolean
 }
 
-/** Creates the cluster on first use. Throws `database-setup-failed` with what initdb said, or `binary-missing`. */
+/** Creates the cluster on first use. Throws `database-setup-failed` with the output of initdb, or `binary-missing`. */
 export function prepareEmbeddedPostgres({
   dataFolder,
   port,
@@ -100,7 +100,7 @@ export function prepareEmbeddedPostgres({
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     port: String(port),
-    // A hundred processes, each with its share; those that nobody uses cost next to nothing.
+    // A hundred processes, each with its share; unused connections cost next to nothing.
     max_connections: '400',
     shared_buffers: '64MB',
     logging_collector: 'off',
@@ -138,7 +138,7 @@ function reachable(path: string, isOurs: boolean): boolean {
   }
 }
 
-/** Under a closed home no other user can reach the data folder: the cluster stands elsewhere, and a link says where. */
+/** In a closed home directory no other user can reach the data folder: the cluster is placed elsewhere, with a link to it. */
 function placeOutside(dataFolder: string): string {
   const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
   const folder = join('/var/tmp', `kintsugi-${name}`)

@@ -1,4 +1,4 @@
-/** What the fleet itself keeps in PostgreSQL: tasks, incidents, settings. */
+/** Records of the fleet itself in PostgreSQL: tasks, incidents, settings. */
 import { type IncidentRecord, storedKind } from '../../fleet/incidents.ts'
 import type { Ledger, Task } from '../../ports/ledger.ts'
 import { decodeJson, encodeJson } from '../../std/json.ts'

@@ -1,21 +1,21 @@
-/** A process's connections to PostgreSQL: one pool for everything that it keeps there, since a server has few of them and a fleet many processes. */
+/** A process's connections to PostgreSQL: one pool for all of its uses, since a server has few connections and a fleet many processes. */
 import pg from 'pg'
 
 export type ConnectionPool = pg.Pool
 
-/** What is not used for this long is given back: after a burst, others need them. */
+/** Connections idle for this long are closed: after a burst, other processes need them. */
 const IDLE_MS = 10_000
 const CONNECT_MS = 5_000
 
-/** `most`: connections at once. Nothing is connected before it is needed. */
+/** `max`: connections at once. Nothing is connected before it is needed. */
 export function connectionPool(
   connectionString: string,
-  most: number,
+  max: number,
   onError: (error: Error) => void = () => undefined,
 ): ConnectionPool {
   const pool = new pg.Pool({
     connectionString,
-    max: most,
+    max,
     connectionTimeoutMillis: CONNECT_MS,
     idleTimeoutMillis: IDLE_MS,
     application_name: 'kintsugi',

@@ -3,7 +3,7 @@ import type { Kept, RecordKind, Records } from '../../ports/records.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import type { ConnectionPool } from '../ledger/pool.ts'
 
-/** What has expired is swept out at every so many new records. */
+/** Expired records are deleted once per this many new records. */
 const SWEEP_EVERY = 100
 
 interface Row {
@@ -82,7 +82,7 @@ export class PostgresRecords implements Records {
     try {
       return (await this.#pool.query<Row>(text, values)).rows
     } catch (error) {
-      throw new KintsugiError('ledger-unreachable', `the ledger did not answer: ${messageOf(error)}`, {
+      throw new KintsugiError('ledger-unreachable', `the ledger is unreachable: ${messageOf(error)}`, {
         retry: 'later',
         cause: error,
       })

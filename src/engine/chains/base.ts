@@ -64,7 +64,7 @@ export const base: ChainProfile = {
   aave: { pool: '0xa238dd80c259a72e81d7e4664a9801593f98d1c5' },
   // The sequencer orders by tip, and shows nothing that is pending.
   submission: { kind: 'sequencer' },
-  gas: { kind: 'op-stack', leastPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
+  gas: { kind: 'op-stack', minPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
   finality: { tag: 'finalized', depthWithoutTag: 1_800 },
   maxGasCost: 5_000_000_000_000_000n,
   maxFeePerGas: 20_000_000_000n,

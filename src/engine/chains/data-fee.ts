@@ -1,4 +1,4 @@
-/** What the rollup's own contracts say about the price of data. */
+/** The price of data, read from the rollup's own contracts. */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { DataFee } from '../../arbitrage/index.ts'
 import type { Chain } from '../../ports/chain.ts'
@@ -10,7 +10,7 @@ const gasInfoAbi = parseAbi([
 ])
 /** An unsigned transaction without its call data: chain, nonce, fees, gas, target. */
 const ENVELOPE = 60
-/** Sizes between which the oracle's fee is a straight line: below the first, a least fee applies; the line is steeper than that. */
+/** Sizes in bytes between which the oracle's fee is linear; below the first a minimum fee applies. */
 const SIZES = [600, 4_600] as const
 /** Signature and envelope, as the batch has them. */
 const SIGNED_ENVELOPE = 140
@@ -47,7 +47,7 @@ export async function readDataFee(chain: Chain, gas: GasMarket, block: number): 
         functionName: 'getPricesInWei',
         data: await chain.call({ to: gas.gasInfo, data }, block),
       })
-      // The batch is compressed: what is charged is at most this.
+      // The batch is compressed: this is the maximum charge.
       return { fixed: Number(perByte) * SIGNED_ENVELOPE, perByte: Number(perByte), chargedAs: 'gas' }
     }
   }

@@ -76,7 +76,7 @@ export const ethereum: ChainProfile = {
   aave: { pool: '0x87870bca3f3fd6335c3f4ce8392d69350b4fa4e2' },
   // Where relays are configured, bundles: a trade that would revert is not included, and costs nothing.
   submission: { kind: 'relay', method: 'bundle', blocks: 3 },
-  gas: { kind: 'auction', leastPriorityFee: 0n },
+  gas: { kind: 'auction', minPriorityFee: 0n },
   finality: { tag: 'finalized', depthWithoutTag: 96 },
   maxGasCost: 50_000_000_000_000_000n,
   maxFeePerGas: 500_000_000_000n,

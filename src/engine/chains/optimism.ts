@@ -64,7 +64,7 @@ export const optimism: ChainProfile = {
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
   // The sequencer orders by tip, and shows nothing that is pending.
   submission: { kind: 'sequencer' },
-  gas: { kind: 'op-stack', leastPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
+  gas: { kind: 'op-stack', minPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
   finality: { tag: 'finalized', depthWithoutTag: 1_800 },
   maxGasCost: 5_000_000_000_000_000n,
   maxFeePerGas: 20_000_000_000n,

@@ -73,7 +73,7 @@ export const polygon: ChainProfile = {
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
   // A race of plain transactions, unless a private endpoint is configured: no bundles. Validators take none below 25 gwei.
   submission: { kind: 'relay', method: 'private-transaction', blocks: 8 },
-  gas: { kind: 'auction', leastPriorityFee: 25_000_000_000n },
+  gas: { kind: 'auction', minPriorityFee: 25_000_000_000n },
   // Milestones make blocks final within seconds; a node that does not tell of them is given an epoch.
   finality: { tag: 'finalized', depthWithoutTag: 256 },
   maxGasCost: 50_000_000_000_000_000_000n,

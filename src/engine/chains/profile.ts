@@ -1,40 +1,40 @@
-/** A chain as data, plus three strategies: how a transaction is submitted, what gas costs, and what final means. */
+/** A chain as data, plus three strategies: submission of a transaction, price of gas, finality. */
 
 import type { Address } from '../../amm/index.ts'
 import type { Token } from '../../graph/index.ts'
 import type { Exchange, FeeTier } from '../../ports/manifest.ts'
 import type { ChainName } from './names.ts'
 
-/** How a transaction gets to those who make blocks. */
+/** How a transaction reaches the block's maker. */
 export type Submission =
-  /** To every node: whoever hears of it first passes it on, and may copy it. */
+  /** To every node: visible to all, and may be copied. */
   | { readonly kind: 'public' }
-  /** To the sequencer, through the nodes: nobody else sees it before it is ordered. */
+  /** To the sequencer, through the nodes: not visible to others before it is ordered. */
   | { readonly kind: 'sequencer' }
-  /** To private relays for the next so many blocks, where any are configured; else as `public`. */
+  /** To private relays for the next `blocks` blocks, if any are configured; otherwise as `public`. */
   | { readonly kind: 'relay'; readonly method: 'bundle' | 'private-transaction'; readonly blocks: number }
 
-/** What gas costs. */
+/** The price of gas. */
 export type GasMarket =
   /** Base fee and a tip that buys a place in the block. */
-  | { readonly kind: 'auction'; readonly leastPriorityFee: bigint }
-  /** As `auction`, and a fee for the data that the rollup posts, as its oracle tells. */
-  | { readonly kind: 'op-stack'; readonly leastPriorityFee: bigint; readonly oracle: Address }
-  /** No tip; the data is charged as gas, at the price that the precompile tells. */
+  | { readonly kind: 'auction'; readonly minPriorityFee: bigint }
+  /** As `auction`, and a fee for the data that the rollup posts, read from its oracle. */
+  | { readonly kind: 'op-stack'; readonly minPriorityFee: bigint; readonly oracle: Address }
+  /** No tip; the data is charged as gas, at the price of the precompile. */
   | { readonly kind: 'arbitrum'; readonly gasInfo: Address }
 
-/** From when on a block is never undone: the node's tag, or this far below the head where a node does not know the tag. */
+/** When a block is final: by the node's tag, or by depth below the head if the node does not know the tag. */
 export interface Finality {
   readonly tag: 'finalized' | 'safe'
   readonly depthWithoutTag: number
 }
 
-/** How a chain is traded on. */
+/** The rules of trading on a chain. */
 export interface TradingTerms {
   readonly submission: Submission
   readonly gas: GasMarket
   readonly finality: Finality
-  /** The most that one transaction may burn, and that a unit of gas may cost, in wei, where no policy says otherwise. */
+  /** Maximum gas cost of one transaction, and maximum price of a unit of gas, in wei, unless a policy sets others. */
   readonly maxGasCost: bigint
   readonly maxFeePerGas: bigint
 }

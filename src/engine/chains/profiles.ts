@@ -14,7 +14,7 @@ export const PROFILES: readonly ChainProfile[] = [polygon, ethereum, arbitrum, b
 /** How the embedded chain is traded on: its profile is built together with its market. */
 const LOCAL: TradingTerms = {
   submission: { kind: 'public' },
-  gas: { kind: 'auction', leastPriorityFee: 10_000_000n },
+  gas: { kind: 'auction', minPriorityFee: 10_000_000n },
   finality: { tag: 'finalized', depthWithoutTag: 64 },
   maxGasCost: 50n * ETHER,
   maxFeePerGas: 200_000n * GWEI,

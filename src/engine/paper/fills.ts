@@ -12,7 +12,7 @@ import type { MarketManifest } from '../../ports/manifest.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { Winner } from './recording.ts'
 
-/** An account that nobody has: what it would do is only ever simulated. */
+/** An account without a key: its transactions are only simulated. */
 const accountOf = (name: string): Address => `0x${keccak256(toHex(`kintsugi paper ${name}`)).slice(-40)}`
 const OPERATOR_SLOT: Hex = `0x${'0'.repeat(64)}`
 const NOBODY: Address = '0x00000000000000000000000000000000000000ff'
@@ -25,7 +25,7 @@ export async function paperExecution(
   block: number,
 ): Promise<NonNullable<MarketManifest['paper']>> {
   const [executor, operator, treasury] = [accountOf('executor'), accountOf('operator'), accountOf('treasury')]
-  const told = [
+  const constructorArguments = [
     treasury,
     operator,
     treasury,
@@ -33,16 +33,19 @@ export async function paperExecution(
     uniswapV4?.manager ?? NOBODY,
     wrappedNative,
   ]
-  const types = told.map(() => ({ type: 'address' }))
-  // A call that makes a contract answers with the contract's code, what it was told included.
+  const types = constructorArguments.map(() => ({ type: 'address' }))
+  // A call that creates a contract returns its code, constructor arguments included.
   const code = await chain.call(
-    { from: operator, data: `${creationCode}${encodeAbiParameters(types, told).slice(2)}` as Hex },
+    {
+      from: operator,
+      data: `${creationCode}${encodeAbiParameters(types, constructorArguments).slice(2)}` as Hex,
+    },
     block,
   )
   return { executor, operator, treasury, code }
 }
 
-/** What a simulation must be lent for our contract to be there; nothing where it is deployed. The operator is in its first slot. */
+/** The contract that a simulation must be lent; undefined where it is deployed. The operator is in its first slot. */
 export function lentContract({
   execution,
   paper,
@@ -52,7 +55,7 @@ export function lentContract({
     : { [paper.executor]: { code: paper.code, storage: { [OPERATOR_SLOT]: pad(paper.operator) } } }
 }
 
-/** What a plan earns on `pools`, cycle after cycle, in native wei; less than nothing where it would revert. */
+/** Profit of a plan on `pools`, cycle after cycle, in native wei; negative if it would revert. */
 export function worthOn(
   pools: PoolLookup,
   opportunity: Opportunity,
@@ -72,14 +75,14 @@ export interface Fill {
   readonly outcome: PaperOutcome
   /** In native wei: what was earned net of gas, or what the failed attempt burned. */
   readonly net: number
-  /** Who won it instead; empty where we did. */
+  /** Why it did not trade, or who won instead; empty for a trade. */
   readonly reason: string
 }
 
 /** Gas of an attempt that reverts, as a share of one that succeeds. */
 const REVERT_SHARE = 0.6
 
-/** What became of a trade that would have been worth `worth` where it stood in the next block. */
+/** Classifies a trade that would have earned `worth` (native wei) at its place in the next block. */
 export function judgeFill(
   opportunity: Pick<Opportunity, 'cycles'>,
   worth: number,

@@ -127,7 +127,7 @@ export class RecordedMarket extends MarketVerbs {
     this.head = head
   }
 
-  /** Moves on by one block and tells what it changed. */
+  /** Advances by one block. Returns the change. */
   apply({ head, pools }: RecordedBlock): MarketChange {
     for (const pool of pools) this.pools.set(pool.address, pool)
     this.head = head
@@ -153,7 +153,7 @@ export class RecordedMarket extends MarketVerbs {
     return this.#descriptors.get(pool)
   }
 
-  /** The past tells nobody: it is moved by `apply`. */
+  /** Never calls its listener: a recording is advanced by `apply`. */
   subscribe(): () => void {
     return () => undefined
   }

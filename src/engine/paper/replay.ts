@@ -16,7 +16,7 @@ export interface ReplayOptions {
   readonly position: 'first' | 'last'
 }
 
-/** What became of one gap; each is counted once, at the block where it was first seen. */
+/** The outcome of one gap; each is counted once, at the block where it was first seen. */
 export interface ReplayedGap {
   readonly block: number
   readonly route: readonly Address[]
@@ -38,7 +38,7 @@ export interface ReplayReport {
   /** Native wei. */
   readonly net: number
   readonly largestDrawdown: number
-  /** What gaps promised, by what became of them. */
+  /** Predicted value of gaps, by outcome. */
   readonly byOutcome: Readonly<Record<string, { gaps: number; promised: number; net: number }>>
   readonly missedBecause: Readonly<Record<string, number>>
   /** Net so far, and the plan's net optimum, after each block. */

@@ -1,4 +1,4 @@
-/** What share of the market's bound is captured, block by block: what a block held against what our trades in the next one took of it. */
+/** The captured share of the market's bound, block by block: the bound after a block against the profit of our trades in the next one. */
 import * as z from 'zod'
 import type { Hex } from '../../ports/chain.ts'
 import type { Trade } from '../../ports/ledger.ts'

@@ -19,12 +19,12 @@ import type { MarketChange, MarketView } from '../../ports/market.ts'
 import type { Detection } from '../../ports/messages.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 
-/** The most that the market of one block held, and what a plan of cycles takes of it; values in native wei, before premiums. */
+/** The upper bound of one block's market, and the share of it that a plan of cycles takes; values in native wei, before premiums. */
 export interface Optimum {
   readonly block: number
   /** No trade over these pools earns more. */
   readonly upperBound: number
-  /** What the plan earns before gas, and after the gas of its legs. */
+  /** Profit of the plan before gas, and after the gas of its legs. */
   readonly planned: number
   readonly plannedNet: number
   readonly cycles: number
@@ -34,7 +34,7 @@ export interface Optimum {
 /** Up to this many cycles the index holds four hops, beyond it three. */
 const MAX_CYCLES = 3_000_000
 const MAX_PUBLISHED = 12
-/** Candidates that are looked at: most share pools with a better one. */
+/** Maximum candidates to finance: most share pools with a better one. */
 const MAX_LOOKED_AT = 200
 const MAX_CYCLES_JOINED = 6
 /** Trades that follow one pending transaction. */
@@ -211,7 +211,7 @@ export class Detector {
     const [best] = found
     const joined = best?.shared ? this.#join(best.financed, offersOf, gasPrice) : undefined
     if (!best || !joined || joined.value <= best.value) return found
-    // What the joined plan goes through is no longer free for the others.
+    // The pools of the joined plan are not available to the others.
     return [joined, ...found.slice(1).filter(({ financed }) => !sharesPool(financed, joined.financed))]
   }
 

@@ -157,7 +157,7 @@ async function started(options: Partial<ExecutorOptions> = {}): Promise<Executor
     policies: () => standingPolicies(31_337),
     terms: {
       submission: { kind: 'public' },
-      gas: { kind: 'auction', leastPriorityFee: 1n },
+      gas: { kind: 'auction', minPriorityFee: 1n },
       finality: { tag: 'finalized', depthWithoutTag: 64 },
       maxGasCost: E18,
       maxFeePerGas: 10n ** 12n,

@@ -32,7 +32,7 @@ import { type Handed, SubmissionError, Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
-/** On paper nobody pays: the rule on the operator's balance is judged as if there were plenty, in native wei. */
+/** The operator's balance in paper mode, where nobody pays, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 /** Tips that are kept, and the quantile of them that counts as typical. */
 const KEPT_TIPS = 50
@@ -235,7 +235,7 @@ export class Executor {
     return receipts
   }
 
-  /** Judges an opportunity beside everything that is in flight or on its way. */
+  /** Judges an opportunity, given every trade that is in flight or being sent. */
   #judge(opportunity: Opportunity, head: Head): DecisionRecord {
     const { now, policies, market, paper } = this.#options
     const trades: InFlight | undefined = this.#transactions ?? paper
@@ -266,7 +266,7 @@ export class Executor {
     return [...this.#tips].sort((a, b) => (a < b ? -1 : 1))[Math.floor(this.#tips.length * TYPICAL_QUANTILE)]
   }
 
-  /** Build, then simulate and submit beside each other, then report. */
+  /** Builds the transaction, simulates and submits it in parallel, and reports the outcome. */
   async #execute(record: DecisionRecord, head: Head, times: Times, dryRun = false): Promise<Executed> {
     this.#leaving.set(record.id, record)
     try {
@@ -334,7 +334,7 @@ export class Executor {
     }
   }
 
-  /** Signs, records and sends; signing and recording run beside the simulation, and nothing is sent before that earns. */
+  /** Signs, records and sends. Signing and recording run in parallel with the simulation; nothing is sent unless it earns. */
   async #submit(
     { record, bid, build }: Plan,
     head: Head,

@@ -31,7 +31,7 @@ export class LoanBook implements LoanMarket {
     await this.#read()
     this.#stop = this.#market.subscribe(() => {
       clearTimeout(this.#timer)
-      // What was read last stands until the next read succeeds.
+      // The last offers stay in force until the next read succeeds.
       this.#timer = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS)
     })
   }

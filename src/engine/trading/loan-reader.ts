@@ -1,4 +1,4 @@
-/** What can be borrowed now, read live: Aave's pool and Balancer's vault from the chain, exchanges' pools from the replica. */
+/** Loan offers as they are now: of Aave's pool and Balancer's vault from the chain, of the exchanges' pools from the replica. */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address, Pool } from '../../amm/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
@@ -28,12 +28,13 @@ const PAUSED = 60n
 const FLASH_ENABLED = 63n
 const bit = (word: bigint, index: bigint) => ((word >> index) & 1n) === 1n
 
+/** Offers at a block, by token; a token that nobody lends has no entry. */
 export interface TokenLoanOffers {
   readonly block: number
   readonly byToken: ReadonlyMap<Address, readonly LoanOffer[]>
 }
 
-/** Many calls as one, at one block; undefined for each that failed. */
+/** Runs many calls as one, at one block; a call that failed gives undefined. Throws what the chain throws. */
 export async function multicall(
   chain: Chain,
   at: Address,
@@ -56,119 +57,95 @@ export async function multicall(
   )
 }
 
-/** Aave's and Balancer's offers for `tokens` at `block`: premium, flags and liquidity as the contracts have them. */
+/** Aave's and Balancer's offers for `tokens` at `block`: premium, flags and liquidity as the contracts have them. Throws what the chain throws. */
 export async function readProtocolLenders(
   chain: Chain,
   manifest: MarketManifest,
   tokens: readonly Address[],
   block: number,
 ): Promise<TokenLoanOffers> {
-  const byToken = new Map<Address, LoanOffer[]>()
-  const add = (offer: LoanOffer) => {
-    const list = byToken.get(offer.token)
-    if (list) list.push(offer)
-    else byToken.set(offer.token, [offer])
-  }
-  const { aave, balancer, multicall: at } = manifest
-  const balanceOf = (token: Address, holder: Address) => ({
-    to: token,
-    data: encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [holder] }),
-  })
-  if (aave) {
-    const [premiumData, ...reserves] = await multicall(
-      chain,
-      at,
-      [
-        {
-          to: aave.pool,
-          data: encodeFunctionData({ abi: aaveAbi, functionName: 'FLASHLOAN_PREMIUM_TOTAL' }),
-        },
-        ...tokens.map((token) => ({
-          to: aave.pool,
-          data: encodeFunctionData({ abi: aaveAbi, functionName: 'getReserveData', args: [token] }),
-        })),
-      ],
-      block,
-    )
-    if (premiumData) {
-      const rate = BigInt(premiumData)
-      const lending = tokens.flatMap((token, index) => {
-        const data = reserves[index]
-        const reserve = data && decodeFunctionResult({ abi: aaveAbi, functionName: 'getReserveData', data })
-        const usable =
-          reserve &&
-          BigInt(reserve.aToken) !== 0n &&
-          bit(reserve.configuration, ACTIVE) &&
-          !bit(reserve.configuration, PAUSED) &&
-          bit(reserve.configuration, FLASH_ENABLED)
-        return usable ? [{ token, aToken: reserve.aToken.toLowerCase() as Address }] : []
-      })
-      const balances = await multicall(
-        chain,
-        at,
-        lending.map(({ token, aToken }) => balanceOf(token, aToken)),
-        block,
-      )
-      lending.forEach(({ token }, index) => {
-        add({
-          kind: 'aave-v3',
-          lender: aave.pool,
-          token,
-          available: BigInt(balances[index] ?? 0),
-          rate,
-          isToken0: false,
-        })
-      })
-    }
-  }
-  if (balancer) {
-    const [collectorData, ...balances] = await multicall(
-      chain,
-      at,
-      [
-        {
-          to: balancer.vault,
-          data: encodeFunctionData({ abi: vaultAbi, functionName: 'getProtocolFeesCollector' }),
-        },
-        ...tokens.map((token) => balanceOf(token, balancer.vault)),
-      ],
-      block,
-    )
-    const collector =
-      collectorData &&
-      decodeFunctionResult({ abi: vaultAbi, functionName: 'getProtocolFeesCollector', data: collectorData })
-    const [fee] = collector
-      ? await multicall(
-          chain,
-          at,
-          [
-            {
-              to: collector.toLowerCase() as Address,
-              data: encodeFunctionData({ abi: collectorAbi, functionName: 'getFlashLoanFeePercentage' }),
-            },
-          ],
-          block,
-        )
-      : []
-    if (fee) {
-      tokens.forEach((token, index) => {
-        const available = BigInt(balances[index] ?? 0)
-        if (available > 0n)
-          add({
-            kind: 'balancer-v2',
-            lender: balancer.vault,
-            token,
-            available,
-            rate: BigInt(fee),
-            isToken0: false,
-          })
-      })
-    }
-  }
-  return { block, byToken }
+  const read = (calls: readonly Read[]) => multicall(chain, manifest.multicall, calls, block)
+  const aave = manifest.aave ? await aaveOffers(read, manifest.aave.pool, tokens) : []
+  const balancer = manifest.balancer ? await balancerOffers(read, manifest.balancer.vault, tokens) : []
+  return { block, byToken: Map.groupBy([...aave, ...balancer], ({ token }) => token) }
 }
 
-/** What our treasury holds and has allowed the contract to use: capital of our own, which costs no premium. */
+interface Read {
+  readonly to: Address
+  readonly data: Hex
+}
+/** Runs calls in one; a call that fails has no answer. */
+type ReadMany = (calls: readonly Read[]) => Promise<readonly (Hex | undefined)[]>
+
+const balanceOf = (token: Address, holder: Address): Read => ({
+  to: token,
+  data: encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [holder] }),
+})
+
+/** Aave's reserves that lend now, each with the liquidity of its aToken. */
+async function aaveOffers(read: ReadMany, pool: Address, tokens: readonly Address[]): Promise<LoanOffer[]> {
+  const [premiumData, ...reserves] = await read([
+    { to: pool, data: encodeFunctionData({ abi: aaveAbi, functionName: 'FLASHLOAN_PREMIUM_TOTAL' }) },
+    ...tokens.map((token) => ({
+      to: pool,
+      data: encodeFunctionData({ abi: aaveAbi, functionName: 'getReserveData', args: [token] }),
+    })),
+  ])
+  if (!premiumData) return []
+  const rate = BigInt(premiumData)
+  const lending = tokens.flatMap((token, index) => {
+    const data = reserves[index]
+    const reserve = data && decodeFunctionResult({ abi: aaveAbi, functionName: 'getReserveData', data })
+    const usable =
+      reserve &&
+      BigInt(reserve.aToken) !== 0n &&
+      bit(reserve.configuration, ACTIVE) &&
+      !bit(reserve.configuration, PAUSED) &&
+      bit(reserve.configuration, FLASH_ENABLED)
+    return usable ? [{ token, aToken: reserve.aToken.toLowerCase() as Address }] : []
+  })
+  const balances = await read(lending.map(({ token, aToken }) => balanceOf(token, aToken)))
+  return lending.map(({ token }, index) => ({
+    kind: 'aave-v3',
+    lender: pool,
+    token,
+    available: BigInt(balances[index] ?? 0),
+    rate,
+    isToken0: false,
+  }))
+}
+
+/** The tokens in Balancer's vault, at the fee that its collector names. */
+async function balancerOffers(
+  read: ReadMany,
+  vault: Address,
+  tokens: readonly Address[],
+): Promise<LoanOffer[]> {
+  const [collectorData, ...balances] = await read([
+    { to: vault, data: encodeFunctionData({ abi: vaultAbi, functionName: 'getProtocolFeesCollector' }) },
+    ...tokens.map((token) => balanceOf(token, vault)),
+  ])
+  if (!collectorData) return []
+  const collector = decodeFunctionResult({
+    abi: vaultAbi,
+    functionName: 'getProtocolFeesCollector',
+    data: collectorData,
+  })
+  const [fee] = await read([
+    {
+      to: collector.toLowerCase() as Address,
+      data: encodeFunctionData({ abi: collectorAbi, functionName: 'getFlashLoanFeePercentage' }),
+    },
+  ])
+  if (!fee) return []
+  return tokens.flatMap((token, index): LoanOffer[] => {
+    const available = BigInt(balances[index] ?? 0)
+    if (available === 0n) return []
+    return [{ kind: 'balancer-v2', lender: vault, token, available, rate: BigInt(fee), isToken0: false }]
+  })
+}
+
+/** Own capital: what the treasury holds and has approved for the contract. It costs no premium. */
 export async function readOwnCapital(
   chain: Chain,
   { execution, multicall: at }: MarketManifest,
@@ -194,7 +171,7 @@ export async function readOwnCapital(
   })
 }
 
-/** What the exchanges' own pools would lend of `token`: flash swaps of pairs, flash loans of concentrated pools. */
+/** Offers of the exchanges' own pools in `token`: flash swaps of pairs, flash loans of concentrated pools. */
 export function poolOffers(token: Address, pools: Iterable<Pool>): LoanOffer[] {
   const offers: LoanOffer[] = []
   for (const pool of pools) {

@@ -1,5 +1,5 @@
 /**
- * What pending transactions will do to the market: each that goes where swaps come from is run on top of the last block,
+ * The effect of pending transactions on the market: each one sent to a known swap contract is simulated on top of the last block,
  * and the market that it leaves is searched, so that a trade can stand right behind it.
  */
 import type { Address, Pool } from '../../amm/index.ts'
@@ -11,9 +11,9 @@ import { messageOf } from '../../std/errors.ts'
 import { afterEvent, PoolRegistry, swapSender } from '../market/pool-events.ts'
 import type { Detector } from './detector.ts'
 
-/** Transactions that are run per block: the rest is left to the search after the block. */
+/** Maximum transactions simulated per block: the search after the block finds the rest. */
 const MAX_PER_BLOCK = 60
-/** Contracts through which swaps are made, the latest kept. */
+/** Maximum contracts that are known to make swaps; the latest are kept. */
 const MAX_ROUTERS = 2_000
 
 export interface PendingSearchOptions {
@@ -26,7 +26,7 @@ export interface PendingSearchOptions {
 }
 
 export interface PendingStatistics {
-  /** Transactions that the node told of, that were run on top of the block, and that opened something. */
+  /** Transactions that the node announced, that were simulated on top of the block, and that opened an opportunity. */
   readonly heardOf: number
   readonly run: number
   readonly opened: number
@@ -34,7 +34,7 @@ export interface PendingStatistics {
 
 export class PendingSearch {
   readonly #options: PendingSearchOptions
-  /** Where transactions go that swap: pools, and contracts that pools named as their caller. */
+  /** Targets of transactions that swap: pools, and contracts that called pools. */
   readonly #routers = new Set<Address>()
   readonly #registry: PoolRegistry
   readonly #ours: ReadonlySet<Address | undefined>
@@ -49,12 +49,12 @@ export class PendingSearch {
     this.#ours = new Set([manifest.execution?.operator, manifest.execution?.executor])
   }
 
-  /** Begins to listen. Returns how to stop. */
+  /** Starts to listen. Returns an unsubscribe function. */
   start(): () => void {
     return this.#options.chain.watchPending((transaction) => this.#hear(transaction))
   }
 
-  /** Learns from a block who makes swaps. Call after each. */
+  /** Learns from a block's events which contracts make swaps. Call after each block. */
   onBlock({ logs }: Pick<MarketChange, 'logs'>): void {
     this.#left = MAX_PER_BLOCK
     for (const log of logs) {
@@ -75,10 +75,10 @@ export class PendingSearch {
     if (maxFeePerGas < market.head.baseFeePerGas || this.#left <= 0) return
     this.#left--
     const seen = now()
-    // One after another: each is searched on the state of the last block, which the detector lends.
+    // In sequence: each is searched on the state of the last block, which the detector lends.
     this.#work = this.#work
       .then(() => this.#look({ ...transaction, to }, seen))
-      .catch((error) => onNote(`a pending transaction could not be run: ${messageOf(error)}`))
+      .catch((error) => onNote(`a pending transaction was not simulated: ${messageOf(error)}`))
   }
 
   async #look(
@@ -98,7 +98,7 @@ export class PendingSearch {
     const { head } = market
     const [simulation] = (await chain.simulate([{ from, to, data, value, gas }], 'latest')) as [Simulation]
     this.statistics.run++
-    // A block came meanwhile: it has this transaction, or the next look at it has a better state.
+    // A new block arrived: it contains this transaction, or the next simulation has a better state.
     if (!simulation.succeeded || market.head.hash !== head.hash) return
     const after = this.#after(simulation)
     if (after.size === 0) return
@@ -109,7 +109,7 @@ export class PendingSearch {
     onFound(detection)
   }
 
-  /** The pools that a run transaction changes, as it leaves them. */
+  /** The pools that a simulated transaction changes, in the state after it. */
   #after({ logs }: Simulation): Map<Address, Pool> {
     const { market } = this.#options
     const after = new Map<Address, Pool>()

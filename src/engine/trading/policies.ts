@@ -6,7 +6,7 @@ import { termsOf } from '../chains/profiles.ts'
 export function standingPolicies(chainId: number): Required<Policies> {
   const head = { version: 1, issuedBy: 'configuration', expiresAt: null }
   const { gas, maxGasCost, maxFeePerGas } = termsOf(chainId)
-  const [bidShareBps, minPriorityFee] = gas.kind === 'arbitrum' ? [0, 0n] : [4_000, gas.leastPriorityFee]
+  const [bidShareBps, minPriorityFee] = gas.kind === 'arbitrum' ? [0, 0n] : [4_000, gas.minPriorityFee]
   return {
     gas: { ...head, bidShareBps, minPriorityFee, maxFeePerGas },
     risk: {

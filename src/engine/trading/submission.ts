@@ -1,4 +1,4 @@
-/** How a signed transaction gets into a block: one of three ways, as the chain's profile says. */
+/** Submission of a signed transaction, in one of three ways that the chain's profile names. */
 import type { Chain, Hex } from '../../ports/chain.ts'
 import type { Relay } from '../../ports/relay.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
@@ -14,7 +14,7 @@ export interface Submitted {
 }
 
 export interface Submitter {
-  /** Hands it over, to be mined in the block after `head`. Call again at later heads. Throws where nobody took it. */
+  /** Hands it over, to be mined in the block after `head`. Call again at later heads. Throws when no node or relay took it. */
   send(transaction: Submitted, head: number): Promise<void>
   /** Blocks after which a transaction that was not mined is dead, since only we could hand it over again; undefined: it may be mined at any time. */
   readonly expiresAfter: number | undefined

@@ -38,7 +38,7 @@ interface Open {
 }
 
 export interface SubmitOptions {
-  /** Whether to send it: what runs beside signing and recording, such as a simulation. A rejection counts as no. */
+  /** Whether to send it: resolved by work that runs in parallel with signing and recording, such as a simulation. A rejection counts as no. */
   readonly cleared: Promise<boolean>
   /** The signed transaction of somebody else to stand right behind, where both are handed over together. */
   readonly behind?: Hex | undefined
@@ -279,7 +279,7 @@ export class Transactions implements InFlight {
     }
   }
 
-  /** What to do about a transaction that was sent and is not mined: send it again, or give up its nonce once it is stuck. */
+  /** Sends a transaction that is not mined again, or gives up its nonce once it is stuck. */
   async #pursue(open: Open, head: Head): Promise<void> {
     const { submitter, onNote } = this.#options
     const { nonce, attempts } = open.record
@@ -309,7 +309,7 @@ export class Transactions implements InFlight {
     )
   }
 
-  /** Gives up the nonce of a transaction that nobody was given: it is free again, or filled where a later one is in use. */
+  /** Gives up the nonce of a transaction that was never sent: it is free again, or filled when a later one is in use. */
   #release(open: Open, head: Head): Promise<void> {
     const { nonce } = open.record
     const later = [...this.#open.values()].filter(({ record }) => record.nonce > nonce)
@@ -324,7 +324,7 @@ export class Transactions implements InFlight {
     const { ledger, genesis, account } = this.#options
     const later = this.#byNonce().filter(([each]) => each >= nonce)
     const recorded = later.filter(([, { phase }]) => phase !== 'unrecorded').map(([each]) => each)
-    // What was never recorded needs no ledger to be forgotten.
+    // The ledger knows nothing of unrecorded transactions.
     if (recorded.length > 0) await ledger.markExpired(genesis, account, recorded)
     for (const [each] of later) this.#open.delete(each)
     this.#nextNonce = nonce
