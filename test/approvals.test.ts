@@ -117,7 +117,7 @@ const pay = async (to: string, token = 'ada', replica = 0, more: object = {}, ke
 }
 const waiting = async () => (await approvals.list()).find(({ state }) => state === 'pending') as Approval
 
-test('without a person nothing moves; approved elsewhere, the same call goes on, at any replica, once', async () => {
+test('without an approval nothing is paid; once approved, the same call runs once, at any replica', async () => {
   expect(await pay('grace')).toBe('approval-needed')
   const { id, digest, preview } = await waiting()
   expect(preview).toEqual({ paid: '10 to grace' })
@@ -133,7 +133,7 @@ test('without a person nothing moves; approved elsewhere, the same call goes on,
   expect(paid).toEqual(['grace'])
 })
 
-test('with an idempotency key the approved call happens once, and who repeats it gets its outcome', async () => {
+test('with an idempotency key the approved call runs once, and a repetition returns its outcome', async () => {
   expect(await pay('grace', 'ada', 0, {}, 'key-1')).toBe('approval-needed')
   const { id, digest } = await waiting()
   await approvals.decide(id, digest, true, { name: 'bob' })
@@ -141,7 +141,7 @@ test('with an idempotency key the approved call happens once, and who repeats it
   expect(paid).toEqual(['grace'])
 })
 
-test('it is for these arguments, this caller, this policy, and not for ever', async () => {
+test('an approval is bound to arguments, caller and policy, and expires', async () => {
   await pay('grace')
   const { id, digest } = await waiting()
   await approvals.decide(id, digest, true, { name: 'bob' })
@@ -158,7 +158,7 @@ test('it is for these arguments, this caller, this policy, and not for ever', as
   expect(paid).toEqual([])
 })
 
-test('who decides says what they saw; nobody approves their own call; it is decided once', async () => {
+test('a decision repeats the digest that was shown; nobody approves their own call; a call is decided once', async () => {
   await pay('grace')
   const { id, digest } = await waiting()
   await expect(approvals.decide(id, 'f'.repeat(64), true, { name: 'bob' })).rejects.toMatchObject({
@@ -175,7 +175,7 @@ test('who decides says what they saw; nobody approves their own call; it is deci
   expect(paid).toEqual([])
 })
 
-test('what only tries out needs nobody, nor what a service does by itself, nor what the policy leaves free', async () => {
+test('a dry run, a call of a service for itself and a call that the policy leaves free need no approval', async () => {
   expect(await pay('grace', 'ada', 0, { dryRun: true })).toBe('10 to grace')
   expect(await pay('grace', 'svc')).toBe('10 to grace')
   expect(await pay('grace', 'owner')).toBe('approval-needed')
@@ -201,7 +201,7 @@ async function person(answer: unknown): Promise<{ client: Client; asked: string[
   return { client, asked }
 }
 
-test('the person at the client is shown what would happen, and approves there; unless the policy keeps it elsewhere', async () => {
+test('a user at the client sees the simulated outcome and approves there, unless the policy forbids it', async () => {
   const { client, asked } = await person({ action: 'accept', content: { approve: true } })
   const result = await client.callTool({ name: 'pay', arguments: { to: 'grace' } })
   expect(result.structuredContent).toEqual({ paid: '10 to grace' })

@@ -75,7 +75,7 @@ const fill = async (entries: number) => {
     )
 }
 
-test('many writers make one order without gaps, and its head is signed', async () => {
+test('many writers produce one order without gaps, and its head is signed', async () => {
   const others = Array.from(
     { length: 5 },
     () => new PostgresAuditLog(connectionPool(database.connectionString, 1), join(folder, 'none')),
@@ -108,9 +108,9 @@ test.each([
         `update audit_log a set entry = b.entry from audit_log b where (a.sequence, b.sequence) in ((11, 12), (12, 11))`,
       ),
   ],
-  ['the end cut off', () => raw.query('delete from audit_log where sequence >= 25')],
+  ['the end missing', () => raw.query('delete from audit_log where sequence >= 25')],
   [
-    'the end cut off, and the head with it',
+    'the end missing, and the head with it',
     async () => {
       const short = (await log.entries({ from: 0, limit: 25 })).map(
         ({ text }) => JSON.parse(text) as AuditEntry,
@@ -137,7 +137,7 @@ test.each([
       )
     },
   ],
-])('what is done to it afterwards is found: %s', async (_what, change) => {
+])('a later change is detected: %s', async (_what, change) => {
   await fill(30)
   await witness(log, signer, 0, 1)
   expect((await verifyAudit(log)).problems).toEqual([])
@@ -145,7 +145,7 @@ test.each([
   expect((await verifyAudit(log)).problems.length).toBeGreaterThan(0)
 })
 
-test('a service records who asked for what and what came of it; never what was said', async () => {
+test('a service records the caller, the tool and the outcome of each call, but no arguments', async () => {
   const secret = randomBytes(16).toString('hex')
   const echo = {
     input: { text: z.string().default('') },
@@ -238,7 +238,7 @@ test('a service records who asked for what and what came of it; never what was s
     null,
     null,
   ])
-  // What moves value does not happen where it cannot be written down first; what reads goes on, and is written when the log is back.
+  // A spend that cannot be recorded first is refused; a read runs, and is recorded when the log is back.
   away = true
   expect(await ask({ type: 'pay' }, bearer)).toBe(500)
   expect(paid).toBe(1)

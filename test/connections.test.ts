@@ -1,4 +1,4 @@
-/** Other people's servers: as they come from npm, and one that changes what it was approved for. */
+/** Connected servers: unmodified ones from npm, one that changes its definitions, and one that claims names of this fleet. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -49,7 +49,7 @@ function program(name: string): string {
 const signal = AbortSignal.timeout(60_000)
 const textOf = (result: { content: readonly unknown[] }) => (result.content as { text: string }[])[0]?.text
 
-test('everything, filesystem and memory, as they come from npm: listed, approved, called; nothing of them is flagged', async () => {
+test('everything, filesystem and memory from npm are listed, approved and called; nothing of them is flagged', async () => {
   const connected = make()
   writeFileSync(join(folder, 'note.txt'), 'gold')
   const stdio = (name: string, ...args: string[]) => ({
@@ -98,7 +98,7 @@ test('everything, filesystem and memory, as they come from npm: listed, approved
   expect((await connected.list()).map(({ name }) => name)).toEqual(['everything', 'files'])
 })
 
-test('a definition that changes is set aside and shown, until somebody approves it; a connection that ends comes back, with what was approved', async () => {
+test('a changed definition is refused and shown until it is approved; a connection that ends is reopened with its approvals', async () => {
   let description = 'Adds two numbers.'
   const port = await freePort()
   const handler = createMcpHandler(() => {
@@ -142,7 +142,7 @@ test('a definition that changes is set aside and shown, until somebody approves 
   await expect(
     second.approve('adder', { kind: 'tool', name: 'add', hash: tool?.hash ?? '' }, 'write'),
   ).rejects.toMatchObject({ code: 'conflict' })
-  // Everything that is not flagged: this one is, so it stays aside.
+  // Approves every definition without a flag; this one has flags and stays refused.
   await second.approve('adder', null, 'write')
   await expect(second.call('adder', 'add', { a: 1, b: 2 }, { signal })).rejects.toMatchObject({
     code: 'not-approved',
@@ -247,7 +247,7 @@ test('a connected server takes no name of our services: not their id, not a tool
   mimic.stop()
 })
 
-test('the labelled corpus: what is poisoned is flagged, what is clean is not', () => {
+test('in the labelled corpus poisoned definitions are flagged and clean ones are not', () => {
   const corpus = readFileSync(join(import.meta.dirname, 'fixtures/definitions-corpus.jsonl'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')

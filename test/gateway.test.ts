@@ -1,4 +1,4 @@
-/** The gateway's endpoint before real services on real ports, with the official client in both revisions. */
+/** The gateway's MCP endpoint in front of real services on real ports, with the official client in both revisions. */
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
@@ -29,7 +29,7 @@ const serverOf = (id: string) =>
     needs: [],
     tools: ({ read, write }) => ({
       echo: read({
-        description: 'Says what it heard, after a while.',
+        description: 'Returns its text after a delay.',
         input: { text: z.string(), afterMs: z.int().max(5_000).default(0) },
         output: { text: z.string(), from: z.string() },
         examples: [{ text: 'a' }],
@@ -39,7 +39,7 @@ const serverOf = (id: string) =>
         },
       }),
       count: read({
-        description: 'Counts aloud, and tells how far it is.',
+        description: 'Counts and reports its progress.',
         input: { to: z.int().max(100) },
         output: { counted: z.int() },
         examples: [{ to: 3 }],
@@ -205,7 +205,7 @@ async function connect(
 }
 
 describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision) => {
-  test('calls tools of several servers, and hears their progress', async () => {
+  test('calls tools of several servers and receives their progress', async () => {
     const client = await connect('/mcp?tools=all', revision)
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
       ['alpha', 'beta'].flatMap((id) => ['echo', 'count', 'change'].map((name) => `${id}__${name}`)),
@@ -253,7 +253,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
     await client.close()
   })
 
-  test('sees a few meta tools, and finds, reads and calls the others with them', async () => {
+  test('lists the meta tools, and finds, describes and calls the others with them', async () => {
     const client = await connect('/mcp', revision)
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual([
       'search_tools',
@@ -287,7 +287,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
     await client.close()
   })
 
-  test('one server by itself, under its own names', async () => {
+  test('a single server is served under its own tool names', async () => {
     const client = await connect('/mcp/beta', revision)
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['echo', 'count', 'change'])
     expect((await client.callTool({ name: 'echo', arguments: { text: 'b' } })).structuredContent).toEqual({
@@ -301,7 +301,7 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
   })
 })
 
-test('changes of a resource reach who subscribed through the gateway', async () => {
+test('a subscriber at the gateway is notified of changes of a resource', async () => {
   const watch = watchServer(
     { url: `http://127.0.0.1:${ports.alpha}/mcp` },
     { uris: ['alpha://state'], onUpdate: (uri) => endpoint.notify.resourceUpdated(uri) },
@@ -323,7 +323,7 @@ test('changes of a resource reach who subscribed through the gateway', async () 
   await client.close()
 })
 
-test('who goes away ends the call at the server', async () => {
+test('a client that disconnects ends its call at the server', async () => {
   const client = await connect('/mcp', '2026-07-28')
   const before = seen.aborted
   const gone = new AbortController()
@@ -369,7 +369,7 @@ const modern = (name: string) => ({
 
 const OPERATOR = { authorization: 'Bearer right' }
 
-test('headers that say something else than the body are refused', async () => {
+test('headers that contradict the body are refused', async () => {
   const right = await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
   expect(await right.json()).toMatchObject({
     id: 1,
@@ -387,7 +387,7 @@ test('headers that say something else than the body are refused', async () => {
   }
 })
 
-test('a write needs the token, whichever way it is asked for, and the token of the caller never travels on', async () => {
+test("a write needs the token in every form of the call, and the caller's token is never forwarded", async () => {
   const before = seen.changes
   seen.authorization.clear()
   const asked = [
@@ -417,7 +417,7 @@ test('a write needs the token, whichever way it is asked for, and the token of t
     authorization: 'Bearer right',
   })
   expect(await allowed.json()).toMatchObject({ result: { structuredContent: { changes: before + 1 } } })
-  // The gateway speaks with its own token, which here happens to be the same; a read without one goes without.
+  // The gateway sends its own token, which is the same one in this test; a read without a token is forwarded without one.
   await post(envelope('alpha__echo', { text: 'a' }), modern('alpha__echo'))
   expect([...seen.authorization].sort()).toEqual(['Bearer right', null].sort())
 })
@@ -460,7 +460,7 @@ test.each([
   expect(checks.authorised.filter((policy) => policy === gatewayAccess)).toHaveLength(1)
 })
 
-test('two hundred clients with the same request ids, delays and hang-ups: nobody gets another one’s answer', async () => {
+test('two hundred clients with the same request ids, delays and aborted calls: none receives the answer of another', async () => {
   let wrong = 0
   let answered = 0
   await Promise.all(
@@ -487,7 +487,7 @@ test('two hundred clients with the same request ids, delays and hang-ups: nobody
   expect(answered).toBeGreaterThan(3_000)
 })
 
-test('a dead server breaks nobody’s list and nobody’s call; a read of it is held until it is back', async () => {
+test('a dead server affects neither lists nor other calls; a read of it is held until it is back', async () => {
   await close('beta')
   await directory.follow(statuses().map((status) => ({ ...status, pid: 2 })))
   const client = await connect('/mcp?tools=all', '2026-07-28')

@@ -113,7 +113,7 @@ const make = (notes: string[] = []) => {
   return { app, ask }
 }
 
-test('the metadata of the resource names the issuer, without a token', async () => {
+test('the metadata of the resource names the issuer and needs no token', async () => {
   const { app } = make()
   for (const path of ['', '/mcp']) {
     const response = await app.request(`/.well-known/oauth-protected-resource${path}`, {
@@ -127,7 +127,7 @@ test('the metadata of the resource names the issuer, without a token', async () 
   }
 })
 
-test('a token of the issuer opens what its scopes say; a client without, or with too little, is told where and what', async () => {
+test('a token of the issuer allows what its scopes name; a missing or insufficient one is answered with a challenge', async () => {
   const { ask } = make()
   expect(await ask('look', await signed())).toMatchObject({ status: 200, body: { result: { by: 'grace' } } })
   // Nobody becomes the operator by being called so elsewhere.
@@ -144,7 +144,7 @@ test('a token of the issuer opens what its scopes say; a client without, or with
   expect(narrow.challenge).toContain('error="insufficient_scope", scope="spend:vault__pay"')
 })
 
-test('every other token is refused: for another resource, of another issuer, expired, of another key, without a signature', async () => {
+test('a token is refused if it has another resource, issuer or key, is expired or has no signature', async () => {
   const { ask } = make()
   const wrong = [
     await signed({ aud: 'http://127.0.0.1:8000/other' }),
@@ -163,7 +163,7 @@ test('every other token is refused: for another resource, of another issuer, exp
   for (const token of wrong) expect((await ask('look', token)).status).toBe(401)
 })
 
-test('nobody is asked about tokens of others; metadata of another issuer is not believed', async () => {
+test('a foreign token causes no request; metadata of another issuer is not accepted', async () => {
   const notes: string[] = []
   const { ask } = make(notes)
   const before = asked

@@ -1,4 +1,4 @@
-/** The one endpoint as a user has it: clients by their own configurations, stdio, the REST API, other people's servers. */
+/** The single endpoint as a user sees it: clients with their own configurations, stdio, the REST API, connected servers. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ describe('one endpoint for everything', () => {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-clients-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** What a client does with its own configuration: starts the command, or opens the address. */
+  /** Connects as a client does with its configuration: starts the command, or opens the address. */
   async function connectAs(name: string, key: string, revision: 'pin' | 'legacy'): Promise<Client> {
     const file = join(folder, `${name}.json`)
     const outcome = await kintsugi(['connect', name, '--file', file, '--data', fleet.data])
@@ -40,7 +40,7 @@ describe('one endpoint for everything', () => {
     ['claude-code', 'mcpServers'],
     ['cursor', 'mcpServers'],
     ['vscode', 'servers'],
-  ])('%s is connected by its own configuration, and uses the fleet in both revisions', async (name, key) => {
+  ])('%s connects with its own configuration and uses the fleet in both revisions', async (name, key) => {
     for (const revision of ['pin', 'legacy'] as const) {
       const client = await connectAs(name, key, revision)
       expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual([
@@ -62,7 +62,7 @@ describe('one endpoint for everything', () => {
     }
   })
 
-  test('what stands in a configuration stays, comments too; one that is no JSON is left alone', async () => {
+  test('the content of a configuration is kept, comments included; a file that is not JSON is not changed', async () => {
     const file = join(folder, 'mine.json')
     writeFileSync(
       file,
@@ -82,7 +82,7 @@ describe('one endpoint for everything', () => {
     expect(readFileSync(file, 'utf8')).toBe('{ "mcpServers": ')
   })
 
-  test('a token of the command line opens what it says, at the gateway and at a service, until it is revoked', async () => {
+  test('a token of the command line allows what its scopes name, at the gateway and at a service, until it is revoked', async () => {
     const token = async (...args: string[]) =>
       JSON.parse((await kintsugi(['token', ...args, '--data', fleet.data, '--json'])).stdout)
     const { token: narrow, grant } = await token(
@@ -115,7 +115,7 @@ describe('one endpoint for everything', () => {
     await expect(
       client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } }),
     ).rejects.toThrow()
-    // Nobody hands out more than they have.
+    // No token grants more than its issuer holds.
     expect(
       (await fleet.query(8074, { type: 'issue_token', subject: 'eve', role: 'admin' }, bearer)).status,
     ).toBe(403)
@@ -133,7 +133,32 @@ describe('one endpoint for everything', () => {
   })
 })
 
-test('over stdio a client of 2025 is asked what a server wants to know', async () => {
+test('servers that only test the protocol are listed and found on request only; a misspelt tool is answered with a suggestion', async () => {
+  const tested = (names: string[]) => names.filter((name) => name.startsWith('mcp_server_base__'))
+  const listed = async (path: string) => {
+    const client = await connectMcp({ url: fleet.url(8000, path), token: fleet.token })
+    const names = (await client.listTools()).map(({ name }) => name)
+    await client.close()
+    return names
+  }
+  const all = await listed('/mcp?tools=all')
+  const withTest = await listed('/mcp?tools=all&include=test')
+  expect([tested(all).length, all.length > 50]).toEqual([0, true])
+  expect(withTest.length - all.length).toBe(tested(withTest).length)
+  expect(tested(withTest).length).toBeGreaterThan(10)
+  const client = await connectMcp({ url: fleet.url(8000, '/mcp'), token: fleet.token })
+  const found = (await client.callTool('search_tools', { query: 'test simple text tool', limit: 20 })) as {
+    tools: { name: string }[]
+  }
+  expect(tested(found.tools.map(({ name }) => name))).toEqual([])
+  await expect(client.callTool('price_quer', {})).rejects.toMatchObject({
+    code: 'unknown-tool',
+    hint: expect.stringContaining('did you mean mcp_price_feed_server__price_query?'),
+  })
+  await client.close()
+})
+
+test('over stdio a client of 2025 answers the question of a server', async () => {
   const client = new Client(
     { name: 'test', version: '1' },
     { capabilities: { elicitation: {} }, versionNegotiation: { mode: 'legacy' } },
@@ -154,7 +179,7 @@ test('over stdio a client of 2025 is asked what a server wants to know', async (
   await client.close()
 })
 
-test('what the API answers is what its OpenAPI document says, at the gateway and behind the page', async () => {
+test('answers of the API match its OpenAPI document, at the gateway and behind the page', async () => {
   for (const [port, base] of [
     [8000, ''],
     [8080, '/api'],
@@ -184,8 +209,8 @@ test('what the API answers is what its OpenAPI document says, at the gateway and
   }
 })
 
-describe("other people's servers", () => {
-  test('one that is connected and approved is among the tools, and gone when it is disconnected', async () => {
+describe('connected servers', () => {
+  test('the tools of an approved server are listed until it is disconnected', async () => {
     const program = createRequire(import.meta.url).resolve(
       '@modelcontextprotocol/server-everything/dist/index.js',
     )
@@ -204,7 +229,7 @@ describe("other people's servers", () => {
     }
     const listed = async () =>
       (await client.listTools()).filter(({ name }) => name.startsWith('everything__')).map(({ name }) => name)
-    // A program is started: that needs a person.
+    // Starting a program needs an approval.
     await approving(() =>
       bridge('connect_server', { name: 'everything', command: process.execPath, args: [program, 'stdio'] }),
     )
@@ -232,7 +257,7 @@ describe("other people's servers", () => {
       tools: { name: string }[]
     }
     expect(found.tools.map(({ name }) => name)).toContain('everything__echo')
-    // What was approved as more than a write is not to be had as one.
+    // A tool approved as `spend` cannot be called as a write.
     const { servers } = (await bridge('list_connected', { server: 'everything' })) as {
       servers: { items: { kind: string; name: string; hash: string }[] }[]
     }

@@ -1,4 +1,4 @@
-/** Tokens, at a service's own port and at the gateway alike: what they open, and everything that is not one. */
+/** Tokens at a service's own port and at the gateway: what they allow, and what is refused as a token. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -57,7 +57,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 const given = async (...scopes: string[]) =>
   (await issuer.issue({ subject: 'ada', scopes, seconds: 3_600 })).token
 
-/** Asks through a gateway before the service, as a client of 2026 would. */
+/** Calls the service through a gateway, as a client of 2026. */
 async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask> {
   const directory = new Directory({
     now: () => time,
@@ -152,7 +152,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
       }),
     )
     ask = async (type, headers = {}, path = '/query') => {
-      // Whoever checks looks at the files every half second.
+      // A verifier reads its file again after half a second.
       time += 600
       const response = await app.request(path, {
         method: 'POST',
@@ -167,7 +167,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     if (door === 'gateway') ask = await atGateway(access, port)
   })
 
-  test('a token opens what its scopes say, and the tool is told whose it is', async () => {
+  test('a token allows what its scopes name, and the tool learns its holder', async () => {
     const table: [string[], Record<string, number>][] = [
       [['read'], { look: 200, peek: 200, change: 403, pay: 403 }],
       [['write'], { peek: 200, change: 200, pay: 403 }],
@@ -188,7 +188,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     })
   })
 
-  test('what is no token of ours is refused, even where none is needed', async () => {
+  test('an invalid token is refused, even where none is needed', async () => {
     const token = await given('spend')
     const [header, payload, signature] = token.split('.') as [string, string, string]
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>
@@ -203,7 +203,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
       'alg none': new UnsecuredJWT(claims).setIssuer(ISSUER).encode(),
       'alg none, our signature': `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.${signature}`,
       'signed with the public key as a secret': await signed({}, publicKey, 'HS256'),
-      'another one’s key': await signed({}, foreign.privateKey),
+      'the key of another issuer': await signed({}, foreign.privateKey),
       'a changed payload': `${header}.${Buffer.from(JSON.stringify({ ...claims, sub: 'eve' })).toString('base64url')}.${signature}`,
       'wrong audience': await signed({ aud: 'kintsugi:another' }, ours),
       'wrong issuer': await signed({ iss: 'somebody' }, ours),
@@ -224,7 +224,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     expect(await exportJWK(foreign.publicKey)).toBeDefined()
   })
 
-  test('tokens end: by time, by revocation, by a new key that revokes', async () => {
+  test('a token ends by time, by revocation, or by a rotation that revokes', async () => {
     const short = (await issuer.issue({ subject: 'ada', scopes: ['spend'], seconds: 60 })).token
     expect((await ask('pay', bearer(short))).status).toBe(200)
     time += 61_000
@@ -240,6 +240,21 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     expect(await issuer.rotate(true)).toMatchObject({ revoked: 3 - 1 })
     for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(401)
     await expect(issuer.revoke('none')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  test('caller headers of a user are ignored: only a service may act for another caller', async () => {
+    const asOperator = { 'x-kintsugi-caller': 'operator', 'x-kintsugi-scopes': 'spend' }
+    const reader = bearer(await given('read'))
+    expect((await ask('peek', { ...reader, ...asOperator })).body.result).toEqual({ by: 'ada' })
+    expect((await ask('pay', { ...reader, ...asOperator })).body.error).toMatchObject({
+      code: 'insufficient-scope',
+    })
+    expect((await ask('pay', asOperator)).body.error).toMatchObject({ code: 'token-required' })
+    const forReader = { 'x-kintsugi-caller': 'grace', 'x-kintsugi-scopes': 'read' }
+    expect((await ask('peek', { ...bearer('svc'), ...forReader })).body.result).toEqual({ by: 'grace' })
+    expect((await ask('pay', { ...bearer('svc'), ...forReader })).body.error).toMatchObject({
+      code: 'insufficient-scope',
+    })
   })
 
   test('a token with a limit is refused beyond its calls per minute; other tokens are not affected', async () => {
@@ -263,7 +278,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     expect(await statuses(token, 1)).toEqual([200])
   })
 
-  test('no token and no private key is in what everyone can read', async () => {
+  test('the public file contains no token and no private key', async () => {
     const token = await given('spend')
     const readable = readFileSync(join(folder, 'keys.json'), 'utf8')
     expect(readable).not.toContain(token)

@@ -3,7 +3,13 @@ import * as z from 'zod'
 import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { limit } from '../../mcp/fields.ts'
-import { argumentsOf, DEFINITIONS_KEY, searchableTool, TAGS_SETTING } from '../../mcp/tool-search.ts'
+import {
+  argumentsOf,
+  DEFINITIONS_KEY,
+  searchableTool,
+  TAGS_SETTING,
+  TEST_SERVERS,
+} from '../../mcp/tool-search.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { FleetDefinitions, ServerTags } from '../../ports/definitions.ts'
 import type { Ledger } from '../../ports/ledger.ts'
@@ -53,7 +59,9 @@ export default defineServer({
       run: async ({ query, group, limit: most }, { bus, ledger }) => {
         const [fleet, tags] = await Promise.all([definitions(bus), tagsOf(ledger)])
         const inGroup = ([service]: readonly [string, unknown]) =>
-          group === undefined || (tags[service] ?? []).includes(group) || categoryOf(service) === group
+          group === undefined
+            ? !TEST_SERVERS.has(service)
+            : (tags[service] ?? []).includes(group) || categoryOf(service) === group
         const listed = Object.entries(fleet)
           .filter(inGroup)
           .flatMap(([service, { definitions: offer }]) =>
