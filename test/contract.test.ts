@@ -20,7 +20,6 @@ import { busyWorld } from './support/world/busy.ts'
 const NOT_YET: ReadonlySet<string> = new Set([
   'aave_flash_loan_mcp_server',
   'mcp_arbitrage_server',
-  'mcp_flash_loan_server',
   'dex_aggregator_mcp_server',
   'profit_optimizer_mcp_server',
   'working_flash_loan_mcp',
@@ -32,7 +31,6 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'unified_mcp_coordinator',
   'organize_mcp_servers',
   'mcp_server_base',
-  'flash_loan_mcp_mcp_server',
   'arbitrage_detector',
   'transaction_executor',
 ])

@@ -1,44 +1,34 @@
-/** Flash loans as they happened on chain: who borrowed what from whom, what it was for, and who else trades like us. */
+/** Flash loans as they happened on chain: who borrowed what from whom, for what, and who else closes cycles in this market. */
 import * as z from 'zod'
+import type { Address } from '../../amm/index.ts'
+import { cyclesIn, loansIn } from '../../engine/market/flash-loan-history.ts'
 import {
-  cyclesIn,
-  decodeLoan,
-  type FlashLoan,
-  loansIn,
-  transactionLoans,
-} from '../../engine/market/flash-loan-history.ts'
-import { humanValue, tokenAt } from '../../engine/market/tokens.ts'
+  blockWindow,
+  competitorsIn,
+  loanSum,
+  loanSumsBy,
+  type Worth,
+} from '../../engine/market/flash-loan-statistics.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { address, limit, textAmount } from '../../mcp/fields.ts'
+import { address, block, blocks, page, paged, paginate, rounded } from '../../mcp/fields.ts'
+import type { Chain, Hex } from '../../ports/chain.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { competitor, decodedTransaction, flashLoan, loanSums } from '../../views/past-loans.ts'
 
-const loan = z.object({
-  block: z.int(),
-  transaction: z.string(),
-  lender: z.string().describe('aave-v3, balancer-v2, uniswap-v3 or uniswap-v2'),
-  from: address().describe('the contract that lent'),
-  borrower: address(),
-  token: z.string(),
-  amount: textAmount(),
-  premium: textAmount(),
-  value: z.number().nullable().describe('in quote units, at the price now'),
-})
-const window = { blocks: z.int().min(1).max(2_000).default(100).describe('how far back, in blocks') }
+type Scope = { market: MarketView; chain: Chain }
+const NO_TRANSACTION = `0x${'0'.repeat(64)}` as const
+const range = { fromBlock: block(), toBlock: block() }
+const MAX_BLOCKS = 2_000
 
-function show(market: MarketView, found: FlashLoan): z.output<typeof loan> {
-  const rate = market.prices().get(found.token)?.rate
-  return {
-    block: found.block,
-    transaction: found.transaction,
-    lender: found.lender,
-    from: found.from,
-    borrower: found.borrower,
-    token: tokenAt(market.manifest, found.token).symbol,
-    amount: String(found.amount),
-    premium: String(found.premium),
-    value: rate === undefined ? null : humanValue(market.manifest, Number(found.amount) * rate),
-  }
+/** The last flash loans of this chain, oldest first, and their sums. */
+async function recentLoans({ market, chain }: Scope, span: number) {
+  const { fromBlock, toBlock } = blockWindow(market, span)
+  const loans = await loansIn(chain, market, fromBlock, toBlock)
+  const worth: Worth = (token, amount) => market.worth(token, amount)
+  const by = <K extends string>(key: (loan: (typeof loans)[number]) => K) =>
+    loanSumsBy(loans, key, worth).map(([name, sum]) => [name, loanSums.of(sum)] as const)
+  return { fromBlock, toBlock, loans, total: loanSums.of(loanSum(loans, worth)), by }
 }
 
 export default defineServer({
@@ -47,159 +37,92 @@ export default defineServer({
   tools: ({ read }) => ({
     recent_flash_loans: read({
       description:
-        'The flash loans of the last blocks, newest first, read from the events of Aave, the Balancer vault and the concentrated pools of this market. Flash swaps of pairs show in decode_flash_loan: their events do not tell them from swaps.',
+        'The flash loans of the last blocks: their value by lender, and the loans, newest first, read from the events of Aave, the Balancer vault and the concentrated pools of this market. Flash swaps of pairs show in decode_flash_loan: their events look like those of swaps.',
       keywords: "who took flash loans lately, on chain, other people's loans",
-      input: { ...window, limit: limit(500, 50) },
-      output: { fromBlock: z.int(), toBlock: z.int(), loans: z.array(loan) },
+      input: { blocks: blocks(MAX_BLOCKS, 100), ...page(500, 6) },
+      output: {
+        ...range,
+        byLender: z.record(z.string(), loanSums.schema),
+        ...paged('loans', flashLoan.schema),
+      },
       examples: [{ blocks: 50 }],
-      run: async ({ blocks, limit: most }, { market, chain }) => {
-        const toBlock = market.head.number
-        const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
-        const found = await loansIn(chain, market, fromBlock, toBlock)
-        return {
-          fromBlock,
-          toBlock,
-          loans: found
-            .reverse()
-            .slice(0, most)
-            .map((item) => show(market, item)),
-        }
+      run: async ({ blocks: span, ...paging }, { market, chain }) => {
+        const { loans, by, fromBlock, toBlock } = await recentLoans({ market, chain }, span)
+        const shown = loans.reverse().map((loan) => flashLoan.of(loan, market))
+        const byLender = Object.fromEntries(by(({ lender }) => lender))
+        return { fromBlock, toBlock, byLender, ...paginate('loans', shown, paging) }
       },
     }),
     flash_loan_statistics: read({
       description:
-        'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid.',
+        'The flash loans of the last blocks in sums: by lender, by token and by borrower, with value and premium paid, and the average size.',
       keywords: 'average size, count and volume of flash loans by lender and token',
-      input: window,
+      input: { blocks: blocks(MAX_BLOCKS, 100), ...page(200, 10) },
       output: {
-        fromBlock: z.int(),
-        toBlock: z.int(),
-        loans: z.int(),
-        value: z.number(),
-        byLender: z.record(z.string(), z.object({ loans: z.int(), value: z.number() })),
-        byToken: z.record(z.string(), z.object({ loans: z.int(), value: z.number() })),
-        borrowers: z.array(
-          z.object({ borrower: address(), loans: z.int(), value: z.number(), ours: z.boolean() }),
-        ),
+        ...range,
+        ...loanSums.schema.shape,
+        averageValue: z.number().nullable().describe('value per loan, in whole quote tokens'),
+        byLender: z.record(z.string(), loanSums.schema),
+        byToken: z.record(z.string(), loanSums.schema),
+        ...paged('borrowers', loanSums.schema.extend({ borrower: address(), ours: z.boolean() })),
       },
       examples: [{ blocks: 50 }],
-      run: async ({ blocks }, { market, chain }) => {
-        const toBlock = market.head.number
-        const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
-        const found = (await loansIn(chain, market, fromBlock, toBlock)).map((item) => show(market, item))
-        const sums = (key: (item: (typeof found)[number]) => string) =>
-          [...Map.groupBy(found, key)].map(
-            ([name, list]) =>
-              [
-                name,
-                { loans: list.length, value: list.reduce((sum, item) => sum + (item.value ?? 0), 0) },
-              ] as const,
-          )
+      run: async ({ blocks: span, ...paging }, { market, chain }) => {
+        const { total, by, fromBlock, toBlock } = await recentLoans({ market, chain }, span)
+        const borrowers = by<Address>(({ borrower }) => borrower).map(([borrower, sum]) => {
+          return { borrower, ...sum, ours: borrower === market.manifest.execution?.executor }
+        })
         return {
           fromBlock,
           toBlock,
-          loans: found.length,
-          value: found.reduce((sum, item) => sum + (item.value ?? 0), 0),
-          byLender: Object.fromEntries(sums(({ lender }) => lender)),
-          byToken: Object.fromEntries(sums(({ token }) => token)),
-          borrowers: sums(({ borrower }) => borrower)
-            .map(([borrower, numbers]) => ({
-              borrower: borrower as `0x${string}`,
-              ...numbers,
-              ours: borrower === market.manifest.execution?.executor,
-            }))
-            .sort((a, b) => b.value - a.value)
-            .slice(0, 50),
+          ...total,
+          averageValue: total.loans > 0 ? rounded(total.value / total.loans) : null,
+          byLender: Object.fromEntries(by(({ lender }) => lender)),
+          byToken: Object.fromEntries(by(({ token }) => market.symbol(token))),
+          ...paginate('borrowers', borrowers, paging),
         }
       },
     }),
     decode_flash_loan: read({
       description:
-        'One transaction taken apart: its flash loans, the swaps it made in this market in order, and what its sender’s contract gained in each token.',
+        'One transaction taken apart: its flash loans, its swaps in this market in order, and what each account gained or lost in each token.',
       keywords: 'what did this transaction do with its loan',
       input: {
         hash: z
           .string()
           .regex(/^0x[0-9a-fA-F]{64}$/, 'expected a transaction hash: 0x and 64 hexadecimal digits'),
       },
-      output: {
-        hash: z.string(),
-        block: z.int(),
-        succeeded: z.boolean(),
-        gasUsed: z.string(),
-        loans: z.array(loan),
-        swaps: z.array(
-          z.object({ pool: address(), dex: z.string(), tokenIn: z.string(), amountIn: textAmount() }),
-        ),
-        gains: z
-          .array(z.object({ account: address(), token: z.string(), amount: z.string() }))
-          .describe(
-            'net of all transfers, accounts that ended with more or less than before, pools left out',
-          ),
-      },
-      examples: [{ hash: `0x${'0'.repeat(64)}` }],
+      output: decodedTransaction.schema,
+      examples: [
+        {
+          shown: { hash: '<the hash of a transaction>' },
+          find: async (scope) => {
+            const { loans } = await recentLoans(scope, MAX_BLOCKS)
+            return { hash: loans.at(-1)?.transaction ?? NO_TRANSACTION }
+          },
+        },
+      ],
+      refusals: [[{ hash: NO_TRANSACTION }, 'not-found']],
       run: async ({ hash }, { market, chain }) => {
-        const receipt = await chain.receipt(hash.toLowerCase() as `0x${string}`)
-        if (!receipt)
-          throw new KintsugiError('not-found', `no transaction ${hash} is mined on this chain`, {
-            hint: 'recent_flash_loans lists some',
-          })
-        const { swaps, gains } = decodeLoan(receipt, market)
-        return {
-          hash: receipt.transactionHash,
-          block: receipt.blockNumber,
-          succeeded: receipt.succeeded,
-          gasUsed: String(receipt.gasUsed),
-          loans: transactionLoans(receipt.logs, market).map((item) => show(market, item)),
-          swaps: swaps.map(({ pool, tokenIn, amountIn }) => ({
-            pool,
-            dex: market.descriptor(pool)?.dex ?? '',
-            tokenIn: tokenAt(market.manifest, tokenIn).symbol,
-            amountIn: String(amountIn),
-          })),
-          gains: gains.map(({ account, token, amount: moved }) => ({
-            account,
-            token: tokenAt(market.manifest, token).symbol,
-            amount: String(moved),
-          })),
-        }
+        const receipt = await chain.receipt(hash.toLowerCase() as Hex)
+        if (receipt) return decodedTransaction.of(receipt, market)
+        throw new KintsugiError('not-found', `no transaction ${hash} is mined on this chain`, {
+          hint: 'recent_flash_loans lists some',
+        })
       },
     }),
     competitor_activity: read({
       description:
-        'Who else closes cycles in this market: contracts other than ours whose transactions traded through two or more pools and ended with more of a token, over the last blocks.',
+        'Who closes cycles in this market: contracts whose transactions traded through two or more pools and ended with more of a token, over the last blocks (at most the last 500 such transactions), largest gain first. `ours` marks our own.',
       keywords: 'what other bots do, who competes with us, who won instead',
-      input: { ...window, limit: limit(100, 20) },
-      output: {
-        fromBlock: z.int(),
-        toBlock: z.int(),
-        competitors: z.array(
-          z.object({
-            account: address(),
-            transactions: z.int(),
-            value: z.number().describe('gained, in quote units at the price now'),
-            lastBlock: z.int(),
-            ours: z.boolean(),
-          }),
-        ),
-      },
+      input: { blocks: blocks(MAX_BLOCKS, 100), ...page(100, 15) },
+      output: { ...range, ...paged('competitors', competitor.schema) },
       examples: [{ blocks: 50 }],
-      run: async ({ blocks, limit: most }, { market, chain }) => {
-        const toBlock = market.head.number
-        const fromBlock = Math.max(market.manifest.genesisBlock, toBlock - blocks + 1)
-        const found = await cyclesIn(chain, market, fromBlock, toBlock)
-        const competitors = [...Map.groupBy(found, ({ account }) => account)].map(([account, list]) => ({
-          account,
-          transactions: list.length,
-          value: list.reduce((sum, { value }) => sum + value, 0),
-          lastBlock: Math.max(...list.map(({ block }) => block)),
-          ours: account === market.manifest.execution?.treasury,
-        }))
-        return {
-          fromBlock,
-          toBlock,
-          competitors: competitors.sort((a, b) => b.value - a.value).slice(0, most),
-        }
+      run: async ({ blocks: span, ...paging }, { market, chain }) => {
+        const { fromBlock, toBlock } = blockWindow(market, span)
+        const found = competitorsIn(await cyclesIn(chain, market, fromBlock, toBlock))
+        const shown = found.map((each) => competitor.of(each, market))
+        return { fromBlock, toBlock, ...paginate('competitors', shown, paging) }
       },
     }),
   }),

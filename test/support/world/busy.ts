@@ -1,5 +1,6 @@
 /** A world in which something of everything has happened, so that every tool has something to answer. */
 import type { Ports } from '../../../src/ports/ports.ts'
+import { mineArbitrage, pairSwap } from './events.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
 import { World } from './world.ts'
 
@@ -18,7 +19,9 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     ])
   }
   market.swap(POOLS.concentrated, TOKENS.USDC, TOKENS.WETH, 1_000n * E6)
-  world.mine()
+  world.mine([pairSwap(POOLS.matic, [100n * E18, 0n], [0n, 69n * E6])])
+  for (let index = 1; index <= 12; index++)
+    mineArbitrage(world, `0x${index.toString(16).padStart(40, '6')}`, `0x${String(index).padStart(64, '0')}`)
   const incident = { unit: 'trading', services: ['mcp_price_feed_server'], detail: 'code 1', at: world.now() }
   for (const record of [
     { ...incident, kind: 'exited', action: 'restarted', durationMs: null },
