@@ -27,7 +27,6 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'mcp_auth_manager_server',
   'mcp_integration_bridge',
   'mcp_defi_analyzer_server',
-  'mcp_coordinator_server',
   'unified_mcp_coordinator',
   'organize_mcp_servers',
   'mcp_server_base',

@@ -11,7 +11,7 @@ import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { incidentPage } from '../views/incidents.ts'
 import { predictions, predictionsTool } from '../views/predictions.ts'
-import { healing, systemHealth } from '../views/services.ts'
+import { healing, systemHealth } from '../views/service-state.ts'
 
 const OBSERVE_MS = 1_000
 const MINUTE_MS = 60_000

@@ -47,12 +47,13 @@ export async function balancingOf({ fleet, ledger }: Context, service: string): 
   return (await strategies(ledger))[service] ?? BALANCING[0]
 }
 
-/** Sets the strategy of a service. Throws `unknown-service`. */
+/** Sets the strategy of a service and returns it. Throws `unknown-service`. */
 export async function changeBalancing(
   { fleet, ledger }: Context,
   service: string,
   strategy: Balancing,
-): Promise<void> {
+): Promise<{ service: string; strategy: Balancing }> {
   await fleet.service(service)
   await ledger.saveSetting(BALANCING_SETTING, { ...(await strategies(ledger)), [service]: strategy })
+  return { service, strategy }
 }

@@ -1,5 +1,6 @@
 /** Tasks: which steps are repeated, what is recorded, what is refused before it starts. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
 import type { FleetControl, ToolCall } from '../../ports/fleet.ts'
 import type { Ledger, Task } from '../../ports/ledger.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -12,11 +13,18 @@ const TOOLS = [
 ]
 const unreachable = () => new KintsugiError('service-unreachable', 'no answer', { retry: 'later' })
 
-/** A coordinator over a fleet whose calls `answer` decides; time stands still, waits for retries are skipped. */
+/** Lets everything run that waits for nothing. */
+const settle = async () => {
+  for (let turn = 0; turn < 5; turn++) await nextTurn()
+}
+
+/** A coordinator over a fleet whose calls `answer` decides; time stands still, waits for retries are recorded and skipped. */
 function coordinatorOf(answer: (call: ToolCall, times: number) => unknown, maxConcurrent = 4) {
   const tasks = new Map<string, Task>()
   const calls: string[] = []
   const errors: unknown[] = []
+  const slept: number[] = []
+  const deadlines: { readonly ms: number; readonly controller: AbortController }[] = []
   const fleet: Pick<FleetControl, 'call' | 'tools'> = {
     tools: async () => TOOLS,
     call: async (call) => {
@@ -30,18 +38,21 @@ function coordinatorOf(answer: (call: ToolCall, times: number) => unknown, maxCo
     tasks: async ({ status }) => [...tasks.values()].filter((task) => !status || task.status === status),
   }
   const coordinator = new Coordinator({
-    fleet: fleet as FleetControl,
-    ledger: ledger as Ledger,
+    fleet,
+    ledger,
     now: () => 1_000,
+    sleep: async (ms) => void slept.push(ms),
+    timeout: (ms) => {
+      const controller = new AbortController()
+      deadlines.push({ ms, controller })
+      return controller.signal
+    },
+    random: () => 0.5,
     maxConcurrent,
     onError: (error) => errors.push(error),
   })
-  const finished = async (id: string) => {
-    for (let round = 0; round < 100 && !/done|failed/.test(tasks.get(id)?.status ?? ''); round++)
-      await vi.advanceTimersByTimeAsync(500)
-    return tasks.get(id) as Task
-  }
-  return { coordinator, tasks, calls, errors, finished }
+  const finished = (id: string) => coordinator.finished(id, new AbortController().signal, () => undefined)
+  return { coordinator, tasks, calls, errors, slept, deadlines, fleet, finished }
 }
 
 const plan = (id: string, ...tools: readonly string[]) => ({
@@ -51,13 +62,6 @@ const plan = (id: string, ...tools: readonly string[]) => ({
   priority: 0,
   timeoutMs: 60_000,
   steps: tools.map((tool): PlannedStep => ({ service: 's', tool, arguments: {} })),
-})
-
-beforeEach(() => {
-  vi.useFakeTimers()
-})
-afterEach(() => {
-  vi.useRealTimers()
 })
 
 test('a task of two steps records both results', async () => {
@@ -75,12 +79,14 @@ test('a task of two steps records both results', async () => {
 })
 
 test('a read that fails for now is tried three times in all', async () => {
-  const { coordinator, calls, finished } = coordinatorOf(() => {
+  const { coordinator, calls, slept, finished } = coordinatorOf(() => {
     throw unreachable()
   })
   await coordinator.submit(plan('t', 'look'))
   const task = await finished('t')
   expect(calls).toEqual(['look', 'look', 'look'])
+  // 200 ms, then twice as long, less half of the jitter of 20 %.
+  expect(slept).toEqual([180, 360])
   expect(task.status).toBe('failed')
   expect(task.steps[0]).toMatchObject({
     status: 'failed',
@@ -106,6 +112,17 @@ test('a write that fails is never repeated: it may have taken effect', async () 
   const task = await finished('t')
   expect(calls).toEqual(['change'])
   expect(task.steps[0]).toMatchObject({ status: 'failed', attempts: 1 })
+})
+
+test('a step whose tools cannot be listed counts as a write: it is tried once, and its start is recorded', async () => {
+  const { coordinator, calls, tasks, fleet, finished } = coordinatorOf(() => {
+    expect(tasks.get('t')?.steps[0]).toMatchObject({ status: 'running', attempts: 1 })
+    throw unreachable()
+  })
+  await coordinator.submit(plan('t', 'look'))
+  fleet.tools = () => Promise.reject(unreachable())
+  expect((await finished('t')).steps[0]).toMatchObject({ status: 'failed', attempts: 1 })
+  expect(calls).toEqual(['look'])
 })
 
 test('a read that no retry can help is tried once', async () => {
@@ -150,7 +167,7 @@ test('tasks beyond the limit wait, and the highest priority starts first', async
   })
   for (const task of [named('first', 0), named('low', 1), named('high', 9)]) await coordinator.submit(task)
   for (let released = 0; released < 3; released++) {
-    await vi.advanceTimersByTimeAsync(10)
+    await settle()
     expect(order).toHaveLength(released + 1)
     releases[released]?.()
   }
@@ -166,17 +183,64 @@ test('a cancelled task stays cancelled, and its unfinished steps are skipped', a
       }),
   )
   await coordinator.submit(plan('t', 'look'))
-  await vi.advanceTimersByTimeAsync(10)
+  await settle()
   expect((await coordinator.cancel('t')).status).toBe('cancelled')
-  await vi.advanceTimersByTimeAsync(10)
+  await settle()
   expect(tasks.get('t')).toMatchObject({ status: 'cancelled', steps: [{ status: 'skipped' }] })
   await expect(coordinator.cancel('nobody')).rejects.toMatchObject({ code: 'not-found' })
+})
+
+test('the deadline ends the running steps; it counts from the submission', async () => {
+  const { coordinator, deadlines, finished } = coordinatorOf(
+    ({ signal }) =>
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  )
+  await coordinator.submit(plan('t', 'look'))
+  await settle()
+  expect(deadlines.map(({ ms }) => ms)).toEqual([60_000])
+  deadlines[0]?.controller.abort()
+  const task = await finished('t')
+  expect(task).toMatchObject({ status: 'failed', steps: [{ error: { code: 'deadline-exceeded' } }] })
+})
+
+test('waiting for a task reports each change, and ends with the task, with the caller, or with the coordinator', async () => {
+  let release = (_: string) => {}
+  const { coordinator } = coordinatorOf(() => new Promise((resolve) => (release = resolve)))
+  const waiting = new AbortController()
+  await coordinator.submit(plan('t', 'look'))
+  const seen: string[] = []
+  const finished = coordinator.finished('t', waiting.signal, ({ status, steps }) =>
+    seen.push(`${status} ${steps[0]?.status}`),
+  )
+  const left = coordinator.finished('t', waiting.signal, () => undefined).catch((error) => error)
+  await settle()
+  release('ok')
+  expect((await finished).steps[0]).toMatchObject({ status: 'done', result: 'ok' })
+  expect(seen.slice(-2)).toEqual(['running done', 'done done'])
+  await coordinator.submit(plan('u', 'look'))
+  const given = new AbortController()
+  const aborted = coordinator.finished('u', given.signal, () => undefined).catch((error) => error)
+  const stopped = coordinator.finished('u', waiting.signal, () => undefined).catch((error) => error)
+  await settle()
+  await expect(coordinator.finished('nobody', waiting.signal, () => undefined)).rejects.toMatchObject({
+    code: 'not-found',
+  })
+  given.abort(new KintsugiError('cancelled', 'the caller left'))
+  coordinator.stop()
+  expect([(await aborted).code, (await stopped).code, (await left).status]).toEqual([
+    'cancelled',
+    'stopping',
+    'done',
+  ])
+  await expect(coordinator.finished('u', waiting.signal, () => undefined)).rejects.toMatchObject({
+    code: 'stopping',
+  })
 })
 
 test('a new coordinator resumes unfinished tasks', async () => {
   const before = coordinatorOf(() => new Promise(() => undefined))
   await before.coordinator.submit(plan('t', 'look'))
-  await vi.advanceTimersByTimeAsync(10)
+  await settle()
   const after = coordinatorOf(() => 'ok')
   for (const [id, task] of before.tasks) after.tasks.set(id, task)
   await after.coordinator.resume()
@@ -187,7 +251,7 @@ test('a new coordinator resumes unfinished tasks', async () => {
 test('a write that had started before a restart is not repeated: its outcome is unknown', async () => {
   const before = coordinatorOf(() => new Promise(() => undefined))
   await before.coordinator.submit(plan('t', 'change', 'look'))
-  await vi.advanceTimersByTimeAsync(10)
+  await settle()
   before.coordinator.stop()
   const after = coordinatorOf(() => 'ok')
   for (const [id, task] of before.tasks) after.tasks.set(id, task)

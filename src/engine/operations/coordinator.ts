@@ -1,9 +1,11 @@
 /** Tasks over services: a plan of steps, run with retries, joined into one result; durable, so that a restart resumes it. */
+import { EventEmitter, on } from 'node:events'
 import { allows, scopeFor } from '../../access/scopes.ts'
 import type { FleetControl } from '../../ports/fleet.ts'
 import type { Ledger, Task, TaskStep } from '../../ports/ledger.ts'
 import { backoffDelay } from '../../std/backoff.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
+import type { Random } from '../../std/random.ts'
 
 /** One tool call of a task. */
 export interface PlannedStep {
@@ -15,21 +17,32 @@ export interface PlannedStep {
 const MAX_ATTEMPTS = 3
 const RETRY = { firstMs: 200, maxMs: 2_000 }
 
-/** `now`: ms since 1970. `maxConcurrent`: tasks that run at the same time. */
 export interface CoordinatorOptions {
-  fleet: FleetControl
-  ledger: Ledger
+  readonly fleet: Pick<FleetControl, 'call' | 'tools'>
+  readonly ledger: Pick<Ledger, 'saveTask' | 'task' | 'tasks'>
+  /** Tasks that run at the same time. */
+  readonly maxConcurrent: number
+  /** ms since 1970. */
   now(): number
-  maxConcurrent: number
+  /** Resolves after a time in ms. */
+  sleep(ms: number): Promise<unknown>
+  /** Aborts after a time in ms. */
+  timeout(ms: number): AbortSignal
+  readonly random: Random
   onError(error: unknown): void
 }
+
+/** Whether nothing more happens to a task. */
+const hasEnded = ({ status }: Task) => status !== 'queued' && status !== 'running'
 
 /** Runs tasks: the steps of one task in parallel, tasks by priority, then by age. */
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #running = new Map<string, AbortController>()
+  readonly #stopping = new AbortController()
+  /** Emits each task under its id after each change. */
+  readonly #changes = new EventEmitter().setMaxListeners(0)
   #waiting: Task[] = []
-  #stopped = false
 
   constructor(options: CoordinatorOptions) {
     this.#options = options
@@ -46,7 +59,9 @@ export class Coordinator {
 
   /** Aborts running tasks; they stay unfinished in the ledger and are resumed by the next coordinator. */
   stop(): void {
-    this.#stopped = true
+    this.#stopping.abort(
+      new KintsugiError('stopping', 'the coordinator stops; its next start resumes the task'),
+    )
     for (const controller of this.#running.values()) controller.abort()
   }
 
@@ -99,16 +114,45 @@ export class Coordinator {
         (step, index): TaskStep => ({ id: `${index + 1}`, ...step, status: 'waiting', attempts: 0 }),
       ),
     }
-    await this.#options.ledger.saveTask(created)
+    await this.#save(created)
     this.#enqueue(created)
     return created
   }
 
+  /** A task. Throws `not-found`. */
+  async task(id: string): Promise<Task> {
+    const task = await this.#options.ledger.task(id)
+    if (task) return task
+    throw new KintsugiError('not-found', `id: no task has the id ${JSON.stringify(id)}`, {
+      hint: 'list_tasks lists the last ones',
+    })
+  }
+
+  /** A task once it has ended; `onProgress` receives it after each change. Throws `not-found`, `stopping`, and what `signal` carries. */
+  async finished(id: string, signal: AbortSignal, onProgress: (task: Task) => void): Promise<Task> {
+    const ends = AbortSignal.any([signal, this.#stopping.signal])
+    ends.throwIfAborted()
+    const changes = on(this.#changes, id, { signal: ends })
+    try {
+      const present = await this.task(id)
+      if (hasEnded(present)) return present
+      for await (const [changed] of changes as AsyncIterable<[Task]>) {
+        onProgress(changed)
+        if (hasEnded(changed)) return changed
+      }
+      return present
+    } catch (error) {
+      ends.throwIfAborted()
+      throw error
+    } finally {
+      await changes.return?.()
+    }
+  }
+
   /** Cancels a task and aborts its running steps; a finished task stays as it is. Throws `not-found`. */
   async cancel(id: string): Promise<Task> {
-    const task = await this.#options.ledger.task(id)
-    if (!task) throw new KintsugiError('not-found', `no task has the id ${JSON.stringify(id)}`)
-    if (task.status !== 'queued' && task.status !== 'running') return task
+    const task = await this.task(id)
+    if (hasEnded(task)) return task
     this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id)
     this.#running.get(id)?.abort(new KintsugiError('cancelled', 'the task was cancelled'))
     const cancelled: Task = {
@@ -119,8 +163,13 @@ export class Coordinator {
         step.status === 'waiting' || step.status === 'running' ? { ...step, status: 'skipped' } : step,
       ),
     }
-    await this.#options.ledger.saveTask(cancelled)
+    await this.#save(cancelled)
     return cancelled
+  }
+
+  async #save(task: Task): Promise<void> {
+    await this.#options.ledger.saveTask(task)
+    this.#changes.emit(task.id, task)
   }
 
   #enqueue(task: Task): void {
@@ -130,7 +179,7 @@ export class Coordinator {
   }
 
   #next(): void {
-    while (!this.#stopped && this.#running.size < this.#options.maxConcurrent) {
+    while (!this.#stopping.signal.aborted && this.#running.size < this.#options.maxConcurrent) {
       const task = this.#waiting.shift()
       if (!task) return
       const controller = new AbortController()
@@ -145,11 +194,11 @@ export class Coordinator {
   }
 
   async #run(task: Task, cancelled: AbortSignal): Promise<void> {
-    const { ledger, now } = this.#options
-    const signal = AbortSignal.any([cancelled, AbortSignal.timeout(Math.max(0, task.deadline - now()))])
+    const { now, timeout } = this.#options
+    const signal = AbortSignal.any([cancelled, timeout(Math.max(0, task.deadline - now()))])
     let steps = [...task.steps]
     const save = async (status: Task['status'], finishedAt: number | null) => {
-      if (!cancelled.aborted) await ledger.saveTask({ ...task, status, steps, finishedAt })
+      if (!cancelled.aborted) await this.#save({ ...task, status, steps, finishedAt })
     }
     await save('running', null)
     await Promise.all(
@@ -162,13 +211,13 @@ export class Coordinator {
         await record(await this.#step(task, step, signal, record))
       }),
     )
-    if (this.#stopped) return
+    if (this.#stopping.signal.aborted) return
     await save(steps.every((step) => step.status === 'done') ? 'done' : 'failed', now())
   }
 
   /**
-   * One step. A read is repeated if its error allows it; a write is not, as it may have taken effect. `record` saves that a
-   * write has started, so that a later process does not repeat it either.
+   * One step. A read is repeated if its error allows it; a write is not, as it may have taken effect. A step whose effect cannot be looked
+   * up counts as a write. `record` saves that a write has started, so that a later process does not repeat it either.
    */
   async #step(
     { caller }: Task,
@@ -176,11 +225,10 @@ export class Coordinator {
     signal: AbortSignal,
     record: (started: TaskStep) => Promise<void>,
   ): Promise<TaskStep> {
-    const { fleet, now } = this.#options
+    const { fleet, now, sleep, random } = this.#options
     const startedAt = now()
-    const tool = (await fleet.tools(step.service).catch(() => [])).find(
-      (candidate) => candidate.name === step.tool,
-    )
+    const tools = await fleet.tools(step.service).catch(() => [])
+    const isRead = tools.find(({ name }) => name === step.tool)?.effect === 'read'
     if (step.status === 'running')
       return {
         ...step,
@@ -191,9 +239,8 @@ export class Coordinator {
         },
         finishedAt: now(),
       }
-    if (tool !== undefined && tool.effect !== 'read')
-      await record({ ...step, status: 'running', attempts: 1, startedAt })
-    const attemptsAllowed = tool?.effect === 'read' || tool === undefined ? MAX_ATTEMPTS : 1
+    if (!isRead) await record({ ...step, status: 'running', attempts: 1, startedAt })
+    const attemptsAllowed = isRead ? MAX_ATTEMPTS : 1
     for (let attempt = 1; ; attempt++) {
       try {
         signal.throwIfAborted()
@@ -219,7 +266,7 @@ export class Coordinator {
             finishedAt: now(),
           }
         }
-        await new Promise((resolve) => setTimeout(resolve, backoffDelay(attempt, RETRY, Math.random)))
+        await sleep(backoffDelay(attempt, RETRY, random))
       }
     }
   }

@@ -7,13 +7,14 @@ import { page, paged, paginate, service } from '../../mcp/fields.ts'
 import { breakerState } from '../../views/breakers.ts'
 import { predictions, predictionsTool } from '../../views/predictions.ts'
 import { scalingPolicy } from '../../views/scaling.ts'
-import { instance } from '../../views/services.ts'
+import { instance } from '../../views/service-state.ts'
 
 const strategy = () =>
   z.enum(BALANCING).describe('in turn, fewest running calls, or fewest errors and lowest latency')
 /** Only one instance of it may run. */
 const SINGLETON = 'mcp_coordinator_server'
 const SCALABLE = 'mcp_liquidity_server'
+const UNKNOWN = [{ service: 'nobody' }, 'unknown-service'] as const
 const SCALING = { service: z.string(), policy: scalingPolicy.schema }
 const BALANCED = { service: z.string(), strategy: strategy() }
 
@@ -30,7 +31,7 @@ export default defineServer({
         ...paged('instances', instance.schema),
       },
       examples: [{}, { service: SCALABLE }],
-      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      refusals: [UNKNOWN],
       run: async ({ service: id, ...paging }, { fleet }) => {
         const scalable = await fleet.scalable()
         const wanted = id === undefined ? scalable : [(await fleet.service(id)).id]
@@ -47,10 +48,7 @@ export default defineServer({
       input: { service: service(), instances: z.int().min(1).max(8).describe('wanted number (1 to 8)') },
       output: { instances: z.array(instance.schema) },
       examples: [{ service: SCALABLE, instances: 1 }],
-      refusals: [
-        [{ service: 'nobody', instances: 1 }, 'unknown-service'],
-        [{ service: SINGLETON, instances: 2 }, 'not-scalable'],
-      ],
+      refusals: [[{ service: SINGLETON, instances: 2 }, 'not-scalable']],
       run: async ({ service: id, instances }, { fleet }) => ({
         instances: (await fleet.scale(id, instances)).map(instance.of),
       }),
@@ -61,10 +59,7 @@ export default defineServer({
       input: { service: service() },
       output: SCALING,
       examples: [{ service: SCALABLE }],
-      refusals: [
-        [{ service: 'nobody' }, 'unknown-service'],
-        [{ service: SINGLETON }, 'not-scalable'],
-      ],
+      refusals: [UNKNOWN, [{ service: SINGLETON }, 'not-scalable']],
       run: async ({ service: id }, context) => ({ service: id, policy: await scalingPolicyOf(context, id) }),
     }),
     scaling_policy: write({
@@ -76,7 +71,6 @@ export default defineServer({
       output: SCALING,
       examples: [{ service: SCALABLE, policy: { maxInstances: 3 } }],
       refusals: [
-        [{ service: 'nobody', policy: {} }, 'unknown-service'],
         [{ service: SINGLETON, policy: {} }, 'not-scalable'],
         [{ service: SCALABLE, policy: { minInstances: 4, maxInstances: 2 } }, 'bad-argument'],
         [{ service: SCALABLE, policy: { maxInstancs: 5 } }, 'bad-argument'],
@@ -92,7 +86,7 @@ export default defineServer({
       input: { service: service() },
       output: BALANCED,
       examples: [{ service: SCALABLE }],
-      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      refusals: [UNKNOWN],
       run: async ({ service: id }, context) => ({ service: id, strategy: await balancingOf(context, id) }),
     }),
     balancing_strategy: write({
@@ -103,10 +97,7 @@ export default defineServer({
       output: BALANCED,
       examples: [{ service: SCALABLE, strategy: 'round-robin' }],
       refusals: [[{ service: 'nobody', strategy: 'healthiest' }, 'unknown-service']],
-      run: async ({ service: id, strategy: wanted }, context) => {
-        await changeBalancing(context, id, wanted)
-        return { service: id, strategy: wanted }
-      },
+      run: ({ service: id, strategy: wanted }, context) => changeBalancing(context, id, wanted),
     }),
     circuit_breakers: read({
       description:

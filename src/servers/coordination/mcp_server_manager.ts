@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { logTail, restartService, stateOf, stopService } from '../../engine/operations/service-control.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { service } from '../../mcp/fields.ts'
-import { serviceState } from '../../views/services.ts'
+import { serviceState } from '../../views/service-state.ts'
 
 const ID = 'mcp_server_manager'
 const reason = (byDefault: string) =>

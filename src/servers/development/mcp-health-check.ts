@@ -5,7 +5,7 @@ import { fleetStability } from '../../engine/operations/stability-report.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { at, hours, page, paged, paginate, service, time } from '../../mcp/fields.ts'
 import { incidentPage } from '../../views/incidents.ts'
-import { serviceHealth } from '../../views/services.ts'
+import { serviceHealth } from '../../views/service-state.ts'
 import { uptime } from '../../views/stability.ts'
 
 const HOUR_MS = 3_600_000

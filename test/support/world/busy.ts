@@ -30,6 +30,31 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     await ledger.recordIncident(record)
     fleet.recorded.push(record)
   }
+  fleet.answer('mcp-health-check', 'health', () => ({ healthy: true }))
+  fleet.answer('mcp_monitoring_server', 'host_resources', () => ({ cpuCount: 2 }))
+  await ledger.saveTask({
+    id: `task_${'1'.repeat(8)}`,
+    description: 'a health check',
+    caller: { name: 'operator', scopes: ['write'] },
+    priority: 5,
+    status: 'done',
+    steps: [
+      {
+        id: '1',
+        service: 'mcp-health-check',
+        tool: 'health',
+        arguments: {},
+        status: 'done',
+        attempts: 1,
+        result: { healthy: true },
+        startedAt: world.now(),
+        finishedAt: world.now() + 20,
+      },
+    ],
+    createdAt: world.now(),
+    finishedAt: world.now() + 20,
+    deadline: world.now() + 60_000,
+  })
   fleet.answer('self_healing_agent', 'predictions', () => ({
     unusual: [{ cell: 'trading', service: null, measure: 'loop delay', normal: 20.5 }],
     restartsWaiting: ['trading'],
