@@ -71,6 +71,12 @@ test('an anonymous caller gets no token and no name', () => {
   expect(headers).toEqual({ 'content-type': 'application/json', 'mcp-name': 'pay' })
 })
 
+test("the caller's token is never forwarded, not even if the gateway has none of its own", () => {
+  const headers = { authorization: 'Bearer of-ada' }
+  for (const caller of [ada, ANONYMOUS])
+    expect(hopHeaders(callOf({ caller, headers }), target, undefined)).not.toHaveProperty('authorization')
+})
+
 test('headers are added for a client of 2025, and for one that uses the meta tool', () => {
   expect(hopHeaders(callOf({ modern: false }), target, undefined)).toMatchObject({
     'mcp-protocol-version': '2026-07-28',

@@ -85,6 +85,16 @@ test.each([
   expect(() => locate(method, params)).toThrow(expect.objectContaining({ code }))
 })
 
+test("a task goes to the service that its id names, and is unknown at another server's address", () => {
+  const taskId = 'vault.00000000-0000-0000-0000-000000000001'
+  const params = { taskId, _meta: withTasks }
+  for (const path of ['/mcp', '/mcp/vault'])
+    expect(locate('tasks/get', params, path)).toMatchObject({ service: 'vault', name: taskId })
+  expect(() => locate('tasks/get', params, '/mcp/zoo')).toThrow(
+    expect.objectContaining({ code: 'not-found' }),
+  )
+})
+
 test('a client that knows no tasks gets the error of the protocol', () => {
   expect(() => locate('tasks/get', { taskId: 'x' })).toThrow(expect.objectContaining({ code: -32021 }))
 })
