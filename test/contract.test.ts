@@ -24,7 +24,6 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'profit_optimizer_mcp_server',
   'working_flash_loan_mcp',
   'mcp_monitoring_server',
-  'mcp_auth_manager_server',
   'mcp_integration_bridge',
   'mcp_defi_analyzer_server',
   'unified_mcp_coordinator',

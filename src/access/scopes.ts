@@ -93,6 +93,33 @@ export function mayGrant(held: readonly Scope[], wanted: readonly Scope[]): bool
   return wanted.every((scope) => held.some((own) => covers(parseScope(own), parseScope(scope))))
 }
 
+/** Throws `insufficient-scope` unless a holder of `held` may issue a token with `wanted`. */
+export function requireGrantable(held: readonly Scope[], wanted: readonly Scope[]): void {
+  if (mayGrant(held, wanted)) return
+  throw new KintsugiError(
+    'insufficient-scope',
+    `scopes: ${wanted.join(' ')} is more than the caller's own token allows`,
+    { hint: `the caller's scopes: ${held.join(' ') || 'none'}` },
+  )
+}
+
+/** The scopes of a new token, by a role or listed. Throws `bad-argument` unless exactly one is given, `bad-scope` for a malformed scope. */
+export function scopesOf({
+  role,
+  scopes,
+}: {
+  role?: string | undefined
+  scopes?: readonly Scope[] | undefined
+}): Scope[] {
+  if ((role === undefined) === (scopes === undefined))
+    throw new KintsugiError('bad-argument', 'role, scopes: expected exactly one of the two', {
+      hint: 'list_roles shows the roles',
+    })
+  const wanted = scopes ?? ROLES[role as string]?.scopes ?? []
+  for (const scope of wanted) parseScope(scope)
+  return [...wanted]
+}
+
 /** The narrowest scope that a call needs. */
 export const scopeFor = ({ effect, service, tool }: Wanted): Scope =>
   `${effect}:${service}${tool === undefined ? '' : `__${tool}`}`

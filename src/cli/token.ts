@@ -6,7 +6,7 @@ interface Described {
   id: string
   subject: string
   scopes: string[]
-  /** Seconds since 1970. */
+  /** ms since 1970. */
   issuedAt: number
   expiresAt: number
   state: 'valid' | 'expired' | 'revoked'
@@ -30,7 +30,7 @@ const tokenTable = (tokens: readonly Described[]): string =>
       (state === 'valid' ? color.green : color.dim)(state),
       id,
       subject,
-      dateTime(expiresAt * 1_000),
+      dateTime(expiresAt),
       scopes.join(' '),
     ]),
     ['state', 'id', 'subject', 'expires', 'scopes'],

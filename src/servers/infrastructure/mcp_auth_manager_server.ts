@@ -1,48 +1,34 @@
-/** Who may do what: tokens with scopes and an end, issued, looked into and revoked. */
+/** Who may do what: tokens with scopes and an expiry, issued, inspected and revoked. */
 import * as z from 'zod'
-import { mayGrant, parseScope, RESERVED_NAMES, ROLES } from '../../access/scopes.ts'
+import { RESERVED_NAMES, ROLES, requireGrantable, scopesOf } from '../../access/scopes.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { limit } from '../../mcp/fields.ts'
-import type { IssuedToken } from '../../ports/access.ts'
+import { maybeAt, maybeTime, page, paged, paginate } from '../../mcp/fields.ts'
+import type { AccessAdmin } from '../../ports/access.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { issuedToken } from '../../views/tokens.ts'
 
-const MAX_DAYS = 366
+const HOURS_PER_YEAR = 366 * 24
 const scope = z
   .string()
   .max(250)
-  .describe('read, write or spend, with :server or :server__tool where it is narrower')
-const described = z.object({
-  callsPerMinute: z.int().nullable(),
-  id: z.string(),
-  subject: z.string(),
-  scopes: z.array(z.string()),
-  issuedAt: z.int().describe('s since 1970'),
-  expiresAt: z.int().describe('s since 1970'),
-  state: z.enum(['valid', 'expired', 'revoked']),
-})
+  .describe('read, write or spend; with :server or :server__tool for a narrower scope')
 
-function describe({ revokedAt, ...token }: IssuedToken, now: number): z.output<typeof described> {
-  const { id, subject, issuedAt, expiresAt, callsPerMinute } = token
-  return {
-    id,
-    subject,
-    callsPerMinute: callsPerMinute ?? null,
-    scopes: [...token.scopes],
-    issuedAt,
-    expiresAt,
-    state: revokedAt !== null ? 'revoked' : expiresAt <= now / 1_000 ? 'expired' : 'valid',
-  }
+/** The id of a token that is valid now. Throws `not-found`. */
+async function aValidToken({ access, now }: { access: AccessAdmin; now(): number }) {
+  const found = (await access.list()).findLast((token) => issuedToken.of(token, now()).state === 'valid')
+  if (found) return { id: found.id }
+  throw new KintsugiError('not-found', 'no token is valid', { hint: 'issue_token issues one' })
 }
 
 export default defineServer({
   id: 'mcp_auth_manager_server',
   needs: ['access'],
-  // It alone writes the file of keys.
+  // Only one process writes the file of keys.
   singleton: true,
   tools: ({ read, write }) => ({
     issue_token: write({
       description:
-        'Makes a token for a person or a program, with a role or scopes and a time after which it ends. The token is shown once and kept nowhere. Nobody can give more than they have.',
+        'Issues a token for a person or a program, with a role or scopes and an expiry. The token is shown once and stored nowhere. A caller cannot grant more than its own token allows.',
       keywords: 'give someone access, new key, permission, login for Claude or Cursor',
       input: {
         subject: z
@@ -50,58 +36,46 @@ export default defineServer({
           .regex(/^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,79}$/)
           .refine(
             (name) => !RESERVED_NAMES.includes(name.toLowerCase()),
-            'the name of somebody in particular: choose another',
+            'expected a name that is not reserved',
           )
-          .describe('who it is for: letters, digits, spaces and . _ @ -'),
+          .describe('whom it is for: letters, digits, spaces and . _ @ -'),
         role: z.enum(Object.keys(ROLES) as [string, ...string[]]).optional(),
         scopes: z.array(scope).min(1).max(50).optional(),
-        hours: z
-          .number()
-          .positive()
-          .max(MAX_DAYS * 24)
-          .default(24 * 30)
-          .describe('how long it is valid'),
-        callsPerMinute: z
-          .int()
-          .min(1)
-          .max(1_000_000)
-          .optional()
-          .describe('how often it may call; as often as it likes where this is absent'),
+        hours: z.number().positive().max(HOURS_PER_YEAR).default(720).describe('how long it is valid'),
+        callsPerMinute: z.int().min(1).max(1_000_000).optional().describe('limit of calls; default: none'),
       },
-      output: { token: z.string(), grant: described },
+      output: { token: z.string(), grant: issuedToken.schema },
       examples: [{ subject: 'example', role: 'reader', hours: 0.01 }],
+      refusals: [
+        [{ subject: 'example' }, 'bad-argument'],
+        [{ subject: 'operator', role: 'reader' }, 'bad-argument'],
+        [{ subject: 'example', scopes: ['fly'] }, 'bad-scope'],
+      ],
       run: async ({ subject, role, scopes, hours, callsPerMinute }, { access, scopes: held, now }) => {
-        if ((role === undefined) === (scopes === undefined))
-          throw new KintsugiError('bad-argument', 'role, scopes: expected one of the two', {
-            hint: 'list_roles shows the roles',
-          })
-        const wanted = scopes ?? [...(ROLES[role as string]?.scopes ?? [])]
-        for (const one of wanted) parseScope(one)
-        if (!mayGrant(held, wanted))
-          throw new KintsugiError(
-            'insufficient-scope',
-            `scopes: ${wanted.join(' ')} is more than your own token allows`,
-            { hint: `yours: ${held.join(' ')}` },
-          )
+        const wanted = scopesOf({ role, scopes })
+        requireGrantable(held, wanted)
         const { token, grant } = await access.issue({
           subject,
           scopes: wanted,
           seconds: Math.max(1, Math.round(hours * 3_600)),
           ...(callsPerMinute === undefined ? {} : { callsPerMinute }),
         })
-        return { token, grant: describe(grant, now()) }
+        return { token, grant: issuedToken.of(grant, now()) }
       },
     }),
     revoke_token: write({
-      description: 'Ends a token at once, by its id. It is refused everywhere within a second.',
+      description: 'Revokes a token by its id. Every service refuses it within a second.',
       keywords: 'take access away, lock out, invalidate a key',
+      destructive: true,
+      idempotent: true,
       input: { id: z.string().min(1).max(80) },
-      output: { grant: described },
-      examples: [{ id: '00000000-0000-4000-8000-000000000000' }],
-      run: async ({ id }, { access, now }) => ({ grant: describe(await access.revoke(id), now()) }),
+      output: { grant: issuedToken.schema },
+      examples: [{ shown: { id: '<the id of a token>' }, find: aValidToken }],
+      refusals: [[{ id: '00000000-0000-4000-8000-000000000000' }, 'not-found']],
+      run: async ({ id }, { access, now }) => ({ grant: issuedToken.of(await access.revoke(id), now()) }),
     }),
     introspect_token: read({
-      description: 'What a token is worth now: whose it is, its scopes and its end; or that it is not valid.',
+      description: 'Whom a token belongs to, its scopes and its expiry; or that it is not valid.',
       guarded: true,
       keywords: 'is this token valid, whose key is it, check access',
       input: { token: z.string().min(1).max(4_000) },
@@ -110,67 +84,53 @@ export default defineServer({
         id: z.string().nullable(),
         subject: z.string().nullable(),
         scopes: z.array(z.string()),
-        expiresAt: z.int().nullable(),
+        ...maybeTime('expiresAt'),
       },
       examples: [{ token: 'not-a-token' }],
       run: async ({ token }, { access }) => {
         const grant = await access.introspect(token)
-        return grant
-          ? {
-              active: true,
-              id: grant.id,
-              subject: grant.subject,
-              scopes: [...grant.scopes],
-              expiresAt: grant.expiresAt,
-            }
-          : { active: false, id: null, subject: null, scopes: [], expiresAt: null }
+        if (!grant)
+          return { active: false, id: null, subject: null, scopes: [], ...maybeAt('expiresAt', null) }
+        const { id, subject, scopes, expiresAt } = grant
+        return { active: true, id, subject, scopes, ...maybeAt('expiresAt', expiresAt * 1_000) }
       },
     }),
     list_tokens: read({
       description:
-        'The tokens that were issued, newest first, with their scopes and state; never the tokens themselves.',
+        'The tokens that were issued, newest first, with their scopes and state; never the tokens.',
       guarded: true,
       keywords: 'who has access, permissions, keys given out',
-      input: {
-        state: z.enum(['valid', 'expired', 'revoked']).optional(),
-        limit: limit(1_000, 100),
-        offset: z.int().min(0).default(0),
-      },
-      output: { tokens: z.array(described), total: z.int() },
+      input: { state: issuedToken.schema.shape.state.optional(), ...page(1_000, 10) },
+      output: paged('tokens', issuedToken.schema),
       examples: [{}],
-      run: async ({ state, limit: most, offset }, { access, now }) => {
-        const all = (await access.list())
-          .map((token) => describe(token, now()))
-          .filter((token) => state === undefined || token.state === state)
-        return { tokens: all.reverse().slice(offset, offset + most), total: all.length }
+      run: async ({ state, ...paging }, { access, now }) => {
+        const all = (await access.list()).map((token) => issuedToken.of(token, now())).reverse()
+        return paginate(
+          'tokens',
+          all.filter((token) => state === undefined || token.state === state),
+          paging,
+        )
       },
     }),
     rotate_keys: write({
       description:
-        'Signs tokens with a new key from now on. Earlier tokens stay valid until they end, unless they are revoked with it.',
+        'Signs tokens with a new key from now on. Earlier tokens stay valid until they expire, unless they are revoked with it.',
       keywords: 'new signing key, key rotation, log everybody out',
-      input: {
-        revokeEarlier: z.boolean().default(false).describe('whether every token there is ends at once'),
-      },
-      output: { key: z.string(), revoked: z.int() },
+      destructive: true,
+      input: { revokeEarlier: z.boolean().default(false).describe('whether all earlier tokens are revoked') },
+      output: { key: z.string(), revoked: z.int().describe('tokens that were revoked') },
       examples: [{}],
       run: ({ revokeEarlier }, { access }) => access.rotate(revokeEarlier),
     }),
     list_roles: read({
-      description: 'The roles a token can be given, and the scopes of each.',
+      description: 'The roles that a token can be issued with, and the scopes of each.',
       keywords: 'who may do what, permissions, access rights',
       input: {},
       output: {
         roles: z.array(z.object({ role: z.string(), title: z.string(), scopes: z.array(z.string()) })),
       },
       examples: [{}],
-      run: () => ({
-        roles: Object.entries(ROLES).map(([role, { title, scopes }]) => ({
-          role,
-          title,
-          scopes: [...scopes],
-        })),
-      }),
+      run: () => ({ roles: Object.entries(ROLES).map(([role, facts]) => ({ role, ...facts })) }),
     }),
   }),
 })

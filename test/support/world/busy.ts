@@ -2,6 +2,7 @@
 import type { Ports } from '../../../src/ports/ports.ts'
 import { mineArbitrage, pairSwap } from './events.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
+import { tokenIssuer } from './tokens.ts'
 import { World } from './world.ts'
 
 /** The world, and the ports that only this one has. */
@@ -60,5 +61,7 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     restartsWaiting: ['trading'],
   }))
   fleet.lines.set('mcp_monitoring_server', ['{"level":"info","message":"ready"}'])
-  return { world, ports: {} }
+  const access = tokenIssuer(world.now)
+  await access.issue({ subject: 'ada', scopes: ['read'], seconds: 3_600 })
+  return { world, ports: { access } }
 }
