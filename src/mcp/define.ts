@@ -75,6 +75,8 @@ export interface ToolFacts {
   readonly destructive?: boolean
   /** Whether repeating the call has the same effect as calling once. */
   readonly idempotent?: boolean
+  /** Whether the answer is the same for every call, by contract: a fixture of the protocol. */
+  readonly constant?: boolean
 }
 
 /** Calls of a tool that documentation shows and tests make. */

@@ -95,7 +95,8 @@ export async function harness(definition: ServiceDefinition, options: HarnessOpt
 
 /**
  * The stub check. With KINTSUGI_RECORD, the first answer of every tool is written to that folder. With KINTSUGI_STUBS, a JSON
- * object of tools by service, each of these tools returns its recorded answer, whatever it is asked: its spec must fail.
+ * object of tools by service, each of these tools returns its recorded answer, whatever it is asked: its spec must fail. The
+ * answer of a tool that is constant by contract is altered, since its recorded answer is the right one.
  */
 function instrumented(definition: ServiceDefinition): ServiceDefinition {
   const folder = process.env.KINTSUGI_RECORD
@@ -108,7 +109,7 @@ function instrumented(definition: ServiceDefinition): ServiceDefinition {
       process.env.KINTSUGI_STUBS === undefined
         ? async (input, context) => recorded(fileOf(name), await tool.run(input, context))
         : name === stubbed
-          ? () => restored(fileOf(name))
+          ? () => (tool.constant ? altered(restored(fileOf(name))) : restored(fileOf(name)))
           : tool.run.bind(tool)
     return [name, { ...tool, run }]
   }
@@ -137,3 +138,22 @@ function restored(file: string): Output {
   const { blocks, structured, data } = JSON.parse(readFileSync(file, 'utf8'))
   return blocks ? new ToolContent(blocks, structured) : data
 }
+
+/** Another answer of the same shape: every text and number in it differs. */
+const alter = (value: unknown): unknown =>
+  typeof value === 'string'
+    ? `${value}!`
+    : typeof value === 'number'
+      ? value + 1
+      : Array.isArray(value)
+        ? value.map(alter)
+        : value !== null && typeof value === 'object'
+          ? Object.fromEntries(
+              Object.entries(value).map(([key, item]) => [key, key === 'type' ? item : alter(item)]),
+            )
+          : value
+
+const altered = (output: Output): Output =>
+  output instanceof ToolContent
+    ? new ToolContent(alter(output.blocks) as ToolContent['blocks'], alter(output.structured) as never)
+    : (alter(output) as Output)

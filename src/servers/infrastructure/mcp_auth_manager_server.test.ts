@@ -115,6 +115,12 @@ test('list_roles: a reader only reads, an operator writes, a trader spends on th
     ],
     admin: ['spend'],
   })
+  const granted = async (held: string[]) =>
+    (await (await start(held)).call('list_roles')).roles.flatMap(
+      ({ role, grantable }: { role: string; grantable: boolean }) => (grantable ? [role] : []),
+    )
+  expect(await granted(['write'])).toEqual(['reader', 'operator'])
+  expect(await granted(['spend'])).toEqual(['reader', 'operator', 'trader', 'admin'])
   for (const { role } of roles) {
     const { grant } = await call('issue_token', { subject: 'x', role })
     expect(grant.scopes).toEqual(scopes[role])

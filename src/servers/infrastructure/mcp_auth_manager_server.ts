@@ -1,6 +1,6 @@
 /** Who may do what: tokens with scopes and an expiry, issued, inspected and revoked. */
 import * as z from 'zod'
-import { RESERVED_NAMES, ROLES, requireGrantable, scopesOf } from '../../access/scopes.ts'
+import { mayGrant, RESERVED_NAMES, ROLES, requireGrantable, scopesOf } from '../../access/scopes.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { maybeAt, maybeTime, page, paged, paginate } from '../../mcp/fields.ts'
 import type { AccessAdmin } from '../../ports/access.ts'
@@ -123,14 +123,28 @@ export default defineServer({
       run: ({ revokeEarlier }, { access }) => access.rotate(revokeEarlier),
     }),
     list_roles: read({
-      description: 'The roles that a token can be issued with, and the scopes of each.',
+      description:
+        'The roles that a token can be issued with, the scopes of each, and whether the caller may grant them.',
       keywords: 'who may do what, permissions, access rights',
       input: {},
       output: {
-        roles: z.array(z.object({ role: z.string(), title: z.string(), scopes: z.array(z.string()) })),
+        roles: z.array(
+          z.object({
+            role: z.string(),
+            title: z.string(),
+            scopes: z.array(z.string()),
+            grantable: z.boolean().describe("whether the caller's own token covers it"),
+          }),
+        ),
       },
       examples: [{}],
-      run: () => ({ roles: Object.entries(ROLES).map(([role, facts]) => ({ role, ...facts })) }),
+      run: (_input, { scopes: held }) => ({
+        roles: Object.entries(ROLES).map(([role, facts]) => ({
+          role,
+          ...facts,
+          grantable: mayGrant(held, facts.scopes),
+        })),
+      }),
     }),
   }),
 })
