@@ -25,7 +25,6 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'working_flash_loan_mcp',
   'mcp_monitoring_server',
   'mcp_integration_bridge',
-  'mcp_defi_analyzer_server',
   'unified_mcp_coordinator',
   'organize_mcp_servers',
   'mcp_server_base',

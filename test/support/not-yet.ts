@@ -16,7 +16,6 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   ],
   statelessModules: [
     'src/agents/arbitrage_detector.ts',
-    'src/servers/analytics/mcp_defi_analyzer_server.ts',
     'src/servers/trading/mcp_arbitrage_server.ts',
     'src/servers/trading/profit_optimizer_mcp_server.ts',
   ],

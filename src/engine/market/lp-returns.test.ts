@@ -21,9 +21,9 @@ const pairSwap = (pool: Pool, in0: bigint, in1: bigint, out0: bigint, out1: bigi
   logOf(pool.address, [PAIR_SWAP, topicOf(WETH), topicOf(WETH)], [in0, in1, out0, out1])
 
 function followed(market = new SmallMarket()) {
-  const returns = new PoolReturns()
-  const { stop } = returns.follow(market, () => 50_000)
-  return { market, returns, stop }
+  const clock = { now: 50_000 }
+  const returns = new PoolReturns(market, () => clock.now)
+  return { market, returns, clock }
 }
 
 test('volume is what went in at the price, and fees are 30 bps of it', () => {
@@ -61,9 +61,10 @@ test('the first price stays that of the start, in the second token per first, bo
 })
 
 test('seconds count from the start, and a stopped follower adds nothing', () => {
-  const { market, returns, stop } = followed()
-  expect(returns.seconds(110_000)).toBe(60)
-  stop()
+  const { market, returns, clock } = followed()
+  clock.now = 110_000
+  expect(returns.seconds()).toBe(60)
+  returns.stop()
   market.block([], [pairSwap(WETH_USDC, E18, 0n, 0n, E6)])
   expect(returns.volume(WETH_USDC.address)).toBe(0)
 })
@@ -97,4 +98,58 @@ test('the fee is that of the direction: a V4 protocol may take more of one side'
   )
   expect(returns.volume(pool.address)).toBeCloseTo(1_000, 4)
   expect(returns.fees(pool.address)).toBeCloseTo(3, 6)
+})
+
+test('the yearly rate is fees over value by time, unknown in the first minute', () => {
+  const { market, returns, clock } = followed()
+  market.block([], [pairSwap(WETH_USDC, 2n * E18, 0n, 0n, 4_900n * E6)])
+  clock.now += 59_000
+  expect(returns.yieldOf(WETH_USDC).annualPercent).toBeNull()
+  clock.now += 3_541_000
+  // 15 USDC an hour on 500,000 USDC.
+  expect(returns.yieldOf(WETH_USDC)).toMatchObject({
+    value: expect.closeTo(500_000, 3),
+    volume: expect.closeTo(5_000, 4),
+    fees: expect.closeTo(15, 6),
+    annualPercent: expect.closeTo((100 * 15 * 24 * 365) / 500_000, 6),
+  })
+  expect(returns.yields([WETH]).map(({ pool }) => pool.address)).toEqual([WETH_USDC.address])
+  expect(returns.yields([USDC]).map(({ pool }) => pool.address)).toEqual([
+    WETH_USDC.address,
+    DAI_USDC.address,
+  ])
+})
+
+test('the return is fees less the loss by the price move', () => {
+  const { market, returns } = followed()
+  // The price of WETH rises from 2,500 to 10,000: a loss of 20 %.
+  market.block(
+    [{ ...WETH_USDC, reserves: [50n * E18, 500_000n * E6] }],
+    [pairSwap(WETH_USDC, 0n, 250_000n * E6, 50n * E18, 0n)],
+  )
+  const { feesPercent, priceChangePercent, lossPercent, netPercent } = returns.returnOf(WETH_USDC.address)
+  expect(feesPercent).toBeCloseTo((100 * 750) / 1_000_000, 6)
+  expect(priceChangePercent).toBeCloseTo(300, 6)
+  expect(lossPercent).toBeCloseTo(20, 6)
+  expect(netPercent).toBeCloseTo(0.075 - 20, 6)
+})
+
+test('a weighted pool loses by its weights; a pool that appears later counts from then', () => {
+  const { market, returns } = followed()
+  const heavy: Pool = {
+    kind: 'weighted',
+    address: `0x${'6'.repeat(40)}`,
+    dex: 'x',
+    tokens: [WETH, USDC],
+    balances: [80n * E18, 50_000n * E6],
+    weights: [(8n * E18) / 10n, (2n * E18) / 10n],
+    swapFee: 0n,
+    scalingFactors: [E18, 10n ** 30n],
+  }
+  expect(() => returns.returnOf(heavy.address)).toThrow(expect.objectContaining({ code: 'not-found' }))
+  market.block([heavy])
+  expect(returns.returnOf(heavy.address).lossPercent).toBeCloseTo(0, 9)
+  market.block([{ ...heavy, balances: [40n * E18, 50_000n * E6] }])
+  // The price doubles: 1 - 2^0.8 / (0.8 * 2 + 0.2).
+  expect(returns.returnOf(heavy.address).lossPercent).toBeCloseTo(100 * (1 - 2 ** 0.8 / 1.8), 6)
 })
