@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { cascadeOf, type DependencyNode, impactOf, startOrder } from './dependencies.ts'
+import {
+  cascadeOf,
+  type DependencyNode,
+  impactOf,
+  mermaidOf,
+  mostNeeded,
+  startOrder,
+} from './dependencies.ts'
 
 const node = (
   id: string,
@@ -67,4 +74,18 @@ describe('cascadeOf', () => {
     expect(cascadeOf('page', NODES)).toEqual(['page'])
     expect(() => cascadeOf('nobody', NODES)).toThrow('unknown service')
   })
+})
+
+test('the nodes that most others depend on directly', () => {
+  expect(mostNeeded(NODES, 2)).toEqual([
+    { id: 'database', dependants: 4 },
+    { id: 'report', dependants: 1 },
+  ])
+  expect(mostNeeded(NODES, 9).map(({ id }) => id)).toEqual(['database', 'report', 'chain'])
+})
+
+test('Mermaid: solid edges are hard, dotted ones soft; names without signs that it reserves', () => {
+  expect(mermaidOf([node('mcp-a', { hard: ['hub'], soft: ['b'] }), node('hub')])).toBe(
+    'graph LR\n  mcp_a --> hub\n  mcp_a -.-> b',
+  )
 })

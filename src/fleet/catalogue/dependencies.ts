@@ -66,6 +66,31 @@ export function cascadeOf(id: string, nodes: readonly DependencyNode[]): string[
   return [...new Set([id, ...dependants].map((each) => cellOf.get(each) ?? each))]
 }
 
+/** The nodes that most others depend on directly, with the number of these, at most `max` of them. */
+export function mostNeeded(
+  nodes: readonly DependencyNode[],
+  max: number,
+): { id: string; dependants: number }[] {
+  return nodes
+    .map(({ id }) => ({
+      id,
+      dependants: nodes.filter(({ hard, soft }) => hard.includes(id) || soft.includes(id)).length,
+    }))
+    .filter(({ dependants }) => dependants > 0)
+    .sort((a, b) => b.dependants - a.dependants)
+    .slice(0, max)
+}
+
+/** The graph as Mermaid: solid edges for hard dependencies, dotted ones for soft ones. */
+export function mermaidOf(nodes: readonly DependencyNode[]): string {
+  const name = (id: string) => id.replace(/\W/g, '_')
+  const edges = nodes.flatMap(({ id, hard, soft }) => [
+    ...hard.map((to) => `  ${name(id)} --> ${name(to)}`),
+    ...soft.map((to) => `  ${name(id)} -.-> ${name(to)}`),
+  ])
+  return ['graph LR', ...edges].join('\n')
+}
+
 /** Ids that depend on `id` over the given edges, directly or indirectly. */
 function dependantsOf(
   id: string,

@@ -100,10 +100,15 @@ export class SmallFleet implements FleetControl {
     return this.vital
   }
 
+  /** Restarts a service, or all services of a cell. */
   async restart(id: string, reason?: string): Promise<ServiceStatus> {
-    const { restarts } = findService(this.services, id)
+    const cell = this.services.filter((each) => each.cell === id)
+    const restarted = cell.length > 0 ? cell : [findService(this.services, id)]
     this.orders.push(['restart', id, reason])
-    return this.set(id, { status: 'healthy', restarts: restarts + 1, since: this.#now() })
+    const states = restarted.map(({ id: each, restarts }) =>
+      this.set(each, { status: 'healthy', restarts: restarts + 1, since: this.#now() }),
+    )
+    return states[0] as ServiceStatus
   }
 
   async stop(id: string, reason: string, forMs?: number): Promise<ServiceStatus> {
