@@ -23,15 +23,7 @@ const NOT_YET: ReadonlySet<string> = new Set([
   'dex_aggregator_mcp_server',
   'profit_optimizer_mcp_server',
   'working_flash_loan_mcp',
-<<<<<<< HEAD
-  'mcp_monitoring_server',
   'mcp_integration_bridge',
-  'unified_mcp_coordinator',
-=======
-  'mcp_auth_manager_server',
-  'mcp_integration_bridge',
-  'mcp_defi_analyzer_server',
->>>>>>> 535d65c (Monitoring and dependencies: metric questions and cascades in the engine, views, specs)
   'organize_mcp_servers',
   'mcp_server_base',
   'arbitrage_detector',
