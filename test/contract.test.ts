@@ -20,7 +20,6 @@ import { busyWorld } from './support/world/busy.ts'
 const NOT_YET: ReadonlySet<string> = new Set([
   'aave_flash_loan_mcp_server',
   'mcp_arbitrage_server',
-  'dex_aggregator_mcp_server',
   'profit_optimizer_mcp_server',
   'working_flash_loan_mcp',
   'mcp_integration_bridge',

@@ -5,7 +5,7 @@ export { type Cycle, CycleIndex, type CycleIndexOptions, cyclesOf, type Hop } fr
 export { MarketGraph } from './market-graph.ts'
 export { bestInput, type Piece, type PieceReader, pieceReader } from './moebius.ts'
 export { type PlanOptions, PoolOverlay, planCycles } from './plan.ts'
-export { bestRoute, type Route, type RouteOptions } from './route.ts'
+export { bestRoute, type Route, type RoutedPath, type RouteOptions } from './route.ts'
 export { type Candidate, MarketSearch, type SearchResult } from './search.ts'
 export {
   bestInputOf,

@@ -1,6 +1,6 @@
 /** Pools as they are shown: who they are, what they hold, how deep they are, how they change. */
 import * as z from 'zod'
-import type { Address, ConcentratedPool, Pool } from '../amm/index.ts'
+import { type Address, type ConcentratedPool, feeFraction, type Pool } from '../amm/index.ts'
 import { holdingsOf, impactCurve, inputWithin, tickRanges, valueHeld } from '../engine/market/depth.ts'
 import type { PoolValueChange } from '../engine/market/depth-history.ts'
 import type { Token } from '../graph/index.ts'
@@ -27,6 +27,34 @@ export const poolSummary = view(
     value: rounded(valueHeld(market, each.address)),
   }),
 )
+
+/** One pool in a list, with its fee. */
+export const poolWithFee = view(
+  z.object({ ...poolSummary.schema.shape, feePercent: z.number() }),
+  (each: Pool, market: MarketView) => ({
+    ...poolSummary.of(each, market),
+    feePercent: rounded(100 * feeFraction(each)),
+  }),
+)
+
+/** An exchange: its pools together. */
+export const exchange = view(
+  z.object({
+    dex: z.string(),
+    pools: z.int(),
+    kinds: z.array(z.string()).describe('of its pools; with the engine where there are several'),
+    value: z.number().describe('what its pools hold at the price, in whole quote tokens'),
+  }),
+  (dex: string, pools: readonly Pool[], market: MarketView) => ({
+    dex,
+    pools: pools.length,
+    kinds: [...new Set(pools.map(kindOf))],
+    value: rounded(pools.reduce((sum, each) => sum + valueHeld(market, each.address), 0)),
+  }),
+)
+
+const kindOf = (each: Pool) =>
+  each.kind === 'concentrated' && each.engine ? `${each.kind} (${each.engine})` : each.kind
 
 /** What one pool holds of a token. */
 export const poolHolding = view(

@@ -1,14 +1,25 @@
 /** The plain calls of a swap from an externally owned account: approvals, payments and swaps, in order. */
 import { encodeFunctionData, parseAbi } from 'viem'
-import * as z from 'zod'
-import type { Address, Pool } from '../../amm/index.ts'
+import type { Address } from '../../amm/index.ts'
 import type { Hop, Route } from '../../graph/index.ts'
-import { address } from '../../mcp/fields.ts'
+import type { Hex } from '../../ports/chain.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { tokenAt } from '../market/tokens.ts'
+import { minimumOutput } from './swap-routes.ts'
 
-export const swapCall = z.object({ to: address(), data: z.string(), what: z.string() })
+/** A call of a contract; `what` says in words what it does. */
+export interface SwapCall {
+  readonly to: Address
+  readonly data: Hex
+  readonly what: string
+}
+
+/** The calls of a swap, in order. Amounts in smallest units of the token that comes out. */
+export interface PreparedSwap {
+  readonly amountOut: bigint
+  readonly minimumOut: bigint
+  readonly calls: readonly SwapCall[]
+}
 
 const erc20 = parseAbi([
   'function transfer(address to, uint256 value)',
@@ -27,22 +38,21 @@ const FOREVER = (1n << 256n) - 1n
  * the input of the next. Throws `not-supported` for a pool that only a contract can trade with: concentrated pools take
  * their input by a callback.
  */
-export function buildSwap(market: MarketView, route: Route, account: Address, slippageBps: number) {
+export function buildSwap(
+  market: MarketView,
+  route: Route,
+  account: Address,
+  slippageBps: number,
+): PreparedSwap {
   const [path] = route.paths
   if (!path) throw new KintsugiError('no-route', 'the route has no path')
-  const less = (amount: bigint) => (amount * BigInt(10_000 - slippageBps)) / 10_000n
-  const minimumOut = less(route.amountOut)
+  const less = (amount: bigint) => minimumOutput(amount, slippageBps)
   // A pair gives exactly what is requested, so a later hop can spend no more than the minimum of the hop before it.
   const calls = path.hops.flatMap((hop, index) => {
     const [amountIn, amountOut] = [path.amounts[index] as bigint, path.amounts[index + 1] as bigint]
     return callsOf(market, hop, index === 0 ? amountIn : less(amountIn), less(amountOut), account)
   })
-  return {
-    amountOut: String(route.amountOut),
-    minimumOut: String(minimumOut),
-    calls,
-    note: 'Send the calls in one transaction, by a multicall or a smart account: between separate transactions others could trade, and a paid pair gives its output to the first caller.',
-  }
+  return { amountOut: route.amountOut, minimumOut: less(route.amountOut), calls }
 }
 
 function callsOf(
@@ -51,16 +61,16 @@ function callsOf(
   amountIn: bigint,
   amountOut: bigint,
   account: Address,
-): z.output<typeof swapCall>[] {
-  const pool = market.pools.get(hop.pool) as Pool
-  const symbol = tokenAt(market.manifest, hop.tokenIn).symbol
+): SwapCall[] {
+  const pool = market.pool(hop.pool)
+  const paid = market.amount(hop.tokenIn, amountIn).amount
   if (pool.kind === 'constant-product') {
     const zeroForOne = hop.tokenIn === pool.tokens[0]
     return [
       {
         to: hop.tokenIn,
         data: encodeFunctionData({ abi: erc20, functionName: 'transfer', args: [pool.address, amountIn] }),
-        what: `pay ${amountIn} ${symbol} to the pair`,
+        what: `pay ${paid} to the pair`,
       },
       {
         to: pool.address,
@@ -102,7 +112,7 @@ function callsOf(
     {
       to: hop.tokenIn,
       data: encodeFunctionData({ abi: erc20, functionName: 'approve', args: [at, amountIn] }),
-      what: `approve ${amountIn} ${symbol} for the vault`,
+      what: `approve ${paid} for the vault`,
     },
     {
       to: at,
