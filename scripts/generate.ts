@@ -1,7 +1,7 @@
 /** Writes what is generated from the catalogue and the definitions; with --check it compares instead and fails on drift. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { createGenerator } from 'ts-json-schema-generator'
+import * as z from 'zod'
 import {
   CATALOGUE,
   CATEGORIES,
@@ -12,6 +12,7 @@ import {
 import type { AnyDefinition } from '../src/mcp/define.ts'
 import { exampleOf, listTool } from '../src/mcp/schema.ts'
 import { CODES } from '../src/std/codes.ts'
+import { API_VIEWS } from '../src/views/api.ts'
 
 const root = join(import.meta.dirname, '..')
 const check = process.argv.includes('--check')
@@ -27,18 +28,21 @@ function emit(path: string, text: string): void {
   } else writeFileSync(full, text)
 }
 
-// The shapes of the API, as its OpenAPI document says them.
-const { definitions } = createGenerator({
-  path: join(root, 'src/gateway/api/schema.ts'),
-  tsconfig: join(root, 'tsconfig.json'),
-  type: '*',
-  expose: 'export',
-  skipTypeCheck: true,
-  additionalProperties: true,
-}).createSchema('*')
+// The shapes of the REST API, for its OpenAPI document.
+const registry = z.registry<{ id: string }>()
+for (const [id, { schema }] of Object.entries(API_VIEWS)) registry.add(schema, { id })
+const { schemas: shapes } = z.toJSONSchema(registry, {
+  io: 'input',
+  unrepresentable: 'any',
+  uri: (id) => `#/components/schemas/${id}`,
+})
+for (const shape of Object.values(shapes)) {
+  delete shape.$id
+  delete shape.$schema
+}
 emit(
   'src/gateway/api/shapes.gen.ts',
-  `${HEADER}export const SHAPES = ${JSON.stringify(definitions, null, 2).replaceAll('#/definitions/', '#/components/schemas/')} as const\n`,
+  `${HEADER}export const SHAPES = ${JSON.stringify(shapes, null, 2)} as const\n`,
 )
 
 const built: { entry: CatalogueEntry; path: string; definition: AnyDefinition }[] = []

@@ -5,8 +5,10 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { type AccessPolicy, checkOrigin, identify, requireToken, statusOf } from '../mcp/host/access.ts'
 import type { Bus } from '../ports/bus.ts'
 import { toErrorReport } from '../std/errors.ts'
+import { readStatus, type StatusSources } from '../views/fleet-status.ts'
+import { paperTrade, trade } from '../views/trades.ts'
+import { toWire } from '../views/view.ts'
 import type { EventView } from './api/schema.ts'
-import { paperTradeView, statusView, tradeView, type ViewSources } from './views.ts'
 
 const STATUS_INTERVAL_MS = 1_000
 const MAX_BUFFERED_BYTES = 1024 * 1024
@@ -22,7 +24,7 @@ export interface EventStream {
 }
 
 /** Opens the event stream. */
-export function eventStream(bus: Bus, sources: ViewSources, access: AccessPolicy): EventStream {
+export function eventStream(bus: Bus, sources: StatusSources, access: AccessPolicy): EventStream {
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES })
   const broadcast = (event: EventView) => {
     const text = JSON.stringify(event)
@@ -70,9 +72,9 @@ async function refusalOf(
   }
 }
 
-function greet(client: WebSocket, sources: ViewSources): void {
+function greet(client: WebSocket, sources: StatusSources): void {
   client.on('error', () => client.terminate())
-  statusView(sources).then(
+  readStatus(sources).then(
     (status) => client.send(JSON.stringify({ type: 'hello', status } satisfies EventView)),
     () => undefined,
   )
@@ -83,7 +85,7 @@ function forwardMessages(bus: Bus, broadcast: (event: EventView) => void): () =>
   const stops = [
     bus.subscribe(
       'trades',
-      (trade, { retained }) => retained || broadcast({ type: 'trade', trade: tradeView(trade) }),
+      (booked, { retained }) => retained || broadcast({ type: 'trade', trade: toWire(trade, booked) }),
     ),
     bus.subscribe('opportunities', (found) =>
       broadcast({
@@ -101,7 +103,8 @@ function forwardMessages(bus: Bus, broadcast: (event: EventView) => void): () =>
     ),
     bus.subscribe(
       'paper-trades',
-      (trade, { retained }) => retained || broadcast({ type: 'paper-trade', trade: paperTradeView(trade) }),
+      (judged, { retained }) =>
+        retained || broadcast({ type: 'paper-trade', trade: toWire(paperTrade, judged) }),
     ),
     bus.subscribe(
       'decisions',
@@ -118,13 +121,13 @@ function forwardMessages(bus: Bus, broadcast: (event: EventView) => void): () =>
 /** Broadcasts the fleet's status when it has changed, while there are clients. Returns how to stop. */
 function broadcastStatus(
   server: WebSocketServer,
-  sources: ViewSources,
+  sources: StatusSources,
   broadcast: (event: EventView) => void,
 ): () => void {
   let last = ''
   const timer = setInterval(() => {
     if (server.clients.size === 0) return
-    statusView(sources).then(
+    readStatus(sources).then(
       (status) => {
         const text = JSON.stringify(status)
         if (text !== last) broadcast({ type: 'status', status })

@@ -6,13 +6,13 @@ import type { MainContext } from '../mcp/define.ts'
 import { guardedApp } from '../mcp/host/http-app.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { Ports } from '../ports/ports.ts'
-import type { ViewSources } from './views.ts'
+import type { StatusSources } from '../views/fleet-status.ts'
 
 /** The ports behind the views, and the market that is traded now. */
 export function viewSources(
   ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>,
   context: MainContext,
-): ViewSources {
+): StatusSources {
   const path = join(context.plan.dataFolder, 'chain.json')
   let cached: { at: number; manifest: MarketManifest } | undefined
   return {

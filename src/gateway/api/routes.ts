@@ -8,15 +8,18 @@ import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
 import { parseShallow } from '../../std/shallow-json.ts'
 import { traceOf } from '../../std/trace.ts'
-import { opportunityView, paperTradeView, statusView, tradeView, type ViewSources } from '../views.ts'
+import { approval, approvalPolicy as policyView } from '../../views/approvals.ts'
+import { decisionRecord } from '../../views/decision-record.ts'
+import { readStatus, type StatusSources } from '../../views/fleet-status.ts'
+import { PROFIT_RANGES, paperTrade, trade } from '../../views/trades.ts'
+import { toWire } from '../../views/view.ts'
 import { openApi } from './openapi.ts'
-import { PROFIT_RANGES, profitSeriesView } from './profit-series.ts'
-import type { ApprovalPolicyView, ApprovalView } from './schema.ts'
+import { readProfitSeries } from './profit-series.ts'
 
 /** What the API reads from, and who may change what. */
 export interface ApiOptions {
   access: AccessPolicy
-  sources: ViewSources
+  sources: StatusSources
   approvals: Approvals
   /** Records the decisions on approvals. */
   audit?: AuditRecorder
@@ -46,9 +49,9 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
   app.get('/openapi.json', (c) =>
     c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
   )
-  app.get('/status', async (c) => c.json(await statusView(sources)))
-  app.get('/servers', async (c) => c.json({ servers: (await statusView(sources)).servers }))
-  app.get('/agents', async (c) => c.json({ agents: (await statusView(sources)).agents }))
+  app.get('/status', async (c) => c.json(await readStatus(sources)))
+  app.get('/servers', async (c) => c.json({ servers: (await readStatus(sources)).servers }))
+  app.get('/agents', async (c) => c.json({ agents: (await readStatus(sources)).agents }))
   app.get('/trades', async (c) => {
     const genesis = c.req.query('chain') === 'current' ? manifest()?.genesis : undefined
     const trades = await ledger.trades({
@@ -56,14 +59,14 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
       offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
       ...(genesis ? { genesis } : {}),
     })
-    return c.json({ trades: trades.map(tradeView) })
+    return c.json({ trades: trades.map((each) => toWire(trade, each)) })
   })
   app.get('/paper-trades', async (c) => {
     const page = {
       limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100),
       offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
     }
-    return c.json({ trades: (await ledger.paperTrades(page)).map(paperTradeView) })
+    return c.json({ trades: (await ledger.paperTrades(page)).map((each) => toWire(paperTrade, each)) })
   })
   app.get('/profit-series', async (c) => {
     const range = PROFIT_RANGES.find((each) => each === (c.req.query('range') ?? 'all'))
@@ -72,7 +75,7 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
         'bad-argument',
         `range: expected ${PROFIT_RANGES.join(', ')} (got ${JSON.stringify(c.req.query('range'))})`,
       )
-    return c.json(await profitSeriesView(ledger, range, now()))
+    return c.json(await readProfitSeries(ledger, range, now()))
   })
   app.get('/opportunities', async (c) => {
     const verdict = c.req.query('verdict')
@@ -86,13 +89,13 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
       offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
       ...(verdict ? { verdict } : {}),
     })
-    return c.json({ opportunities: records.map((record) => opportunityView(record, manifest())) })
+    return c.json({ opportunities: records.map((record) => toWire(decisionRecord, record, manifest())) })
   })
   app.get('/opportunities/:id', async (c) => {
     const record = await ledger.decision(c.req.param('id'))
     if (!record)
       throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
-    return c.json({ opportunity: opportunityView(record, manifest()), record: toPlain(record) })
+    return c.json({ opportunity: toWire(decisionRecord, record, manifest()), record: toPlain(record) })
   })
 }
 
@@ -101,8 +104,8 @@ function controlRoutes(app: Hono, { access, sources, approvals, audit, mode, now
   const { ledger, fleet } = sources
   app.get('/approvals', async (c) =>
     c.json({
-      approvals: (await approvals.list()) satisfies ApprovalView[],
-      policy: (await approvalPolicy(ledger, mode)) satisfies ApprovalPolicyView,
+      approvals: (await approvals.list()).map((each) => toWire(approval, each)),
+      policy: toWire(policyView, await approvalPolicy(ledger, mode)),
     }),
   )
   app.post('/approvals/policy', async (c) => {

@@ -13,31 +13,49 @@ export const SHAPES = {
         "type": "string"
       },
       "port": {
-        "type": [
-          "number",
-          "null"
+        "anyOf": [
+          {
+            "type": "integer",
+            "minimum": -9007199254740991,
+            "maximum": 9007199254740991
+          },
+          {
+            "type": "null"
+          }
         ]
       },
       "pid": {
-        "type": [
-          "number",
-          "null"
+        "anyOf": [
+          {
+            "type": "integer",
+            "minimum": -9007199254740991,
+            "maximum": 9007199254740991
+          },
+          {
+            "type": "null"
+          }
         ]
       },
       "cell": {
         "type": "string"
       },
       "restarts": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "since": {
+        "description": "ms since 1970; null while it does not run",
         "type": [
           "number",
           "null"
-        ],
-        "description": "ms since 1970."
+        ]
       },
       "detail": {
+        "type": "string"
+      },
+      "home": {
+        "description": "the cell that it belongs to, while it is isolated from it",
         "type": "string"
       }
     },
@@ -50,225 +68,6 @@ export const SHAPES = {
       "cell",
       "restarts",
       "since"
-    ],
-    "description": "The shapes of the REST and WebSocket API: what the dashboard and other programs may rely on. Amounts are decimal strings in smallest units."
-  },
-  "ApprovalView": {
-    "type": "object",
-    "properties": {
-      "id": {
-        "type": "string"
-      },
-      "service": {
-        "type": "string"
-      },
-      "tool": {
-        "type": "string"
-      },
-      "caller": {
-        "type": "string"
-      },
-      "arguments": {},
-      "preview": {
-        "description": "What would happen; null where the tool cannot say."
-      },
-      "digest": {
-        "type": "string",
-        "description": "Of all of that: who decides sends back what they saw."
-      },
-      "state": {
-        "type": "string",
-        "enum": [
-          "pending",
-          "approved",
-          "refused",
-          "used"
-        ]
-      },
-      "decidedBy": {
-        "type": [
-          "string",
-          "null"
-        ]
-      },
-      "createdAt": {
-        "type": "number"
-      },
-      "expiresAt": {
-        "type": "number"
-      }
-    },
-    "required": [
-      "id",
-      "service",
-      "tool",
-      "caller",
-      "arguments",
-      "preview",
-      "digest",
-      "state",
-      "decidedBy",
-      "createdAt",
-      "expiresAt"
-    ],
-    "description": "A call that waits for a person, or did."
-  },
-  "ApprovalPolicyView": {
-    "type": "object",
-    "properties": {
-      "version": {
-        "type": "number"
-      },
-      "tools": {
-        "type": "array",
-        "items": {
-          "type": "string"
-        },
-        "description": "`*`, a server, or `server__tool`."
-      },
-      "atClient": {
-        "type": "boolean"
-      },
-      "minutes": {
-        "type": "number"
-      }
-    },
-    "required": [
-      "version",
-      "tools",
-      "atClient",
-      "minutes"
-    ]
-  },
-  "TokenAmount": {
-    "type": "object",
-    "properties": {
-      "token": {
-        "type": "string"
-      },
-      "symbol": {
-        "type": "string"
-      },
-      "decimals": {
-        "type": "number"
-      },
-      "amount": {
-        "type": "string"
-      }
-    },
-    "required": [
-      "token",
-      "symbol",
-      "decimals",
-      "amount"
-    ]
-  },
-  "MetricsView": {
-    "type": "object",
-    "properties": {
-      "tradesBooked": {
-        "type": "number"
-      },
-      "profitable": {
-        "type": "number"
-      },
-      "profitBooked": {
-        "type": "object",
-        "additionalProperties": {
-          "type": "string"
-        },
-        "description": "By token address."
-      },
-      "profit": {
-        "type": "array",
-        "items": {
-          "$ref": "#/components/schemas/TokenAmount"
-        }
-      },
-      "gasBooked": {
-        "type": "string",
-        "description": "In native wei, reverted and cancelled transactions included."
-      },
-      "profitValue": {
-        "type": "number",
-        "description": "Realised profit in the quote token and in the native token, in whole units."
-      },
-      "profitNative": {
-        "type": "number"
-      },
-      "outcomes": {
-        "type": "object",
-        "additionalProperties": {
-          "type": "number"
-        },
-        "description": "Counts by outcome: as-predicted, state-moved, reverted, cancelled."
-      },
-      "outcomeShares": {
-        "type": "object",
-        "additionalProperties": {
-          "type": "number"
-        },
-        "description": "Shares by outcome, 0 to 1."
-      },
-      "paper": {
-        "type": "object",
-        "properties": {
-          "trades": {
-            "type": "number"
-          },
-          "netNative": {
-            "type": "number"
-          },
-          "outcomes": {
-            "type": "object",
-            "additionalProperties": {
-              "type": "number"
-            }
-          }
-        },
-        "required": [
-          "trades",
-          "netNative",
-          "outcomes"
-        ],
-        "description": "What would have been, on paper; `netNative` in whole native coins, net of gas."
-      },
-      "thisChain": {
-        "type": "object",
-        "properties": {
-          "tradesBooked": {
-            "type": "number"
-          },
-          "profitBooked": {
-            "type": "object",
-            "additionalProperties": {
-              "type": "string"
-            }
-          },
-          "gasBooked": {
-            "type": "string"
-          }
-        },
-        "required": [
-          "tradesBooked",
-          "profitBooked",
-          "gasBooked"
-        ],
-        "description": "The same for the chain that runs now."
-      }
-    },
-    "required": [
-      "tradesBooked",
-      "profitable",
-      "profitBooked",
-      "profit",
-      "gasBooked",
-      "profitValue",
-      "profitNative",
-      "outcomes",
-      "outcomeShares",
-      "paper",
-      "thisChain"
     ]
   },
   "StatusView": {
@@ -284,38 +83,51 @@ export const SHAPES = {
         "type": "string"
       },
       "startedAt": {
-        "type": "number"
+        "type": "number",
+        "description": "ms since 1970"
       },
       "readyMs": {
+        "description": "from the start until everything was healthy; null before",
         "type": [
           "number",
           "null"
-        ],
-        "description": "ms from start until everything was healthy; null before."
+        ]
       },
       "healthy": {
         "type": "boolean"
       },
       "servers": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
           "$ref": "#/components/schemas/ServiceView"
         }
       },
       "agents": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
           "$ref": "#/components/schemas/ServiceView"
         }
       },
       "main": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
           "$ref": "#/components/schemas/ServiceView"
         }
       },
       "infrastructure": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
           "$ref": "#/components/schemas/ServiceView"
         }
@@ -326,7 +138,9 @@ export const SHAPES = {
             "type": "object",
             "properties": {
               "id": {
-                "type": "number"
+                "type": "integer",
+                "minimum": -9007199254740991,
+                "maximum": 9007199254740991
               },
               "network": {
                 "type": "string"
@@ -335,10 +149,14 @@ export const SHAPES = {
                 "type": "string"
               },
               "block": {
-                "type": "number"
+                "type": "integer",
+                "minimum": -9007199254740991,
+                "maximum": 9007199254740991
               },
               "finalized": {
-                "type": "number"
+                "type": "integer",
+                "minimum": -9007199254740991,
+                "maximum": 9007199254740991
               },
               "link": {
                 "type": "string"
@@ -407,7 +225,7 @@ export const SHAPES = {
         "items": {
           "type": "string"
         },
-        "description": "What could not be read, and why."
+        "description": "what could not be read, and why"
       }
     },
     "required": [
@@ -427,6 +245,169 @@ export const SHAPES = {
       "problems"
     ]
   },
+  "MetricsView": {
+    "type": "object",
+    "properties": {
+      "tradesBooked": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
+      },
+      "profitable": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
+      },
+      "profitBooked": {
+        "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
+        "additionalProperties": {
+          "type": "string",
+          "pattern": "^-?\\d{1,78}$"
+        },
+        "description": "realised profit by token address"
+      },
+      "profit": {
+        "type": "array",
+        "items": {
+          "type": "object",
+          "properties": {
+            "token": {
+              "type": "string"
+            },
+            "symbol": {
+              "type": "string"
+            },
+            "decimals": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            "amount": {
+              "type": "string",
+              "pattern": "^-?\\d{1,78}$"
+            }
+          },
+          "required": [
+            "token",
+            "symbol",
+            "decimals",
+            "amount"
+          ]
+        }
+      },
+      "gasBooked": {
+        "description": "wei, failed transactions included",
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
+      },
+      "profitValue": {
+        "type": "number",
+        "description": "realised, in whole quote tokens"
+      },
+      "profitNative": {
+        "type": "number",
+        "description": "realised, in whole native coins"
+      },
+      "outcomes": {
+        "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
+        "additionalProperties": {
+          "type": "integer",
+          "minimum": -9007199254740991,
+          "maximum": 9007199254740991
+        },
+        "description": "trades by outcome"
+      },
+      "outcomeShares": {
+        "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
+        "additionalProperties": {
+          "type": "number"
+        },
+        "description": "shares by outcome, 0 to 1"
+      },
+      "paper": {
+        "type": "object",
+        "properties": {
+          "trades": {
+            "type": "integer",
+            "minimum": -9007199254740991,
+            "maximum": 9007199254740991
+          },
+          "netNative": {
+            "type": "number",
+            "description": "whole native coins, net of gas"
+          },
+          "outcomes": {
+            "type": "object",
+            "propertyNames": {
+              "type": "string"
+            },
+            "additionalProperties": {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            }
+          }
+        },
+        "required": [
+          "trades",
+          "netNative",
+          "outcomes"
+        ]
+      },
+      "thisChain": {
+        "type": "object",
+        "properties": {
+          "tradesBooked": {
+            "type": "integer",
+            "minimum": -9007199254740991,
+            "maximum": 9007199254740991
+          },
+          "profitBooked": {
+            "type": "object",
+            "propertyNames": {
+              "type": "string"
+            },
+            "additionalProperties": {
+              "type": "string",
+              "pattern": "^-?\\d{1,78}$"
+            },
+            "description": "realised profit by token address"
+          },
+          "gasBooked": {
+            "type": "string",
+            "pattern": "^\\d{1,78}$"
+          }
+        },
+        "required": [
+          "tradesBooked",
+          "profitBooked",
+          "gasBooked"
+        ]
+      }
+    },
+    "required": [
+      "tradesBooked",
+      "profitable",
+      "profitBooked",
+      "profit",
+      "gasBooked",
+      "profitValue",
+      "profitNative",
+      "outcomes",
+      "outcomeShares",
+      "paper",
+      "thisChain"
+    ]
+  },
   "TradeView": {
     "type": "object",
     "properties": {
@@ -434,13 +415,18 @@ export const SHAPES = {
         "type": "string"
       },
       "block": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "transactionIndex": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "outcome": {
-        "type": "string"
+        "type": "string",
+        "description": "as-predicted, state-moved, reverted or cancelled"
       },
       "route": {
         "type": "string"
@@ -475,40 +461,55 @@ export const SHAPES = {
         "type": "string"
       },
       "token": {
-        "type": "string"
+        "type": "string",
+        "description": "address of the token earned"
       },
       "symbol": {
         "type": "string"
       },
       "decimals": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "amountIn": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "predictedProfit": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^-?\\d{1,78}$"
       },
       "realisedProfit": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^-?\\d{1,78}$"
       },
       "profitValue": {
-        "type": "number"
+        "type": "number",
+        "description": "realised, in whole quote tokens as valued at booking"
       },
       "profitNative": {
-        "type": "number"
+        "type": "number",
+        "description": "realised, in whole native coins as valued at booking"
       },
       "gasUsed": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "gasPrice": {
-        "type": "string"
+        "description": "wei",
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "gasCost": {
-        "type": "string"
+        "description": "wei",
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "predictedAtBlock": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "decisionId": {
         "type": [
@@ -517,13 +518,16 @@ export const SHAPES = {
         ]
       },
       "nonce": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "genesis": {
         "type": "string"
       },
       "bookedAt": {
-        "type": "number"
+        "type": "number",
+        "description": "ms since 1970"
       }
     },
     "required": [
@@ -552,76 +556,63 @@ export const SHAPES = {
       "bookedAt"
     ]
   },
-  "ProfitRange": {
-    "type": "string",
-    "enum": [
-      "1h",
-      "24h",
-      "all"
-    ]
-  },
-  "ProfitPointView": {
+  "PaperTradeView": {
     "type": "object",
     "properties": {
-      "at": {
-        "type": "number",
-        "description": "ms since 1970."
+      "decisionId": {
+        "type": "string"
       },
-      "trades": {
-        "type": "number"
+      "genesis": {
+        "type": "string"
       },
-      "profitValue": {
-        "type": "number",
-        "description": "Realised profit in the quote token and in the native token, in whole units, as valued at booking."
+      "block": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
-      "profitNative": {
-        "type": "number"
+      "route": {
+        "type": "string"
       },
-      "gasNative": {
-        "type": "number",
-        "description": "Gas of all transactions, failed ones included, in whole native coins."
+      "symbol": {
+        "type": "string"
+      },
+      "decimals": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
+      },
+      "predictedProfit": {
+        "type": "string",
+        "pattern": "^-?\\d{1,78}$"
+      },
+      "outcome": {
+        "type": "string"
       },
       "netNative": {
         "type": "number",
-        "description": "`profitNative` less `gasNative`."
+        "description": "wei, net of gas"
+      },
+      "reason": {
+        "type": "string"
+      },
+      "judgedAt": {
+        "type": "number",
+        "description": "ms since 1970"
       }
     },
     "required": [
-      "at",
-      "trades",
-      "profitValue",
-      "profitNative",
-      "gasNative",
-      "netNative"
-    ],
-    "description": "One point of the profit curve: everything booked up to and including `at`."
-  },
-  "ProfitSeriesView": {
-    "type": "object",
-    "properties": {
-      "range": {
-        "$ref": "#/components/schemas/ProfitRange"
-      },
-      "from": {
-        "type": "number"
-      },
-      "until": {
-        "type": "number"
-      },
-      "points": {
-        "type": "array",
-        "items": {
-          "$ref": "#/components/schemas/ProfitPointView"
-        }
-      }
-    },
-    "required": [
-      "range",
-      "from",
-      "until",
-      "points"
-    ],
-    "description": "Cumulative profit at evenly spaced points from `from` to `until` (ms since 1970); the last point equals the booked totals."
+      "decisionId",
+      "genesis",
+      "block",
+      "route",
+      "symbol",
+      "decimals",
+      "predictedProfit",
+      "outcome",
+      "netNative",
+      "reason",
+      "judgedAt"
+    ]
   },
   "OpportunityView": {
     "type": "object",
@@ -630,17 +621,20 @@ export const SHAPES = {
         "type": "string"
       },
       "block": {
-        "type": "number"
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
       "verdict": {
-        "type": "string"
+        "type": "string",
+        "description": "trade or refuse"
       },
       "refusedBy": {
+        "description": "the first rule that refused it, or the stage that it did not pass; null for a trade",
         "type": [
           "string",
           "null"
-        ],
-        "description": "The first rule that refused it, or the stage that it did not pass; null for a trade."
+        ]
       },
       "outcome": {
         "type": "object",
@@ -656,7 +650,7 @@ export const SHAPES = {
           "stage",
           "reason"
         ],
-        "description": "How far it got (`rules`, `simulation`, `signing`, `recording`, `sending`, `dry-run`, `paper`, `sent`), and why no further."
+        "description": "how far it got (rules, simulation, signing, recording, sending, dry-run, paper, sent), and why no further"
       },
       "reasons": {
         "type": "array",
@@ -683,7 +677,7 @@ export const SHAPES = {
             "needed"
           ]
         },
-        "description": "The rules of the guard, passed or not."
+        "description": "the rules of the guard, passed or not"
       },
       "route": {
         "type": "string"
@@ -695,28 +689,44 @@ export const SHAPES = {
         "type": "string"
       },
       "amountIn": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "premium": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^\\d{1,78}$"
       },
       "profit": {
-        "type": "string"
+        "type": "string",
+        "pattern": "^-?\\d{1,78}$"
       },
       "numbers": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
           "type": "string"
         }
       },
       "policies": {
         "type": "object",
+        "propertyNames": {
+          "type": "string"
+        },
         "additionalProperties": {
-          "type": [
-            "number",
-            "null"
+          "anyOf": [
+            {
+              "type": "integer",
+              "minimum": -9007199254740991,
+              "maximum": 9007199254740991
+            },
+            {
+              "type": "null"
+            }
           ]
-        }
+        },
+        "description": "versions of the policies"
       },
       "simulation": {
         "anyOf": [
@@ -727,10 +737,12 @@ export const SHAPES = {
                 "type": "boolean"
               },
               "gasUsed": {
-                "type": "string"
+                "type": "string",
+                "pattern": "^\\d{1,78}$"
               },
               "profit": {
-                "type": "string"
+                "type": "string",
+                "pattern": "^-?\\d{1,78}$"
               },
               "error": {
                 "type": "string"
@@ -748,7 +760,8 @@ export const SHAPES = {
         ]
       },
       "decidedAt": {
-        "type": "number"
+        "type": "number",
+        "description": "ms since 1970"
       }
     },
     "required": [
@@ -770,307 +783,167 @@ export const SHAPES = {
       "decidedAt"
     ]
   },
-  "PaperTradeView": {
+  "ProfitPointView": {
     "type": "object",
     "properties": {
-      "decisionId": {
-        "type": "string"
+      "at": {
+        "type": "number",
+        "description": "ms since 1970"
       },
-      "block": {
-        "type": "number"
+      "trades": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
       },
-      "route": {
-        "type": "string"
+      "profitValue": {
+        "type": "number",
+        "description": "realised, in whole quote tokens as valued at booking"
       },
-      "symbol": {
-        "type": "string"
+      "profitNative": {
+        "type": "number",
+        "description": "realised, in whole native coins as valued at booking"
       },
-      "decimals": {
-        "type": "number"
-      },
-      "predictedProfit": {
-        "type": "string"
-      },
-      "outcome": {
-        "type": "string"
+      "gasNative": {
+        "type": "number",
+        "description": "gas of all transactions, failed ones included, in whole native coins"
       },
       "netNative": {
         "type": "number",
-        "description": "Native wei, net of gas."
-      },
-      "reason": {
-        "type": "string"
-      },
-      "judgedAt": {
-        "type": "number"
+        "description": "profitNative less gasNative"
       }
     },
     "required": [
-      "decisionId",
-      "block",
-      "route",
-      "symbol",
-      "decimals",
-      "predictedProfit",
-      "outcome",
-      "netNative",
-      "reason",
-      "judgedAt"
-    ],
-    "description": "A trade on paper, judged by the next block."
+      "at",
+      "trades",
+      "profitValue",
+      "profitNative",
+      "gasNative",
+      "netNative"
+    ]
   },
-  "EventView": {
-    "anyOf": [
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "hello"
-          },
-          "status": {
-            "$ref": "#/components/schemas/StatusView"
-          }
-        },
-        "required": [
-          "type",
-          "status"
+  "ProfitSeriesView": {
+    "type": "object",
+    "properties": {
+      "range": {
+        "type": "string",
+        "enum": [
+          "1h",
+          "24h",
+          "all"
         ]
       },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "status"
-          },
-          "status": {
-            "$ref": "#/components/schemas/StatusView"
-          }
-        },
-        "required": [
-          "type",
-          "status"
-        ]
+      "from": {
+        "type": "number",
+        "description": "ms since 1970"
       },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "trade"
-          },
-          "trade": {
-            "$ref": "#/components/schemas/TradeView"
-          }
-        },
-        "required": [
-          "type",
-          "trade"
-        ]
+      "until": {
+        "type": "number",
+        "description": "ms since 1970"
       },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "block"
-          },
-          "block": {
-            "type": "number"
-          },
-          "time": {
-            "type": "number"
-          },
-          "opportunities": {
-            "type": "number"
-          },
-          "searchedCycles": {
-            "type": "number"
-          },
-          "searchMs": {
-            "type": "number"
-          }
-        },
-        "required": [
-          "type",
-          "block",
-          "time",
-          "opportunities",
-          "searchedCycles",
-          "searchMs"
-        ]
-      },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "captured"
-          },
-          "blocks": {
-            "type": "number"
-          },
-          "bound": {
-            "type": "number"
-          },
-          "captured": {
-            "type": "number"
-          },
-          "share": {
-            "type": [
-              "number",
-              "null"
-            ]
-          },
-          "ahead": {
-            "type": "number"
-          }
-        },
-        "required": [
-          "type",
-          "blocks",
-          "bound",
-          "captured",
-          "share",
-          "ahead"
-        ]
-      },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "paper-trade"
-          },
-          "trade": {
-            "$ref": "#/components/schemas/PaperTradeView"
-          }
-        },
-        "required": [
-          "type",
-          "trade"
-        ]
-      },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "decision"
-          },
-          "id": {
-            "type": "string"
-          },
-          "block": {
-            "type": "number"
-          },
-          "verdict": {
-            "type": "string"
-          },
-          "refusedBy": {
-            "type": [
-              "string",
-              "null"
-            ]
-          }
-        },
-        "required": [
-          "type",
-          "id",
-          "block",
-          "verdict",
-          "refusedBy"
-        ]
-      },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "sent"
-          },
-          "decisionId": {
-            "type": "string"
-          },
-          "hash": {
-            "type": "string"
-          },
-          "block": {
-            "type": "number"
-          },
-          "latencyMs": {
-            "type": "number"
-          }
-        },
-        "required": [
-          "type",
-          "decisionId",
-          "hash",
-          "block",
-          "latencyMs"
-        ]
-      },
-      {
-        "type": "object",
-        "properties": {
-          "type": {
-            "type": "string",
-            "const": "prices"
-          },
-          "block": {
-            "type": "number"
-          },
-          "rows": {
-            "type": "array",
-            "items": {
-              "type": "object",
-              "properties": {
-                "pool": {
-                  "type": "string"
-                },
-                "dex": {
-                  "type": "string"
-                },
-                "kind": {
-                  "type": "string"
-                },
-                "base": {
-                  "type": "string"
-                },
-                "quote": {
-                  "type": "string"
-                },
-                "price": {
-                  "type": "number"
-                },
-                "feePercent": {
-                  "type": "number"
-                },
-                "block": {
-                  "type": "number"
-                }
-              },
-              "required": [
-                "pool",
-                "dex",
-                "kind",
-                "base",
-                "quote",
-                "price",
-                "feePercent",
-                "block"
-              ]
-            }
-          }
-        },
-        "required": [
-          "type",
-          "block",
-          "rows"
-        ]
+      "points": {
+        "type": "array",
+        "items": {
+          "$ref": "#/components/schemas/ProfitPointView"
+        }
       }
-    ],
-    "description": "What `/events` sends, one JSON object per message."
+    },
+    "required": [
+      "range",
+      "from",
+      "until",
+      "points"
+    ]
+  },
+  "ApprovalView": {
+    "type": "object",
+    "properties": {
+      "id": {
+        "type": "string"
+      },
+      "service": {
+        "type": "string"
+      },
+      "tool": {
+        "type": "string"
+      },
+      "caller": {
+        "type": "string"
+      },
+      "arguments": {},
+      "preview": {
+        "description": "what would happen; null where the tool cannot say"
+      },
+      "digest": {
+        "type": "string",
+        "description": "of all of that: a decision names the digest that was shown"
+      },
+      "state": {
+        "type": "string",
+        "enum": [
+          "pending",
+          "approved",
+          "refused",
+          "used"
+        ]
+      },
+      "decidedBy": {
+        "type": [
+          "string",
+          "null"
+        ]
+      },
+      "createdAt": {
+        "type": "number",
+        "description": "ms since 1970"
+      },
+      "expiresAt": {
+        "type": "number",
+        "description": "ms since 1970"
+      }
+    },
+    "required": [
+      "id",
+      "service",
+      "tool",
+      "caller",
+      "arguments",
+      "preview",
+      "digest",
+      "state",
+      "decidedBy",
+      "createdAt",
+      "expiresAt"
+    ]
+  },
+  "ApprovalPolicyView": {
+    "type": "object",
+    "properties": {
+      "version": {
+        "type": "integer",
+        "minimum": -9007199254740991,
+        "maximum": 9007199254740991
+      },
+      "tools": {
+        "type": "array",
+        "items": {
+          "type": "string"
+        },
+        "description": "*, a server, or server__tool"
+      },
+      "atClient": {
+        "type": "boolean",
+        "description": "whether the person at the client may approve"
+      },
+      "minutes": {
+        "type": "number",
+        "description": "how long an approval can be used"
+      }
+    },
+    "required": [
+      "version",
+      "tools",
+      "atClient",
+      "minutes"
+    ]
   }
 } as const

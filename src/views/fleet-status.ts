@@ -1,0 +1,150 @@
+/** Everything at once: services, chain, accounts and books. */
+import * as z from 'zod'
+import { finalBlock } from '../engine/chains/finality.ts'
+import { termsOf } from '../engine/chains/profiles.ts'
+import { tokenAt } from '../engine/market/tokens.ts'
+import type { Chain, Head } from '../ports/chain.ts'
+import type { FleetControl, FleetStatus, ServiceStatus } from '../ports/fleet.ts'
+import type { Ledger, PaperTotals, TradeTotals } from '../ports/ledger.ts'
+import type { MarketManifest } from '../ports/manifest.ts'
+import { messageOf } from '../std/errors.ts'
+import { tradeMetrics } from './trades.ts'
+import { toWire, view, type Wire } from './view.ts'
+
+/** A service in the list of all, by its id. */
+export const serviceRow = view(
+  z.object({
+    status: z.string(),
+    title: z.string(),
+    category: z.string(),
+    port: z.int().nullable(),
+    pid: z.int().nullable(),
+    cell: z.string(),
+    restarts: z.int(),
+    since: z.number().nullable().describe('ms since 1970; null while it does not run'),
+    detail: z.string().optional(),
+    home: z.string().optional().describe('the cell that it belongs to, while it is isolated from it'),
+  }),
+  ({ id: _, kind: __, ...service }: ServiceStatus) => service,
+)
+
+const services = z.record(z.string(), serviceRow.schema)
+
+/** What the status is made of; null for what could not be read. */
+export interface StatusParts {
+  readonly fleet: FleetStatus
+  readonly version: string
+  readonly market: MarketManifest | undefined
+  readonly head: Head | null
+  readonly finalized: number | null
+  readonly totals: TradeTotals | null
+  readonly paper: PaperTotals | null
+  readonly thisChain: TradeTotals | null
+  /** What could not be read, and why. */
+  readonly problems: readonly string[]
+}
+
+/** The whole system. */
+export const fleetStatus = view(
+  z.object({
+    profile: z.string(),
+    mode: z.string(),
+    version: z.string(),
+    startedAt: z.number().describe('ms since 1970'),
+    readyMs: z.number().nullable().describe('from the start until everything was healthy; null before'),
+    healthy: z.boolean(),
+    servers: services,
+    agents: services,
+    main: services,
+    infrastructure: services,
+    chain: z
+      .object({
+        id: z.int(),
+        network: z.string(),
+        genesis: z.string(),
+        block: z.int(),
+        finalized: z.int(),
+        link: z.string(),
+        nativeSymbol: z.string(),
+        quoteSymbol: z.string(),
+      })
+      .nullable(),
+    accounts: z.object({ executor: z.string(), operator: z.string(), treasury: z.string() }).nullable(),
+    metrics: tradeMetrics.schema.nullable(),
+    problems: z.array(z.string()).describe('what could not be read, and why'),
+  }),
+  ({ fleet, version, market, head, finalized, totals, paper, thisChain, problems }: StatusParts) => {
+    const of = (kind: ServiceStatus['kind']) =>
+      Object.fromEntries(
+        fleet.services.filter((each) => each.kind === kind).map((each) => [each.id, serviceRow.of(each)]),
+      )
+    return {
+      profile: fleet.profile,
+      mode: fleet.mode,
+      version,
+      startedAt: fleet.startedAt,
+      readyMs: fleet.readyMs,
+      healthy: fleet.services.every(({ status }) => status === 'healthy') && problems.length === 0,
+      servers: of('server'),
+      agents: of('agent'),
+      main: of('main'),
+      infrastructure: of('infrastructure'),
+      chain: market
+        ? {
+            id: market.chainId,
+            network: market.network,
+            genesis: market.genesis,
+            block: head?.number ?? 0,
+            finalized: finalized ?? 0,
+            link: head ? 'connected' : 'disconnected',
+            nativeSymbol: market.nativeSymbol,
+            quoteSymbol: tokenAt(market, market.numeraire).symbol,
+          }
+        : null,
+      accounts: market?.execution ?? null,
+      metrics: totals && tradeMetrics.of(totals, paper, thisChain, market),
+      problems,
+    }
+  },
+)
+
+/** What the status is read from. */
+export interface StatusSources {
+  readonly fleet: FleetControl
+  readonly ledger: Ledger
+  readonly chain: Chain
+  /** The market that is traded now; undefined while there is none. */
+  manifest(): MarketManifest | undefined
+  readonly version: string
+}
+
+/** Reads the status. What cannot be read becomes null, with the reason among `problems`; only the fleet itself must answer. */
+export async function readStatus({
+  fleet,
+  ledger,
+  chain,
+  manifest,
+  version,
+}: StatusSources): Promise<Wire<typeof fleetStatus>> {
+  const problems = new Set<string>()
+  const attempt = <T>(source: string, work: () => Promise<T>): Promise<T | null> =>
+    work().catch((error) => {
+      problems.add(`${source}: ${messageOf(error)}`)
+      return null
+    })
+  const market = manifest()
+  const [state, totals, paper, thisChain, head, finalized] = await Promise.all([
+    fleet.status(),
+    attempt('ledger', () => ledger.totals()),
+    attempt('ledger', () => ledger.paperTotals()),
+    market ? attempt('ledger', () => ledger.totals(market.genesis)) : null,
+    attempt('chain', () => chain.block('latest')),
+    market
+      ? attempt('chain', async () =>
+          finalBlock(chain, termsOf(market.chainId).finality, (await chain.block('latest')).number),
+        )
+      : null,
+  ])
+  const parts = { version, market, totals, paper, thisChain, head, finalized }
+  return toWire(fleetStatus, { fleet: state, ...parts, problems: [...problems] })
+}
