@@ -4,7 +4,7 @@ import type { PortName } from '../ports/ports.ts'
 
 /** What each built service needs. */
 export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
-  'aave_flash_loan_mcp_server': ['market', 'loans', 'ledger', 'chain', 'fleet'],
+  'aave_flash_loan_mcp_server': ['market', 'loans', 'ledger', 'fleet'],
   'mcp_arbitrage_server': ['market', 'loans', 'bus', 'ledger'],
   'mcp_flash_loan_server': ['market', 'loans'],
   'dex_aggregator_mcp_server': ['market'],

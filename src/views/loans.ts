@@ -1,8 +1,9 @@
 /** Flash loans that lenders offer now, as they are shown. */
 import * as z from 'zod'
 import type { ExcludedOffer, LoanChoice } from '../engine/trading/loan-quotes.ts'
-import { type LenderKind, LOAN_GAS, type LoanOffer, premium } from '../flash/index.ts'
-import { address, lender, rounded, tokenAmount } from '../mcp/fields.ts'
+import { type LenderKind, LOAN_GAS, type LoanOffer, premium, premiumFraction } from '../flash/index.ts'
+import { address, block, lender, rounded, tokenAmount } from '../mcp/fields.ts'
+import type { Trade } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
 import { view } from './view.ts'
 
@@ -62,5 +63,60 @@ export const excludedLenders = view(
       lender: offer.lender,
       reason,
     })),
+  }),
+)
+
+/** A loan that is rehearsed: what it costs, and whether the lender has it. */
+export const loanRehearsal = view(
+  z.object({
+    ...loanQuote.schema.shape,
+    possible: z.boolean(),
+    reason: z.string().nullable().describe('why it is not possible'),
+  }),
+  (offer: LoanOffer, amount: bigint, market: MarketView) => {
+    const quote = loanQuote.of(offer, amount, market)
+    const possible = amount <= offer.available
+    const reason = possible
+      ? null
+      : `the pool has ${quote.available.amount}, less than ${quote.amount.amount}`
+    return { ...quote, possible, reason }
+  },
+)
+
+/** What a lender lends of a token. */
+export const reserve = view(
+  z.object({
+    token: z.string().describe('symbol'),
+    address: address(),
+    available: tokenAmount().describe('the largest possible flash loan now'),
+    value: z.number().nullable().describe('the same in whole quote tokens; null without a price'),
+    premiumPercent: z.number(),
+  }),
+  (offer: LoanOffer, market: MarketView) => {
+    const worth = market.worth(offer.token, offer.available)
+    return {
+      token: market.symbol(offer.token),
+      address: offer.token,
+      available: market.amount(offer.token, offer.available),
+      value: worth === undefined ? null : rounded(worth),
+      premiumPercent: rounded(100 * premiumFraction(offer)),
+    }
+  },
+)
+
+/** A final trade that borrowed. */
+export const loanTrade = view(
+  z.object({
+    hash: z.string(),
+    block: block(),
+    route: z.string(),
+    outcome: z.string(),
+    realisedProfit: tokenAmount().describe('after the premium, before gas'),
+    gasCost: tokenAmount(),
+  }),
+  ({ hash, block: mined, route, outcome, ...trade }: Trade, market: MarketView) => ({
+    ...{ hash, block: mined, route, outcome },
+    realisedProfit: market.amount(trade.token, trade.realisedProfit),
+    gasCost: market.amount(market.manifest.wrappedNative, trade.gasCost),
   }),
 )

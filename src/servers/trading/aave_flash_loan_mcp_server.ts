@@ -1,121 +1,73 @@
 /** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
-
-import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import { findToken, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { findOpportunities, nativeNumbers } from '../../engine/trading/opportunities.ts'
-import { premium } from '../../flash/index.ts'
+import type { Opportunity } from '../../arbitrage/index.ts'
+import { watchBlocks } from '../../engine/market/watch-blocks.ts'
+import { aaveOffer, aaveOpportunities, aavePool, aaveReserves } from '../../engine/trading/aave-loans.ts'
 import { type Context, defineServer } from '../../mcp/define.ts'
-import { address, limit, textAmount, token } from '../../mcp/fields.ts'
+import { address, amount, block, maxHops, page, paged, paginate, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
-import { KintsugiError } from '../../std/errors.ts'
 import { executeOpportunity, executionAnswer } from '../../views/execution.ts'
-import { opportunity } from '../../views/opportunities.ts'
+import { loanRehearsal, loanTrade, reserve } from '../../views/loans.ts'
+import { opportunity, pricedOpportunity } from '../../views/opportunities.ts'
 
-const maxHops = z.int().min(2).max(4).default(3).describe('longest cycle, in pools')
+/** Opportunities of one block that monitoring reports. */
+const MAX_PER_BLOCK = 5
+/** Trades among which the history looks for Aave loans. */
+const MAX_TRADES = 200
 
-const reserve = z.object({
-  token: z.string(),
-  address: address(),
-  available: textAmount().describe('what a flash loan can take now'),
-  value: z.number().nullable().describe('the same in quote units'),
-  premiumPercent: z.number(),
-})
+const tokenOf = (market: MarketView, text: string | undefined) =>
+  text === undefined ? undefined : market.token(text)
+const reservesOf = (market: MarketView, loans: LoanMarket, text?: string) =>
+  aaveReserves(market, loans, tokenOf(market, text)).map((offer) => reserve.of(offer, market))
 
-/** Aave's pool, or the error that says it is not there. */
-function aavePool(market: MarketView) {
-  const { aave, network } = market.manifest
-  if (!aave)
-    throw new KintsugiError('not-available', `${network}: no Aave V3 pool is known here`, {
-      hint: 'a chain profile names it; list_providers of mcp_flash_loan_server shows who lends',
-    })
-  return aave
+interface Wanted {
+  readonly token?: string | undefined
+  readonly maxHops: number
 }
+const bestOf = ({ token: text, maxHops }: Wanted, market: MarketView, loans: LoanMarket) =>
+  aaveOpportunities(market, loans, { maxHops, token: tokenOf(market, text) })[0]
 
-function reservesOf(market: MarketView, loans: LoanMarket): z.output<typeof reserve>[] {
-  const { manifest } = market
-  return manifest.tokens.flatMap((token) => {
-    const offer = loans.offers(token.address).find(({ kind }) => kind === 'aave-v3')
-    if (!offer) return []
-    const rate = market.prices().get(token.address)?.rate
-    return [
-      {
-        token: token.symbol,
-        address: token.address,
-        available: String(offer.available),
-        value: rate === undefined ? null : humanValue(manifest, Number(offer.available) * rate),
-        premiumPercent: Number(offer.rate) / 100,
-      },
-    ]
-  })
-}
-
-const byAave = (market: MarketView, loans: LoanMarket, hops: number, most: number) =>
-  findOpportunities(market, loans, { maxHops: hops, limit: most, lender: 'aave-v3' })
-
-function execute(
-  { token, maxHops: hops }: { token?: string | undefined; maxHops: number },
+const execute = (
+  wanted: Wanted,
   { market, loans, fleet, signal }: Context<'market' | 'loans' | 'fleet'>,
   dryRun: boolean,
-): ReturnType<typeof executeOpportunity> {
-  aavePool(market)
-  const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-  const best = byAave(market, loans, hops, 50).found.find(
-    (found) => wanted === undefined || found.token === wanted,
-  )
-  return executeOpportunity(fleet, market, best, dryRun, signal)
-}
+) => executeOpportunity(fleet, market, bestOf(wanted, market, loans), dryRun, signal)
 
 export default defineServer({
   id: 'aave_flash_loan_mcp_server',
-  needs: ['market', 'loans', 'ledger', 'chain', 'fleet'],
+  needs: ['market', 'loans', 'ledger', 'fleet'],
   tools: ({ read, spend }) => ({
     calculate_flash_loan_opportunity: read({
       description:
-        'The best arbitrage that an Aave loan of one token would make now: route, exact size, premium as Aave rounds it, profit after it and the gas at the present base fee.',
+        'The best arbitrage that an Aave loan pays for now, of one token if it is given: route, exact size, premium as Aave rounds it, profit after it, and what is left after gas at the present base fee.',
       keywords: 'does a loan pay off for this pair, profit when borrowing and trading',
-      input: { token: token().optional(), maxHops },
+      input: { token: token().optional(), maxHops: maxHops() },
       output: {
-        block: z.int(),
-        opportunity: opportunity.schema.nullable().describe('null where nothing pays with an Aave loan now'),
-        gasUnits: z.int().nullable(),
-        netNative: z.number().nullable().describe('profit less gas, in whole native coins'),
+        block: block(),
+        best: pricedOpportunity.schema.nullable().describe('null if nothing pays with an Aave loan now'),
       },
       examples: [{}],
-      run: ({ token, maxHops: hops }, { market, loans }) => {
-        aavePool(market)
-        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const best = byAave(market, loans, hops, 50).found.find(
-          (found) => wanted === undefined || found.token === wanted,
-        )
-        if (!best) return { block: market.head.number, opportunity: null, gasUnits: null, netNative: null }
-        const { gross, gas, gasUnits } = nativeNumbers(best, market)
-        return {
-          block: market.head.number,
-          opportunity: opportunity.of(best, market),
-          gasUnits,
-          netNative: (gross - gas) / 1e18,
-        }
+      refusals: [[{ token: 'NOPE' }, 'unknown-symbol']],
+      run: (wanted, { market, loans }) => {
+        const best = bestOf(wanted, market, loans)
+        return { block: market.head.number, best: best ? pricedOpportunity.of(best, market) : null }
       },
     }),
     get_aave_pool_liquidity: read({
       description:
-        'What the Aave V3 pool can lend of each token now, with the premium, read from the pool after each block; paused, frozen and flash-disabled reserves are not listed.',
+        'What the Aave V3 pool can lend of each token now, with the premium, read from the pool after each block, largest value first; paused, frozen and flash-disabled reserves are not listed.',
       keywords: 'available reserves, how much can be borrowed from aave',
-      input: { token: token().optional(), limit: limit(500, 50) },
-      output: { block: z.int(), pool: address(), reserves: z.array(reserve) },
+      input: { token: token().optional(), ...page(500, 15) },
+      output: { block: block(), pool: address(), ...paged('reserves', reserve.schema) },
       examples: [{}],
-      run: ({ token, limit: most }, { market, loans }) => {
-        const pool = aavePool(market).pool
-        const wanted = token === undefined ? undefined : findToken(market.manifest, token).address
-        const reserves = reservesOf(market, loans).filter(
-          (item) => wanted === undefined || item.address === wanted,
-        )
+      refusals: [[{ token: 'NOPE' }, 'unknown-symbol']],
+      run: ({ token: text, ...paging }, { market, loans }) => {
+        const reserves = reservesOf(market, loans, text)
         return {
           block: market.head.number,
-          pool,
-          reserves: reserves.sort((a, b) => (b.value ?? 0) - (a.value ?? 0)).slice(0, most),
+          pool: aavePool(market),
+          ...paginate('reserves', reserves, paging),
         }
       },
     }),
@@ -123,41 +75,16 @@ export default defineServer({
       description:
         'What a flash loan of an amount from Aave costs, to the unit, and whether the pool has it; nothing is sent.',
       keywords: 'dry run, try without sending, rehearse a loan',
-      input: { token: token(), amount: textAmount() },
-      output: {
-        token: z.string(),
-        amount: textAmount(),
-        available: textAmount(),
-        possible: z.boolean(),
-        premium: textAmount(),
-        repay: textAmount(),
-        reason: z.string().nullable(),
-      },
-      examples: [{ token: 'USDC', amount: '1000000000' }],
-      run: ({ token, amount: text }, { market, loans }) => {
-        aavePool(market)
-        const { address: wanted, symbol } = findToken(market.manifest, token)
-        const offer = loans.offers(wanted).find(({ kind }) => kind === 'aave-v3')
-        if (!offer)
-          throw new KintsugiError('no-loan', `Aave does not lend ${symbol} here now`, {
-            hint: 'get_aave_pool_liquidity lists what it lends',
-          })
-        const cost = premium(offer, BigInt(text))
-        const possible = BigInt(text) <= offer.available
-        return {
-          token: symbol,
-          amount: text,
-          available: String(offer.available),
-          possible,
-          premium: String(cost),
-          repay: String(BigInt(text) + cost),
-          reason: possible ? null : `the pool has ${offer.available}, less than the ${text} wanted`,
-        }
-      },
+      input: { token: token(), amount: amount('token') },
+      output: loanRehearsal.schema,
+      examples: [{ token: 'USDC', amount: '1000 USDC' }],
+      refusals: [[{ token: 'NOPE', amount: '1' }, 'unknown-symbol']],
+      run: ({ token: text, amount }, { market, loans }) =>
+        loanRehearsal.of(aaveOffer(market, loans, market.token(text)), amount, market),
     }),
     execute_flash_loan_arbitrage: spend({
       description:
-        'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. Says why where nothing was.',
+        'Finds the best arbitrage with an Aave loan now and hands it to the executor, which judges, simulates, signs and sends it under all its limits. With dryRun nothing is sent. The answer has the reasons if nothing was sent.',
       approval: {
         skipWhen: ({ dryRun }) => dryRun,
         preview: (input, context) => execute(input, context, true),
@@ -165,34 +92,38 @@ export default defineServer({
       keywords: 'send, carry out, full cycle with borrowed money',
       input: {
         token: token().optional(),
-        maxHops,
+        maxHops: maxHops(),
         dryRun: z.boolean().default(false).describe('judge and simulate only'),
       },
       output: executionAnswer,
       examples: [{ dryRun: true }],
+      refusals: [[{ token: 'NOPE', dryRun: true }, 'unknown-symbol']],
       run: (input, context) => execute(input, context, input.dryRun),
     }),
     monitor_opportunities: read({
-      description:
-        'Watches the market for some seconds and tells every opportunity with an Aave loan that appears, block by block; progress is reported while it goes on.',
+      description: `Follows the market for some seconds and returns the opportunities with an Aave loan, oldest first, the best ${MAX_PER_BLOCK} of each block, starting with the present one; progress is reported block by block.`,
       keywords: 'watch, keep an eye on, report new ones as they come',
-      input: { seconds: z.int().min(1).max(25).default(5), maxHops, limit: limit(100, 20) },
-      output: { blocks: z.int(), opportunities: z.array(opportunity.schema) },
+      input: {
+        seconds: z.int().min(1).max(25).default(5),
+        maxHops: maxHops(),
+        limit: z.int().min(1).max(100).default(3).describe('opportunities to return: the latest ones'),
+      },
+      output: {
+        blocks: z.int(),
+        total: z.int().describe('opportunities that appeared; the latest of them are listed'),
+        opportunities: z.array(opportunity.schema),
+      },
       examples: [{ seconds: 1 }],
-      run: async ({ seconds, maxHops: hops, limit: most }, { market, loans, signal, progress }) => {
-        aavePool(market)
-        const seen: ReturnType<typeof opportunity.of>[] = []
-        let blocks = 0
-        const look = () => {
-          blocks++
-          seen.push(...byAave(market, loans, hops, 5).found.map((found) => opportunity.of(found, market)))
+      run: async ({ seconds, maxHops, limit }, { market, loans, signal, now, progress }) => {
+        const seen: Opportunity[] = []
+        const look = (blocks: number) => {
+          seen.push(...aaveOpportunities(market, loans, { maxHops }).slice(0, MAX_PER_BLOCK))
           progress(blocks, undefined, `block ${market.head.number}: ${seen.length} so far`)
         }
-        look()
-        const stop = market.subscribe(look)
-        await sleep(seconds * 1_000, undefined, { signal }).catch(() => undefined)
-        stop()
-        return { blocks, opportunities: seen.slice(0, most) }
+        look(1)
+        const blocks = await watchBlocks(market, { seconds, now, signal }, (_, later) => look(later + 1))
+        const opportunities = seen.slice(-limit).map((found) => opportunity.of(found, market))
+        return { blocks: blocks + 1, total: seen.length, opportunities }
       },
     }),
   }),
@@ -202,35 +133,28 @@ export default defineServer({
       description: 'The pool, its premium, and what it can lend of each token.',
       read: ({ market, loans }) => ({
         block: market.head.number,
-        pool: aavePool(market).pool,
+        pool: aavePool(market),
         reserves: reservesOf(market, loans),
       }),
       watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://opportunities': {
       title: 'Opportunities with an Aave loan',
-      description: 'What pays at the present block with an Aave loan, best first.',
-      read: ({ market, loans }) => ({
-        block: market.head.number,
-        opportunities: byAave(market, loans, 3, 20).found.map((found) => opportunity.of(found, market)),
-      }),
+      description: 'The opportunities of the present block with an Aave loan, best first.',
+      read: ({ market, loans }) => {
+        const found = aaveOpportunities(market, loans, { maxHops: 3 })
+        const shown = found.map((each) => opportunity.of(each, market))
+        return { block: market.head.number, ...paginate('opportunities', shown, { limit: 20, offset: 0 }) }
+      },
       watch: ({ market }, onChange) => market.subscribe(onChange),
     },
     'aave://execution-history': {
       title: 'Trades with an Aave loan',
-      description: 'The last final trades that borrowed from Aave, from the ledger.',
+      description: `Final trades that borrowed from Aave, among the last ${MAX_TRADES} trades of the ledger.`,
       read: async ({ market, ledger }) => ({
-        trades: (await ledger.trades({ limit: 200 }))
+        trades: (await ledger.trades({ limit: MAX_TRADES }))
           .filter(({ lender }) => lender === 'aave-v3')
-          .map(({ hash, block, route, outcome, realisedProfit, token, gasCost }) => ({
-            hash,
-            block,
-            route,
-            outcome,
-            realisedProfit,
-            token: tokenAt(market.manifest, token).symbol,
-            gasCost,
-          })),
+          .map((trade) => loanTrade.of(trade, market)),
       }),
     },
   },

@@ -1,6 +1,7 @@
 /** A world in which something of everything has happened, so that every tool has something to answer. */
 import type { Ports } from '../../../src/ports/ports.ts'
 import { mineArbitrage, pairSwap } from './events.ts'
+import { addExecutor } from './executor.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
 import { tokenIssuer } from './tokens.ts'
 import { World } from './world.ts'
@@ -31,6 +32,7 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     await ledger.recordIncident(record)
     fleet.recorded.push(record)
   }
+  addExecutor(world)
   fleet.answer('mcp-health-check', 'health', () => ({ healthy: true }))
   fleet.answer('mcp_monitoring_server', 'host_resources', () => ({ cpuCount: 2 }))
   await ledger.saveTask({
