@@ -1,6 +1,7 @@
-/** What a tool says where text as JSON is not enough: images, sound, resources. */
+/** Content of a tool's answer that data cannot express: text, images, sound, resources. */
 import type { ContentBlock } from '@modelcontextprotocol/server'
 
+/** Content blocks, with structured data beside them where the tool has some. */
 export class ToolContent {
   readonly blocks: readonly ContentBlock[]
   readonly structured: Record<string, unknown> | undefined
@@ -11,15 +12,17 @@ export class ToolContent {
   }
 }
 
-export const text = (said: string): ContentBlock => ({ type: 'text', text: said })
+/** A block of text. */
+export const text = (content: string): ContentBlock => ({ type: 'text', text: content })
 
-/** `data` in base64. */
+/** An image; `data` in base64. */
 export const image = (data: string, mimeType: string): ContentBlock => ({ type: 'image', data, mimeType })
 
-/** `data` in base64. */
+/** Sound; `data` in base64. */
 export const audio = (data: string, mimeType: string): ContentBlock => ({ type: 'audio', data, mimeType })
 
-export const embedded = (uri: string, mimeType: string, said: string): ContentBlock => ({
+/** A text resource inside the answer. */
+export const embedded = (uri: string, mimeType: string, content: string): ContentBlock => ({
   type: 'resource',
-  resource: { uri, mimeType, text: said },
+  resource: { uri, mimeType, text: content },
 })

@@ -11,6 +11,7 @@ import type { ToolContent } from './content.ts'
 import type { Conversation } from './elicitation.ts'
 import { strictDeep } from './strict-schema.ts'
 
+/** Re-exported for definitions. */
 export type { Background, Log }
 
 /** `read` changes nothing; `write` changes state; `spend` can move value. */
@@ -307,6 +308,7 @@ export interface AgentDefinition extends Service<PortName, never> {
   start(ports: Ports, service: ServiceContext): Promise<RunningAgent>
 }
 
+/** A server or an agent. */
 export type ServiceDefinition = ServerDefinition | AgentDefinition
 
 /**
@@ -361,6 +363,7 @@ export interface MainContext extends ServiceContext {
   readiness(): Promise<string | undefined>
 }
 
+/** A running main service. */
 export interface RunningMain extends Background {
   readonly app: { fetch(request: Request, env?: unknown): Response | Promise<Response> }
   upgrade?(
@@ -380,10 +383,12 @@ export interface MainDefinition<N extends PortName = PortName> {
   start(ports: Pick<Ports, N>, context: MainContext): Promise<RunningMain>
 }
 
+/** Defines a main service. Its port and title are in the catalogue. */
 export function defineMain<const N extends PortName>(
   definition: Omit<MainDefinition<N>, 'kind'>,
 ): MainDefinition<N> {
   return { kind: 'main', ...definition }
 }
 
+/** Whatever a service's file exports. */
 export type AnyDefinition = ServiceDefinition | MainDefinition

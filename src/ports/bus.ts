@@ -38,6 +38,7 @@ export interface CacheEntries {
   [session: `mcp:session:${string}`]: SessionState
 }
 
+/** Facts of a delivered message. */
 export interface MessageInfo {
   readonly channel: string
   /** Rises by one per message of the channel while the hub lives. */

@@ -3,6 +3,7 @@
 /** What the caller should do with a failure: never try again, try at once, or try later. */
 export type Retry = 'never' | 'now' | 'later'
 
+/** Facts of an error code. */
 export interface CodeFacts {
   readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503 | 504
   readonly retry: Retry
@@ -110,9 +111,10 @@ const TABLE = {
   internal: code(500, 'later', 'A fault of the service itself.'),
 } as const satisfies Record<string, CodeFacts>
 
+/** An error code of this project. */
 export type Code = keyof typeof TABLE
 
-/** Facts by code. */
+/** The facts of every code. */
 export const CODES: Readonly<Record<Code, CodeFacts>> = TABLE
 
 /** Whether a text is one of our error codes. */

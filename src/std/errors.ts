@@ -1,8 +1,10 @@
 /** The one error class of the project, and the shape in which every interface reports failures. */
 import { CODES, type Code, isCode, type Retry } from './codes.ts'
 
+/** Codes and retries, as `KintsugiError` uses them. */
 export type { Code, Retry }
 
+/** What an error carries besides its code and message. */
 export interface ErrorDetails {
   /** What the reader can do about it, in one sentence. */
   hint?: string

@@ -7,13 +7,7 @@ type Rule = 'longFiles' | 'longFunctions' | 'documentedExports' | 'statelessModu
 export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   longFiles: ['src/servers/development/mcp_server_base.ts'],
   longFunctions: [],
-  documentedExports: [
-    'src/mcp/content.ts',
-    'src/mcp/define.ts',
-    'src/ports/bus.ts',
-    'src/std/codes.ts',
-    'src/std/errors.ts',
-  ],
+  documentedExports: [],
   statelessModules: [
     'src/agents/arbitrage_detector.ts',
     'src/servers/trading/mcp_arbitrage_server.ts',

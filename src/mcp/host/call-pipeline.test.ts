@@ -239,3 +239,41 @@ test('faults are injected around the attempt, inside the record', async () => {
   await expect(service.call('set', {}, caller)).rejects.toThrow('injected')
   expect([ran, recorded()]).toEqual([[], [['set', 'allowed', 'internal']]])
 })
+
+describe('a call that is over has no effect', () => {
+  /** A desk that takes its time; the call needs no approval once it answers. */
+  const slowDesk = () => {
+    const asked = Promise.withResolvers<void>()
+    const answered = Promise.withResolvers<void>()
+    return {
+      asked: asked.promise,
+      answer: () => answered.resolve(),
+      desk: {
+        policy: async () => {
+          asked.resolve()
+          await answered.promise
+          return { version: 1, tools: [], atClient: false, minutes: 10 }
+        },
+        approvals: () => Promise.reject(new Error('no approval is needed')),
+      },
+    }
+  }
+
+  test.each([
+    ['a spend whose deadline passed while it waited', 'pay', 'deadline-exceeded'],
+    ['a spend whose caller disconnected while it waited', 'pay', 'cancelled'],
+  ] as const)('%s', async (_, tool, code) => {
+    const { asked, answer, desk } = slowDesk()
+    const service = make({ approvals: desk, timeoutMs: code === 'cancelled' ? 10_000 : 20 })
+    const leaving = new AbortController()
+    const call = service.call(tool, {}, caller, { signal: leaving.signal })
+    call.catch(() => undefined)
+    await asked
+    if (code === 'cancelled') leaving.abort()
+    await expect(call).rejects.toMatchObject({ code })
+    answer()
+    await setImmediate()
+    await setImmediate()
+    expect([ran, audit.entries.some(({ decision }) => decision === 'begins')]).toEqual([[], false])
+  })
+})

@@ -121,8 +121,11 @@ export class CallPipeline {
     const { approvals, records, now } = this.#options
     const { effect } = call.permit.tool
     record.approvedBy = approvals && (await approveCall(approvals, call))
+    // Waiting may have outlasted the call: what its caller was told is over must not happen afterwards.
+    call.context.signal.throwIfAborted()
     if (effect !== 'read') await consumeState(records, call.stateNonce, now())
     if (effect === 'spend') await record.recordBegin()
+    call.context.signal.throwIfAborted()
     return currentTrace.run(record.traceparent, () => runTool(call, this.#options.checkAnswers === true))
   }
 
