@@ -17,6 +17,8 @@ function closeGap({ market }: World): void {
 
 test('calculate: borrows from Aave for its premium, and what is left after gas', async () => {
   const { call, world } = await harness(server)
+  // No leg on Balancer, so that Balancer could lend for nothing.
+  for (const pool of [POOLS.stable, POOLS.weighted]) world.market.pools.delete(pool)
   const { best } = await call('calculate_flash_loan_opportunity')
   const { lender, borrowed, premium, profit, cycles } = best.opportunity
   expect(lender).toBe('aave-v3')
@@ -41,6 +43,14 @@ test('calculate: borrows from Aave for its premium, and what is left after gas',
     block: 100,
     best: null,
   })
+})
+
+test('calculate: of one token, whether it is the best or not', async () => {
+  const { call } = await harness(server)
+  for (const token of ['USDC', 'WETH'])
+    expect((await call('calculate_flash_loan_opportunity', { token })).best?.opportunity.token ?? token).toBe(
+      token,
+    )
 })
 
 test('get_aave_pool_liquidity: what Aave lends, largest value first', async () => {
