@@ -84,7 +84,6 @@ test('imports point downward', () => {
       if (!to.startsWith('src/')) continue
       const [from, target] = [folderOf(file), folderOf(to)]
       if (from === target || (LAYERS[target]?.layer ?? 0) < (LAYERS[from]?.layer ?? 0)) continue
-      if (NOT_YET.engineWithoutViews.includes(file) && target === 'mcp') continue
       wrong.push(`${file} -> ${to}${typeOnly ? ' (type)' : ''}`)
     }
   }
@@ -266,6 +265,6 @@ test('the engine imports neither zod nor the kit', () => {
       .filter((to) => to === 'zod' || to.startsWith('src/mcp/'))
   expectOnly(
     filesIn('engine').map((file) => [file, imports(file)]),
-    NOT_YET.engineWithoutViews,
+    [],
   )
 })

@@ -1,16 +1,18 @@
 /** Holds the live pool graph, updates it from each block's events, finds and sizes every profitable cycle. */
-import * as z from 'zod'
-import { tokenAt } from '../engine/market/tokens.ts'
-import { CaptureBook, capturedBlock, capturedTotals } from '../engine/trading/capture-rate.ts'
-import { detectionLog, detectionStatistics } from '../engine/trading/detection-log.ts'
+import { CaptureBook } from '../engine/trading/capture-rate.ts'
+import { type Detected, detectionLog } from '../engine/trading/detection-log.ts'
 import { Detector } from '../engine/trading/detector.ts'
 import { PendingSearch } from '../engine/trading/pending.ts'
-import { defineAgent } from '../mcp/define.ts'
-import type { MarketChange } from '../ports/market.ts'
+import { type AgentDecision, defineAgent } from '../mcp/define.ts'
+import { page, paged, pageOf } from '../mcp/fields.ts'
+import type { MarketChange, MarketView } from '../ports/market.ts'
 import type { Detection } from '../ports/messages.ts'
+import { capturedBlock, capturedTotals } from '../views/captured.ts'
+import { detectionStatistics } from '../views/detections.ts'
+import { observation } from '../views/prices.ts'
 
-const log200 = detectionLog(200)
-const book = new CaptureBook()
+/** Blocks whose detections are kept. */
+const MAX_DETECTIONS = 200
 /** The optimum takes longer than the search: it waits until the block's trades are on their way. */
 const QUIET_MS = 250
 
@@ -19,30 +21,9 @@ export default defineAgent({
   duty: 'Holds the live pool graph, updates it from each block, finds and sizes every profitable cycle',
   urgent: true,
   needs: ['market', 'loans', 'bus', 'chain'],
-  tools: ({ read }) => ({
-    detection_statistics: read({
-      description:
-        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
-      keywords: 'how many opportunities were detected, how fast, detector figures',
-      input: {},
-      output: {
-        block: z.int(),
-        ...detectionStatistics,
-      },
-      examples: [{}],
-      run: (_input, { market }) => ({ block: market.head.number, ...log200.statistics() }),
-    }),
-    captured_share: read({
-      description:
-        'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took.',
-      keywords: 'which share of the available profit do we capture, what competitors take',
-      input: { limit: z.int().min(1).max(600).default(20).describe('this many last blocks') },
-      output: { totals: capturedTotals, blocks: z.array(capturedBlock) },
-      examples: [{ limit: 5 }],
-      run: ({ limit }) => ({ totals: book.totals(), blocks: book.recent(limit) }),
-    }),
-  }),
   start: async ({ market, loans, bus, chain }, { now, log }) => {
+    const detections = detectionLog(MAX_DETECTIONS)
+    const captures = new CaptureBook()
     const detector = new Detector({ market, loans, now })
     let last: Detection | undefined
     let timer: NodeJS.Timeout | undefined
@@ -58,20 +39,20 @@ export default defineAgent({
       pending.onBlock(change)
       const detection = detector.detect(change)
       last = detection
-      log200.add(detection)
+      detections.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
       clearTimeout(timer)
       timer = setTimeout(() => {
         if (market.head.hash !== change.head.hash) return
-        book.onOptimum(detector.optimum(change))
-        bus.publish('captured', book.totals())
+        captures.onOptimum(detector.optimum(change))
+        bus.publish('captured', captures.totals())
       }, QUIET_MS)
     }
     const stopChanges = market.subscribe(onChange)
     const stopPending = pending.start()
-    const stopSent = bus.subscribe('sent', (sent) => book.onSent(sent))
-    const stopTrades = bus.subscribe('trades', (trade, { retained }) => retained || book.onTrade(trade))
+    const stopSent = bus.subscribe('sent', (sent) => captures.onSent(sent))
+    const stopTrades = bus.subscribe('trades', (trade, { retained }) => retained || captures.onTrade(trade))
     const stop = () => {
       clearTimeout(timer)
       stopSent()
@@ -79,9 +60,11 @@ export default defineAgent({
       stopPending()
       stopChanges()
     }
-    // What pays already was there before we came: the first look is at everything.
+    // Opportunities that opened before the start count too: the first search covers every pool.
     onChange({ head: market.head, changed: new Set(market.pools.keys()), logs: [], receivedAt: now() })
     return {
+      detections,
+      captures,
       stop,
       state: () => ({
         block: market.head.number,
@@ -91,17 +74,53 @@ export default defineAgent({
         pending: { ...pending.statistics },
         resyncing: market.failure ?? null,
       }),
-      decisions: (limit) =>
-        log200.recent(limit).map(({ opportunity: found, foundAt }) => ({
-          id: found.id,
-          at: foundAt,
-          summary: `block ${found.block}: ${found.cycles.map((cycle) => cycle.legs.length).join(' + ')} legs from ${tokenAt(market.manifest, found.token).symbol} promise ${found.profit} after a premium of ${found.premium}`,
-          reasons: [
-            `log rate above zero`,
-            `best size ${found.borrowed}`,
-            `cheapest lender ${found.loan.kind}`,
-          ],
-        })),
+      decisions: (limit) => detections.recent(limit).map((detected) => decisionOf(detected, market)),
     }
   },
+  tools: ({ read }) => ({
+    detection_statistics: read({
+      description:
+        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result in ms.',
+      keywords:
+        'how many opportunities were detected, how fast, detector figures, is the system keeping up with blocks',
+      input: {},
+      output: { ...observation.schema.shape, ...detectionStatistics.schema.shape },
+      examples: [{}],
+      run: (_input, { market, state: { detections } }) => ({
+        ...observation.of(market),
+        ...detectionStatistics.of(detections.statistics()),
+      }),
+    }),
+    captured_share: read({
+      description:
+        'What the market held after each of the last blocks (an upper bound over all pools), and what share of it our trades in the next block took, newest block first.',
+      keywords: 'which share of the available profit do we capture, what competitors take',
+      input: page(600, 10),
+      output: { totals: capturedTotals.schema, ...paged('blocks', capturedBlock.schema) },
+      examples: [{ limit: 5 }],
+      run: (paging, { state: { captures } }) => {
+        const all = captures.recent(Number.POSITIVE_INFINITY)
+        const wanted = all.slice(paging.offset, paging.offset + paging.limit)
+        return {
+          totals: capturedTotals.of(captures.totals()),
+          ...pageOf('blocks', wanted.map(capturedBlock.of), all.length, paging),
+        }
+      },
+    }),
+  }),
 })
+
+const decisionOf = ({ opportunity: found, foundAt }: Detected, market: MarketView): AgentDecision => {
+  const shown = (raw: bigint) => market.amount(found.token, raw).amount
+  const legs = found.cycles.map((cycle) => cycle.legs.length).join(' + ')
+  return {
+    id: found.id,
+    at: foundAt,
+    summary: `block ${found.block}: ${legs} legs earn ${shown(found.profit)} after a premium of ${shown(found.premium)}`,
+    reasons: [
+      'the marginal rate of the cycle is above 1',
+      `best size ${shown(found.borrowed)}`,
+      `cheapest lender ${found.loan.kind}`,
+    ],
+  }
+}

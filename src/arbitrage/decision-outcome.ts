@@ -23,12 +23,14 @@ export interface DecisionOutcome {
   readonly reason: string
 }
 
-interface Decided {
+/** A decision with its outcome. */
+export interface Decided {
   readonly decision: Pick<Decision, 'verdict' | 'rules'>
   readonly outcome: DecisionOutcome
 }
 
-const failedRules = (rules: readonly Rule[]): Rule[] => rules.filter((rule) => !rule.ok)
+/** The rules that refused it. */
+export const failedRules = (rules: readonly Rule[]): Rule[] => rules.filter((rule) => !rule.ok)
 
 const ruleTexts = (rules: readonly Rule[]): string[] =>
   failedRules(rules).map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)

@@ -38,3 +38,4 @@ export {
 } from './opportunity.ts'
 export { classify, type Outcome, type PoolEvent } from './outcome.ts'
 export { type PoolQuote, priceTokens, quotesOf, type TokenPrice } from './prices.ts'
+export { readableRule, refusalTexts, weiText } from './rule-text.ts'

@@ -1,5 +1,6 @@
 /** Arguments for examples that have to be looked up on the running system. */
 import type { Address, PoolKind } from '../amm/index.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
 
 /** An address that nothing has. */
@@ -11,5 +12,17 @@ export const aPool = <A extends object>(kind?: PoolKind, more?: A) => ({
   find: ({ market }: { market: MarketView }) => {
     const found = [...market.pools.values()].find((each) => kind === undefined || each.kind === kind)
     return { pool: (found?.address ?? NOBODY) as Address, ...more } as { pool: Address } & A
+  },
+})
+
+/** The id of no decision. */
+export const NO_DECISION = `opp_${'0'.repeat(20)}`
+
+/** The newest decision in the ledger. */
+export const aDecision = () => ({
+  shown: { id: '<the id of a decision>' },
+  find: async ({ ledger }: { ledger: Pick<Ledger, 'decisions'> }) => {
+    const [newest] = await ledger.decisions({ limit: 1 })
+    return { id: newest?.id ?? NO_DECISION }
   },
 })

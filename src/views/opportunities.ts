@@ -1,7 +1,9 @@
 /** Opportunities and their legs as they are shown. */
 import * as z from 'zod'
-import type { Leg, Opportunity } from '../arbitrage/index.ts'
+import { type Leg, legsOf, type Opportunity } from '../arbitrage/index.ts'
 import { nativeNumbers } from '../engine/trading/opportunities.ts'
+import type { RankedCycle } from '../engine/trading/ranked-cycles.ts'
+import { sizeCycle } from '../graph/index.ts'
 import { block, pool, rounded, tokenAmount } from '../mcp/fields.ts'
 import type { MarketView } from '../ports/market.ts'
 import { view } from './view.ts'
@@ -65,5 +67,31 @@ export const pricedOpportunity = view(
   (found: Opportunity, market: MarketView) => {
     const { gross, gas, gasUnits } = nativeNumbers(found, market)
     return { opportunity: opportunity.of(found, market), gasUnits, netNative: rounded((gross - gas) / 1e18) }
+  },
+)
+
+/** A cycle through a token, whether it pays or not. */
+export const rankedCycle = view(
+  z.object({
+    route: z.array(leg.schema),
+    gainPercent: z
+      .number()
+      .describe('gain of a tiny amount in one round after fees, in percent; above 0 the cycle pays'),
+    amountIn: tokenAmount().nullable().describe('its best size; null where it does not pay'),
+    grossProfit: tokenAmount()
+      .nullable()
+      .describe('at that size, without loan or gas; null where it does not pay'),
+  }),
+  ({ cycle, gain }: RankedCycle, market: MarketView) => {
+    const sized = sizeCycle(cycle, market.pools)
+    const token = cycle[0]?.tokenIn
+    const amount = (raw: bigint | undefined) =>
+      raw === undefined || token === undefined ? null : market.amount(token, raw)
+    return {
+      route: legsOf(cycle, market.pools).map((each) => leg.of(each, market)),
+      gainPercent: rounded(100 * gain),
+      amountIn: amount(sized?.amounts[0]),
+      grossProfit: amount(sized?.grossProfit),
+    }
   },
 )

@@ -1,40 +1,24 @@
 /** The captured share of the market's bound, block by block: the bound after a block against the profit of our trades in the next one. */
-import * as z from 'zod'
 import type { Hex } from '../../ports/chain.ts'
 import type { Trade } from '../../ports/ledger.ts'
+import type { CapturedShare } from '../../ports/messages.ts'
 import type { Optimum } from './detector.ts'
 
-export const capturedBlock = z.object({
-  block: z.int(),
-  bound: z
-    .number()
-    .describe(
-      'no trade over the pools as this block left them earns more; whole native coins, before premiums and gas',
-    ),
-  planned: z.number().describe('what a plan of cycles takes of it'),
-  plannedNet: z.number().describe('the same after the gas of that plan'),
-  captured: z
-    .number()
-    .describe(
-      'what our trades in the next block earned of it, after premiums, before gas; counted once they are final',
-    ),
-  share: z.number().nullable().describe('captured over bound; null where the block held nothing'),
-  ahead: z
-    .number()
-    .describe(
-      'what our trades in the next block earned behind pending transactions: no part of the bound, which had not seen those yet',
-    ),
-})
-
-export type CapturedBlock = z.infer<typeof capturedBlock>
-
-export const capturedTotals = z.object({
-  blocks: z.int(),
-  bound: z.number(),
-  captured: z.number(),
-  share: z.number().nullable(),
-  ahead: z.number(),
-})
+/** One block, in whole native coins. */
+export interface CapturedBlock {
+  readonly block: number
+  /** No trade over the pools as this block left them earns more, before premiums and gas. */
+  readonly bound: number
+  /** Profit of a plan of cycles, before and after the gas of that plan. */
+  readonly planned: number
+  readonly plannedNet: number
+  /** Profit of our trades in the next block after premiums, before gas; counted once they are final. */
+  readonly captured: number
+  /** `captured` over `bound`; null if the block held nothing. */
+  readonly share: number | null
+  /** Profit of our trades in the next block behind pending transactions: the bound had not seen those yet. */
+  readonly ahead: number
+}
 
 const KEPT = 600
 /** Blocks until the trades of a block are final and counted. */
@@ -44,6 +28,7 @@ const NOTHING = 1e-9
 
 const shareOf = (captured: number, bound: number) => (bound > NOTHING ? captured / bound : null)
 
+/** Keeps the last blocks in memory. */
 export class CaptureBook {
   readonly #blocks = new Map<number, Omit<CapturedBlock, 'share'>>()
   /** Our transactions that follow pending ones. */
@@ -82,8 +67,8 @@ export class CaptureBook {
       .map((held) => ({ ...held, share: shareOf(held.captured, held.bound) }))
   }
 
-  /** Of the blocks that are kept, but for the last, whose trades are not final yet. A gap that stays open counts in each block that it stays. */
-  totals(): z.infer<typeof capturedTotals> {
+  /** Sums over the blocks that are kept, without the last ones, whose trades are not final yet. A gap that stays open counts in each block. */
+  totals(): CapturedShare {
     let [bound, captured, ahead] = [0, 0, 0]
     const settled = [...this.#blocks.values()].slice(0, -SETTLING)
     for (const held of settled) {

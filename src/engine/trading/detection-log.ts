@@ -1,18 +1,25 @@
-/** The last detections, and what they say together. */
-import * as z from 'zod'
+/** The last detections, and their statistics. */
 import type { Opportunity } from '../../arbitrage/index.ts'
 import type { Detection } from '../../ports/messages.ts'
 
-/** What `statistics` returns, as tools describe it. */
-export const detectionStatistics = {
-  blocks: z.int(),
-  totalCycles: z.int(),
-  searchedCycles: z.int(),
-  found: z.int(),
-  medianMs: z.number().nullable().describe('from block received to result, in ms'),
-  p99Ms: z.number().nullable(),
+/** Sums and times over the detections that are kept; times in ms from block received to result. */
+export interface DetectionStatistics {
+  readonly blocks: number
+  /** Cycles of the pool graph at the last block. */
+  readonly totalCycles: number
+  readonly searchedCycles: number
+  readonly found: number
+  readonly medianMs: number | null
+  readonly p99Ms: number | null
 }
 
+/** An opportunity with the time of its detection, in ms since 1970. */
+export interface Detected {
+  readonly opportunity: Opportunity
+  readonly foundAt: number
+}
+
+/** Keeps the last `capacity` detections in memory. */
 export function detectionLog(capacity: number) {
   const kept: Detection[] = []
   return {
@@ -20,14 +27,15 @@ export function detectionLog(capacity: number) {
       kept.unshift(detection)
       kept.length = Math.min(kept.length, capacity)
     },
-    recent(limit: number): { opportunity: Opportunity; foundAt: number }[] {
+    /** The opportunities of the detections that are kept, newest detection first. */
+    recent(limit: number): Detected[] {
       return kept
         .flatMap(({ opportunities, foundAt }) =>
           opportunities.map((opportunity) => ({ opportunity, foundAt })),
         )
         .slice(0, limit)
     },
-    statistics() {
+    statistics(): DetectionStatistics {
       const times = kept.map((detection) => detection.foundAt - detection.receivedAt).sort((a, b) => a - b)
       return {
         blocks: kept.length,

@@ -58,6 +58,22 @@ export function atSize(
   return financed && asOpportunity(market.head, financed, market.pools)
 }
 
+/** Gross profits of the first cycle of an opportunity by size, in smallest units; undefined where a pool refuses the size. */
+export interface CycleSizes {
+  readonly token: Address
+  readonly chosen: bigint
+  readonly profit: bigint | undefined
+  readonly half: bigint | undefined
+  readonly double: bigint | undefined
+}
+
+/** The first cycle at its size, at half and at double of it, on the pools as they are now. */
+export function cycleSizes({ token, cycles }: Opportunity, market: MarketView): CycleSizes {
+  const chosen = cycles[0]?.amounts[0] ?? 0n
+  const at = (size: bigint) => walkCycle(cycles[0]?.legs ?? [], market.pools, size)?.grossProfit
+  return { token, chosen, profit: at(chosen), half: at(chosen / 2n), double: at(chosen * 2n) }
+}
+
 const offersOf = (loans: LoanMarket, token: Address, lender: LenderKind): LoanOffer[] =>
   loans.offers(token).filter((offer) => offer.kind === lender)
 

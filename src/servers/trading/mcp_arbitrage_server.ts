@@ -1,263 +1,118 @@
-/** Finds arbitrage: cycles over the live pool graph, each at its exact best size, and says why. */
-
+/** Finds arbitrage: cycles over the live pool graph, each at its exact best size, with the reasons of every decision. */
 import * as z from 'zod'
-import { legsOf, outcomeText } from '../../arbitrage/index.ts'
-import { findToken, humanPrice, humanValue, tokenAt } from '../../engine/market/tokens.ts'
-import { detectionLog, detectionStatistics } from '../../engine/trading/detection-log.ts'
-import { findOpportunities, searchOf } from '../../engine/trading/opportunities.ts'
-import {
-  cyclesOf,
-  upperBound as jointBound,
-  logRate,
-  planCycles,
-  type SizedCycle,
-  sizeCycle,
-  walkCycle,
-} from '../../graph/index.ts'
+import { explainedDecision } from '../../engine/trading/decision-lookup.ts'
+import { detectionLog } from '../../engine/trading/detection-log.ts'
+import { marketBound as boundOf } from '../../engine/trading/market-bound.ts'
+import { findOpportunities } from '../../engine/trading/opportunities.ts'
+import { rankedCycles } from '../../engine/trading/ranked-cycles.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { limit, signedTextAmount, textAmount, token } from '../../mcp/fields.ts'
-import { KintsugiError } from '../../std/errors.ts'
-import { leg, opportunity } from '../../views/opportunities.ts'
+import { decisionId, durationMs, maxHops, page, paged, pageOf, paginate, token } from '../../mcp/fields.ts'
+import { marketBound } from '../../views/captured.ts'
+import { decisionExplanation } from '../../views/decisions.ts'
+import { detectionStatistics } from '../../views/detections.ts'
+import { aDecision, NO_DECISION } from '../../views/examples.ts'
+import { opportunity, rankedCycle } from '../../views/opportunities.ts'
+import { observation } from '../../views/prices.ts'
 
-const detections = detectionLog(200)
+/** Blocks whose detections are kept. */
+const MAX_DETECTIONS = 200
+/** More than one search finds. */
+const ALL = 100
 
 export default defineServer({
   id: 'mcp_arbitrage_server',
   needs: ['market', 'loans', 'bus', 'ledger'],
-  state: ({ bus }) => ({
-    stop: bus.subscribe('opportunities', (detection) => detections.add(detection)),
-  }),
+  state: ({ bus }) => {
+    const detections = detectionLog(MAX_DETECTIONS)
+    return { detections, stop: bus.subscribe('opportunities', (detection) => detections.add(detection)) }
+  },
   tools: ({ read }) => ({
     find_opportunities: read({
       description:
-        'Opportunities that pay right now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, best first. Searches anew; for what the detector saw in recent blocks use scan_statistics.',
+        'Opportunities that pay now: every cycle of the pool graph at the present block, sized exactly for the cheapest loan, joined where they share pools, best first, at most 12. Runs a new search; scan_statistics has what the detector found in recent blocks.',
       keywords: 'what pays now, profitable trades, best arbitrage at the moment',
       input: {
-        maxHops: z.int().min(2).max(4).default(3).describe('longest cycle, in pools'),
-        minValue: z.number().min(0).default(0).describe('least profit, in quote units'),
-        limit: limit(100, 20),
+        maxHops: maxHops(),
+        minValue: z.number().min(0).default(0).describe('minimum profit, in whole quote tokens'),
+        ...page(100, 3),
       },
       output: {
-        block: z.int(),
-        observedAt: z.int(),
+        ...observation.schema.shape,
         searchedCycles: z.int(),
-        elapsedMs: z.number(),
-        opportunities: z.array(opportunity.schema),
+        elapsedMs: durationMs(),
+        ...paged('opportunities', opportunity.schema),
       },
-      examples: [{ maxHops: 3, limit: 5 }],
-      run: ({ maxHops, minValue, limit: most }, { market, loans }) => {
-        const started = performance.now()
-        const { searchedCycles, found } = findOpportunities(market, loans, { maxHops, limit: most })
+      examples: [{ maxHops: 3, limit: 2 }],
+      run: ({ maxHops, minValue, ...paging }, { market, loans, now }) => {
+        const started = now()
+        const { searchedCycles, found } = findOpportunities(market, loans, { maxHops, limit: ALL })
+        const elapsedMs = now() - started
+        const shown = found.map((each) => opportunity.of(each, market))
+        const wanted = shown.filter(({ value }) => value >= minValue)
         return {
-          block: market.head.number,
-          observedAt: market.observedAt,
+          ...observation.of(market),
           searchedCycles,
-          elapsedMs: performance.now() - started,
-          opportunities: found
-            .map((item) => opportunity.of(item, market))
-            .filter((item) => item.value >= minValue),
+          elapsedMs,
+          ...paginate('opportunities', wanted, paging),
         }
       },
     }),
     find_cycles: read({
       description:
-        'The cycles through one token, best marginal rate first, whether they pay or not: how far each is from paying, and its best size where it does, without loan or gas.',
+        'The cycles through one token, best first, whether they pay or not: what a tiny amount gains in one round after fees, and the best size where the cycle pays, without loan or gas.',
       keywords: 'loops, triangular, round trips from a token, profitable cycles',
-      input: {
-        token: token(),
-        maxHops: z.int().min(2).max(4).default(3),
-        limit: limit(200, 20),
-      },
-      output: {
-        block: z.int(),
-        totalCycles: z.int(),
-        cycles: z.array(
-          z.object({
-            route: z.array(leg.schema),
-            edge: z.number().describe('logarithm of the marginal rate after fees; above 0 it pays'),
-            amountIn: textAmount().nullable(),
-            grossProfit: signedTextAmount().nullable(),
-          }),
-        ),
-      },
+      input: { token: token(), maxHops: maxHops(), ...page(200, 5) },
+      output: { ...observation.schema.shape, ...paged('cycles', rankedCycle.schema) },
       examples: [{ token: 'WETH', limit: 3 }],
-      run: ({ token, maxHops, limit: most }, { market }) => {
-        const start = findToken(market.manifest, token)
-        const own = cyclesOf(market.pools.values(), {
-          maxHops,
-          startTokens: [start.address],
-          onlyStartTokens: true,
-        })
-        const ranked = own
-          .map((cycle) => ({ cycle, edge: logRate(cycle, market.pools) }))
-          .filter((item) => Number.isFinite(item.edge))
-          .sort((a, b) => b.edge - a.edge)
-        return {
-          block: market.head.number,
-          totalCycles: own.length,
-          cycles: ranked.slice(0, most).map(({ cycle, edge }) => {
-            const sized = sizeCycle(cycle, market.pools)
-            const route = legsOf(cycle, market.pools).map((item) => leg.of(item, market))
-            return {
-              route,
-              edge,
-              amountIn: sized ? String(sized.amounts[0]) : null,
-              grossProfit: sized ? String(sized.grossProfit) : null,
-            }
-          }),
-        }
+      refusals: [[{ token: 'NOPE' }, 'unknown-symbol']],
+      run: ({ token: text, maxHops, ...paging }, { market }) => {
+        const all = rankedCycles(market, market.token(text).address, maxHops)
+        const wanted = all.slice(paging.offset, paging.offset + paging.limit)
+        const cycles = wanted.map((each) => rankedCycle.of(each, market))
+        return { ...observation.of(market), ...pageOf('cycles', cycles, all.length, paging) }
       },
     }),
     explain_opportunity: read({
       description:
-        'The story of one opportunity that the detector found: hop by hop with the rate before and after, why this size and not a larger one, the loan, each rule of the guard with its numbers, and what became of it.',
-      keywords: 'why did we trade or not trade, reasons, which rule refused it',
-      input: {
-        id: z
-          .string()
-          .regex(
-            /^opp_[0-9a-f]{20}$/,
-            'expected an id such as opp_ and 20 hexadecimal digits, from scan_statistics or /opportunities',
-          ),
-      },
-      output: {
-        id: z.string(),
-        block: z.int(),
-        verdict: z.string(),
-        summary: z.string(),
-        outcome: z
-          .object({ stage: z.string(), reason: z.string() })
-          .describe(
-            'how far it got: rules, simulation, signing, recording, sending or sent; and why no further',
-          ),
-        opportunity: opportunity.schema,
-        size: z
-          .object({
-            chosen: textAmount(),
-            profit: textAmount(),
-            profitAtHalf: signedTextAmount(),
-            profitAtDouble: signedTextAmount().nullable(),
-          })
-          .nullable()
-          .describe(
-            'profits of the first cycle at other sizes, on the pools as they are now; null where they no longer trade it',
-          ),
-        rules: z.array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() })),
-        numbers: z.record(z.string(), z.string()),
-        policies: z.record(z.string(), z.int().nullable()),
-      },
-      examples: [{ id: 'opp_00000000000000000000' }],
-      run: async ({ id }, { market, ledger }) => {
-        const record = await ledger.decision(id)
-        if (!record)
-          throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
-            hint: 'GET /opportunities on the coordination system lists the last ones',
-          })
-        const { opportunity: found, decision } = record
-        const [main] = found.cycles
-        const chosen = main?.amounts[0] ?? 0n
-        const profitAt = (size: bigint) => walkCycle(main?.legs ?? [], market.pools, size)?.grossProfit
-        const [half, double] = [profitAt(chosen / 2n), profitAt(chosen * 2n)]
-        return {
-          id,
-          block: found.block,
-          verdict: decision.verdict,
-          summary:
-            decision.verdict === 'trade'
-              ? `Every rule passed, so it was sent; net of gas it promised ${decision.numbers.netNative} wei.`
-              : `It was ${outcomeText(record)}.`,
-          outcome: { ...record.outcome },
-          opportunity: opportunity.of(found, market),
-          size:
-            half === undefined
-              ? null
-              : {
-                  chosen: String(chosen),
-                  profit: String(found.profit),
-                  profitAtHalf: String(half),
-                  profitAtDouble: double === undefined ? null : String(double),
-                },
-          rules: [...decision.rules],
-          numbers: Object.fromEntries(
-            Object.entries(decision.numbers).map(([name, value]) => [name, String(value)]),
-          ),
-          policies: { ...decision.policies },
-        }
-      },
+        'Why an opportunity was traded or not: each rule of the guard with its numbers, how far it got, the reason in words, and why this size and not another one. Without an id: the last refusal.',
+      keywords:
+        'why was the last trade not made, why did we not trade, reasons, which rule refused it, last refusal',
+      input: { id: decisionId().optional().describe('the id of a decision; default: the last refusal') },
+      output: decisionExplanation.schema,
+      examples: [{}, aDecision()],
+      refusals: [[{ id: NO_DECISION }, 'not-found']],
+      run: async ({ id }, { market, ledger }) =>
+        decisionExplanation.of(await explainedDecision(ledger, id), market),
     }),
     market_upper_bound: read({
       description:
-        'The most that could be earned from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual. The prices that prove the bound come with it. Use it to see what share single cycles capture.',
+        'The maximum profit from all pools together at this block, whatever the route: the convex optimum over all trades, by its dual, with the prices that prove it. Use it to see what share single cycles capture.',
       keywords: 'theoretical maximum, the most that could be earned, joint optimum',
-      input: { maxIterations: z.int().min(10).max(2_000).default(400) },
-      output: {
-        block: z.int(),
-        quote: z.string(),
-        upperBound: z.number().describe('quote units, before gas; no trade over these pools earns more'),
-        bestSingleCycle: z.number(),
-        plan: z.number().describe('what a plan of several cycles takes, exact, before gas'),
-        planCycles: z.int(),
-        singleCycleShare: z.number().nullable(),
-        planShare: z.number().nullable(),
-        converged: z.boolean().describe('where false the bound holds but is not the least'),
-        iterations: z.int(),
-        elapsedMs: z.number(),
-        prices: z.array(z.object({ symbol: z.string(), price: z.number() })),
+      input: {
+        maxIterations: z.int().min(10).max(2_000).default(400).describe('iterations at most (10 to 2000)'),
+        ...page(500, 20),
       },
+      output: marketBound.schema,
       examples: [{}],
-      run: ({ maxIterations }, { market }) => {
-        const started = performance.now()
-        const start = new Map([...market.prices()].map(([token, found]) => [token, found.rate] as const))
-        const search = searchOf(market, 4)
-        const bound = jointBound(search.graph, market.manifest.numeraire, { start, maxIterations })
-        search.setValues(bound.prices)
-        search.search()
-        const worthOf = (cycles: readonly SizedCycle[]) =>
-          cycles.map(
-            (sized) =>
-              Number(sized.grossProfit) *
-              search.valueOf((sized.hops[0] as SizedCycle['hops'][number]).tokenIn),
-          )
-        const values = worthOf(planCycles(search, { maxCycles: 64, worth: () => 0 }))
-        const best = Math.max(0, ...worthOf(search.best(1)))
-        const [upperBound, bestSingleCycle, plan] = [
-          bound.value,
-          best,
-          values.reduce((sum, value) => sum + value, 0),
-        ].map((value) => humanValue(market.manifest, value)) as [number, number, number]
-        return {
-          block: market.head.number,
-          quote: tokenAt(market.manifest, market.manifest.numeraire).symbol,
-          upperBound,
-          bestSingleCycle,
-          plan,
-          planCycles: values.length,
-          singleCycleShare: upperBound > 0 ? bestSingleCycle / upperBound : null,
-          planShare: upperBound > 0 ? plan / upperBound : null,
-          converged: bound.converged,
-          iterations: bound.iterations,
-          elapsedMs: performance.now() - started,
-          prices: [...bound.prices].slice(0, 50).map(([token, value]) => ({
-            symbol: tokenAt(market.manifest, token).symbol,
-            price: humanPrice(market.manifest, tokenAt(market.manifest, token), value),
-          })),
-        }
-      },
+      run: ({ maxIterations, ...paging }, { market }) =>
+        marketBound.of(boundOf(market, maxIterations), paging, market),
     }),
     scan_statistics: read({
       description:
-        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids.',
-      keywords: 'how long a scan takes, cycles searched per block',
-      input: { limit: limit(100, 10) },
-      output: {
-        ...detectionStatistics,
-        recent: z.array(opportunity.schema),
+        'What the detector did over the last blocks: cycles searched, opportunities found, time from block to result (median and 99th percentile), and the last opportunities with their ids, newest first.',
+      keywords: 'how long a scan takes, cycles searched per block, is detection keeping up with blocks',
+      input: page(100, 3),
+      output: { ...detectionStatistics.schema.shape, ...paged('recent', opportunity.schema) },
+      examples: [{ limit: 2 }],
+      run: (paging, { market, state: { detections } }) => {
+        const all = detections.recent(Number.POSITIVE_INFINITY)
+        const wanted = all.slice(paging.offset, paging.offset + paging.limit)
+        const recent = wanted.map(({ opportunity: found }) => opportunity.of(found, market))
+        return {
+          ...detectionStatistics.of(detections.statistics()),
+          ...pageOf('recent', recent, all.length, paging),
+        }
       },
-      examples: [{ limit: 3 }],
-      run: ({ limit: most }, { market }) => ({
-        ...detections.statistics(),
-        recent: detections.recent(most).map(({ opportunity: found }) => opportunity.of(found, market)),
-      }),
     }),
   }),
 })
