@@ -61,6 +61,7 @@ test('task_status: the task as it is now; an unknown one is refused', async () =
   const { call, refusal } = await start()
   const { id } = await call('coordinate', { description: 'later', steps: [HEALTH] })
   const first = await call('coordinate', { description: 'first', steps: [HOST], wait: true })
+  expect(first.progress).toEqual({ done: 0, failed: 1, total: 1 })
   expect(await call('task_status', { id: first.id })).toEqual(first)
   expect(await call('task_status', { id })).toMatchObject({
     id,
