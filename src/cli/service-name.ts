@@ -1,9 +1,8 @@
 /** Service names as people type them: exact, with `-` for `_`, or a part that fits one service only. */
 import { KintsugiError } from '../std/errors.ts'
+import { nearest } from '../std/nearest.ts'
 
 const MAX_SUGGESTIONS = 3
-/** Share of common letter pairs from which a name is worth suggesting, 0 to 1. */
-const MIN_SIMILARITY = 0.4
 
 const normal = (name: string) => name.toLowerCase().replaceAll('-', '_')
 
@@ -22,25 +21,13 @@ export function serviceNamed(given: string, known: readonly string[]): string {
       `the service name ${JSON.stringify(given)} is ambiguous: ${listed(found)}`,
       { hint: 'use the full name, as `npx kintsugi status` shows it' },
     )
-  const similar = known
-    .map((name) => ({ name, score: similarity(normal(name), wanted) }))
-    .filter(({ score }) => score >= MIN_SIMILARITY)
-    .sort((a, b) => b.score - a.score)
-    .slice(0, MAX_SUGGESTIONS)
+  const similar = nearest(given, known)
   throw new KintsugiError(
     'unknown-service',
-    `unknown service ${JSON.stringify(given)}${similar.length === 0 ? '' : `; did you mean ${similar.map(({ name }) => name).join(' or ')}?`}`,
+    `unknown service ${JSON.stringify(given)}${similar.length === 0 ? '' : `; did you mean ${similar.join(' or ')}?`}`,
     { hint: '`npx kintsugi status` lists all services' },
   )
 }
 
 const listed = (names: readonly string[]) =>
   `${names.slice(0, MAX_SUGGESTIONS).join(', ')}${names.length > MAX_SUGGESTIONS ? `, and ${names.length - MAX_SUGGESTIONS} more` : ''}`
-
-/** Sørensen-Dice coefficient of two names over their pairs of letters. */
-function similarity(a: string, b: string): number {
-  const pairs = (text: string) => new Set(Array.from(text.slice(1), (letter, at) => text[at] + letter))
-  const [first, second] = [pairs(a), pairs(b)]
-  if (first.size + second.size === 0) return 0
-  return (2 * [...first].filter((pair) => second.has(pair)).length) / (first.size + second.size)
-}

@@ -1,12 +1,12 @@
 /** Finding a service by its id. */
-import { closest } from '../std/closest.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { nearest } from '../std/nearest.ts'
 
 /** The service with this id. Throws `unknown-service`, with the closest id as its hint. */
 export function findService<T extends { readonly id: string }>(services: readonly T[], id: string): T {
   const found = services.find((each) => each.id === id)
   if (found) return found
-  const suggestion = closest(
+  const [suggestion] = nearest(
     id,
     services.map((each) => each.id),
   )

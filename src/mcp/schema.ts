@@ -3,8 +3,8 @@ import * as z from 'zod'
 import type { ToolListing } from '../ports/definitions.ts'
 import type { MarketView } from '../ports/market.ts'
 import { formatAmount, parseAmount } from '../std/amounts.ts'
-import { closest } from '../std/closest.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { nearest } from '../std/nearest.ts'
 import type { Tool } from './define.ts'
 import { tokenFieldOf } from './fields.ts'
 import { strictDeep } from './strict-schema.ts'
@@ -87,7 +87,7 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown, known: readonly str
   const path = issue.path.join('.')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => {
-      const suggestion = path === '' ? closest(key, known) : undefined
+      const suggestion = path === '' ? nearest(key, known)[0] : undefined
       return {
         field: path === '' ? key : `${path}.${key}`,
         expected: `unknown field${suggestion ? `, did you mean ${suggestion}?` : ''}`,

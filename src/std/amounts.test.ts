@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { formatAmount, parseAmount } from './amounts.ts'
-import { closest } from './closest.ts'
 
 test.each([
   [2_000_078_814_843n, 6, '2,000,078.814843'],
@@ -33,12 +32,4 @@ test('what six decimals can hold comes back unchanged', () => {
       expect(parseAmount(formatAmount(raw, 6).replaceAll(',', ''), 6)).toBe(raw)
     }),
   )
-})
-
-test('closest suggests the one name that differs little, and nothing for another word', () => {
-  const names = ['mcp_price_feed_server', 'mcp-health-check', 'symbol']
-  expect(closest('price-feed-server', names)).toBe('mcp_price_feed_server')
-  expect(closest('mcp_health_check', names)).toBe('mcp-health-check')
-  expect(closest('symbl', names)).toBe('symbol')
-  expect(closest('colour', names)).toBeUndefined()
 })

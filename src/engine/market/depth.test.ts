@@ -5,25 +5,25 @@ import {
   DAI,
   E6,
   E18,
-  SmallMarket,
+  PoolMarket,
   USDC,
   WETH,
   WETH_USDC,
-} from '../../../test/support/small-market.ts'
+} from '../../../test/support/pool-market.ts'
 import type { Pool } from '../../amm/index.ts'
 import { heldBy, impactCurve, inputWithin, valueHeld } from './depth.ts'
 
 const KEEP = 0.997
 
 test('a constant-product pool holds its reserves, worth both sides at the price', () => {
-  const market = new SmallMarket()
+  const market = new PoolMarket()
   expect(heldBy(WETH_USDC)).toEqual([10n ** 20n, 250_000n * 10n ** 6n])
   // 100 WETH at 2,500 USDC, and 250,000 USDC.
   expect(valueHeld(market, WETH_USDC.address)).toBeCloseTo(500_000, 4)
 })
 
 test('an unknown pool holds nothing', () => {
-  expect(valueHeld(new SmallMarket(), WETH)).toBe(0)
+  expect(valueHeld(new PoolMarket(), WETH)).toBe(0)
 })
 
 const concentrated = (tick: number, ticks?: Extract<Pool, { kind: 'concentrated' }>['ticks']): Pool => ({
@@ -65,7 +65,7 @@ test('a price on an initialised tick is at the lower end of its range', () => {
 test('a token without a price adds no value', () => {
   const lost = addressOf('8')
   const island = { ...WETH_USDC, address: addressOf('9'), tokens: [lost, addressOf('7')] as const }
-  expect(valueHeld(new SmallMarket([WETH_USDC, island]), island.address)).toBe(0)
+  expect(valueHeld(new PoolMarket([WETH_USDC, island]), island.address)).toBe(0)
 })
 
 test('without ticks the active range is one spacing', () => {

@@ -7,13 +7,13 @@ import {
   E6,
   E18,
   logOf,
-  SmallMarket,
+  PoolMarket,
   topicOf,
   USDC,
   WETH,
   WETH_USDC,
   wordOf,
-} from '../../../test/support/small-market.ts'
+} from '../../../test/support/pool-market.ts'
 import type { Address } from '../../amm/index.ts'
 import type { Chain, Hex, Log, Receipt } from '../../ports/chain.ts'
 import { cyclesIn, decodeLoan, transactionLoans } from './flash-loan-history.ts'
@@ -27,7 +27,7 @@ const PAIR_SWAP = '0xd78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d13084015
 const [BOT, VAULT, AAVE] = [addressOf('7'), addressOf('d'), addressOf('6')]
 const SECOND = { ...WETH_USDC, address: addressOf('9') }
 
-const market = new SmallMarket([WETH_USDC, SECOND, DAI_USDC], {
+const market = new PoolMarket([WETH_USDC, SECOND, DAI_USDC], {
   balancer: { vault: VAULT },
   aave: { pool: AAVE, oracle: addressOf('5') },
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addressOf } from '../../../test/support/small-market.ts'
+import { addressOf } from '../../../test/support/pool-market.ts'
 import { World } from '../../../test/support/world/world.ts'
 import type { FlashLoan } from './flash-loan-history.ts'
 import { blockWindow, competitorsIn, loanSum, loanSumsBy } from './flash-loan-statistics.ts'

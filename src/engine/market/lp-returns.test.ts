@@ -5,12 +5,12 @@ import {
   E6,
   E18,
   logOf,
-  SmallMarket,
+  PoolMarket,
   topicOf,
   USDC,
   WETH,
   WETH_USDC,
-} from '../../../test/support/small-market.ts'
+} from '../../../test/support/pool-market.ts'
 import type { Address, Pool } from '../../amm/index.ts'
 import { PoolReturns } from './lp-returns.ts'
 
@@ -20,7 +20,7 @@ const MANAGED_SWAP = '0x40e9cecb9f5f1f1c5b9c97dec2917b7ee92e57ba5563708daca94dd8
 const pairSwap = (pool: Pool, in0: bigint, in1: bigint, out0: bigint, out1: bigint) =>
   logOf(pool.address, [PAIR_SWAP, topicOf(WETH), topicOf(WETH)], [in0, in1, out0, out1])
 
-function followed(market = new SmallMarket()) {
+function followed(market = new PoolMarket()) {
   const clock = { now: 50_000 }
   const returns = new PoolReturns(market, () => clock.now)
   return { market, returns, clock }
@@ -86,7 +86,7 @@ test('the fee is that of the direction: a V4 protocol may take more of one side'
     // 0.1 % of what goes in as token 0, nothing of token 1.
     protocolFee: [1_000, 0],
   }
-  const market = new SmallMarket([WETH_USDC, pool], {
+  const market = new PoolMarket([WETH_USDC, pool], {
     uniswapV4: { manager },
     pools: [{ kind: pool.kind, address: pool.address, dex: pool.dex, tokens: pool.tokens, id }],
   })

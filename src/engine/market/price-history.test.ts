@@ -1,11 +1,11 @@
 /** Prices of each block in the ledger: all at first, then the changed ones. */
 import { expect, test, vi } from 'vitest'
-import { DAI_USDC, E6, E18, SmallMarket, WETH_USDC } from '../../../test/support/small-market.ts'
+import { DAI_USDC, E6, E18, PoolMarket, WETH_USDC } from '../../../test/support/pool-market.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import { recordPricesEachBlock } from './price-history.ts'
 
 function recording(recordPrices: Ledger['recordPrices'] = async () => undefined) {
-  const market = new SmallMarket()
+  const market = new PoolMarket()
   const recorded: unknown[] = []
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
   const ledger = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { wordOf } from '../../../test/support/small-market.ts'
+import { wordOf } from '../../../test/support/pool-market.ts'
 import type { Chain, Hex } from '../../ports/chain.ts'
 import { oraclePrices } from './price-oracle.ts'
 

@@ -6,12 +6,12 @@ import {
   DAI,
   DAI_USDC,
   logOf,
-  SmallMarket,
+  PoolMarket,
   topicOf,
   USDC,
   WETH,
   WETH_USDC,
-} from '../../../test/support/small-market.ts'
+} from '../../../test/support/pool-market.ts'
 import type { Address, Pool } from '../../amm/index.ts'
 import type { Chain, SimulatedCall, Simulation } from '../../ports/chain.ts'
 import { excludedTokens } from './token-screening.ts'
@@ -81,7 +81,7 @@ const balances = {
 
 test('a thousandth of the richest pool balance of each token is sent, and ordinary tokens pass', async () => {
   const { chain, probes } = chainOf(balances)
-  expect(await excludedTokens(chain, new SmallMarket(undefined, { execution }).manifest, 1)).toEqual([])
+  expect(await excludedTokens(chain, new PoolMarket(undefined, { execution }).manifest, 1)).toEqual([])
   expect(probes).toEqual([
     { token: WETH, from: WETH_USDC.address, amount: 100n },
     { token: USDC, from: DAI_USDC.address, amount: 9n },
@@ -93,7 +93,7 @@ test('a fee on transfers, a refused transfer and a token that cannot leave are e
   const { chain } = chainOf(balances, (token) =>
     token === WETH ? { received: 98n } : token === USDC ? { there: 'blocked' } : { back: 'paused' },
   )
-  expect(await excludedTokens(chain, new SmallMarket(undefined, { execution }).manifest, 1)).toEqual([
+  expect(await excludedTokens(chain, new PoolMarket(undefined, { execution }).manifest, 1)).toEqual([
     { token: WETH, reason: 'fee on transfers: 98 of 100 units arrived' },
     { token: USDC, reason: 'a pool cannot send it to our contract: blocked' },
     { token: DAI, reason: 'our contract cannot send it on: paused' },
@@ -102,9 +102,9 @@ test('a fee on transfers, a refused transfer and a token that cannot leave are e
 
 test('a token too scarce to probe is not excluded, and nothing is probed without a contract of ours', async () => {
   const { chain, probes } = chainOf({ [`${WETH} ${WETH_USDC.address}`]: 999n })
-  expect(await excludedTokens(chain, new SmallMarket(undefined, { execution }).manifest, 1)).toEqual([])
+  expect(await excludedTokens(chain, new PoolMarket(undefined, { execution }).manifest, 1)).toEqual([])
   const rich = chainOf(balances)
-  expect(await excludedTokens(rich.chain, new SmallMarket().manifest, 1)).toEqual([])
+  expect(await excludedTokens(rich.chain, new PoolMarket().manifest, 1)).toEqual([])
   expect([...probes, ...rich.probes]).toEqual([])
 })
 
@@ -120,7 +120,7 @@ test('the tokens of a pool in the vault are held by the vault', async () => {
     swapFee: 0n,
   }
   const { chain, probes } = chainOf({ [`${WETH} ${VAULT}`]: 50_000n })
-  const { manifest } = new SmallMarket([pool], { execution, balancer: { vault: VAULT } })
+  const { manifest } = new PoolMarket([pool], { execution, balancer: { vault: VAULT } })
   expect(await excludedTokens(chain, manifest, 1)).toEqual([])
   expect(probes).toEqual([{ token: WETH, from: VAULT, amount: 50n }])
 })

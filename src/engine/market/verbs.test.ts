@@ -1,9 +1,9 @@
 /** The verbs of the market: tokens by name, pools by address, values in whole numeraire units. */
 import { expect, test } from 'vitest'
-import { addressOf, E18, SmallMarket, USDC, WETH, WETH_USDC } from '../../../test/support/small-market.ts'
+import { addressOf, E18, PoolMarket, USDC, WETH, WETH_USDC } from '../../../test/support/pool-market.ts'
 
 const LOST = addressOf('5')
-const market = new SmallMarket([WETH_USDC], {
+const market = new PoolMarket([WETH_USDC], {
   tokens: [
     { address: WETH, symbol: 'WETH', decimals: 18 },
     { address: USDC, symbol: 'USDC', decimals: 6 },

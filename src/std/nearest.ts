@@ -1,4 +1,4 @@
-/** Suggestions for a misspelt tool name. Pure. */
+/** Suggestions for a misspelt name, for "did you mean". */
 
 const MAX_NAME_LENGTH = 100
 const MAX_SUGGESTIONS = 3

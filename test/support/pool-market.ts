@@ -53,7 +53,7 @@ const manifestOf = (pools: readonly Pool[]): MarketManifest => ({
   multicall: addressOf('c'),
 })
 
-export class SmallMarket extends RecordedMarket {
+export class PoolMarket extends RecordedMarket {
   readonly #listeners = new Set<(change: MarketChange) => void>()
 
   constructor(pools: readonly Pool[] = [WETH_USDC, DAI_USDC], manifest: Partial<MarketManifest> = {}) {
