@@ -1,7 +1,7 @@
 /** Logs as contracts emit them, and a whole arbitrage transaction, for the small chain. */
 import type { Address } from '../../../src/amm/index.ts'
 import type { Hex, Log } from '../../../src/ports/chain.ts'
-import { logOf, topicOf } from '../small-market.ts'
+import { logOf, topicOf } from '../pool-market.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
 import type { World } from './world.ts'
 
