@@ -47,7 +47,7 @@ export default defineServer({
     list_symbols: read({
       description:
         'Every token that this market knows, with its address, decimals and price where it has one.',
-      keywords: 'which tokens are known or supported, symbols, addresses',
+      keywords: 'which tokens do you know, tokens of this market, known or supported symbols, addresses',
       input: {
         search: z.string().max(64).default('').describe('only symbols that contain this'),
         ...page(1_000, 20),

@@ -57,7 +57,7 @@ export default defineServer({
     fetch_all_prices: read({
       description:
         'One row per pool and pair of the whole market, or of one token: the table whose changes the stream reports.',
-      keywords: 'every price at once, all tokens, price table',
+      keywords: 'every price at once, current prices of every token, all tokens, price table',
       input: { token: token().optional(), ...page(1_000, 12) },
       output: { ...observation.schema.shape, ...paged('rows', priceRow.schema) },
       examples: [{ limit: 10 }],
