@@ -57,10 +57,10 @@ console.log(
 )
 for (const [name, of] of [
   ['tuned on', ranked.filter(({ number }) => number % 2 === 0)],
-  ['left aside', ranked.filter(({ number }) => number % 2 === 1)],
+  ['held out', ranked.filter(({ number }) => number % 2 === 1)],
 ] as const) {
-  const share = (most: number) =>
-    `${((of.filter(({ rank }) => rank >= 0 && rank < most).length / of.length) * 100).toFixed(1)} %`
+  const share = (max: number) =>
+    `${((of.filter(({ rank }) => rank >= 0 && rank < max).length / of.length) * 100).toFixed(1)} %`
   console.log(`| ${name} | ${of.length} | ${share(1)} | ${share(3)} | ${share(5)} |`)
 }
 /** Estimated tokens, at four characters per token. */

@@ -1,4 +1,7 @@
-/** Calls that need a person: asked for at the client, on the page, on the command line; good for one call, and for what was shown. */
+/**
+ * Approvals of calls: at the client, on the page, on the command line; valid for one call, exactly as it was
+ * shown.
+ */
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
@@ -23,7 +26,7 @@ const vault = defineServer({
   needs: [],
   tools: ({ spend }) => ({
     pay: spend({
-      description: 'Pays somebody.',
+      description: 'Pays a recipient.',
       approval: {
         skipWhen: ({ dryRun }) => dryRun,
         preview: async ({ to }) => ({ paid: `${price} to ${to}` }),
@@ -62,7 +65,7 @@ const servers: Server[] = []
 const ports: number[] = []
 
 beforeAll(async () => {
-  // Two replicas: what is decided at one holds at the other.
+  // Two replicas: a decision at one is valid at the other.
   for (let replica = 0; replica < 2; replica++) {
     const port = await freePort()
     const service = host(
@@ -117,14 +120,14 @@ const pay = async (to: string, token = 'ada', replica = 0, more: object = {}, ke
 }
 const waiting = async () => (await approvals.list()).find(({ state }) => state === 'pending') as Approval
 
-test('without an approval nothing is paid; once approved, the same call runs once, at any replica', async () => {
+test('a call without an approval does not run; once approved, the same call runs once, at any replica', async () => {
   expect(await pay('grace')).toBe('approval-needed')
   const { id, digest, preview } = await waiting()
   expect(preview).toEqual({ paid: '10 to grace' })
   await approvals.decide(id, digest, true, { name: 'bob' })
   recorded.length = 0
   expect(await pay('grace', 'ada', 1)).toBe('10 to grace')
-  // Written down before it happened, with who approved it.
+  // Recorded before it ran, with its approver.
   expect(recorded.map(({ decision, who, approvedBy }) => [decision, who, approvedBy])).toEqual([
     ['begins', 'ada', 'bob'],
     ['allowed', 'ada', 'bob'],

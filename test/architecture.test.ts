@@ -117,7 +117,10 @@ test('no import cycles, imports of types included', () => {
   expect(cycles).toEqual([])
 })
 
-/** `import { type A, type B } from` leaves nothing behind at run time once types are stripped, but for the module itself; it counts as a type import here. */
+/**
+ * `import { type A, type B } from` leaves only an import of the module itself once types are stripped; it
+ * counts as a type import here.
+ */
 function isTypesOnly({ from, to }: Import): boolean {
   const text = readFileSync(join(root, from), 'utf8')
   return [...text.matchAll(/import\s*\{([^}]*)\}\s*from\s*['"]([^'"]+)['"]/g)]
@@ -194,7 +197,7 @@ test('only the kit and the gateway use the MCP SDK', () => {
   ).toEqual([])
 })
 
-test('files have at most 500 lines and telling names', () => {
+test('files have at most 500 lines and descriptive names', () => {
   const lines = (file: string) => readFileSync(join(root, file), 'utf8').split('\n').length - 1
   const long = files.filter((file) => !file.endsWith('.gen.ts') && lines(file) > MAX_LINES)
   expectOnly(

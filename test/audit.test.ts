@@ -1,4 +1,4 @@
-/** The record of every call, on a real PostgreSQL: what is in it, what is not, and that no change of it stays hidden. */
+/** The audit log of every call, on a real PostgreSQL: its content, and the detection of every change. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -102,7 +102,7 @@ test.each([
   ],
   ['an entry deleted', () => raw.query('delete from audit_log where sequence = 11')],
   [
-    'two entries changed places',
+    'two entries swapped',
     () =>
       raw.query(
         `update audit_log a set entry = b.entry from audit_log b where (a.sequence, b.sequence) in ((11, 12), (12, 11))`,
@@ -149,11 +149,11 @@ test('a service records the caller, the tool and the outcome of each call, but n
   const secret = randomBytes(16).toString('hex')
   const echo = {
     input: { text: z.string().default('') },
-    output: { said: z.string() },
+    output: { echoed: z.string() },
     examples: [{}],
-    run: ({ text }: { text: string }) => ({ said: text }),
+    run: ({ text }: { text: string }) => ({ echoed: text }),
   }
-  let away = false
+  let unavailable = false
   let paid = 0
   const server = defineServer({
     id: 'vault',
@@ -175,7 +175,7 @@ test('a service records the caller, the tool and the outcome of each call, but n
   })
   const audit = new AuditSink({
     open: async () => {
-      if (away) throw new Error('the ledger is away')
+      if (unavailable) throw new Error('the ledger is unavailable')
       return log
     },
     onNote: () => undefined,
@@ -239,11 +239,11 @@ test('a service records the caller, the tool and the outcome of each call, but n
     null,
   ])
   // A spend that cannot be recorded first is refused; a read runs, and is recorded when the log is back.
-  away = true
+  unavailable = true
   expect(await ask({ type: 'pay' }, bearer)).toBe(500)
   expect(paid).toBe(1)
   expect(await ask({ type: 'look' })).toBe(200)
-  away = false
+  unavailable = false
   await audit.stop()
   const later = (await log.entries({ from: 6, limit: 100 })).map(({ text }) => JSON.parse(text) as AuditEntry)
   expect(later.map(({ tool: name, decision }) => `${name} ${decision}`)).toEqual([

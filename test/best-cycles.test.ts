@@ -26,7 +26,7 @@ import {
 
 const file = join(import.meta.dirname, '../../shared/data/mainnet-18806161.json')
 const there = existsSync(file)
-if (!there) console.log(`skipped: the ten best cycles, since ${file} is not there`)
+if (!there) console.log(`skipped: the ten best cycles, since ${file} does not exist`)
 
 const BUILDER = '0x00000000000000000000000000000000000b0001'
 
@@ -91,10 +91,10 @@ describe.runIf(there)('mainnet at block 18806161', () => {
     expect(replica.pools.size).toBe(pools.length)
   })
 
-  test('the ten best cycles that the scan finds earn on chain what it says, to the unit', async () => {
+  test('the ten best cycles of the scan earn its profit on chain, to the unit', async () => {
     const market = readMarket(file)
     const { manifest } = local.market
-    // As they are now: each execution is undone on the chain, which the replica need not have seen.
+    // The present states: each execution is reverted on the chain, which the replica may not have seen.
     const pools = new Map(replica.pools)
     const scan = new MarketSearch(market.pools, { maxHops: 4, startTokens: [manifest.wrappedNative] })
     const prices = replica.prices()
@@ -117,7 +117,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       expect(walkCycle(cycle, pools, amounts[0] as bigint)?.amounts).toEqual(amounts)
       const token = (cycle[0] as (typeof cycle)[number]).tokenIn
       const offers = [...(protocol.byToken.get(token) ?? []), ...poolOffers(token, pools.values())]
-      // Where nobody lends the token but the vault that the route trades in, our own capital does it.
+      // If only the vault that the route trades in lends the token, own capital is used.
       const plan =
         withBestLoan(cycle, pools, offers) ??
         withBestLoan(cycle, pools, [await ownCapital(local, token, executor, amounts[0] as bigint)])
@@ -134,7 +134,7 @@ describe.runIf(there)('mainnet at block 18806161', () => {
       const receipt = (await local.chain.receipt(hash)) as Receipt
       expect(receipt.succeeded).toBe(true)
       expect(transferred(receipt.logs, token, executor, TREASURY)).toBe(plan.profit)
-      // The search sizes in arrays and the loan by pieces: apart by less than a billionth.
+      // The search and the sizing with a loan use different methods: they differ by less than a billionth.
       if (plan.premium === 0n)
         expect(Number(plan.profit - grossProfit) / Number(grossProfit)).toBeCloseTo(0, 8)
       executed++

@@ -1,4 +1,7 @@
-/** What differs from chain to chain, each against a peer that behaves as the real one: discovery, price of data, relays, finality, limits on logs. */
+/**
+ * Differences between chains, each against a peer that behaves like the real one: discovery, data fees,
+ * finality, log limits.
+ */
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -59,7 +62,7 @@ describe('discovery', () => {
     }
   }
 
-  test('finds every pool of every exchange, as it was built, and nothing else', {
+  test('finds every pool of every exchange with its parameters, and nothing else', {
     timeout: 30_000,
   }, async () => {
     const notes: string[] = []
@@ -80,7 +83,7 @@ describe('discovery', () => {
         .sort((a, b) => (a.address < b.address ? -1 : 1))
     expect(plain(found.pools)).toEqual(plain(floor.local.market.manifest.pools))
     expect(found.aave).toEqual(floor.local.market.manifest.aave)
-    // The generations of Balancer's pools are told apart by what the vault itself answers.
+    // The generations of Balancer's pools are distinguished by the vault's own quotes.
     const shortcuts = (pools: typeof found.pools) =>
       pools.filter((pool) => pool.powShortcuts).map((pool) => pool.address)
     for (const address of shortcuts(floor.local.market.manifest.pools))
@@ -90,7 +93,7 @@ describe('discovery', () => {
     expect(notes.length).toBeGreaterThan(0)
   })
 
-  test('a node of another chain is refused with what to set', async () => {
+  test('a node of another chain is refused, and the hint names the variable to set', async () => {
     const answer = discoverMarket({
       chain: floor.local.chain,
       readerCode,
@@ -108,7 +111,7 @@ describe('discovery', () => {
     ).rejects.toMatchObject({ code: 'unknown-chain' })
   })
 
-  test('a token that takes a fee on transfers, or will not move, is out with all its pools; so is one that is named', {
+  test('a token with a fee on transfers, one that cannot be transferred and one that the settings name are excluded with their pools', {
     timeout: 30_000,
   }, async () => {
     const token = (symbol: string) =>
@@ -146,7 +149,7 @@ describe('discovery', () => {
     expect(found.pools.length).toBeGreaterThan(20)
   })
 
-  test('pools that are made while we watch are traded with once they hold something', {
+  test('pools created later are traded once they have liquidity', {
     timeout: 30_000,
   }, async () => {
     const { manifest } = floor.market
@@ -183,7 +186,7 @@ describe('discovery', () => {
     )?.address as Address
     expect([pair, floor.market.pools.get(pair)]).toEqual([expect.stringMatching(/^0x/), undefined])
     expect(floor.market.pools.get(concentrated)).toBeUndefined()
-    // Deposits: tokens from the traders' contract, which mints liquidity for whoever asks.
+    // Deposits: tokens from the traders' contract, which mints liquidity for any caller.
     const trader = floor.local.market.trader
     const erc20 = parseAbi(['function transfer(address,uint256)'])
     await impersonate(trader)
@@ -219,7 +222,7 @@ describe('discovery', () => {
     await floor.mined()
     expect(floor.market.pools.get(pair)).toMatchObject({ reserves: [10n ** 21n, 10n ** 21n] })
     expect(floor.market.pools.get(concentrated)).toMatchObject({ liquidity: 10n ** 21n, feePips: 3_000 })
-    // At one to one both are far from the market: their cycles pay, and are found by the search that goes on.
+    // At a price of one both are far from the market: their cycles pay, and the running search finds them.
     const detection = floor.detector.detect({
       head: floor.market.head,
       changed: new Set([pair, concentrated]),
@@ -232,7 +235,7 @@ describe('discovery', () => {
       ),
     )
     expect([used.has(pair), used.has(concentrated)]).toEqual([true, true])
-    // Who starts now learns of them from the same events.
+    // A process that starts now finds them by the same events.
     const { followMarket } = await import('./support/local-chain.ts')
     const late = await followMarket(floor.local)
     expect(late.manifest.pools.length).toBe(before + 2)
@@ -241,11 +244,11 @@ describe('discovery', () => {
   })
 })
 
-/** The plain token, but for what a transfer gives its receiver. */
+/** The plain token, except for the amount that a transfer gives its receiver. */
 function oddToken(gives: string): Hex {
   const plain = readFileSync(join(import.meta.dirname, '../contracts/src/LocalToken.sol'), 'utf8')
   const content = plain.replace(/balanceOf\[to\] \+= value;(?=\s+emit Transfer\(from, to)/, `${gives};`)
-  if (content === plain) throw new Error('the plain token is no longer what this changes')
+  if (content === plain) throw new Error('LocalToken.sol has changed: the line to replace was not found')
   const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string }
   const settings = {
     evmVersion: 'cancun',
@@ -258,7 +261,7 @@ function oddToken(gives: string): Hex {
 }
 
 describe('the price of data', () => {
-  test("the OP stack's own oracle: what is reckoned is what it says for the transaction", async () => {
+  test('OP stack: the computed fee equals the one that the oracle returns for the transaction', async () => {
     const code = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/op-stack.json'), 'utf8')) as {
       GasPriceOracle: Hex
       L1Block: Hex
@@ -319,13 +322,13 @@ describe('the price of data', () => {
     }
     for (const legs of [2, 3, 4, 8]) {
       const cycles = [{ legs: Array.from({ length: legs }, () => ({ pool: '0x1' })), amounts: [] }] as never
-      const [reckoned, said] = [dataFeeOf(fee, { cycles }), await upperBound(callSize({ cycles }) + 60)]
-      expect(Math.abs(Number(reckoned) / Number(said) - 1)).toBeLessThan(0.002)
-      expect(said).toBeGreaterThan(0n)
+      const [computed, charged] = [dataFeeOf(fee, { cycles }), await upperBound(callSize({ cycles }) + 60)]
+      expect(Math.abs(Number(computed) / Number(charged) - 1)).toBeLessThan(0.002)
+      expect(charged).toBeGreaterThan(0n)
     }
   })
 
-  test("Arbitrum's precompile: data is charged as gas, and the limit has room for it", async () => {
+  test('Arbitrum: data is charged as gas by the precompile, and the gas limit includes it', async () => {
     if (arbitrum.gas.kind !== 'arbitrum') throw new Error('not the gas of arbitrum')
     // A precompile has no code to borrow: this returns six words, as the real one does.
     const perByte = 16n * 5_000_000_000n
@@ -337,11 +340,11 @@ describe('the price of data', () => {
     expect(standingPolicies(arbitrum.chainId).gas).toMatchObject({ bidShareBps: 0, minPriorityFee: 0n })
   })
 
-  test('none is charged where a block is the only thing that costs', async () => {
+  test('a chain without a data fee charges none', async () => {
     expect(await readDataFee(floor.local.chain, ethereum.gas, 1)).toBeUndefined()
   })
 
-  test('the executor refuses a trade that earns less than its data costs, and books what was charged', {
+  test('the executor refuses a trade that earns less than its data costs, and books the charged fee', {
     timeout: 30_000,
   }, async () => {
     const { chainId } = floor.market.manifest
@@ -364,7 +367,7 @@ describe('the price of data', () => {
 })
 
 describe('finality', () => {
-  test('by the tag, or by depth where a node does not know it', async () => {
+  test('by the tag, or by depth if a node does not know the tag', async () => {
     const { chain } = floor.local
     const { number } = await chain.block('latest')
     expect(await finalBlock(chain, polygon.finality, number)).toBe((await chain.block('finalized')).number)
@@ -380,7 +383,7 @@ describe('finality', () => {
 })
 
 describe('a node with limits', () => {
-  test('questions about logs are split until it answers, and its limit on blocks is kept to', async () => {
+  test('log queries are split until it answers, and its limit on blocks is respected', async () => {
     const asked: number[] = []
     const server = createServer((request, response) => {
       let body = ''

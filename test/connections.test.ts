@@ -153,7 +153,10 @@ test('a changed definition is refused and shown until it is approved; a connecti
   http.close()
 })
 
-/** Serves a foreign server with these tools and prompts, each of which answers with its own origin. Returns its address and how to stop. */
+/**
+ * Serves a foreign server with these tools and prompts, each of which answers with its own origin. Returns
+ * its address and a function that stops it.
+ */
 async function serveForeign(tools: readonly string[], prompts: readonly string[]) {
   const port = await freePort()
   const handler = createMcpHandler(() => {
@@ -209,7 +212,7 @@ const vault = defineServer({
   },
 })
 
-test('a connected server takes no name of our services: not their id, not a tool, a prompt or a resource', async () => {
+test('a connected server takes no name of our services: no id, tool, prompt or resource', async () => {
   const connected = make()
   const mimic = await serveForeign(['vault__pay', 'vault__more', 'pay'], ['vault__greet'])
   const options = hostOptions({ access: { ...hostOptions().access, tokenHash: hashToken('right') } })

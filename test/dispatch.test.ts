@@ -44,11 +44,11 @@ function dispatch(ports: Record<string, number[]>, strategy: Balancing = 'round-
   })
   const call = async (id: string, effect: Effect = 'read', ms = 2_000) => {
     const signal = AbortSignal.timeout(ms)
-    const said = await made.call(
+    const answer = await made.call(
       { service: id, tool: 'ask', effect, signal },
       query({ tool: 'ask', arguments: {}, headers: {}, signal }),
     )
-    return resultOf(said) as unknown as { port: number }
+    return resultOf(answer) as unknown as { port: number }
   }
   return { made, call }
 }
@@ -116,7 +116,7 @@ test('five hundred reads of an unavailable service cost its port as little as on
   expect(asked).toBeLessThan(60)
   unavailable = false
   expect(await Promise.all(reads)).toEqual(Array.from({ length: 500 }, () => ({ port })))
-  // It was used to its full width, and little more was asked of it.
+  // The full width was used, and few requests exceeded it.
   expect(most).toBeGreaterThan(10)
   expect(asked).toBeLessThan(700)
 })
@@ -150,7 +150,7 @@ test('five consecutive failures open the breaker of a tool; refusals do not coun
   })
   expect(seen.count).toBe(before)
   broken = false
-  // A read waits for the moment in which one may try again.
+  // A read waits until the breaker admits a probe.
   expect(await call('a')).toEqual({ port })
   expect(made.state().breakers).toEqual([])
   const refusing = await freePort()
@@ -267,7 +267,7 @@ test('a slow hedged read goes to a second instance, for at most five calls in a 
   expect(await ask(true)).toBeLessThan(200)
   expect([seen.count, other.count]).toEqual([1, 1])
   await ask(false)
-  // Not asked for: it takes as long as it takes.
+  // Without hedging the call waits for the slow instance.
   expect(await ask(false)).toBeGreaterThan(250)
   const asked = 60
   for (let round = 0; round < asked; round++) await ask(true)

@@ -1,4 +1,7 @@
-/** The same supervisor over containers and pods: the reducer does not know which. The engines are peers that speak their APIs and run real processes. */
+/**
+ * The supervisor over containers and pods. The engines are fakes that serve the real APIs and run real
+ * processes.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +20,9 @@ import { freePort } from './support/local-chain.ts'
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-drivers-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A cell that binds its port itself, tries again while its predecessor still has it, and ends when told to. */
+/**
+ * A cell that binds its port itself, tries again while its predecessor still has it, and stops on request.
+ */
 const script = join(folder, 'cell.mjs')
 writeFileSync(
   script,
@@ -102,7 +107,7 @@ async function supervise(make: (events: DriverEvents, plan: ReturnType<typeof pl
 }
 
 const errors: string[] = []
-/** What a test that fails leaves open. */
+/** Resources that a failing test leaves open. */
 const open: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close()
@@ -144,7 +149,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     return { engine, make }
   }
 
-  test('a cell is started, replaced when it is killed, restarted when asked, and ended', {
+  test('a cell is started, replaced when it is killed, restarted on request, and stopped', {
     timeout: 25_000,
   }, async () => {
     const { engine, make } = await setUp()
@@ -184,7 +189,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await engine.close()
   })
 
-  test('what ends while the stream of events is cut is found when it is there again', {
+  test('an exit while the event stream is cut is found when the stream is back', {
     timeout: 25_000,
   }, async () => {
     const { engine, make } = await setUp()
@@ -198,7 +203,9 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await engine.close()
   })
 
-  test('a later supervisor takes up what runs, and hears what is gone', { timeout: 20_000 }, async () => {
+  test('a later supervisor adopts running processes, and learns which are gone', {
+    timeout: 20_000,
+  }, async () => {
     const { engine, make } = await setUp()
     const exits: string[] = []
     const events: DriverEvents = { onExit: (process_) => exits.push(process_), onLost: () => undefined }
@@ -229,7 +236,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
   })
 })
 
-test('a container is closed as far as it goes: read-only, no capabilities, a limit of memory', async () => {
+test('a container is restricted: read-only, no capabilities, a memory limit', async () => {
   const engine = new DockerEngine()
   const socketPath = join(folder, 'closed.sock')
   await engine.listenOn(socketPath)

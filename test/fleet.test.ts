@@ -1,4 +1,4 @@
-/** The whole system as a user starts it: it trades, explains, refuses, heals, stops, and remembers. */
+/** The whole system as a user starts it: trades, reasons, refusals, healing, stop and restart. */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -82,7 +82,7 @@ describe('trading', () => {
     chain.close()
   })
 
-  test('where nothing moved, realised is what was predicted, always; the shares are shown', async () => {
+  test('if nothing moved, realised always equals predicted; the shares are reported', async () => {
     const trades = await fleet.trades()
     const asPredicted = trades.filter((trade) => trade.outcome === 'as-predicted')
     expect(asPredicted.length).toBeGreaterThan(0)
@@ -195,7 +195,7 @@ describe('coordination', () => {
     expect(refused.error.message).toMatch(/steps\.0\.tool/)
   })
 
-  test('events tell of blocks and trades as they happen', async () => {
+  test('events report blocks and trades as they happen', async () => {
     const seen = new Set<string>()
     const socket = new WebSocket(fleet.url(8000, '/events').replace('http', 'ws'))
     socket.on('message', (data) => seen.add((JSON.parse(String(data)) as EventView).type))
@@ -221,7 +221,7 @@ describe('trouble', () => {
     )
   }
 
-  test('a second start says so and changes nothing', async () => {
+  test('a second start reports the running fleet and changes nothing', async () => {
     const before = await fleet.status()
     const { code, stdout } = await kintsugi([
       'up',
@@ -262,7 +262,7 @@ describe('trouble', () => {
     }
   })
 
-  test('the executor killed in the midst of trading: nothing twice, no gap, trading goes on', async () => {
+  test('the executor killed while it trades: no trade is doubled, no nonce is missing, trading continues', async () => {
     for (let round = 0; round < 2; round++) {
       const { pid } = (await fleet.status()).agents.transaction_executor as { pid: number }
       process.kill(pid, 'SIGKILL')
@@ -276,7 +276,7 @@ describe('trouble', () => {
     expect(new Set(trades.map((trade) => trade.hash)).size).toBe(trades.length)
   })
 
-  test('the gateway, the detector and the hub, killed: all come back', async () => {
+  test('the gateway, the detector and the hub recover from being killed', async () => {
     for (const [group, service] of [
       ['main', 'coordination_system'],
       ['agents', 'arbitrage_detector'],
@@ -370,14 +370,14 @@ describe('the end', () => {
     expect([status.code, status.stderr]).toEqual([1, expect.stringContaining('no fleet is running')])
   })
 
-  test('started again it remembers, `down` stops it from elsewhere, --fresh forgets', async () => {
+  test('a restarted fleet keeps its data, `down` stops it from another process, --fresh deletes the data', async () => {
     await fleet.start()
     const trades = await fleet.trades()
     for (const trade of booked) expect(trades).toContainEqual(trade)
     const down = await kintsugi(['down', '--data', fleet.data, '--json'])
     expect(down.code).toBe(0)
     expect(JSON.parse(down.stdout).elapsedMs).toBeLessThan(10_000)
-    // The command line that started it has a last line to write.
+    // The command line that started it still writes its last line.
     await fleet.until('nothing of it is left', async () => processesOf(fleet.data).length === 0, 2_000)
     const again = await kintsugi([
       'up',

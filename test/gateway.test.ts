@@ -307,18 +307,18 @@ test('a subscriber at the gateway is notified of changes of a resource', async (
     { uris: ['alpha://state'], onUpdate: (uri) => endpoint.notify.resourceUpdated(uri) },
   )
   const client = await connect('/mcp', '2026-07-28')
-  const told: string[] = []
+  const notified: string[] = []
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
-    told.push(params.uri)
+    notified.push(params.uri)
   })
   await client.listen({ resourceSubscriptions: ['alpha://state'] })
   await expect
     .poll(() => {
       tellChange()
-      return told.length
+      return notified.length
     })
     .toBeGreaterThan(0)
-  expect(new Set(told)).toEqual(new Set(['alpha://state']))
+  expect(new Set(notified)).toEqual(new Set(['alpha://state']))
   watch.close()
   await client.close()
 })

@@ -101,7 +101,7 @@ const trade = (digit: string, change: Partial<Trade> = {}): Trade => ({
 })
 
 function ledgerContract(ledger: () => Ledger) {
-  test('decisions come back as they were, and are counted by reason', async () => {
+  test('decisions are read back unchanged, and counted by reason', async () => {
     await ledger().recordDecisions([decision('opp_a', 'trade'), decision('opp_b', 'refuse')])
     expect(await ledger().decision('opp_a')).toEqual(decision('opp_a', 'trade'))
     expect(await ledger().decision('opp_none')).toBeUndefined()
@@ -126,7 +126,7 @@ function ledgerContract(ledger: () => Ledger) {
       stage: 'rules',
       reason: 'net profit (got 1, needed 2)',
     })
-    // What refused a decision after the rules is counted by its stage.
+    // A refusal after the rules is counted by its stage.
     const simulated = decision('opp_simulated', 'trade')
     await ledger().recordDecisions([
       {
@@ -182,7 +182,7 @@ function ledgerContract(ledger: () => Ledger) {
     expect(await ledger().countTrades({ genesis, token: '0xother' })).toBe(0)
   })
 
-  test('a transaction and a trade are found by their decision, whatever became of them', async () => {
+  test('a transaction and a trade are found by their decision, whatever their status', async () => {
     const found = await ledger().transaction('opp_a')
     // Nonce 1 of this decision is booked, nonce 2 is open: the newest transaction counts.
     expect([found?.nonce, found?.status, found?.attempts.map((one) => one.hash)]).toEqual([
@@ -252,7 +252,7 @@ function ledgerContract(ledger: () => Ledger) {
     expect((await ledger().totals(genesis)).tradesBooked).toBe(2)
   })
 
-  test('transactions of a chain that is gone are marked so', async () => {
+  test('transactions of a chain that is gone are marked as lost', async () => {
     expect(await ledger().markLost(hash('f'))).toBe(1)
     expect(await ledger().openTransactions()).toEqual([])
   })

@@ -1,4 +1,4 @@
-/** All four lenders with the real contracts: what is predicted is what comes out, to the unit. */
+/** All four lenders with the real contracts: the realised profit equals the predicted one, to the unit. */
 import { encodeFunctionData, parseAbi } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, virtualReserves } from '../src/amm/index.ts'
@@ -101,7 +101,7 @@ async function execute(plan: Financed): Promise<Receipt> {
   return receipt
 }
 
-/** A large trade in one pool of a kind, so that what closes the gap goes through it. */
+/** A large trade in one pool of a kind, so that the cycle that closes the gap goes through it. */
 async function push(pool: Pool, share: bigint): Promise<void> {
   const [tokenIn, tokenOut] = [pool.tokens[0], pool.tokens[1]] as [Address, Address]
   const amountIn = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0])) / share
@@ -120,7 +120,7 @@ async function push(pool: Pool, share: bigint): Promise<void> {
 }
 
 for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as const) {
-  test(`${kind}: predicted equals realised, nothing is left`, async () => {
+  test(`${kind}: predicted equals realised, and the contract keeps nothing`, async () => {
     await openGap(kind === 'aave-v3' ? 40n : 35n)
     const { manifest } = local.market
     const tokens = manifest.tokens.map((token) => token.address)
@@ -158,7 +158,7 @@ for (const kind of ['aave-v3', 'balancer-v2', 'uniswap-v3', 'uniswap-v2'] as con
   })
 }
 
-test('a loan larger than the lender has fails on chain as it does in the rules', async () => {
+test('a loan beyond the liquidity of the lender fails on chain as in the rules', async () => {
   const { manifest } = local.market
   const protocol = await readProtocolLenders(local.chain, manifest, [symbol('USDC')], replica.head.number)
   expect(protocol.byToken.get(symbol('USDC'))?.map((offer) => [offer.kind, offer.rate])).toEqual([
@@ -232,7 +232,7 @@ test('several cycles in one transaction earn to the unit what the plan says, and
   await execute(financed)
 })
 
-test('own capital costs nothing, needs the treasury to allow it, and comes back', async () => {
+test('own capital costs nothing, needs an allowance of the treasury, and is returned', async () => {
   const pool = [...replica.pools.values()].find(
     (candidate) =>
       candidate.dex === 'sushiswap' &&

@@ -1,4 +1,7 @@
-/** An OAuth issuer beside ours: its tokens open what they say, nobody else's do, and clients are told where to go. */
+/**
+ * An external OAuth issuer: its tokens grant their scopes, other tokens are refused, and metadata leads
+ * clients to it.
+ */
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
@@ -130,7 +133,7 @@ test('the metadata of the resource names the issuer and needs no token', async (
 test('a token of the issuer allows what its scopes name; a missing or insufficient one is answered with a challenge', async () => {
   const { ask } = make()
   expect(await ask('look', await signed())).toMatchObject({ status: 200, body: { result: { by: 'grace' } } })
-  // Nobody becomes the operator by being called so elsewhere.
+  // A subject named `operator` at the issuer is not the operator here.
   expect(await ask('look', await signed({ sub: 'operator' }))).toMatchObject({
     body: { result: { by: 'operator, of the issuer' } },
   })

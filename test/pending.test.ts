@@ -1,4 +1,4 @@
-/** Trades behind pending transactions: found before the block, sent to stand right behind, right to the unit. */
+/** Trades behind pending transactions: found before the block, placed directly behind, exact to the unit. */
 import { keccak256, parseTransaction } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { tipAhead } from '../src/engine/books/booking.ts'
@@ -18,7 +18,7 @@ afterAll(() => floor?.close())
 const poolOf = (dex: string, skip = 0) =>
   floor.market.manifest.pools.filter((pool) => pool.dex === dex)[skip]?.address as `0x${string}`
 
-/** Waits for what a pending transaction opens. */
+/** Waits for the opportunities that a pending transaction opens. */
 function listen() {
   const found: Detection[] = []
   const notes: string[] = []
@@ -56,7 +56,7 @@ test('a pending swap is searched and followed in the same block, each to the uni
 }, async () => {
   const { found, search, stop } = listen()
   const { executor, store, sent, violations } = await floor.executor()
-  // Whoever calls pools is learned from a block: the first swap is not followed.
+  // Contracts that call pools are learned from blocks: the first swap is not followed.
   await floor.sell(poolOf('sushiswap'), 0.0001)
   await floor.mined()
   for (const [dex, index] of [
@@ -82,7 +82,7 @@ test('a pending swap is searched and followed in the same block, each to the uni
       expect(receipt?.blockNumber).toBe(theirs?.blockNumber)
       expect(receipt?.transactionIndex).toBeGreaterThan(theirs?.transactionIndex as number)
     }
-    // And the block's own search finds nothing that this left.
+    // The block's own search finds no remainder of the gap.
     await executor.onHead(floor.market.head)
   }
   for (let i = 0; i < 4; i++) {
@@ -98,7 +98,7 @@ test('a pending swap is searched and followed in the same block, each to the uni
   stop()
 })
 
-test('what goes elsewhere, cannot be mined or does nothing to a pool is not followed', {
+test('a transaction that has another target, cannot be mined or changes no pool is not followed', {
   timeout: 30_000,
 }, async () => {
   const { found, search, stop } = listen()
@@ -114,13 +114,13 @@ test('what goes elsewhere, cannot be mined or does nothing to a pool is not foll
     value: '0x1',
     gas: '0x186a0',
   })
-  await until('the transaction is heard of', () => search.statistics.heardOf > heardOf)
+  await until('the transaction is announced', () => search.statistics.heardOf > heardOf)
   expect([found.length, search.statistics.run]).toEqual([0, 0])
   await floor.mined()
   stop()
 })
 
-test('the search is left as it was: after the block it finds what a fresh one finds', {
+test('the search is restored: after the block it finds the same as a new one', {
   timeout: 30_000,
 }, async () => {
   const { found, stop } = listen()
@@ -175,7 +175,7 @@ test('a gap that is being signed is not sent a second time', { timeout: 30_000 }
   await floor.mined()
 })
 
-test('one of ours in flight is raised, so that the next can stand right behind a dearer transaction', {
+test('a transaction in flight is raised, so that the next one can directly follow a transaction with a higher tip', {
   timeout: 30_000,
 }, async () => {
   const policies = standingPolicies(floor.market.manifest.chainId)
@@ -221,7 +221,7 @@ test('one of ours in flight is raised, so that the next can stand right behind a
   stop()
 })
 
-test('where a rival was ahead, it is known what it would have taken', { timeout: 30_000 }, async () => {
+test('after a loss to a rival, the tip that would have won is known', { timeout: 30_000 }, async () => {
   const { executor, store, sent } = await floor.executor()
   await floor.sell(poolOf('sushiswap', 2), 0.03)
   await floor.mined()
@@ -235,7 +235,7 @@ test('where a rival was ahead, it is known what it would have taken', { timeout:
   const [best] = detection.opportunities
   if (!best) throw new Error('no gap')
   await floor.take(best)
-  // The rival tips three gwei; ours says it on the state before.
+  // The rival tips three gwei; our trade is based on the state before it.
   const policies = standingPolicies(floor.market.manifest.chainId)
   const low = await floor.executor({
     policies: () => ({ ...policies, gas: { ...policies.gas, bidShareBps: 0 } }),
@@ -255,7 +255,7 @@ test('where a rival was ahead, it is known what it would have taken', { timeout:
   expect([sent.length, store.booked.length]).toEqual([0, 0])
 })
 
-/** A node whose simulations do not know what is pending, as that of somebody who comes later. */
+/** A node whose simulations ignore pending transactions, as for a trader that acts later. */
 function unseeing(chain: typeof floor.local.chain): typeof floor.local.chain {
   return new Proxy(chain, {
     get: (target, name) => {

@@ -1,4 +1,4 @@
-/** The contract of the bus, against each backend: the embedded hub, and Redis where it runs. */
+/** The contract of the bus, against each backend: the embedded hub, and Redis if it runs. */
 
 import { mkdtempSync, rmSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -48,7 +48,7 @@ function busContract(open: () => Bus<TestChannels, TestEntries>) {
     for (const bus of [sender, first, second]) bus.close()
   })
 
-  test('a late subscriber gets the last message, marked as kept', async () => {
+  test('a late subscriber gets the last message, marked as retained', async () => {
     const [sender, late] = [open(), open()]
     await until(() => sender.connected && late.connected)
     sender.publish('kept', 'old')
@@ -66,7 +66,7 @@ function busContract(open: () => Bus<TestChannels, TestEntries>) {
     late.close()
   })
 
-  test('the cache forgets when it was told to', async () => {
+  test('cache entries expire after their time to live', async () => {
     const bus = open()
     await until(() => bus.connected)
     await bus.set('price', { value: 12n }, 150)
@@ -87,7 +87,7 @@ describe('the bus on the embedded hub', () => {
   afterAll(() => hub.close())
   busContract(() => new HubBus<TestChannels, TestEntries>(path))
 
-  test('it comes back by itself, subscriptions and all', async () => {
+  test('it reconnects by itself and restores its subscriptions', async () => {
     const bus = new HubBus<TestChannels, TestEntries>(path)
     const seen: string[] = []
     bus.subscribe('again', (text) => seen.push(text))
@@ -111,7 +111,7 @@ describe.runIf(redisRuns)('the bus on Redis', () => {
   busContract(() => new RedisBus<TestChannels, TestEntries>(REDIS_URL, prefix))
 })
 
-test('a socket that is not there is an error that says when to try again', async () => {
+test('a missing socket is an error that can be retried later', async () => {
   const bus = new HubBus<TestChannels, TestEntries>(join(folder, 'nowhere.sock'))
   await expect(bus.get('x')).rejects.toMatchObject({ code: 'bus-unreachable', retry: 'later' })
   bus.close()

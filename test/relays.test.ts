@@ -52,7 +52,7 @@ describe('private relays', () => {
     return [...Object.values(pending), ...Object.values(queued)].flatMap((of) => Object.keys(of)).length
   }
 
-  test('a trade travels as a bundle, unseen by the public, and is mined in its block', {
+  test('a trade is sent as a bundle, is not public, and is mined in its block', {
     timeout: 30_000,
   }, async () => {
     const { executor, sent, notes } = await floor.executor({
@@ -74,7 +74,7 @@ describe('private relays', () => {
     await settle(executor)
   })
 
-  test('one that would revert is left out, costs nothing, and gives its nonce back', {
+  test('a trade that would revert is not included, costs nothing, and frees its nonce', {
     timeout: 30_000,
   }, async () => {
     const { executor, store, sent } = await floor.executor({
@@ -112,7 +112,7 @@ describe('private relays', () => {
     await settle(executor)
   })
 
-  test('behind a pending transaction the two travel as one bundle and stand side by side', {
+  test('a trade behind a pending transaction is sent with it as one bundle, and both are adjacent in the block', {
     timeout: 30_000,
   }, async () => {
     const { executor, sent } = await floor.executor({ terms: terms(ethereum.submission), relays: [relay()] })
@@ -160,14 +160,14 @@ describe('private relays', () => {
     await executor.onDetection({ ...detection, opportunities: detection.opportunities.slice(0, 1) })
     expect(stub.methods.at(-1)).toBe('eth_sendPrivateTransaction')
     expect(await pooled()).toBe(0)
-    // A block that another made, then one by our relay's builder.
+    // A block of another builder, then one of our relay's builder.
     await floor.mined()
     await floor.mined(() => stub.mine())
     expect((await floor.local.chain.receipt(sent[0]?.hash as Hex))?.succeeded).toBe(true)
     await settle(executor)
   })
 
-  test('a refusal is told with its reason; a wrong signature is refused', async () => {
+  test('a refusal is reported with its reason; a wrong signature is refused', async () => {
     stub.refusal = 'not today'
     await expect(relay().sendBundle(['0x01'], 10 ** 9)).rejects.toMatchObject({
       code: 'relay-refused',

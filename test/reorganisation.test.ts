@@ -1,4 +1,4 @@
-/** The head's reorganisations are undone pool by pool: afterwards the replica is what a fresh read gives. */
+/** Reorganisations are undone pool by pool: afterwards the replica equals a fresh read. */
 import { encodeFunctionData } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Address, type Pool, virtualReserves } from '../src/amm/index.ts'
@@ -45,7 +45,7 @@ async function settled(): Promise<void> {
   await expect.poll(() => replica.head.hash, { timeout: 5_000 }).toBe(head.hash)
 }
 
-test('two blocks replaced: what they changed is put back and told, nothing is read anew', async () => {
+test('two blocks are replaced: their changes are undone and reported, and the market is not read again', async () => {
   await trade(1)
   await trade(2)
   await trade(3)
@@ -58,19 +58,19 @@ test('two blocks replaced: what they changed is put back and told, nothing is re
   stop()
   expect(replica.resyncs).toBe(resyncs)
   expect(replica.rolledBack).toBe(2)
-  // Pools that only the lost blocks had touched are among the changed ones, for they changed back.
+  // Pools that only the replaced blocks changed are among the changed ones: their changes were undone.
   expect(changes.flatMap((change) => [...change.changed]).length).toBeGreaterThan(10)
   await expectFresh(local, replica)
 })
 
-test('deeper than what can be undone: the market is read anew', async () => {
+test('a reorganisation deeper than the undo history: the market is read again', async () => {
   for (let i = 0; i < 3; i++) await trade(4)
   const fresh = await followMarket(local)
   const resyncs = fresh.resyncs
   await rpc(local.url, 'anvil_reorg', 3, [])
   await rpc(local.url, 'evm_mine')
   const head = await local.chain.block('latest')
-  // One that came after those blocks knows nothing from before them.
+  // A replica that started after those blocks has no earlier state to restore.
   await expect.poll(() => fresh.head.hash, { timeout: 5_000 }).toBe(head.hash)
   expect(fresh.resyncs).toBeGreaterThan(resyncs)
   fresh.stop()

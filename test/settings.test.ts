@@ -33,7 +33,8 @@ const listens = (url: string) =>
     })
   })
 const servers = (await Promise.all([listens(REDIS_URL), listens(DATABASE_URL)])).every(Boolean)
-if (!servers) console.log('skipped: the fleet on real PostgreSQL and Redis, since they do not both run here')
+if (!servers)
+  console.log('skipped: the fleet on real PostgreSQL and Redis, since at least one of them does not run here')
 
 describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
   const schema = `kintsugi_fleet_${process.pid}_${Date.now()}`

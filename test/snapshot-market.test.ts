@@ -6,7 +6,7 @@ import { Fleet, kintsugi } from './support/fleet.ts'
 
 const file = join(import.meta.dirname, '../../shared/data/mainnet-18806161.json')
 const there = existsSync(file)
-if (!there) console.log(`skipped: the market of a snapshot, since ${file} is not there`)
+if (!there) console.log(`skipped: the market of a snapshot, since ${file} does not exist`)
 
 describe.runIf(there)('mainnet at block 18806161', () => {
   const fleet = new Fleet(16_000, ['--market', file, '--block-seconds', '1'])

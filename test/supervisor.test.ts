@@ -16,8 +16,9 @@ const folder = mkdtempSync(join(tmpdir(), 'kintsugi-supervisor-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /**
- * A process that speaks the supervisor's protocol. What a service does is told by KINTSUGI_MISBEHAVE, as `service=kind`: `crash` breaks down
- * when it is hosted and says who it was, `silent-crash` does not say, `mute` beats its heart but never answers, `unwell` loses what it stands on.
+ * A process that speaks the supervisor's protocol. KINTSUGI_MISBEHAVE sets the behaviour of services, as
+ * `service=kind`: `crash` exits when it is hosted and names its service, `silent-crash` does not name it,
+ * `mute` sends heartbeats but never answers, `unwell` loses a dependency.
  */
 const script = join(folder, 'child.mjs')
 writeFileSync(
@@ -251,7 +252,7 @@ test('while a cell is replaced no connection is refused', async () => {
   await healthy()
   for (let round = 0; round < 5; round++) {
     process.kill((status() as { pid: number }).pid, 'SIGKILL')
-    // Connections made at once after the kill, with nobody there to accept them.
+    // Connections made at once after the kill, while no process accepts them.
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => get().then((response) => response.status)),
     )

@@ -101,7 +101,7 @@ test('a call is one trace through every hop, with the semantic conventions; a fa
     needs: [],
     tools: ({ read }) => ({
       pass_on: read({
-        description: 'asks another',
+        description: 'calls another service',
         ...words,
         run: async () => {
           await fleet

@@ -1,4 +1,7 @@
-/** One account's transactions on a real chain: nothing twice, no gap, whatever the node forgets. */
+/**
+ * One account's transactions on a real chain: no duplicates and no nonce gaps, even if the node drops
+ * transactions.
+ */
 import { keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -26,7 +29,7 @@ afterAll(() => local?.stop())
 const signer: Signer = {
   account: async () => address,
   close: () => undefined,
-  identify: () => Promise.reject(new Error('not asked for')),
+  identify: () => Promise.reject(new Error('not expected')),
   sign: async (intent: Intent) => {
     const fees = {
       chainId: intent.chainId,
@@ -82,7 +85,7 @@ const cleared = Promise.resolve(true)
 const submitted = async (transactions: Transactions) =>
   (await transactions.submit(intent, decision, await head(), { cleared }))?.hash as Hex
 
-/** A plan that reverts on chain (nobody is its operator): what is tested is its way there. */
+/** A plan that reverts on chain (it has no operator): only its submission is tested. */
 const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
   type: 'execute',
   chainId: local.market.manifest.chainId,
@@ -159,11 +162,11 @@ test('a transaction that the node dropped is sent again', async () => {
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
-test('one that is not mined is withdrawn at its nonce, and the next ones go on', async () => {
+test('a transaction that is not mined is cancelled at its nonce, and later ones continue', async () => {
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
-  // So little that no block takes it.
+  // A fee so low that no block includes it.
   const cheap = await transactions.submit(
     (at) => ({ ...intent(at), maxFeePerGas: 1n, maxPriorityFeePerGas: 0n }),
     decision,
@@ -181,7 +184,7 @@ test('one that is not mined is withdrawn at its nonce, and the next ones go on',
   expect(await nonceOnChain()).toBe(nonce + 2)
 })
 
-test('a reorganisation takes it out: it is sent again and booked once', async () => {
+test('a transaction that a reorganisation removes is sent again and booked once', async () => {
   const transactions = make()
   await transactions.recover()
   const hash = await submitted(transactions)
@@ -195,7 +198,7 @@ test('a reorganisation takes it out: it is sent again and booked once', async ()
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
-test('a process that died between writing and sending: its successor sends, nothing is doubled', async () => {
+test('after a process died between recording and sending, its successor sends; nothing is doubled', async () => {
   const dying = make()
   await dying.recover()
   const nonce = await nonceOnChain()
@@ -220,7 +223,7 @@ test('a process that died between writing and sending: its successor sends, noth
   expect(await nonceOnChain()).toBe(nonce + 2)
 })
 
-test('what is not cleared is never sent, and its nonce is used by the next', async () => {
+test('a transaction that is not cleared is never sent, and the next one uses its nonce', async () => {
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
@@ -234,7 +237,7 @@ test('what is not cleared is never sent, and its nonce is used by the next', asy
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
-test('where another came after it, its nonce is filled, and the other is mined', async () => {
+test('if a later transaction exists, its nonce is filled, and the later one is mined', async () => {
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
@@ -267,7 +270,7 @@ function refusing(...nonces: number[]) {
   return attempts
 }
 
-test('what could not be written down is never sent, and its nonce is used by the next', async () => {
+test('a transaction that could not be recorded is never sent, and the next one uses its nonce', async () => {
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
@@ -286,7 +289,7 @@ test('what could not be written down is never sent, and its nonce is used by the
   expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
-test('where another came after what could not be written down, its nonce is filled, and the other is mined', async () => {
+test('if a later transaction follows one that could not be recorded, the nonce is filled, and the later one is mined', async () => {
   const transactions = make()
   await transactions.recover()
   const nonce = await nonceOnChain()
@@ -302,7 +305,7 @@ test('where another came after what could not be written down, its nonce is fill
   expect(booked.map(({ succeeded, gasUsed }) => succeeded && gasUsed)).toEqual([21_000n, false])
 })
 
-test('one after the other is signed while the one before is written down', async () => {
+test('a transaction is signed while the one before it is being recorded', async () => {
   const transactions = make()
   await transactions.recover()
   const { recordAttempt } = store.ledger
@@ -320,7 +323,7 @@ test('one after the other is signed while the one before is written down', async
   expect(booked).toHaveLength(4)
 })
 
-test('a process that died while one was being written down and the next already was: its successor fills the gap', async () => {
+test('after a process died while it recorded one transaction and had recorded the next, its successor fills the gap', async () => {
   const dying = make()
   await dying.recover()
   const nonce = await nonceOnChain()

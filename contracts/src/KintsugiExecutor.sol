@@ -10,7 +10,7 @@ interface IAavePool {
 /// @title Executes one arbitrage of one or more cycles, atomically, or reverts
 /// @notice A plan is packed bytes, so that it costs little calldata:
 ///   1  lender kind (1 Aave V3, 2 Balancer V2, 3 Uniswap V3 flash, 4 Uniswap V2 flash swap, 5 our treasury's own capital); bit 7: the token is the pool's token0
-///  20  lender    20  token of loan and profit    16  amount    16  least profit    8  deadline (seconds since 1970)
+///  20  lender    20  token of loan and profit    16  amount    16  minimum profit    8  deadline (seconds since 1970)
 ///  then per cycle: 1 number of legs    16 amount in
 ///  and per leg of it: 1 venue (see Venues)   2 fee in basis points (pairs only)   20 pool   20 token in
 /// @dev State lives in transient storage only: the hash of the plan in flight, and the venue whose callback is awaited.
@@ -45,7 +45,8 @@ contract KintsugiExecutor is Venues {
         emit OperatorChanged(operator_);
     }
 
-    /// @notice Borrows, runs the cycles, repays, and pays the profit to the treasury; reverts where the profit is below the plan's least.
+    /// @notice Borrows, runs the cycles, repays, and pays the profit to the treasury; reverts if the profit
+    /// is below the plan's minimum.
     function execute(bytes calldata plan) external {
         if (msg.sender != operator) revert NotOperator();
         if (planInFlight != 0) revert Reentered();
@@ -105,7 +106,7 @@ contract KintsugiExecutor is Venues {
         _transfer(address(bytes20(plan[21:41])), msg.sender, owed);
     }
 
-    /// @notice Uniswap V2 flash swap: what is owed is the loan divided by 0.997, rounded up.
+    /// @notice Uniswap V2 flash swap: the repayment is the loan divided by 0.997, rounded up.
     function uniswapV2Call(address sender, uint256, uint256, bytes calldata plan) external {
         if (sender != address(this)) revert UnexpectedCallback(msg.sender);
         uint256 owed = (uint256(uint128(bytes16(plan[41:57]))) * 1000 + 996) / 997;
@@ -120,7 +121,7 @@ contract KintsugiExecutor is Venues {
         emit OperatorChanged(operator_);
     }
 
-    /// @notice Sends what was left here by mistake to the treasury.
+    /// @notice Sends tokens that were left here by mistake to the treasury.
     function sweep(address token) external {
         if (msg.sender != owner) revert NotOwner();
         (bool ok, bytes memory data) = token.staticcall(abi.encodeWithSignature("balanceOf(address)", address(this)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title A plain ERC-20 for the local chain, with the name and decimals of the token it stands for
+/// @title A plain ERC-20 for the local chain, with the name and decimals of the token that it represents
 contract LocalToken {
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);

@@ -24,7 +24,7 @@ interface ILiquidityManager {
     function modifyLiquidity(PoolKey calldata key, ModifyLiquidityParams calldata params, bytes calldata hookData) external returns (int256, int256);
 }
 
-/// @title What the local chain's market maker and traders call: adds liquidity, swaps
+/// @title The contract of the local chain's market maker and traders: adds liquidity, swaps
 /// @dev Holds tokens of the local chain only, and pays whichever pool it is trading with. Never deployed elsewhere.
 contract LocalTrader is Venues {
     /// One swap, as `Venues` makes it.
@@ -41,7 +41,7 @@ contract LocalTrader is Venues {
 
     constructor(address vault_, address poolManager_, address wrappedNative_) Venues(vault_, poolManager_, wrappedNative_) {}
 
-    /// What a router did not need comes back.
+    /// Receives native coins that a router returns.
     receive() external payable override {}
 
     /// Uniswap V3.
@@ -75,13 +75,14 @@ contract LocalTrader is Venues {
         counterparty = address(0);
     }
 
-    /// Swaps `amountIn`, or reverts where less than `minOut` would come out. Anyone may: what it costs is the local market's.
+    /// Swaps `amountIn`, or reverts if the output is below `minOut`. Any account may call it: the local
+    /// market bears the cost.
     function swap(Swap calldata one, uint256 amountIn, uint256 minOut) external returns (uint256 out) {
         out = _swap(one.venue, one.pool, one.feeBps, one.tokenIn, one.tokenOut, amountIn, address(this), false);
         require(out >= minOut, "too little received");
     }
 
-    /// A whole cycle in one transaction, as the competitor makes it; reverts where it does not earn `minProfit`.
+    /// A whole cycle in one transaction, for the competitor; reverts if it does not earn `minProfit`.
     function cycle(Swap[] calldata swaps, uint256 amountIn, uint256 minProfit) external {
         uint256 amount = amountIn;
         for (uint256 i; i < swaps.length; i++) {
@@ -116,7 +117,7 @@ interface IERC20 {
 }
 
 /// @title Adds liquidity to one Uniswap V4 pool, once
-/// @dev It gives back what it did not need.
+/// @dev It returns unused tokens.
 contract LiquidityRouter {
     address private immutable manager;
 

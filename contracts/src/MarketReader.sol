@@ -37,7 +37,7 @@ interface IReadableManager {
 }
 
 /// @title Reads many pools in one call
-/// @dev Never deployed: its code is lent to an address for the length of one eth_call (state override).
+/// @dev Never deployed: a state override places its code at an address for one eth_call.
 contract MarketReader {
     int24 private constant MAX_TICK = 887272;
     uint256 private constant MANAGER_POOLS_SLOT = 6;
@@ -60,7 +60,8 @@ contract MarketReader {
         int24 tickSpacing;
     }
 
-    /// @return state Per pool, empty where it does not answer: (reserve0, reserve1); (sqrtPriceX96, tick, liquidity, fees, ticks[], nets[], grosses[]), of whose
+    /// @return state Per pool, empty if it does not answer: (reserve0, reserve1); (sqrtPriceX96, tick,
+    /// liquidity, fees, ticks[], nets[], grosses[]), of whose
     ///  fees the lowest 24 bits are the pool's and the next 24, of V4, the protocol's in both directions;
     ///  or (balances[], weights[], swapFee, amp, scalingFactors[]), of which the arrays a pool does not have are empty.
     function read(Query[] calldata queries) external view returns (bytes[] memory state) {
@@ -136,7 +137,7 @@ contract MarketReader {
         uint256 amp;
         if (weighted) weights = pool.getNormalizedWeights();
         else (amp,,) = pool.getAmplificationParameter();
-        // Pools of 2021 do not tell their scaling factors: they follow from the decimals.
+        // Pools of 2021 do not expose their scaling factors: they follow from the decimals.
         try pool.getScalingFactors() returns (uint256[] memory factors) {
             scales = factors;
         } catch {}

@@ -93,7 +93,7 @@ abstract contract Venues {
         if (msg.sender != poolManager && msg.sender != wrappedNative) revert UnexpectedCallback(msg.sender);
     }
 
-    /// Swaps `amount` of `tokenIn`; what comes out goes to `to`. `paid`: the pair has its input already.
+    /// Swaps `amount` of `tokenIn`; the output goes to `to`. `paid`: the pair has its input already.
     function _swap(uint256 venue, address pool, uint256 feeBps, address tokenIn, address tokenOut, uint256 amount, address to, bool paid)
         internal
         returns (uint256)
@@ -139,7 +139,7 @@ abstract contract Venues {
         );
     }
 
-    /// @notice The V4 manager, unlocked for the swap we asked for.
+    /// @notice The callback of the V4 manager, unlocked for our swap.
     function unlockCallback(bytes calldata data) external returns (bytes memory) {
         _expected();
         (address pool, address tokenIn, address tokenOut, uint256 amount, address to) = abi.decode(data, (address, address, address, uint256, address));
@@ -174,7 +174,7 @@ abstract contract Venues {
         return abi.encode(uint256(given));
     }
 
-    /// What a pool of the native coin calls a token.
+    /// The address by which a pool of the native coin names a token.
     function _currency(address token) private view returns (address) {
         return token == wrappedNative ? address(0) : token;
     }

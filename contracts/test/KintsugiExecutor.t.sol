@@ -38,7 +38,7 @@ interface IV3 {
     function initialize(uint160 price) external;
 }
 
-/// A lender with Aave's interface that calls back as it is told to.
+/// A lender with Aave's interface whose callback the test configures.
 contract AaveLike {
     uint256 public premiumBps = 5;
     address public lieAboutInitiator;
@@ -176,7 +176,7 @@ contract KintsugiExecutorTest {
         b.mint(address(vault), 1_000_000 * ONE);
     }
 
-    // ---- what it is for
+    // ---- execution
 
     function testEarnsWithEachLender() public {
         _earns(1, address(aave));
@@ -195,7 +195,7 @@ contract KintsugiExecutorTest {
     }
 
     function testTwoCyclesShareOneLoan() public {
-        // The second cycle needs the loan again, and what the first left in the pools decides its result.
+        // The second cycle needs the loan again, and its result depends on the state after the first.
         bytes memory two = _twoLegs();
         bytes memory plan = bytes.concat(_plan(_head(2, address(vault), b, 10_000 * ONE, 1), two), bytes1(uint8(2)), bytes16(uint128(9_000 * ONE)), two);
         uint256 before = _treasury(b);
@@ -228,7 +228,7 @@ contract KintsugiExecutorTest {
         uint256 before = _treasury(b);
         _execute(plan);
         require(_treasury(b) > before && b.balanceOf(address(executor)) == 0, "not all came back");
-        // Nobody else's money, whatever they have allowed.
+        // No other account's funds, whatever allowance it has given.
         _refuses(_plan(_head(5, address(aave), b, ONE, 1), _twoLegs()), KintsugiExecutor.MalformedPlan.selector);
     }
 
@@ -292,7 +292,7 @@ contract KintsugiExecutorTest {
         _empty();
     }
 
-    // ---- what it refuses
+    // ---- refusals
 
     function testOnlyTheOperator() public {
         bytes memory plan = _plan(_head(2, address(vault), b, ONE, 1), _twoLegs());
@@ -359,7 +359,7 @@ contract KintsugiExecutorTest {
         vm.prank(OPERATOR);
         vm.expectRevert(abi.encodeWithSelector(Venues.UnexpectedCallback.selector, address(aave)));
         executor.execute(plan);
-        // A real pair, but somebody else's flash swap towards us.
+        // A real pair, but a flash swap of another account towards us.
         bytes memory ours = _plan(_head(4, lenderPair, b, 1_000 * ONE, 1), _twoLegs());
         vm.expectRevert();
         IV2Swap(lenderPair).swap(address(b) < address(c) ? 1_000 * ONE : 0, address(b) < address(c) ? 0 : 1_000 * ONE, address(executor), ours);
@@ -422,7 +422,7 @@ contract KintsugiExecutorTest {
         executor.execute(backwards);
     }
 
-    // ---- how it is said
+    // ---- encoding of plans
 
     function _earns(uint8 kind, address lender) private {
         uint256 before = _treasury(b);

@@ -1,4 +1,4 @@
-/** Headers by which one service acts for another caller. Only services are believed. */
+/** Headers by which one service acts for another caller; accepted from services only. */
 
 /** The caller that a service acts for. */
 export interface DelegatedCaller {

@@ -17,7 +17,7 @@ test('a scope covers its effect and narrower ones, for what it names and nothing
     expect(allows([nonsense], call('read'))).toBe(false)
 })
 
-test('server ids with hyphens and tools with underscores are told apart', () => {
+test('server ids with hyphens and tools with underscores are distinguished', () => {
   expect(parseScope('read:mcp-health-check__health_history')).toEqual({
     effect: 'read',
     service: 'mcp-health-check',

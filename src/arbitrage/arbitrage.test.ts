@@ -96,14 +96,15 @@ describe('the guard', () => {
     expect(decision.verdict).toBe('trade')
     expect(decision.policies).toEqual({ gas: 3, risk: 3, lender: 3 })
     expect(decision.bid?.minProfit).toBe(5n * E18)
-    // With nothing learned a small bid is worth most; it is at most a tenth of the profit, spread over the gas it is expected to burn.
+    // Without experience a small bid has the greatest expected profit: at most a tenth of the profit, over
+    // the expected gas.
     expect(decision.numbers.bidShare).toBeLessThanOrEqual(0.1)
     expect(decision.bid?.maxPriorityFeePerGas).toBeLessThanOrEqual(E18 / BigInt(decision.numbers.gasEstimate))
     expect(decision.numbers.expectedNative).toBeLessThan(decision.numbers.netNative)
     expect(decision.numbers.netNative).toBe(10n * E18 - decision.numbers.gasCost)
   })
 
-  test('behind a pending transaction: its own fees, ours in flight raised where that is cheap, another gap through a busy pool', () => {
+  test('a trade behind a pending transaction has its fees, raises ours in flight if that is cheap, and may use a busy pool for another gap', () => {
     const follows = {
       hash: '0xf',
       from: '0x1',
@@ -127,7 +128,7 @@ describe('the guard', () => {
     expect(
       failing(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }] }),
     ).toEqual(['can stand right behind what it follows'])
-    // Ten native coins: five times one in flight is another gap, five times three is not.
+    // The trade earns ten native coins, which exceeds five times one in flight, but not five times three.
     expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual([])
     expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 3e18]]) })).toEqual([
       'no pool is already in flight',
@@ -187,14 +188,14 @@ describe('the guard', () => {
   })
 })
 
-describe('what is learned', () => {
+describe('learning from past trades', () => {
   const won = (bidShare: number, gasRatio = 1) => ({ bidShare, gasRatio, gross: 1e18, won: true })
   const lost = (bidShare: number, gasRatio = 0.5) => ({ bidShare, gasRatio, gross: 1e18, won: false })
   const many = (count: number, make: (index: number) => ReturnType<typeof won>) =>
     Array.from({ length: count }, (_, index) => make(index)).reduce(learn, [] as Learned)
   const question = { gross: 1e18, gasEstimate: 400_000, baseFee: 1e9, minPriority: 1e7, maxShare: 0.6 }
 
-  test('without rivals the bid falls to the least', () => {
+  test('without rivals the bid falls to the minimum', () => {
     const bid = bestBid(
       many(20, () => won(0)),
       question,
@@ -203,7 +204,7 @@ describe('what is learned', () => {
     expect(bid.chance).toBeGreaterThan(0.9)
   })
 
-  test('against a rival who bids a quarter, bids below it are given up', () => {
+  test('against a rival who bids a quarter, lower bids are avoided', () => {
     const learned = many(120, (index) => {
       const share = [0, 0.1, 0.2, 0.3, 0.4][index % 5] as number
       return share > 0.25 ? won(share) : lost(share)
@@ -215,7 +216,7 @@ describe('what is learned', () => {
     expect(chances).toEqual([...chances].sort((a, b) => a - b))
   })
 
-  test('gas is a distribution: the limit follows the highest, a revert costs what reverts cost', () => {
+  test('gas is a distribution: the limit follows the highest ratio, a revert costs the mean of past reverts', () => {
     const learned = many(100, (index) => (index % 10 === 0 ? won(0, 1.8) : won(0, 0.9)))
     const gas = gasExpectation(learned)
     expect(gas.mean).toBeCloseTo(0.99, 1)
@@ -225,7 +226,7 @@ describe('what is learned', () => {
     expect(gasExpectation(many(50, () => lost(0, 0.2))).reverted).toBeLessThan(0.3)
   })
 
-  test('where it is too likely to lose, a small profit is refused', () => {
+  test('a small profit is refused if the chance of inclusion is too low', () => {
     const learned = many(100, () => ({ ...lost(0.6), gross: 1e15 }))
     const thin = { ...opportunity, profit: E18 / 1_000n }
     const dear = { ...state, baseFeePerGas: 10n ** 9n, learned }
@@ -234,11 +235,11 @@ describe('what is learned', () => {
     ])
   })
 
-  test('only the last trades count, and the newest most', () => {
+  test('only the latest trades count, the newest with the greatest weight', () => {
     expect(many(500, () => won(0))).toHaveLength(400)
     const turned = [...Array.from({ length: 40 }, () => won(0)), ...Array.from({ length: 40 }, () => lost(0))]
     expect(chanceOf(turned, 0, 1e18)).toBeLessThan(0.5)
-    // What happened to trades of a thousand times the size says little.
+    // Outcomes of trades a thousand times larger have little weight.
     expect(chanceOf(turned, 0, 1e21)).toBeGreaterThan(chanceOf(turned, 0, 1e18))
   })
 })
@@ -284,7 +285,7 @@ describe('loans and prices', () => {
   ]
   const pools = new Map(market.map((item) => [item.address, item]))
 
-  test('the best loan is the one that leaves most, even where it lends less', () => {
+  test('the best loan leaves the greatest profit, even if it lends less', () => {
     const cycle = cyclesOf(market, { maxHops: 2, startTokens: ['0xb'] }).find((candidate) =>
       withBestLoan(candidate, pools, [
         {
@@ -303,13 +304,13 @@ describe('loans and prices', () => {
         { kind: 'balancer-v2', lender: '0xv', token: '0xb', available, rate: 0n, isToken0: false },
       ])
     expect(at(10n ** 30n)?.loan.kind).toBe('balancer-v2')
-    // With only a trifle to lend for free, paying for the whole size earns more.
+    // If the free lender has only a small amount, a premium on the whole size earns more.
     expect(at(E18)?.loan.kind).toBe('aave-v3')
     const paid = at(E18)
     expect(paid?.profit).toBe((paid?.cycles[0]?.grossProfit ?? 0n) - (paid?.premium ?? 0n))
   })
 
-  test('the price is the depth-weighted median, and tokens without a way to the numeraire have none', () => {
+  test('the price is the depth-weighted median, and tokens without a path to the numeraire have none', () => {
     const prices = priceTokens(new Map([...pools, ['0x3', pool('0x3', ['0xx', '0xy'], 5n, 5n)]]), '0xb')
     expect(prices.get('0xa')?.pools).toBe(2)
     expect([2_000, 2_200]).toContain(Math.round(prices.get('0xa')?.rate ?? 0))

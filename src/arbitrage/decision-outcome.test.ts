@@ -32,7 +32,7 @@ describe('an outcome', () => {
     expect(refusalReasons(record)).toEqual(['refused at simulation: unprofitable (profit 3, needed 5)'])
   })
 
-  test('of a trade has no reason; what ends as intended is not refused', () => {
+  test('of a trade has no reason; an intended end is not a refusal', () => {
     const sent = { decision: decision('trade', [passed]), outcome: { stage: 'sent', reason: '' } } as const
     expect([refusedBy(sent), refusalReasons(sent), outcomeText(sent)]).toEqual([null, [], 'sent'])
     expect(outcomeOf(sent.decision)).toEqual({ stage: 'pending', reason: '' })
@@ -91,7 +91,7 @@ describe('a decision recorded before outcomes existed', () => {
     expect(read.decision.rules).toEqual([failed])
   })
 
-  test('one with an outcome is left as it is', () => {
+  test('one with an outcome is not changed', () => {
     const record = {
       decision: decision('trade', [passed]),
       outcome: { stage: 'pending', reason: '' } as const,

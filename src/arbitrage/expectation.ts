@@ -19,14 +19,14 @@ export interface Experience {
 export type Learned = readonly Experience[]
 
 const KEPT = 400
-/** A trade counts half as much for every so many trades since. */
+/** The weight of a trade halves with every this many later trades. */
 const FADING = 100
 /** Logarithm of how much larger or smaller a trade must be to count e times less. */
 const LIKENESS = 0.7
 /** The prior: this many imagined wins, and losses that fade as the bid rises. */
 const PRIOR_WINS = 4
 const PRIOR_LOSSES = 1
-/** A newcomer's gas: around the estimate, and a revert a little cheaper. */
+/** Prior of the gas: around the estimate, and a little less for a revert. */
 const PRIOR_GAS = { won: [0.8, 0.9, 1, 1.1, 1.3], lost: [0.4, 0.7, 0.9] }
 /** Shares of the profit that are considered for a bid. */
 const SHARES: readonly number[] = [
@@ -38,14 +38,17 @@ export function learn(learned: Learned, experience: Experience): Learned {
 }
 
 /**
- * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of like size teach most. It rises with the share: a trade that
+ * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of similar size have the
+ * greatest weight. It rises with the share: a trade that
  * won with less would have won with this, and one that lost with more would have lost with this.
  */
 export function chanceOf(learned: Learned, share: number, gross: number): number {
   return chanceWith(learned, weightsFor(learned, gross), share)
 }
 
-/** The weight of each experience for a trade of `gross` native wei: recent trades of like size count most. */
+/**
+ * The weight of each experience for a trade of `gross` native wei: recent trades of similar size count most.
+ */
 function weightsFor(learned: Learned, gross: number): Float64Array {
   const weights = new Float64Array(learned.length)
   for (let i = 0; i < weights.length; i++) {
@@ -69,7 +72,7 @@ function chanceWith(learned: Learned, weights: Float64Array, share: number): num
 }
 
 export interface GasExpectation {
-  /** Ratios to the estimate: the mean where it succeeds, the highest 1 % of those, the mean where it reverts. */
+  /** Ratios to the estimate: the mean of successful trades, their highest 1 %, the mean of reverted ones. */
   readonly mean: number
   readonly high: number
   readonly reverted: number

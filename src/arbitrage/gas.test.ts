@@ -72,7 +72,7 @@ describe('the gas of an opportunity', () => {
     expect(gasOf(opportunity('balancer-v2', ['weighted', 'stable']))).toBe(95_000 + 105_000 + 115_000)
   })
 
-  test('where nothing is learned, the limit is twice the estimate', () => {
+  test('without experience the limit is twice the estimate', () => {
     const found = opportunity('balancer-v2', ['constant-product', 'concentrated'])
     expect(judge(found, policies, state).bid?.gasLimit).toBe(490_000n)
   })

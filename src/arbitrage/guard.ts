@@ -59,7 +59,7 @@ export interface ChainState {
   readonly inFlight: number
   /** Pools that our transactions in flight trade with, each with the profit that its transaction promises in native wei. */
   readonly busyPools: ReadonlyMap<string, number>
-  /** Native wei per smallest unit of the profit token; undefined where no market prices it. */
+  /** Native wei per smallest unit of the profit token; undefined if no market prices it. */
   readonly nativeRate: number | undefined
   /** Gas and inclusion of our earlier trades. */
   readonly learned: Learned
@@ -231,7 +231,7 @@ function offerFor(
   // A bid never exceeds what the caps allow and the operator has: a smaller bid is better than none.
   const byCap = risk.maxGasCost / meanGas - state.baseFeePerGas
   const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
-  // Where that costs next to nothing, the tip is high enough not to delay trades behind pending transactions.
+  // If it costs almost nothing, the tip is high enough not to delay trades behind pending transactions.
   const { typicalTip = 0n } = state
   const open = Number(typicalTip) * gasEstimate <= Number(grossNative) * TIP_SHARE ? typicalTip : 0n
   const bounded = max(

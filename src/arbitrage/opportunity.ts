@@ -25,7 +25,10 @@ export interface Leg {
   readonly target: Address
   /** Constant product: the fee the contract computes with, in basis points; 0 for other pools. */
   readonly feeBps: number
-  /** Algebra: the fee that was reckoned with, in hundredths of a basis point: a plugin may set another by the time of the swap. */
+  /**
+   * Algebra: the fee of the computation, in hundredths of a basis point; a plugin may set another before the
+   * swap.
+   */
   readonly feePips?: number
 }
 
@@ -49,11 +52,14 @@ export interface Opportunity {
   readonly premium: bigint
   /** Profit of the treasury if nothing moves: earnings of the cycles less the premium. */
   readonly profit: bigint
-  /** The pending transaction that opens this: it was computed at the block's state with that transaction on top. */
+  /**
+   * The pending transaction that opens this opportunity, which was computed with it on top of the block's
+   * state.
+   */
   readonly follows?: Followed
 }
 
-/** A pending transaction of somebody else. */
+/** A pending transaction of another account. */
 export interface Followed {
   readonly hash: `0x${string}`
   readonly from: Address
@@ -76,7 +82,7 @@ export type Financed = Pick<Opportunity, 'loan' | 'borrowed' | 'premium' | 'prof
   readonly cycles: readonly SizedCycle[]
 }
 
-/** A loan as cheap as the cheapest that fits, with the cycle sized for it; `undefined` where no loan makes it pay. */
+/** The cheapest loan that fits, with the cycle sized for it; `undefined` if no loan makes it profitable. */
 export function withBestLoan(
   cycle: Cycle,
   pools: PoolLookup,
@@ -99,7 +105,7 @@ export function withBestLoan(
   return best && finance([trimmed(best.cycles[0] as SizedCycle, pools)], pools, [best.loan])
 }
 
-/** The cheapest loan for a plan as it is, or `undefined` where none fits or the premium takes the profit. */
+/** The cheapest loan for a plan as it is; `undefined` if none fits or the premium exceeds the profit. */
 export function finance(
   cycles: readonly SizedCycle[],
   pools: PoolLookup,
@@ -123,7 +129,7 @@ export function finance(
   return earned > cost ? { cycles, loan, borrowed, premium: cost, profit: earned - cost } : undefined
 }
 
-/** Where cycles trade, for the rules on lenders. */
+/** The venues of cycles, for the rules on lenders. */
 function venuesOf(cycles: readonly Cycle[], pools: PoolLookup): RouteVenues {
   const used = cycles.flatMap((cycle) => cycle.map((hop) => hop.pool))
   return {

@@ -10,7 +10,7 @@ export interface PoolEvent {
   readonly pool: string
   readonly block: number
   readonly transactionIndex: number
-  /** Of the transaction that the trade follows: what it did was predicted. */
+  /** Whether it belongs to the transaction that the trade follows, whose effect was predicted. */
   readonly followed?: boolean
 }
 

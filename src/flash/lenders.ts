@@ -63,13 +63,13 @@ export function premiumFraction(offer: Pick<LoanOffer, 'kind' | 'rate'>): number
   }
 }
 
-/** Where a route goes: what a lender must not be part of. */
+/** The venues of a route, which its lender must not be part of. */
 export interface RouteVenues {
   readonly pools: readonly Address[]
   readonly usesBalancer: boolean
 }
 
-/** Why this loan cannot be combined with this route, or `undefined` where it can. */
+/** Why this loan cannot be combined with this route; `undefined` if it can. */
 export function impossible(offer: LoanOffer, route: RouteVenues, amount: bigint): string | undefined {
   if (amount > offer.available)
     return `${offer.kind} at ${offer.lender} has ${offer.available}, less than the ${amount} wanted`

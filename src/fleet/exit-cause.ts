@@ -11,7 +11,7 @@ export type ExitCause =
   /** It ended while no supervisor could observe its exit status. */
   | { readonly kind: 'unobserved' }
 
-/** Signals by which somebody outside ends a process; all others (SIGSEGV, SIGABRT, ...) are its own failure. */
+/** Signals that end a process from outside; all others (SIGSEGV, SIGABRT, ...) are its own failure. */
 const EXTERNAL_SIGNALS: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT'])
 
 /** Exit codes by which shells and container engines report a signal: 128 and its number. */
@@ -33,7 +33,7 @@ export function exitCauseOfCode(code: number): ExitCause {
   return exitCause(code, SIGNAL_OF_CODE[code] ?? null)
 }
 
-/** Whether somebody outside ended the process, so that its own calls are not suspects. */
+/** Whether the process was ended from outside, so that its own calls are not suspects. */
 export function wasKilledFromOutside(cause: ExitCause): boolean {
   return cause.kind === 'signal' && EXTERNAL_SIGNALS.has(cause.signal)
 }

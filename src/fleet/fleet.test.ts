@@ -37,7 +37,7 @@ describe('profiles and cells', () => {
     expect(servicesOf('complete', all)).toHaveLength(CATALOGUE.length)
   })
 
-  test('each service is in exactly one cell; what trades and the ways in are alone', () => {
+  test('each service is in exactly one cell; trading services and entry points have a process of their own', () => {
     const cells = cellsOf(servicesOf('complete', all), 'cell')
     expect(cells.flatMap((cell) => cell.services).sort()).toEqual([...all].sort())
     for (const id of ['transaction_executor', 'coordination_system', 'dashboard'])

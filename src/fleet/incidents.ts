@@ -9,7 +9,7 @@ interface IncidentMeaning {
 
 /** Every kind of incident, with its meaning and the level at which it is logged. */
 export const INCIDENTS = {
-  exited: { meaning: 'a process ended without being told to', level: 'warn', failure: true },
+  exited: { meaning: 'a process exited unexpectedly', level: 'warn', failure: true },
   quarantined: {
     meaning: 'a unit failed too often and is not restarted for a while',
     level: 'warn',

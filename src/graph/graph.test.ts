@@ -107,7 +107,7 @@ function vaultPools(random: Random, tokens: number, count: number): Pool[] {
   })
 }
 
-/** Cycles by brute force: every ordered choice of pools, walked, kept where it closes without visiting a token twice. */
+/** Cycles by brute force: every ordered choice of pools that closes without visiting a token twice. */
 function bruteForce(pools: readonly Pool[], maxHops: number): Set<string> {
   const found = new Set<string>()
   const extend = (
@@ -330,7 +330,8 @@ describe('the joint optimum', () => {
       expect(worth(plan), `seed ${seed}`).toBeGreaterThanOrEqual(worth(search.best(1)) * (1 - 1e-9))
       expect(bound.converged).toBe(true)
       const share = bound.value > 1_000 ? worth(plan) / bound.value : 1
-      // Of a stable pool of three tokens the bound counts each pair by itself, so it lies further above what can be had.
+      // Of a stable pool of three tokens the bound counts each pair by itself, so it exceeds the attainable
+      // profit by more.
       if (seed % 2) shares.push(share)
       else expect(share).toBeGreaterThan(0.75)
     }
@@ -361,7 +362,7 @@ describe('the joint optimum', () => {
     expect(total).toBeGreaterThan((single?.grossProfit ?? 0n) + ((single?.grossProfit ?? 0n) * 3n) / 10n)
     const bound = upperBound(pools, token(1))
     expect(Number(total) / bound.value).toBeGreaterThan(0.999)
-    // The search is as it was.
+    // The search is unchanged.
     expect(search.best(1)).toEqual([single])
   })
 

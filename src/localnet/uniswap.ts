@@ -133,15 +133,15 @@ export class UniswapBuilder {
   #v3(pool: ConcentratedPool): Address {
     const [token0, token1] = pool.tokens
     // A factory has one spacing per fee: a different spacing needs a second factory.
-    const usual = DEFAULT_FEES.get(pool.feePips)
-    const factoryKey = `${pool.dex} v3 ${usual === undefined || usual === pool.tickSpacing ? '' : pool.tickSpacing}`
+    const defaultSpacing = DEFAULT_FEES.get(pool.feePips)
+    const factoryKey = `${pool.dex} v3 ${defaultSpacing === undefined || defaultSpacing === pool.tickSpacing ? '' : pool.tickSpacing}`
     const factory = this.#factory(factoryKey, () => {
       const made = this.#deployer.deploy(`factory of ${pool.dex}`, uniswapV3('UniswapV3Factory'))
       this.exchanges.push({ kind: 'uniswap-v3', dex: pool.dex, factory: made, fees: DEFAULT_TIERS })
       return made
     })
     const feeKey = `${factory} ${pool.feePips}`
-    if (usual === undefined && !this.#enabled.has(feeKey)) {
+    if (defaultSpacing === undefined && !this.#enabled.has(feeKey)) {
       this.#deployer.call(factory, v3Abi, 'enableFeeAmount', [pool.feePips, pool.tickSpacing])
       this.#enabled.add(feeKey)
     }

@@ -371,7 +371,7 @@ export interface RunningMain extends Background {
     socket: import('node:stream').Duplex,
     head: Buffer,
   ): void
-  /** Why it is not ready although it answers; undefined where it is ready. */
+  /** Why it is not ready although it answers; undefined if it is ready. */
   unready?(): string | undefined
 }
 

@@ -42,7 +42,7 @@ const bigintOf = (pattern: RegExp, expected: string) =>
     encode: (value) => value.toString(),
   })
 
-/** A non-negative integer in smallest units (wei, say); a decimal string outside. */
+/** A non-negative integer in smallest units (such as wei); a decimal string outside. */
 export const rawAmount = () =>
   bigintOf(RAW, 'expected a non-negative integer as a decimal string, in the smallest unit')
 

@@ -6,7 +6,7 @@ import type { IncidentRecord } from '../fleet/incidents.ts'
 import type { Intent } from '../intents/index.ts'
 import type { Hex } from './chain.ts'
 
-/** One opportunity, the rules that judged it, and what became of it. */
+/** One opportunity, the rules that judged it, and its outcome. */
 export interface DecisionRecord {
   /** The opportunity's id. */
   readonly id: string
@@ -179,19 +179,19 @@ export interface Page {
   readonly offset?: number
 }
 
-/** Which decisions; a field that is left out matches all. */
+/** Selects decisions; an absent field matches all. */
 export interface DecisionFilter {
   readonly verdict?: Decision['verdict']
   readonly genesis?: Hex
 }
 
-/** Which trades; a field that is left out matches all. */
+/** Selects trades; an absent field matches all. */
 export interface TradeFilter {
   readonly genesis?: Hex
   readonly token?: Address
 }
 
-/** Which incidents: from `since` (ms since 1970) on, those that touch `service` where it is given. */
+/** Selects incidents: from `since` (ms since 1970) on, those that affect `service` if it is given. */
 export interface IncidentFilter {
   readonly since: number
   readonly service?: string

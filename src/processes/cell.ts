@@ -168,7 +168,7 @@ async function settle(): Promise<void> {
     load: loadService,
     ports,
     context: mainContext(async () => undefined),
-    // A signer stands by without its key. A key from the environment is passed to no spare.
+    // A standby signer has no key: a key from the environment is not passed to spares.
     signer: process.env.KINTSUGI_KEY_HELD !== '1',
     interrupted: () => services.size > 0 || stopped,
     log,

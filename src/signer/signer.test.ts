@@ -52,7 +52,7 @@ const execute: Intent = {
 }
 
 describe('policy', () => {
-  test('what keeps to the limits is signed, to the unit', () => {
+  test('an intent within the limits is signed, exact to the unit', () => {
     expect(refusalOf(execute, policy, fresh, NOW)).toBeUndefined()
     expect(refusalOf({ ...execute, gasLimit: 101n }, policy, fresh, NOW)).toMatch(/cap per transaction/)
     expect(
@@ -96,7 +96,7 @@ describe('policy', () => {
 })
 
 describe('journal', () => {
-  test('what was signed for survives, a torn tail is cut', async () => {
+  test('recorded signatures survive, a torn last line is cut', async () => {
     const path = join(folder, 'journal')
     const first = new SignerJournal(path, 60_000, NOW)
     await first.append({ at: NOW, nonce: 1, wei: 700n, lease: 9 })
@@ -149,7 +149,7 @@ describe('answers', () => {
     expect(replies[1]).toMatchObject({ error: { message: expect.stringContaining('within the window') } })
   })
 
-  test('a signature that cannot be written down does not leave', async () => {
+  test('a signature that cannot be recorded is not returned', async () => {
     const own = parts()
     own.journal.append = () => Promise.reject(new Error('no space left on device'))
     expect(await answer({ id: 1, op: 'sign', intent: execute }, own)).toMatchObject({
@@ -157,7 +157,7 @@ describe('answers', () => {
     })
   })
 
-  test('to relays it speaks with a key of its own, over digests as text and nothing else', async () => {
+  test('requests to relays are signed with a separate key, as text over digests only', async () => {
     const digest = keccak256('0x01')
     const reply = await answer({ id: 1, op: 'identify', digest }, parts())
     if (!('signature' in reply)) throw new Error(JSON.stringify(reply))

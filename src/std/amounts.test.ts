@@ -26,7 +26,7 @@ test.each([
   expect(parseAmount(text, decimals)).toBe(raw)
 })
 
-test('what six decimals can hold comes back unchanged', () => {
+test('an amount that six decimals can hold is parsed back unchanged', () => {
   fc.assert(
     fc.property(fc.bigInt(0n, 10n ** 30n), (raw) => {
       expect(parseAmount(formatAmount(raw, 6).replaceAll(',', ''), 6)).toBe(raw)

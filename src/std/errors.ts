@@ -4,7 +4,7 @@ import { CODES, type Code, isCode, type Retry } from './codes.ts'
 /** Codes and retries, as `KintsugiError` uses them. */
 export type { Code, Retry }
 
-/** What an error carries besides its code and message. */
+/** Fields of an error in addition to its code and message. */
 export interface ErrorDetails {
   /** What the reader can do about it, in one sentence. */
   hint?: string

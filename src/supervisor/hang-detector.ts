@@ -20,7 +20,7 @@ export interface HangDetectorOptions {
   fleet(): FleetState
   /** ms of the monotonic clock. */
   now(): number
-  /** A process does not respond. `stopped`: somebody outside stopped it by a signal. */
+  /** A process does not respond. `stopped`: a signal from outside stopped it. */
   onHung(process: string, detail: string, stopped: boolean): void
   /** A probe of infrastructure was answered. */
   onAnswer(unit: string, process: string): void

@@ -42,7 +42,7 @@ export class Supervisor {
   readonly #board: StatusBoard
   readonly #hangs: HangDetector
   readonly #incidents: Incident[] = []
-  /** Processes whose exit is deliberate: fault injection, or stopped by somebody outside. */
+  /** Processes whose exit is deliberate: fault injection, or a stop from outside. */
   readonly #deliberate = new Set<string>()
   /** Processes that were reported as hung. */
   readonly #hung = new Set<string>()
@@ -318,7 +318,7 @@ export class Supervisor {
   }
 
   #reportHung(process: string, detail: string, stopped: boolean): void {
-    // The calls of a process that somebody outside stopped are no suspects.
+    // The calls of a process that was stopped from outside are no suspects.
     if (stopped) this.#deliberate.add(process)
     this.#hung.add(process)
     this.#apply({ type: 'hung', process, detail })

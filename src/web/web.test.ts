@@ -1,4 +1,4 @@
-/** What the page computes: the curve, refusals and numbers in human units. */
+/** Computations of the page: the curve, refusals and numbers in human units. */
 import { expect, test } from 'vitest'
 import type { OpportunityView, ProfitSeriesView } from '../gateway/api/schema.ts'
 import { axisTimes, dateTime, shortRoute } from './format.ts'

@@ -87,7 +87,7 @@ export class IssuerVerifier {
           issuer?: unknown
           jwks_uri?: unknown
         }
-        // A document of another issuer is not believed (RFC 8414).
+        // Metadata of another issuer is not accepted (RFC 8414).
         if (named === issuer && typeof keys === 'string') return keys
       }
     throw new Error('no metadata of this issuer names a jwks_uri')

@@ -125,7 +125,7 @@ class Exchange {
     return null
   }
 
-  /** Stores a value as the newest; the oldest key leaves when there are too many. */
+  /** Stores a value as the newest; evicts the oldest key when there are too many. */
   #set(key: string, value: string, ttlMs: number): void {
     this.#cache.delete(key)
     this.#cache.set(key, { value, expiresAt: this.#now() + ttlMs })

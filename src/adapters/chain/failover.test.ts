@@ -12,12 +12,12 @@ afterEach(() => {
   for (const close of open.splice(0)) close()
 })
 
-/** A node over HTTP that knows blocks and takes transactions; how it answers can be changed while it runs. */
+/** A node over HTTP with blocks; it accepts transactions. Its behaviour can be changed while it runs. */
 class Node {
   asked = 0
   sent: string[] = []
   head = 100
-  /** Hashes from this block on are of another chain. */
+  /** Blocks from this number on have the hashes of another chain. */
   forkedAt = Number.POSITIVE_INFINITY
   mood: 'well' | 'quota' | 'refuses' = 'well'
   #server: Server
@@ -109,11 +109,11 @@ test('the next endpoint is called while one is unreachable or over its quota, an
     expect.stringMatching(/suspended: daily request quota exceeded/),
     expect.stringMatching(/is available again/),
   ])
-  // What people see names no key.
+  // The displayed name contains no key.
   expect(JSON.stringify([notes, chain.endpoints()])).not.toContain('secret-key')
 })
 
-test('a call that the node refuses is refused, and not tried elsewhere', async () => {
+test('a refusal by the node is returned, and the call is not sent to another endpoint', async () => {
   const [first, second] = (await nodes(2)) as [Node, Node]
   const { chain } = await chainOf([first, second])
   first.mood = 'refuses'
@@ -121,7 +121,7 @@ test('a call that the node refuses is refused, and not tried elsewhere', async (
   expect(second.asked).toBe(0)
 })
 
-test('a transaction goes to all, and one that takes it is enough', async () => {
+test('a transaction is sent to all endpoints, and one acceptance is enough', async () => {
   const [first, second, third] = (await nodes(3)) as [Node, Node, Node]
   const { chain } = await chainOf([first, second, third])
   second.stop()
@@ -129,7 +129,7 @@ test('a transaction goes to all, and one that takes it is enough', async () => {
   expect([first.sent, third.sent]).toEqual([['0xraw'], ['0xraw']])
 })
 
-test('a budget per day and per second is kept for each endpoint', async () => {
+test('each endpoint has its own budget per day and per second', async () => {
   const [first, second] = (await nodes(2)) as [Node, Node]
   const day = await chainOf([first, second], { perSecond: 0, perDay: 3 })
   for (let i = 0; i < 6; i++) await day.chain.block('latest')
@@ -155,7 +155,7 @@ async function moveOn(chain: readonly Node[], until: () => boolean): Promise<voi
   }
 }
 
-test('of three that disagree the minority is excluded', async () => {
+test('if three endpoints disagree, the minority is excluded', async () => {
   const three = (await nodes(3)) as [Node, Node, Node]
   const { chain, notes } = await chainOf(three)
   const heads: number[] = []
@@ -168,7 +168,7 @@ test('of three that disagree the minority is excluded', async () => {
   expect(new Set(heads).size).toBeGreaterThan(5)
 })
 
-test('of two that disagree neither is believed until they agree again', async () => {
+test('if two endpoints disagree, neither is used until they agree again', async () => {
   const two = (await nodes(2)) as [Node, Node]
   const { chain, notes } = await chainOf(two)
   chain.watch(() => undefined)

@@ -100,7 +100,7 @@ export function prepareEmbeddedPostgres({
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     port: String(port),
-    // A hundred processes, each with its share; unused connections cost next to nothing.
+    // Up to a hundred processes connect; unused connections cost almost nothing.
     max_connections: '400',
     shared_buffers: '64MB',
     logging_collector: 'off',
@@ -126,7 +126,10 @@ function unprivilegedUser(): { uid: number; gid: number } {
   return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : { uid: 65_534, gid: 65_534 }
 }
 
-/** Whether other users can walk down to `path`. Our own folder, where it is closed, is opened for passing through: what is secret in it has modes of its own. */
+/**
+ * Whether other users can traverse the folders down to `path`. Makes our own folder traversable if it is not:
+ * the secret files in it have modes of their own.
+ */
 function reachable(path: string, isOurs: boolean): boolean {
   for (let folder = resolve(path); ; folder = dirname(folder)) {
     const { mode } = statSync(folder)
@@ -138,7 +141,10 @@ function reachable(path: string, isOurs: boolean): boolean {
   }
 }
 
-/** In a closed home directory no other user can reach the data folder: the cluster is placed elsewhere, with a link to it. */
+/**
+ * Other users cannot reach a data folder in a private home directory: the cluster is placed elsewhere, with a
+ * link to it.
+ */
 function placeOutside(dataFolder: string): string {
   const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
   const folder = join('/var/tmp', `kintsugi-${name}`)
@@ -174,7 +180,7 @@ function hydrateLinks(programs: string): void {
   }
 }
 
-/** A server that outlived its supervisor is ended in good order before another is started on its data. */
+/** A server that outlived its supervisor is shut down cleanly before another starts on its data. */
 function endLeftover(cluster: string): void {
   const lock = join(cluster, 'postmaster.pid')
   if (!existsSync(lock)) return

@@ -53,7 +53,7 @@ export const MIGRATIONS: readonly Migration[] = [
   },
   {
     id: 2,
-    name: 'a decision names cycles, where it named the legs of one',
+    name: 'a decision names its cycles instead of the legs of one cycle',
     sql: `
       update decisions set record = jsonb_set(
         record::jsonb #- '{opportunity,legs}' #- '{opportunity,amounts}', '{opportunity}',
@@ -65,7 +65,7 @@ export const MIGRATIONS: readonly Migration[] = [
   },
   {
     id: 3,
-    name: 'a transaction that relays did not get mined gives its nonce back',
+    name: 'the nonce of a relayed transaction that was not mined is free again',
     sql: `
       alter table transactions drop constraint transactions_status_check;
       alter table transactions add check (status in ('open', 'final', 'lost', 'expired'));`,

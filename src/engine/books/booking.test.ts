@@ -38,7 +38,7 @@ const transfer = (from: Address, to: Address, value: bigint, token = TOKEN): Log
     data: `0x${value.toString(16).padStart(64, '0')}`,
   })
 
-describe('what moved', () => {
+describe('net transfers', () => {
   test('only transfers of the token between the two accounts count', () => {
     const logs = [
       transfer(EXECUTOR, TREASURY, 70n),
@@ -50,7 +50,7 @@ describe('what moved', () => {
     expect(transferred(logs, TOKEN, EXECUTOR, TREASURY)).toBe(75n)
   })
 
-  test('own capital that comes back is no profit', () => {
+  test('returned own capital is not profit', () => {
     const logs = [transfer(TREASURY, EXECUTOR, 1_000n), transfer(EXECUTOR, TREASURY, 1_070n)]
     expect(transferred(logs, TOKEN, EXECUTOR, TREASURY)).toBe(70n)
   })
@@ -143,7 +143,7 @@ const receipt = (change: Partial<Receipt> = {}): Receipt => ({
   logs: [transfer(TREASURY, EXECUTOR, 1_000_000n), transfer(EXECUTOR, TREASURY, 31_000_000n)],
   ...change,
 })
-/** A chain that answers with these logs, and remembers what it was asked. */
+/** A chain that returns these logs and records the queries. */
 function chainWith(logs: readonly Log[]) {
   const asked: unknown[] = []
   const chain = {
@@ -179,7 +179,7 @@ describe('a trade in the books', () => {
       decimals: 6,
       route: 'USD → WA (one) → USD (two)',
       lender: 'own-capital',
-      // 31 USD came back of the 1 USD that was lent: 30 USD, as predicted, worth 0.015 native coins.
+      // The loan of 1 USD became 31 USD: a profit of 30 USD, as predicted, worth 0.015 native coins.
       realisedProfit: 30_000_000n,
       predictedProfit: 30_000_000n,
       profitValue: 30,
@@ -198,7 +198,7 @@ describe('a trade in the books', () => {
     ['as-predicted', log({ address: address('7'), blockNumber: 11 })],
     ['state-moved', log({ blockNumber: 11, transactionIndex: 9 })],
     ['state-moved', log({ address: SECOND, blockNumber: 12, transactionIndex: 2 })],
-  ] as const)('%s, by what moved its pools before it', async (outcome, moved) => {
+  ] as const)('%s, by the events of its pools before it', async (outcome, moved) => {
     expect((await booked([moved])).outcome).toBe(outcome)
   })
 

@@ -1,4 +1,6 @@
-/** Arbitrum: the tokens and exchanges that are looked at, and how it is traded on. Addresses as in docs/decisions/0004. */
+/**
+ * Arbitrum: its tokens, its exchanges and the rules of trading on it. Addresses as in docs/decisions/0004.
+ */
 import { type ChainProfile, UNISWAP_FEES } from './profile.ts'
 
 export const arbitrum: ChainProfile = {
@@ -65,7 +67,7 @@ export const arbitrum: ChainProfile = {
     },
   ],
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
-  // The sequencer takes transactions in the order in which they come: a tip buys nothing.
+  // The sequencer orders transactions by arrival: a tip has no effect.
   submission: { kind: 'sequencer' },
   gas: { kind: 'arbitrum', gasInfo: '0x000000000000000000000000000000000000006c' },
   // Final once the batch is in a final block of Ethereum.

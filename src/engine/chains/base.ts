@@ -1,4 +1,4 @@
-/** Base: the tokens and exchanges that are looked at, and how it is traded on. Addresses as in docs/decisions/0004. */
+/** Base: its tokens, its exchanges and the rules of trading on it. Addresses as in docs/decisions/0004. */
 import { type ChainProfile, UNISWAP_FEES } from './profile.ts'
 
 export const base: ChainProfile = {
@@ -62,7 +62,7 @@ export const base: ChainProfile = {
     },
   ],
   aave: { pool: '0xa238dd80c259a72e81d7e4664a9801593f98d1c5' },
-  // The sequencer orders by tip, and shows nothing that is pending.
+  // The sequencer orders by tip, and does not publish pending transactions.
   submission: { kind: 'sequencer' },
   gas: { kind: 'op-stack', minPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
   finality: { tag: 'finalized', depthWithoutTag: 1_800 },

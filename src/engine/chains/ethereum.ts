@@ -1,4 +1,6 @@
-/** Ethereum: the tokens and exchanges that are looked at, and how it is traded on. Addresses as in docs/decisions/0004. */
+/**
+ * Ethereum: its tokens, its exchanges and the rules of trading on it. Addresses as in docs/decisions/0004.
+ */
 import { type ChainProfile, UNISWAP_FEES } from './profile.ts'
 
 export const ethereum: ChainProfile = {
@@ -74,7 +76,7 @@ export const ethereum: ChainProfile = {
     },
   ],
   aave: { pool: '0x87870bca3f3fd6335c3f4ce8392d69350b4fa4e2' },
-  // Where relays are configured, bundles: a trade that would revert is not included, and costs nothing.
+  // With relays, trades are sent as bundles: one that would revert is not included and costs nothing.
   submission: { kind: 'relay', method: 'bundle', blocks: 3 },
   gas: { kind: 'auction', minPriorityFee: 0n },
   finality: { tag: 'finalized', depthWithoutTag: 96 },

@@ -1,4 +1,6 @@
-/** Optimism: the tokens and exchanges that are looked at, and how it is traded on. Addresses as in docs/decisions/0004. */
+/**
+ * Optimism: its tokens, its exchanges and the rules of trading on it. Addresses as in docs/decisions/0004.
+ */
 import { type ChainProfile, UNISWAP_FEES } from './profile.ts'
 
 export const optimism: ChainProfile = {
@@ -62,7 +64,7 @@ export const optimism: ChainProfile = {
     },
   ],
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
-  // The sequencer orders by tip, and shows nothing that is pending.
+  // The sequencer orders by tip, and does not publish pending transactions.
   submission: { kind: 'sequencer' },
   gas: { kind: 'op-stack', minPriorityFee: 0n, oracle: '0x420000000000000000000000000000000000000f' },
   finality: { tag: 'finalized', depthWithoutTag: 1_800 },

@@ -1,4 +1,4 @@
-/** Polygon: the tokens and exchanges that are looked at, and how it is traded on. Addresses as in docs/decisions/0004. */
+/** Polygon: its tokens, its exchanges and the rules of trading on it. Addresses as in docs/decisions/0004. */
 import { type ChainProfile, UNISWAP_FEES } from './profile.ts'
 
 export const polygon: ChainProfile = {
@@ -71,10 +71,11 @@ export const polygon: ChainProfile = {
     },
   ],
   aave: { pool: '0x794a61358d6845594f94dc1db02a252b5b4814ad' },
-  // A race of plain transactions, unless a private endpoint is configured: no bundles. Validators take none below 25 gwei.
+  // Plain transactions compete, unless a private endpoint is configured; there are no bundles. Validators
+  // accept no tip below 25 gwei.
   submission: { kind: 'relay', method: 'private-transaction', blocks: 8 },
   gas: { kind: 'auction', minPriorityFee: 25_000_000_000n },
-  // Milestones make blocks final within seconds; a node that does not tell of them is given an epoch.
+  // Milestones make blocks final within seconds; a node that does not report them is given an epoch.
   finality: { tag: 'finalized', depthWithoutTag: 256 },
   maxGasCost: 50_000_000_000_000_000_000n,
   maxFeePerGas: 20_000_000_000_000n,

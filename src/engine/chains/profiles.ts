@@ -11,7 +11,7 @@ const ETHER = 10n ** 18n
 
 export const PROFILES: readonly ChainProfile[] = [polygon, ethereum, arbitrum, base, optimism]
 
-/** How the embedded chain is traded on: its profile is built together with its market. */
+/** The rules of trading on the embedded chain: its profile is built together with its market. */
 const LOCAL: TradingTerms = {
   submission: { kind: 'public' },
   gas: { kind: 'auction', minPriorityFee: 10_000_000n },

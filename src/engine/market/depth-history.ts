@@ -1,10 +1,10 @@
-/** What each pool held at the last blocks. */
+/** The holdings of each pool at the last blocks. */
 import type { Address } from '../../amm/index.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { valueHeld } from './depth.ts'
 
-/** Blocks that are remembered: what a block adds is one number per pool. */
+/** Number of blocks that are kept; each adds one number per pool. */
 export const KEPT_BLOCKS = 600
 
 /** In whole quote tokens. */

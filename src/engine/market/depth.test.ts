@@ -1,4 +1,4 @@
-/** Depth: what pools hold at the price, and what orders of a size get, against formulas of their own. */
+/** Depth: holdings of pools at the price and outputs of orders, against independent formulas. */
 import { expect, test } from 'vitest'
 import {
   addressOf,

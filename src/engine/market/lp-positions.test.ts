@@ -1,4 +1,4 @@
-/** Positions against closed forms, and against pools without fees whose price swaps move. */
+/** Positions against closed forms, and against pools without fees whose price is moved by swaps. */
 import { expect, test } from 'vitest'
 import { amount0Delta, amount1Delta, type Pool, sqrtRatioAtTick, swapExactIn } from '../../amm/index.ts'
 import { lossPercent, rangePosition, weightedPosition } from './lp-positions.ts'
@@ -39,7 +39,7 @@ function tradeInSteps(pool: Pool, tokenIn: typeof X | typeof Y, total: bigint, s
 test.each([
   [Y, 500n],
   [X, 700n],
-] as const)('a constant-product pool whose price swaps of %s move', (tokenIn, total) => {
+] as const)('a constant-product pool whose price is moved by swaps of %s', (tokenIn, total) => {
   const pool: Pool = {
     ...shared,
     kind: 'constant-product',
@@ -56,7 +56,7 @@ test.each([
   expect(holding).toBeCloseTo((1_000 * ratio + 1_000) / 2_000, 9)
 })
 
-test('a weighted pool of 80 % X whose price swaps move', () => {
+test('a weighted pool of 80 % X whose price is moved by swaps', () => {
   const pool: Pool = {
     ...shared,
     kind: 'weighted',
@@ -65,7 +65,7 @@ test('a weighted pool of 80 % X whose price swaps move', () => {
     swapFee: 0n,
     scalingFactors: [E18, E18],
   }
-  // Each step pays at most 30 % of a balance, as the vault demands.
+  // Each step pays at most 30 % of a balance, as the vault requires.
   const { after } = tradeInSteps(pool, Y, 100n * E18, 10n)
   if (after.kind !== 'weighted') throw new Error('another pool')
   const [x, y] = after.balances.map((balance) => Number(balance) / 1e18) as [number, number]
@@ -77,7 +77,7 @@ test('a weighted pool of 80 % X whose price swaps move', () => {
   expect(lossPercent({ providing, holding })).toBeGreaterThan(0)
 })
 
-test.each([Y, X])('a concentrated pool whose price swaps of %s move within its range', (tokenIn) => {
+test.each([Y, X])('a concentrated pool whose price is moved within its range by swaps of %s', (tokenIn) => {
   const [low, high] = [-2_000, 3_000]
   const liquidity = 1_000n * E18
   const pool: Pool = {

@@ -26,7 +26,7 @@ function followed(market = new PoolMarket()) {
   return { market, returns, clock }
 }
 
-test('volume is what went in at the price, and fees are 30 bps of it', () => {
+test('volume is the value of the inputs, and fees are 30 bps of it', () => {
   const { market, returns } = followed()
   // 2 WETH at 2,500 USDC, then 1,000 USDC.
   market.block(
@@ -83,7 +83,7 @@ test('the fee is that of the direction: a V4 protocol may take more of one side'
     tick: -198_079,
     tickSpacing: 60,
     feePips: 3_000,
-    // 0.1 % of what goes in as token 0, nothing of token 1.
+    // 0.1 % of inputs of token 0, nothing of token 1.
     protocolFee: [1_000, 0],
   }
   const market = new PoolMarket([WETH_USDC, pool], {

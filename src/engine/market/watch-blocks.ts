@@ -31,7 +31,7 @@ export async function watchBlocks(
   })
   const abort = () => ended.reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
-  // The clock of the machine ends it where no block comes.
+  // Without blocks, the clock of the machine ends the watch.
   const timer = setTimeout(ended.resolve, seconds * 1_000)
   try {
     await ended.promise

@@ -4,7 +4,7 @@ import type { Ledger } from '../../ports/ledger.ts'
 
 export const BALANCING = ['round-robin', 'least-loaded', 'healthiest'] as const
 export type Balancing = (typeof BALANCING)[number]
-/** Where the ledger keeps people's choices, by service. */
+/** Key of the ledger setting with the chosen strategies, by service. */
 export const BALANCING_SETTING = 'balancing'
 
 export interface InstanceLoad {
@@ -26,7 +26,7 @@ export function chooseInstance(
   if (strategy === 'round-robin') return turn % instances.length
   const cost = ({ running, errorShare, latencyMs }: InstanceLoad) =>
     strategy === 'least-loaded' ? running : (1 + 10 * errorShare) * (1 + latencyMs) * (1 + running)
-  // Among equals they take turns.
+  // Equal instances take turns.
   const order = instances.map((_, index) => (index + turn) % instances.length)
   return order.reduce((best, index) =>
     cost(instances[index] as InstanceLoad) < cost(instances[best] as InstanceLoad) ? index : best,

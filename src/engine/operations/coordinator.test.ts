@@ -1,4 +1,4 @@
-/** Tasks: which steps are repeated, what is recorded, what is refused before it starts. */
+/** Tasks: repeated steps, the record of a task, and refusals before its start. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { FleetControl, ToolCall } from '../../ports/fleet.ts'
@@ -13,7 +13,7 @@ const TOOLS = [
 ]
 const unreachable = () => new KintsugiError('service-unreachable', 'no answer', { retry: 'later' })
 
-/** Lets everything run that waits for nothing. */
+/** Runs all work that is ready to continue. */
 const settle = async () => {
   for (let turn = 0; turn < 5; turn++) await nextTurn()
 }

@@ -1,4 +1,4 @@
-/** What the healer decides from vitals: heap limits, crowded cells, load. */
+/** Decisions of the healer from vitals: heap limits, crowded cells, load. */
 import { expect, test } from 'vitest'
 import type { CellVitals } from '../../ports/fleet.ts'
 import { Healer, type HealingAction } from './healer.ts'

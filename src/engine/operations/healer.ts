@@ -55,7 +55,7 @@ export interface HealerOptions {
   scaling(service: string): ScalingPolicy
 }
 
-/** A series that has left its normal. */
+/** A series that has left its normal range. */
 export interface Departure {
   readonly cell: string
   /** Null for a measure of the whole cell. */
@@ -84,7 +84,7 @@ export class Healer {
     ]
   }
 
-  /** Series that are away from their normal now. */
+  /** Series that are outside their normal range now. */
   unusual(): Departure[] {
     return [...this.#cells].flatMap(([cell, { loop, services }]) => [
       ...(loop.away ? [{ cell, service: null, measure: 'loop delay', normal: loop.normal }] : []),

@@ -1,4 +1,6 @@
-/** What is done about the healer's decisions: restarts at a quiet moment, heaps, instances, and what is recorded. */
+/**
+ * Execution of the healer's decisions: restarts at a quiet moment, heaps, instances, and the record of them.
+ */
 import { expect, test, vi } from 'vitest'
 import type { CellVitals, FleetControl } from '../../ports/fleet.ts'
 import { HealingLoop } from './healing-loop.ts'
@@ -18,7 +20,7 @@ const vitals = (change: Partial<CellVitals> = {}): CellVitals => ({
   ...change,
 })
 
-/** A loop whose clock, vitals and settings the test sets; `actions` is what the fleet was told. */
+/** A loop whose clock, vitals and settings the test sets; `actions` are the requests to the fleet. */
 function loopOf({ scalable = ['a'] }: { scalable?: readonly string[] } = {}) {
   const state = { now: 0, cells: {} as Record<string, CellVitals>, scaling: undefined as unknown }
   const actions: string[] = []
@@ -172,7 +174,7 @@ test('a failed observation is logged, and the next one is made', async () => {
   expect(fleet.vitals).toHaveBeenCalled()
 })
 
-test('emergency healing heals what is not healthy, and reports what it cannot heal', async () => {
+test('emergency healing heals unhealthy services, and reports those that it cannot heal', async () => {
   const { loop, fleet } = loopOf()
   const services = [
     { id: 'a', status: 'stopped' },

@@ -1,4 +1,4 @@
-/** Which incidents of the ledger are read, and which span they cover. */
+/** The incidents that are read from the ledger, and the span that they cover. */
 import { expect, test } from 'vitest'
 import { InMemoryLedger } from '../../../test/support/in-memory-ledger.ts'
 import type { IncidentKind } from '../../fleet/incidents.ts'
@@ -21,7 +21,7 @@ async function ledgerOf(
   return ledger
 }
 
-test('the span starts where it was asked for, and holds the incidents of the service and the kind', async () => {
+test('the span starts at the requested time and holds the incidents of the service and the kind', async () => {
   const ledger = await ledgerOf(
     [5, 'exited', 'a'],
     [10, 'exited', 'b'],

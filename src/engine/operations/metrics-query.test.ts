@@ -1,4 +1,4 @@
-/** Metrics of the fleet: what is selected, summed and ranked. */
+/** Metrics of the fleet: selection, sums and ranking. */
 import { expect, test } from 'vitest'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import type { Sample } from '../../ports/metrics.ts'

@@ -1,4 +1,4 @@
-/** Remedies: what is proposed and done for each state of a service. */
+/** Remedies: the proposal and the action for each state of a service. */
 import { expect, test } from 'vitest'
 import { findService } from '../../fleet/find-service.ts'
 import type { FleetControl, ServiceState, ServiceStatus } from '../../ports/fleet.ts'
@@ -48,7 +48,7 @@ test.each([
   expect(actions).toEqual(expected)
 })
 
-test('the reason is the status where the service has no detail', async () => {
+test('the reason is the status if the service has no detail', async () => {
   const { fleet } = fleetOf(service('a', 'stopped'))
   expect((await healService(fleet, 'a')).reason).toBe('stopped')
 })

@@ -1,4 +1,4 @@
-/** Scaling policies: what a change leaves as it is, what is refused, and what earlier versions stored. */
+/** Scaling policies: partial changes, refusals, and policies stored by earlier versions. */
 import { expect, test } from 'vitest'
 import { InMemoryLedger } from '../../../test/support/in-memory-ledger.ts'
 import { KintsugiError } from '../../std/errors.ts'

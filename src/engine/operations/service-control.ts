@@ -64,7 +64,10 @@ export interface LogTail {
 
 const MAX_SEARCHED = 100_000
 
-/** The last lines of a service's log, at most `max`, of those that contain `text` where it is given. Throws `unknown-service`. */
+/**
+ * The last lines of a service's log, at most `max`, of those that contain `text` if it is given. Throws
+ * `unknown-service`.
+ */
 export async function logTail(
   fleet: Pick<FleetControl, 'logs'>,
   id: string,

@@ -1,5 +1,6 @@
 /**
- * Trading on paper: our contract exists in simulations only, and a fill is judged by what the next block really held.
+ * Trading on paper: our contract exists in simulations only, and a fill is decided by the state of the next
+ * block.
  * The replay of a recording judges its trades by the same rules.
  */
 import { encodeAbiParameters, keccak256, pad, toHex } from 'viem'
@@ -17,7 +18,7 @@ const accountOf = (name: string): Address => `0x${keccak256(toHex(`kintsugi pape
 const OPERATOR_SLOT: Hex = `0x${'0'.repeat(64)}`
 const NOBODY: Address = '0x00000000000000000000000000000000000000ff'
 
-/** Our contract as simulations have it on a chain where it is not deployed. Throws what the chain throws. */
+/** Our contract for simulations on a chain without its deployment. Throws what the chain throws. */
 export async function paperExecution(
   chain: Chain,
   creationCode: Hex,
@@ -45,7 +46,10 @@ export async function paperExecution(
   return { executor, operator, treasury, code }
 }
 
-/** The contract that a simulation must be lent; undefined where it is deployed. The operator is in its first slot. */
+/**
+ * The override that adds our contract to a simulation; undefined if it is deployed. Its first slot holds the
+ * operator.
+ */
 export function lentContract({
   execution,
   paper,

@@ -1,4 +1,7 @@
-/** The trades of paper mode: kept for a block, judged by what that block held, and recorded apart from those that moved money. */
+/**
+ * The trades of paper mode: kept for one block, judged by the state of that block, and recorded apart from
+ * those that moved money.
+ */
 import type { Chain } from '../../ports/chain.ts'
 import type { DecisionRecord, Ledger, PaperTrade } from '../../ports/ledger.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'

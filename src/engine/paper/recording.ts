@@ -24,7 +24,7 @@ export interface RecordingHead {
   readonly offers: readonly LoanOffer[]
 }
 
-/** Someone's cycle: what the account gained, in whole quote units. */
+/** A closed cycle of an account; its gain in whole quote units. */
 export interface Winner {
   readonly account: Address
   readonly value: number
@@ -38,7 +38,10 @@ export interface RecordedBlock {
   readonly winners: readonly Winner[]
 }
 
-/** Writes what happens to `write`, a line at a time, from the present block on. Returns how to stop. */
+/**
+ * Passes each block's changes to `write`, one line at a time, from the present block on. Returns a function
+ * that stops it.
+ */
 export async function record(
   market: MarketView,
   chain: Chain,

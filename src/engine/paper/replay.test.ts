@@ -62,7 +62,7 @@ function run(blocks: readonly RecordedBlock[], position: 'first' | 'last' = 'las
   return replay.report()
 }
 
-test('a gap that the next block still has is traded, once, however long the recording keeps it open', () => {
+test('a gap that is open in the next block is traded once, even if the recording keeps it open', () => {
   const report = run([block(2, [gap]), block(3, []), block(4, []), block(5, [])])
   expect(report.traded).toBe(1)
   expect(report.gaps).toHaveLength(1)
@@ -71,7 +71,7 @@ test('a gap that the next block still has is traded, once, however long the reco
   expect([report.blocks, report.fromBlock, report.toBlock, report.largestDrawdown]).toEqual([4, 1, 5, 0])
 })
 
-test('one that the next block closed is missed: by whom is told by the pools they went through, and it burns gas', () => {
+test('a gap that the next block closed is missed: the winner is found by the pools of its trade, and the attempt burns gas', () => {
   const closed = [
     block(2, [gap]),
     block(3, [pool('2', 2_000n)], [{ account: '0xrival', value: 5, pools: [gap.address], ours: false }]),
@@ -91,11 +91,11 @@ test('one that the next block closed is missed: by whom is told by the pools the
     },
   ])
   expect(elsewhere.gaps[0]?.outcome).toBe('moved away')
-  // Before everyone else, the same block would have held it.
+  // Before all other transactions of the same block, the gap is still open.
   expect(run(closed, 'first').gaps[0]?.outcome).toBe('traded')
 })
 
-test('what the policies refuse is counted with the rule', () => {
+test('refusals by the policies are counted by rule', () => {
   const replay = new Replay(start, {
     policies: { ...standingPolicies(1), risk: { ...standingPolicies(1).risk, halted: true } },
     position: 'last',

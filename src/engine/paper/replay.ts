@@ -1,6 +1,6 @@
 /**
- * A strategy judged on the past: at each block it decides as it would have, and is filled by what the next block really
- * held. Deterministic: the same recording and options give the same report.
+ * Evaluates a strategy on a recording: it decides at each block as it would have, and its fills follow from
+ * the next block. Deterministic: the same recording and options give the same report.
  */
 import type { Address } from '../../amm/index.ts'
 import { judge, legsIn, type Opportunity, type Policies } from '../../arbitrage/index.ts'
@@ -12,7 +12,7 @@ import { type RecordedBlock, RecordedMarket, type RecordingHead } from './record
 
 export interface ReplayOptions {
   readonly policies: Policies
-  /** Whether we are assumed before everyone else of the next block, or after them. */
+  /** Whether our trade is assumed before or after all transactions of the next block. */
   readonly position: 'first' | 'last'
 }
 
@@ -23,9 +23,9 @@ export interface ReplayedGap {
   /** In native wei, after premium, before gas. */
   readonly promised: number
   readonly outcome: PaperOutcome | 'refused'
-  /** Net of gas where it was traded; what a failed attempt burns where it was not. */
+  /** The profit net of gas if it was traded, otherwise the gas of a failed attempt. */
   readonly net: number
-  /** Why not, or who won it instead. */
+  /** Why it was not traded, or who won it instead. */
   readonly reason: string
 }
 
@@ -43,7 +43,7 @@ export interface ReplayReport {
   readonly missedBecause: Readonly<Record<string, number>>
   /** Net so far, and the plan's net optimum, after each block. */
   readonly curve: readonly { readonly block: number; readonly net: number; readonly optimum: number }[]
-  /** Others who closed cycles, by what they gained in quote units. */
+  /** Accounts that closed cycles, with their gain in quote units. */
   readonly winners: readonly {
     readonly account: Address
     readonly cycles: number
@@ -52,7 +52,7 @@ export interface ReplayReport {
   }[]
 }
 
-/** On paper the operator always can pay. */
+/** In paper mode the operator can always pay. */
 const PLENTY = 10n ** 24n
 
 export class Replay {
@@ -91,7 +91,7 @@ export class Replay {
     })
   }
 
-  /** Fills what was decided by this block, then decides on it. */
+  /** Fills the pending decisions by this block, then decides on it. */
   add(block: RecordedBlock): void {
     this.#blocks++
     const filled = this.#options.position === 'first' ? this.#fill(block) : undefined

@@ -26,7 +26,7 @@ export function aaveOffer(market: MarketView, loans: LoanMarket, { address, symb
   })
 }
 
-/** What Aave lends, largest value first; of one token where it is given. */
+/** Aave's loans, largest value first; only those of `token` if it is given. */
 export function aaveReserves(market: MarketView, loans: LoanMarket, token?: Token): LoanOffer[] {
   aavePool(market)
   const value = (offer: LoanOffer) => market.worth(offer.token, offer.available) ?? 0
@@ -36,7 +36,7 @@ export function aaveReserves(market: MarketView, loans: LoanMarket, token?: Toke
     .sort((a, b) => value(b) - value(a))
 }
 
-/** Which opportunities: cycles of at most `maxHops` pools, with a loan of `token` where it is given. */
+/** Selects opportunities: cycles of at most `maxHops` pools, with a loan of `token` if it is given. */
 export interface AaveSearch {
   readonly maxHops: number
   readonly token?: Token | undefined

@@ -7,7 +7,7 @@ import type { Optimum } from './detector.ts'
 /** One block, in whole native coins. */
 export interface CapturedBlock {
   readonly block: number
-  /** No trade over the pools as this block left them earns more, before premiums and gas. */
+  /** Upper bound of the profit over the pools as this block left them, before premiums and gas. */
   readonly bound: number
   /** Profit of a plan of cycles, before and after the gas of that plan. */
   readonly planned: number
@@ -23,7 +23,7 @@ export interface CapturedBlock {
 const KEPT = 600
 /** Blocks until the trades of a block are final and counted. */
 const SETTLING = 6
-/** Below this a block holds nothing but rounding, in whole native coins. */
+/** A bound below this is only rounding; in whole native coins. */
 const NOTHING = 1e-9
 
 const shareOf = (captured: number, bound: number) => (bound > NOTHING ? captured / bound : null)

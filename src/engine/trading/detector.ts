@@ -31,7 +31,7 @@ export interface Optimum {
   readonly best: number
 }
 
-/** Up to this many cycles the index holds four hops, beyond it three. */
+/** The index holds cycles of four hops up to this number of cycles, beyond it of three. */
 const MAX_CYCLES = 3_000_000
 const MAX_PUBLISHED = 12
 /** Maximum candidates to finance: most share pools with a better one. */
@@ -89,8 +89,8 @@ export class Detector {
   }
 
   /**
-   * What pays once `after`, pools as a pending transaction leaves them, holds. The search is lent to that state and put
-   * back: what it finds after the next block is not touched by this.
+   * The opportunities in the state `after`, which are pools as a pending transaction leaves them. The search
+   * is moved to that state and restored: results after the next block are not affected.
    */
   detectAhead(after: ReadonlyMap<Address, Pool>, follows: Followed, seenAt: number): Detection {
     const { market, now } = this.#options
@@ -127,7 +127,9 @@ export class Detector {
     }
   }
 
-  /** The optimum of the present state. Takes longer than a search: not for the time between block and trade. */
+  /**
+   * The optimum of the present state. Slower than a search: do not call it between a block and its trades.
+   */
   optimum(change: MarketChange): Optimum {
     const { market } = this.#options
     const { wrappedNative } = market.manifest
@@ -176,8 +178,8 @@ export class Detector {
   }
 
   /**
-   * The best candidates with their loans, no pool twice: what shares a pool with a better one is joined to it where that
-   * earns more, and would be refused otherwise.
+   * The best candidates with their loans; no pool is used twice. A candidate that shares a pool with a better
+   * one is joined to it if that earns more; the guard would refuse it otherwise.
    */
   #finance(change: MarketChange): { financed: Financed; value: number }[] {
     const { loans } = this.#options
@@ -215,7 +217,7 @@ export class Detector {
     return [joined, ...found.slice(1).filter(({ financed }) => !sharesPool(financed, joined.financed))]
   }
 
-  /** One transaction that takes more than its best cycle: further cycles on what the first leaves, each worth its gas. */
+  /** One transaction with further cycles on the state that the best one leaves, each worth its gas. */
   #join(
     first: Financed,
     offersOf: ReadonlyMap<Address, readonly LoanOffer[]>,
@@ -237,7 +239,7 @@ export class Detector {
   }
 }
 
-/** Transactions that a plan takes: cycles that share pools must go together. */
+/** Number of transactions that a plan needs: cycles that share pools must be in the same one. */
 function transactionsFor(plan: readonly SizedCycle[]): number {
   const groups: Set<Address>[] = []
   for (const { hops } of plan) {

@@ -110,7 +110,7 @@ const earning = (profit: bigint): Simulation => ({
   ],
 })
 
-/** A node, a signer and a ledger that answer as the test says. */
+/** A node, a signer and a ledger that the test controls. */
 let simulation: () => Promise<Simulation>
 let sign: () => Promise<void>
 let receipts: Map<Hex, Receipt>
@@ -181,7 +181,7 @@ const ended = () => seen.decisions.map(({ id, decision, outcome }) => [id, decis
 
 describe('a decision ends at the stage that it does not pass', () => {
   test('rules: with the numbers of each that failed, and nothing is simulated', async () => {
-    simulation = () => Promise.reject(new Error('must not be asked'))
+    simulation = () => Promise.reject(new Error('must not be called'))
     const executor = await started({
       policies: () => ({
         ...standingPolicies(31_337),
@@ -228,7 +228,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     expect(asked.sent).toEqual([])
   })
 
-  test('recording: what the ledger did not take is never sent', async () => {
+  test('recording: a transaction that the ledger refused is never sent', async () => {
     store.ledger.recordAttempt = () => Promise.reject(new KintsugiError('ledger-unreachable', 'no ledger'))
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))
@@ -236,7 +236,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     expect([asked.sent, executor.open]).toEqual([[], 0])
   })
 
-  test('sending: where the node is gone', async () => {
+  test('sending: the node is unreachable', async () => {
     const executor = await started({
       chain: { ...chain, send: () => Promise.reject(new Error('socket closed')) },
     })
@@ -286,7 +286,7 @@ describe('one clock', () => {
     return executor
   }
 
-  test('receipts are looked up once per head, whoever brings it', async () => {
+  test('receipts are looked up once per head, by whichever call brings it', async () => {
     const executor = await sentOnce()
     await Promise.all([
       executor.onHead(head(11)),

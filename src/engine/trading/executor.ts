@@ -42,7 +42,7 @@ export interface ExecutorEvents {
   onDecision(record: DecisionRecord): void
   onSent(sent: Sent): void
   onTrade(trade: Trade): void
-  /** A condition that people should know of. */
+  /** A condition that operators should know of. */
   onNote(note: string): void
   /** Predicted and realised profit differ although nothing moved the pools: a defect. */
   onViolation(detail: string): void
@@ -54,7 +54,7 @@ export interface ExecutorOptions {
   ledger: Ledger
   signer: Signer
   policies(): Policies
-  /** In paper mode, where trades go instead of the chain. */
+  /** In paper mode, the journal that receives trades instead of the chain. */
   paper?: PaperTrades
   terms: TradingTerms
   relays: readonly Relay[]
@@ -93,7 +93,7 @@ interface Plan {
 
 interface Simulated {
   readonly simulation?: NonNullable<DecisionRecord['simulation']>
-  /** Why it is not worth sending; undefined where it is. */
+  /** Why it is not worth sending; undefined if it is. */
   readonly refusal: string | undefined
   /** ms since 1970. */
   readonly at: number
@@ -135,7 +135,7 @@ export class Executor {
     const { genesis, chainId, execution } = market.manifest
     if (!paper && execution) {
       const { operator } = execution
-      // The first decision needs what earlier trades taught; starting does not.
+      // The first decision needs the model of earlier trades; the start does not.
       this.#recalled = this.#inclusion.recall(ledger)
       this.#recalled.catch(() => undefined)
       const [account, balance] = await Promise.all([signer.account(), chain.balance(operator, 'latest')])
@@ -239,7 +239,7 @@ export class Executor {
   #judge(opportunity: Opportunity, head: Head): DecisionRecord {
     const { now, policies, market, paper } = this.#options
     const trades: InFlight | undefined = this.#transactions ?? paper
-    // Relays take each bundle by itself.
+    // Relays handle each bundle separately.
     const tipsInFlight = this.#submitter.expiresAfter === undefined ? this.#transactions?.tips : undefined
     const typicalTip = this.#typicalTip()
     const state: ChainState = {
@@ -396,7 +396,7 @@ export class Executor {
     return { record, hash }
   }
 
-  /** The signed transaction to stand behind, where it must be handed over together with ours. */
+  /** The signed transaction that ours follows, if both must be submitted together. */
   async #behind({ follows }: Opportunity): Promise<Hex | undefined> {
     return follows && this.#submitter.expiresAfter !== undefined
       ? this.#options.chain.rawTransaction(follows.hash)

@@ -1,13 +1,16 @@
-/** Trades that are decided and not mined yet: their pools are busy, since what they do changes what the next one earns. */
+/**
+ * Trades that are decided and not mined yet: their pools are busy, since they change the profit of later
+ * trades.
+ */
 import type { Address } from '../../amm/index.ts'
 import { legsIn } from '../../arbitrage/index.ts'
 import type { DecisionRecord } from '../../ports/ledger.ts'
 
-/** Where trades go once they are decided: to the chain, or to the journal of paper trades. */
+/** The destination of decided trades: to the chain, or to the journal of paper trades. */
 export interface InFlight {
   /** How many were sent and are not mined yet. */
   readonly inFlight: number
-  /** The decisions of those whose pools are busy; also of transactions that are signed and not sent yet. */
+  /** The decisions whose pools are busy, including those whose transactions are signed and not sent yet. */
   readonly pending: readonly DecisionRecord[]
 }
 

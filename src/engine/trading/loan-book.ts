@@ -1,4 +1,7 @@
-/** Loans to be had now: Aave's and Balancer's as last read from the chain, the exchanges' own pools from the replica. */
+/**
+ * Available loans: Aave's and Balancer's as last read from the chain, the exchanges' own pools from the
+ * replica.
+ */
 import type { Address } from '../../amm/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
 import type { Chain } from '../../ports/chain.ts'
@@ -6,9 +9,12 @@ import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { poolOffers, readOwnCapital, readProtocolLenders, type TokenLoanOffers } from './loan-reader.ts'
 
-/** The read waits until the block's own work is done: what lenders have changes slowly, and the contract has the last word. */
+/**
+ * The read waits until the block's own work is done: offers change slowly, and the contract checks them in
+ * the end.
+ */
 const QUIET_MS = 400
-/** Tokens whose lenders are read, of a large market. */
+/** Maximum number of tokens whose lenders are read. */
 const MAX_TOKENS = 500
 
 export class LoanBook implements LoanMarket {

@@ -68,7 +68,7 @@ const lend = (token: Address, kind: LoanOffer['kind'], rate: bigint): LoanOffer 
   isToken0: false,
 })
 const loans = {
-  // C is lent by Aave only, for nothing but 77,000 gas more.
+  // Only Aave lends C, without a premium, for 77,000 more gas.
   offers: (token: Address) =>
     token === C ? [lend(C, 'aave-v3', 0n)] : [lend(token, 'balancer-v2', 0n), lend(token, 'aave-v3', 5n)],
 }
@@ -79,7 +79,7 @@ const everything = {
   receivedAt: 5,
 }
 
-test('what tools find is what the detector finds at this block, ids and all', () => {
+test('tools find the same opportunities as the detector at this block, with the same ids', () => {
   const { opportunities } = new Detector({ market, loans, now: () => 5, maxHops: 3 }).detect(everything)
   const { found } = findOpportunities(market, loans, { maxHops: 3, limit: 12 })
   expect(opportunities.length).toBeGreaterThan(1)

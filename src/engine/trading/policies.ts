@@ -1,8 +1,11 @@
-/** The policies in force where no agent has issued another: conservative, and the same at every start. */
+/** The default policies, in force until an agent issues others: conservative, and the same at every start. */
 import type { Policies } from '../../arbitrage/index.ts'
 import { termsOf } from '../chains/profiles.ts'
 
-/** A chain's: up to two fifths of the profit may be bid for a place in the block, where a bid buys one. */
+/**
+ * The default policies of a chain. Up to two fifths of the profit may be bid if a bid buys a place in the
+ * block.
+ */
 export function standingPolicies(chainId: number): Required<Policies> {
   const head = { version: 1, issuedBy: 'configuration', expiresAt: null }
   const { gas, maxGasCost, maxFeePerGas } = termsOf(chainId)

@@ -7,16 +7,22 @@ import type { Submission } from '../chains/profile.ts'
 export interface Submitted {
   readonly raw: Hex
   readonly hash: Hex
-  /** Whether it earns, or withdraws one that is stuck: the latter has nothing to hide. */
+  /** Whether it is a trade or cancels a stuck transaction; a cancellation may be public. */
   readonly type: 'execute' | 'cancel'
-  /** The signed transaction of somebody else that it must stand right behind. */
+  /** The signed transaction of another account that it must follow directly. */
   readonly behind?: Hex
 }
 
 export interface Submitter {
-  /** Hands it over, to be mined in the block after `head`. Call again at later heads. Throws when no node or relay took it. */
+  /**
+   * Hands it over, to be mined in the block after `head`. Call again at later heads. Throws if no node or
+   * relay accepts it.
+   */
   send(transaction: Submitted, head: number): Promise<void>
-  /** Blocks after which a transaction that was not mined is dead, since only we could hand it over again; undefined: it may be mined at any time. */
+  /**
+   * Blocks after which an unmined transaction cannot be mined any more, since only we could submit it again;
+   * undefined: it may be mined at any time.
+   */
   readonly expiresAfter: number | undefined
   /** Whether a trade that would revert is left out instead, and costs nothing. */
   readonly revertsAreFree: boolean
@@ -30,7 +36,7 @@ export function submitterOf(submission: Submission, chain: Chain, relays: readon
       'RELAY_URLS is set, but this chain has a sequencer and no relays',
       { hint: 'unset RELAY_URLS' },
     )
-  // A public node and a sequencer's are spoken to alike: what differs is who else listens.
+  // Public nodes and sequencers have the same interface; they differ in who else sees the transaction.
   return {
     send: ({ raw }) => chain.send(raw).then(() => undefined),
     expiresAfter: undefined,
@@ -62,7 +68,7 @@ function relaySubmitter(
       const reasons = handed.map(
         (result, index) => `${relays[index]?.name}: ${messageOf((result as PromiseRejectedResult).reason)}`,
       )
-      throw new KintsugiError('relay-refused', `no relay took the transaction: ${reasons.join('; ')}`, {
+      throw new KintsugiError('relay-refused', `no relay accepted the transaction: ${reasons.join('; ')}`, {
         retry: 'later',
       })
     },

@@ -23,7 +23,7 @@ test('the impact compares the average price with the market price; unknown witho
   expect(priceImpact(market, { from: LOST, to: USDC }, at(1))).toBeNull()
 })
 
-test('what cannot be routed names the field, or the amount in whole tokens', () => {
+test('an error names the field, or the amount in whole tokens', () => {
   const attempt = (from: typeof WETH, to: typeof WETH, amount: bigint) => () =>
     routeSwap(market, { from, to, amount, ...limits })
   expect(attempt(WETH, WETH, E18)).toThrow('to: expected another token than WETH')

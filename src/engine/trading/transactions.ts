@@ -23,8 +23,9 @@ const TRANSFER_GAS = 21_000n
 const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
 
 /**
- * `recording`: signed; being recorded, or waiting for clearance. `unrecorded`, `unwanted`: the ledger did not take it, or it was
- * not cleared; it is never sent, and its nonce is to be released. `handed`: given to the node or the relays. `booking`: final,
+ * `recording`: signed; being recorded, or waiting for clearance. `unrecorded`, `unwanted`: the ledger refused
+ * it, or it was not cleared; it is never sent, and its nonce is to be released. `handed`: given to the node
+ * or the relays. `booking`: final,
  * being booked.
  */
 type Phase = 'recording' | 'unrecorded' | 'unwanted' | 'handed' | 'booking'
@@ -40,7 +41,7 @@ interface Open {
 export interface SubmitOptions {
   /** Whether to send it: resolved by work that runs in parallel with signing and recording, such as a simulation. A rejection counts as no. */
   readonly cleared: Promise<boolean>
-  /** The signed transaction of somebody else to stand right behind, where both are handed over together. */
+  /** The signed transaction of another account that it follows directly, if both are submitted together. */
   readonly behind?: Hex | undefined
 }
 

@@ -104,7 +104,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     8083,
     'Files inside configured roots and nowhere else',
   ),
-  row('server', 'infrastructure', 'mcp_notification_server', 8089, 'Tells people'),
+  row('server', 'infrastructure', 'mcp_notification_server', 8089, 'Notifies people'),
   row('server', 'infrastructure', 'mcp_task_queue_server', 8102, 'The task queue'),
   row('server', 'infrastructure', 'mcp_monitoring_server', 8088, 'Machine and service metrics'),
   row('server', 'infrastructure', 'monitoring_mcp_server', 8105, "The business's health"),

@@ -1,6 +1,7 @@
 /**
  * Circuit breakers and a retry budget, as plain state and pure functions. A breaker opens after failures in a row, lets one call through
- * after a while, and closes when that one succeeds. The budget lets retries be at most a share of calls, so that they never make a bad moment worse.
+ * after a while, and closes when that one succeeds. The budget lets retries be at most a share of calls, so
+ * that they never amplify an overload.
  */
 
 /** When a breaker opens, and for how long. */
@@ -18,13 +19,15 @@ export const BREAKER: BreakerPolicy = { maxFailures: 5, firstMs: 500, maxMs: 30_
 export type Breaker =
   | { readonly state: 'closed'; readonly failures: number }
   | { readonly state: 'open'; readonly until: number; readonly times: number }
-  /** One call is on its way to find out. */
+  /** One probe is in flight. */
   | { readonly state: 'half-open'; readonly since: number; readonly times: number }
 
 /** A breaker without failures. */
 export const closedBreaker: Breaker = { state: 'closed', failures: 0 }
 
-/** Whether a call may go, and the breaker after that. A probe that never came back is forgotten after `maxMs`. */
+/**
+ * Whether a call may be sent, and the breaker after that. A probe without an outcome expires after `maxMs`.
+ */
 export function admit(
   breaker: Breaker,
   now: number,
@@ -73,7 +76,7 @@ export function earn(budget: RetryBudget): RetryBudget {
   return { tokens: Math.min(MAX_RETRIES, budget.tokens + RETRY_SHARE) }
 }
 
-/** Undefined where nothing is left. */
+/** Undefined if none is left. */
 export function spend(budget: RetryBudget): RetryBudget | undefined {
   return budget.tokens >= 1 ? { tokens: budget.tokens - 1 } : undefined
 }

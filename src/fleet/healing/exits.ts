@@ -1,4 +1,6 @@
-/** A process has ended: whose it was, whether that was planned, and what follows a failure. */
+/**
+ * Exits of processes: the unit concerned, whether the exit was planned, and the consequences of a failure.
+ */
 import { backoffDelay } from '../../std/backoff.ts'
 import { describeExit } from '../exit-cause.ts'
 import type { Draft } from './draft.ts'
@@ -37,7 +39,7 @@ export function exited(draft: Draft, exit: Exit): void {
   else failed(draft, unit, unit.state.since, exit)
 }
 
-/** A process that was told to stop has ended. */
+/** A process that was requested to stop has exited. */
 function stopped(draft: Draft, unit: Unit, state: Extract<Unit['state'], { status: 'stopping' }>): void {
   switch (state.next) {
     case 'start':

@@ -1,4 +1,4 @@
-/** What a process reports of its services, and what follows when a unit is healthy again. */
+/** Health reports of processes, and the consequences of a recovery. */
 import type { Draft } from './draft.ts'
 import { successorHealth } from './hand-over.ts'
 import { start } from './lifecycle.ts'

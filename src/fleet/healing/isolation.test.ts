@@ -25,7 +25,7 @@ describe('suspectsOf', () => {
     expect(suspects(cause)).toEqual(['s', 't'])
   })
 
-  test.each(['SIGKILL', 'SIGTERM', 'SIGINT'])('%s from outside suspects nobody', (signal) => {
+  test.each(['SIGKILL', 'SIGTERM', 'SIGINT'])('%s from outside makes no service a suspect', (signal) => {
     expect(suspects({ kind: 'signal', signal })).toEqual([])
   })
 

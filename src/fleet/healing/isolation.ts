@@ -114,7 +114,7 @@ export function goHome(draft: Draft, unit: Unit): void {
   terminate(draft, unit, 'home')
 }
 
-/** The process of isolated services has ended on their way home: their cell hosts them. */
+/** The process of isolated services exited while they returned to their cell: the cell hosts them. */
 export function arriveHome(draft: Draft, unit: Unit): void {
   draft.remove(unit.spec.id)
   const home = draft.units[unit.spec.home ?? '']

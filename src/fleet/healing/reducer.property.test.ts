@@ -70,7 +70,7 @@ function expectInvariants({ state }: DrivenFleet): void {
   expect(nextWake(state, HEALING)).not.toBeNaN()
 }
 
-/** From now on running processes are well, and processes that are to end do. */
+/** From now on running processes are healthy, and processes that have to exit do. */
 function calmDown(fleet: DrivenFleet): void {
   for (let round = 0; round < 60; round++) {
     for (const { spec, state, successor, standIn } of Object.values(fleet.state.units)) {

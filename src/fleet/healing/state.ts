@@ -23,7 +23,7 @@ export interface UnitSpec {
   readonly heapMb?: number
 }
 
-/** What follows the exit of a process that was told to stop. */
+/** The consequence of the exit of a process that was requested to stop. */
 export type StopPurpose = 'start' | 'stop' | 'home' | 'remove'
 
 /** Each state carries only its own data. `process` is the name of an operating-system process, container or pod; times are ms. */
@@ -247,7 +247,7 @@ export interface HealingPolicy {
   readonly isolateAfter: number
   /** A unit is split at every `halveAfter`th failure if nobody is blamed. */
   readonly halveAfter: number
-  /** Isolated services return home after being healthy for this long. */
+  /** Isolated services return to their cell after being healthy for this long. */
   readonly homeMs: number
   readonly spares: number
   /** A spare that exits is replaced after this time. */

@@ -1,4 +1,4 @@
-/** What follows when time passes: one rule per state of a unit. */
+/** Consequences of the passage of time: one rule per state of a unit. */
 import type { Draft } from './draft.ts'
 import { handOverTimedOut } from './hand-over.ts'
 import { goHome } from './isolation.ts'

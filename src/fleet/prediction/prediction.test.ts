@@ -6,7 +6,7 @@ import { LeakWatch, theilSen } from './leak.ts'
 
 const LIMIT = 1.07e9
 
-/** Plays a process, one reading a second. Returns when which verdict fell, in ms, or undefined. */
+/** Simulates a process with one reading per second. Returns the verdict and its time in ms, or undefined. */
 function playHeap(
   seed: number,
   hours: number,
@@ -68,7 +68,7 @@ describe('anomalies', () => {
     for (let seed = 1; seed <= 10; seed++) {
       const at = play(seed, 1, from, growMs) as number
       expect(at).toBeGreaterThan(from)
-      // Ten times its normal is where a threshold would be: that is reached after this long.
+      // A threshold of ten times the normal value is reached after this time.
       const threshold = from + growMs * (Math.log(10) / Math.log(20))
       expect(threshold - at).toBeGreaterThan(300_000)
     }

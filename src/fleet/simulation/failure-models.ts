@@ -1,4 +1,7 @@
-/** Simulated series of a process's heap and of a service's latency, clean and failing, for judging what finds failures early. Times in ms. */
+/**
+ * Simulated series of a process's heap and of a service's latency, clean and failing, for the evaluation of
+ * early detection. Times in ms.
+ */
 import { normal, type Random } from '../../std/random.ts'
 
 /** The parameters of a simulated heap. Bytes, ms. */
@@ -27,7 +30,7 @@ export function heapModel(random: Random, leak: { perSecond: number; from: numbe
   }
 }
 
-/** What lives at a time: with a little that comes and goes. */
+/** Live bytes at a time, with small fluctuations. */
 export function liveBytes(model: HeapModel, at: number, random: Random): number {
   const filled = model.caches * (1 - Math.exp(-at / model.cachesMs))
   return (
@@ -38,7 +41,7 @@ export function liveBytes(model: HeapModel, at: number, random: Random): number 
   )
 }
 
-/** What `heapUsed` shows: with garbage that was not collected yet. */
+/** The value of `heapUsed`: live bytes and garbage that was not collected yet. */
 export function heapUsed(model: HeapModel, at: number, random: Random): number {
   return liveBytes(model, at, random) + (((at / 1_000) * model.garbage) % model.collectAt)
 }

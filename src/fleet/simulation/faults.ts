@@ -59,7 +59,7 @@ const INJECTIONS: Readonly<Record<Fault, (world: World, target: Target) => void>
     if (proc) proc.deafUntil = world.now + world.random() * 10_000
   },
   'clock-jump': (world) => {
-    // The supervisor was suspended: it hears late what happened meanwhile, and all heartbeats look old.
+    // The supervisor was suspended: it receives the events of that time late, and all heartbeats look old.
     world.suspend(Math.round(world.random() * 30_000))
     const lastBeat = world.now - world.heartbeatMs
     for (const { name } of world.processes.values())

@@ -1,4 +1,4 @@
-/** What must hold in a simulated fleet after every step, whatever happens. */
+/** Invariants of a simulated fleet, checked after every step. */
 import { type FleetState, type UnitSpec, unitProcesses } from '../healing/state.ts'
 import type { SimulatedProcess } from './machine.ts'
 
@@ -67,7 +67,10 @@ export class Invariants {
     return owned
   }
 
-  /** Two processes serve the same service only while one of them drains, holds back or stands in. */
+  /**
+   * Two processes serve the same service only while one of them drains, waits for its predecessor, or is a
+   * stand-in.
+   */
   #checkServing(processes: ReadonlyMap<string, SimulatedProcess>): void {
     const serving = new Map<string, string>()
     for (const proc of processes.values()) {

@@ -30,7 +30,9 @@ export interface SimulationReport {
   readonly starts: number
   /** Broken invariants, each with its time and seed; empty if all held. */
   readonly violations: readonly string[]
-  /** ms from the last fault's end until everything was healthy and at home. */
+  /**
+   * ms from the last fault's end until everything was healthy and isolated services were back in their cells.
+   */
   readonly calmAfterMs: number
   /** Share of service time in which services were ready, while faults were injected. */
   readonly availability: number
@@ -66,7 +68,10 @@ export const SIMULATED_FLEET: readonly UnitSpec[] = [
 
 const FIRST_FAULT_MS = 60_000
 const MAX_VIOLATIONS = 10
-/** Everything must be healthy this long after the last fault: the longest quarantine, and the way home. */
+/**
+ * Everything must be healthy this long after the last fault: the longest quarantine, and the return of
+ * isolated services.
+ */
 const calmBoundMs = (policy: HealingPolicy) => policy.maxQuarantineMs + policy.homeMs * 2 + 120_000
 
 /** Plays one run. */

@@ -41,16 +41,16 @@ const whole = (
   description: string,
   minimum: number,
   maximum: number,
-  usual: number,
+  defaultValue: number,
 ): Parameter => ({
   name,
   in: 'query',
   description,
-  schema: { type: 'integer', minimum, maximum, default: usual },
+  schema: { type: 'integer', minimum, maximum, default: defaultValue },
 })
-const page = (most: number, usual: number) => [
-  whole('limit', 'how many, the newest first', 1, most, usual),
-  whole('offset', 'how many to pass over', 0, 10_000_000, 0),
+const page = (max: number, defaultValue: number) => [
+  whole('limit', 'maximum number, newest first', 1, max, defaultValue),
+  whole('offset', 'number to skip', 0, 10_000_000, 0),
 ]
 const choice = (name: string, description: string, ...values: string[]): Parameter => ({
   name,
@@ -63,14 +63,14 @@ const services = { type: 'object', additionalProperties: of('ServiceView') }
 
 const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDescription>>>> = {
   '/status': {
-    get: { summary: 'Everything at once: services, books, chain, accounts', answer: of('StatusView') },
+    get: { summary: 'Status of services, books, chain and accounts', answer: of('StatusView') },
   },
-  '/servers': { get: { summary: 'The servers and their state', answer: object({ servers: services }) } },
-  '/agents': { get: { summary: 'The agents and their state', answer: object({ agents: services }) } },
+  '/servers': { get: { summary: 'Servers and their state', answer: object({ servers: services }) } },
+  '/agents': { get: { summary: 'Agents and their state', answer: object({ agents: services }) } },
   '/trades': {
     get: {
       summary: 'Booked trades',
-      parameters: [...page(10_000, 100), choice('chain', 'only those of the chain that runs now', 'current')],
+      parameters: [...page(10_000, 100), choice('chain', 'only trades of the current chain', 'current')],
       answer: object({ trades: list(of('TradeView')) }),
     },
   },
@@ -91,32 +91,35 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
   '/opportunities': {
     get: {
       summary: 'Decisions, with every rule and its numbers',
-      parameters: [...page(1_000, 50), choice('verdict', 'only those', 'trade', 'refuse')],
+      parameters: [
+        ...page(1_000, 50),
+        choice('verdict', 'only decisions with this verdict', 'trade', 'refuse'),
+      ],
       answer: object({ opportunities: list(of('OpportunityView')) }),
     },
   },
   '/opportunities/{id}': {
     get: {
-      summary: 'One decision, whole',
-      parameters: [inPath('id', 'as the list shows it')],
+      summary: 'One decision, complete',
+      parameters: [inPath('id', 'id of the decision')],
       answer: object({
         opportunity: of('OpportunityView'),
-        record: { type: 'object', description: 'as it is in the ledger' },
+        record: { type: 'object', description: 'the record as stored in the ledger' },
       }),
     },
   },
   '/approvals': {
     get: {
-      summary: 'Calls that wait for a person, or did, and which calls need one',
+      summary: 'Approvals, pending and decided, and the approval policy',
       answer: object({ approvals: list(of('ApprovalView')), policy: of('ApprovalPolicyView') }),
     },
   },
   '/approvals/{id}': {
     post: {
-      summary: 'Let a call happen, or refuse it',
-      parameters: [inPath('id', 'of the approval')],
+      summary: 'Approve or refuse a call',
+      parameters: [inPath('id', 'id of the approval')],
       body: object({
-        digest: { ...text, description: 'of the approval, as it was shown' },
+        digest: { ...text, description: 'digest of the approval, as it was shown' },
         approve: { type: 'boolean' },
       }),
       answer: object({ approval: of('ApprovalView') }),
@@ -125,7 +128,7 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
   },
   '/approvals/policy': {
     post: {
-      summary: 'Change which calls need a person',
+      summary: 'Change which calls need an approval',
       body: object(
         {
           tools: list({ ...text, description: '*, a server, or server__tool' }),
@@ -164,14 +167,14 @@ const errorReport: Schema = object(
   ['error'],
 )
 
-/** Every address of it, as Hono writes them. */
+/** Every path of the API, in Hono's notation. */
 export const API_ROUTES: readonly string[] = Object.entries(PATHS).flatMap(([path, methods]) =>
   Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
 )
 
 const json = (schema: Schema) => ({ content: { 'application/json': { schema } } })
 
-/** OpenAPI 3.1. `base`: what the paths follow. */
+/** OpenAPI 3.1. `base`: prefix of the paths. */
 export function openApi(version: string, base: string): Record<string, unknown> {
   const operation = ({ summary, parameters = [], body, answer, scope }: OperationDescription) => ({
     summary,

@@ -1,4 +1,4 @@
-/** When the directory is complete, and what clients are notified of. */
+/** Completeness of the directory, and notifications of clients. */
 import { expect, test } from 'vitest'
 import { definitionsOf, toolListing } from '../../../test/support/definitions.ts'
 import type { ServiceDefinitions } from '../../ports/definitions.ts'
@@ -63,7 +63,7 @@ test('definitions of another gateway complete the directory; a later failure doe
   expect([...directory.tools.keys()]).toEqual(['alpha__look'])
 })
 
-test('what is remembered can be recalled', async () => {
+test('definitions that one directory remembers can be recalled by another', async () => {
   const { directory } = directoryOf(async (service) => definitions(service, { tools: [tool('look')] }))
   await directory.follow(services)
   const other = directoryOf(async () => Promise.reject(new Error('not needed')))

@@ -103,9 +103,9 @@ class Chunks {
     return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all)
   }
 
-  /** Aborts the answer: its reader is gone. */
+  /** Aborts the answer: its reader has disconnected. */
   drop(): void {
-    if (!this.#ended) this.#controller.abort(new Error('the reader of the answer is gone'))
+    if (!this.#ended) this.#controller.abort(new Error('the reader of the answer has disconnected'))
   }
 }
 

@@ -1,4 +1,4 @@
-/** What travels from the gateway to a service, and what does not. */
+/** What the gateway forwards to a service, and what it does not. */
 import { expect, test } from 'vitest'
 import { ANONYMOUS } from '../../mcp/host/access.ts'
 import type { GatewayCall } from './gateway-call.ts'
@@ -25,7 +25,7 @@ const callOf = (change: Partial<GatewayCall> & { headers?: Record<string, string
   ...change,
 })
 
-test("the caller's token, cookies and address stay here; the gateway's token and the caller's name travel", () => {
+test("the gateway's token and the caller's name are forwarded; the caller's token, cookies and address are not", () => {
   const headers = hopHeaders(
     callOf({
       headers: {
@@ -88,7 +88,7 @@ test('headers are added for a client of 2025, and for one that uses the meta too
   expect(hopHeaders(callOf(), target, undefined)).not.toHaveProperty('mcp-param-region')
 })
 
-test("the adapter's headers are used where there are some", () => {
+test("the adapter's headers are used if present", () => {
   const env = { incoming: { headers: { accept: 'text/plain', cookie: 'a=b', 'set-cookie': ['c'] } } }
   expect(hopHeaders(callOf({ env, caller: ANONYMOUS, headers: { accept: 'x' } }), target, undefined)).toEqual(
     {

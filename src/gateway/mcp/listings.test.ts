@@ -1,4 +1,7 @@
-/** Names and URIs in the fleet: what each service's items are called, and who owns a name that two services offer. */
+/**
+ * Names and URIs in the fleet: the names of each service's items, and who owns a name that two services
+ * offer.
+ */
 import { expect, test } from 'vitest'
 import { definitionsOf, toolListing } from '../../../test/support/definitions.ts'
 import type { ServiceDefinitions } from '../../ports/definitions.ts'
@@ -44,7 +47,7 @@ test('tools and prompts are named server__name, and keep their plain name for th
   })
 })
 
-test("a connected server's items keep the name that says whose they are", () => {
+test('items of a connected server keep their name, which has the server as its prefix', () => {
   const { tools, prompts } = of({
     bridge: offering({ tools: ['connect', 'files__read'], prompts: ['files__summary'] }, true),
   })
@@ -55,7 +58,7 @@ test("a connected server's items keep the name that says whose they are", () => 
 test.each([
   ['before', 'a_vault'],
   ['after', 'z_vault'],
-])('nobody takes a name of a service that sorts %s the bridge', (_order, vault) => {
+])('a connected server never takes a name of a service that sorts %s the bridge', (_order, vault) => {
   const { tools, prompts } = of({
     m_bridge: offering(
       { tools: [`${vault}__pay`, `${vault}__new`, 'files__read'], prompts: [`${vault}__greet`] },

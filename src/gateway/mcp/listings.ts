@@ -35,7 +35,8 @@ export type ListKind = 'tools' | 'resources' | 'prompts'
 const uriOf = (service: string, uri: string): string => `kintsugi://${service}/${encodeURIComponent(uri)}`
 
 /**
- * The listings of all services; those whose definitions are unknown offer nothing, and their names are reserved all the same. A connected
+ * The listings of all services; those whose definitions are unknown offer nothing, but their names are
+ * reserved. A connected
  * server's items come through a service whose lists change; such services come last, so that they never take a name or URI of another.
  */
 export function listingsOf(services: ReadonlyMap<string, ServiceDefinitions | undefined>): Listings {

@@ -1,4 +1,4 @@
-/** What a client of 2025 sends in its session besides calls. */
+/** Messages other than calls that a client of 2025 sends in its session. */
 import { beforeEach, expect, test } from 'vitest'
 import { definitionsOf, directoryOf } from '../../../test/support/definitions.ts'
 import { MemoryBus } from '../../../test/support/memory-bus.ts'

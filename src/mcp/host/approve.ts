@@ -23,7 +23,7 @@ const MAX_SHOWN_CHARACTERS = 2_000
 export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
   const { service, name, tool, caller } = call.permit
   const critical = tool.effect === 'write' && tool.openWorld === true
-  // A service that acts by itself continues a decision that was approved where it was made.
+  // A service that acts by itself executes decisions that were approved at their origin.
   if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.skipWhen?.(call.input))
     return undefined
   const policy = await desk.policy()
@@ -65,7 +65,7 @@ async function decideAtClient(
   return approvals
     .decide(approval.id, approval.digest, approve, { name: permit.caller.name, atClient: true })
     .catch((error) => {
-      // Somebody else decided in the meantime: that decision holds.
+      // Another user decided in the meantime: that decision is valid.
       if (toErrorReport(error).code !== 'conflict') throw error
       return approvals.of(request)
     })
@@ -84,7 +84,7 @@ const approvalNeeded = ({ id, digest, expiresAt, preview }: Approval): KintsugiE
 const FORM = {
   type: 'object' as const,
   properties: {
-    approve: { type: 'boolean' as const, title: 'Approve', description: 'Let this call happen' },
+    approve: { type: 'boolean' as const, title: 'Approve', description: 'Approve this call' },
   },
   required: ['approve'],
 }

@@ -121,7 +121,7 @@ export class CallPipeline {
     const { approvals, records, now } = this.#options
     const { effect } = call.permit.tool
     record.approvedBy = approvals && (await approveCall(approvals, call))
-    // Waiting may have outlasted the call: what its caller was told is over must not happen afterwards.
+    // The call may have ended while it waited: a call that was reported as over must have no effect.
     call.context.signal.throwIfAborted()
     if (effect !== 'read') await consumeState(records, call.stateNonce, now())
     if (effect === 'spend') await record.recordBegin()

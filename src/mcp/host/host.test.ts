@@ -103,16 +103,16 @@ test('a subscriber of a resource is notified of each of its changes, and of no o
     { versionNegotiation: { mode: { pin: '2026-07-28' } } },
   )
   await client.connect(new StreamableHTTPClientTransport(url))
-  const told: string[] = []
+  const notified: string[] = []
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => {
-    told.push(params.uri)
+    notified.push(params.uri)
   })
   const subscription = await client.listen({ resourceSubscriptions: ['test://a'] })
   changes.b?.()
   changes.a?.()
   changes.a?.()
-  for (let i = 0; told.length < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  expect(told).toEqual(['test://a', 'test://a'])
+  for (let i = 0; notified.length < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(notified).toEqual(['test://a', 'test://a'])
   await subscription.close()
   await client.close()
   service.stop()

@@ -1,4 +1,6 @@
-/** Draining: a server that stops accepting still answers what is under way, and asks its clients to close. */
+/**
+ * Draining: a server that stops accepting still answers requests in progress, and asks its clients to close.
+ */
 import { once } from 'node:events'
 import { Agent, createServer, get, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
@@ -34,7 +36,7 @@ async function request(port: number, agent: Agent): Promise<IncomingMessage> {
   return response
 }
 
-test('an idle connection is answered once more and told to close; a new one is refused', async () => {
+test('an idle connection is answered once more with a request to close; a new one is refused', async () => {
   const { server, port } = await started((_request, response) => response.end('ok'))
   const agent = keepAlive()
   expect((await request(port, agent)).headers.connection).toBe('keep-alive')
@@ -45,7 +47,7 @@ test('an idle connection is answered once more and told to close; a new one is r
   expect(error.code).toBe('ECONNREFUSED')
 })
 
-test('draining waits for the request under way, and not for the idle connection beside it', async () => {
+test('draining waits for the request in progress, and not for an idle connection', async () => {
   let finish: () => void = () => undefined
   const { server, port } = await started((message, response) => {
     if (message.url === '/') response.end('ok')

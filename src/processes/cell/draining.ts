@@ -1,4 +1,7 @@
-/** Closing a server without breaking a request: stop accepting, finish the requests under way, close idle connections. */
+/**
+ * Closing a server without breaking a request: stop accepting, finish the requests in progress, close idle
+ * connections.
+ */
 import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface DrainTiming {
   /** How long idle connections are still answered, so that no request breaks on its way. */
   readonly lingerMs: number
-  /** How long requests under way may take. */
+  /** How long requests in progress may take. */
   readonly drainMs: number
   /** How often idle connections are closed after `lingerMs`. */
   readonly sweepMs: number

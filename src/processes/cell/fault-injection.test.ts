@@ -1,4 +1,4 @@
-/** Injected faults: slow calls for a while, a lost connection, a leak of the size asked for. */
+/** Injected faults: slow calls for a while, a lost connection, a leak of the requested size. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { FaultInjector } from './fault-injection.ts'
 

@@ -1,4 +1,4 @@
-/** Hosting: what a service answers while it starts, waits, runs and ends, over real sockets. */
+/** Hosting: the answers of a service while it starts, waits, runs and ends, over real sockets. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -111,17 +111,17 @@ const refused = (request: Promise<unknown>) =>
 
 test('a service that waits for a port is alive, not ready, and says why; a call waits for it', async () => {
   const cell = await newCell(server(), { open: false })
-  cell.ports.waiting.set('metrics', 'the metrics are not there')
+  cell.ports.waiting.set('metrics', 'the metrics are unavailable')
   const opening = cell.open()
   await vi.waitFor(async () => expect((await cell.get('/health')).status).toBe(200))
   expect(await (await cell.get('/health')).json()).toMatchObject({ service: SERVER, starting: true })
   const ready = await cell.get('/ready')
   expect([ready.status, await ready.json()]).toEqual([
     503,
-    { ready: false, reason: 'the metrics are not there', service: SERVER },
+    { ready: false, reason: 'the metrics are unavailable', service: SERVER },
   ])
   expect(await cell.host.health()).toEqual([
-    { id: SERVER, ready: false, reason: 'the metrics are not there' },
+    { id: SERVER, ready: false, reason: 'the metrics are unavailable' },
   ])
   const waiting = cell.echo('hello')
   cell.openPorts()
@@ -186,7 +186,7 @@ test('a release stops accepting, ends the background work, reports, and only the
   expect(cell.host.size).toBe(0)
 })
 
-test('a release of other services leaves a service alone', async () => {
+test('a release of other services does not affect a service', async () => {
   const cell = await newCell(server())
   await cell.open()
   await cell.host.release(() => undefined, ['another'])

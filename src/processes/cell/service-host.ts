@@ -1,4 +1,4 @@
-/** The services of a cell: opened, released and replaced by placeholders as the supervisor says. */
+/** The services of a cell: opened, released and replaced by placeholders as the supervisor requests. */
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type { AnyDefinition } from '../../mcp/define.ts'
 import type { Opening, Vitals } from '../../supervisor/links/protocol.ts'

@@ -1,4 +1,4 @@
-/** What a cell reports to the supervisor: the health of its services, and the vitals of its process. */
+/** Reports of a cell to the supervisor: the health of its services, and the vitals of its process. */
 import { getHeapStatistics } from 'node:v8'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type { FromChild, ServiceVitals, Vitals } from '../../supervisor/links/protocol.ts'

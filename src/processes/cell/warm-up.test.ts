@@ -1,4 +1,4 @@
-/** The warm-up of a spare: what it opens, and where it stops when the spare is needed. */
+/** The warm-up of a spare: its steps, and its interruption when the spare is needed. */
 import { expect, test, vi } from 'vitest'
 import { type AnyDefinition, defineServer, type MainContext } from '../../mcp/define.ts'
 import type { PortName } from '../../ports/ports.ts'

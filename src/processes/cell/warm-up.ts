@@ -44,7 +44,7 @@ export interface WarmUpOptions {
   readonly context: MainContext
   /** Whether a signer may stand by in this process. */
   readonly signer: boolean
-  /** Whether the spare was told to host services, or to stop. */
+  /** Whether the spare was requested to host services, or to stop. */
   interrupted(): boolean
   log: Log
   collectGarbage(): void

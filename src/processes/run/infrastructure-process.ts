@@ -1,4 +1,7 @@
-/** A process of our own infrastructure (hub, localnet, discovery): it reports to the supervisor and stops when told to. */
+/**
+ * A process of our own infrastructure (hub, localnet, discovery): it reports to the supervisor and stops on
+ * request.
+ */
 import { HEARTBEAT_MS } from '../../fleet/healing/heartbeat.ts'
 import { connectToSupervisor, type SupervisorLink } from '../../supervisor/links/supervisor-link.ts'
 import { ignoreOutputErrors } from './ignore-output-errors.ts'

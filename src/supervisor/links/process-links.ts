@@ -26,7 +26,10 @@ export interface ProcessLink {
 /** Where links report to. */
 export interface ProcessLinksOptions {
   monotonic(): number
-  /** Whether a process of this name is known. An unknown one is told to stop: it must not serve next to its successor. */
+  /**
+   * Whether a process of this name is known. An unknown one is requested to stop: it must not serve next to
+   * its successor.
+   */
   expects(process: string): boolean
   onMet(process: string, pid: number): void
   onMessage(process: string, message: FromChild): void
