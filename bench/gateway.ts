@@ -72,8 +72,8 @@ async function ask(door: Door, method: string, params: Record<string, unknown>):
   const { body, headers } = message(door, method, params)
   const answer = door.answerTo?.(id)
   const response = await request(door.url, { method: 'POST', body, headers, dispatcher: agent })
-  const body = await response.body.text()
-  const text = answer ? await answer : body
+  const responseBody = await response.body.text()
+  const text = answer ? await answer : responseBody
   if (response.statusCode >= 300 || !text.includes('"result"'))
     throw new Error(`${door.title} answered ${response.statusCode}: ${text.slice(0, 200)}`)
   return text
