@@ -6,6 +6,7 @@ import type { FleetControl } from '../ports/fleet.ts'
 import type { MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
+import { nothingPays } from './opportunities.ts'
 
 /** The agent that executes. */
 export const EXECUTOR = 'transaction_executor'
@@ -48,7 +49,7 @@ export async function executeOpportunity(
       id: null,
       hash: null,
       verdict: 'nothing-pays',
-      reasons: [`nothing pays at block ${market.head.number}; opportunities live for a block or two`],
+      reasons: [nothingPays(market)],
       profit: null,
       simulation: null,
     }

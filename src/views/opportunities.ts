@@ -57,6 +57,10 @@ export const opportunity = view(
   }),
 )
 
+/** Why there is no opportunity, in words. */
+export const nothingPays = (market: MarketView): string =>
+  `nothing pays at block ${market.head.number}; opportunities live for a block or two`
+
 /** An opportunity with its gas and what it leaves. */
 export const pricedOpportunity = view(
   z.object({

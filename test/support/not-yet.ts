@@ -8,5 +8,5 @@ export const NOT_YET: Readonly<Record<Rule, readonly string[]>> = {
   longFiles: ['src/servers/development/mcp_server_base.ts'],
   longFunctions: [],
   documentedExports: [],
-  statelessModules: ['src/servers/trading/profit_optimizer_mcp_server.ts'],
+  statelessModules: [],
 }

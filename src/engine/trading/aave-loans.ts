@@ -6,7 +6,7 @@ import type { Token } from '../../graph/index.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { findOpportunities } from './opportunities.ts'
+import { matchingOpportunities } from './opportunities.ts'
 
 /** The address of Aave's pool. Throws `not-available` on a chain without one. */
 export function aavePool({ manifest }: MarketView): Address {
@@ -49,10 +49,5 @@ export function aaveOpportunities(
   { maxHops, token }: AaveSearch,
 ): readonly Opportunity[] {
   aavePool(market)
-  const { found } = findOpportunities(market, loans, {
-    maxHops,
-    limit: Number.MAX_SAFE_INTEGER,
-    lender: 'aave-v3',
-  })
-  return token ? found.filter((each) => each.token === token.address) : found
+  return matchingOpportunities(market, loans, { token: token?.address, lender: 'aave-v3', maxHops })
 }

@@ -45,7 +45,29 @@ export function findOpportunities(
   return { searchedCycles, found: opportunities.slice(0, limit) }
 }
 
-/** The same route at another size, with the cheapest loan for it; `undefined` where a pool refuses or nothing is left. */
+/** Which opportunities; a field that is left out matches all. */
+export interface OpportunityFilter {
+  /** The token that is earned. */
+  readonly token?: Address | undefined
+  readonly lender?: LenderKind | undefined
+  readonly maxHops: number
+}
+
+/** The opportunities of the present block that match, best first. */
+export function matchingOpportunities(
+  market: MarketView,
+  loans: LoanMarket,
+  { token, lender, maxHops }: OpportunityFilter,
+): readonly Opportunity[] {
+  const { found } = findOpportunities(market, loans, {
+    maxHops,
+    limit: Number.MAX_SAFE_INTEGER,
+    ...(lender ? { lender } : {}),
+  })
+  return token === undefined ? found : found.filter((each) => each.token === token)
+}
+
+/** The first cycle at another size, with the cheapest loan for it; `undefined` where a pool refuses or nothing is left. */
 export function atSize(
   found: Opportunity,
   size: bigint,
