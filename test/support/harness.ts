@@ -2,7 +2,7 @@
  * Runs one server or agent in memory: through the host's own pipeline, against a small real world, every answer checked
  * against the tool's output schema. For specs beside servers, and for the stub check (scripts/stubs.ts).
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ToolContent } from '../../src/mcp/content.ts'
 import type { RunningAgent, ServiceContext, ServiceDefinition, State, Tool } from '../../src/mcp/define.ts'
@@ -96,7 +96,8 @@ export async function harness(definition: ServiceDefinition, options: HarnessOpt
 /**
  * The stub check. With KINTSUGI_RECORD, the first answer of every tool is written to that folder. With KINTSUGI_STUBS, a JSON
  * object of tools by service, each of these tools returns its recorded answer, whatever it is asked: its spec must fail. The
- * answer of a tool that is constant by contract is altered, since its recorded answer is the right one.
+ * answer of a tool that is constant by contract is altered, since its recorded answer is the right one. A tool that never
+ * answered (one that fails by contract) returns empty content.
  */
 function instrumented(definition: ServiceDefinition): ServiceDefinition {
   const folder = process.env.KINTSUGI_RECORD
@@ -135,6 +136,7 @@ function recorded(file: string, output: Output): Output {
 }
 
 function restored(file: string): Output {
+  if (!existsSync(file)) return new ToolContent([])
   const { blocks, structured, data } = JSON.parse(readFileSync(file, 'utf8'))
   return blocks ? new ToolContent(blocks, structured) : data
 }
