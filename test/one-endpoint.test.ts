@@ -258,10 +258,12 @@ describe('connected servers', () => {
     }
     expect(found.tools.map(({ name }) => name)).toContain('everything__echo')
     // A tool approved as `spend` cannot be called as a write.
-    const { servers } = (await bridge('list_connected', { server: 'everything' })) as {
-      servers: { items: { kind: string; name: string; hash: string }[] }[]
-    }
-    const hash = servers[0]?.items.find(({ kind, name }) => kind === 'tool' && name === 'echo')?.hash
+    const { definitions } = (await bridge('list_connected_definitions', {
+      server: 'everything',
+      kind: 'tool',
+      limit: 100,
+    })) as { definitions: { name: string; hash: string }[] }
+    const hash = definitions.find(({ name }) => name === 'echo')?.hash
     const echoed = { server: 'everything', tool: 'echo', arguments: { message: 'again' } }
     expect(JSON.stringify(await bridge('call_connected_tool', echoed))).toContain('again')
     await approving(() =>

@@ -24,7 +24,7 @@ export interface ReadAnswer {
 export interface ConnectedServer {
   readonly name: string
   readonly transport: ConnectionTransport
-  readonly state: 'connected' | 'away'
+  readonly state: 'connected' | 'unavailable'
   /** Why the server is unreachable; null while connected. */
   readonly detail: string | null
   readonly protocol: string | null

@@ -47,19 +47,39 @@ interface Connection {
   timer: NodeJS.Timeout | undefined
 }
 
+/** Makes the MCP transport of a connection. */
+export type MakeTransport = (transport: ConnectionTransport) => Parameters<Client['connect']>[0]
+
+const defaultTransport: MakeTransport = (transport) =>
+  transport.kind === 'http'
+    ? transportTo({ url: transport.url })
+    : new StdioClientTransport({
+        command: transport.command,
+        args: [...transport.args],
+        env: getDefaultEnvironment(),
+        stderr: 'ignore',
+      })
+
 /** The connected servers of one fleet, kept in the ledger. */
 export class ConnectedServers implements Connections {
   readonly #ledger: Pick<Ledger, 'setting' | 'saveSetting'>
   readonly #onNote: (text: string) => void
+  readonly #makeTransport: MakeTransport
   readonly #connections = new Map<string, Connection>()
   readonly #loaded: Promise<void>
   readonly #watchers = new Set<() => void>()
   #lastOffered = ''
   #closed = false
 
-  constructor(ledger: Pick<Ledger, 'setting' | 'saveSetting'>, onNote: (text: string) => void) {
+  /** `onNote` receives a line for the log. `makeTransport`: over HTTP and processes by default. */
+  constructor(
+    ledger: Pick<Ledger, 'setting' | 'saveSetting'>,
+    onNote: (text: string) => void,
+    makeTransport: MakeTransport = defaultTransport,
+  ) {
     this.#ledger = ledger
     this.#onNote = onNote
+    this.#makeTransport = makeTransport
     this.#loaded = this.#load()
     this.#loaded.catch((error) => onNote(`connections are not readable: ${messageOf(error)}`))
   }
@@ -165,7 +185,7 @@ export class ConnectedServers implements Connections {
           ? `${name} of ${server} is not approved yet`
           : `${name} of ${server} differs from the approved definition`,
         {
-          hint: `read it with list_connected, then call approve_definition with its hash ${found.hash}`,
+          hint: `read it with list_connected_definitions, then call approve_definition with its hash ${found.hash}`,
           data: { flags: found.flags, difference: found.difference },
         },
       )
@@ -290,17 +310,7 @@ export class ConnectedServers implements Connections {
     const client = newClient()
     const { transport } = connection.kept
     try {
-      await client.connect(
-        transport.kind === 'http'
-          ? transportTo({ url: transport.url })
-          : new StdioClientTransport({
-              command: transport.command,
-              args: [...transport.args],
-              env: getDefaultEnvironment(),
-              stderr: 'ignore',
-            }),
-        { timeout: CONNECT_TIMEOUT_MS },
-      )
+      await client.connect(this.#makeTransport(transport), { timeout: CONNECT_TIMEOUT_MS })
       await this.#refresh(connection, client)
     } catch (error) {
       await client.close().catch(() => undefined)
@@ -394,7 +404,7 @@ function describe(name: string, connection: Connection): ConnectedServer {
   return {
     name,
     transport: kept.transport,
-    state: client ? 'connected' : 'away',
+    state: client ? 'connected' : 'unavailable',
     detail: client ? null : detail,
     protocol: client?.getNegotiatedProtocolVersion() ?? null,
     items: connection.described.items,

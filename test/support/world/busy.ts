@@ -1,5 +1,6 @@
 /** A world in which something of everything has happened, so that every tool has something to answer. */
 import type { Ports } from '../../../src/ports/ports.ts'
+import { SmallForeignServer, smallConnections } from './connections.ts'
 import { mineArbitrage, pairSwap } from './events.ts'
 import { addExecutor } from './executor.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
@@ -65,5 +66,13 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
   fleet.lines.set('mcp_monitoring_server', ['{"level":"info","message":"ready"}'])
   const access = tokenIssuer(world.now)
   await access.issue({ subject: 'ada', scopes: ['read'], seconds: 3_600 })
-  return { world, ports: { access } }
+  const connections = smallConnections(ledger, {
+    first: new SmallForeignServer(),
+    second: new SmallForeignServer(),
+  })
+  for (const name of ['first', 'second']) {
+    await connections.connect(name, { kind: 'http', url: `http://${name}/mcp` })
+    await connections.approve(name, null, 'write')
+  }
+  return { world, ports: { access, connections } }
 }
