@@ -1,7 +1,7 @@
 /** Arguments for examples that have to be looked up on the running system. */
 import type { Address, PoolKind } from '../amm/index.ts'
-import type { Ledger } from '../ports/ledger.ts'
 import type { Connections } from '../ports/connections.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
 
