@@ -16,6 +16,9 @@ beforeAll(async () => {
 })
 afterAll(() => fleet.dispose())
 
+/** A model reads an answer whole: no read tool exceeds this at its example. */
+const MAX_ANSWER_CHARACTERS = 4_096
+
 const bodyOf = async (response: Response) =>
   (await response.json()) as { result?: unknown; error?: { code: string; message: string } }
 
@@ -31,12 +34,9 @@ const services = async (): Promise<[string, number][]> => {
 /** What is wrong with a tool's answers to its declared calls. A tool that needs an approval may answer that instead. */
 async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   const { name, annotations } = tool
-  const call = async (args: Record<string, unknown>) =>
-    (
-      await bodyOf(
-        await fleet.query(port, { ...args, type: name }, { authorization: `Bearer ${fleet.token}` }),
-      )
-    ).error
+  const answer = async (args: Record<string, unknown>) =>
+    bodyOf(await fleet.query(port, { ...args, type: name }, { authorization: `Bearer ${fleet.token}` }))
+  const call = async (args: Record<string, unknown>) => (await answer(args)).error
   // Looked up for each tool: a call of the one before may have changed what there is.
   const calls = (await fleet.get<ExampleListing>(port, '/examples')).tools[name]
   // Tools that come and go while the service runs declare no calls.
@@ -45,9 +45,12 @@ async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   const approvable = annotations.openWorldHint && !annotations.readOnlyHint
   const problems: string[] = []
   for (const args of calls.examples) {
-    const error = await call(args)
+    const { error, result } = await answer(args)
     if (error && !(approvable && error.code === 'approval-needed'))
       problems.push(`${JSON.stringify(args)} fails: ${error.code}: ${error.message}`)
+    const size = JSON.stringify(result ?? {}).length
+    if (annotations.readOnlyHint && size > MAX_ANSWER_CHARACTERS)
+      problems.push(`${JSON.stringify(args)} answers ${size} characters`)
   }
   for (const { arguments: args, code } of calls.refusals) {
     const found = (await call(args))?.code

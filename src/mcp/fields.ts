@@ -99,12 +99,15 @@ export function tokenFieldOf(field: z.ZodType): string | undefined {
 
 const innerOf = (field: z.ZodType) => (field._zod.def as unknown as { innerType?: z.ZodType }).innerType
 
-/** An amount as answers carry it: `market.amount(token, raw)` makes one. */
-export const tokenAmount = () =>
-  z.object({
+const TOKEN_AMOUNT = z
+  .object({
     raw: signedRawAmount().describe('in smallest units'),
     amount: z.string().describe('in whole tokens, with the symbol'),
   })
+  .meta({ id: 'TokenAmount' })
+
+/** An amount as answers carry it: `market.amount(token, raw)` makes one. Published once per tool, as `#/$defs/TokenAmount`. */
+export const tokenAmount = () => TOKEN_AMOUNT
 
 /** Basis points: hundredths of a percent. */
 export const bps = (max = 10_000) =>
@@ -138,7 +141,7 @@ export const durationMs = () => z.number().describe('in ms')
 export function time<const K extends string>(name: K) {
   return {
     [name]: z.int().describe('ms since 1970'),
-    [`${name}Iso`]: z.string().describe('ISO 8601'),
+    [`${name}Iso`]: z.string(),
   } as { readonly [P in K]: z.ZodInt } & { readonly [P in K as `${P}Iso`]: z.ZodString }
 }
 
@@ -155,7 +158,7 @@ export function at<const K extends string>(name: K, ms: number) {
 export function maybeTime<const K extends string>(name: K) {
   return {
     [name]: z.int().nullable().describe('ms since 1970'),
-    [`${name}Iso`]: z.string().nullable().describe('ISO 8601'),
+    [`${name}Iso`]: z.string().nullable(),
   } as { readonly [P in K]: z.ZodNullable<z.ZodInt> } & {
     readonly [P in K as `${P}Iso`]: z.ZodNullable<z.ZodString>
   }
@@ -185,8 +188,8 @@ export const page = (max: number, byDefault: number) => ({
 /** The fields of an output that carries part of a list under `name`. `paginate` and `pageOf` make them. */
 export function paged<const K extends string, T extends z.ZodType>(name: K, item: T) {
   return {
-    total: z.int().describe('how many there are in all'),
-    nextOffset: z.int().nullable().describe('where the next page starts; null on the last page'),
+    total: z.int(),
+    nextOffset: z.int().nullable().describe('null on the last page'),
     [name]: z.array(item),
   } as { readonly total: z.ZodInt; readonly nextOffset: z.ZodNullable<z.ZodInt> } & {
     readonly [P in K]: z.ZodArray<T>

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { harness } from '../../test/support/harness.ts'
 import { defineServer } from './define.ts'
-import { amount, at, maybeAt, page, paged, paginate, rounded, time, token } from './fields.ts'
+import { amount, at, maybeAt, page, paged, paginate, rounded, time, token, tokenAmount } from './fields.ts'
 import { checkAnswer, listTool } from './schema.ts'
 import { summaryOf } from './summary.ts'
 
@@ -22,6 +22,13 @@ const server = defineServer({
       output: { raw: z.bigint().or(z.string()), policy: z.unknown() },
       examples: [{ from: 'WETH', amount: '1 WETH' }],
       run: ({ amount: raw, policy }) => ({ raw, policy: policy ?? null }),
+    }),
+    priced: read({
+      description: 'answers with an amount',
+      input: { limit: z.int().min(1) },
+      output: { amount: tokenAmount() },
+      examples: [{ limit: 1 }],
+      run: (_input, { market }) => ({ amount: market.amount(market.manifest.numeraire, 1n) }),
     }),
     lie: read({
       description: 'answers against its schema',
@@ -157,4 +164,13 @@ test('the text of an answer is the answer where it is short, and a summary where
   expect(text).toContain('rows: 100, first {"index":0,"name":"row 0"}')
   expect(text).toContain('empty: none')
   expect(text.length).toBeLessThan(300)
+})
+
+test('published schemas carry no bounds of safe integers, and answers no patterns', () => {
+  const sell = JSON.stringify(listTool('sell', server.tools.sell as never))
+  expect(sell).not.toContain(String(Number.MAX_SAFE_INTEGER))
+  // The pattern of an amount helps who writes one; the minimum of a field stays.
+  expect(sell).toContain('"pattern"')
+  const { outputSchema } = listTool('priced', server.tools.priced as never)
+  expect(JSON.stringify(outputSchema)).not.toContain('pattern')
 })

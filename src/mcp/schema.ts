@@ -9,9 +9,32 @@ import type { Tool } from './define.ts'
 import { tokenFieldOf } from './fields.ts'
 import { strictDeep } from './strict-schema.ts'
 
-const jsonSchema = (schema: z.ZodObject) => {
+/** Bounds of safe integers say nothing to a reader; zod states them for every integer. */
+const SAFE_INTEGERS: ReadonlySet<unknown> = new Set([Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER])
+
+/** Without what costs a model tokens and tells it nothing: bounds of safe integers, and for answers the patterns of texts. */
+function concise(value: unknown, io: 'input' | 'output'): unknown {
+  if (Array.isArray(value)) return value.map((each) => concise(each, io))
+  if (value === null || typeof value !== 'object') return value
+  const kept = Object.entries(value).filter(
+    ([key, item]) =>
+      !SAFE_INTEGERS.has(item) && !(io === 'output' && key === 'pattern' && typeof item === 'string'),
+  )
+  return withoutUnion(Object.fromEntries(kept.map(([key, item]) => [key, concise(item, io)])))
+}
+
+/** `{ anyOf: [{ type: 'integer' }, { type: 'null' }] }` as `{ type: ['integer', 'null'] }`. */
+function withoutUnion({ anyOf, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  if (anyOf === undefined) return rest
+  const types = (anyOf as Record<string, unknown>[]).map((option) =>
+    Object.keys(option).length === 1 ? option.type : undefined,
+  )
+  return types.every((type) => typeof type === 'string') ? { ...rest, type: types } : { ...rest, anyOf }
+}
+
+const jsonSchema = (schema: z.ZodObject, io: 'input' | 'output') => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
-  return rest as Record<string, unknown>
+  return concise(rest, io) as Record<string, unknown>
 }
 
 const listings = new WeakMap<Tool, ToolListing>()
@@ -20,12 +43,12 @@ const listings = new WeakMap<Tool, ToolListing>()
 export function listTool(name: string, tool: Tool): ToolListing {
   const known = listings.get(tool)
   if (known) return known
-  const outputSchema = tool.outputSchema ?? (tool.output && jsonSchema(tool.output))
+  const outputSchema = tool.outputSchema ?? (tool.output && jsonSchema(tool.output, 'output'))
   const listing: ToolListing = {
     name,
     title: name.replaceAll('_', ' ').replaceAll('-', ' '),
     description: tool.description,
-    inputSchema: tool.inputSchema ?? jsonSchema(tool.input),
+    inputSchema: tool.inputSchema ?? jsonSchema(tool.input, 'input'),
     ...(outputSchema ? { outputSchema } : {}),
     annotations: annotationsOf(tool),
     _meta: {
