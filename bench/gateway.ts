@@ -399,7 +399,7 @@ try {
       `http://127.0.0.1:${ports.mcp_integration_bridge}/query`,
     )
     console.log(
-      `\nA server of npm that speaks stdio (server-everything, echo), behind those that bring such servers to HTTP, 2025-11-25:\n`,
+      `\nA server of npm that speaks stdio (server-everything, echo), behind programs that serve it over HTTP, 2025-11-25:\n`,
     )
     await compare(behind)
   }

@@ -1,4 +1,7 @@
-/** Writes what is generated from the catalogue and the definitions; with --check it compares instead and fails on drift. */
+/**
+ * Writes the files that are generated from the catalogue and the definitions; with --check it compares
+ * instead and fails on drift.
+ */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import * as z from 'zod'
@@ -24,7 +27,7 @@ function emit(path: string, text: string): void {
   if (existsSync(full) && readFileSync(full, 'utf8') === text) return
   if (check) {
     stale++
-    console.error(`${path} is not what the catalogue and the definitions give: run \`npm run generate\``)
+    console.error(`${path} does not match the catalogue and the definitions: run \`npm run generate\``)
   } else writeFileSync(full, text)
 }
 
@@ -70,7 +73,7 @@ for (const folder of [
 
 emit(
   'src/processes/services.gen.ts',
-  `${HEADER}import type { AnyDefinition } from '../mcp/define.ts'\nimport type { PortName } from '../ports/ports.ts'\n\n/** What each built service needs. */\nexport const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {\n${built
+  `${HEADER}import type { AnyDefinition } from '../mcp/define.ts'\nimport type { PortName } from '../ports/ports.ts'\n\n/** The ports of each built service. */\nexport const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {\n${built
     .map(
       ({ entry, definition }) =>
         `  '${entry.id}': [${definition.needs.map((need) => `'${need}'`).join(', ')}],`,

@@ -1,6 +1,6 @@
 /**
  * Proves that the specs of servers and agents check answers: for every tool that exists, `run` is replaced by a stub that
- * returns the first answer that the spec recorded, whatever it is asked, and the tool's own spec must fail.
+ * returns the first answer that the spec recorded, for any input, and the tool's own spec must fail.
  * Usage: node scripts/stubs.ts [service ...]. Exits non-zero when a stub survives.
  */
 import { spawnSync } from 'node:child_process'

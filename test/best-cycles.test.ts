@@ -30,7 +30,7 @@ if (!there) console.log(`skipped: the ten best cycles, since ${file} does not ex
 
 const BUILDER = '0x00000000000000000000000000000000000b0001'
 
-/** Gives the treasury what the cycle needs, and the contract the right to use it. */
+/** Funds the treasury for the cycle, and approves the contract. */
 async function ownCapital(
   local: TestChain,
   token: Address,

@@ -178,7 +178,7 @@ describe.each(['Docker', 'Kubernetes'] as const)('%s', (kind) => {
     await engine.close()
   })
 
-  test('one that hangs is killed through the engine and replaced', { timeout: 25_000 }, async () => {
+  test('a hung process is killed through the engine and replaced', { timeout: 25_000 }, async () => {
     const { engine, make } = await setUp()
     const { supervisor, healthy, answer } = await supervise(make)
     await healthy()

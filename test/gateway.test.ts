@@ -99,7 +99,7 @@ const access: AccessPolicy = {
   beyondLoopback: false,
   hostnames: LOOPBACK_NAMES,
 }
-/** The gateway's own policy: what is checked against it is checked at the gateway's hop. */
+/** The gateway's own policy: checks against it happen at the gateway. */
 const gatewayAccess: AccessPolicy = { ...access }
 const checks = vi.hoisted(() => ({ identified: [] as unknown[], authorised: [] as unknown[] }))
 vi.mock('../src/mcp/host/access.ts', async (importOriginal) => {

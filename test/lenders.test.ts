@@ -208,7 +208,7 @@ for (const [name, belongs] of Object.entries(everyKind)) {
   })
 }
 
-test('several cycles in one transaction earn to the unit what the plan says, and more than its best cycle', async () => {
+test('several cycles in one transaction earn the profit of the plan to the unit, and more than its best cycle', async () => {
   const pool = [...replica.pools.values()].find(
     (candidate) =>
       candidate.dex === 'uniswap_v3' &&

@@ -17,7 +17,7 @@ const READS = 150
 /** Pairs of a measurement with abuse and one without. */
 const PAIRS = 5
 const BASELINE_ROUNDS = 3
-/** What a busy machine adds by itself. */
+/** The latency that a busy machine adds by itself. */
 const NOISE_MS = 50
 
 const rpc = (url: string, params: Record<string, unknown>, signal = AbortSignal.timeout(10_000)) =>

@@ -166,7 +166,10 @@ describe.runIf(executablePath)('the dashboard', () => {
     await expect
       .poll(async () => Number(await tile('Trades')), { timeout: 20_000 })
       .toBeGreaterThan(OLD_TRADES)
-    /** Whether the curve starts where it should and ends at the tile; both are read in one go, since trading continues. */
+    /**
+     * Whether the curve starts where it should and ends at the tile; both are read together, since trading
+     * continues.
+     */
     const curve = () =>
       page.evaluate(() => {
         const label = document.querySelector('.chart')?.getAttribute('aria-label') ?? ''

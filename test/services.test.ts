@@ -31,7 +31,7 @@ const services = async (): Promise<[string, number][]> => {
   ])
 }
 
-/** What is wrong with a tool's answers to its declared calls. A tool that needs an approval may answer that instead. */
+/** The faults in a tool's answers to its declared calls. A tool that needs an approval may answer that instead. */
 async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   const { name, annotations } = tool
   const answer = async (args: Record<string, unknown>) =>

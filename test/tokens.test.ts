@@ -1,4 +1,7 @@
-/** Tokens at a service's own port and at the gateway: what they allow, and what is refused as a token. */
+/**
+ * Tokens at a service's own port and at the gateway: their rights, and the values that are refused as a
+ * token.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'

@@ -6,7 +6,7 @@ import { PROFILES } from '../src/gateway/mcp/tool-selection.ts'
 import { loadService, SERVICE_NEEDS } from '../src/processes/services.gen.ts'
 
 const root = join(import.meta.dirname, '..')
-/** Written for a reader at one commit: they may name what has gone since. */
+/** Written for a reader at one commit: they may name tools that were removed since. */
 const HISTORICAL = /^docs\/(decisions\/|benchmarks\.md)/
 
 const tools = new Set<string>()

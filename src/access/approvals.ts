@@ -1,7 +1,7 @@
 /** Which calls need a person's approval: calls that move value or reach beyond the fleet, if the policy names them. Pure. */
 import type { ScopeEffect } from './scopes.ts'
 
-/** Which calls need an approval, where it may be given, and for how long. */
+/** The approval policy: the calls that need an approval, where it may be given, and its lifetime. */
 export interface ApprovalPolicy {
   /** Incremented with each change; an approval is valid under the version that it was given under. */
   readonly version: number

@@ -3,7 +3,7 @@ import { allows, mayGrant, parseScope, ROLES } from './scopes.ts'
 
 const call = (effect: 'read' | 'write' | 'spend', service = 'a', tool = 't') => ({ effect, service, tool })
 
-test('a scope covers its effect and narrower ones, for what it names and nothing else', () => {
+test('a scope covers its effect and narrower ones, for the server or tool that it names only', () => {
   expect(allows(['read'], call('read'))).toBe(true)
   expect(allows(['read'], call('write'))).toBe(false)
   expect(allows(['spend'], call('write'))).toBe(true)

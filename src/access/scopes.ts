@@ -5,7 +5,7 @@
 import { KintsugiError } from '../std/errors.ts'
 
 const EFFECTS = ['read', 'write', 'spend'] as const
-/** What a call does. */
+/** The effect of a call. */
 export type ScopeEffect = (typeof EFFECTS)[number]
 
 /** For example `read`, `write:mcp_server_manager`, `spend:transaction_executor__execute_opportunity`. */
@@ -31,7 +31,7 @@ export const ROLES: Readonly<Record<string, { readonly title: string; readonly s
 /** Names of callers without a token of the issuer; no token is issued for them. */
 export const RESERVED_NAMES: readonly string[] = ['operator', 'anonymous']
 
-/** What a valid token allows. */
+/** The rights of a valid token. */
 export interface Grant {
   /** The token's id, by which it is revoked. */
   readonly id: string
@@ -44,7 +44,7 @@ export interface Grant {
   readonly callsPerMinute?: number
 }
 
-/** What a call needs. */
+/** The right that a call needs. */
 export interface Wanted {
   readonly effect: ScopeEffect
   readonly service: string

@@ -1,4 +1,4 @@
-/** Reads `.env`. One variable in it is for the signer alone. */
+/** Reads `.env` files. Only the signer reads the private key in them. */
 import { existsSync, readFileSync } from 'node:fs'
 
 /** Variable that may hold the operator's private key; only the signer reads its value. */

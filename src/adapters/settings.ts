@@ -79,7 +79,10 @@ export interface Settings {
   rpcUrls: Readonly<Record<string, string>>
   /** URLs of private relays, separated by commas. */
   relayUrls: string | undefined
-  /** Whether to follow pending transactions on a real chain. It costs calls: default off where a call budget is set. */
+  /**
+   * Whether to follow pending transactions on a real chain. It costs calls: off by default if a call budget
+   * is set.
+   */
   followPending: boolean
   /** Addresses of tokens that are not traded. */
   excludedTokens: readonly string[]

@@ -138,7 +138,7 @@ describe('concentrated', () => {
     expect(knownRange(pool)).toEqual([0, 60])
     expect(quoteExactIn(pool, ...way(false), 10n ** 15n)).toBeGreaterThan(0n)
     expect(swapExactIn(pool, ...way(false), 10n ** 21n)).toEqual({ ok: false, refusal: 'beyond-known-ticks' })
-    // The pool stands at its lower edge; nothing is known below.
+    // The price is at the lower edge of its range; the liquidity below is unknown.
     expect(swapExactIn(pool, ...way(true), 10n ** 15n)).toEqual({ ok: false, refusal: 'beyond-known-ticks' })
   })
 

@@ -119,7 +119,7 @@ export interface BidAnswer {
   /** Priority fee per gas, in wei. */
   readonly priority: number
   readonly chance: number
-  /** In native wei, with what a revert would burn. */
+  /** In native wei, with the cost of a revert. */
   readonly expected: number
 }
 

@@ -52,7 +52,7 @@ const state = {
   learned: [],
 }
 
-/** By hand: 95,000 for the transaction, 62,000 and 88,000 for the swaps, and what the lender adds. */
+/** By hand: 95,000 for the transaction, 62,000 and 88,000 for the swaps, and the gas of the lender. */
 const BY_LENDER = [
   ['own-capital', 200_000],
   ['balancer-v2', 245_000],

@@ -115,7 +115,7 @@ const GAS_ROOM = 2
 const HIGH_ROOM = 1.3
 /** Maximum share of the profit that a tip may cost when it only keeps later nonces from waiting. */
 const TIP_SHARE = 0.02
-/** A gap in a busy pool counts as another one when it is worth this many times what is in flight there. */
+/** A gap in a busy pool counts as another one when it is worth this many times the trades in flight there. */
 const ANOTHER_GAP = 5
 /** Times the data fee that the gas limit covers: it may rise before inclusion. */
 const DATA_ROOM = 2n
@@ -196,7 +196,9 @@ interface Offer {
   readonly numbers: Decision['numbers']
 }
 
-/** The bid with the greatest expected profit within the caps, and what the trade then costs and is worth. */
+/**
+ * The bid with the greatest expected profit within the caps, and the resulting cost and value of the trade.
+ */
 function offerFor(
   opportunity: Opportunity,
   grossNative: bigint,
@@ -228,7 +230,7 @@ function offerFor(
   const gasLimit = BigInt(Math.ceil(gasEstimate * Math.max(GAS_ROOM, expectation.high * HIGH_ROOM))) + dataGas
   const meanGas = BigInt(Math.ceil(gasEstimate * expectation.mean))
   const room = gas.maxFeePerGas - state.baseFeePerGas
-  // A bid never exceeds what the caps allow and the operator has: a smaller bid is better than none.
+  // A bid never exceeds the caps and the operator's balance: a smaller bid is better than none.
   const byCap = risk.maxGasCost / meanGas - state.baseFeePerGas
   const byBalance = state.operatorBalance / gasLimit - 2n * state.baseFeePerGas
   // If it costs almost nothing, the tip is high enough not to delay trades behind pending transactions.
@@ -294,7 +296,7 @@ function rulesOnState(
   ]
 }
 
-/** The rules on what the bid costs and on what is left. */
+/** The rules on the cost of the bid and on the remaining profit. */
 function rulesOnCost(
   { follows }: Opportunity,
   { room, priority, gasLimit, maxFeePerGas, numbers }: Offer,

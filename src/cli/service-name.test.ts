@@ -1,4 +1,4 @@
-/** Service names: what is accepted, and what is suggested. */
+/** Service names: accepted forms, and suggestions. */
 import { expect, test } from 'vitest'
 import { serviceNamed } from './service-name.ts'
 

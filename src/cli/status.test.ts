@@ -1,4 +1,4 @@
-/** What `status` and `incidents` print: no empty figures, one column of decimal points, dates. */
+/** Output of `status` and `incidents`: no empty figures, one column of decimal points, dates. */
 import { expect, test } from 'vitest'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { plain } from './format.ts'

@@ -111,7 +111,7 @@ class SystemTest {
     }
   }
 
-  /** Looked up on the running system, which may need a moment to have what an example is about. */
+  /** Looked up on the running system, which may need a moment until the subject of an example exists. */
   async #calls(service: string, tool: string): Promise<ToolCalls> {
     let found: ToolCalls | undefined
     await noProblemSoon(async () => {

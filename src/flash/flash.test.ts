@@ -32,7 +32,7 @@ test.each([
   expect(premium({ kind, rate }, amount)).toBe(expected)
 })
 
-test('what is returned to a pair satisfies its invariant, and one unit less would not', () => {
+test('the repayment of a pair satisfies its invariant, and one unit less would not', () => {
   fc.assert(
     fc.property(fc.bigInt(1_000n, 10n ** 30n), fc.bigInt(1n, 10n ** 29n), (reserve, wanted) => {
       const amount = wanted % reserve || 1n

@@ -1,4 +1,4 @@
-/** The lenders of a flash loan, and our own capital: what each charges, what it has, and with which routes it can be combined. */
+/** The lenders of a flash loan, and our own capital: the premium, liquidity and compatible routes of each. */
 import { type Address, mulDivRoundingUp } from '../amm/index.ts'
 
 export type LenderKind = 'aave-v3' | 'balancer-v2' | 'uniswap-v3' | 'uniswap-v2' | 'own-capital'

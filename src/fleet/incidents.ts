@@ -1,4 +1,7 @@
-/** Incidents: what the fleet records of failures and repairs. Code decides by the kind; `detail` and `action` are for people. */
+/**
+ * Incidents: the fleet's records of failures and repairs. Code decides by the kind; `detail` and `action` are
+ * for people.
+ */
 
 interface IncidentMeaning {
   readonly meaning: string
@@ -35,7 +38,7 @@ export const INCIDENTS = {
   'logs-rotated': { meaning: 'log files were truncated', level: 'info' },
   'file-repaired': { meaning: 'an unreadable file was restored', level: 'warn' },
   'file-broken': { meaning: 'an unreadable file could not be restored', level: 'warn' },
-  'prediction-violated': { meaning: 'a trade did not pay what was predicted', level: 'warn' },
+  'prediction-violated': { meaning: 'a trade did not earn the predicted profit', level: 'warn' },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 
@@ -49,9 +52,9 @@ export interface IncidentRecord {
   /** Ids of the affected services. */
   readonly services: readonly string[]
   readonly kind: IncidentKind
-  /** What was observed. */
+  /** The observation. */
   readonly detail: string
-  /** What was done about it; `none` for nothing. */
+  /** The action taken; `none` for no action. */
   readonly action: string
   /** ms since 1970. */
   readonly at: number

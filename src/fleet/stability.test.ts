@@ -54,7 +54,7 @@ test('without incidents: fully available, no mean times, no budget used', () => 
   })
 })
 
-test('a failure without a recovery lasts until the end, from its first incident on, whatever else is recorded', () => {
+test('a failure without a recovery lasts from its first incident until the end, regardless of other incidents', () => {
   const open = [
     incident('exited', 100_000),
     recovered(150_000, 50_000),
@@ -93,7 +93,7 @@ test('flapping: five failures within an hour, the fifth just inside', () => {
   expect(flapping(HOUR)).toBe(false)
 })
 
-test('leaks are counted by the kind of the incident, whatever its words', () => {
+test('leaks are counted by the kind of the incident, not by its words', () => {
   const incidents = [
     incident('leak', 1, { detail: 'heap usage rises' }),
     incident('leak', 2),

@@ -1,5 +1,6 @@
 /**
- * Upper bound of what all pools together can pay out in one token: the optimal arbitrage problem, solved by its dual.
+ * Upper bound of the amount of one token that all pools together can pay out: the optimal arbitrage problem,
+ * solved by its dual.
  * Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal Routing Through Constant Function
  * Market Makers" (2023). At any token prices, the sum of each pool's loss to a trader at those prices bounds the joint
  * optimum from above; the minimum over all prices is the optimum. A stable pool of more than two tokens counts each pair by

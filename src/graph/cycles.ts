@@ -12,7 +12,7 @@ export interface Hop {
 /** A directed cycle of two or more different pools; it starts at the first hop's `tokenIn`, the token of the profit. */
 export type Cycle = readonly Hop[]
 
-/** Which cycles an index holds. */
+/** Selects the cycles that an index holds. */
 export interface CycleIndexOptions {
   /** Maximum length of a cycle, in pools. */
   maxHops: number

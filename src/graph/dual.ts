@@ -220,7 +220,10 @@ export class Dual {
     }
   }
 
-  /** What the inverse of the second derivative is about: the value of the depth around each token, inverted. */
+  /**
+   * An approximation of the inverse of the second derivative: the value of the depth around each token,
+   * inverted.
+   */
   scale(logs: Float64Array): Float64Array {
     const scale = new Float64Array(this.size)
     const add = (token: number, depth: number) => {

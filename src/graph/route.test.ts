@@ -43,7 +43,7 @@ function replay(route: Route, pools: readonly Pool[]): bigint {
 
 const E18 = 10n ** 18n
 
-test('through one pool the route gives what the pair formula gives', () => {
+test('the output of a route through one pool equals the pair formula', () => {
   const pools = [pair(0, 1, 2, 1_000n * E18, 2_000n * E18)]
   // 1 in, 0.3 % fee: 997 * 2000 / (1000 * 1000 + 997) = 1.992013962079806432...
   const route = bestRoute(new MarketGraph(pools), token(1), token(2), E18, { maxHops: 3, maxPaths: 5 })
@@ -76,7 +76,7 @@ test('with one path allowed the best single path takes the whole amount', () => 
   expect(route?.amountOut).toBe(route?.single)
 })
 
-test('there is no route beyond the hop limit, and none between unconnected tokens', () => {
+test('a route beyond the hop limit or between unconnected tokens does not exist', () => {
   const pools = [pair(0, 1, 2, E18, E18), pair(1, 2, 3, E18, E18), pair(2, 4, 5, E18, E18)]
   const graph = new MarketGraph(pools)
   expect(bestRoute(graph, token(1), token(3), 1_000n, { maxHops: 1, maxPaths: 5 })).toBeUndefined()

@@ -1,4 +1,4 @@
-/** What a local market is built from. */
+/** The plan of a local market. */
 import type { Address } from '../amm/index.ts'
 import type { MarketSnapshot } from '../graph/index.ts'
 

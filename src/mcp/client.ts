@@ -75,7 +75,7 @@ export interface Watch {
   close(): void
 }
 
-/** What a subscription covers and whom it notifies. */
+/** The scope of a subscription, and its callbacks. */
 export interface Watched {
   readonly uris: readonly string[]
   onUpdate(uri: string): void

@@ -1,7 +1,7 @@
 /** Content of a tool's answer that data cannot express: text, images, sound, resources. */
 import type { ContentBlock } from '@modelcontextprotocol/server'
 
-/** Content blocks, with structured data beside them where the tool has some. */
+/** Content blocks, with structured data if the tool has some. */
 export class ToolContent {
   readonly blocks: readonly ContentBlock[]
   readonly structured: Record<string, unknown> | undefined

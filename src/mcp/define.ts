@@ -23,19 +23,24 @@ export interface CallContext extends Conversation {
   readonly signal: AbortSignal
   /** The caller's name: `anonymous` on loopback without a token, otherwise the token's subject. */
   readonly caller: string
-  /** What the caller's token allows; empty without a token. */
+  /** The scopes of the caller's token; empty without a token. */
   readonly scopes: readonly string[]
   /** ms since 1970. */
   now(): number
 }
 
-/** What `run` receives besides its input: the call, the ports that the service needs, and the service's state. */
+/**
+ * The context that `run` receives in addition to its input: the call, the ports that the service needs, and
+ * its state.
+ */
 export type Context<N extends PortName, S = unknown> = CallContext & Pick<Ports, N> & { readonly state: S }
 
 /** The same as hosts build it, without the types of a definition. */
 export type HostScope = Pick<Ports, PortName> & { readonly state: never; now(): number }
 
-/** What examples, resources and prompts receive: the ports that the service needs, and the service's state. */
+/**
+ * The context of examples, resources and prompts: the ports that the service needs, and the service's state.
+ */
 export type ServiceScope<N extends PortName, S = unknown> = Pick<Ports, N> & {
   readonly state: S
   /** ms since 1970. */
@@ -54,7 +59,7 @@ type ReadonlyDeep<T> = unknown extends T
     : T extends readonly (infer E)[]
       ? readonly ReadonlyDeep<E>[]
       : { readonly [K in keyof T]: ReadonlyDeep<T[K]> }
-/** What a handler returns for an output schema: amounts as `bigint`. */
+/** The return type of a handler for an output schema: amounts as `bigint`. */
 export type Answer<O> = ReadonlyDeep<z.output<ObjectOf<O>>>
 
 /** Arguments that have to be looked up on the running system, such as the address of a pool. `shown`: as documentation prints them. */
@@ -98,9 +103,9 @@ interface DataTool<I extends Shape, O extends Shape | z.ZodObject, N extends Por
   readonly output: O
   /** For calls that may need a person. */
   readonly approval?: {
-    /** True where there is nothing to approve. */
+    /** Returns true if the call needs no approval. */
     skipWhen?(input: z.output<z.ZodObject<I>>): boolean
-    /** What would happen, as the person who decides sees it. */
+    /** The expected effect, as the person who decides sees it. */
     preview?(input: z.output<z.ZodObject<I>>, context: Context<N, S>): Promise<Answer<O>>
   }
   run(input: z.output<z.ZodObject<I>>, context: Context<N, S>): Awaitable<Answer<O>>
@@ -232,7 +237,7 @@ export interface Dynamic<N extends PortName = PortName, S = never> {
   stop?(): void
 }
 
-/** What servers and agents have in common, without the type of their state. */
+/** The common part of servers and agents, without the type of their state. */
 interface Service<N extends PortName, S> {
   readonly id: string
   readonly needs: readonly N[]
@@ -244,7 +249,7 @@ interface Service<N extends PortName, S> {
   dynamic?(scope: ServiceScope<N, S>, onChange: () => void): Dynamic<N, S>
 }
 
-/** What a service knows of its process. */
+/** The facts of its process that a service receives. */
 export interface ServiceContext {
   now(): number
   log: Log
@@ -280,9 +285,9 @@ export interface AgentDecision {
 export interface RunningAgent extends Background {
   /** The last decisions, newest first. */
   decisions(limit: number): Awaitable<readonly AgentDecision[]>
-  /** What it does now, for `/health`. */
+  /** Its current activity, for `/health`. */
   state(): Record<string, unknown>
-  /** Runs a task; absent where the agent takes none. */
+  /** Runs a task; absent if the agent accepts none. */
   coordinate?(task: {
     description: string
     arguments: Record<string, unknown>
@@ -294,7 +299,7 @@ export interface RunningAgent extends Background {
       (given: Record<string, unknown>) => Promise<Record<string, unknown>>
     >
   >
-  /** Stops accepting work and waits, within the signal, for what is in flight. */
+  /** Stops accepting work and waits, within the signal, for work in flight. */
   drain?(signal: AbortSignal): Promise<void>
 }
 
@@ -337,13 +342,13 @@ export function defineAgent<const N extends PortName, A extends RunningAgent>(
   return { ...erased(definition), kind: 'agent', tools: definition.tools(toolbox<N, A>()) }
 }
 
-/** Types of ports and state end here: the host passes exactly what the definition was typed with. */
+/** Types of ports and state end here: the host passes exactly the types of the definition. */
 const erased = <T>(definition: T) => definition as T & Service<PortName, never> & AgentStart
 interface AgentStart {
   start(ports: Ports, service: ServiceContext): Promise<RunningAgent>
 }
 
-/** What a main service knows of its process. */
+/** The facts of its process that a main service receives. */
 export interface MainContext extends ServiceContext {
   readonly access: import('./host/access.ts').AccessPolicy
   /** Collects spans and metrics; undefined without a collector. */

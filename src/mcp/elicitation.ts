@@ -46,7 +46,7 @@ export interface Conversation {
   detach(must?: { must: true }): Promise<void>
 }
 
-/** The conversation of a call over plain HTTP: nobody listens, nobody answers. */
+/** The conversation of a call over plain HTTP: messages are dropped, and questions are refused. */
 export const NO_CLIENT: Conversation = {
   client: {},
   progress: () => undefined,

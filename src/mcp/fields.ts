@@ -70,7 +70,7 @@ export function amount(tokenField: string) {
       {
         decode: (text, context) => {
           if (RAW.test(text.trim())) return BigInt(text)
-          // The kit converts whole tokens beforehand where it knows the token.
+          // The kit converts whole tokens beforehand if it knows the token.
           context.issues.push({
             code: 'custom',
             input: text,
@@ -179,7 +179,7 @@ export function maybeAt<const K extends string>(name: K, ms: number | null | und
 export const rounded = (value: number, digits = 6): number =>
   Number.isFinite(value) ? Number(value.toPrecision(digits)) : value
 
-/** Which part of a list: the fields `limit` and `offset` of an input. */
+/** The part of a list: the fields `limit` and `offset` of an input. */
 export const page = (max: number, byDefault: number) => ({
   limit: z.int().min(1).max(max).default(byDefault).describe(`at most this many (1 to ${max})`),
   offset: z.int().min(0).max(1_000_000).default(0).describe('skip this many first'),
@@ -196,7 +196,7 @@ export function paged<const K extends string, T extends z.ZodType>(name: K, item
   }
 }
 
-/** Which part of a list, as `page` reads it. */
+/** The part of a list, as `page` reads it. */
 export interface Page {
   readonly limit: number
   readonly offset: number

@@ -4,7 +4,7 @@ import type { FleetControl, ToolCall } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
 import type { Effect, Shape } from './define.ts'
 
-/** The contract of a tool: where it is, what it does, and its schemas, which its definition uses too. */
+/** The contract of a tool: its service, its effect, and its schemas, which its definition uses too. */
 export interface RemoteTool<I extends Shape, O extends z.ZodObject> {
   readonly service: string
   readonly tool: string

@@ -156,7 +156,7 @@ test('times are milliseconds and ISO text; numbers carry no float noise', () => 
   ])
 })
 
-test('the text of an answer is the answer where it is short, and a summary where it is long', () => {
+test('the text of an answer is the answer itself if it is short, and a summary if it is long', () => {
   expect(summaryOf({ price: 5 })).toBe('{"price":5}')
   const rows = Array.from({ length: 100 }, (_, index) => ({ index, name: `row ${index}` }))
   const text = summaryOf({ total: 100, rows, empty: [] })

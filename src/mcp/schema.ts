@@ -85,7 +85,8 @@ export function isFound(
 }
 
 /**
- * Parses arguments. Amounts as people write them ("10 ETH") become smallest units where the service has a market. Throws
+ * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a
+ * market. Throws
  * `bad-argument` naming each field, its value and what was expected.
  */
 export function parseArguments(name: string, tool: Tool, given: unknown, market?: MarketView): never {
@@ -184,7 +185,7 @@ function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknow
 const TINY = 1_000_000n
 
 /**
- * Where an amount was given as an integer that is less than a millionth of a token: what it means, and how to write whole
+ * An explanation of an integer amount that is less than a millionth of a token, and how to write whole
  * tokens. For the hint of a failed call.
  */
 export function noteOnAmounts(tool: Tool, given: unknown, market: MarketView): string | undefined {

@@ -1,4 +1,7 @@
-/** The text beside structured content: the answer itself where it is short, otherwise its scalars and the sizes of its lists. */
+/**
+ * The text next to structured content: a short answer itself, otherwise its scalars and the sizes of its
+ * lists.
+ */
 
 /** Answers up to this many characters are repeated as text. */
 const MAX_WHOLE = 400

@@ -17,7 +17,7 @@ export interface AuditEntry {
   /** `ok` or the error's code; null for `begins`. */
   readonly outcome: string | null
   readonly durationMs: number | null
-  /** Who approved the call, if it needed approval. */
+  /** The approver of the call, if it needed approval. */
   readonly approvedBy?: string
   /** Number of entries dropped before this one, because the ledger was unreachable for too long. */
   readonly lost?: number

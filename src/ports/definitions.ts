@@ -1,4 +1,7 @@
-/** What a service offers to MCP clients, as its port serves it at `/definitions` and the gateway lists it. */
+/**
+ * The definitions of a service for MCP clients, as its port serves them at `/definitions` and the gateway
+ * lists them.
+ */
 import type { ScopeEffect } from '../access/scopes.ts'
 
 /** A tool as `tools/list` returns it; both schemas are JSON Schema. */

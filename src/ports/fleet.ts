@@ -1,4 +1,4 @@
-/** What a service may see of the fleet and do to it. */
+/** A service's view of the fleet, and its actions on it. */
 import type { DependencyNode } from '../fleet/catalogue/dependencies.ts'
 import type { RestartCause } from '../fleet/healing/state.ts'
 import type { IncidentRecord } from '../fleet/incidents.ts'
@@ -41,12 +41,12 @@ export interface FleetStatus {
   readonly startedAt: number
   /** ms from the start until everything was healthy; null before. */
   readonly readyMs: number | null
-  /** Processes that stand by to take over; `warm` ones have completed their warm-up. */
+  /** Standby processes; `warm` ones have completed their warm-up. */
   readonly spares: { readonly warm: number; readonly total: number }
   readonly services: readonly ServiceStatus[]
 }
 
-/** A failure or a repair, and what was done. */
+/** A failure or a repair, and the action taken. */
 export type Incident = IncidentRecord
 
 /** Measurements of a cell's process since its start: bytes, ms, counts. */

@@ -12,12 +12,17 @@ export interface DecisionRecord {
   readonly id: string
   readonly genesis: Hex
   readonly opportunity: Opportunity
-  /** The guard's rules and bid. The verdict is `trade` only where the transaction was sent, or is about to be. */
+  /**
+   * The guard's rules and bid. The verdict is `trade` only if the transaction was sent, or is about to be.
+   */
   readonly decision: Decision
   readonly outcome: DecisionOutcome
   /** ms since 1970. */
   readonly decidedAt: number
-  /** The simulation on the pending block; absent where the rules refused it. `profit` in smallest units of the token. */
+  /**
+   * The simulation on the pending block; absent if the rules refused it. `profit` in smallest units of the
+   * token.
+   */
   readonly simulation?: {
     readonly succeeded: boolean
     readonly gasUsed: bigint
@@ -26,7 +31,10 @@ export interface DecisionRecord {
   }
 }
 
-/** `open` until one of its attempts is final; `lost`: its chain is gone; `expired`: the nonce was not used and is free again. */
+/**
+ * `open` until one of its attempts is final; `lost`: its chain does not exist any more; `expired`: the nonce
+ * was not used and is free again.
+ */
 export type TransactionStatus = 'open' | 'final' | 'lost' | 'expired'
 
 /** One nonce of ours, with every attempt that was signed for it, oldest first. */
@@ -94,7 +102,7 @@ export interface Trade {
 /** The outcome of a trade on paper, judged by the next block. */
 export type PaperOutcome = 'traded' | 'moved away' | 'taken by another'
 
-/** A trade that was not sent, judged by what the next block held. */
+/** A trade that was not sent, judged by the state of the next block. */
 export interface PaperTrade {
   readonly decisionId: string
   readonly genesis: Hex
@@ -227,7 +235,7 @@ export interface Ledger {
   recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void>
   /** Transactions that are not final yet, by nonce. */
   openTransactions(): Promise<TransactionRecord[]>
-  /** The transaction sent for a decision, whatever its status; the newest where there were several. */
+  /** The transaction sent for a decision, in any status; the newest if there are several. */
   transaction(decisionId: string): Promise<TransactionRecord | undefined>
   /** The greatest nonce that is in use or was used. */
   highestNonce(genesis: Hex, account: Address): Promise<number | undefined>

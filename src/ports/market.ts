@@ -1,11 +1,13 @@
-/** The market as services see it: exact pools at the head, prices over them, and what each block changed. */
+/**
+ * The market as services see it: exact pools at the head, prices over them, and the changes of each block.
+ */
 import type { Address, Pool } from '../amm/index.ts'
 import type { TokenPrice } from '../arbitrage/index.ts'
 import type { Token } from '../graph/index.ts'
 import type { Head, Log } from './chain.ts'
 import type { MarketManifest, PoolDescriptor } from './manifest.ts'
 
-/** What one block changed. */
+/** The changes of one block. */
 export interface MarketChange {
   readonly head: Head
   /** Pools whose state changed. */

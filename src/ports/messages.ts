@@ -34,7 +34,10 @@ export interface DecisionMade {
   readonly refusedBy: string | null
 }
 
-/** Where the time between a block and its transaction goes, in ms: received, judged, simulated beside signed and recorded, sent. */
+/**
+ * The stages between a block and its transaction, in ms: received, judged, simulated in parallel with signed
+ * and recorded, sent.
+ */
 export interface Stages {
   readonly told: number
   readonly judged: number
@@ -95,7 +98,7 @@ export interface BreakerReport {
   readonly retryBudget: { readonly used: number; readonly most: number }
 }
 
-/** What changes during an MCP session of the 2025 revision. */
+/** The state that changes during an MCP session of the 2025 revision. */
 export interface SessionState {
   readonly ended?: boolean
   readonly logLevel?: string

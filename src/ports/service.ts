@@ -1,4 +1,4 @@
-/** What every service has: a log, and background work that stops with it. */
+/** The common parts of every service: a log, and background work that stops with it. */
 
 /** A structured log. `fields` are machine-readable facts; `message` is for people. */
 export interface Log {

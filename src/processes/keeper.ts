@@ -15,7 +15,7 @@ import { processCommand } from './run/command.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 
-/** What the keeper reports to the command line that started it. */
+/** The keeper's report to the command line that started it. */
 export type KeeperMessage = { type: 'bound' } | { type: 'failed'; error: ReturnType<typeof toErrorReport> }
 
 interface BoundSocket {

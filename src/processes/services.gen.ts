@@ -2,7 +2,7 @@
 import type { AnyDefinition } from '../mcp/define.ts'
 import type { PortName } from '../ports/ports.ts'
 
-/** What each built service needs. */
+/** The ports of each built service. */
 export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'aave_flash_loan_mcp_server': ['market', 'loans', 'ledger', 'fleet'],
   'mcp_arbitrage_server': ['market', 'loans', 'bus', 'ledger'],

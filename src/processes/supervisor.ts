@@ -132,7 +132,7 @@ function startBackgroundWork(
   const { owner } = plan
   if (owner)
     setInterval(
-      () => isAlive(owner) || stop('the command line that started the fleet is gone'),
+      () => isAlive(owner) || stop('the command line that started the fleet has exited'),
       OWNER_CHECK_MS,
     )
 }
@@ -149,7 +149,7 @@ async function main(): Promise<void> {
       control.broadcast(event)
     },
     // Without keeper and watcher nothing can be restarted any more: the fleet stops in good order.
-    () => stop('keeper and watcher are gone'),
+    () => stop('keeper and watcher have exited'),
   )
   const supervisor = new Supervisor(options)
   let stopping = false

@@ -1,4 +1,4 @@
-/** The signer's policy, a pure check: any refusal wins, and only what a rule allows is signed. */
+/** The signer's policy, a pure check: any refusal wins, and only an intent that a rule allows is signed. */
 import type { Address } from '../amm/index.ts'
 import type { Intent } from '../intents/index.ts'
 

@@ -63,7 +63,7 @@ const TABLE = {
   'signer-unreachable': code(503, 'later', 'The signer does not answer.'),
   'relay-unreachable': code(503, 'later', 'A private relay does not answer.'),
   'engine-unreachable': code(503, 'later', 'The container engine does not answer.'),
-  'not-available': code(422, 'never', 'This chain or configuration lacks what the call needs.'),
+  'not-available': code(422, 'never', 'This chain or configuration lacks something that the call needs.'),
   'not-supported': code(422, 'never', 'The operation is not supported here.'),
   'not-built': code(422, 'never', 'The service is in the catalogue but not built yet.'),
   'not-scalable': code(422, 'never', 'Only one instance of the service may run.'),

@@ -6,7 +6,7 @@ export type { Code, Retry }
 
 /** Fields of an error in addition to its code and message. */
 export interface ErrorDetails {
-  /** What the reader can do about it, in one sentence. */
+  /** The remedy for the reader, in one sentence. */
   hint?: string
   /** Whether trying again can help. Default: as the table of codes says. */
   retry?: Retry
@@ -46,7 +46,7 @@ export function errorFromReport({ code, message, ...details }: ErrorReport): Kin
   return new KintsugiError(isCode(code) ? code : 'tool-failed', message, details)
 }
 
-/** Turns anything thrown into a report; what is not ours becomes `internal` and keeps its message. */
+/** Turns anything thrown into a report; a foreign error becomes `internal` and keeps its message. */
 export function toErrorReport(thrown: unknown): ErrorReport {
   if (thrown instanceof KintsugiError) {
     return {

@@ -9,7 +9,7 @@ import type { SupervisorOptions, UnitPlan } from './options.ts'
 /** The range of ports for further instances holds this many per service. */
 const PORTS_PER_SERVICE = 8
 
-/** What effects act on. */
+/** The targets of effects. */
 export interface EffectRunnerOptions {
   readonly plan: SupervisorOptions['plan']
   readonly plans: ReadonlyMap<string, UnitPlan>
@@ -53,7 +53,7 @@ export class EffectRunner {
     else links.send(process, { type: 'stop' })
   }
 
-  /** Where an instance of a service listens; the first one without `instance`. */
+  /** The address at which an instance of a service listens; the first one without `instance`. */
   opening(id: string, instance?: number): Opening {
     const { heldSockets, instancePorts } = this.#options.plan
     const index = this.#socketOrder.indexOf(id)

@@ -10,7 +10,7 @@ import { isStopped } from './process-identity.ts'
 /** A service that does not answer this many polls in a row hangs. */
 const MAX_UNANSWERED = 2
 
-/** What is watched, and where hangs are reported. */
+/** The watched processes, and the receiver of reports. */
 export interface HangDetectorOptions {
   readonly plan: Pick<SupervisorOptions['plan'], 'bindHost' | 'ports'>
   readonly plans: ReadonlyMap<string, UnitPlan>

@@ -12,7 +12,7 @@ export interface UnitPlan {
   readonly probe?: () => Promise<void>
 }
 
-/** What a supervisor runs and depends on. */
+/** The units and dependencies of a supervisor. */
 export interface SupervisorOptions {
   readonly plan: {
     readonly profile: string
@@ -29,9 +29,9 @@ export interface SupervisorOptions {
   driver(events: DriverEvents): Driver
   /** The socket on which processes connect. */
   readonly linkPath: string
-  /** Where the state for a successor is stored. */
+  /** The file in which the state for a successor is stored. */
   readonly stateFile: string
-  /** Where processes record their calls in flight. */
+  /** The folder in which processes record their calls in flight. */
   readonly callFolder: string
   readonly policy: HealingPolicy
   /** Services of which several instances may run. */

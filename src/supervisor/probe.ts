@@ -16,7 +16,7 @@ export async function answersHealth(host: string, port: number): Promise<boolean
   )
 }
 
-/** Where a probe reports to. */
+/** The receiver of a probe's reports. */
 export interface ProbeEvents {
   /** The status of the probed process; undefined once it is replaced, which ends the probe. */
   status(): UnitState['status'] | undefined

@@ -15,7 +15,7 @@ import {
 import { basename, join } from 'node:path'
 import type { IncidentKind } from '../fleet/incidents.ts'
 
-/** What is checked, and the recipient of incidents. */
+/** The checked files and folders, and the receiver of incidents. */
 export interface RepairOptions {
   readonly dataFolder: string
   readonly logFolder: string

@@ -6,7 +6,7 @@ import type { ProcessLinks } from './links/process-links.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { unitStatuses } from './statuses.ts'
 
-/** What statuses are derived from. */
+/** The sources of statuses. */
 export interface StatusBoardOptions
   extends Pick<SupervisorOptions, 'plan' | 'now' | 'monotonic' | 'onEvent'> {
   readonly plans: ReadonlyMap<string, UnitPlan>
@@ -21,7 +21,7 @@ export interface StatusBoardOptions
 /** Statuses, and the events that announce their changes. */
 export class StatusBoard {
   readonly #options: StatusBoardOptions
-  /** By service: what was announced last. */
+  /** By service: the last announced status. */
   readonly #announced = new Map<string, string>()
   /** By infrastructure: ms from the start until it was first healthy. */
   readonly #upAfterMs = new Map<string, number>()

@@ -26,7 +26,7 @@ const statusesOf = (unit: Unit) =>
   )
 
 describe('services of a cell', () => {
-  test('a healthy service: what it is, where it runs, since when', () => {
+  test('a healthy service: identity, process and start time', () => {
     const [first] = unitStatuses(
       running({ readiness: { mcp_price_feed_server: null, mcp_arbitrage_server: null }, restarts: 3 }),
       FACTS,

@@ -3,7 +3,7 @@ import { catalogueEntry, titleOf } from '../fleet/catalogue/catalogue.ts'
 import { isRunning, type Unit } from '../fleet/healing/state.ts'
 import type { ServiceState, ServiceStatus } from '../ports/fleet.ts'
 
-/** What the unit's state does not hold. */
+/** Facts that are not in the unit's state. */
 export interface StatusFacts {
   readonly pid: number | null
   /** The pid of the program that the process manages (the chain). */

@@ -52,7 +52,10 @@ export function dateTime(at: number): string {
 const clock = (at: Date, withSeconds: boolean) =>
   `${two(at.getHours())}:${two(at.getMinutes())}${withSeconds ? `:${two(at.getSeconds())}` : ''}`
 
-/** Labels of a time axis (seconds since 1970, `step` apart): the time of day, and below it the date where it changes. */
+/**
+ * Labels of a time axis (seconds since 1970, `step` apart): the time of day, and below it the date if it
+ * changes.
+ */
 export function axisTimes(splits: readonly number[], step: number): string[] {
   let shown = ''
   return splits.map((seconds) => {

@@ -55,7 +55,7 @@ export const useApprovals = () =>
     refetchInterval: 3_000,
   })
 
-/** Approves or refuses what was shown. Rejects with the system's error message. */
+/** Approves or refuses the call as it was shown. Rejects with the system's error message. */
 export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: string) =>
   read(`/approvals/${id}`, {
     method: 'POST',

@@ -14,7 +14,7 @@ const WEI_RULES: ReadonlySet<string> = new Set([
 ])
 const GWEI_RULES: ReadonlySet<string> = new Set(['base fee below the ceiling'])
 
-/** What a failed rule means, for rules whose name states the opposite. */
+/** The meaning of a failed rule, for rules whose name states the opposite. */
 const FAILURES: Readonly<Record<string, (reason: Reason) => string>> = {
   'no pool is already in flight': ({ got }) => `pool ${got} has a pending trade`,
   'can stand right behind what it follows': () => 'cannot be placed right behind the transaction it follows',

@@ -1,4 +1,4 @@
-/** A fleet that a test drives by hand: effects are collected, processes do what the test reports. */
+/** A fleet that a test drives by hand: effects are collected, the test reports the behaviour of processes. */
 import type { ExitCause } from '../../src/fleet/exit-cause.ts'
 import { nextFleet } from '../../src/fleet/healing/reducer.ts'
 import {

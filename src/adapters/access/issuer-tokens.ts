@@ -10,7 +10,7 @@ const FETCH_TIMEOUT_MS = 5_000
 /** Minimum time between a failure of the issuer and the next request to it. */
 const RETRY_DELAY_MS = 5_000
 
-/** The issuer, and what its tokens must be for. */
+/** The issuer, and the audience that its tokens must have. */
 export interface IssuerOptions {
   readonly issuer: string
   /** The required audience: this gateway's address. */

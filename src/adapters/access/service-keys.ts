@@ -1,6 +1,7 @@
 /**
- * How processes of the fleet authenticate each other: short-lived tokens, signed with a key from a file that only this user can read and
- * that is replaced hourly. A user's token is never accepted in their place.
+ * Authentication between processes of the fleet: short-lived tokens, signed with a key from a file that only
+ * this user can read and
+ * that is replaced hourly. A user's token is never accepted instead of them.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -23,7 +24,7 @@ interface KeyFile {
   readonly keys: readonly Key[]
 }
 
-/** What a token claims. */
+/** The claims of a token. */
 interface Claim {
   /** The process. */
   readonly name: string
@@ -68,8 +69,9 @@ export class ServiceKeys {
     try {
       const { name, until, key: id } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Claim
       const key = this.#file.content()?.keys.find((each) => each.id === id)
-      const given = Buffer.from(signature, 'base64url')
-      if (!key || given.length !== MAC_BYTES || !timingSafeEqual(given, mac(key, text))) return undefined
+      const received = Buffer.from(signature, 'base64url')
+      if (!key || received.length !== MAC_BYTES || !timingSafeEqual(received, mac(key, text)))
+        return undefined
       return until > this.#now() ? name : undefined
     } catch {
       return undefined

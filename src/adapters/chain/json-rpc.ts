@@ -110,7 +110,9 @@ export class JsonRpcChain implements Chain {
     return headOf(raw)
   }
 
-  /** Splits the query where the node's limit on blocks or results requires it, and remembers its limit on blocks. */
+  /**
+   * Splits the query if the node's limit on blocks or results requires it, and remembers its limit on blocks.
+   */
   async logs({ fromBlock, toBlock, address, topics }: LogFilter): Promise<Log[]> {
     const found: Log[] = []
     let [from, span] = [fromBlock, Math.min(toBlock - fromBlock + 1, this.#maxBlocks)]

@@ -394,7 +394,7 @@ export class ConnectedServers implements Connections {
 
 function describe(name: string, connection: Connection): ConnectedServer {
   const { kept, client, definitions, detail } = connection
-  // Hashes and flags are worked out once for what is listed and what is approved.
+  // Hashes and flags are computed once, for listed and for approved definitions.
   if (connection.described?.definitions !== definitions || connection.described.pins !== kept.pins)
     connection.described = {
       definitions,

@@ -81,8 +81,8 @@ export class Bulkhead {
   }
 
   /** The service is unavailable or full: resolves when the call may be sent again; rejects with the signal's reason. */
-  async hold(signal: AbortSignal, why: 'unavailable' | 'full'): Promise<void> {
-    if (why === 'full') this.#width.shrink()
+  async hold(signal: AbortSignal, reason: 'unavailable' | 'full'): Promise<void> {
+    if (reason === 'full') this.#width.shrink()
     this.#unavailable = true
     if (this.#probing) {
       this.#leave()

@@ -17,7 +17,7 @@ import type { Effect } from '../../mcp/define.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { BULKHEAD, Bulkhead, type BulkheadPolicy } from './bulkhead.ts'
 
-/** What a dispatcher needs to know of services. */
+/** The facts of services that a dispatcher needs. */
 export interface DispatchOptions {
   /** Ports of a service's instances, its first instance first; empty for an unknown service. */
   portsOf(service: string): readonly number[]

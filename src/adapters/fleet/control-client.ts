@@ -10,7 +10,10 @@ const SUPERVISOR_GAP_MS = 3_000
 const RETRY_MS = 50
 const EVENTS_LOST_MS = 15_000
 
-/** Sends a request, again while the supervisor is replaced: for requests that may be repeated. Throws as `askSupervisor`. */
+/**
+ * Sends a request, and repeats it while the supervisor is being replaced; only for requests that may be
+ * repeated. Throws as `askSupervisor`.
+ */
 export async function askPatiently<Op extends ControlOp>(
   path: string,
   request: ControlRequest<Op>,

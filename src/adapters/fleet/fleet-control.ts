@@ -10,7 +10,7 @@ import { query, resultOf } from '../dispatch/query.ts'
 import { askPatiently } from './control-client.ts'
 import type { ControlOp, ControlRequest } from './control-protocol.ts'
 
-/** Where the supervisor and the services are reached. */
+/** The addresses of the supervisor and the services. */
 export interface ControlOptions {
   /** The supervisor's control socket. */
   socketPath: string

@@ -1,4 +1,7 @@
-/** The audit log in PostgreSQL: sequenced under a lock, so that whatever number of processes writes, there is one order and one head. */
+/**
+ * The audit log in PostgreSQL: sequenced under a lock, so that there is one order and one head for any number
+ * of writing processes.
+ */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type pg from 'pg'
 import { append, emptyFrontier, type Frontier, leafHash, rootOf } from '../../audit/merkle.ts'

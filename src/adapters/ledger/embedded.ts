@@ -150,7 +150,7 @@ function placeOutside(dataFolder: string): string {
   const folder = join('/var/tmp', `kintsugi-${name}`)
   mkdirSync(folder, { recursive: true, mode: 0o711 })
   if (statSync(folder).uid !== process.getuid?.())
-    throw new KintsugiError('database-setup-failed', `${folder} belongs to someone else`, {
+    throw new KintsugiError('database-setup-failed', `${folder} belongs to another user`, {
       hint: 'name another data folder with --data',
     })
   chmodSync(folder, 0o711)

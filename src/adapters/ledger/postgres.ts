@@ -10,6 +10,7 @@ import type { ConnectionPool } from './pool.ts'
 import { tradeLedger } from './trades.ts'
 import { transactionLedger } from './transactions.ts'
 
+/** The connections of the ledger, and the size of its inserts. */
 export interface PostgresLedgerOptions {
   pool: ConnectionPool
   /** Rows per insert. */

@@ -11,7 +11,8 @@ const MATCHING = '($1::text is null or genesis = $1) and ($2::text is null or to
 const OF_CHAIN = '($1::text is null or genesis = $1)'
 
 /**
- * Sums per bucket, then running sums over the buckets. Bucket i holds what was booked after the point before it, up to and
+ * Sums per bucket, then running sums over the buckets. Bucket i holds the bookings after the point before it,
+ * up to and
  * including its own; bucket 0 also everything before `since`.
  */
 const PROFIT_SERIES = `

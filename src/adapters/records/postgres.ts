@@ -14,6 +14,7 @@ interface Row {
 
 const kept = <T>({ id, value, version }: Row): Kept<T> => ({ id, value: JSON.parse(value) as T, version })
 
+/** Shared records in the table `records`. Throws `ledger-unreachable` (retry later). */
 export class PostgresRecords implements Records {
   readonly #pool: ConnectionPool
   readonly #now: () => number

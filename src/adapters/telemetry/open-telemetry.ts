@@ -22,6 +22,7 @@ const METRICS_MS = 15_000
 /** Histogram buckets of the conventions, in s. */
 const BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
 
+/** The collector, and the identity of the process. */
 export interface TelemetryOptions {
   /** The collector's base address; `/v1/traces` and `/v1/metrics` follow. Headers come from OTEL_EXPORTER_OTLP_HEADERS. */
   readonly endpoint: string
@@ -30,6 +31,7 @@ export interface TelemetryOptions {
   readonly instance: string
 }
 
+/** Exports spans and their durations over OTLP. */
 export class OpenTelemetry implements Telemetry {
   readonly #tracers: TracerProvider
   readonly #meters: MeterProvider
@@ -73,13 +75,14 @@ export class OpenTelemetry implements Telemetry {
     kind: OperationKind,
     method: string,
     target: string,
-    given: Readonly<Record<string, string | number | undefined>>,
+    extraAttributes: Readonly<Record<string, string | number | undefined>>,
     parent: string | null,
   ): Operation {
     const attributes: Record<string, string | number> = { 'mcp.method.name': method }
     if (method === 'tools/call')
       Object.assign(attributes, { 'gen_ai.tool.name': target, 'gen_ai.operation.name': 'execute_tool' })
-    for (const [name, value] of Object.entries(given)) if (value !== undefined) attributes[name] = value
+    for (const [name, value] of Object.entries(extraAttributes))
+      if (value !== undefined) attributes[name] = value
     const span = this.#tracer.startSpan(
       `${method} ${target}`,
       { kind: kind === 'server' ? SpanKind.SERVER : SpanKind.CLIENT, attributes },

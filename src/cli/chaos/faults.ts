@@ -28,7 +28,7 @@ const FAULTS: Readonly<Partial<Record<Scenario['kind'], ChaosFault>>> = {
   disconnect: { kind: 'disconnect', seconds: 3 },
 }
 
-/** What may be hit now: healthy cells and infrastructure, and the processes that keep the fleet. */
+/** The possible victims now: healthy cells and infrastructure, and the processes that keep the fleet. */
 export async function victimsOf(
   status: () => Promise<FleetStatus>,
   includeGateway: boolean,

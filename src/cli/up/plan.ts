@@ -1,4 +1,4 @@
-/** What `kintsugi up` is going to run: options and settings as a run plan, and the checks before a start. */
+/** The run plan of `kintsugi up`, from options and settings, and the checks before a start. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { foundryBinary, postgresFolder } from '../../adapters/binaries.ts'

@@ -1,4 +1,4 @@
-/** What `kintsugi up` prints: progress until the fleet is ready, then incidents and trades until it stops. */
+/** Output of `kintsugi up`: progress until the fleet is ready, then incidents and trades until it stops. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { askPatiently, supervisorEvents, untilGone } from '../../adapters/fleet/control-client.ts'

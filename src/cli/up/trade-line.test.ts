@@ -61,13 +61,13 @@ test('a line is never wider than the terminal: the path is cut first', () => {
   expect(line({}, { width: 85 })).toMatch(/ {2}USDC>DAI>USDC.*… {2}aave-v3 {2}0x9c81…$/)
 })
 
-test('the verbose line has the date, both profits, exact amounts and the whole hash, whatever the width', () => {
+test('the verbose line has the date, both profits, exact amounts and the whole hash, at any width', () => {
   expect(line({}, { verbose: true, width: 40 })).toBe(
     `2026-11-04 09:05:12  block 77  ${trade.route}  aave-v3  size 4,016.38787 USDC  predicted 8.7004 USDC  realised 8.7004 USDC (19.33 MATIC)  gas 0.3812 MATIC  as predicted  ${trade.hash}`,
   )
 })
 
-test('a trade on paper says what it would have earned, or why not', () => {
+test('a trade on paper shows its would-be profit, or why it did not trade', () => {
   const paper: PaperTrade = {
     decisionId: 'd',
     genesis: '0x00',

@@ -81,7 +81,7 @@ function tradeDetails(trade: Trade, { nativeSymbol }: LineStyle): string {
   ].join('  ')
 }
 
-/** A trade on paper: what it would have earned, net of gas. */
+/** A trade on paper: its would-be profit, net of gas. */
 export function paperTradeLine(trade: PaperTrade, style: LineStyle): string {
   const net = trade.netNative / 1e18
   const pools = trade.route.split(' (').length - 1

@@ -1,4 +1,7 @@
-/** Whether the ledger equals the chain: what the treasury gained and what the operator paid, between two blocks. */
+/**
+ * Whether the ledger equals the chain: gains of the treasury and payments of the operator, between two
+ * blocks.
+ */
 import { encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import type { Chain } from '../../ports/chain.ts'
@@ -13,7 +16,7 @@ export interface BookedTrade {
 export interface BooksCheck {
   readonly equal: boolean
   readonly trades: number
-  /** Where they differ, one line each. */
+  /** The differences, one line each. */
   readonly differences: readonly string[]
 }
 

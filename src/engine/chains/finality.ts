@@ -1,4 +1,4 @@
-/** Which blocks are never undone. */
+/** Finality: the blocks that are never undone. */
 import type { Chain } from '../../ports/chain.ts'
 import type { Finality } from './profile.ts'
 

@@ -30,8 +30,8 @@ export class Approvals implements ApprovalBook {
   }
 
   /** The approval of a call, created if there is none that can still be used. */
-  async of({ service, tool, caller, arguments: given, policy, preview }: NewApproval): Promise<Approval> {
-    const id = sha256([service, tool, caller, given, policy.version]).slice(0, 24)
+  async of({ service, tool, caller, arguments: args, policy, preview }: NewApproval): Promise<Approval> {
+    const id = sha256([service, tool, caller, args, policy.version]).slice(0, 24)
     const known = await this.#records.read<Approval>('approval', id)
     if (known && known.value.state !== 'used') return known.value
     const simulated = (await preview()) ?? null
@@ -41,10 +41,10 @@ export class Approvals implements ApprovalBook {
       service,
       tool,
       caller,
-      arguments: given,
+      arguments: args,
       policyVersion: policy.version,
       preview: simulated,
-      digest: sha256([given, policy.version, simulated, createdAt]),
+      digest: sha256([args, policy.version, simulated, createdAt]),
       state: 'pending',
       decidedBy: null,
       createdAt,
@@ -67,7 +67,7 @@ export class Approvals implements ApprovalBook {
     if (!by.atClient && !mayDecide(value, by.name))
       throw new KintsugiError(
         'insufficient-scope',
-        `${by.name} made this call and cannot decide on it; another user has to`,
+        `${by.name} made this call and cannot decide on it; another user must decide`,
       )
     if (value.digest !== digest)
       throw new KintsugiError('conflict', 'digest: the call differs from the one that was shown', {

@@ -39,7 +39,7 @@ const concentrated = (tick: number, ticks?: Extract<Pool, { kind: 'concentrated'
   ...(ticks ? { ticks } : {}),
 })
 
-test('a concentrated pool holds what its active range needs on each side of the price', () => {
+test('a concentrated pool holds the amounts of its active range on each side of the price', () => {
   // Liquidity 1e18 from tick -120 to 60, at tick 0: x = L (1/sqrt(p) - 1/sqrt(high)), y = L (sqrt(p) - sqrt(low)).
   const pool = concentrated(0, [
     [-120, E18, E18],

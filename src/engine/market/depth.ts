@@ -32,7 +32,7 @@ export function heldBy(pool: Pool): readonly bigint[] {
   return pool.balances
 }
 
-/** What each pool holds of a token near the price, in smallest units, largest first. */
+/** The holdings of a token near the price by pool, in smallest units, largest first. */
 export function holdingsOf(market: MarketView, token: Address): { pool: Pool; held: bigint }[] {
   return [...market.pools.values()]
     .flatMap((pool) => {

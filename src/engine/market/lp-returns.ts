@@ -1,4 +1,4 @@
-/** What pools earned since the start: volume and fees from the amounts in swap events, and the price move. */
+/** Earnings of pools since the start: volume and fees from the amounts in swap events, and the price move. */
 import { type Address, feeFraction, type Pool, spotPrice } from '../../amm/index.ts'
 import type { MarketChange, MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -10,7 +10,7 @@ const YEAR_SECONDS = 365 * 86_400
 /** A shorter time gives no rate for a year. */
 const MIN_YEARLY_SECONDS = 60
 
-/** What a pool traded and earned; values in whole numeraire units. */
+/** Volume and fees of a pool; values in whole numeraire units. */
 export interface PoolYield {
   readonly pool: Pool
   /** Value held at the price now. */
@@ -21,11 +21,11 @@ export interface PoolYield {
   readonly annualPercent: number | null
 }
 
-/** What a full-range share of a pool did against holding its tokens. */
+/** The return of a full-range share of a pool, against holding its tokens. */
 export interface PoolReturn extends PoolYield {
   /** Fees in percent of the value; null for an empty pool. */
   readonly feesPercent: number | null
-  /** Of the first token in the second. */
+  /** Change of the price of the first token in the second. */
   readonly priceChangePercent: number
   readonly lossPercent: number
   /** Fees less loss; null for an empty pool. */

@@ -30,7 +30,7 @@ export function exchangeTotals(market: MarketView, returns: PoolReturns): Exchan
     .sort((a, b) => b.value - a.value)
 }
 
-/** What the lending protocols can lend. Exchanges lend too; their value is in `exchangeTotals`. */
+/** The available loans of the lending protocols. Exchanges lend too; their value is in `exchangeTotals`. */
 export function lenderTotals(market: MarketView, loans: LoanMarket): LenderTotal[] {
   const offers = market.manifest.tokens
     .flatMap(({ address }) => loans.offers(address))

@@ -157,7 +157,8 @@ export class MarketReplica extends MarketVerbs {
     if (head.parentHash === this.#head?.hash) return undone
     while (this.#head) {
       const held = this.#head
-      // A block above the new head is gone; one at or below it stays if the chain still has it.
+      // A block above the new head does not exist any more; one at or below it stays if the chain still has
+      // it.
       if (held.number < head.number && (await this.#options.chain.block(held.number)).hash === held.hash)
         return undone
       const last = this.#past.pop()

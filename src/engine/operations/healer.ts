@@ -4,7 +4,7 @@ import { type LeakVerdict, LeakWatch } from '../../fleet/prediction/leak.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
 import type { ScalingPolicy } from './scaling.ts'
 
-/** What the healer wants done. `reason` and `detail` are for people. */
+/** A decision of the healer. `reason` and `detail` are for people. */
 export type HealingAction =
   | { readonly type: 'collect'; readonly cell: string }
   /** `urgent`: at once; otherwise when no call runs. */
@@ -75,7 +75,7 @@ export class Healer {
     this.#options = options
   }
 
-  /** What should be done about these vitals; `now` in ms. */
+  /** The decisions about these vitals; `now` in ms. */
   observe(cells: Readonly<Record<string, CellVitals>>, now: number): HealingAction[] {
     for (const cell of this.#cells.keys()) if (!(cell in cells)) this.#cells.delete(cell)
     return [

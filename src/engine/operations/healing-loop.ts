@@ -1,4 +1,7 @@
-/** Carries out what the healer decides: observes the fleet each second, acts, and keeps the decisions with their reasons. */
+/**
+ * Carries out the healer's decisions: observes the fleet each second, acts, and keeps the decisions with
+ * their reasons.
+ */
 import type { CellVitals, FleetControl } from '../../ports/fleet.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import type { Log } from '../../ports/service.ts'
@@ -20,9 +23,9 @@ export interface HealingDecision {
   readonly reasons: readonly string[]
 }
 
-/** What may fail next. */
+/** The outlook: possible next failures. */
 export interface Outlook {
-  /** Series that left their normal. */
+  /** Series outside their normal range. */
   readonly unusual: readonly Departure[]
   /** Cells that wait for a restart. */
   readonly restartsWaiting: readonly string[]
@@ -69,7 +72,7 @@ export class HealingLoop {
     return this.#decisions.slice(0, limit)
   }
 
-  /** What may fail next. */
+  /** The outlook: possible next failures. */
   outlook(): Outlook {
     return { unusual: this.#healer.unusual(), restartsWaiting: [...this.#waiting.keys()] }
   }

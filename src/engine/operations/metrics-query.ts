@@ -1,4 +1,6 @@
-/** Questions to the metrics of the fleet: samples by name, the calls of a service, processes by what they use. */
+/**
+ * Queries of the metrics of the fleet: samples by name, the calls of a service, processes by resource use.
+ */
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import type { MetricsSource, Sample } from '../../ports/metrics.ts'
 import { messageOf } from '../../std/errors.ts'
@@ -34,7 +36,7 @@ export async function scrapeAll(
 const answers = ({ port, kind, status }: ServiceStatus) =>
   port !== null && kind !== 'infrastructure' && (status === 'healthy' || status === 'degraded')
 
-/** Which samples: those with a name that have all of the labels. */
+/** Selects samples: those with this name that have all of the labels. */
 export interface SampleFilter {
   readonly metric: string
   readonly labels: Readonly<Record<string, string>>
@@ -88,7 +90,7 @@ export function callSummary(samples: readonly Sample[]): CallSummary {
   }
 }
 
-/** A process of the fleet, and what it uses. */
+/** A process of the fleet, and its resource use. */
 export interface ProcessUsage {
   readonly pid: number
   readonly cell: string

@@ -1,7 +1,7 @@
-/** Remedies: what is proposed for a service that is not healthy, and the same carried out. */
+/** Remedies: proposals for services that are not healthy, and their execution. */
 import type { FleetControl, ServiceState, ServiceStatus } from '../../ports/fleet.ts'
 
-/** A service that is not healthy, the reason, and what would help. */
+/** A service that is not healthy, the reason, and the proposed remedy. */
 export interface Diagnosis {
   readonly service: string
   readonly status: ServiceState
@@ -9,7 +9,7 @@ export interface Diagnosis {
   readonly proposal: string
 }
 
-/** What `healService` found and did. */
+/** The diagnosis and the action of `healService`. */
 export interface HealingResult {
   readonly service: string
   /** Its status before. */

@@ -77,7 +77,7 @@ export function worthOn(
 
 export interface Fill {
   readonly outcome: PaperOutcome
-  /** In native wei: what was earned net of gas, or what the failed attempt burned. */
+  /** In native wei: the profit net of gas, or the gas of the failed attempt. */
   readonly net: number
   /** Why it did not trade, or who won instead; empty for a trade. */
   readonly reason: string

@@ -16,7 +16,7 @@ export interface ReplayOptions {
   readonly position: 'first' | 'last'
 }
 
-/** The outcome of one gap; each is counted once, at the block where it was first seen. */
+/** The outcome of one gap; each is counted once, at the block in which it was first seen. */
 export interface ReplayedGap {
   readonly block: number
   readonly route: readonly Address[]

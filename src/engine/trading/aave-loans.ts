@@ -16,7 +16,10 @@ export function aavePool({ manifest }: MarketView): Address {
   })
 }
 
-/** What Aave lends of a token. Throws `not-available` on a chain without Aave, `no-loan` for a token that it does not lend. */
+/**
+ * Aave's loan of a token. Throws `not-available` on a chain without Aave, `no-loan` for a token that it does
+ * not lend.
+ */
 export function aaveOffer(market: MarketView, loans: LoanMarket, { address, symbol }: Token): LoanOffer {
   aavePool(market)
   const offer = loans.offers(address).find(({ kind }) => kind === 'aave-v3')

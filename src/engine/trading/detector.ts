@@ -1,4 +1,7 @@
-/** Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan, joined where one transaction earns more. */
+/**
+ * Finds opportunities: after each block, the cycles that its changes touch, sized for the best loan, joined
+ * if one transaction earns more.
+ */
 import { createHash } from 'node:crypto'
 import type { Address, Pool } from '../../amm/index.ts'
 import {

@@ -32,7 +32,7 @@ const statusWith = (parts: { decision?: DecisionRecord; transaction?: Transactio
     trade: async () => parts.trade,
   } as unknown as Ledger)
 
-test('a decision that nobody recorded is not found', async () => {
+test('an unrecorded decision is not found', async () => {
   await expect(statusWith({})).rejects.toMatchObject({ code: 'not-found' })
 })
 

@@ -26,11 +26,11 @@ export interface ExecutionStatus {
 const UNBOOKED = {
   open: ['in flight', 'Sent, and not final yet.'],
   final: ['in flight', 'Final, and being booked.'],
-  lost: ['lost', 'Sent on a chain that is gone; it will never be mined.'],
+  lost: ['lost', 'Sent on a chain that does not exist any more; it will never be mined.'],
   expired: ['expired', 'Not mined in time; its nonce was given back.'],
 } as const
 
-/** Looks up what became of a decision. Throws `not-found`, and what the ledger throws. */
+/** Looks up the outcome of a decision. Throws `not-found`, and what the ledger throws. */
 export async function executionStatus(
   id: string,
   market: Pick<MarketView, 'symbol'>,

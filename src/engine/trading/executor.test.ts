@@ -180,7 +180,7 @@ async function started(options: Partial<ExecutorOptions> = {}): Promise<Executor
 const ended = () => seen.decisions.map(({ id, decision, outcome }) => [id, decision.verdict, outcome])
 
 describe('a decision ends at the stage that it does not pass', () => {
-  test('rules: with the numbers of each that failed, and nothing is simulated', async () => {
+  test('rules: the reason has the numbers of each failed rule, and nothing is simulated', async () => {
     simulation = () => Promise.reject(new Error('must not be called'))
     const executor = await started({
       policies: () => ({
@@ -194,7 +194,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     ])
   })
 
-  test('simulation: unprofitable, with what it earns and what it needs', async () => {
+  test('simulation: unprofitable, with its profit and the required one', async () => {
     simulation = async () => earning(7n)
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))

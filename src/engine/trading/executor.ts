@@ -1,4 +1,7 @@
-/** The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, and books what became of it. */
+/**
+ * The executor: judges each opportunity, simulates it on the pending block, has it signed, sends it, and
+ * books its outcome.
+ */
 import type { Address } from '../../amm/index.ts'
 import {
   type Bid,
@@ -32,7 +35,7 @@ import { type Handed, SubmissionError, Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
-/** The operator's balance in paper mode, where nobody pays, in native wei. */
+/** The operator's balance in paper mode, which spends nothing, in native wei. */
 const PAPER_BALANCE = 10n ** 24n
 /** Tips that are kept, and the quantile of them that counts as typical. */
 const KEPT_TIPS = 50

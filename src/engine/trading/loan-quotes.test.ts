@@ -9,7 +9,7 @@ const token = market.token('WETH')
 const kinds = (offers: readonly LoanOffer[]) => offers.map(({ kind }) => kind)
 const balancerRoute = { pools: [POOLS.weighted], usesBalancer: true }
 
-test('lenders that have the amount, cheapest first; the others with what they have', () => {
+test('lenders that have the amount, cheapest first; the others with their available amount', () => {
   // Balancer has 400 WETH without a premium, Aave 800 at 5 bps.
   expect(kinds(loanChoice(market, loans, { token, amount: 400n * E18 }).offers)).toEqual([
     'balancer-v2',

@@ -1,4 +1,4 @@
-/** Which lenders can serve a loan, and why the others cannot. */
+/** The lenders that can serve a loan, and why the others cannot. */
 import { impossible, type LoanOffer, type RouteVenues, rankOffers } from '../../flash/index.ts'
 import type { Token } from '../../graph/index.ts'
 import type { MarketView } from '../../ports/market.ts'

@@ -28,13 +28,13 @@ const PAUSED = 60n
 const FLASH_ENABLED = 63n
 const bit = (word: bigint, index: bigint) => ((word >> index) & 1n) === 1n
 
-/** Offers at a block, by token; a token that nobody lends has no entry. */
+/** Offers at a block, by token; a token without a lender has no entry. */
 export interface TokenLoanOffers {
   readonly block: number
   readonly byToken: ReadonlyMap<Address, readonly LoanOffer[]>
 }
 
-/** Runs many calls as one, at one block; a call that failed gives undefined. Throws what the chain throws. */
+/** Runs many calls as one, at one block; a failed call yields undefined. Throws what the chain throws. */
 export async function multicall(
   chain: Chain,
   at: Address,
@@ -145,7 +145,7 @@ async function balancerOffers(
   })
 }
 
-/** Own capital: what the treasury holds and has approved for the contract. It costs no premium. */
+/** Own capital: the treasury's balance that is approved for the contract. It costs no premium. */
 export async function readOwnCapital(
   chain: Chain,
   { execution, multicall: at }: MarketManifest,
@@ -190,7 +190,7 @@ export function poolOffers(token: Address, pools: Iterable<Pool>): LoanOffer[] {
           isToken0,
         })
     } else if (pool.kind === 'concentrated' && (pool.engine ?? 'uniswap-v3') === 'uniswap-v3') {
-      // A pool holds at least what its active range has at the price; more lies in other ranges, less is never lent.
+      // The active range is a lower bound of the pool's holdings: other ranges hold more.
       const available = activeReserve(pool, isToken0)
       if (available > 0n)
         offers.push({

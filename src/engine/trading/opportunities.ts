@@ -45,7 +45,7 @@ export function findOpportunities(
   return { searchedCycles, found: opportunities.slice(0, limit) }
 }
 
-/** Which opportunities; a field that is left out matches all. */
+/** Selects opportunities; an absent field matches all. */
 export interface OpportunityFilter {
   /** The token that is earned. */
   readonly token?: Address | undefined
@@ -67,7 +67,10 @@ export function matchingOpportunities(
   return token === undefined ? found : found.filter((each) => each.token === token)
 }
 
-/** The first cycle at another size, with the cheapest loan for it; `undefined` where a pool refuses or nothing is left. */
+/**
+ * The first cycle at another size, with the cheapest loan for it; `undefined` if a pool refuses or no profit
+ * remains.
+ */
 export function atSize(
   found: Opportunity,
   size: bigint,
@@ -80,7 +83,10 @@ export function atSize(
   return financed && asOpportunity(market.head, financed, market.pools)
 }
 
-/** Gross profits of the first cycle of an opportunity by size, in smallest units; undefined where a pool refuses the size. */
+/**
+ * Gross profits of the first cycle of an opportunity by size, in smallest units; undefined if a pool refuses
+ * the size.
+ */
 export interface CycleSizes {
   readonly token: Address
   readonly chosen: bigint
@@ -103,7 +109,10 @@ const offersOf = (loans: LoanMarket, token: Address, lender: LenderKind): LoanOf
 const worthOf = (found: Opportunity, market: MarketView) =>
   Number(found.profit) * (market.prices().get(found.token)?.rate ?? 0)
 
-/** The profit and the gas of a trade at the present base fee, in native wei; `gasUnits` is what the guard estimates. */
+/**
+ * The profit and the gas of a trade at the present base fee, in native wei; `gasUnits` is the guard's
+ * estimate.
+ */
 export function nativeNumbers(
   found: Opportunity,
   market: MarketView,

@@ -1,6 +1,6 @@
 /**
  * The effect of pending transactions on the market: each one sent to a known swap contract is simulated on top of the last block,
- * and the market that it leaves is searched, so that a trade can stand right behind it.
+ * and the market that it leaves is searched, so that a trade can follow it directly.
  */
 import type { Address, Pool } from '../../amm/index.ts'
 import type { Followed } from '../../arbitrage/index.ts'

@@ -7,7 +7,7 @@ import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { minimumOutput } from './swap-routes.ts'
 
-/** A call of a contract; `what` says in words what it does. */
+/** A call of a contract; `what` describes it in words. */
 export interface SwapCall {
   readonly to: Address
   readonly data: Hex

@@ -100,7 +100,10 @@ export class Transactions implements InFlight {
     this.#options = options
   }
 
-  /** Adopts the open transactions of an earlier process: they are followed again, and sent again where the node lost them. */
+  /**
+   * Adopts the open transactions of an earlier process: they are followed again, and sent again if the node
+   * lost them.
+   */
   async recover(): Promise<void> {
     const { ledger, chain, genesis, account } = this.#options
     const [all, mined, highest] = await Promise.all([
@@ -253,8 +256,9 @@ export class Transactions implements InFlight {
   }
 
   /**
-   * Acts on the receipts, off the hot path: books what is final, sends again what the node may have lost, gives up what is
-   * stuck. Call after `refresh`; calls may overlap. Throws what chain and `onFinal` throw.
+   * Acts on the receipts, off the hot path: books final transactions, resends those that the node may have
+   * lost, gives up stuck ones. Call after `refresh`; calls may overlap. Throws what chain and `onFinal`
+   * throw.
    */
   async advance(head: Head): Promise<void> {
     if (this.#open.size === 0) return
@@ -370,7 +374,10 @@ export class Transactions implements InFlight {
     if (last) await this.#send(last, head)
   }
 
-  /** A node that refuses what it already has, or what is already mined, is no failure: the receipt decides. */
+  /**
+   * A node that refuses a transaction that it already has, or that is mined, is no failure: the receipt
+   * decides.
+   */
   async #send(
     { raw, hash, intent }: Pick<NewAttempt, 'raw' | 'hash' | 'intent'>,
     head: number,

@@ -59,14 +59,14 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'trading',
     'dex_aggregator_mcp_server',
     8062,
-    'Best execution across pools, split where that pays',
+    'Best execution across pools, split if that pays',
   ),
   row(
     'server',
     'trading',
     'mcp_price_feed_server',
     8091,
-    'One robust price per symbol: liquidity-weighted median over pools, checked against an oracle where there is one, with confidence and age',
+    'One robust price per symbol: liquidity-weighted median over pools, checked against an oracle if one exists, with confidence and age',
   ),
   row(
     'server',
@@ -88,7 +88,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'trading',
     'mcp_portfolio_server',
     8090,
-    'What we hold and what we earned, from the ledger and the chain, booked only at finality',
+    'Holdings and earnings, from the ledger and the chain, booked only at finality',
   ),
   row('server', 'trading', 'risk_management_mcp_server', 8111, 'Judges one transaction before it is sent'),
   row('server', 'trading', 'mcp_risk_manager_server', 8094, 'Guards the whole book'),
@@ -311,7 +311,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'development',
     'mcp_dependency_test',
     8126,
-    'Is everything we stand on there? check_dependencies (r: database, cache, queue, chain, binaries, packages), dependency_report (r)',
+    'Are all dependencies available? check_dependencies (r: database, cache, queue, chain, binaries, packages), dependency_report (r)',
   ),
   row('server', 'development', 'mcp-health-check', 8070, 'Health with memory'),
   row(
@@ -343,7 +343,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'development',
     'clean_context7_mcp_server',
     8057,
-    'Documentation of libraries: from the packages installed, offline, and from Context7 where a key is set',
+    'Documentation of libraries: from the packages installed, offline, and from Context7 if a key is set',
   ),
   row('server', 'development', 'clean_matic_mcp_server', 8058, 'Polygon'),
   row('server', 'development', 'flash_loan_mcp_mcp_server', 8067, 'Flash loans as they happened on chain'),
@@ -460,7 +460,7 @@ const TITLE_WORDS: Readonly<Record<string, string>> = {
   langchain: 'LangChain',
 }
 
-/** Where a service's definition is, relative to the package. */
+/** The path of a service's definition, relative to the package. */
 export const definitionPath = ({ kind, category, id }: CatalogueEntry): string =>
   kind === 'server'
     ? `src/servers/${category}/${id}.ts`

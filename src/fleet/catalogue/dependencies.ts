@@ -44,7 +44,7 @@ export interface Impact {
   readonly sameProcess: string[]
 }
 
-/** What the loss of a service or piece of infrastructure affects. Throws `unknown-service`. */
+/** The effects of the loss of a service or piece of infrastructure. Throws `unknown-service`. */
 export function impactOf(id: string, nodes: readonly DependencyNode[]): Impact {
   const node = findService(nodes, id)
   const cannotStart = dependantsOf(id, nodes, ({ hard }) => hard)

@@ -63,7 +63,7 @@ describe('blame', () => {
     }
   })
 
-  test('kills from outside isolate nobody, however often a call was in flight', () => {
+  test('kills from outside isolate no service, even if a call was in flight each time', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s', 't'])], { ...HEALING, halveAfter: 100 })
     for (let kill = 0; kill < 5; kill++) {
       fleet.ready('a', fleet.now + 20_000)

@@ -59,7 +59,10 @@ export interface Separation {
   readonly reason: string
 }
 
-/** The services to separate from a failed unit: one that was blamed often enough, or half of them when nobody was blamed; else undefined. */
+/**
+ * The services to separate from a failed unit: one that was blamed often enough, or half of them if no
+ * service was blamed; else undefined.
+ */
 export function separationOf(draft: Draft, { spec, failures }: Unit): Separation | undefined {
   const { blame: blamed } = draft.state
   const { isolateAfter, halveAfter } = draft.policy

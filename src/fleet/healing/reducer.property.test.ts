@@ -10,7 +10,7 @@ const SPECS: readonly UnitSpec[] = [
   cellSpec('b', ['v'], { after: ['database'] }),
 ]
 
-/** What a step of a random script acts on. */
+/** The target of a step of a random script. */
 interface Step {
   readonly fleet: DrivenFleet
   readonly at: number

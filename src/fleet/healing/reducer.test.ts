@@ -162,7 +162,7 @@ describe('a planned restart', () => {
     expect(fleet.unit('a').state.status).toBe('healthy')
   })
 
-  test('its cause decides the kind of the incident, whatever the reason says', () => {
+  test('its cause, not its reason, decides the kind of the incident', () => {
     for (const [cause, kind] of [
       ['leak', 'leak'],
       ['requested', 'restarted'],
@@ -223,7 +223,7 @@ describe('isolation', () => {
     expect(fleet.effects.at(-1)).toMatchObject({ type: 'host', unit: 'a', services: ['t'] })
   })
 
-  test('several calls in flight blame nobody: the cell is split in halves until the culprit is alone', () => {
+  test('several calls in flight blame no service: the cell is split in halves until the culprit is alone', () => {
     const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u', 'v'])])
     for (let round = 0; round < 40; round++) {
       const guilty = Object.values(fleet.state.units).find(({ spec }) =>

@@ -13,7 +13,10 @@ import { scale } from './scaling.ts'
 import type { FleetEvent, FleetState, HealingPolicy } from './state.ts'
 import { tick } from './timeouts.ts'
 
-/** The state after an event and what is to be done. Throws RangeError for a request that names an unknown unit. */
+/**
+ * The state after an event, and the effects to perform. Throws RangeError for a request that names an unknown
+ * unit.
+ */
 export function nextFleet(state: FleetState, event: FleetEvent, now: number, policy: HealingPolicy): Step {
   const draft = new Draft(state, now, policy)
   // The handler is looked up by the very type of the event that it receives.

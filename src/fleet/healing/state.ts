@@ -3,7 +3,7 @@ import type { Backoff } from '../../std/backoff.ts'
 import type { ExitCause } from '../exit-cause.ts'
 import type { IncidentKind } from '../incidents.ts'
 
-/** What runs as one process: a cell with its services, or a piece of infrastructure. */
+/** The content of one process: a cell with its services, or a piece of infrastructure. */
 export interface UnitSpec {
   readonly id: string
   readonly kind: 'infrastructure' | 'cell'
@@ -117,7 +117,7 @@ export interface FleetState {
   readonly seed: number
 }
 
-/** What a process reports of one service. */
+/** The report of a process on one service. */
 export interface ServiceHealth {
   readonly id: string
   readonly ready: boolean
@@ -174,7 +174,7 @@ export type FleetEvent =
   | { readonly type: 'dependency-replaced'; readonly unit: string }
   | { readonly type: 'settled' }
 
-/** What the supervisor has to do after an event. */
+/** An action that the supervisor has to perform after an event. */
 export type FleetEffect =
   /** `unit` null: a spare. */
   | {
@@ -245,7 +245,7 @@ export interface HealingPolicy {
   /** A service that is blamed `isolateAfter` times within `blameMs` is isolated. */
   readonly blameMs: number
   readonly isolateAfter: number
-  /** A unit is split at every `halveAfter`th failure if nobody is blamed. */
+  /** A unit is split at every `halveAfter`th failure if no service is blamed. */
   readonly halveAfter: number
   /** Isolated services return to their cell after being healthy for this long. */
   readonly homeMs: number

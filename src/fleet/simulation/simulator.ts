@@ -6,7 +6,7 @@ import { HEALING, type HealingPolicy, nextWake, type UnitSpec } from '../healing
 import { FAULTS, type Fault, injectFault, MAX_FAULT_MS } from './faults.ts'
 import { TICK_MS, World } from './world.ts'
 
-/** What to simulate. */
+/** The parameters of a simulation. */
 export interface SimulationOptions {
   readonly seed: number
   /** For how long faults are injected. */

@@ -105,7 +105,10 @@ export class World {
       if (other.services.length > 0 && this.random() < 0.05) other.stuck = true
   }
 
-  /** A process stops sending heartbeats: it is reported once the last one is overdue, and must be gone soon after. */
+  /**
+   * A process stops sending heartbeats: it is reported once the last one is overdue, and must be ended soon
+   * after.
+   */
   hang(proc: SimulatedProcess): void {
     const hungAt = this.now
     proc.hungAt = hungAt

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { API_ROUTES, openApi } from './openapi.ts'
 import { apiRoutes } from './routes.ts'
 
-test('the document describes every address there is, and no other', () => {
+test('the document describes every existing path, and no other', () => {
   const app = new Hono()
   apiRoutes(app, { access: {}, sources: {}, approvals: {}, mode: 'local' } as never)
   const served = app.routes

@@ -1,4 +1,4 @@
-/** GET /profit-series: the curve covers every trade, whatever their number, and ends at the booked total. */
+/** GET /profit-series: the curve covers all trades, for any number of them, and ends at the booked total. */
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import type { Trade } from '../../ports/ledger.ts'
@@ -47,7 +47,7 @@ test.each(['', '?range=1h', '?range=24h', '?range=all'])(
   },
 )
 
-test('`all` starts at 0 just before the first trade; a shorter range starts at what was booked before', async () => {
+test('`all` starts at 0 just before the first trade; a shorter range starts at the total booked before it', async () => {
   const all = (await series('?range=all')).body
   expect(all.from).toBe(NOW - 30 * HOUR_MS - 1)
   expect(all.points[0]?.profitValue).toBe(0)

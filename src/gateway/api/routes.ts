@@ -16,7 +16,7 @@ import { toWire } from '../../views/view.ts'
 import { openApi } from './openapi.ts'
 import { readProfitSeries } from './profit-series.ts'
 
-/** What the API reads from, and who may change what. */
+/** Sources of the API, and its access policy. */
 export interface ApiOptions {
   access: AccessPolicy
   sources: StatusSources

@@ -1,5 +1,6 @@
 /**
- * The types of the REST and WebSocket API, as clients receive them: what the page and other programs rely on. The shapes are the
+ * The types of the REST and WebSocket API, as clients receive them, such as the page and other programs. The
+ * shapes are the
  * views; amounts are decimal strings in smallest units.
  */
 import type { approval, approvalPolicy } from '../../views/approvals.ts'
@@ -27,7 +28,7 @@ export type ProfitSeriesView = Wire<typeof profitSeries>
 export type ApprovalView = Wire<typeof approval>
 export type ApprovalPolicyView = Wire<typeof approvalPolicy>
 
-/** What `/events` sends, one JSON object per message. */
+/** The messages of `/events`, one JSON object each. */
 export type EventView =
   | { type: 'hello'; status: StatusView }
   | { type: 'status'; status: StatusView }

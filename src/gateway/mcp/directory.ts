@@ -1,4 +1,7 @@
-/** What each service offers to MCP clients, kept up to date: fetched again when the service's process changes, and at intervals. */
+/**
+ * The definitions of each service for MCP clients, kept up to date: fetched again when the service's process
+ * changes, and at intervals.
+ */
 import type { FleetDefinitions, ServiceDefinitions } from '../../ports/definitions.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import { messageOf } from '../../std/errors.ts'
@@ -15,7 +18,7 @@ export interface DirectoryOptions {
 
 /** How long a new gateway waits for services that do not answer, before it serves incomplete lists. */
 const MAX_GATHERING_MS = 10_000
-/** Definitions are fetched again after this time, whatever happened. */
+/** Definitions are always fetched again after this time. */
 const MAX_AGE_MS = 60_000
 /** Minimum time between two attempts. */
 const RETRY_DELAY_MS = 100

@@ -1,4 +1,4 @@
-/** A request to the gateway with what is known about it before it is answered. */
+/** A request to the gateway, with the facts that are known before it is answered. */
 import type { Caller } from '../../mcp/host/access.ts'
 import type { Session } from './sessions.ts'
 import type { JsonRpcRequest } from './target.ts'
@@ -15,7 +15,7 @@ export interface GatewayRequest {
 /** One JSON-RPC message of such a request. */
 export interface GatewayCall extends GatewayRequest {
   readonly message: JsonRpcRequest
-  /** Whether the client speaks the 2026 revision. */
+  /** Whether the client uses the 2026 revision. */
   readonly modern: boolean
   /** The session of a client of 2025. */
   readonly session: Session | undefined

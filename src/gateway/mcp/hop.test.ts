@@ -1,4 +1,4 @@
-/** What the gateway forwards to a service, and what it does not. */
+/** The content that the gateway forwards to a service, and the content that it removes. */
 import { expect, test } from 'vitest'
 import { ANONYMOUS } from '../../mcp/host/access.ts'
 import type { GatewayCall } from './gateway-call.ts'

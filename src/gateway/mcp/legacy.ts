@@ -160,7 +160,7 @@ function explained(body: Buffer, session: Session | undefined): Uint8Array<Array
   ) as Uint8Array<ArrayBuffer>
 }
 
-/** Adds to a missing-capability error what a client of 2025 can do about it. */
+/** Adds a hint for clients of 2025 to a missing-capability error. */
 function withExplanation(message: Message, session: Session | undefined): Message {
   if (message.error?.code !== MISSING_CAPABILITY) return message
   const why = session

@@ -91,7 +91,7 @@ test('of two services with the same URI the first by name keeps it, the other ge
   })
 })
 
-test('a connected server never takes the URI of a service, whatever their names are', () => {
+test('a connected server never takes the URI of a service, for any names', () => {
   const { resources, templates } = of({
     a_bridge: offering({ uris: ['prices://all'], templates: ['prices://{token}'] }, true),
     feed: offering({ uris: ['prices://all'], templates: ['prices://{pair}'] }),

@@ -1,4 +1,6 @@
-/** What clients of the gateway see of the services' definitions: full names, one owner per name and URI. Pure. */
+/**
+ * The services' definitions as clients of the gateway see them: full names, one owner per name and URI. Pure.
+ */
 import { nameOf } from '../../mcp/tool-search.ts'
 import type {
   PromptListing,

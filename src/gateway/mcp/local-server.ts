@@ -69,7 +69,10 @@ function serveLists(server: Server, selection: ToolSelection, directory: Directo
   }))
 }
 
-/** A listing with the name that clients use under a selection: the server's own one where a single server is selected. */
+/**
+ * A listing with the name that clients use under a selection: the server's own one if a single server is
+ * selected.
+ */
 function underSelection<L extends { name: string }>(
   selection: ToolSelection,
   { plain, listing }: { plain: string; listing: L },

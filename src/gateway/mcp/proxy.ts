@@ -117,7 +117,7 @@ function beginSpan(
   if (!telemetry) return { span: undefined, traceparent: nextTraceparent(parent) }
   const attributes = {
     'jsonrpc.request.id': String(message.id),
-    // With the id itself, a reader of the traces could speak in the session.
+    // With the id itself, a reader of the traces could send requests in the session.
     'mcp.session.id': session && createHash('sha256').update(session.id).digest('hex').slice(0, 16),
     'mcp.protocol.version': modern
       ? MODERN_REVISION

@@ -3,7 +3,7 @@ import { classifyInboundRequest, PROTOCOL_VERSION_META_KEY } from '@modelcontext
 import { NAMED_BY } from '../../mcp/protocol/headers.ts'
 import type { JsonRpcRequest } from './target.ts'
 
-/** The revision that the fleet's servers speak. */
+/** The revision that the fleet's servers use. */
 export const MODERN_REVISION = '2026-07-28'
 const VERSION_HEADER = 'mcp-protocol-version'
 

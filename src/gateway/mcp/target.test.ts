@@ -1,4 +1,4 @@
-/** Which service a request goes to. */
+/** The service to which a request is sent. */
 import { expect, test } from 'vitest'
 import { definitionsOf, directoryOf, toolWithEffect } from '../../../test/support/definitions.ts'
 import { unknownTool } from './meta-tools.ts'
@@ -95,7 +95,7 @@ test("a task goes to the service that its id names, and is unknown at another se
   )
 })
 
-test('a client that knows no tasks gets the error of the protocol', () => {
+test('a client without support for tasks gets the error of the protocol', () => {
   expect(() => locate('tasks/get', { taskId: 'x' })).toThrow(expect.objectContaining({ code: -32021 }))
 })
 

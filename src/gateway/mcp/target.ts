@@ -1,4 +1,7 @@
-/** Where a request goes: the service of the tool, prompt, resource or task that it names, and that item's name at the service. */
+/**
+ * The target of a request: the service of the tool, prompt, resource or task that it names, and that item's
+ * name at the service.
+ */
 import {
   CLIENT_CAPABILITIES_META_KEY,
   MissingRequiredClientCapabilityError,
@@ -20,10 +23,10 @@ export interface JsonRpcRequest {
   readonly params?: Record<string, unknown>
 }
 
-/** The service of a request, and the request as that service knows it. */
+/** The service of a request, and the request with that service's own names. */
 export interface Target {
   readonly service: string
-  /** What breakers and limits count: the tool, or the method. */
+  /** The key of breakers and limits: the tool, or the method. */
   readonly what: string
   readonly effect: Effect
   readonly guarded: boolean
@@ -62,7 +65,7 @@ export function targetOf(
   return locate?.(params, selection, directory, method)
 }
 
-/** A name in the fleet: where a single server is selected, clients use the server's own names. */
+/** A name in the fleet: if a single server is selected, clients use the server's own names. */
 const fullName = (selection: ToolSelection, name: unknown): string =>
   selection.kind === 'server' ? nameOf(selection.server, String(name)) : String(name)
 

@@ -1,4 +1,7 @@
-/** Which tools a client of the gateway is shown, by the address that it connects to: data, and the rules over it. */
+/**
+ * The tools that a client of the gateway is shown, by the address that it connects to: data, and rules over
+ * it.
+ */
 import { TEST_SERVERS } from '../../mcp/tool-search.ts'
 import { KintsugiError } from '../../std/errors.ts'
 

@@ -7,7 +7,7 @@ import { CODES, type CodeFacts, isCode } from '../../std/codes.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { type TokenBucket, take } from '../../std/token-bucket.ts'
 
-/** Which tokens are valid and what needs one. */
+/** The valid tokens, and the requests that need one. */
 export interface AccessPolicy {
   /** SHA-256 of the fleet's own token; the token itself is not kept in memory. */
   readonly tokenHash: Buffer | undefined
@@ -48,14 +48,14 @@ export function checkOrigin(policy: AccessPolicy, headers: Headers): void {
     )
 }
 
-/** Who sent a request. */
+/** The sender of a request. */
 export interface Caller {
   /** `anonymous`, `operator` for the fleet's own token, otherwise the subject of the token. */
   readonly name: string
   readonly scopes: readonly Scope[]
   /** Rate limit of the token. */
   readonly limit?: { readonly id: string; readonly callsPerMinute: number }
-  /** A process of the fleet that acts by itself: its calls were approved where they were decided. */
+  /** A process of the fleet that acts by itself: its calls were approved at their origin. */
   readonly service?: true
 }
 

@@ -39,7 +39,7 @@ export function agentRoutes(
   app.post('/coordinate', async (c) => {
     requireWrite(c)
     const body = await readJsonObject(c.req.raw)
-    if (!agent.coordinate) throw new KintsugiError('not-supported', `${definition.id} takes no tasks`)
+    if (!agent.coordinate) throw new KintsugiError('not-supported', `${definition.id} accepts no tasks`)
     const { description, arguments: args } = body
     if (typeof description !== 'string' || description === '')
       throw new KintsugiError('bad-argument', 'description: expected the task as text (got nothing)')

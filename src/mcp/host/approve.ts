@@ -7,7 +7,7 @@ import { toPlain } from '../../std/json.ts'
 import { elicit, entered } from '../elicitation.ts'
 import type { PreparedCall } from './run-tool.ts'
 
-/** Where a service finds the approval policy and the approvals. */
+/** A service's access to the approval policy and the approvals. */
 export interface ApprovalDesk {
   policy(): Promise<ApprovalPolicy>
   approvals(): Promise<ApprovalBook>

@@ -241,7 +241,7 @@ test('faults are injected around the attempt, inside the record', async () => {
 })
 
 describe('a call that is over has no effect', () => {
-  /** A desk that takes its time; the call needs no approval once it answers. */
+  /** A slow desk; the call needs no approval once it answers. */
   const slowDesk = () => {
     const asked = Promise.withResolvers<void>()
     const answered = Promise.withResolvers<void>()

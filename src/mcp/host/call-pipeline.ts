@@ -82,7 +82,10 @@ export class CallPipeline {
     return this.#orRefuse(subject, args, traceparent, () => Permit.issue(access, subject))
   }
 
-  /** Runs an authorized call. Throws `too-many-calls`, `deadline-exceeded`, `cancelled`, what approval and idempotency throw, and the tool's own errors. */
+  /**
+   * Runs an authorized call. Throws `too-many-calls`, `deadline-exceeded`, `cancelled`, the errors of
+   * approval and idempotency, and the tool's own errors.
+   */
   async run(call: ToolCall): Promise<ToolOutput> {
     const { permit, args, traceparent = null, signal, onDetach } = call
     const { timeoutMs, scope, now } = this.#options

@@ -15,7 +15,7 @@ export interface CallObserver {
   end(tool: string, ok: boolean, durationMs: number): void
 }
 
-/** Where calls are recorded; each destination is optional except the metrics. */
+/** The destinations of call records; each is optional except the metrics. */
 export interface CallRecorderOptions {
   readonly metrics: Pick<ServiceMetrics, 'calls' | 'duration'>
   readonly audit?: AuditRecorder | undefined
@@ -31,7 +31,7 @@ export interface CallRecorderOptions {
 export interface OpenRecord {
   /** W3C trace context of the call, for the calls that it makes. */
   readonly traceparent: string
-  /** Who approved the call, if it needed a person. */
+  /** The approver of the call, if it needed an approval. */
   approvedBy: string | undefined
   /** Resolves once the audit log durably says that the call begins. Throws `ledger-unreachable`. */
   recordBegin(): Promise<void>

@@ -2,7 +2,7 @@
 import { KintsugiError } from '../../std/errors.ts'
 import type { Detach } from './tasks.ts'
 
-/** What ends a call before its work does. */
+/** The conditions that end a call before its work ends. */
 export interface DeadlineOptions {
   /** Name of the tool, for error messages. */
   readonly name: string

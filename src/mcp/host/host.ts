@@ -40,7 +40,7 @@ export interface HostOptions {
   port: number
   /** Why the service is not ready; undefined if it is. */
   readiness(): Promise<string | undefined> | string | undefined
-  /** What the definition's `state` or `start` returned. */
+  /** The result of the definition's `state` or `start`. */
   state?: State | undefined
   agent?: RunningAgent
   /** Checks every answer against its tool's output schema: in tests and development. */
@@ -117,7 +117,7 @@ export function host(
   }
 }
 
-/** What the definition's functions receive: only the ports that it needs, and its state. */
+/** The context of the definition's functions: only the ports that it needs, and its state. */
 const scopeOf = (
   { needs }: ServiceDefinition,
   ports: Pick<Ports, PortName>,

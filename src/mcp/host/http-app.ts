@@ -8,7 +8,9 @@ import { drainBody } from './slow-body.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
-    /** Who sent the request. `guardedApp` identifies the caller once; every route behind it reads this. */
+    /**
+     * The sender of the request. `guardedApp` identifies the caller once; every route behind it reads this.
+     */
     caller: Caller
   }
 }
@@ -25,7 +27,7 @@ export interface GuardedAppOptions {
   health(): Record<string, unknown>
   /** Why the service is not ready; undefined if it is. */
   readiness(): Promise<string | undefined> | string | undefined
-  /** Where the available paths are documented, for the hint of a 404. */
+  /** The documentation of the available paths, for the hint of a 404. */
   hint: string
 }
 

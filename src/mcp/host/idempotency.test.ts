@@ -26,12 +26,12 @@ test('a key returns the first outcome; another caller, tool or key is another ca
 test('a failure is an outcome; a question is not', async () => {
   const records = new MemoryRecords()
   const fails = async () => {
-    throw new KintsugiError('not-found', 'nobody is here')
+    throw new KintsugiError('not-found', 'no such recipient')
   }
   await expect(runIdempotent(records, call, Date.now(), fails)).rejects.toMatchObject({ code: 'not-found' })
   await expect(runIdempotent(records, call, Date.now(), async () => ({ ok: true }))).rejects.toMatchObject({
     code: 'not-found',
-    message: 'nobody is here',
+    message: 'no such recipient',
   })
   const asked = { ...call, key: 'k2' }
   const asks = async () => {

@@ -10,7 +10,7 @@ import { IDEMPOTENCY_HEADER } from './idempotency.ts'
 import type { ServiceMetrics } from './metrics.ts'
 import { readJsonObject } from './request-body.ts'
 
-/** What the routes of a service report and run. */
+/** The definitions and calls behind the routes of a service. */
 export interface ServiceRouteOptions {
   readonly definition: ServiceDefinition
   readonly definitions: Definitions

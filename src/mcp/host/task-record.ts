@@ -11,7 +11,7 @@ type Status = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled
 
 /** A task as it is stored. */
 export interface TaskRecord {
-  /** The caller that created the task; nobody else can see it. */
+  /** The caller that created the task; other callers cannot see it. */
   readonly owner: string
   readonly status: Status
   readonly statusMessage?: string
@@ -27,7 +27,7 @@ export interface TaskRecord {
   readonly answers: Answers
 }
 
-/** What tasks need from their service. */
+/** The context that tasks get from their service. */
 export interface TasksOptions {
   /** Prefix of task ids, by which a gateway finds the service of a task. */
   readonly service: string
@@ -53,7 +53,8 @@ export const taskView = (taskId: string, task: TaskRecord) => ({
 })
 
 /**
- * Changes the record of a task, again if another process changed it in between. `change` returns undefined to leave it as it is. Returns the
+ * Changes the record of a task, again if another process changed it in between. `change` returns undefined to
+ * keep it. Returns the
  * latest record, or undefined if it expired.
  */
 export async function changeTask(

@@ -8,7 +8,7 @@ import type { Detach } from './tasks.ts'
 /** Structured output of a tool, or content blocks. Amounts are decimal strings by then. */
 export type ToolOutput = Record<string, unknown> | ToolContent
 
-/** Who calls which tool of which service. */
+/** The caller of a call, and the tool and service that it calls. */
 export interface CallSubject {
   readonly service: string
   readonly name: string
@@ -38,7 +38,7 @@ export class Permit implements CallSubject {
   }
 }
 
-/** What accompanies the arguments of a call; every field is optional. */
+/** Facts of a call in addition to its arguments; every field is optional. */
 export interface CallOptions {
   /** Aborted when the caller disconnects. */
   readonly signal?: AbortSignal | undefined

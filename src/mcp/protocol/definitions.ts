@@ -1,4 +1,4 @@
-/** What a service serves now: its static definitions and those that come and go while it runs. */
+/** The current definitions of a service: static ones, and those that are added and removed while it runs. */
 import { createHash } from 'node:crypto'
 import { UriTemplate } from '@modelcontextprotocol/server'
 import type { PromptListing, ServiceDefinitions } from '../../ports/definitions.ts'
@@ -33,7 +33,9 @@ export class Definitions {
   /** SHA-256 of tool listings, by name, once they were requested. */
   #hashes = new Map<string, string>()
 
-  /** `scope`: what the definition's functions receive. Calls `onChange` after dynamic definitions changed. */
+  /**
+   * `scope`: the context of the definition's functions. Calls `onChange` after dynamic definitions changed.
+   */
   constructor(definition: ServiceDefinition, scope: HostScope, onChange: () => void) {
     this.#definition = definition
     this.#dynamic = definition.dynamic?.(scope, () => {

@@ -45,7 +45,7 @@ export interface EndpointOptions {
   run(call: ToolCall): Promise<ToolOutput>
 }
 
-/** What the HTTP route found out about a request, handed through the SDK. */
+/** The facts of a request that the HTTP route determined, passed through the SDK. */
 export interface RequestIdentity {
   readonly caller: Caller
   /** Permits of the calls in the request, by tool. */
@@ -161,7 +161,7 @@ function serveTasks(server: Server, caller: string, tasks: Tasks): void {
   )
   server.setRequestHandler('tasks/update', { params }, ({ taskId, inputResponses }, context) =>
     tasks.update(clientOf(context), caller, taskId, {
-      // For the methods that it knows, the SDK moves the answers out of the parameters.
+      // The SDK moves the answers out of the parameters of the methods that it implements.
       ...(inputResponses as Record<string, unknown> | undefined),
       ...context.mcpReq.inputResponses,
     }),

@@ -40,7 +40,7 @@ export type SharedHostOptions = Omit<
   'title' | 'category' | 'port' | 'readiness' | 'observer' | 'agent' | 'state'
 >
 
-/** What a service gets from its cell. */
+/** The context that a service gets from its cell. */
 export interface CellEnvironment {
   readonly ports: ServicePorts
   readonly bindHost: string

@@ -27,7 +27,7 @@ test('the heap is measured after each of four collections', async () => {
   for (const bytes of heapUsed) expect(bytes).toBeGreaterThan(1_000_000)
 })
 
-test('a collection frees what nobody holds', () => {
+test('a collection frees unreferenced memory', () => {
   let held: number[] | undefined = Array.from({ length: 2_000_000 }, Math.random)
   collectGarbage()
   const before = process.memoryUsage().heapUsed

@@ -6,7 +6,7 @@ export type FetchHandler = (request: Request, env?: unknown) => Response | Promi
 
 export interface StartingService {
   readonly service: string
-  /** What the service waits for. */
+  /** The reason why the service is not ready. */
   readonly reason: string
   /** The service's handler, once it has started. */
   readonly started: Promise<FetchHandler>

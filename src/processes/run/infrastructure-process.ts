@@ -12,7 +12,7 @@ export interface InfrastructureOptions {
   unready(): string | undefined
   /** Called on each connection to the supervisor, before the first heartbeat. */
   onConnect?(): void
-  /** Called when the supervisor says so, on SIGTERM, and when there is no supervisor any more. */
+  /** Called on request of the supervisor, on SIGTERM, and when no supervisor exists any more. */
   stop(): void
 }
 

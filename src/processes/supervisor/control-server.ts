@@ -18,7 +18,7 @@ import { SCALABLE } from '../services.gen.ts'
 import { logTail } from './log-tail.ts'
 import { dependenciesOf } from './units.ts'
 
-/** What the operations act on. */
+/** The targets of the operations. */
 export interface ControlContext {
   readonly supervisor: Supervisor
   readonly plan: RunPlan

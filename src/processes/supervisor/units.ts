@@ -17,7 +17,7 @@ export interface Units {
   launchOf(unit: string | null, heapMb?: number): Launch
 }
 
-/** What the units of a run depend on. */
+/** The dependencies of a run's units. */
 export interface UnitsOptions {
   readonly plan: RunPlan
   /** Whether the keeper holds the signing key. */
@@ -140,7 +140,7 @@ const INFRASTRUCTURE_OF: Readonly<Partial<Record<PortName, 'database' | 'hub' | 
   loans: 'chain',
 }
 
-/** The dependencies of services and infrastructure. `hardOf`: what a service's cell starts after. */
+/** The dependencies of services and infrastructure. `hardOf`: the ids after which a service's cell starts. */
 export function dependenciesOf(
   plan: RunPlan,
   services: readonly ServiceStatus[],

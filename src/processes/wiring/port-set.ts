@@ -29,7 +29,7 @@ export interface PortsEnvironment extends Environment {
   bearer?(): string | undefined
 }
 
-/** The ports of one process, each opened when first asked for and shared by its services. */
+/** The ports of one process, each opened when first requested and shared by its services. */
 export class PortSet {
   readonly #environment: PortsEnvironment
   readonly #opened = new Map<PortName, Promise<unknown>>()

@@ -1,4 +1,4 @@
-/** What a process of the fleet is as a container or a pod. */
+/** A process of the fleet as a container or a pod. */
 export interface ContainerPlan {
   readonly image: string
   readonly command: readonly string[]

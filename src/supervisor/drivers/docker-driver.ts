@@ -126,7 +126,7 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
     super.gone(process, cause)
   }
 
-  /** Performs a request; the container may be gone already. */
+  /** Performs a request; the container may not exist any more. */
   #ifPresent(work: () => Promise<unknown>): void {
     work().catch((error) => {
       if (!(error instanceof KintsugiError && (error.code === 'not-found' || error.code === 'conflict')))

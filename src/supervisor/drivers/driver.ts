@@ -14,17 +14,20 @@ export interface Driver {
   pidOf(process: string): number | null
   /** A process has connected to the supervisor and reported its pid. */
   met(process: string, pid: number): void
-  /** Checks processes whose exit nobody would report. */
+  /** Checks processes whose exit would not be reported otherwise. */
   check(): void
-  /** What a later supervisor needs to find the processes again; serializable. */
+  /** The data by which a later supervisor finds the processes again; serializable. */
   remember(): unknown
-  /** Adopts the processes that an earlier supervisor remembered. Resolves with the expected ones that are gone. */
+  /**
+   * Adopts the processes that an earlier supervisor remembered. Resolves with the expected ones that do not
+   * run any more.
+   */
   resume(remembered: unknown, expected: readonly string[]): Promise<string[]>
   /** Everything is stopped. */
   end(): void
 }
 
-/** Where a driver reports to. */
+/** The receiver of a driver's reports. */
 export interface DriverEvents {
   onExit(process: string, cause: ExitCause): void
   /** No keeper is left that could start a process. */

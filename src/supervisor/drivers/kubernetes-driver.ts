@@ -96,7 +96,7 @@ export class KubernetesDriver extends ContainerDriver<KubernetesDriverOptions> {
         gracePeriodSeconds,
       })
       .catch((error) => {
-        // The pod is gone already.
+        // The pod does not exist any more.
         if ((error as { code?: number }).code !== 404) this.options.onError(messageOf(error))
       })
   }

@@ -29,7 +29,7 @@ export interface ProcessDriverOptions extends DriverEvents {
 
 const RETRY_MS = 20
 const BEAT_MS = 500
-/** Keeper and watcher restart each other within this time; without a keeper for longer, both are gone. */
+/** Keeper and watcher restart each other within this time; without a keeper for longer, both have ended. */
 const LOST_MS = 6_000
 /** A requested process that has not been seen after this time did not start. */
 const UNSEEN_MS = 5_000

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild, type Vitals } from './protocol.ts'
 
-/** What the supervisor knows of a process from its messages. */
+/** The facts of a process that its messages reported. */
 export interface ProcessLink {
   socket: Socket | undefined
   /** Messages until it connects. */
@@ -23,7 +23,7 @@ export interface ProcessLink {
   readonly unanswered: Map<string, number>
 }
 
-/** Where links report to. */
+/** The receiver of reports of links. */
 export interface ProcessLinksOptions {
   monotonic(): number
   /**

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild } from './protocol.ts'
 
 const RETRY_MS = 25
-/** Without a supervisor for this long the fleet is gone. */
+/** Without a supervisor for this long the fleet has ended. */
 const ORPHAN_MS = 15_000
 
 /** The connection of a process. */
@@ -16,10 +16,10 @@ export interface SupervisorLink {
 /** How a process connects, and where messages go. */
 export interface SupervisorLinkOptions {
   readonly path: string
-  /** The name under which the supervisor knows this process. */
+  /** The name of this process at the supervisor. */
   readonly process: string
   onMessage(message: ToChild): void
-  /** Called on each connection, to send what the supervisor must know first. */
+  /** Called on each connection, to send the first messages. */
   onConnect?(): void
   /** There has been no supervisor for `ORPHAN_MS`. */
   onOrphaned(): void

@@ -7,7 +7,7 @@ export interface SupervisorState {
   /** Identifies the run, in ms since 1970. */
   readonly startedAt: number
   readonly fleet: FleetState
-  /** What the driver needs to find its processes again. */
+  /** The data by which the driver finds its processes again. */
   readonly processes: unknown
   /** Hash of the local chain's first block; null if none has reported. */
   readonly genesis: string | null
