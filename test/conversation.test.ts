@@ -359,12 +359,12 @@ describe('a request state', () => {
 describe('tasks', () => {
   const status = async (gateway: string, taskId: string, token?: string) =>
     ask(gateway, 'tasks/get', { taskId }, { capabilities: TASKS, ...(token === undefined ? {} : { token }) })
-  const begin = async (tool: string, given: Record<string, unknown> = {}, token?: string) =>
+  const begin = async (tool: string, args: Record<string, unknown> = {}, token?: string) =>
     (
       await ask(
         'first',
         'tools/call',
-        { name: `mcp_server_base__${tool}`, arguments: given },
+        { name: `mcp_server_base__${tool}`, arguments: args },
         { capabilities: { ...TASKS, elicitation: {} }, ...(token === undefined ? {} : { token }) },
       )
     ).result as { taskId: string; resultType: string }

@@ -86,9 +86,9 @@ test('five hundred reads of an unavailable service cost its port as little as on
   const port = await freePort()
   let unavailable = true
   let busy = 0
-  let [most, asked] = [0, 0]
+  let [maxBusy, requested] = [0, 0]
   const server = createServer((_request, response) => {
-    asked++
+    requested++
     if (unavailable)
       return void response.end(
         JSON.stringify({
@@ -101,7 +101,7 @@ test('five hundred reads of an unavailable service cost its port as little as on
         JSON.stringify({ error: { code: 'too-many-calls', message: 'full', retry: 'later' } }),
       )
     }
-    most = Math.max(most, busy)
+    maxBusy = Math.max(maxBusy, busy)
     setTimeout(() => {
       busy--
       response.end(JSON.stringify({ result: { port } }))
@@ -113,12 +113,12 @@ test('five hundred reads of an unavailable service cost its port as little as on
   const reads = Array.from({ length: 500 }, () => call('a', 'read', 10_000))
   await sleep(1_000)
   expect(made.state().bulkheads.a).toMatchObject({ running: 1, waiting: 499, unavailable: true })
-  expect(asked).toBeLessThan(60)
+  expect(requested).toBeLessThan(60)
   unavailable = false
   expect(await Promise.all(reads)).toEqual(Array.from({ length: 500 }, () => ({ port })))
   // The full width was used, and few requests exceeded it.
-  expect(most).toBeGreaterThan(10)
-  expect(asked).toBeLessThan(700)
+  expect(maxBusy).toBeGreaterThan(10)
+  expect(requested).toBeLessThan(700)
 })
 
 test('calls that were not sent yet wait while the service is unavailable, writes too; an aborted call leaves no trace', async () => {
@@ -269,9 +269,9 @@ test('a slow hedged read goes to a second instance, for at most five calls in a 
   await ask(false)
   // Without hedging the call waits for the slow instance.
   expect(await ask(false)).toBeGreaterThan(250)
-  const asked = 60
-  for (let round = 0; round < asked; round++) await ask(true)
-  const twice = seen.count + other.count - (asked + 4)
+  const requested = 60
+  for (let round = 0; round < requested; round++) await ask(true)
+  const twice = seen.count + other.count - (requested + 4)
   expect(twice).toBeGreaterThan(3)
-  expect(twice).toBeLessThanOrEqual(10 + Math.ceil(asked * 0.05))
+  expect(twice).toBeLessThanOrEqual(10 + Math.ceil(requested * 0.05))
 })

@@ -347,13 +347,13 @@ const post = (body: unknown, headers: Record<string, string> = {}, path = '/mcp'
     },
     body: JSON.stringify(body),
   })
-const envelope = (name: string, given: unknown = {}) => ({
+const envelope = (name: string, args: unknown = {}) => ({
   jsonrpc: '2.0',
   id: 1,
   method: 'tools/call',
   params: {
     name,
-    arguments: given,
+    arguments: args,
     _meta: {
       'io.modelcontextprotocol/protocolVersion': '2026-07-28',
       'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' },

@@ -215,8 +215,8 @@ describe('connected servers', () => {
       '@modelcontextprotocol/server-everything/dist/index.js',
     )
     const client = await connectMcp({ url: fleet.url(8000, '/mcp?tools=all'), token: fleet.token })
-    const bridge = (tool: string, given: Record<string, unknown>) =>
-      client.callTool(`mcp_integration_bridge__${tool}`, given)
+    const bridge = (tool: string, args: Record<string, unknown>) =>
+      client.callTool(`mcp_integration_bridge__${tool}`, args)
     const approving = async (work: () => Promise<unknown>) => {
       const refused = await work().catch((error) => error)
       expect(refused).toMatchObject({ code: 'approval-needed' })

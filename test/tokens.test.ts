@@ -57,7 +57,7 @@ let ask: (
 ) => Promise<{ status: number; body: { result?: { by: string }; error?: { code: string; message: string } } }>
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
-const given = async (...scopes: string[]) =>
+const tokenWith = async (...scopes: string[]) =>
   (await issuer.issue({ subject: 'ada', scopes, seconds: 3_600 })).token
 
 /** Calls the service through a gateway, as a client of 2026. */
@@ -179,20 +179,20 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
       [['spend:other', 'read:vault'], { peek: 200, change: 403, pay: 403 }],
     ]
     for (const [scopes, expected] of table) {
-      const token = await given(...scopes)
+      const token = await tokenWith(...scopes)
       for (const [name, status] of Object.entries(expected))
         expect((await ask(name, bearer(token))).status, `${scopes.join(' ')} on ${name}`).toBe(status)
     }
-    expect((await ask('change', bearer(await given('write')))).body.result).toEqual({ by: 'ada' })
+    expect((await ask('change', bearer(await tokenWith('write')))).body.result).toEqual({ by: 'ada' })
     expect((await ask('pay', bearer('the-operator'))).body.result).toEqual({ by: 'operator' })
-    expect((await ask('pay', bearer(await given('write')))).body.error).toMatchObject({
+    expect((await ask('pay', bearer(await tokenWith('write')))).body.error).toMatchObject({
       code: 'insufficient-scope',
       message: expect.stringContaining('spend:vault__pay'),
     })
   })
 
   test('an invalid token is refused, even where none is needed', async () => {
-    const token = await given('spend')
+    const token = await tokenWith('spend')
     const [header, payload, signature] = token.split('.') as [string, string, string]
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, string>
     const key = JSON.parse(readFileSync(join(folder, 'private', 'tokens.json'), 'utf8')).keys[0]
@@ -236,9 +236,9 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
     expect((await ask('pay', bearer(token))).status).toBe(200)
     await issuer.revoke(grant.id)
     expect((await ask('pay', bearer(token))).status).toBe(401)
-    const before = await given('spend')
+    const before = await tokenWith('spend')
     await issuer.rotate(false)
-    const after = await given('spend')
+    const after = await tokenWith('spend')
     for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(200)
     expect(await issuer.rotate(true)).toMatchObject({ revoked: 3 - 1 })
     for (const each of [before, after]) expect((await ask('pay', bearer(each))).status).toBe(401)
@@ -247,7 +247,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
 
   test('caller headers of a user are ignored: only a service may act for another caller', async () => {
     const asOperator = { 'x-kintsugi-caller': 'operator', 'x-kintsugi-scopes': 'spend' }
-    const reader = bearer(await given('read'))
+    const reader = bearer(await tokenWith('read'))
     expect((await ask('peek', { ...reader, ...asOperator })).body.result).toEqual({ by: 'ada' })
     expect((await ask('pay', { ...reader, ...asOperator })).body.error).toMatchObject({
       code: 'insufficient-scope',
@@ -263,7 +263,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
   test('a token with a limit is refused beyond its calls per minute; other tokens are not affected', async () => {
     const limited = async (subject: string) =>
       (await issuer.issue({ subject, scopes: ['read'], seconds: 3_600, callsPerMinute: 3 })).token
-    const [token, other, unlimited] = [await limited('ada'), await limited('eve'), await given('read')]
+    const [token, other, unlimited] = [await limited('ada'), await limited('eve'), await tokenWith('read')]
     const statuses = async (by: string, calls: number) => {
       const seen: number[] = []
       for (let call = 0; call < calls; call++) seen.push((await ask('peek', bearer(by))).status)
@@ -282,7 +282,7 @@ describe.each(['service', 'gateway'] as const)('at the %s', (door) => {
   })
 
   test('the public file contains no token and no private key', async () => {
-    const token = await given('spend')
+    const token = await tokenWith('spend')
     const readable = readFileSync(join(folder, 'keys.json'), 'utf8')
     expect(readable).not.toContain(token)
     expect(JSON.parse(readable).keys[0].d).toBeUndefined()

@@ -309,16 +309,16 @@ test('a transaction is signed while the one before it is being recorded', async 
   const transactions = make()
   await transactions.recover()
   const { recordAttempt } = store.ledger
-  let [recording, most] = [0, 0]
+  let [recording, maxRecording] = [0, 0]
   store.ledger.recordAttempt = async (attempt, by) => {
-    most = Math.max(most, ++recording)
+    maxRecording = Math.max(maxRecording, ++recording)
     await new Promise((resolve) => setTimeout(resolve, 100))
     recording--
     await recordAttempt(attempt, by)
   }
   const at = await head()
   await Promise.all(Array.from({ length: 4 }, () => transactions.submit(intent, decision, at, { cleared })))
-  expect(most).toBe(4)
+  expect(maxRecording).toBe(4)
   await mine(transactions, 4)
   expect(booked).toHaveLength(4)
 })

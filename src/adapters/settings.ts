@@ -111,16 +111,16 @@ const SETTING_NAMES = Object.keys(schema.shape)
 /** Settings: the environment, then `.env`, then defaults. Throws `bad-settings` with one line per problem. */
 export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   const fromFile = readDotEnv(join(folder, '.env'), SETTING_NAMES)
-  const given = Object.fromEntries(
+  const values = Object.fromEntries(
     SETTING_NAMES.map((name) => [name, env[name] || fromFile[name]]).filter(
       ([, value]) => value !== undefined && value !== '',
     ),
   )
-  const parsed = schema.safeParse(given)
+  const parsed = schema.safeParse(values)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0])
-      return `${name}: ${issue.message} (got ${JSON.stringify(/URLS?$/.test(name) ? (given[name] as string).split(',').map(redactUrl).join(',') : given[name])})`
+      return `${name}: ${issue.message} (got ${JSON.stringify(/URLS?$/.test(name) ? (values[name] as string).split(',').map(redactUrl).join(',') : values[name])})`
     })
     throw new KintsugiError(
       'bad-settings',

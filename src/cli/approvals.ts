@@ -20,7 +20,7 @@ function show({
   service,
   tool,
   caller,
-  arguments: given,
+  arguments: args,
   preview,
   state,
   decidedBy,
@@ -28,7 +28,7 @@ function show({
 }: ApprovalView): string {
   return [
     `${paint[state](state.padEnd(8))} ${id}  ${service}__${tool}  for ${caller}  ${color.dim(decidedBy === null ? `expires ${dateTime(expiresAt)}` : `by ${decidedBy}`)}`,
-    `  arguments  ${JSON.stringify(given)}`,
+    `  arguments  ${JSON.stringify(args)}`,
     ...(preview === null ? [] : [`  preview    ${JSON.stringify(preview)}`]),
   ].join('\n')
 }

@@ -26,9 +26,9 @@ export async function down(options: DataOptions): Promise<void> {
 }
 
 /** Stops a service and those that share its process; running calls are answered first. */
-export async function stopService(given: string, options: DataOptions & { for?: number }): Promise<void> {
+export async function stopService(name: string, options: DataOptions & { for?: number }): Promise<void> {
   const control = controlSocket(options)
-  const service = await resolveUnit(control, given)
+  const service = await resolveUnit(control, name)
   const state = await askPatiently(control, {
     op: 'stop',
     service,
@@ -45,17 +45,17 @@ export async function stopService(given: string, options: DataOptions & { for?: 
 }
 
 /** Starts a service that was stopped or quarantined. */
-export async function startService(given: string, options: DataOptions): Promise<void> {
+export async function startService(name: string, options: DataOptions): Promise<void> {
   const control = controlSocket(options)
-  const service = await resolveUnit(control, given)
+  const service = await resolveUnit(control, name)
   const state = await askPatiently(control, { op: 'start', service })
   console.log(options.json ? JSON.stringify(state) : `${service} is ${state.status}`)
 }
 
 /** Restarts the process of a service and waits until it is healthy. Throws `restart-timeout`. */
-export async function restart(given: string, options: DataOptions): Promise<void> {
+export async function restart(name: string, options: DataOptions): Promise<void> {
   const control = controlSocket(options)
-  const service = await resolveUnit(control, given)
+  const service = await resolveUnit(control, name)
   const started = Date.now()
   const before = await askPatiently(control, {
     op: 'restart',
@@ -89,15 +89,15 @@ export async function restart(given: string, options: DataOptions): Promise<void
 export async function call(
   service: string,
   tool: string,
-  given: string,
+  argumentsText: string,
   options: DataOptions,
 ): Promise<void> {
   const plan = runningPlan(options)
   let parsed: unknown
   try {
-    parsed = JSON.parse(given)
+    parsed = JSON.parse(argumentsText)
   } catch {
-    throw new KintsugiError('bad-json', `the arguments are not JSON: ${given.slice(0, 60)}`, {
+    throw new KintsugiError('bad-json', `the arguments are not JSON: ${argumentsText.slice(0, 60)}`, {
       hint: ARGUMENTS_HINT,
     })
   }

@@ -22,13 +22,13 @@ const LEVELS: Readonly<Record<number, string>> = {
 
 /** Prints the last lines of a service's log, or of all logs. Throws `not-found` or `unknown-service`. */
 export function logs(
-  given: string | undefined,
+  service: string | undefined,
   options: DataOptions & { lines: number; follow?: boolean },
 ): void {
   const folder = files(resolve(options.data)).logs
   const all = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.log')) : []
   if (all.length === 0) throw new KintsugiError('not-found', `there are no logs in ${folder}`)
-  const wanted = given === undefined ? all : logsOf(given, all, resolve(options.data))
+  const wanted = service === undefined ? all : logsOf(service, all, resolve(options.data))
   const lines = wanted.flatMap((name) =>
     tail(join(folder, name)).map((line) => ({ name: basename(name, '.log'), line, time: timeOf(line) })),
   )
@@ -38,12 +38,12 @@ export function logs(
 }
 
 /** The log files of a service and of its process, also after the fleet has stopped. */
-function logsOf(given: string, all: readonly string[], dataFolder: string): string[] {
+function logsOf(input: string, all: readonly string[], dataFolder: string): string[] {
   const cells = existsSync(files(dataFolder).plan)
     ? readPlan(dataFolder).cells
     : cellsOf(servicesOf('complete', Object.keys(SERVICE_NEEDS)), 'cell')
   const processes = all.map((name) => basename(name, '.log'))
-  const service = serviceNamed(given, [
+  const service = serviceNamed(input, [
     ...new Set([...processes, ...cells.flatMap(({ services }) => services)]),
   ])
   const cell = cells.find(({ services }) => services.includes(service))?.id

@@ -30,10 +30,10 @@ export const controlSocket = (options: DataOptions): string =>
   socketPath(runningPlan(options).dataFolder, 'control')
 
 /** The full name of a service, infrastructure part or cell. Throws `unknown-service` with suggestions. */
-export async function resolveUnit(control: string, given: string): Promise<string> {
+export async function resolveUnit(control: string, input: string): Promise<string> {
   const { services } = await askPatiently(control, { op: 'status' })
   const known = new Set([...services.map(({ id }) => id), ...services.map(({ cell }) => cell), 'chain'])
-  return serviceNamed(given, [...known])
+  return serviceNamed(input, [...known])
 }
 
 /** The data folder's token, which may do everything; undefined if there is none. */

@@ -7,9 +7,9 @@ const MAX_SUGGESTIONS = 3
 const normal = (name: string) => name.toLowerCase().replaceAll('-', '_')
 
 /** The full name of a service. Throws `unknown-service` with up to three suggestions when none, or more than one, fits. */
-export function serviceNamed(given: string, known: readonly string[]): string {
-  if (known.includes(given)) return given
-  const wanted = normal(given)
+export function serviceNamed(input: string, known: readonly string[]): string {
+  if (known.includes(input)) return input
+  const wanted = normal(input)
   const equal = known.filter((name) => normal(name) === wanted)
   const partial = wanted === '' ? [] : known.filter((name) => normal(name).includes(wanted))
   const found = equal.length > 0 ? equal : partial
@@ -18,13 +18,13 @@ export function serviceNamed(given: string, known: readonly string[]): string {
   if (only !== undefined)
     throw new KintsugiError(
       'unknown-service',
-      `the service name ${JSON.stringify(given)} is ambiguous: ${listed(found)}`,
+      `the service name ${JSON.stringify(input)} is ambiguous: ${listed(found)}`,
       { hint: 'use the full name, as `npx kintsugi status` shows it' },
     )
-  const similar = nearest(given, known)
+  const similar = nearest(input, known)
   throw new KintsugiError(
     'unknown-service',
-    `unknown service ${JSON.stringify(given)}${similar.length === 0 ? '' : `; did you mean ${similar.join(' or ')}?`}`,
+    `unknown service ${JSON.stringify(input)}${similar.length === 0 ? '' : `; did you mean ${similar.join(' or ')}?`}`,
     { hint: '`npx kintsugi status` lists all services' },
   )
 }

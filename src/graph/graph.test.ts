@@ -132,8 +132,8 @@ function bruteForce(pools: readonly Pool[], maxHops: number): Set<string> {
 }
 
 function rotated(names: readonly string[]): string {
-  const least = names.indexOf([...names].sort()[0] as string)
-  return [...names.slice(least), ...names.slice(0, least)].join(' ')
+  const first = names.indexOf([...names].sort()[0] as string)
+  return [...names.slice(first), ...names.slice(0, first)].join(' ')
 }
 
 const canonical = (cycle: Cycle): string => rotated(cycle.map((hop) => hop.pool + hop.tokenIn))

@@ -168,11 +168,11 @@ function allocate(
   maxPaths: number,
 ): Share[] | undefined {
   const overlay = new PoolOverlay(pools)
-  const given = new Map<Hop[], bigint>()
+  const allocated = new Map<Hop[], bigint>()
   const parts = amountIn < BigInt(PARTS) ? 1n : BigInt(PARTS)
   for (let part = 0n; part < parts; part++) {
     const size = part + 1n === parts ? amountIn - (amountIn / parts) * part : amountIn / parts
-    const open = given.size < maxPaths ? paths : [...given.keys()]
+    const open = allocated.size < maxPaths ? paths : [...allocated.keys()]
     let best: { path: Hop[]; out: bigint } | undefined
     for (const path of open) {
       const out = through(path, size, new PoolOverlay(overlay))?.at(-1)
@@ -180,9 +180,9 @@ function allocate(
     }
     if (!best) return undefined
     through(best.path, size, overlay)
-    given.set(best.path, (given.get(best.path) ?? 0n) + size)
+    allocated.set(best.path, (allocated.get(best.path) ?? 0n) + size)
   }
-  return [...given]
+  return [...allocated]
     .map(([hops, share]) => ({ hops, amountIn: share }))
     .sort((a, b) => (a.amountIn > b.amountIn ? -1 : 1))
 }

@@ -13,7 +13,7 @@ const GWEI = 10n ** 9n
 const SWAP_GAS = 1_500_000
 
 /** Order sizes as shares of a pool's depth: heavy-tailed, as order flow is. */
-const SIZE = { scale: 0.0004, alpha: 1.15, most: 0.04 }
+const SIZE = { scale: 0.0004, alpha: 1.15, max: 0.04 }
 /** Deviation from the fair price at which most orders trade a pool back. */
 const PULL = 60
 /** Daily volatility of the fair prices, as a fraction. */
@@ -117,7 +117,7 @@ export class Crowd {
     const dear = fair0 && fair1 ? price / (fair0 / fair1) : 1
     const [tokenIn, tokenOut] =
       random() < 1 / (1 + Math.exp(-PULL * Math.log(dear))) ? [token0, token1] : [token1, token0]
-    const share = Math.min(SIZE.most, pareto(random, SIZE.scale, SIZE.alpha))
+    const share = Math.min(SIZE.max, pareto(random, SIZE.scale, SIZE.alpha))
     const amountIn = BigInt(Math.floor(virtualReserves(pool, tokenIn, tokenOut)[0] * share))
     const quoted = quoteExactIn(pool, tokenIn, tokenOut, amountIn)
     if (quoted === undefined) return undefined

@@ -73,11 +73,11 @@ test.each([
   ['2 ETH', '2000000000000000000'],
   ['2ETH', '2000000000000000000'],
   [' 7 ', '7'],
-])('%s of WETH is %s in smallest units', async (given, raw) => {
+])('%s of WETH is %s in smallest units', async (text, raw) => {
   const { call } = await harness(server)
-  expect((await call('sell', { from: 'WETH', amount: given })).raw).toBe(raw)
-  const usdc = given.includes('ETH') ? undefined : (await call('sell', { from: 'USDC', amount: given })).raw
-  if (given === '1.5') expect(usdc).toBe('1500000')
+  expect((await call('sell', { from: 'WETH', amount: text })).raw).toBe(raw)
+  const usdc = text.includes('ETH') ? undefined : (await call('sell', { from: 'USDC', amount: text })).raw
+  if (text === '1.5') expect(usdc).toBe('1500000')
 })
 
 test.each([
@@ -86,9 +86,9 @@ test.each([
   ['-1', 'expected smallest units'],
   ['ten', 'expected smallest units'],
   ['1e18', 'expected'],
-])('%s of WETH is refused, naming the field: %s', async (given, message) => {
+])('%s of WETH is refused, naming the field: %s', async (text, message) => {
   const { refusal } = await harness(server)
-  const error = await refusal('sell', { from: 'WETH', amount: given })
+  const error = await refusal('sell', { from: 'WETH', amount: text })
   expect([error.code, error.message]).toEqual(['bad-argument', expect.stringContaining('amount')])
   expect(error.message).toContain(message)
 })

@@ -89,11 +89,11 @@ export function isFound(
  * market. Throws
  * `bad-argument` naming each field, its value and what was expected.
  */
-export function parseArguments(name: string, tool: Tool, given: unknown, market?: MarketView): never {
-  const parsed = tool.input.safeParse(market ? inSmallestUnits(tool, given, market) : given)
+export function parseArguments(name: string, tool: Tool, args: unknown, market?: MarketView): never {
+  const parsed = tool.input.safeParse(market ? inSmallestUnits(tool, args, market) : args)
   if (parsed.success) return parsed.data as never
   const known = Object.keys(tool.input.shape)
-  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, given, known))
+  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, args, known))
   throw new KintsugiError(
     'bad-argument',
     `${name}: ${fields.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
@@ -107,7 +107,7 @@ interface FieldProblem {
   readonly got: string
 }
 
-function problemsOf(issue: z.core.$ZodIssue, given: unknown, known: readonly string[]): FieldProblem[] {
+function problemsOf(issue: z.core.$ZodIssue, args: unknown, known: readonly string[]): FieldProblem[] {
   const path = issue.path.join('.')
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => {
@@ -115,10 +115,10 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown, known: readonly str
       return {
         field: path === '' ? key : `${path}.${key}`,
         expected: `unknown field${suggestion ? `, did you mean ${suggestion}?` : ''}`,
-        got: describe(valueAt(given, [...issue.path, key])),
+        got: describe(valueAt(args, [...issue.path, key])),
       }
     })
-  const value = valueAt(given, issue.path)
+  const value = valueAt(args, issue.path)
   const expected = issue.message.replace(/^Invalid input: /, '').replace(/, received undefined$/, '')
   return [{ field: path || '(arguments)', expected, got: describe(value) }]
 }
@@ -138,9 +138,9 @@ function describe(value: unknown): string {
 }
 
 /** Fields of the input that hold amounts, with the token that each is of, as far as the caller named one. */
-function* amountsIn(tool: Tool, given: unknown) {
-  if (given === null || typeof given !== 'object') return
-  const values = given as Record<string, unknown>
+function* amountsIn(tool: Tool, args: unknown) {
+  if (args === null || typeof args !== 'object') return
+  const values = args as Record<string, unknown>
   for (const [field, schema] of Object.entries(tool.input.shape)) {
     const tokenField = tokenFieldOf(schema as z.ZodType)
     if (tokenField === undefined) continue
@@ -160,9 +160,9 @@ const names = (market: MarketView, text: string, address: string): boolean => {
   }
 }
 
-function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknown {
+function inSmallestUnits(tool: Tool, args: unknown, market: MarketView): unknown {
   const changed: Record<string, string> = {}
-  for (const { field, text, token: named } of amountsIn(tool, given)) {
+  for (const { field, text, token: named } of amountsIn(tool, args)) {
     const [, number = '', symbol] = WHOLE.exec(text) ?? []
     if (number === '' || (symbol === undefined && !number.includes('.'))) continue
     const token = market.token(named)
@@ -178,7 +178,7 @@ function inSmallestUnits(tool: Tool, given: unknown, market: MarketView): unknow
       return refuse(`expected at most ${token.decimals} decimals, as ${token.symbol} has`)
     changed[field] = String(raw)
   }
-  return { ...(given as object), ...changed }
+  return { ...(args as object), ...changed }
 }
 
 /** Below this share of a token, an integer was probably meant as whole tokens. */
@@ -188,8 +188,8 @@ const TINY = 1_000_000n
  * An explanation of an integer amount that is less than a millionth of a token, and how to write whole
  * tokens. For the hint of a failed call.
  */
-export function noteOnAmounts(tool: Tool, given: unknown, market: MarketView): string | undefined {
-  for (const { field, text, token: named } of amountsIn(tool, given)) {
+export function noteOnAmounts(tool: Tool, args: unknown, market: MarketView): string | undefined {
+  for (const { field, text, token: named } of amountsIn(tool, args)) {
     if (!/^\d+$/.test(text)) continue
     const { symbol, decimals } = market.token(named)
     if (BigInt(text) * TINY >= 10n ** BigInt(decimals)) continue

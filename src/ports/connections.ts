@@ -49,7 +49,7 @@ export interface Connections {
   call(
     server: string,
     tool: string,
-    given: Record<string, unknown>,
+    args: Record<string, unknown>,
     options: {
       signal: AbortSignal
       onProgress?: (done: number, total: number | undefined, message: string | undefined) => void
@@ -58,7 +58,7 @@ export interface Connections {
   /** Reads `uri` by the approved resource or template `by`. */
   read(server: string, by: Pick<Definition, 'kind' | 'name'>, uri: string): Promise<ReadAnswer>
   /** The messages of an approved prompt, as MCP defines them. */
-  prompt(server: string, name: string, given: Record<string, string>): Promise<readonly unknown[]>
+  prompt(server: string, name: string, args: Record<string, string>): Promise<readonly unknown[]>
   /** Completions of a prompt's argument. */
   complete(server: string, prompt: string, argument: string, beginning: string): Promise<readonly string[]>
   /** Approves the definition with this hash; with `one` null, every definition that is not flagged. Throws `not-found`, and `conflict` if it changed since. */

@@ -38,12 +38,13 @@ export interface LocalKeys {
 }
 
 /** The operator (from `given`, if a key was passed) and the treasury of the embedded chain. */
-export function localKeys(dataFolder: string, given?: string): LocalKeys {
+export function localKeys(dataFolder: string, passedKey?: string): LocalKeys {
   const folder = join(dataFolder, 'keys')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   let identity: PrivateKeyAccount | undefined
   return {
-    operator: given === undefined ? keyFile(folder, 'operator') : parseKey(given, 'ARBITRAGE_PRIVATE_KEY'),
+    operator:
+      passedKey === undefined ? keyFile(folder, 'operator') : parseKey(passedKey, 'ARBITRAGE_PRIVATE_KEY'),
     get treasury() {
       return keyFile(folder, 'treasury').address.toLowerCase() as Address
     },

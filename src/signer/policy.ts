@@ -43,7 +43,7 @@ export function refusalOf(
   )
   const replaced = state.spent
     .filter((entry) => entry.nonce === intent.nonce)
-    .reduce((most, entry) => (entry.wei > most ? entry.wei : most), 0n)
+    .reduce((max, entry) => (entry.wei > max ? entry.wei : max), 0n)
   const total = window.reduce((sum, entry) => sum + entry.wei, 0n) + (cost > replaced ? cost : replaced)
   if (total > policy.maxGasCostPerWindow)
     return `gas of up to ${total} wei within the window: the cap is ${policy.maxGasCostPerWindow}`

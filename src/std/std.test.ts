@@ -8,8 +8,8 @@ import { pareto, seededRandom } from './random.ts'
 test('internal JSON keeps bigints; plain JSON has decimal strings', () => {
   fc.assert(
     fc.property(fc.bigInt(), fc.string(), (value, text) => {
-      const given = { value, list: [value, 1, null], text: `s${text}` }
-      expect(decodeJson(encodeJson(given))).toEqual(given)
+      const original = { value, list: [value, 1, null], text: `s${text}` }
+      expect(decodeJson(encodeJson(original))).toEqual(original)
     }),
   )
   expect(toPlain({ a: 12n, b: [3n], c: 'x' })).toEqual({ a: '12', b: ['3'], c: 'x' })

@@ -26,8 +26,8 @@ function randomHex(bytes: number): string {
 }
 
 /** The given `traceparent` unchanged; null for an invalid one. */
-export const traceparentOf = (given: unknown): string | null =>
-  traceOf(given) === null ? null : (given as string)
+export const traceparentOf = (value: unknown): string | null =>
+  traceOf(value) === null ? null : (value as string)
 
 /** A `traceparent` for the next hop, in the trace of `last`; starts a new trace if `last` is invalid. */
 export function nextTraceparent(last: unknown): string {

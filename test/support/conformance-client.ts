@@ -120,8 +120,10 @@ const make = () => {
         .requestedSchema ?? {}
     // Fields with a default keep it.
     const content = Object.fromEntries(
-      Object.entries(properties).flatMap(([name, { type, default: usual }]) =>
-        usual === undefined ? [[name, type === 'boolean' ? true : type === 'string' ? 'text' : 1]] : [],
+      Object.entries(properties).flatMap(([name, { type, default: defaultValue }]) =>
+        defaultValue === undefined
+          ? [[name, type === 'boolean' ? true : type === 'string' ? 'text' : 1]]
+          : [],
       ),
     )
     return { action: 'accept' as const, content }
@@ -153,11 +155,11 @@ const calls =
   context.toolCalls ??
   tools.map(({ name, inputSchema }) => ({ name, arguments: exampleOf(inputSchema as never) }))
 const focal = tools.find(({ name }) => name === 'json_schema_2020_12_tool')
-for (const { name, arguments: given } of calls)
+for (const { name, arguments: args } of calls)
   await attempt(name, () =>
     client.callTool({
       name,
-      arguments: focal && Object.hasOwn(given, 'schema') ? { ...given, schema: focal.inputSchema } : given,
+      arguments: focal && Object.hasOwn(args, 'schema') ? { ...args, schema: focal.inputSchema } : args,
     }),
   )
 if (capabilities.resources)
@@ -166,11 +168,11 @@ if (capabilities.resources)
   })
 if (capabilities.prompts)
   await attempt('prompts', async () => {
-    for (const { name, arguments: given = [] } of (await client.listPrompts()).prompts)
+    for (const { name, arguments: args = [] } of (await client.listPrompts()).prompts)
       await client.getPrompt({
         name,
         arguments: Object.fromEntries(
-          given.filter(({ required }) => required).map((each) => [each.name, 'text']),
+          args.filter(({ required }) => required).map((each) => [each.name, 'text']),
         ),
       })
   })

@@ -90,24 +90,24 @@ export class RelayStub {
   /** Mines a block as a builder does: first each bundle that fits and does not revert, then the mempool. */
   async mine(): Promise<void> {
     const next = Number(await rpc<Hex>(this.#chain, 'eth_blockNumber')) + 1
-    let given: Kept[] = []
+    let accepted: Kept[] = []
     const due = this.#kept.filter(({ first, last }) => first <= next && next <= last)
     // An included transaction may make the next nonce of the same sender valid.
     for (let tried = 0; tried < due.length; ) {
       const bundle = due[tried] as Kept
       const before = await rpc<Hex>(this.#chain, 'evm_snapshot')
-      const succeeded = await this.#build([...given, bundle]).catch(() => false)
+      const succeeded = await this.#build([...accepted, bundle]).catch(() => false)
       // The trial is always reverted: the mempool must stay intact.
       await rpc(this.#chain, 'evm_revert', before)
       if (succeeded) {
-        given = [...given, bundle]
+        accepted = [...accepted, bundle]
         due.splice(tried, 1)
         tried = 0
       } else tried++
     }
-    await this.#build(given)
+    await this.#build(accepted)
     this.#kept = this.#kept.filter(
-      ({ last, raws }) => last > next && !given.some((bundle) => bundle.raws === raws),
+      ({ last, raws }) => last > next && !accepted.some((bundle) => bundle.raws === raws),
     )
   }
 

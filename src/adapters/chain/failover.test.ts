@@ -14,7 +14,7 @@ afterEach(() => {
 
 /** A node over HTTP with blocks; it accepts transactions. Its behaviour can be changed while it runs. */
 class Node {
-  asked = 0
+  requests = 0
   sent: string[] = []
   head = 100
   /** Blocks from this number on have the hashes of another chain. */
@@ -30,7 +30,7 @@ class Node {
         body += chunk
       })
       request.on('end', () => {
-        this.asked++
+        this.requests++
         const { id, method, params } = JSON.parse(body)
         response.end(JSON.stringify({ jsonrpc: '2.0', id, ...this.#answer(method, params) }))
       })
@@ -89,13 +89,13 @@ test('the next endpoint is called while one is unreachable or over its quota, an
   const [first, second] = (await nodes(2)) as [Node, Node]
   const { chain, notes, clock } = await chainOf([first, second])
   expect((await chain.block('latest')).number).toBe(100)
-  expect([first.asked, second.asked]).toEqual([1, 0])
+  expect([first.requests, second.requests]).toEqual([1, 0])
   first.mood = 'quota'
   expect((await chain.block('latest')).number).toBe(100)
-  expect([first.asked, second.asked]).toEqual([2, 1])
+  expect([first.requests, second.requests]).toEqual([2, 1])
   await chain.block('latest')
   // It is suspended, and not called.
-  expect([first.asked, second.asked]).toEqual([2, 2])
+  expect([first.requests, second.requests]).toEqual([2, 2])
   expect(chain.endpoints()[0]).toMatchObject({
     state: 'resting',
     failures: 1,
@@ -104,7 +104,7 @@ test('the next endpoint is called while one is unreachable or over its quota, an
   first.mood = 'well'
   clock.now += 1_000
   await chain.block('latest')
-  expect(first.asked).toBe(3)
+  expect(first.requests).toBe(3)
   expect(notes).toEqual([
     expect.stringMatching(/suspended: daily request quota exceeded/),
     expect.stringMatching(/is available again/),
@@ -118,7 +118,7 @@ test('a refusal by the node is returned, and the call is not sent to another end
   const { chain } = await chainOf([first, second])
   first.mood = 'refuses'
   await expect(chain.block('latest')).rejects.toThrow('execution reverted')
-  expect(second.asked).toBe(0)
+  expect(second.requests).toBe(0)
 })
 
 test('a transaction is sent to all endpoints, and one acceptance is enough', async () => {
@@ -133,12 +133,12 @@ test('each endpoint has its own budget per day and per second', async () => {
   const [first, second] = (await nodes(2)) as [Node, Node]
   const day = await chainOf([first, second], { perSecond: 0, perDay: 3 })
   for (let i = 0; i < 6; i++) await day.chain.block('latest')
-  expect([first.asked, second.asked]).toEqual([3, 3])
+  expect([first.requests, second.requests]).toEqual([3, 3])
   await expect(day.chain.block('latest')).rejects.toMatchObject({ code: 'quota-used-up' })
   expect(day.chain.endpoints().map(({ callsLeftToday }) => callsLeftToday)).toEqual([0, 0])
   day.clock.now += 86_400_000
   await day.chain.block('latest')
-  expect(first.asked).toBe(4)
+  expect(first.requests).toBe(4)
   const [third] = (await nodes(1)) as [Node]
   const second2 = await chainOf([third], { perSecond: 2, perDay: 0 })
   await second2.chain.block('latest')

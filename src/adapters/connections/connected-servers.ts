@@ -113,14 +113,14 @@ export class ConnectedServers implements Connections {
   async call(
     server: string,
     tool: string,
-    given: Record<string, unknown>,
+    args: Record<string, unknown>,
     { signal, onProgress }: Parameters<Connections['call']>[3],
   ): Promise<ToolAnswer> {
     const client = await this.#approved(server, { kind: 'tool', name: tool })
     const progressOptions = onProgress
       ? { onprogress: ({ progress, total, message }: Progress) => onProgress(progress, total, message) }
       : {}
-    const result = await client.callTool({ name: tool, arguments: given }, { signal, ...progressOptions })
+    const result = await client.callTool({ name: tool, arguments: args }, { signal, ...progressOptions })
     if (result.isError) {
       const text = result.content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join(' ')
       throw new KintsugiError('tool-failed', `${tool} of ${server} failed: ${text.slice(0, 500)}`, {
@@ -142,9 +142,9 @@ export class ConnectedServers implements Connections {
     return 'blob' in first ? { blob: first.blob } : { text: first.text }
   }
 
-  async prompt(server: string, name: string, given: Record<string, string>): Promise<readonly unknown[]> {
+  async prompt(server: string, name: string, args: Record<string, string>): Promise<readonly unknown[]> {
     const client = await this.#approved(server, { kind: 'prompt', name })
-    return (await client.getPrompt({ name, arguments: given })).messages
+    return (await client.getPrompt({ name, arguments: args })).messages
   }
 
   async complete(

@@ -152,9 +152,9 @@ export class Dispatch {
   }
 
   /** Runs work within a limit of calls in flight. Throws `too-many-calls`. */
-  async #within<T>(what: string, most: number, whose: string, work: () => Promise<T>): Promise<T> {
+  async #within<T>(what: string, max: number, whose: string, work: () => Promise<T>): Promise<T> {
     const running = this.#inFlight.get(what) ?? 0
-    if (running >= most)
+    if (running >= max)
       throw new KintsugiError('too-many-calls', `${whose} ${running} calls in flight, the maximum`, {
         retry: 'later',
         hint: 'other callers are not affected; try again in a moment',

@@ -131,8 +131,8 @@ function toolCommands(program: Command): void {
     .argument('[arguments]', 'a JSON object', '{}')
     .addOption(data())
     .addOption(json())
-    .action(async (service, tool, given, options) =>
-      (await import('../control.ts')).call(service, tool, given, options),
+    .action(async (service, tool, argumentsText, options) =>
+      (await import('../control.ts')).call(service, tool, argumentsText, options),
     )
   program
     .command('test')

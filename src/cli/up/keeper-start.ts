@@ -36,14 +36,14 @@ function externalUrls(
   { chain }: RunPlan,
   { databaseUrl, redisUrl, rpcUrls, relayUrls }: Settings,
 ): Record<string, string> {
-  const given = {
+  const urls = {
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     RELAY_URLS: relayUrls,
     [rpcVariable(chain)]: rpcUrls[chain],
   }
   return Object.fromEntries(
-    Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries(urls).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
 }
 

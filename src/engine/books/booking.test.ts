@@ -145,14 +145,14 @@ const receipt = (change: Partial<Receipt> = {}): Receipt => ({
 })
 /** A chain that returns these logs and records the queries. */
 function chainWith(logs: readonly Log[]) {
-  const asked: unknown[] = []
+  const queries: unknown[] = []
   const chain = {
     logs: async (filter: unknown) => {
-      asked.push(filter)
+      queries.push(filter)
       return logs
     },
   } as unknown as Chain
-  return { chain, asked }
+  return { chain, queries }
 }
 const booked = (logs: readonly Log[], mined = receipt()) =>
   tradeOf(
@@ -164,7 +164,7 @@ const booked = (logs: readonly Log[], mined = receipt()) =>
 
 describe('a trade in the books', () => {
   test('profit, value, gas and route, computed by hand', async () => {
-    const { chain, asked } = chainWith([])
+    const { chain, queries } = chainWith([])
     const trade = await tradeOf(
       { transaction: transaction('execute'), receipt: receipt(), decision },
       market,
@@ -189,7 +189,7 @@ describe('a trade in the books', () => {
       bookedAt: 99,
     })
     expect(trade.profitNative).toBeCloseTo(0.015, 10)
-    expect(asked).toEqual([{ fromBlock: 11, toBlock: 12, address: [FIRST, SECOND] }])
+    expect(queries).toEqual([{ fromBlock: 11, toBlock: 12, address: [FIRST, SECOND] }])
   })
 
   test.each([
@@ -213,7 +213,7 @@ describe('a trade in the books', () => {
   })
 
   test('a transaction that only fills its nonce is booked as cancelled, with its gas', async () => {
-    const { chain, asked } = chainWith([])
+    const { chain, queries } = chainWith([])
     const trade = await tradeOf(
       { transaction: transaction('cancel'), receipt: receipt({ logs: [] }), decision },
       market,
@@ -228,7 +228,7 @@ describe('a trade in the books', () => {
       gasCost: 10_000_007n,
       decisionId: 'opp_1',
     })
-    expect(asked).toEqual([])
+    expect(queries).toEqual([])
   })
 })
 

@@ -41,7 +41,7 @@ const NOBODY: Address = '0x0000000000000000000000000000000000000001'
 /** Sizes of the compared swaps, as parts of a pool's balance. */
 const PROBES = [1_000_000n, 37n, 11n]
 /** Blocks per log query: raised after each answer, halved when the node refuses. */
-const SCAN = { first: 10_000, most: 1_000_000, least: 100 }
+const SCAN = { first: 10_000, max: 1_000_000, min: 100 }
 
 /** Pools of the vault whose tokens are all known, newest first, from `head` back as far as `maxCalls` queries reach. */
 export async function scanVault(
@@ -66,10 +66,10 @@ export async function scanVault(
           registrations.push({ id: log.topics[1] as Hex, tokens: registered })
       }
       toBlock = fromBlock - 1
-      span = Math.min(SCAN.most, span * 4)
+      span = Math.min(SCAN.max, span * 4)
     } catch (error) {
-      if (span <= SCAN.least) return { registrations, scannedFrom: toBlock + 1, stoppedBy: messageOf(error) }
-      span = Math.max(SCAN.least, Math.floor(span / 8))
+      if (span <= SCAN.min) return { registrations, scannedFrom: toBlock + 1, stoppedBy: messageOf(error) }
+      span = Math.max(SCAN.min, Math.floor(span / 8))
     }
   }
   return { registrations, scannedFrom: sinceBlock }

@@ -70,10 +70,10 @@ export async function changeScalingPolicy(
   service: string,
   change: ScalingChange,
 ): Promise<ScalingPolicy> {
-  const given = Object.entries(change).filter(([, value]) => value !== undefined)
+  const changes = Object.entries(change).filter(([, value]) => value !== undefined)
   const policy: ScalingPolicy = {
     ...(await scalingPolicyOf(context, service)),
-    ...Object.fromEntries(given),
+    ...Object.fromEntries(changes),
   }
   if (policy.minInstances > policy.maxInstances)
     throw new KintsugiError(

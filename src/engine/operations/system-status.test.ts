@@ -22,15 +22,15 @@ test.each([
 })
 
 test('the incidents of the last hour are counted by kind', async () => {
-  let asked: unknown
+  let query: unknown
   const ledger = {
-    incidents: async (query: unknown) => {
-      asked = query
+    incidents: async (received: unknown) => {
+      query = received
       return [{ kind: 'exited' }, { kind: 'recovered' }, { kind: 'exited' }] as never
     },
   }
   expect((await systemStatus(fleetOf('healthy'), ledger, NOW)).lastHour).toEqual({ exited: 2, recovered: 1 })
-  expect(asked).toMatchObject({ since: NOW - 3_600_000 })
+  expect(query).toMatchObject({ since: NOW - 3_600_000 })
 })
 
 test('without a ledger the status is still reported', async () => {

@@ -114,14 +114,14 @@ const earning = (profit: bigint): Simulation => ({
 let simulation: () => Promise<Simulation>
 let sign: () => Promise<void>
 let receipts: Map<Hex, Receipt>
-let asked: { receipts: Hex[]; sent: Hex[] }
+let requests: { receipts: Hex[]; sent: Hex[] }
 let store: MemoryLedger
 let seen: { decisions: DecisionRecord[]; sent: Sent[]; trades: Trade[]; notes: string[] }
 beforeEach(() => {
   simulation = async () => earning(E18)
   sign = async () => undefined
   receipts = new Map()
-  asked = { receipts: [], sent: [] }
+  requests = { receipts: [], sent: [] }
   store = new MemoryLedger()
   seen = { decisions: [], sent: [], trades: [], notes: [] }
 })
@@ -131,11 +131,11 @@ const chain = {
   transactionCount: async () => 5,
   simulate: async () => [await simulation()],
   send: async (raw: Hex) => {
-    asked.sent.push(raw)
+    requests.sent.push(raw)
     return raw
   },
   receipt: async (wanted: Hex) => {
-    asked.receipts.push(wanted)
+    requests.receipts.push(wanted)
     return receipts.get(wanted)
   },
   logs: async () => [],
@@ -204,7 +204,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     ])
     expect(seen.decisions[0]?.simulation).toEqual({ succeeded: true, gasUsed: 200_000n, profit: 7n })
     expect(seen.decisions[0]?.decision.rules.every(({ ok }) => ok)).toBe(true)
-    expect([asked.sent, executor.open]).toEqual([[], 0])
+    expect([requests.sent, executor.open]).toEqual([[], 0])
   })
 
   test('simulation: a revert with its reason, a node that does not answer', async () => {
@@ -217,7 +217,7 @@ describe('a decision ends at the stage that it does not pass', () => {
       ['opp_1', 'refuse', { stage: 'simulation', reason: 'reverts: UniswapV2: K' }],
       ['opp_2', 'refuse', { stage: 'simulation', reason: 'not simulated: no answer' }],
     ])
-    expect(asked.sent).toEqual([])
+    expect(requests.sent).toEqual([])
   })
 
   test('signing: the rule that the signer names', async () => {
@@ -225,7 +225,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))
     expect(ended()).toEqual([['opp_1', 'refuse', { stage: 'signing', reason: 'over the daily cap' }]])
-    expect(asked.sent).toEqual([])
+    expect(requests.sent).toEqual([])
   })
 
   test('recording: a transaction that the ledger refused is never sent', async () => {
@@ -233,7 +233,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))
     expect(ended()).toEqual([['opp_1', 'refuse', { stage: 'recording', reason: 'no ledger' }]])
-    expect([asked.sent, executor.open]).toEqual([[], 0])
+    expect([requests.sent, executor.open]).toEqual([[], 0])
   })
 
   test('sending: the node is unreachable', async () => {
@@ -248,7 +248,7 @@ describe('a decision ends at the stage that it does not pass', () => {
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))
     expect(ended()).toEqual([['opp_1', 'trade', { stage: 'sent', reason: '' }]])
-    expect([asked.sent, seen.sent.map(({ decisionId }) => decisionId)]).toEqual([['0x05'], ['opp_1']])
+    expect([requests.sent, seen.sent.map(({ decisionId }) => decisionId)]).toEqual([['0x05'], ['opp_1']])
     expect(store.decisions.get('opp_1')?.outcome.stage).toBe('sent')
     expect(store.transactions.get(5)?.attempts.length).toBe(1)
   })
@@ -262,7 +262,7 @@ describe('a decision ends at the stage that it does not pass', () => {
       E18,
       undefined,
     ])
-    expect(asked.sent).toEqual([])
+    expect(requests.sent).toEqual([])
   })
 
   test('on paper it is simulated and kept, and its pools are busy', async () => {
@@ -274,7 +274,7 @@ describe('a decision ends at the stage that it does not pass', () => {
       ['opp_1', 'paper'],
       ['opp_2', 'rules'],
     ])
-    expect([paper.inFlight, asked.sent]).toEqual([1, []])
+    expect([paper.inFlight, requests.sent]).toEqual([1, []])
   })
 })
 
@@ -282,7 +282,7 @@ describe('one clock', () => {
   const sentOnce = async () => {
     const executor = await started()
     await executor.onDetection(detection([opportunity('opp_1')]))
-    asked.receipts.length = 0
+    requests.receipts.length = 0
     return executor
   }
 
@@ -293,11 +293,11 @@ describe('one clock', () => {
       executor.onDetection(detection([opportunity('opp_2', ['3', '4'])], 11)),
       executor.onHead(head(11)),
     ])
-    expect(asked.receipts).toEqual([hash('5')])
+    expect(requests.receipts).toEqual([hash('5')])
     await executor.onHead(head(10))
-    expect(asked.receipts).toEqual([hash('5')])
+    expect(requests.receipts).toEqual([hash('5')])
     await executor.onHead({ ...head(11), hash: hash('e') })
-    expect(asked.receipts).toEqual([hash('5'), hash('5'), hash('6')])
+    expect(requests.receipts).toEqual([hash('5'), hash('5'), hash('6')])
   })
 
   test('a look-up that failed is made again at the same head', async () => {
@@ -307,7 +307,7 @@ describe('one clock', () => {
     await expect(executor.onHead(head(11))).rejects.toThrow('no answer')
     chain.receipt = receipt
     await executor.onHead(head(11))
-    expect(asked.receipts).toEqual([hash('5')])
+    expect(requests.receipts).toEqual([hash('5')])
   })
 
   test('pools are busy until the trade is mined, and it is booked once by overlapping heads', async () => {

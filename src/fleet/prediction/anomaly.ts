@@ -12,12 +12,12 @@ export interface CusumPolicy {
   readonly slack: number
   readonly alarm: number
   /** The most that a single reading counts, in standard deviations. */
-  readonly most: number
+  readonly maxDeviations: number
   /** The weight with which the normal follows slow changes, while there is no alarm. */
   readonly follow: number
 }
 
-const NORMAL: CusumPolicy = { learn: 120, slack: 1, alarm: 30, most: 8, follow: 0.002 }
+const NORMAL: CusumPolicy = { learn: 120, slack: 1, alarm: 30, maxDeviations: 8, follow: 0.002 }
 
 /** Scales the median absolute deviation to a standard deviation. */
 const MAD_TO_SD = 1.4826
@@ -63,7 +63,7 @@ export class CusumDetector {
     }
     const deviations = (value - this.#mean) / this.#spread
     const before = this.#sum
-    this.#sum = Math.max(0, before + Math.min(policy.most, deviations) - policy.slack)
+    this.#sum = Math.max(0, before + Math.min(policy.maxDeviations, deviations) - policy.slack)
     if (this.#sum === 0 || deviations < policy.slack) this.#mean += policy.follow * (value - this.#mean)
     return before <= policy.alarm && this.#sum > policy.alarm
       ? { normal: this.normal, value: reading, deviations }

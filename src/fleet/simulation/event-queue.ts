@@ -25,12 +25,12 @@ export class EventQueue {
     if (items.length > 0) {
       items[0] = last
       for (let parent = 0; ; ) {
-        let least = parent
+        let smallest = parent
         for (const child of [parent * 2 + 1, parent * 2 + 2])
-          if (child < items.length && this.#before(child, least)) least = child
-        if (least === parent) break
-        this.#swap(least, parent)
-        parent = least
+          if (child < items.length && this.#before(child, smallest)) smallest = child
+        if (smallest === parent) break
+        this.#swap(smallest, parent)
+        parent = smallest
       }
     }
     return first.work

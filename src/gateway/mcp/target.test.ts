@@ -31,11 +31,11 @@ test('a tool by its full name, by its own name at its server, and by the meta to
     name: 'pay',
     schema: { type: 'object' },
   }
-  const given = { to: 'ada' }
-  expect(locate('tools/call', { name: 'vault__pay', arguments: given })).toEqual(expected)
-  expect(locate('tools/call', { name: 'pay', arguments: given }, '/mcp/vault')).toEqual(expected)
+  const args = { to: 'ada' }
+  expect(locate('tools/call', { name: 'vault__pay', arguments: args })).toEqual(expected)
+  expect(locate('tools/call', { name: 'pay', arguments: args }, '/mcp/vault')).toEqual(expected)
   expect(
-    locate('tools/call', { name: 'call_tool', arguments: { name: 'vault__pay', arguments: given } }),
+    locate('tools/call', { name: 'call_tool', arguments: { name: 'vault__pay', arguments: args } }),
   ).toEqual(expected)
 })
 

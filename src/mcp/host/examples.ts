@@ -13,12 +13,12 @@ export interface ToolCalls {
 
 /** Looks up the arguments of a tool's examples and refusals. Throws what looking them up throws. */
 export async function toolCalls({ examples, refusals = [] }: Tool, scope: HostScope): Promise<ToolCalls> {
-  const found = async (given: object) =>
-    toPlain(isFound(given) ? await given.find(scope as never) : given) as Record<string, unknown>
+  const found = async (args: object) =>
+    toPlain(isFound(args) ? await args.find(scope as never) : args) as Record<string, unknown>
   return {
     examples: await Promise.all(examples.map(found)),
     refusals: await Promise.all(
-      refusals.map(async ([given, code]) => ({ arguments: await found(given), code })),
+      refusals.map(async ([args, code]) => ({ arguments: await found(args), code })),
     ),
   }
 }

@@ -73,8 +73,8 @@ export function mcpEndpoint(options: EndpointOptions): McpHttpHandler {
   const handler = createMcpHandler((request) => serverOf(request, tasks, options), {
     maxRequestBodySize: MAX_BODY_BYTES,
   })
-  const fetch: McpHttpHandler['fetch'] = async (request, given) =>
-    headerMismatch(request, given?.parsedBody, definitions.listing.tools) ?? handler.fetch(request, given)
+  const fetch: McpHttpHandler['fetch'] = async (request, options) =>
+    headerMismatch(request, options?.parsedBody, definitions.listing.tools) ?? handler.fetch(request, options)
   return { ...handler, fetch }
 }
 

@@ -3,18 +3,18 @@ import { expect, test } from 'vitest'
 import { collectGarbage, collectStartupGarbage, heapAfterCollections } from './garbage.ts'
 
 test('the garbage of the start is collected once every service is ready, not before', async () => {
-  let [asked, collected] = [0, 0]
+  let [polls, collected] = [0, 0]
   await collectStartupGarbage(
     async () => {
       expect(collected).toBe(0)
-      return ++asked === 3
+      return ++polls === 3
     },
     () => {
       collected++
     },
     1,
   )
-  expect([asked, collected]).toEqual([3, 1])
+  expect([polls, collected]).toEqual([3, 1])
 })
 
 test('the heap is measured after each of four collections', async () => {

@@ -8,7 +8,7 @@ const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() }
 
 function options(change: { signer?: boolean; interruptedAfter?: number } = {}) {
   const [loaded, opened]: [string[], PortName[]] = [[], []]
-  let [asked, collected] = [0, 0]
+  let [checks, collected] = [0, 0]
   return {
     loaded,
     opened,
@@ -28,7 +28,7 @@ function options(change: { signer?: boolean; interruptedAfter?: number } = {}) {
         },
         context: {} as MainContext,
         signer: change.signer ?? false,
-        interrupted: () => ++asked > (change.interruptedAfter ?? Number.POSITIVE_INFINITY),
+        interrupted: () => ++checks > (change.interruptedAfter ?? Number.POSITIVE_INFINITY),
         log,
         collectGarbage: () => {
           collected++

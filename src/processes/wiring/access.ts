@@ -40,9 +40,9 @@ export function processAccess({ plan, log }: Environment, name: string): Process
     bearer: () => serviceKeys.token(),
     access: {
       tokenHash: token === undefined ? undefined : hashToken(token),
-      verify: async (given) => (await verifier.verify(given)) ?? issuer?.verify(given),
+      verify: async (received) => (await verifier.verify(received)) ?? issuer?.verify(received),
       ...(oauth ? { oauth } : {}),
-      service: (given) => serviceKeys.verify(given),
+      service: (received) => serviceKeys.verify(received),
       required: plan.settings.authRequired,
       beyondLoopback,
       hostnames: beyondLoopback
