@@ -32,7 +32,7 @@ const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
 /** Inherited by a second or later keeper, and by each watcher; bound by the first keeper. */
 const inherited = process.env.KINTSUGI_INHERITED === '1'
 const BEAT_MS = 500
-const PEER_END_MS = 1_000
+const PEER_END_MS = 3_000
 /** A supervisor that outlived the previous keeper reconnects within this time; otherwise a new one is started. */
 const SUPERVISOR_PATIENCE_MS = 400
 
@@ -194,8 +194,9 @@ function startSupervisor(): void {
   supervisorBeat = Date.now() + 10_000
   child.on('error', (error) => note(`cannot start the supervisor: ${error.message}`))
   child.on('exit', (code, by) => {
-    if (supervisorProcess !== child || ending) return
+    if (supervisorProcess !== child) return
     supervisorProcess = undefined
+    if (ending) return
     // An earlier supervisor is connected: this one was superfluous.
     if (supervisor?.writable) return
     note(`the supervisor exited (${by ?? `code ${code}`}); restarting it`)
@@ -291,14 +292,15 @@ function serveSupervisor(): void {
   }, BEAT_MS)
 }
 
-/** Exits after the watcher. The socket's file is removed last: without it no process of the fleet is left. */
+/** Exits after the watcher and the supervisor. The socket's file is removed last: without it no process of the fleet is left. */
 function end(): void {
   ending = true
   const bye = () => {
     if (process.platform !== 'win32') rmSync(socketPath(dataFolder, 'keeper'), { force: true })
     process.exit(0)
   }
-  const gone = setInterval(() => peer === undefined && bye(), 5)
+  const alone = () => peer === undefined && supervisor === undefined && supervisorProcess === undefined
+  const gone = setInterval(() => alone() && bye(), 5)
   setTimeout(bye, PEER_END_MS)
   peer?.send({ type: 'end' })
   gone.ref()
