@@ -1,17 +1,18 @@
 /** Executes opportunities: simulates, has transactions signed, sends them, follows them to finality, replaces and recovers them. */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import { outcomeText, refusalReasons, refusedBy } from '../arbitrage/index.ts'
+import { outcomeText, readableRule, refusalTexts, refusedBy } from '../arbitrage/index.ts'
 import { termsOf } from '../engine/chains/profiles.ts'
 import { witness } from '../engine/governance/audit-verification.ts'
 import { PaperTrades } from '../engine/paper/journal.ts'
 import { Executor, type ExecutorEvents } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
-import { type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
+import { type AgentDecision, type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
+import type { DecisionRecord } from '../ports/ledger.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
 import type { Ports } from '../ports/ports.ts'
 import { messageOf } from '../std/errors.ts'
-import { EXAMPLE_OPPORTUNITY, executionAnswer, readOpportunity } from '../views/execution.ts'
+import { anOpportunity, executionAnswer, executionSummary, readOpportunity } from '../views/execution.ts'
 
 /** Bookings wait this long after a block, since its trades go first. */
 const BOOKING_PATIENCE_MS = 150
@@ -39,7 +40,7 @@ async function execute(
     id,
     hash: hash ?? null,
     verdict: decision.verdict,
-    reasons: refusalReasons(record),
+    reasons: refusalTexts(record, market.manifest.nativeSymbol),
     profit: market.amount(given.token, given.profit),
     simulation: simulation
       ? {
@@ -167,6 +168,24 @@ function latencies(sent: readonly Sent[]) {
   }
 }
 
+/** A decision as agents list theirs; `coin`: symbol of the native token. */
+const decisionOf = (record: DecisionRecord, coin: string): AgentDecision => ({
+  id: record.id,
+  at: record.decidedAt,
+  summary: `block ${record.opportunity.block}: ${outcomeText(record)}`,
+  reasons:
+    record.decision.verdict === 'trade'
+      ? record.decision.rules
+          .map((rule) => readableRule(rule, coin))
+          .map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
+      : refusalTexts(record, coin),
+  data: {
+    outcome: record.outcome,
+    numbers: record.decision.numbers,
+    policies: record.decision.policies,
+  },
+})
+
 export default defineAgent({
   id: 'transaction_executor',
   duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
@@ -213,62 +232,25 @@ export default defineAgent({
         ...(chain.endpoints ? { endpoints: chain.endpoints() } : {}),
       }),
       decisions: async (limit) =>
-        (await ledger.decisions({ limit })).map((record) => ({
-          id: record.id,
-          at: record.decidedAt,
-          summary: `block ${record.opportunity.block}: ${outcomeText(record)}`,
-          reasons:
-            record.decision.verdict === 'trade'
-              ? record.decision.rules.map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
-              : refusalReasons(record),
-          data: {
-            outcome: record.outcome,
-            numbers: record.decision.numbers,
-            policies: record.decision.policies,
-          },
-        })),
+        (await ledger.decisions({ limit })).map((record) => decisionOf(record, market.manifest.nativeSymbol)),
     }
   },
   tools: ({ read, spend }) => ({
     execution_summary: read({
       description:
-        'What was executed: trades booked, profit by token, gas, and the shares of the three outcomes (state as predicted, state moved, reverted).',
+        'What was executed in all: trades booked, profit by token, gas, what is left, and the shares of the outcomes (as predicted, state moved, reverted, cancelled).',
       keywords: 'trades booked, reverted, win rate, performance of the bot, how fast we send',
       input: {},
-      output: {
-        inFlight: z.int(),
-        tradesBooked: z.int(),
-        gasBooked: z.string(),
-        profitBooked: z.record(z.string(), z.string()),
-        outcomes: z.record(z.string(), z.number()),
-        paper: z
-          .object({
-            trades: z.int(),
-            netNative: z.number().describe('whole native coins, net of gas'),
-            outcomes: z.record(z.string(), z.int()),
-          })
-          .describe('what would have been, on paper'),
-      },
+      output: executionSummary.schema,
       examples: [{}],
-      run: async (_input, { ledger, state }) => {
+      run: async (_input, { ledger, market, state }) => {
         const [totals, paper] = await Promise.all([ledger.totals(), ledger.paperTotals()])
-        return {
-          inFlight: state.executor.open,
-          tradesBooked: totals.tradesBooked,
-          gasBooked: String(totals.gasBooked),
-          profitBooked: Object.fromEntries(
-            Object.entries(totals.profitBooked).map(([token, value]) => [token, String(value)]),
-          ),
-          outcomes: Object.fromEntries(
-            Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked]),
-          ),
-          paper: { ...paper, netNative: paper.netNative / 1e18 },
-        }
+        return executionSummary.of(state.executor.open, totals, paper, market)
       },
     }),
     execute_opportunity: spend({
       description:
-        'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the opportunity is given as they write it.',
+        'Judges one opportunity under all the rules, simulates it, has it signed and sends it; with dryRun nothing is sent. For the servers that find opportunities: the input is the opportunity as they encode it.',
       approval: {
         skipWhen: ({ dryRun }) => dryRun,
         preview: (input, context) => execute(input.opportunity, context, true),
@@ -279,10 +261,11 @@ export default defineAgent({
           .string()
           .max(200_000)
           .describe('an opportunity as this system writes it, as JSON text'),
-        dryRun: z.boolean().default(false),
+        dryRun: z.boolean().default(false).describe('judge and simulate only'),
       },
       output: executionAnswer,
-      examples: [{ opportunity: EXAMPLE_OPPORTUNITY, dryRun: true }],
+      examples: [anOpportunity({ dryRun: true })],
+      refusals: [[{ opportunity: '{}', dryRun: true }, 'bad-argument']],
       run: ({ opportunity, dryRun }, context) => execute(opportunity, context, dryRun),
     }),
   }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Decision, outcomeOf, outcomeText, refusalReasons, refusedBy, withOutcome } from './index.ts'
+import { type Decision, outcomeOf, outcomeText, refusalTexts, refusedBy, withOutcome } from './index.ts'
 
 const passed = { rule: 'net profit', ok: true, got: '3', needed: 'at least 1' }
 const failed = { rule: 'opportunity is fresh', ok: false, got: '4 blocks old', needed: 'at most 1' }
@@ -16,9 +16,9 @@ describe('an outcome', () => {
         'opportunity is fresh (got 4 blocks old, needed at most 1); trading not halted (got halted, needed running)',
     })
     expect(refusedBy(record)).toBe('opportunity is fresh')
-    expect(refusalReasons(record)).toEqual([
-      'opportunity is fresh (got 4 blocks old, needed at most 1)',
-      'trading not halted (got halted, needed running)',
+    expect(refusalTexts(record, 'MATIC')).toEqual([
+      'the opportunity is 4 blocks old (at most 1 allowed)',
+      'trading is halted',
     ])
     expect(outcomeText(record)).toBe(`refused at rules: ${record.outcome.reason}`)
   })
@@ -29,12 +29,14 @@ describe('an outcome', () => {
       outcome: { stage: 'simulation', reason: 'unprofitable (profit 3, needed 5)' },
     } as const
     expect(refusedBy(record)).toBe('simulation')
-    expect(refusalReasons(record)).toEqual(['refused at simulation: unprofitable (profit 3, needed 5)'])
+    expect(refusalTexts(record, 'MATIC')).toEqual([
+      'refused at simulation: unprofitable (profit 3, needed 5)',
+    ])
   })
 
   test('of a trade has no reason; an intended end is not a refusal', () => {
     const sent = { decision: decision('trade', [passed]), outcome: { stage: 'sent', reason: '' } } as const
-    expect([refusedBy(sent), refusalReasons(sent), outcomeText(sent)]).toEqual([null, [], 'sent'])
+    expect([refusedBy(sent), refusalTexts(sent, 'MATIC'), outcomeText(sent)]).toEqual([null, [], 'sent'])
     expect(outcomeOf(sent.decision)).toEqual({ stage: 'pending', reason: '' })
     const paper = {
       decision: decision('refuse', [passed]),

@@ -41,12 +41,6 @@ export const outcomeOf = ({ verdict, rules }: Pick<Decision, 'verdict' | 'rules'
     ? { stage: 'pending', reason: '' }
     : { stage: 'rules', reason: ruleTexts(rules).join('; ') }
 
-/** Every reason why it was not sent, one per rule that failed; empty for a trade. */
-export const refusalReasons = (decided: Decided): string[] => {
-  if (decided.decision.verdict === 'trade') return []
-  return decided.outcome.stage === 'rules' ? ruleTexts(decided.decision.rules) : [outcomeText(decided)]
-}
-
 /** The first rule that refused it, or the stage that it did not pass; null for a trade. */
 export const refusedBy = ({ decision, outcome }: Decided): string | null =>
   decision.verdict === 'trade' ? null : (failedRules(decision.rules)[0]?.rule ?? outcome.stage)

@@ -4,7 +4,6 @@ export {
   type DecisionStage,
   outcomeOf,
   outcomeText,
-  refusalReasons,
   refusedBy,
   withOutcome,
 } from './decision-outcome.ts'

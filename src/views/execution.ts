@@ -1,12 +1,18 @@
 /** A trade on request: the opportunity travels to the executor, the only service that may sign and send, and its answer returns. */
 import * as z from 'zod'
-import type { Opportunity } from '../arbitrage/index.ts'
-import { tokenAmount } from '../mcp/fields.ts'
+import type { Address } from '../amm/index.ts'
+import { legsOf, type Opportunity, weiText } from '../arbitrage/index.ts'
+import { EXECUTION_STATES, type ExecutionStatus } from '../engine/trading/execution-status.ts'
+import { rounded, tokenAmount } from '../mcp/fields.ts'
 import type { FleetControl } from '../ports/fleet.ts'
+import type { Ledger, PaperTotals, TradeTotals } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { decodeJson, encodeJson } from '../std/json.ts'
+import { NOBODY } from './examples.ts'
 import { nothingPays } from './opportunities.ts'
+import { native } from './profit.ts'
+import { view } from './view.ts'
 
 /** The agent that executes. */
 export const EXECUTOR = 'transaction_executor'
@@ -34,6 +40,64 @@ export const executionAnswer = z.object({
 
 /** The executor's answer; amounts as text, as they came. */
 export type ExecutionAnswer = z.input<typeof executionAnswer>
+
+/** The state of one trade. */
+export const executionState = view(
+  z.object({
+    id: z.string().describe('the decision'),
+    state: z.enum(EXECUTION_STATES),
+    summary: z.string(),
+    hash: z.string().nullable().describe('the transaction; null if none was sent'),
+    realisedProfit: tokenAmount()
+      .nullable()
+      .describe('after the premium, before gas; null until it is final'),
+    gasCost: z.string().nullable().describe('in the native coin; null until it is final'),
+  }),
+  ({ token, realisedProfit, gasCost, ...status }: ExecutionStatus, market: MarketView) => ({
+    ...status,
+    realisedProfit: realisedProfit === null ? null : market.amount(token, realisedProfit),
+    gasCost: gasCost === null ? null : weiText(gasCost, market.manifest.nativeSymbol),
+  }),
+)
+
+/** What the executor booked. */
+export const executionSummary = view(
+  z.object({
+    native: native(),
+    inFlight: z.int().describe('transactions that are not final yet'),
+    tradesBooked: z.int().describe('final transactions, failed ones included'),
+    profitable: z.int().describe('number of trades that earned'),
+    profitBooked: z.array(tokenAmount()).describe('realised after premiums, before gas, by token'),
+    gasNative: z.number().describe('gas of all transactions, failed ones included, in whole native coins'),
+    netNative: z.number().describe('realised profit less gas, in whole native coins as valued at booking'),
+    outcomes: z.record(z.string(), z.number()).describe('share of the trades by outcome, 0 to 1'),
+    paper: z
+      .object({
+        trades: z.int(),
+        netNative: z.number().describe('net of gas, in whole native coins'),
+        outcomes: z.record(z.string(), z.int()).describe('number of trades by outcome'),
+      })
+      .describe('trades on paper, which were not sent'),
+  }),
+  (inFlight: number, totals: TradeTotals, paper: PaperTotals, market: MarketView) => {
+    const gasNative = Number(totals.gasBooked) / 1e18
+    return {
+      native: market.manifest.nativeSymbol,
+      inFlight,
+      tradesBooked: totals.tradesBooked,
+      profitable: totals.profitable,
+      profitBooked: Object.entries(totals.profitBooked).map(([token, amount]) =>
+        market.amount(token as Address, amount),
+      ),
+      gasNative: rounded(gasNative),
+      netNative: rounded(totals.profitNative - gasNative),
+      outcomes: Object.fromEntries(
+        Object.entries(totals.outcomes).map(([name, count]) => [name, rounded(count / totals.tradesBooked)]),
+      ),
+      paper: { ...paper, netNative: rounded(paper.netNative / 1e18) },
+    }
+  },
+)
 
 /** Hands an opportunity to the executor; without one, answers that nothing pays. Throws what the executor throws. */
 export async function executeOpportunity(
@@ -130,27 +194,47 @@ export function readOpportunity(text: string, market: MarketView): Opportunity {
   return parsed.data as unknown as Opportunity
 }
 
-const nobody = `0x${'0'.repeat(39)}1` as const
-const exampleLeg = {
-  pool: nobody,
-  kind: 'constant-product' as const,
-  dex: 'example',
-  tokenIn: nobody,
-  tokenOut: nobody,
-  venue: 'pair' as const,
-  target: nobody,
-  feeBps: 30,
-}
+/**
+ * An opportunity in wire format for examples: that of the newest decision, or else a round trip through a pool of this market,
+ * which the executor refuses.
+ */
+export const anOpportunity = <A extends object>(more: A) => ({
+  shown: { opportunity: '<an opportunity as this system writes it>', ...more },
+  find: async ({ ledger, market }: { ledger: Pick<Ledger, 'decisions'>; market: MarketView }) => {
+    const [newest] = await ledger.decisions({ limit: 1 })
+    const known = newest?.opportunity.cycles.every(({ legs }) =>
+      legs.every(({ pool }) => market.pools.has(pool)),
+    )
+    return { opportunity: encodeJson(known && newest ? newest.opportunity : roundTrip(market)), ...more }
+  },
+})
 
-/** An opportunity in wire format; its pools exist nowhere. */
-export const EXAMPLE_OPPORTUNITY = encodeJson({
-  id: 'now',
-  block: 1,
-  blockHash: '0x01',
-  token: nobody,
-  cycles: [{ legs: [exampleLeg, exampleLeg], amounts: [3n, 2n, 4n] }],
-  loan: { kind: 'balancer-v2', lender: nobody, token: nobody, available: 5n, rate: 0n, isToken0: false },
-  borrowed: 3n,
-  premium: 0n,
-  profit: 1n,
-} satisfies Opportunity)
+/** Into a pool and back: it costs the fee twice. */
+function roundTrip({ pools, head }: MarketView): Opportunity {
+  const [pool] = pools.values()
+  const [there, back] = pool?.tokens ?? []
+  if (!pool || !there || !back) throw new KintsugiError('not-available', 'this market has no pool')
+  const hops = [
+    { pool: pool.address, tokenIn: there, tokenOut: back },
+    { pool: pool.address, tokenIn: back, tokenOut: there },
+  ]
+  const loan = {
+    kind: 'balancer-v2',
+    lender: NOBODY,
+    token: there,
+    available: 1n,
+    rate: 0n,
+    isToken0: false,
+  } as const
+  return {
+    id: 'now',
+    block: head.number,
+    blockHash: head.hash,
+    token: there,
+    cycles: [{ legs: legsOf(hops, pools), amounts: [1n, 0n, 0n] }],
+    loan,
+    borrowed: 1n,
+    premium: 0n,
+    profit: 0n,
+  }
+}

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { SmallMarket, TOKENS } from '../../../test/support/world/market.ts'
 import type {
   DecisionRecord,
   Ledger,
@@ -8,10 +9,11 @@ import type {
 } from '../../ports/ledger.ts'
 import { executionStatus } from './execution-status.ts'
 
-const market = { symbol: () => 'WETH' }
+const market = new SmallMarket(() => 0)
+const token = TOKENS.WETH
 const traded = {
   id: 'opp_1',
-  opportunity: { token: '0xa' },
+  opportunity: { token },
   decision: { verdict: 'trade', rules: [] },
   outcome: { stage: 'sent', reason: '' },
 } as unknown as DecisionRecord
@@ -21,8 +23,8 @@ const trade = {
   outcome: 'as-predicted',
   block: 9,
   hash: '0x02',
-  realisedProfit: 70n,
-  predictedProfit: 71n,
+  realisedProfit: 7n * 10n ** 17n,
+  predictedProfit: 71n * 10n ** 16n,
   gasCost: 5n,
 } as unknown as Trade
 const statusWith = (parts: { decision?: DecisionRecord; transaction?: TransactionRecord; trade?: Trade }) =>
@@ -45,10 +47,10 @@ test('a refusal names its stage and reason, and looks no further', async () => {
   expect(await statusWith({ decision: refused, transaction: transaction('open') })).toEqual({
     id: 'opp_1',
     state: 'refused',
-    summary: 'It was refused at simulation: unprofitable (profit 3, needed 5).',
+    summary: 'It was not sent: refused at simulation: unprofitable (profit 3, needed 5).',
     hash: null,
     realisedProfit: null,
-    token: 'WETH',
+    token,
     gasCost: null,
   })
 })
@@ -57,11 +59,11 @@ test('a booked trade is final, however many came after it', async () => {
   expect(await statusWith({ decision: traded, transaction: transaction('final'), trade })).toEqual({
     id: 'opp_1',
     state: 'final',
-    summary: 'as-predicted in block 9: 70 of WETH realised, 71 predicted.',
+    summary: 'as-predicted in block 9: 0.7 WETH realised, 0.71 WETH predicted.',
     hash: '0x02',
-    realisedProfit: '70',
-    token: 'WETH',
-    gasCost: '5',
+    realisedProfit: 7n * 10n ** 17n,
+    token,
+    gasCost: 5n,
   })
 })
 
@@ -81,7 +83,7 @@ test.each([
 test('a trade that is booked between the two look-ups is final', async () => {
   expect(await statusWith({ decision: traded, transaction: transaction('open'), trade })).toMatchObject({
     state: 'final',
-    realisedProfit: '70',
+    realisedProfit: 7n * 10n ** 17n,
   })
 })
 

@@ -1,10 +1,12 @@
 /** The state of one trade, from its decision to its entry in the books. */
-import { outcomeText } from '../../arbitrage/index.ts'
+import type { Address } from '../../amm/index.ts'
+import { refusalTexts } from '../../arbitrage/index.ts'
 import type { Hex } from '../../ports/chain.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
+/** `lost`: its chain is gone; `expired`: never mined, and its nonce is free again. */
 export const EXECUTION_STATES = ['refused', 'in flight', 'final', 'lost', 'expired'] as const
 
 export interface ExecutionStatus {
@@ -14,37 +16,41 @@ export interface ExecutionStatus {
   /** For people. */
   readonly summary: string
   readonly hash: Hex | null
-  /** In smallest units of the token, as decimal text; null until it is final. */
-  readonly realisedProfit: string | null
-  /** Symbol. */
-  readonly token: string
-  /** In wei, as decimal text; null until it is final. */
-  readonly gasCost: string | null
+  /** The token that is earned. */
+  readonly token: Address
+  /** In smallest units of the token; null until it is final. */
+  readonly realisedProfit: bigint | null
+  /** In wei; null until it is final. */
+  readonly gasCost: bigint | null
 }
 
 /** State and summary of a transaction that is not booked, by its status. */
 const UNBOOKED = {
   open: ['in flight', 'Sent, and not final yet.'],
-  final: ['in flight', 'Final, and being booked.'],
+  final: ['in flight', 'Final; not booked yet.'],
   lost: ['lost', 'Sent on a chain that does not exist any more; it will never be mined.'],
   expired: ['expired', 'Not mined in time; its nonce was given back.'],
 } as const
 
-/** Looks up the outcome of a decision. Throws `not-found`, and what the ledger throws. */
+/** Looks up the state of a decision's trade. Throws `not-found`, and what the ledger throws. */
 export async function executionStatus(
   id: string,
-  market: Pick<MarketView, 'symbol'>,
+  market: Pick<MarketView, 'amount' | 'manifest'>,
   ledger: Pick<Ledger, 'decision' | 'transaction' | 'trade'>,
 ): Promise<ExecutionStatus> {
   const record = await ledger.decision(id)
   if (!record)
     throw new KintsugiError('not-found', `no decision is recorded for ${id}`, {
-      hint: 'opportunities lists the last ones',
+      hint: 'working_flash_loan_mcp__opportunities lists the last ones',
     })
-  const token = market.symbol(record.opportunity.token)
+  const { token } = record.opportunity
   const unbooked = { id, token, hash: null, realisedProfit: null, gasCost: null }
   if (record.decision.verdict === 'refuse')
-    return { ...unbooked, state: 'refused', summary: `It was ${outcomeText(record)}.` }
+    return {
+      ...unbooked,
+      state: 'refused',
+      summary: `It was not sent: ${refusalTexts(record, market.manifest.nativeSymbol).join('; ')}.`,
+    }
   // In this order: a transaction becomes final together with its trade.
   const transaction = await ledger.transaction(id)
   const trade = await ledger.trade(id)
@@ -53,12 +59,13 @@ export async function executionStatus(
     const [state, summary] = UNBOOKED[transaction?.status ?? 'expired']
     return { ...unbooked, state, summary, hash: transaction?.attempts.at(-1)?.hash ?? null }
   }
+  const shown = (raw: bigint) => market.amount(token, raw).amount
   return {
     ...unbooked,
     state: 'final',
-    summary: `${trade.outcome} in block ${trade.block}: ${trade.realisedProfit} of ${token} realised, ${trade.predictedProfit} predicted.`,
+    summary: `${trade.outcome} in block ${trade.block}: ${shown(trade.realisedProfit)} realised, ${shown(trade.predictedProfit)} predicted.`,
     hash: trade.hash,
-    realisedProfit: String(trade.realisedProfit),
-    gasCost: String(trade.gasCost),
+    realisedProfit: trade.realisedProfit,
+    gasCost: trade.gasCost,
   }
 }

@@ -5,7 +5,6 @@ import { POOLS, TOKENS } from '../../../test/support/world/market.ts'
 import type { DecisionRecord } from '../../ports/ledger.ts'
 import server from './profit_optimizer_mcp_server.ts'
 
-const { USDC, WETH } = TOKENS
 type Leg = { pool: Address; tokenIn: string; tokenOut: string }
 /** What a cycle earns at a size, by trading it in a fresh world, less the premium of its lender. */
 function profitOf(route: Leg[], size: bigint): bigint {
@@ -68,6 +67,18 @@ function expectedAt(share: number, gross: number, gasUnits: number): number {
   return chance * (gross - mean * price) - (1 - chance) * gasUnits * ((0.4 + 0.7 + 0.9) / 3) * price
 }
 
+/** Trades of ours that reverted although they bid a tenth of their profit. */
+async function loseTrades(world: World, count: number): Promise<void> {
+  const decision = await world.decide()
+  const bid = { gasLimit: 1n, maxFeePerGas: 1n, maxPriorityFeePerGas: 1n, minProfit: 1n }
+  const numbers = { ...decision.decision.numbers, grossNative: 180n * 10n ** 18n }
+  const lost: DecisionRecord = { ...decision, decision: { ...decision.decision, bid, numbers } }
+  await world.ledger.recordDecisions([lost])
+  for (let index = 0; index < count; index++)
+    world.bus.publish('trades', await world.book(lost, { outcome: 'reverted' }))
+  await new Promise(setImmediate)
+}
+
 test('predict_profit: chance and gas of the prior, the bid that expects most; receipts teach it', async () => {
   const { call, world } = await harness(server)
   const { opportunity, prediction } = await call('predict_profit')
@@ -82,16 +93,10 @@ test('predict_profit: chance and gas of the prior, the bid that expects most; re
   const expected = (at: number) => expectedAt(at, prediction.grossNative, gasUnits)
   expect(prediction.expectedNative).toBeCloseTo(expected(share), 1)
   for (const other of [0, 0.1, 0.4]) expect(expected(other)).toBeLessThanOrEqual(expected(share) + 1e-6)
-  // A trade of ours that lost although it bid more.
-  const decision = await world.decide()
-  const bid = { gasLimit: 1n, maxFeePerGas: 1n, maxPriorityFeePerGas: 1n, minProfit: 1n }
-  const lost: DecisionRecord = { ...decision, decision: { ...decision.decision, bid } }
-  await world.ledger.recordDecisions([lost])
-  world.bus.publish('trades', await world.book(lost, { outcome: 'reverted' }))
-  await new Promise(setImmediate)
+  await loseTrades(world, 1)
   const after = (await call('predict_profit')).prediction
   expect(after.learnedFrom).toBe(1)
-  expect(after.chance).toBeLessThan(prediction.chance)
+  expect(after.bid.share).toBeGreaterThan(share)
   expect((await call('predict_profit', { token: 'WBTC' })).opportunity).toBeNull()
 })
 
@@ -119,7 +124,9 @@ test('set_profit_targets: only what is given changes; another instance sees it, 
     minChance: 0.5,
   })
   expect(await other.call('get_profit_targets')).toMatchObject({ maxBidShare: 0, minChance: 0.5 })
-  const { bid } = (await other.call('predict_profit')).prediction
-  expect(bid).toEqual({ share: 0, priorityFeeGwei: 0.01 })
-  expect([USDC, WETH]).toContain(world.opportunity().token)
+  await loseTrades(world, 20)
+  await one.call('set_profit_targets', { maxBidShare: 0.4 })
+  expect((await other.call('predict_profit')).prediction.bid.share).toBeGreaterThan(0.1)
+  await one.call('set_profit_targets', { maxBidShare: 0.05 })
+  expect((await other.call('predict_profit')).prediction.bid.share).toBeLessThanOrEqual(0.05)
 })

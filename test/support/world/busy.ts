@@ -2,7 +2,7 @@
 import type { Ports } from '../../../src/ports/ports.ts'
 import { SmallForeignServer, smallConnections } from './connections.ts'
 import { mineArbitrage, pairSwap } from './events.ts'
-import { addExecutor } from './executor.ts'
+import { addExecutor, executorPorts } from './executor.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
 import { tokenIssuer } from './tokens.ts'
 import { World } from './world.ts'
@@ -74,5 +74,5 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
     await connections.connect(name, { kind: 'http', url: `http://${name}/mcp` })
     await connections.approve(name, null, 'write')
   }
-  return { world, ports: { access, connections } }
+  return { world, ports: { access, connections, ...executorPorts(world) } }
 }

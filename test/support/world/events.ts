@@ -34,8 +34,14 @@ export const aaveLoan = (
     change,
   )
 
-const transfer = (token: Address, from: Address, to: Address, amount: bigint, change: Partial<Log>) =>
-  logOf(token, [TRANSFER, topicOf(from), topicOf(to)], [amount], change)
+/** A transfer of a token. */
+export const transfer = (
+  token: Address,
+  from: Address,
+  to: Address,
+  amount: bigint,
+  change: Partial<Log> = {},
+) => logOf(token, [TRANSFER, topicOf(from), topicOf(to)], [amount], change)
 
 /**
  * Mines a transaction of `account`: 10,000 USDC from Aave at 5 USDC, 5 WETH for them, 10,200 USDC for these, so that 195 USDC
