@@ -17,9 +17,7 @@ import { unitlessNumbers, wrongValues } from './support/schema-cases.ts'
 import { busyWorld } from './support/world/busy.ts'
 
 /** Services that are not converted yet. Only shrinks; empty at the end. */
-const NOT_YET: ReadonlySet<string> = new Set([
-  'organize_mcp_servers',
-])
+const NOT_YET: ReadonlySet<string> = new Set(['organize_mcp_servers'])
 
 /** A model reads an answer whole: no read tool exceeds this at its example. */
 const MAX_ANSWER_CHARACTERS = 4_000
