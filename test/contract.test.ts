@@ -16,9 +16,6 @@ import { type Harness, harness } from './support/harness.ts'
 import { unitlessNumbers, wrongValues } from './support/schema-cases.ts'
 import { busyWorld } from './support/world/busy.ts'
 
-/** Services that are not converted yet. Only shrinks; empty at the end. */
-const NOT_YET: ReadonlySet<string> = new Set(['organize_mcp_servers'])
-
 /** A model reads an answer whole: no read tool exceeds this at its example. */
 const MAX_ANSWER_CHARACTERS = 4_000
 
@@ -37,9 +34,7 @@ test('the suite covers every server and agent that is built', () => {
   expect(definitions.length + mains).toBe(Object.keys(SERVICE_NEEDS).length)
 })
 
-const converted = definitions.filter(({ id }) => !NOT_YET.has(id))
-
-describe.each(converted.map((definition) => [definition.id, definition] as const))('%s', (_, definition) => {
+describe.each(definitions.map((definition) => [definition.id, definition] as const))('%s', (_, definition) => {
   let h: Harness
   beforeAll(async () => {
     const { world, ports } = await busyWorld()

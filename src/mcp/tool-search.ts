@@ -34,6 +34,7 @@ export function searchableTool(
     keywords,
     parameters: parameters.join(' '),
     tags: tags.join(' '),
+    acts: listing._meta['kintsugi/effect'] !== 'read',
   }
 }
 

@@ -1,5 +1,6 @@
 /** Search for tools by words, their stems and their synonyms, ranked by BM25. Pure. */
 import MiniSearch from 'minisearch'
+import { openingWord, requestsAction } from './intent.ts'
 import { SYNONYMS } from './synonyms.ts'
 import { stem, wordsOf } from './words.ts'
 
@@ -16,6 +17,8 @@ export interface SearchableTool {
   readonly parameters: string
   /** Words that users tagged its server with. */
   readonly tags: string
+  /** Whether calling it changes something: a write or a spend. */
+  readonly acts: boolean
 }
 
 /** A match. */
@@ -46,11 +49,16 @@ export class ToolIndex {
     processTerm: (term) => stem(term),
   })
 
+  /** The first word of each tool that changes something, as a stem, by the tool's name. */
+  readonly #acting: ReadonlyMap<string, string | undefined>
+
   constructor(tools: Iterable<SearchableTool>) {
-    this.#index.addAll([...tools].map((tool) => ({ ...tool, id: tool.name })))
+    const all = [...tools]
+    this.#index.addAll(all.map((tool) => ({ ...tool, id: tool.name })))
+    this.#acting = new Map(all.flatMap(({ name, tool, acts }) => (acts ? [[name, openingWord(tool)]] : [])))
   }
 
-  /** The best matches, best first; none for an empty query. */
+  /** The best matches, best first; none for an empty query. Tools that change something rank after all others, unless the query is a command or begins with their own first word. */
   search(query: string, limit: number): Found[] {
     const terms = [...new Set(wordsOf(query).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
     if (terms.length === 0) return []
@@ -67,6 +75,11 @@ export class ToolIndex {
       fuzzy: (term) => (term.length >= MIN_FUZZY_LENGTH && !synonyms.has(term) ? 0.2 : false),
       boostTerm: (term) => (synonyms.has(term) ? SYNONYM_WEIGHT : 1),
     })
-    return found.slice(0, limit).map(({ id, score }) => ({ name: id as string, score }))
+    const all = found.map(({ id, score }) => ({ name: id as string, score }))
+    if (requestsAction(query)) return all.slice(0, limit)
+    const opening = openingWord(query)
+    const last = ({ name }: Found) => this.#acting.has(name) && this.#acting.get(name) !== opening
+    const ranked = [...all.filter((each) => !last(each)), ...all.filter(last)]
+    return ranked.slice(0, limit)
   }
 }

@@ -1,29 +1,26 @@
 /** Finds the right tool among hundreds, and lets people put servers into groups of their own. */
 import * as z from 'zod'
-import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
+import { findService } from '../../fleet/find-service.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { limit } from '../../mcp/fields.ts'
-import {
-  argumentsOf,
-  DEFINITIONS_KEY,
-  searchableTool,
-  TAGS_SETTING,
-  TEST_SERVERS,
-} from '../../mcp/tool-search.ts'
+import { page, paged, paginate, service } from '../../mcp/fields.ts'
+import { FleetTools, findListing, serverGroups } from '../../mcp/fleet-tools.ts'
+import { DEFINITIONS_KEY, TAGS_SETTING } from '../../mcp/tool-search.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { FleetDefinitions, ServerTags } from '../../ports/definitions.ts'
 import type { Ledger } from '../../ports/ledger.ts'
-import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { foundTool, serverGroup } from '../../views/tools.ts'
 
+/** Maximum number of tags of one server. */
 const MAX_TAGS = 20
 
-async function definitions(bus: Bus): Promise<FleetDefinitions> {
+/** What the gateway published. Throws `not-ready` (retry later) before it did. */
+async function definitionsOf(bus: Bus): Promise<FleetDefinitions> {
   const found = await bus.get(DEFINITIONS_KEY)
   if (found) return found
-  throw new KintsugiError('not-ready', 'no gateway has told yet what the servers offer', {
+  throw new KintsugiError('not-ready', 'tool definitions are not available yet', {
     retry: 'later',
-    hint: 'is the coordination system (8000) running?',
+    hint: 'coordination_system publishes them; is it running?',
   })
 }
 
@@ -33,126 +30,63 @@ const tagsOf = async (ledger: Ledger): Promise<ServerTags> =>
 export default defineServer({
   id: 'organize_mcp_servers',
   needs: ['bus', 'ledger'],
+  state: () => new FleetTools(),
   tools: ({ read, write }) => ({
     search_tools: read({
       description:
-        'Finds tools by what you want to do, in plain words, best first; within one group where it is named. Returns names, descriptions and arguments.',
+        'Finds tools by what you want to do, in plain words, best first; with a group, only among its servers. Tools that change something come last unless the words are a command, such as "restart the price feed".',
       keywords: 'which tool should I use, look for a tool, discover what can be done',
       input: {
         query: z.string().min(1).max(500),
-        group: z.string().max(60).optional().describe('a category or a tag'),
-        limit: limit(50, 10),
+        group: z.string().min(1).max(60).optional().describe('a category or a tag, from list_groups'),
+        ...page(50, 10),
       },
-      output: {
-        tools: z.array(
-          z.object({
-            name: z.string(),
-            description: z.string(),
-            arguments: z.string(),
-            effect: z.string(),
-            score: z.number(),
-          }),
-        ),
-        searched: z.int(),
-      },
+      output: { ...paged('tools', foundTool.schema), searched: z.int().describe('tools that were searched') },
       examples: [{ query: 'price of ETH', limit: 3 }],
-      run: async ({ query, group, limit: most }, { bus, ledger }) => {
-        const [fleet, tags] = await Promise.all([definitions(bus), tagsOf(ledger)])
-        const inGroup = ([service]: readonly [string, unknown]) =>
-          group === undefined
-            ? !TEST_SERVERS.has(service)
-            : (tags[service] ?? []).includes(group) || categoryOf(service) === group
-        const listed = Object.entries(fleet)
-          .filter(inGroup)
-          .flatMap(([service, { definitions: offer }]) =>
-            offer.tools.map((listing) => ({
-              listing,
-              tool: searchableTool(
-                service,
-                listing.name,
-                listing,
-                offer.keywords[listing.name] ?? '',
-                tags[service] ?? [],
-              ),
-            })),
-          )
-        const byName = new Map(listed.map((each) => [each.tool.name, each.listing]))
-        const found = new ToolIndex(listed.map((each) => each.tool))
-          .search(query, most)
-          .flatMap(({ name, score }) => {
-            const listing = byName.get(name)
-            return listing
-              ? [
-                  {
-                    name,
-                    description: listing.description,
-                    arguments: argumentsOf(listing),
-                    effect: listing._meta['kintsugi/effect'],
-                    score,
-                  },
-                ]
-              : []
-          })
-        return { tools: found, searched: listed.length }
+      run: async ({ query, group, ...paging }, { bus, ledger, state }) => {
+        const [fleet, tags] = await Promise.all([definitionsOf(bus), tagsOf(ledger)])
+        const { found, searched } = state.search(fleet, tags, { query, group })
+        const { tools, ...rest } = paginate('tools', found, paging)
+        return { ...rest, tools: tools.map(foundTool.of), searched }
       },
     }),
     list_groups: read({
       description:
-        'The groups of servers, by category and by the tags that people gave them, with the servers in each and how many tools they have.',
+        'The groups of servers, by category and by the tags that people gave them, with the servers of each and the number of their tools.',
       keywords: 'categories, which servers are there, overview of the fleet by topic',
-      input: {},
-      output: {
-        groups: z.array(
-          z.object({
-            group: z.string(),
-            kind: z.enum(['category', 'tag']),
-            servers: z.array(z.string()),
-            tools: z.int(),
-          }),
-        ),
-      },
+      input: page(500, 20),
+      output: paged('groups', serverGroup.schema),
       examples: [{}],
-      run: async (_input, { bus, ledger }) => {
-        const [fleet, tags] = await Promise.all([definitions(bus), tagsOf(ledger)])
-        const groups = new Map<
-          string,
-          { group: string; kind: 'category' | 'tag'; servers: string[]; tools: number }
-        >()
-        const add = (group: string, kind: 'category' | 'tag', service: string) => {
-          const known = groups.get(`${kind} ${group}`) ?? { group, kind, servers: [], tools: 0 }
-          groups.set(`${kind} ${group}`, known)
-          known.servers.push(service)
-          known.tools += fleet[service]?.definitions.tools.length ?? 0
-        }
-        for (const service of Object.keys(fleet)) {
-          add(categoryOf(service), 'category', service)
-          for (const tag of tags[service] ?? []) add(tag, 'tag', service)
-        }
-        return {
-          groups: [...groups.values()].sort(
-            (a, b) => a.kind.localeCompare(b.kind) || a.group.localeCompare(b.group),
-          ),
-        }
+      run: async (paging, { bus, ledger }) => {
+        const [fleet, tags] = await Promise.all([definitionsOf(bus), tagsOf(ledger)])
+        return paginate('groups', serverGroups(fleet, tags).map(serverGroup.of), paging)
       },
     }),
     tag_server: write({
       description:
-        'Gives a server tags, which the search of the gateway then knows and which make a group; an empty list takes them away.',
+        'Replaces the tags of a server; an empty list removes them. The search knows the tags, and the servers with one tag are a group.',
       keywords: 'label a server, put into a group, organise',
+      idempotent: true,
       input: {
-        server: z.string().min(1).max(100),
+        server: service(),
         tags: z
-          .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and hyphens'))
+          .array(
+            z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens'),
+          )
           .max(MAX_TAGS),
       },
       output: { server: z.string(), tags: z.array(z.string()) },
       examples: [{ server: 'mcp_price_feed_server', tags: ['prices'] }],
+      refusals: [
+        [{ server: 'nobody', tags: [] }, 'unknown-service'],
+        [{ server: 'mcp_price_feed_server', tags: ['Two Words'] }, 'bad-argument'],
+      ],
       run: async ({ server, tags }, { bus, ledger }) => {
-        const fleet = await definitions(bus)
-        if (!fleet[server])
-          throw new KintsugiError('unknown-service', `server: there is no ${JSON.stringify(server)}`, {
-            hint: `one of ${Object.keys(fleet).join(', ')}`,
-          })
+        const fleet = await definitionsOf(bus)
+        findService(
+          Object.keys(fleet).map((id) => ({ id })),
+          server,
+        )
         const { [server]: _, ...others } = await tagsOf(ledger)
         const wanted = [...new Set(tags)]
         const all: ServerTags = wanted.length > 0 ? { ...others, [server]: wanted } : others
@@ -165,23 +99,11 @@ export default defineServer({
       description:
         'The full definition of a tool by its name server__tool: description, input and output schema, effect and an example.',
       keywords: 'how is this tool called, its parameters, arguments, definition',
-      input: { name: z.string().min(1).max(200) },
-      output: { definition: z.record(z.string(), z.unknown()) },
+      input: { name: z.string().min(1).max(200).describe('server__tool, as search_tools returns it') },
+      output: { definition: z.record(z.string(), z.unknown()).describe('as MCP lists it') },
       examples: [{ name: 'mcp_price_feed_server__price_query' }],
-      run: async ({ name }, { bus }) => {
-        const [service = '', plain = ''] = name.split(/__(.*)/s)
-        const listing = (await definitions(bus))[service]?.definitions.tools.find(
-          (each) => each.name === plain,
-        )
-        if (!listing)
-          throw new KintsugiError('unknown-tool', `no tool is called ${JSON.stringify(name)}`, {
-            hint: 'tools are named server__tool; search_tools finds them',
-          })
-        return { definition: { ...listing, name } }
-      },
+      refusals: [[{ name: 'mcp_price_feed_server__none' }, 'unknown-tool']],
+      run: async ({ name }, { bus }) => ({ definition: { ...findListing(await definitionsOf(bus), name) } }),
     }),
   }),
 })
-
-const categories = new Map(CATALOGUE.map(({ id, category }) => [id, category]))
-const categoryOf = (service: string): string => categories.get(service) ?? 'other'

@@ -1,6 +1,8 @@
 /** A world in which something of everything has happened, so that every tool has something to answer. */
 import type { Ports } from '../../../src/ports/ports.ts'
+import priceFeed from '../../../src/servers/trading/mcp_price_feed_server.ts'
 import { SmallForeignServer, smallConnections } from './connections.ts'
+import { publishedDefinitions } from './definitions.ts'
 import { mineArbitrage, pairSwap } from './events.ts'
 import { addExecutor, executorPorts } from './executor.ts'
 import { E6, E18, POOLS, TOKENS } from './market.ts'
@@ -66,6 +68,7 @@ export async function busyWorld(): Promise<{ world: World; ports: Partial<Ports>
   fleet.lines.set('mcp_monitoring_server', ['{"level":"info","message":"ready"}'])
   const access = tokenIssuer(world.now)
   await access.issue({ subject: 'ada', scopes: ['read'], seconds: 3_600 })
+  await world.bus.set('gateway:definitions', publishedDefinitions([priceFeed]))
   const connections = smallConnections(ledger, {
     first: new SmallForeignServer(),
     second: new SmallForeignServer(),
