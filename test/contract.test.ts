@@ -34,70 +34,73 @@ test('the suite covers every server and agent that is built', () => {
   expect(definitions.length + mains).toBe(Object.keys(SERVICE_NEEDS).length)
 })
 
-describe.each(definitions.map((definition) => [definition.id, definition] as const))('%s', (_, definition) => {
-  let h: Harness
-  beforeAll(async () => {
-    const { world, ports } = await busyWorld()
-    h = await harness(definition, { world, ports })
-  })
-  afterAll(() => h.stop())
-  const scope = () => ({ ...h.ports, state: h.state as never, now: h.world.now }) as HostScope
-
-  describe.each(Object.entries(definition.tools))('%s', (name, tool: Tool) => {
-    const given = async () => (await toolCalls(tool, scope())).examples[0] ?? {}
-
-    test('its examples succeed and fit a model', async () => {
-      const { examples } = await toolCalls(tool, scope())
-      expect(examples.length + (tool.refusals?.length ?? 0)).toBeGreaterThan(0)
-      for (const example of examples) {
-        const answer = await h.hosted.call(name, example, CALLER)
-        const text = JSON.stringify(answer instanceof ToolContent ? answer.blocks : answer)
-        if (tool.effect === 'read')
-          expect(text.length, text.slice(0, 300)).toBeLessThanOrEqual(MAX_ANSWER_CHARACTERS)
-      }
+describe.each(definitions.map((definition) => [definition.id, definition] as const))(
+  '%s',
+  (_, definition) => {
+    let h: Harness
+    beforeAll(async () => {
+      const { world, ports } = await busyWorld()
+      h = await harness(definition, { world, ports })
     })
+    afterAll(() => h.stop())
+    const scope = () => ({ ...h.ports, state: h.state as never, now: h.world.now }) as HostScope
 
-    test('its refusals fail with exactly their code', async () => {
-      for (const { arguments: args, code } of (await toolCalls(tool, scope())).refusals)
-        expect([args, (await h.refusal(name, args)).code]).toEqual([args, code])
+    describe.each(Object.entries(definition.tools))('%s', (name, tool: Tool) => {
+      const given = async () => (await toolCalls(tool, scope())).examples[0] ?? {}
+
+      test('its examples succeed and fit a model', async () => {
+        const { examples } = await toolCalls(tool, scope())
+        expect(examples.length + (tool.refusals?.length ?? 0)).toBeGreaterThan(0)
+        for (const example of examples) {
+          const answer = await h.hosted.call(name, example, CALLER)
+          const text = JSON.stringify(answer instanceof ToolContent ? answer.blocks : answer)
+          if (tool.effect === 'read')
+            expect(text.length, text.slice(0, 300)).toBeLessThanOrEqual(MAX_ANSWER_CHARACTERS)
+        }
+      })
+
+      test('its refusals fail with exactly their code', async () => {
+        for (const { arguments: args, code } of (await toolCalls(tool, scope())).refusals)
+          expect([args, (await h.refusal(name, args)).code]).toEqual([args, code])
+      })
+
+      test('a wrong value of each field is refused, and the field named', async () => {
+        const { inputSchema } = listTool(name, tool)
+        for (const { field, value } of wrongValues(inputSchema)) {
+          const error = await h.hosted
+            .call(name, { ...(await given()), [field]: value }, CALLER)
+            .then(() => undefined, toErrorReport)
+          expect([field, error?.code]).toEqual([field, 'bad-argument'])
+          expect(error?.message).toContain(field)
+        }
+      })
+
+      test.skipIf(tool.inputSchema)(
+        'an undeclared field is refused by name, and the schema says so',
+        async () => {
+          expect(listTool(name, tool).inputSchema.additionalProperties).toBe(false)
+          const error = await h.refusal(name, { ...(await given()), nonsense: 1 })
+          expect([error.code, error.message]).toEqual(['bad-argument', expect.stringContaining('nonsense')])
+        },
+      )
+
+      test('its words are for people and models; every number has a unit', () => {
+        const listing = listTool(name, tool)
+        expect(listing.description.length).toBeGreaterThan(30)
+        expect(listing.inputSchema.type).toBe('object')
+        expect(unitlessNumbers(listing.inputSchema, listing.outputSchema ?? {})).toEqual([])
+      })
+
+      test.skipIf(tool.effect === 'read' && !tool.guarded)(
+        'a caller without the scope is refused',
+        async () => {
+          const reader = { name: 'reader', scopes: tool.effect === 'read' ? [] : ['read'] }
+          const error = await h.hosted.call(name, await given(), reader).then(() => undefined, toErrorReport)
+          expect(['token-required', 'insufficient-scope']).toContain(error?.code)
+        },
+      )
     })
-
-    test('a wrong value of each field is refused, and the field named', async () => {
-      const { inputSchema } = listTool(name, tool)
-      for (const { field, value } of wrongValues(inputSchema)) {
-        const error = await h.hosted
-          .call(name, { ...(await given()), [field]: value }, CALLER)
-          .then(() => undefined, toErrorReport)
-        expect([field, error?.code]).toEqual([field, 'bad-argument'])
-        expect(error?.message).toContain(field)
-      }
-    })
-
-    test.skipIf(tool.inputSchema)(
-      'an undeclared field is refused by name, and the schema says so',
-      async () => {
-        expect(listTool(name, tool).inputSchema.additionalProperties).toBe(false)
-        const error = await h.refusal(name, { ...(await given()), nonsense: 1 })
-        expect([error.code, error.message]).toEqual(['bad-argument', expect.stringContaining('nonsense')])
-      },
-    )
-
-    test('its words are for people and models; every number has a unit', () => {
-      const listing = listTool(name, tool)
-      expect(listing.description.length).toBeGreaterThan(30)
-      expect(listing.inputSchema.type).toBe('object')
-      expect(unitlessNumbers(listing.inputSchema, listing.outputSchema ?? {})).toEqual([])
-    })
-
-    test.skipIf(tool.effect === 'read' && !tool.guarded)(
-      'a caller without the scope is refused',
-      async () => {
-        const reader = { name: 'reader', scopes: tool.effect === 'read' ? [] : ['read'] }
-        const error = await h.hosted.call(name, await given(), reader).then(() => undefined, toErrorReport)
-        expect(['token-required', 'insufficient-scope']).toContain(error?.code)
-      },
-    )
-  })
-})
+  },
+)
 
 const CALLER = { name: 'contract', scopes: ['spend'] }
