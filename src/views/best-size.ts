@@ -2,12 +2,13 @@
 import * as z from 'zod'
 import type { Opportunity } from '../arbitrage/index.ts'
 import { atSize } from '../engine/trading/opportunities.ts'
-import type { ProfitPrediction } from '../engine/trading/profit-prediction.ts'
-import { block, tokenAmount } from '../mcp/fields.ts'
+import { meetingTargets, type Predicted, type ProfitPrediction } from '../engine/trading/profit-prediction.ts'
+import type { ProfitTargets } from '../engine/trading/profit-targets.ts'
+import { block, type Page, paged, paginate, tokenAmount } from '../mcp/fields.ts'
 import type { MarketView } from '../ports/market.ts'
 import type { LoanMarket } from '../ports/ports.ts'
 import { nothingPays, opportunity } from './opportunities.ts'
-import { profitPrediction } from './profit.ts'
+import { profitPrediction, profitTargets } from './profit.ts'
 import { view } from './view.ts'
 
 const chosen = view(
@@ -66,6 +67,29 @@ export const predictedOpportunity = view(
     ...chosen.of(found, market),
     prediction: prediction ? profitPrediction.of(prediction, market) : null,
   }),
+)
+
+/** The opportunities that meet the profit targets, a page of them. */
+export const targetedOpportunities = view(
+  z.object({
+    targets: profitTargets.schema,
+    block: block(),
+    failed: z.object({
+      expectedProfit: z.int().describe('number of opportunities below the minimum profit'),
+      chance: z.int().describe('number of opportunities below the minimum chance'),
+    }),
+    ...paged('kept', predictedOpportunity.schema),
+  }),
+  (all: readonly Predicted[], targets: ProfitTargets, paging: Page, market: MarketView) => {
+    const { kept, failed } = meetingTargets(all, targets)
+    const shown = kept.map(({ found, prediction }) => predictedOpportunity.of(found, prediction, market))
+    return {
+      targets: profitTargets.of(targets, market),
+      block: market.head.number,
+      failed,
+      ...paginate('kept', shown, paging),
+    }
+  },
 )
 
 /** The profit of an opportunity over its size; no points if none pays. */

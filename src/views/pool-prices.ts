@@ -74,6 +74,27 @@ export const pairOffer = view(
   }),
 )
 
+/** The price of a token in each pool, deepest first. */
+export const tokenQuotes = view(
+  z.object({
+    symbol: z.string(),
+    quote: z.string().describe('symbol of the quote token'),
+    median: z.number().describe('whole quote tokens per whole token'),
+    ...paged('prices', poolQuote.schema),
+  }),
+  (token: Token, paging: Page, market: MarketView) => {
+    const { median, quotes } = quotesAgainstMedian(market, token)
+    const deepest = quotes.toSorted((a, b) => b.depth - a.depth)
+    const shown = deepest.map((quote) => poolQuote.of(quote, median, token, market))
+    return {
+      symbol: token.symbol,
+      quote: market.symbol(market.manifest.numeraire),
+      median: roundedPrice(humanPrice(market.manifest, token, median)),
+      ...paginate('prices', shown, paging),
+    }
+  },
+)
+
 /** How far the pools of a token disagree, largest distance from the median first. */
 export const poolDeviations = view(
   z.object({

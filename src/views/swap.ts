@@ -3,9 +3,32 @@ import * as z from 'zod'
 import type { PreparedSwap } from '../engine/trading/swap-calls.ts'
 import { averagePrice, minimumOutput, priceImpact, type SwapRequest } from '../engine/trading/swap-routes.ts'
 import type { Route, RoutedPath } from '../graph/index.ts'
-import { address, block, pool, rounded, tokenAmount } from '../mcp/fields.ts'
+import { address, amount, block, bps, pool, rounded, token, tokenAmount } from '../mcp/fields.ts'
 import type { MarketView } from '../ports/market.ts'
 import { view } from './view.ts'
+
+/** The input of a swap over a single path. */
+export const singlePathInput = {
+  from: token(),
+  to: token(),
+  amount: amount('from'),
+  maxHops: z.int().min(1).max(4).default(3).describe('the longest path, in pools (1 to 4)'),
+}
+
+/** The input of a swap over several paths. */
+export const swapInput = {
+  ...singlePathInput,
+  maxPaths: z.int().min(1).max(10).default(5).describe('split over at most this many paths (1 to 10)'),
+}
+
+/** The slippage tolerance of a swap. */
+export const slippage = () => bps(5_000).default(50)
+
+/** A swap as a tool's input names it. Throws `unknown-symbol`. */
+export const swapRequest = (
+  { from, to, ...request }: z.output<z.ZodObject<typeof swapInput>>,
+  market: MarketView,
+): SwapRequest => ({ ...request, from: market.token(from), to: market.token(to) })
 
 const impactPercent = () =>
   z

@@ -1,34 +1,24 @@
 /** Best execution across pools: quotes, routes split where that gives more, and the calls that make a swap. */
 import * as z from 'zod'
-import { poolsWith, quotesAgainstMedian } from '../../engine/market/pair-prices.ts'
-import { humanPrice } from '../../engine/market/tokens.ts'
+import { poolsWith } from '../../engine/market/pair-prices.ts'
 import { buildSwap } from '../../engine/trading/swap-calls.ts'
-import { routeSwap, type SwapRequest } from '../../engine/trading/swap-routes.ts'
+import { routeSwap } from '../../engine/trading/swap-routes.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { address, amount, bps, page, paged, paginate, token } from '../../mcp/fields.ts'
-import type { MarketView } from '../../ports/market.ts'
+import { address, page, paged, paginate, token } from '../../mcp/fields.ts'
 import { NOBODY } from '../../views/examples.ts'
-import { poolQuote, roundedPrice } from '../../views/pool-prices.ts'
+import { tokenQuotes } from '../../views/pool-prices.ts'
 import { exchange, poolWithFee } from '../../views/pools.ts'
-import { preparedSwap, swapQuote, swapRoute } from '../../views/swap.ts'
+import {
+  preparedSwap,
+  singlePathInput,
+  slippage,
+  swapInput,
+  swapQuote,
+  swapRequest,
+  swapRoute,
+} from '../../views/swap.ts'
 
-const pair = {
-  from: token(),
-  to: token(),
-  amount: amount('from'),
-  maxHops: z.int().min(1).max(4).default(3).describe('the longest path, in pools (1 to 4)'),
-}
-const swap = {
-  ...pair,
-  maxPaths: z.int().min(1).max(10).default(5).describe('split over at most this many paths (1 to 10)'),
-}
-const slippageBps = bps(5_000).default(50)
-const tooMuch = { from: 'WETH', to: 'USDC', amount: '1' }
-
-const requestOf = (
-  { from, to, ...request }: z.output<z.ZodObject<typeof swap>>,
-  market: MarketView,
-): SwapRequest => ({ ...request, from: market.token(from), to: market.token(to) })
+const tooLittle = { from: 'WETH', to: 'USDC', amount: '1' }
 
 export default defineServer({
   id: 'dex_aggregator_mcp_server',
@@ -39,40 +29,21 @@ export default defineServer({
         'The price of a token on each exchange now, pool by pool, deepest first, and the median. For one robust price use price_query of mcp_price_feed_server.',
       keywords: 'compare prices across exchanges, what each venue pays',
       input: { symbol: token(), ...page(100, 10) },
-      output: {
-        symbol: z.string(),
-        quote: z.string().describe('symbol of the quote token'),
-        median: z.number().describe('whole quote tokens per whole token'),
-        ...paged('prices', poolQuote.schema),
-      },
+      output: tokenQuotes.schema,
       examples: [{ symbol: 'WETH' }],
       refusals: [[{ symbol: 'NOPE' }, 'unknown-symbol']],
-      run: ({ symbol: text, ...paging }, { market }) => {
-        const token = market.token(text)
-        const { median, quotes } = quotesAgainstMedian(market, token)
-        const deepest = quotes.toSorted((a, b) => b.depth - a.depth)
-        const shown = deepest.map((quote) => poolQuote.of(quote, median, token, market))
-        return {
-          symbol: token.symbol,
-          quote: market.symbol(market.manifest.numeraire),
-          median: roundedPrice(humanPrice(market.manifest, token, median)),
-          ...paginate('prices', shown, paging),
-        }
-      },
+      run: ({ symbol, ...paging }, { market }) => tokenQuotes.of(market.token(symbol), paging, market),
     }),
     find_route: read({
       description:
         'The best way to swap an amount of one token for another: over several pools, split over several paths where that gives more, exact to the unit at this block.',
       keywords: 'best way to swap, split an order over pools, least slippage, best price for selling',
-      input: swap,
+      input: swapInput,
       output: swapRoute.schema,
       examples: [{ from: 'WETH', to: 'USDC', amount: '1 WETH' }],
-      refusals: [
-        [{ ...tooMuch, to: 'NOPE' }, 'unknown-symbol'],
-        [{ ...tooMuch, to: 'WETH' }, 'bad-argument'],
-      ],
+      refusals: [[{ ...tooLittle, to: 'WETH' }, 'bad-argument']],
       run: (input, { market }) => {
-        const request = requestOf(input, market)
+        const request = swapRequest(input, market)
         return swapRoute.of(routeSwap(market, request), request, market)
       },
     }),
@@ -81,16 +52,13 @@ export default defineServer({
         'Simulates a swap: how much of one token comes out for an amount of another, over the best route, and the smallest output that a slippage tolerance allows. Nothing is sent.',
       keywords:
         'simulate selling or buying, how much do I get, convert, exchange, what can I buy, amount out of a swap',
-      input: { ...swap, slippageBps },
+      input: { ...swapInput, slippageBps: slippage() },
       output: swapQuote.schema,
       examples: [{ from: 'USDC', to: 'WMATIC', amount: '1000 USDC' }],
-      refusals: [
-        [{ ...tooMuch, amount: '0' }, 'bad-argument'],
-        [tooMuch, 'no-route'],
-      ],
-      run: ({ slippageBps: tolerance, ...input }, { market }) => {
-        const request = requestOf(input, market)
-        return swapQuote.of(routeSwap(market, request), request, tolerance, market)
+      refusals: [[tooLittle, 'no-route']],
+      run: ({ slippageBps, ...input }, { market }) => {
+        const request = swapRequest(input, market)
+        return swapQuote.of(routeSwap(market, request), request, slippageBps, market)
       },
     }),
     build_swap: read({
@@ -98,17 +66,17 @@ export default defineServer({
         'Builds the unsigned calls of a swap over the best single path of pairs and vault pools, in order: approvals where the vault pulls, transfers where a pair must be paid, and the swap itself. Concentrated pools are left out: they are paid by a callback, which needs a contract. Nothing is signed or sent.',
       keywords: 'calldata, unsigned transaction, prepare an exchange of tokens',
       input: {
-        ...pair,
+        ...singlePathInput,
         account: address().describe('sends the calls and receives the output'),
-        slippageBps,
+        slippageBps: slippage(),
       },
       output: preparedSwap.schema,
       examples: [{ from: 'WETH', to: 'USDC', amount: '1 WETH', account: NOBODY }],
-      refusals: [[{ ...tooMuch, account: NOBODY }, 'no-route']],
-      run: ({ account, slippageBps: tolerance, ...input }, { market }) => {
-        const request = requestOf({ ...input, maxPaths: 1 }, market)
+      refusals: [[{ ...tooLittle, account: NOBODY }, 'no-route']],
+      run: ({ account, slippageBps, ...input }, { market }) => {
+        const request = swapRequest({ ...input, maxPaths: 1 }, market)
         const route = routeSwap(market, request, ({ kind }) => kind !== 'concentrated')
-        return preparedSwap.of(buildSwap(market, route, account, tolerance), request, market)
+        return preparedSwap.of(buildSwap(market, route, account, slippageBps), request, market)
       },
     }),
     list_dexes: read({

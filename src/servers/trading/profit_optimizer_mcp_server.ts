@@ -2,13 +2,13 @@
 import * as z from 'zod'
 import { InclusionModel } from '../../engine/trading/inclusion-model.ts'
 import { matchingOpportunities } from '../../engine/trading/opportunities.ts'
-import { meetingTargets, predictProfit } from '../../engine/trading/profit-prediction.ts'
+import { predictProfit } from '../../engine/trading/profit-prediction.ts'
 import { profitTargets as savedTargets, saveProfitTargets } from '../../engine/trading/profit-targets.ts'
 import { defineServer } from '../../mcp/define.ts'
-import { block, maxHops, page, paged, paginate, token } from '../../mcp/fields.ts'
+import { maxHops, page, token } from '../../mcp/fields.ts'
 import type { MarketView } from '../../ports/market.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
-import { bestSize, predictedOpportunity, profitCurve } from '../../views/best-size.ts'
+import { bestSize, predictedOpportunity, profitCurve, targetedOpportunities } from '../../views/best-size.ts'
 import { profitTargets, targetFields } from '../../views/profit.ts'
 
 const which = {
@@ -78,15 +78,7 @@ export default defineServer({
         'The opportunities of now that meet the profit targets, each with its prediction, and how many fail which target.',
       keywords: 'only those above a minimum, filter by profit, token or size',
       input: { maxHops: maxHops(), ...page(50, 2) },
-      output: {
-        targets: profitTargets.schema,
-        block: block(),
-        failed: z.object({
-          expectedProfit: z.int().describe('number of opportunities below the minimum profit'),
-          chance: z.int().describe('number of opportunities below the minimum chance'),
-        }),
-        ...paged('kept', predictedOpportunity.schema),
-      },
+      output: targetedOpportunities.schema,
       examples: [{ limit: 1 }],
       run: async ({ maxHops, ...paging }, { market, loans, ledger, state }) => {
         const [targets] = await Promise.all([savedTargets(ledger), state.recalled])
@@ -94,14 +86,7 @@ export default defineServer({
           found,
           prediction: predictProfit(found, market, state.model.learned, targets),
         }))
-        const { kept, failed } = meetingTargets(all, targets)
-        const shown = kept.map(({ found, prediction }) => predictedOpportunity.of(found, prediction, market))
-        return {
-          targets: profitTargets.of(targets, market),
-          block: market.head.number,
-          failed,
-          ...paginate('kept', shown, paging),
-        }
+        return targetedOpportunities.of(all, targets, paging, market)
       },
     }),
     get_profit_targets: read({
