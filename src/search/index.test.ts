@@ -15,6 +15,7 @@ const tool = (name: string, change: Partial<SearchableTool> = {}): SearchableToo
 const index = new ToolIndex([
   tool('scale_service', { keywords: 'unhealthy services', acts: true }),
   tool('restart_server', { keywords: 'unhealthy', acts: true }),
+  tool('cascade_restart', { keywords: 'unhealthy', acts: true }),
   tool('uptime', { description: 'Minutes for which services were unhealthy' }),
   tool('price_query', { tags: 'markets' }),
   tool('get_pnl'),
@@ -24,10 +25,28 @@ const names = (query: string, limit = 10) => index.search(query, limit).map(({ n
 
 test('a tool that changes something follows all others, unless the query is a command or begins with its verb', () => {
   expect(names('which services are unhealthy')[0]).toBe('uptime')
-  expect(names('which services are unhealthy').slice(1).sort()).toEqual(['restart_server', 'scale_service'])
+  expect(names('which services are unhealthy').slice(1).sort()).toEqual([
+    'cascade_restart',
+    'restart_server',
+    'scale_service',
+  ])
   expect(names('services unhealthy', 1)).toEqual(['uptime'])
   expect(names('restart the unhealthy services')[0]).toBe('restart_server')
-  expect(names('scale unhealthy services')[0]).toBe('scale_service')
+  // Not a verb that the search knows, but the tool's own.
+  expect(names('cascade unhealthy services')[0]).toBe('cascade_restart')
+  expect(names('unhealthy cascade services')[0]).toBe('uptime')
+})
+
+test('the tool of a connected server: its own verb counts, and reads that hardly match do not precede it', () => {
+  const connected = new ToolIndex([
+    tool('files__echo_note', { acts: true, description: 'Returns a note of the folder' }),
+    tool('price_query', { parameters: 'the folder' }),
+    tool('note_list'),
+  ])
+  const first = (query: string) => connected.search(query, 3)[0]?.name
+  expect(first('echo the note')).toBe('s__files__echo_note')
+  expect(first('note of the folder')).toBe('s__note_list')
+  expect(connected.search('note of the folder', 3).map(({ name }) => name)[1]).toBe('s__files__echo_note')
 })
 
 test('words match by stem, prefix, typing error, synonym and tag', () => {

@@ -37,8 +37,13 @@ const BM25 = { k: 0.7, b: 0.3, d: 0.5 }
 const MIN_PREFIX_LENGTH = 4
 /** Minimum length of a word that also matches with typing errors. */
 const MIN_FUZZY_LENGTH = 6
+/** A match with less than this share of the best score is not relevant. */
+const RELEVANT_SHARE = 0.1
 /** Words of a query beyond this number are ignored. */
 const MAX_WORDS = 32
+
+/** The name of a tool without its server's: the tool of a connected server has both. */
+const plainName = (tool: string): string => tool.split('__').at(-1) ?? tool
 
 /** An index of tools. */
 export class ToolIndex {
@@ -55,10 +60,12 @@ export class ToolIndex {
   constructor(tools: Iterable<SearchableTool>) {
     const all = [...tools]
     this.#index.addAll(all.map((tool) => ({ ...tool, id: tool.name })))
-    this.#acting = new Map(all.flatMap(({ name, tool, acts }) => (acts ? [[name, openingWord(tool)]] : [])))
+    this.#acting = new Map(
+      all.flatMap(({ name, tool, acts }) => (acts ? [[name, openingWord(plainName(tool))]] : [])),
+    )
   }
 
-  /** The best matches, best first; none for an empty query. Tools that change something rank after all others, unless the query is a command or begins with their own first word. */
+  /** The best matches, best first; none for an empty query. Tools that change something rank after all other relevant ones, unless the query is a command or begins with their own first word. */
   search(query: string, limit: number): Found[] {
     const terms = [...new Set(wordsOf(query).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
     if (terms.length === 0) return []
@@ -78,8 +85,10 @@ export class ToolIndex {
     const all = found.map(({ id, score }) => ({ name: id as string, score }))
     if (requestsAction(query)) return all.slice(0, limit)
     const opening = openingWord(query)
-    const last = ({ name }: Found) => this.#acting.has(name) && this.#acting.get(name) !== opening
-    const ranked = [...all.filter((each) => !last(each)), ...all.filter(last)]
+    const acts = ({ name }: Found) => this.#acting.has(name) && this.#acting.get(name) !== opening
+    const minScore = RELEVANT_SHARE * (all[0]?.score ?? 0)
+    const rank = (found: Found) => (found.score < minScore ? 2 : acts(found) ? 1 : 0)
+    const ranked = all.toSorted((a, b) => rank(a) - rank(b))
     return ranked.slice(0, limit)
   }
 }

@@ -58,8 +58,8 @@ test('search_tools: by name, description and keywords; tools that test the proto
 
 test('search_tools: a write comes first only for a command', async () => {
   const restart = 'mcp_server_manager__restart_server'
-  expect((await names('server')).indexOf(restart)).toBe(3)
-  expect((await names('which server needs a restart')).indexOf(restart)).toBe(3)
+  expect((await names('server')).indexOf(restart)).toBe(1)
+  expect((await names('which server needs a restart'))[0]).toBe('mcp_server_manager__server_status')
   expect((await names('restart a server')).indexOf(restart)).toBe(0)
   expect(await h.call('search_tools', { query: 'server', limit: 1 })).toMatchObject({
     total: 4,
@@ -78,9 +78,9 @@ test('search_tools: an index is kept until a definition or a tag changes', async
   await h.call('tag_server', { server: 'mcp_price_feed_server', tags: ['quotes'] })
   const second = await used()
   expect(second).not.toBe(first)
-  await publish({ ...fleet, other: definitionsOf({ tools: [toolListing('price_alert')] }) })
+  await publish({ ...fleet, mcp_server_manager: definitionsOf({ tools: [toolListing('price_alert')] }) })
   expect(await used()).not.toBe(second)
-  expect(await names('price')).toContain('other__price_alert')
+  expect(await names('price')).toContain('mcp_server_manager__price_alert')
   searches.mockRestore()
 })
 

@@ -122,6 +122,7 @@ test('approve_definition: by the reviewed hash; a changed or flagged definition 
   await connect()
   const first = (await add())?.hash
   expect((await h.refusal('approve_definition', { server: 'sums', name: 'add' })).message).toContain('hash')
+  expect((await h.refusal('approve_definition', { server: 'sums', hash: first })).message).toContain('name')
   const approved = await h.call('approve_definition', { server: 'sums', name: 'add', hash: first })
   expect(approved.definitions).toMatchObject({ approved: 1, new: 4 })
 
