@@ -1,8 +1,16 @@
 /** A trade on request: the opportunity travels to the executor, the only service that may sign and send, and its answer returns. */
 import * as z from 'zod'
-import type { Address } from '../amm/index.ts'
-import { legsOf, type Opportunity, weiText } from '../arbitrage/index.ts'
+import type { Address, PoolKind } from '../amm/index.ts'
+import {
+  type Leg,
+  legsOf,
+  type Opportunity,
+  type PlannedCycle,
+  type Venue,
+  weiText,
+} from '../arbitrage/index.ts'
 import { EXECUTION_STATES, type ExecutionStatus } from '../engine/trading/execution-status.ts'
+import type { LenderKind, LoanOffer } from '../flash/index.ts'
 import { rounded, tokenAmount } from '../mcp/fields.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger, PaperTotals, TradeTotals } from '../ports/ledger.ts'
@@ -126,48 +134,73 @@ export async function executeOpportunity(
   return executionAnswer.parse(answer)
 }
 
+/** A schema for each field of `T`, the optional ones included: a field that is added to `T` does not compile until it is read. */
+type SchemasOf<T> = { readonly [K in keyof T]-?: z.ZodType<T[K]> }
+/** Each member of a union under its own name, so that none can be missing. */
+type Members<K extends string> = { readonly [Name in K]: Name }
+
 const unsigned = z.bigint().nonnegative()
-const hex = z.string().regex(/^0x[0-9a-f]+$/)
-const schema = z.object({
+const hex = z.custom<Address>((value) => typeof value === 'string' && /^0x[0-9a-f]+$/.test(value), {
+  error: 'expected lower-case hexadecimal digits after 0x',
+})
+const POOL_KINDS: Members<PoolKind> = {
+  'constant-product': 'constant-product',
+  concentrated: 'concentrated',
+  weighted: 'weighted',
+  stable: 'stable',
+}
+const LENDER_KINDS: Members<LenderKind> = {
+  'aave-v3': 'aave-v3',
+  'balancer-v2': 'balancer-v2',
+  'uniswap-v3': 'uniswap-v3',
+  'uniswap-v2': 'uniswap-v2',
+  'own-capital': 'own-capital',
+}
+const VENUES: Members<Venue> = {
+  pair: 'pair',
+  concentrated: 'concentrated',
+  vault: 'vault',
+  managed: 'managed',
+}
+
+const legSchema = z.object({
+  pool: hex,
+  kind: z.enum(POOL_KINDS),
+  dex: z.string(),
+  tokenIn: hex,
+  tokenOut: hex,
+  venue: z.enum(VENUES),
+  target: hex,
+  feeBps: z.int().min(0).max(9_999),
+  feePips: z.int().min(0).max(999_999).exactOptional(),
+} satisfies SchemasOf<Leg>)
+
+const cycleSchema = z.object({
+  legs: z.array(legSchema).min(2).max(6),
+  amounts: z.array(unsigned),
+} satisfies SchemasOf<PlannedCycle>)
+
+const loanSchema = z.object({
+  kind: z.enum(LENDER_KINDS),
+  lender: hex,
+  token: hex,
+  available: unsigned,
+  rate: unsigned,
+  isToken0: z.boolean(),
+} satisfies SchemasOf<LoanOffer>)
+
+/** `follows` is not read: a trade on request is judged and sent alone, on the state that the chain has. */
+const opportunitySchema = z.object({
   id: z.string(),
   block: z.int(),
   blockHash: hex,
   token: hex,
-  cycles: z
-    .array(
-      z.object({
-        legs: z
-          .array(
-            z.object({
-              pool: hex,
-              kind: z.string(),
-              dex: z.string(),
-              tokenIn: hex,
-              tokenOut: hex,
-              venue: z.enum(['pair', 'concentrated', 'vault', 'managed']),
-              target: hex,
-              feeBps: z.int().min(0).max(9_999),
-            }),
-          )
-          .min(2)
-          .max(6),
-        amounts: z.array(unsigned),
-      }),
-    )
-    .min(1)
-    .max(16),
-  loan: z.object({
-    kind: z.string(),
-    lender: hex,
-    token: hex,
-    available: unsigned,
-    rate: unsigned,
-    isToken0: z.boolean(),
-  }),
+  cycles: z.array(cycleSchema).min(1).max(16),
+  loan: loanSchema,
   borrowed: unsigned,
   premium: unsigned,
   profit: unsigned,
-})
+} satisfies SchemasOf<Omit<Opportunity, 'follows'>>)
 
 /** Reads an opportunity that came by wire. Throws `bad-argument` naming the field, `not-found` for a pool that the market does not know. */
 export function readOpportunity(text: string, market: MarketView): Opportunity {
@@ -177,7 +210,7 @@ export function readOpportunity(text: string, market: MarketView): Opportunity {
   } catch {
     throw new KintsugiError('bad-argument', 'opportunity: expected JSON as this system writes it')
   }
-  const parsed = schema.safeParse(value)
+  const parsed = opportunitySchema.safeParse(value)
   if (!parsed.success)
     throw new KintsugiError(
       'bad-argument',
@@ -185,13 +218,13 @@ export function readOpportunity(text: string, market: MarketView): Opportunity {
     )
   for (const { legs } of parsed.data.cycles) {
     for (const { pool } of legs) {
-      if (!market.pools.has(pool as `0x${string}`))
+      if (!market.pools.has(pool))
         throw new KintsugiError('not-found', `opportunity: ${pool} is no pool of this market`, {
           hint: 'only pools that the market follows can be traded',
         })
     }
   }
-  return parsed.data as unknown as Opportunity
+  return parsed.data
 }
 
 /**
