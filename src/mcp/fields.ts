@@ -121,8 +121,12 @@ export const hours = (max: number, byDefault: number) =>
 export const blocks = (max: number, byDefault: number) =>
   z.int().min(1).max(max).default(byDefault).describe(`how far back, in blocks (1 to ${max})`)
 
-/** The longest cycle to search, in pools. */
-export const maxHops = () => z.int().min(2).max(4).default(3).describe('the longest cycle, in pools (2 to 4)')
+/**
+ * The longest cycle to search, in pools. The default is 3, where the detector searches 4: a tool builds the index of cycles for
+ * each call, and that of 4 hops takes 15 times as long on a large market (docs/decisions/0021).
+ */
+export const maxHops = () =>
+  z.int().min(2).max(4).default(3).describe('the longest cycle, in pools (2 to 4; the detector uses 4)')
 
 /** The id of a decision. */
 export const decisionId = () =>
