@@ -16,6 +16,9 @@ beforeAll(async () => {
 })
 afterAll(() => fleet.dispose())
 
+/** Answers of a tool that needs an approval. A refused one, such as by an earlier `kintsugi test`, is refused until it expires. */
+const APPROVAL_CODES: readonly (string | undefined)[] = ['approval-needed', 'approval-refused']
+
 /** A model reads an answer whole: no read tool exceeds this at its example. */
 const MAX_ANSWER_CHARACTERS = 4_096
 
@@ -46,7 +49,7 @@ async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   const problems: string[] = []
   for (const args of calls.examples) {
     const { error, result } = await answer(args)
-    if (error && !(approvable && error.code === 'approval-needed'))
+    if (error && !(approvable && APPROVAL_CODES.includes(error.code)))
       problems.push(`${JSON.stringify(args)} fails: ${error.code}: ${error.message}`)
     const size = JSON.stringify(result ?? {}).length
     if (annotations.readOnlyHint && size > MAX_ANSWER_CHARACTERS)
@@ -54,7 +57,7 @@ async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   }
   for (const { arguments: args, code } of calls.refusals) {
     const found = (await call(args))?.code
-    if (found !== code && !(approvable && found === 'approval-needed'))
+    if (found !== code && !(approvable && APPROVAL_CODES.includes(found)))
       problems.push(`${JSON.stringify(args)}: expected ${code}, got ${found ?? 'an answer'}`)
   }
   const undeclared = await call({ ...calls.examples[0], nonsense: 1 })

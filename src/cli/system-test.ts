@@ -134,6 +134,8 @@ class SystemTest {
       })
     } catch (error) {
       const { code, data } = toErrorReport(error)
+      // An earlier run refused the same call: the refusal is valid until the approval expires.
+      if (code === 'approval-refused' && needsApproval(tool)) return
       if (code !== 'approval-needed' || !needsApproval(tool)) throw error
       // The approval of a test must not stay pending.
       await request(this.#plan, GATEWAY, `/approvals/${data?.approval}`, {

@@ -87,7 +87,7 @@ export interface ToolFacts {
 
 /** Calls of a tool that documentation shows and tests make. */
 interface ToolCases<A, C> {
-  /** Calls that succeed on a running system. Empty only for a tool that always needs its client's input. */
+  /** Calls that succeed on a running system. Empty for a tool that needs its client's input, or a subject that a running system may lack. */
   readonly examples: readonly (A | FoundArguments<A, C>)[]
   /** Calls that fail with exactly this code. */
   readonly refusals?: readonly (readonly [
@@ -101,6 +101,8 @@ interface DataTool<I extends Shape, O extends Shape | z.ZodObject, N extends Por
     ToolCases<z.input<z.ZodObject<I>>, ServiceScope<N, S>> {
   readonly input: I
   readonly output: O
+  /** Checks that concern several fields, before the call is approved. Throws `bad-argument` or another refusal. */
+  validate?(input: z.output<z.ZodObject<I>>): void
   /** For calls that may need a person. */
   readonly approval?: {
     /** Returns true if the call needs no approval. */
@@ -124,6 +126,7 @@ interface ContentTool<I extends Shape | z.ZodObject, N extends PortName, S>
 /** A tool as the host sees it, without its types. */
 export interface Tool extends ToolFacts {
   readonly effect: Effect
+  validate?(input: never): void
   readonly approval?: {
     skipWhen?(input: never): boolean
     preview?(input: never, context: never): Promise<Readonly<Record<string, unknown>>>

@@ -1,9 +1,7 @@
 /** Arguments for examples that have to be looked up on the running system. */
 import type { Address, PoolKind } from '../amm/index.ts'
-import type { Connections } from '../ports/connections.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import type { MarketView } from '../ports/market.ts'
-import { KintsugiError } from '../std/errors.ts'
 
 /** An address that nothing has. */
 export const NOBODY = `0x${'0'.repeat(39)}1` as const
@@ -28,27 +26,3 @@ export const aDecision = () => ({
     return { id: newest?.id ?? NO_DECISION }
   },
 })
-
-type WithConnections = { connections: Connections }
-const notConnected = () =>
-  new KintsugiError('not-found', 'no server is connected', { hint: 'connect_server connects one' })
-
-/** A server that is connected. Throws `not-found` without one. */
-export const aConnectedServer = {
-  shown: { server: '<the name of a connected server>' },
-  find: async ({ connections }: WithConnections) => {
-    const [first] = await connections.list()
-    if (!first) throw notConnected()
-    return { server: first.name }
-  },
-}
-
-/** An approved tool of a connected server that may be called as a write. Throws `not-found` without one. */
-export const aConnectedTool = {
-  shown: { server: '<the name of a connected server>', tool: '<the name of an approved tool>' },
-  find: ({ connections }: WithConnections) => {
-    const found = connections.offered().find(({ kind, effect }) => kind === 'tool' && effect !== 'spend')
-    if (!found) throw notConnected()
-    return { server: found.server, tool: found.name }
-  },
-}

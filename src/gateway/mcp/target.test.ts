@@ -1,7 +1,7 @@
 /** The service to which a request is sent. */
 import { expect, test } from 'vitest'
 import { definitionsOf, directoryOf, toolWithEffect } from '../../../test/support/definitions.ts'
-import { unknownTool } from './meta-tools.ts'
+import { MetaTools, unknownTool } from './meta-tools.ts'
 import { targetOf } from './target.ts'
 import { selectionOf } from './tool-selection.ts'
 
@@ -106,5 +106,13 @@ test('an unknown tool is answered with the most similar names', () => {
     hint: expect.stringContaining('did you mean vault__pay?'),
   })
   expect(unknownTool('vault__paj', directory).hint).toContain('did you mean vault__pay?')
+  for (const name of ['constructor', 'toString', '__proto__']) {
+    const call = { name: 'call_tool', arguments: { name, arguments: {} } }
+    for (const params of [{ name }, call])
+      expect(() => locate('tools/call', params)).toThrow(expect.objectContaining({ code: 'unknown-tool' }))
+    expect(() => new MetaTools(directory).describe(name)).toThrow(
+      expect.objectContaining({ code: 'unknown-tool' }),
+    )
+  }
   expect(unknownTool('something else', directory).hint).not.toContain('did you mean')
 })

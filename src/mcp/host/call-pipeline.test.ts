@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { hostOptions } from '../../../test/support/host-options.ts'
 import { MemoryAudit } from '../../../test/support/memory-audit.ts'
 import { Approvals } from '../../engine/governance/approvals.ts'
+import { KintsugiError } from '../../std/errors.ts'
 import { defineServer, toolbox } from '../define.ts'
 import { InputNeeded, NO_CLIENT } from '../elicitation.ts'
 import type { Caller } from './access.ts'
@@ -187,6 +188,39 @@ describe('a spend', () => {
     expect(audit.entries.at(-1)).toMatchObject({ decision: 'allowed', approvedBy: 'bob' })
     await expect(pay()).rejects.toMatchObject({ code: 'approval-needed' })
     expect(ran).toEqual(['grace'])
+  })
+
+  test('that fails its cross-field validation requests no approval', async () => {
+    const options = hostOptions({ audit })
+    const approvals = new Approvals(await options.records(), Date.now)
+    const transfer = defineServer({
+      id: 'vault',
+      needs: [],
+      tools: ({ spend }) => ({
+        transfer: spend({
+          description: 'transfers between two accounts',
+          input: { from: z.string(), to: z.string() },
+          output: {},
+          examples: [],
+          validate: ({ from, to }) => {
+            if (from === to) throw new KintsugiError('bad-argument', 'from, to: expected two accounts')
+          },
+          run: () => ({}),
+        }),
+      }),
+    })
+    const service = host(transfer, {} as never, {
+      ...options,
+      approvals: {
+        policy: async () => ({ version: 1, tools: ['*'], atClient: false, minutes: 10 }),
+        approvals: async () => approvals,
+      },
+    })
+    const pay = (to: string) => service.call('transfer', { from: 'ada', to }, caller)
+    await expect(pay('ada')).rejects.toMatchObject({ code: 'bad-argument' })
+    expect(await approvals.list()).toEqual([])
+    await expect(pay('bob')).rejects.toMatchObject({ code: 'approval-needed' })
+    expect(await approvals.list()).toHaveLength(1)
   })
 })
 

@@ -13,13 +13,15 @@ export interface PreparedCall extends ToolCall {
   readonly context: CallContext & HostScope
 }
 
-/** Parses the input and builds the context. Throws `bad-argument`, which names each wrong field. */
+/** Parses and validates the input and builds the context. Throws `bad-argument`, which names each wrong field, and the refusals of `tool.validate`. */
 export function prepareCall(call: ToolCall, scope: HostScope, signal: AbortSignal): PreparedCall {
   const { permit, args, conversation = NO_CLIENT } = call
   const { name: caller, scopes } = permit.caller
+  const input = parseArguments(permit.name, permit.tool, args, scope.market)
+  permit.tool.validate?.(input)
   return {
     ...call,
-    input: parseArguments(permit.name, permit.tool, args, scope.market),
+    input,
     context: { ...scope, ...conversation, signal, caller, scopes },
   }
 }

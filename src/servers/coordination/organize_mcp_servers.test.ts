@@ -138,6 +138,8 @@ test('tool_schema: the listing under its full name; a misspelt name gets a sugge
     code: 'unknown-tool',
     hint: expect.stringContaining('mcp_price_feed_server__price_query'),
   })
+  for (const name of ['constructor', 'toString', '__proto__'])
+    expect((await h.refusal('tool_schema', { name })).code).toBe('unknown-tool')
 })
 
 test('before a gateway published definitions, every tool refuses and may be repeated later', async () => {

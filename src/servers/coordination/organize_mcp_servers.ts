@@ -102,7 +102,9 @@ export default defineServer({
       input: { name: z.string().min(1).max(200).describe('server__tool, as search_tools returns it') },
       output: { definition: z.record(z.string(), z.unknown()).describe('as MCP lists it') },
       examples: [{ name: 'mcp_price_feed_server__price_query' }],
-      refusals: [[{ name: 'mcp_price_feed_server__none' }, 'unknown-tool']],
+      refusals: ['mcp_price_feed_server__none', 'constructor', '__proto__'].map(
+        (name) => [{ name }, 'unknown-tool'] as const,
+      ),
       run: async ({ name }, { bus }) => ({ definition: { ...findListing(await definitionsOf(bus), name) } }),
     }),
   }),

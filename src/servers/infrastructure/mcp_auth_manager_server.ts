@@ -51,6 +51,7 @@ export default defineServer({
         [{ subject: 'operator', role: 'reader' }, 'bad-argument'],
         [{ subject: 'example', scopes: ['fly'] }, 'bad-scope'],
       ],
+      validate: (wanted) => void scopesOf(wanted),
       run: async ({ subject, role, scopes, hours, callsPerMinute }, { access, scopes: held, now }) => {
         const wanted = scopesOf({ role, scopes })
         requireGrantable(held, wanted)

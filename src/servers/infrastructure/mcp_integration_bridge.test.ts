@@ -115,6 +115,10 @@ test('call_connected_tool: only as approved, and a spend only under its own name
     code: 'refused',
     hint: expect.stringContaining('sums__add'),
   })
+  for (const name of ['constructor', 'toString', '__proto__'])
+    expect((await h.refusal('call_connected_tool', { server: name, tool: name })).code).toBe('not-found')
+  for (const tool of ['constructor', '__proto__'])
+    expect((await h.refusal('call_connected_tool', { server: 'sums', tool })).code).toBe('not-found')
   expect(foreign.calls).toHaveLength(3)
 })
 

@@ -13,7 +13,6 @@ import {
   DEFINITION_KINDS,
   DEFINITION_STATES,
 } from '../../views/connections.ts'
-import { aConnectedServer, aConnectedTool } from '../../views/examples.ts'
 
 export default defineServer({
   id: 'mcp_integration_bridge',
@@ -37,6 +36,7 @@ export default defineServer({
         [{ name: 'example', url: 'http://127.0.0.1:9/mcp', command: 'npx' }, 'bad-argument'],
         [{ name: 'dashboard', url: 'http://127.0.0.1:9/mcp' }, 'conflict'],
       ],
+      validate: ({ name, ...wanted }) => void requestedTransport(name, wanted),
       run: async ({ name, ...wanted }, { connections }) =>
         connectedServer.of(await connections.connect(name, requestedTransport(name, wanted))),
     }),
@@ -85,8 +85,11 @@ export default defineServer({
         content: z.array(z.unknown()).describe('blocks of MCP content'),
         structuredContent: z.unknown().optional(),
       },
-      examples: [aConnectedTool],
-      refusals: [[{ server: 'none', tool: 'none' }, 'not-found']],
+      // A fleet may have no connected server.
+      examples: [],
+      refusals: ['none', 'constructor', '__proto__'].map(
+        (name) => [{ server: name, tool: name }, 'not-found'] as const,
+      ),
       run: (call, { connections, signal }) => callAsWrite(connections, call, signal),
     }),
     approve_definition: write({
@@ -97,11 +100,12 @@ export default defineServer({
       keywords: 'trust an external tool, accept a change, allow, pin',
       input: approvalRequest,
       output: connectedServer.schema,
-      examples: [aConnectedServer],
+      examples: [],
       refusals: [
         [{ server: 'none' }, 'not-found'],
         [{ server: 'none', name: 'x' }, 'bad-argument'],
       ],
+      validate: (wanted) => void reviewed(wanted),
       run: async ({ server: name, effect, ...wanted }, { connections }) =>
         connectedServer.of(await connections.approve(name, reviewed(wanted), effect)),
     }),
@@ -111,7 +115,7 @@ export default defineServer({
       keywords: 'remove an external server, unplug an integration',
       input: { server: connectedName },
       output: { disconnected: z.string() },
-      examples: [aConnectedServer],
+      examples: [],
       refusals: [[{ server: 'none' }, 'not-found']],
       run: async ({ server: name }, { connections }) => {
         await connections.disconnect(name)
