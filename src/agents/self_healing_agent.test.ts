@@ -127,3 +127,17 @@ test('its own endpoints: status, incidents, and healing of one service or of all
   expect(await endpoints['POST /emergency-healing']?.({})).toMatchObject({ healed: [{ service: 'hub' }] })
   expect(await coordinate?.({ description: `heal ${FEED}`, arguments: {} })).toMatchObject({ action: 'none' })
 })
+
+test.each([
+  ['GET /incidents', { limit: '-1' }, 'limit: expected a whole number from 1 to 1000 (got "-1")'],
+  ['GET /incidents', { limit: 'abc' }, 'limit: expected a whole number from 1 to 1000 (got "abc")'],
+  ['GET /incidents', { limit: '1001' }, 'limit: expected a whole number from 1 to 1000 (got "1001")'],
+  ['GET /incidents', { limt: '1' }, 'limt: unknown parameter'],
+  ['POST /heal-service', {}, 'service: missing'],
+  ['POST /heal-service', { service: 5 }, 'service: expected the id of a service (got 5)'],
+  ['POST /heal-service', { servce: 'hub' }, 'servce: unknown parameter'],
+] as const)('%s with %o is refused: %s', async (address, given, message) => {
+  const { state } = await start()
+  const { endpoints = {} } = state as RunningAgent
+  await expect(endpoints[address]?.(given)).rejects.toMatchObject({ code: 'bad-argument', message })
+})

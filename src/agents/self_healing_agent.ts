@@ -9,12 +9,16 @@ import { defineAgent, type RunningAgent } from '../mcp/define.ts'
 import { page, service } from '../mcp/fields.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
+import { KintsugiError } from '../std/errors.ts'
+import { onlyKnown, shown, wholeNumber } from '../std/query.ts'
 import { incidentPage } from '../views/incidents.ts'
 import { predictions, predictionsTool } from '../views/predictions.ts'
 import { healing, systemHealth } from '../views/service-state.ts'
 
 const OBSERVE_MS = 1_000
 const MINUTE_MS = 60_000
+const INCIDENT_LIMIT = { min: 1, max: 1_000, defaultValue: 100 }
+const SERVICE_HINT = 'the id of a service, such as mcp_price_feed_server'
 
 export default defineAgent({
   id: predictionsTool.service,
@@ -93,6 +97,15 @@ export default defineAgent({
   }),
 })
 
+/** The id of a service. Throws `bad-argument` if it is missing or not text. */
+function serviceId(value: unknown): string {
+  if (value === undefined) throw new KintsugiError('bad-argument', 'service: missing', { hint: SERVICE_HINT })
+  if (typeof value === 'string' && value !== '') return value
+  throw new KintsugiError('bad-argument', `service: expected the id of a service (got ${shown(value)})`, {
+    hint: SERVICE_HINT,
+  })
+}
+
 const endpoints = (
   loop: HealingLoop,
   fleet: FleetControl,
@@ -100,9 +113,14 @@ const endpoints = (
   now: () => number,
 ): NonNullable<RunningAgent['endpoints']> => ({
   'GET /system-status': async () => ({ ...(await systemStatus(fleet, ledger, now())) }),
-  'GET /incidents': async ({ limit }) => ({
-    incidents: await ledger.incidents({ since: 0, limit: Math.min(1_000, Number(limit) || 100) }),
-  }),
-  'POST /heal-service': async ({ service: id }) => ({ ...(await healService(fleet, String(id ?? ''))) }),
+  'GET /incidents': async (given) => {
+    onlyKnown(Object.keys(given), ['limit'])
+    const limit = wholeNumber('limit', given.limit, INCIDENT_LIMIT)
+    return { incidents: await ledger.incidents({ since: 0, limit }) }
+  },
+  'POST /heal-service': async (given) => {
+    onlyKnown(Object.keys(given), ['service'])
+    return { ...(await healService(fleet, serviceId(given.service))) }
+  },
   'POST /emergency-healing': async () => ({ healed: await loop.healAll() }),
 })

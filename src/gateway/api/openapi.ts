@@ -4,11 +4,19 @@ import { SHAPES } from './shapes.gen.ts'
 type Shape = keyof typeof SHAPES
 type Schema = Readonly<Record<string, unknown>>
 
-interface Parameter {
+/** A parameter of a path; `schema` is its JSON Schema. */
+export interface Parameter {
   readonly name: string
   readonly in: 'query' | 'path'
   readonly description: string
-  readonly schema: Schema
+  readonly schema:
+    | { readonly type: 'string'; readonly enum?: readonly string[] }
+    | {
+        readonly type: 'integer'
+        readonly minimum: number
+        readonly maximum: number
+        readonly default: number
+      }
 }
 
 interface OperationDescription {
@@ -34,7 +42,7 @@ const inPath = (name: string, description: string): Parameter => ({
   name,
   in: 'path',
   description,
-  schema: text,
+  schema: { type: 'string' },
 })
 const whole = (
   name: string,
@@ -167,10 +175,20 @@ const errorReport: Schema = object(
   ['error'],
 )
 
-/** Every path of the API, in Hono's notation. */
-export const API_ROUTES: readonly string[] = Object.entries(PATHS).flatMap(([path, methods]) =>
-  Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
+const PARAMETERS: ReadonlyMap<string, readonly Parameter[]> = new Map(
+  Object.entries(PATHS).flatMap(([path, methods]) =>
+    Object.entries(methods).map(
+      ([method, { parameters = [] }]) =>
+        [`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`, parameters] as const,
+    ),
+  ),
 )
+
+/** Every route of the API: method and path, in Hono's notation. */
+export const API_ROUTES: readonly string[] = [...PARAMETERS.keys()]
+
+/** The parameters of a route, named as in `API_ROUTES`. */
+export const parametersOf = (route: string): readonly Parameter[] => PARAMETERS.get(route) ?? []
 
 const json = (schema: Schema) => ({ content: { 'application/json': { schema } } })
 

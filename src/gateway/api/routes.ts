@@ -1,5 +1,5 @@
 /** The REST API, the same on the coordination system and behind the dashboard. */
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import { type Approvals, approvalPolicy, changeApprovalPolicy } from '../../engine/governance/approvals.ts'
 import { type AccessPolicy, authorize } from '../../mcp/host/access.ts'
@@ -11,9 +11,10 @@ import { traceOf } from '../../std/trace.ts'
 import { approval, approvalPolicy as policyView } from '../../views/approvals.ts'
 import { decisionRecord } from '../../views/decision-record.ts'
 import { readStatus, type StatusSources } from '../../views/fleet-status.ts'
-import { PROFIT_RANGES, paperTrade, trade } from '../../views/trades.ts'
+import { PROFIT_RANGES, paperTrade, profitSeries, trade } from '../../views/trades.ts'
 import { toWire } from '../../views/view.ts'
 import { openApi } from './openapi.ts'
+import { type ParameterValues, readParameters } from './parameters.ts'
 import { readProfitSeries } from './profit-series.ts'
 
 /** Sources of the API, and its access policy. */
@@ -41,74 +42,69 @@ const policyChange = z.strictObject({
   minutes: z.int().min(1).max(1_440).optional(),
 })
 
+type Handler = (c: Context, parameters: ParameterValues) => Response | Promise<Response>
+/** Adds a route, named as in `API_ROUTES`; its parameters are checked before `answer` runs. */
+type AddRoute = (route: string, answer: Handler) => void
+
 /** Adds the REST API: status, books, decisions, approvals and restarts. */
 export function apiRoutes(app: Hono, options: ApiOptions): void {
-  const { sources, now } = options
-  controlRoutes(app, options)
-  const { ledger, manifest } = sources
-  app.get('/openapi.json', (c) =>
+  const add: AddRoute = (route, answer) => {
+    const [method = '', path = ''] = route.split(' ')
+    app.on(method, path, (c) => answer(c, readParameters(route, c.req)))
+  }
+  controlRoutes(add, options)
+  const { sources } = options
+  add('GET /openapi.json', (c) =>
     c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
   )
-  app.get('/status', async (c) => c.json(await readStatus(sources)))
-  app.get('/servers', async (c) => c.json({ servers: (await readStatus(sources)).servers }))
-  app.get('/agents', async (c) => c.json({ agents: (await readStatus(sources)).agents }))
-  app.get('/trades', async (c) => {
-    const genesis = c.req.query('chain') === 'current' ? manifest()?.genesis : undefined
-    const trades = await ledger.trades({
-      limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100),
-      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
-      ...(genesis ? { genesis } : {}),
-    })
+  add('GET /status', async (c) => c.json(await readStatus(sources)))
+  add('GET /servers', async (c) => c.json({ servers: (await readStatus(sources)).servers }))
+  add('GET /agents', async (c) => c.json({ agents: (await readStatus(sources)).agents }))
+  bookRoutes(add, options)
+}
+
+/** Booked trades, paper trades, profit, and decisions. */
+function bookRoutes(add: AddRoute, { sources, now }: ApiOptions): void {
+  const { ledger, manifest } = sources
+  const page = ({ whole }: ParameterValues) => ({ limit: whole('limit'), offset: whole('offset') })
+  add('GET /trades', async (c, parameters) => {
+    const genesis = parameters.text('chain') === 'current' ? manifest()?.genesis : undefined
+    const trades = await ledger.trades({ ...page(parameters), ...(genesis ? { genesis } : {}) })
     return c.json({ trades: trades.map((each) => toWire(trade, each)) })
   })
-  app.get('/paper-trades', async (c) => {
-    const page = {
-      limit: whole(c.req.query('limit'), 'limit', 1, 10_000, 100),
-      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
-    }
-    return c.json({ trades: (await ledger.paperTrades(page)).map((each) => toWire(paperTrade, each)) })
+  add('GET /paper-trades', async (c, parameters) =>
+    c.json({ trades: (await ledger.paperTrades(page(parameters))).map((each) => toWire(paperTrade, each)) }),
+  )
+  add('GET /profit-series', async (c, { text }) => {
+    const range = PROFIT_RANGES.find((each) => each === text('range')) ?? 'all'
+    return c.json(toWire(profitSeries, await readProfitSeries(ledger, range, now())))
   })
-  app.get('/profit-series', async (c) => {
-    const range = PROFIT_RANGES.find((each) => each === (c.req.query('range') ?? 'all'))
-    if (range === undefined)
-      throw new KintsugiError(
-        'bad-argument',
-        `range: expected ${PROFIT_RANGES.join(', ')} (got ${JSON.stringify(c.req.query('range'))})`,
-      )
-    return c.json(await readProfitSeries(ledger, range, now()))
-  })
-  app.get('/opportunities', async (c) => {
-    const verdict = c.req.query('verdict')
-    if (verdict !== undefined && verdict !== 'trade' && verdict !== 'refuse')
-      throw new KintsugiError(
-        'bad-argument',
-        `verdict: expected trade or refuse (got ${JSON.stringify(verdict)})`,
-      )
+  add('GET /opportunities', async (c, parameters) => {
+    const verdict = parameters.text('verdict')
     const records = await ledger.decisions({
-      limit: whole(c.req.query('limit'), 'limit', 1, 1_000, 50),
-      offset: whole(c.req.query('offset'), 'offset', 0, 10_000_000, 0),
-      ...(verdict ? { verdict } : {}),
+      ...page(parameters),
+      ...(verdict === 'trade' || verdict === 'refuse' ? { verdict } : {}),
     })
     return c.json({ opportunities: records.map((record) => toWire(decisionRecord, record, manifest())) })
   })
-  app.get('/opportunities/:id', async (c) => {
-    const record = await ledger.decision(c.req.param('id'))
-    if (!record)
-      throw new KintsugiError('not-found', `no decision is recorded for ${c.req.param('id').slice(0, 80)}`)
+  add('GET /opportunities/:id', async (c, { inPath }) => {
+    const id = inPath('id')
+    const record = await ledger.decision(id)
+    if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${id.slice(0, 80)}`)
     return c.json({ opportunity: toWire(decisionRecord, record, manifest()), record: toPlain(record) })
   })
 }
 
 /** Approvals, their policy, and restarts. */
-function controlRoutes(app: Hono, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
+function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
   const { ledger, fleet } = sources
-  app.get('/approvals', async (c) =>
+  add('GET /approvals', async (c) =>
     c.json({
       approvals: (await approvals.list()).map((each) => toWire(approval, each)),
       policy: toWire(policyView, await approvalPolicy(ledger, mode)),
     }),
   )
-  app.post('/approvals/policy', async (c) => {
+  add('POST /approvals/policy', async (c) => {
     authorize(access, c.get('caller'), {
       effect: 'spend',
       service: 'coordination_system',
@@ -121,9 +117,9 @@ function controlRoutes(app: Hono, { access, sources, approvals, audit, mode, now
     }
     return c.json({ policy: await changeApprovalPolicy(ledger, mode, change) })
   })
-  app.post('/approvals/:id', async (c) => {
+  add('POST /approvals/:id', async (c, { inPath }) => {
     const caller = c.get('caller')
-    const id = c.req.param('id')
+    const id = inPath('id')
     const pending = (await approvals.list()).find((each) => each.id === id)
     if (!pending)
       throw new KintsugiError(
@@ -153,8 +149,8 @@ function controlRoutes(app: Hono, { access, sources, approvals, audit, mode, now
     })
     return c.json({ approval })
   })
-  app.post('/restart/:service', async (c) => {
-    const service = c.req.param('service')
+  add('POST /restart/:service', async (c, { inPath }) => {
+    const service = inPath('service')
     authorize(access, c.get('caller'), {
       effect: 'write',
       service,
@@ -169,22 +165,4 @@ function read<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'body'}: ${issue?.message}`)
-}
-
-/** A whole number from the query. Throws `bad-argument`. */
-function whole(
-  text: string | undefined,
-  name: string,
-  min: number,
-  max: number,
-  defaultValue: number,
-): number {
-  if (text === undefined) return defaultValue
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max)
-    throw new KintsugiError(
-      'bad-argument',
-      `${name}: expected a whole number from ${min} to ${max} (got ${JSON.stringify(text.slice(0, 40))})`,
-    )
-  return value
 }
