@@ -360,6 +360,14 @@ function ledgerContract(ledger: () => Ledger) {
       totals.profitValue,
       Number(totals.gasBooked / 10n ** 18n),
     ])
+    // 3 buckets of 23,333.3 ms: whole ms, and a trade at 33,333 stays before the point at 46,666.
+    const thirds = await ledger().profitSeries({ since, until, buckets: 3, genesis: curveGenesis })
+    expect(thirds.map(({ at, trades }) => [at - since, trades])).toEqual([
+      [0, 2],
+      [23_333, 6],
+      [46_666, 7],
+      [70_000, 8],
+    ])
     expect(await ledger().profitSeries({ since, until, buckets: 1, genesis: hash('d') })).toEqual(
       [since, until].map((at) => ({
         at,

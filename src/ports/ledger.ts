@@ -251,7 +251,7 @@ export interface Ledger {
   countTrades(filter: TradeFilter): Promise<number>
   totals(genesis?: Hex): Promise<TradeTotals>
   /**
-   * Cumulative profit at `buckets` + 1 points, evenly spaced from `since` to `until` (ms since 1970, `since` < `until`). Trades
+   * Cumulative profit at `buckets` + 1 points, evenly spaced in whole ms from `since` to `until` (ms since 1970, `since` < `until`). Trades
    * booked before `since` count in every point, so that the last point agrees with `totals` when `until` is now.
    */
   profitSeries(query: {

@@ -1,6 +1,6 @@
 /** A decision of the executor, whole: every rule with its numbers, how far it got, and why no further. */
 import * as z from 'zod'
-import { refusedBy } from '../arbitrage/index.ts'
+import { refusalTexts, refusedBy } from '../arbitrage/index.ts'
 import { describeRoute } from '../engine/books/booking.ts'
 import { tokenAt } from '../engine/market/tokens.ts'
 import { rawAmount, signedRawAmount } from '../mcp/fields.ts'
@@ -52,7 +52,7 @@ export const decisionRecord = view(
       block: opportunity.block,
       verdict: decision.verdict,
       refusedBy: refusedBy(record),
-      outcome: record.outcome,
+      outcome: { ...record.outcome, reason: reasonOf(record, manifest?.nativeSymbol ?? 'native coins') },
       reasons: decision.rules,
       route: describeRoute(record, symbolOf),
       symbol: symbolOf(opportunity.token),
@@ -69,3 +69,7 @@ export const decisionRecord = view(
     }
   },
 )
+
+/** Why it went no further; the rules' amounts are in human units. `coin`: symbol of the native token. */
+const reasonOf = (record: DecisionRecord, coin: string): string =>
+  record.outcome.stage === 'rules' ? refusalTexts(record, coin).join('; ') : record.outcome.reason

@@ -1,6 +1,6 @@
 /** Booked trades, trades on paper, and what they sum up to. */
 import * as z from 'zod'
-import { rawAmount, signedRawAmount } from '../mcp/fields.ts'
+import { rawAmount, rounded, signedRawAmount } from '../mcp/fields.ts'
 import type { PaperTotals, PaperTrade, ProfitPoint, Trade, TradeTotals } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { view } from './view.ts'
@@ -53,6 +53,10 @@ export const paperTrade = view(
   (judged: PaperTrade) => judged,
 )
 
+/** Significant digits of a sum of trades: fewer than a float has, so that the order of summing does not show. */
+const SUM_DIGITS = 12
+const roundedSum = (value: number): number => rounded(value, SUM_DIGITS)
+
 /** One point of the profit curve: everything booked up to and including `at`. */
 export const profitPoint = view(
   z.object({
@@ -63,7 +67,14 @@ export const profitPoint = view(
     gasNative: z.number().describe('gas of all transactions, failed ones included, in whole native coins'),
     netNative: z.number().describe('profitNative less gasNative'),
   }),
-  (point: ProfitPoint) => point,
+  ({ at, trades, profitValue, profitNative, gasNative, netNative }: ProfitPoint) => ({
+    at,
+    trades,
+    profitValue: roundedSum(profitValue),
+    profitNative: roundedSum(profitNative),
+    gasNative: roundedSum(gasNative),
+    netNative: roundedSum(netNative),
+  }),
 )
 
 /** Spans of the profit curve. */
@@ -82,7 +93,7 @@ export const profitSeries = view(
     from: number
     until: number
     points: readonly ProfitPoint[]
-  }) => series,
+  }) => ({ ...series, points: series.points.map((point) => profitPoint.of(point)) }),
 )
 
 const byToken = z.record(z.string(), signedRawAmount()).describe('realised profit by token address')
@@ -122,8 +133,8 @@ export const tradeMetrics = view(
       return { token: address, symbol: token?.symbol ?? address, decimals: token?.decimals ?? 18, amount }
     }),
     gasBooked: totals.gasBooked,
-    profitValue: totals.profitValue,
-    profitNative: totals.profitNative,
+    profitValue: roundedSum(totals.profitValue),
+    profitNative: roundedSum(totals.profitNative),
     outcomes: totals.outcomes,
     outcomeShares: Object.fromEntries(
       Object.entries(totals.outcomes).map(([name, count]) => [name, count / totals.tradesBooked]),

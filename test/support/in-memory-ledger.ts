@@ -181,7 +181,7 @@ export class InMemoryLedger implements Ledger {
   }) {
     const trades = this.#tradesMatching(genesis ? { genesis } : {})
     return Array.from({ length: buckets + 1 }, (_, index) => {
-      const at = since + ((until - since) * index) / buckets
+      const at = Math.floor(since + ((until - since) * index) / buckets)
       const booked = trades.filter(({ bookedAt }) => bookedAt <= at)
       const profitNative = sum(booked, (trade) => trade.profitNative)
       const gasNative = Number(booked.reduce((total, { gasCost }) => total + gasCost, 0n)) / 1e18

@@ -9,7 +9,10 @@ export type Row = Record<string, unknown>
 /** Codes of a server that is unreachable, shutting down or out of resources, by class. Source: PostgreSQL, appendix A. */
 const UNREACHABLE = /^(08|57P|53)/
 
-/** Errors: `ledger-unreachable` (retry later), `ledger-failed`. */
+/** Codes of text that PostgreSQL cannot store, such as a NUL character. Source: as above. */
+const UNSTORABLE_TEXT: ReadonlySet<string | undefined> = new Set(['22021', '22P05'])
+
+/** Errors: `ledger-unreachable` (retry later), `bad-argument` (text that cannot be stored), `ledger-failed`. */
 export class LedgerConnection {
   readonly #pool: ConnectionPool
   /** Rows per insert. */
@@ -85,6 +88,11 @@ export function placeholders(rows: number, columns: number, used = 0): string {
 function ledgerError(error: unknown): KintsugiError {
   if (error instanceof KintsugiError) return error
   const code = (error as { code?: string }).code
+  if (UNSTORABLE_TEXT.has(code))
+    return new KintsugiError('bad-argument', `the ledger cannot store this text: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'remove NUL characters from the text',
+    })
   const unreachable = code === undefined || UNREACHABLE.test(code) || /^E[A-Z]+$/.test(code)
   return unreachable
     ? new KintsugiError('ledger-unreachable', `the ledger is unreachable: ${messageOf(error)}`, {

@@ -94,7 +94,7 @@ export function tradeLedger(connection: LedgerConnection): TradeLedger {
       return rows.map((row) => {
         const [profitNative, gasNative] = [row.native as number, Number(row.gas) / 1e18]
         return {
-          at: since + ((until - since) * Number(row.bucket)) / buckets,
+          at: Math.floor(since + ((until - since) * Number(row.bucket)) / buckets),
           trades: Number(row.trades ?? 0),
           profitValue: row.value as number,
           profitNative,
