@@ -302,7 +302,10 @@ async function through(
   let [sent, lost] = [0, 0]
   const under: Promise<void>[] = []
   const started = performance.now()
-  setTimeout(() => void askSupervisor(control, { op: 'harm', service: SERVICE, harm: { kind } }), 2_000)
+  setTimeout(
+    () => void askSupervisor(control, { op: 'inject-fault', service: SERVICE, fault: { kind } }),
+    2_000,
+  )
   while (performance.now() - started < 10_000) {
     sent++
     const at = performance.now()

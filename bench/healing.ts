@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { files, type RunPlan, readPlan, socketPath } from '../src/processes/run/run-plan.ts'
 import { type FromChild, jsonLines } from '../src/supervisor/links/protocol.ts'
 import { Fleet } from '../test/support/fleet.ts'
-import { cellsOf, harmAndWait, ms, quantile, recovered, settled, sleep } from './recovery.ts'
+import { cellsOf, injectAndWait, ms, quantile, recovered, settled, sleep } from './recovery.ts'
 
 const [killsInCells = 400, killsIsolated = 100, stops = 30, killsUnderPm2 = 60] = process.argv
   .slice(2)
@@ -49,7 +49,7 @@ async function killAll(
       if (done >= count || (only && !only.includes(cell))) continue
       await settled(control)
       await sleep(BETWEEN_MS)
-      const took = await harmAndWait(
+      const took = await injectAndWait(
         control,
         target,
         cell,

@@ -77,9 +77,9 @@ try {
     for (const { cell, delay } of READ)
       if (delay && second >= normal)
         await askSupervisor(control, {
-          op: 'harm',
+          op: 'inject-fault',
           service: cell,
-          harm: { kind: 'slow', ms: Math.round(delay(second - normal)), seconds: 3 },
+          fault: { kind: 'slow', ms: Math.round(delay(second - normal)), seconds: 3 },
         })
     await sleep(Math.max(0, 1_000 - (performance.now() - at)))
     const vitals = await askSupervisor(control, { op: 'vitals' })

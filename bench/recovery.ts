@@ -101,14 +101,14 @@ export async function cellsOf(control: string): Promise<Map<string, ServiceStatu
 }
 
 /** Injects a fault into a cell, as an intended one that no breaker counts; resolves when the cell answers again. */
-export async function harmAndWait(
+export async function injectAndWait(
   control: string,
   target: Target,
   cell: string,
   services: readonly string[],
-  harm: ChaosFault,
+  fault: ChaosFault,
 ): Promise<number> {
-  await askSupervisor(control, { op: 'harm', service: cell, harm })
+  await askSupervisor(control, { op: 'inject-fault', service: cell, fault })
   return recovered(target, services)
 }
 

@@ -149,7 +149,7 @@ test('two gateways on one socket are killed under load: no read fails', { timeou
   const killing = (async () => {
     for (const cell of ['coordination_system', 'coordination_system#2', 'coordination_system']) {
       await new Promise((resolve) => setTimeout(resolve, 4_000))
-      await askSupervisor(control, { op: 'harm', service: cell, harm: { kind: 'kill' } })
+      await askSupervisor(control, { op: 'inject-fault', service: cell, fault: { kind: 'kill' } })
       killed.push(cell)
     }
   })()
@@ -283,7 +283,7 @@ test('the heap limit of a cell changes without a lost call, and survives a kill'
     reason: 'a test wants more',
   })
   await fleet.until('the larger heap', async () => (await limit()) > before * 1.5)
-  await askSupervisor(control, { op: 'harm', service: 'development', harm: { kind: 'kill' } })
+  await askSupervisor(control, { op: 'inject-fault', service: 'development', fault: { kind: 'kill' } })
   await fleet.until('it is back', allHealthy)
   await fleet.until('still the larger heap', async () => (await limit()) > before * 1.5)
   await askSupervisor(control, { op: 'resize', cell: 'development', heapMb: null, reason: 'and now less' })

@@ -81,7 +81,7 @@ test('a state file is read only if it is complete and of the same run', () => {
     processes: {},
     genesis: null,
     readyMs: null,
-    inner: {},
+    managedPids: {},
   }
   writeStateFile(path, memory)
   expect(readStateFile(path, 5)).toEqual(memory)
@@ -115,7 +115,7 @@ test('without a writable folder, calls continue without a record, and storing th
     processes: {},
     genesis: null,
     readyMs: null,
-    inner: {},
+    managedPids: {},
   }
   expect(writeStateFile(join(file, 'fleet.json'), memory)).toBe(false)
   expect(writeStateFile(join(folder, 'fleet.json'), memory)).toBe(true)

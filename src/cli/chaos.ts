@@ -26,7 +26,7 @@ export interface ChaosOptions extends DataOptions {
 }
 
 interface Injected {
-  readonly faults: ChaosReport['harms']
+  readonly faults: ChaosReport['faults']
   /** Resolves with ms, or undefined if the recovery was not observed. */
   readonly recoveries: readonly Promise<number | undefined>[]
 }
@@ -78,7 +78,7 @@ export async function runChaos(name: string, options: ChaosOptions): Promise<voi
     scenario: name,
     seed: options.seed,
     seconds: options.seconds,
-    harms: faults,
+    faults,
     reads: readsOf(await reads),
     recoveries: recoveriesOf(await Promise.all(recoveries)),
     trades: {
@@ -113,7 +113,7 @@ async function injectFaults(
   options: ChaosOptions,
 ): Promise<Injected> {
   const random = seededRandom(options.seed)
-  const faults: ChaosReport['harms'] = []
+  const faults: ChaosReport['faults'] = []
   const recoveries: Promise<number | undefined>[] = []
   const startedAt = Date.now()
   const stopAt = startedAt + options.seconds * 1_000

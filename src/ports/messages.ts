@@ -95,7 +95,7 @@ export interface BreakerReport {
     readonly failures: number
     readonly retryInMs: number
   }[]
-  readonly retryBudget: { readonly used: number; readonly most: number }
+  readonly retryBudget: { readonly used: number; readonly max: number }
 }
 
 /** The state that changes during an MCP session of the 2025 revision. */

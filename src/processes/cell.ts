@@ -152,7 +152,7 @@ function onMessage(message: ToChild): void {
       void heapAfterCollections().then((heapUsed) => link.send({ type: 'collected', heapUsed }))
       break
     case 'chaos':
-      faults.inject(message.harm, ports)
+      faults.inject(message.fault, ports)
       break
     case 'stop':
       stopOnce()

@@ -138,7 +138,7 @@ export class StatusBoard {
     const unitPlan = plans.get(spec.id)
     return unitStatuses(unit, {
       pid: process === undefined ? null : driver.pidOf(process),
-      inner: process === undefined ? null : (links.known(process)?.inner ?? null),
+      managedPid: process === undefined ? null : (links.known(process)?.managedPid ?? null),
       title: unitPlan?.title ?? spec.id,
       port: unitPlan?.port ?? null,
       sinceEpoch: (since) => Math.round(now() - (monotonic() - since)),

@@ -4,7 +4,7 @@ import { type StatusFacts, unitStatuses } from './statuses.ts'
 
 const FACTS: StatusFacts = {
   pid: 41,
-  inner: 42,
+  managedPid: 42,
   title: 'Trading cell',
   port: null,
   sinceEpoch: (since) => 1_000_000 + since,
@@ -106,7 +106,7 @@ describe('services of a cell', () => {
 })
 
 describe('infrastructure', () => {
-  const localnet = (inner: number | null) => {
+  const localnet = (managedPid: number | null) => {
     const spec: UnitSpec = {
       id: 'localnet',
       kind: 'infrastructure',
@@ -115,7 +115,7 @@ describe('infrastructure', () => {
       fromSpare: false,
     }
     const unit = running({ spec, readiness: { localnet: null } })
-    return unitStatuses(unit, { ...FACTS, title: 'Local market', port: 8_545, inner })
+    return unitStatuses(unit, { ...FACTS, title: 'Local market', port: 8_545, managedPid })
   }
 
   test('the local market and its chain, which has a pid of its own', () => {

@@ -7,7 +7,7 @@ import type { ServiceState, ServiceStatus } from '../ports/fleet.ts'
 export interface StatusFacts {
   readonly pid: number | null
   /** The pid of the program that the process manages (the chain). */
-  readonly inner: number | null
+  readonly managedPid: number | null
   readonly title: string
   readonly port: number | null
   /** Converts a time of the monotonic clock to ms since 1970. */
@@ -44,7 +44,7 @@ export function unitStatuses(unit: Unit, facts: StatusFacts): ServiceStatus[] {
 function infrastructureStatuses(
   unit: Unit,
   shared: Pick<ServiceStatus, 'pid' | 'cell' | 'restarts' | 'since'>,
-  { title, port, inner }: StatusFacts,
+  { title, port, managedPid }: StatusFacts,
 ): ServiceStatus[] {
   const { id } = unit.spec
   const own: ServiceStatus = {
@@ -57,8 +57,8 @@ function infrastructureStatuses(
     ...serviceState(unit, id),
   }
   if (id !== 'localnet') return [own]
-  const status = inner === null ? 'starting' : own.status
-  return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: inner, status }]
+  const status = managedPid === null ? 'starting' : own.status
+  return [own, { ...own, id: 'chain', title: 'Embedded chain (anvil)', pid: managedPid, status }]
 }
 
 function serviceState(unit: Unit, service: string): { status: ServiceState; detail?: string } {

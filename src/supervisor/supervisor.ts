@@ -123,7 +123,7 @@ export class Supervisor {
     this.#fleet = { ...stored.fleet, processes: stored.fleet.processes + NAMES_SKIPPED }
     this.#genesis = stored.genesis
     const processes = processesOf(this.#fleet)
-    for (const process of processes) this.#links.of(process).inner = stored.inner[process] ?? null
+    for (const process of processes) this.#links.of(process).managedPid = stored.managedPids[process] ?? null
     this.#board.resume(stored.readyMs)
     for (const process of await this.#driver.resume(stored.processes, processes))
       this.#exited(process, { kind: 'unobserved' })
@@ -139,7 +139,7 @@ export class Supervisor {
       processes: this.#driver.remember(),
       genesis: this.#genesis,
       readyMs: this.#board.readyMs,
-      inner: this.#links.inner(),
+      managedPids: this.#links.managedPids(),
     })
   }
 
@@ -255,13 +255,13 @@ export class Supervisor {
     if (!isRunning(state)) throw notRunning(`is ${state.status}`)
     const pid =
       service === 'chain'
-        ? (this.#links.known(state.process)?.inner ?? null)
+        ? (this.#links.known(state.process)?.managedPid ?? null)
         : this.#driver.pidOf(state.process)
     if (pid === null) throw notRunning('has no process')
     this.#deliberate.add(state.process)
     if (fault.kind === 'kill') process.kill(pid, 'SIGKILL')
     else if (fault.kind === 'stop') process.kill(pid, 'SIGSTOP')
-    else this.#links.send(state.process, { type: 'chaos', harm: fault })
+    else this.#links.send(state.process, { type: 'chaos', fault })
     return pid
   }
 
@@ -371,7 +371,7 @@ export class Supervisor {
         this.#apply({ type: 'failed', process, service: message.service, detail: message.message })
         break
       case 'chain':
-        link.inner = message.pid
+        link.managedPid = message.pid
         this.#chainReported(message.genesis)
         break
       case 'collected':

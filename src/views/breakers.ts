@@ -26,7 +26,7 @@ export const breakerState = view(
   }),
   (report: BreakerReport | undefined, paging: { readonly limit: number; readonly offset: number }) => ({
     ...maybeAt('observedAt', report?.observedAt),
-    retryBudget: report ? { used: report.retryBudget.used, max: report.retryBudget.most } : null,
+    retryBudget: report ? { used: report.retryBudget.used, max: report.retryBudget.max } : null,
     ...paginate('breakers', report?.breakers ?? [], paging),
   }),
 )

@@ -270,16 +270,19 @@ export class FailoverChain implements Chain {
       ({ hash }) => hash,
     )
     const ranked = [...votes.values()].sort((a, b) => b.length - a.length)
-    const [most, second] = ranked
+    const [leading, second] = ranked
     const before = this.#disagreement
     this.#disagreement =
-      most && second && most.length === second.length
+      leading && second && leading.length === second.length
         ? `the endpoints disagree about block ${number}`
         : undefined
     if (this.#disagreement && !before) this.#options.onNote(this.#disagreement)
     for (const { endpoint, hash } of answers) {
       const odd =
-        this.#disagreement === undefined && hash !== undefined && most !== undefined && hash !== most[0]?.hash
+        this.#disagreement === undefined &&
+        hash !== undefined &&
+        leading !== undefined &&
+        hash !== leading[0]?.hash
       if (odd && !endpoint.setAside)
         this.#options.onNote(`${endpoint.name} is excluded: its block ${number} differs from the others`)
       endpoint.setAside = odd

@@ -104,7 +104,7 @@ export class Dispatch {
     observedAt: number
     breakers: { name: string; state: 'open' | 'half-open'; failures: number; retryInMs: number }[]
     bulkheads: Record<string, ReturnType<Bulkhead['state']>>
-    retryBudget: { used: number; most: number }
+    retryBudget: { used: number; max: number }
     hedges: { left: number }
   } {
     const now = this.#options.now()
@@ -129,7 +129,7 @@ export class Dispatch {
       observedAt: now,
       breakers,
       bulkheads,
-      retryBudget: { used: Math.round(MAX_RETRIES - this.#budget.tokens), most: MAX_RETRIES },
+      retryBudget: { used: Math.round(MAX_RETRIES - this.#budget.tokens), max: MAX_RETRIES },
       hedges: { left: Math.floor(this.#hedges) },
     }
   }

@@ -32,7 +32,7 @@ export interface ControlOperations {
   collect: { params: { service: string }; result: None }
   note: { params: { incident: Incident }; result: None }
   /** Injects a fault, on a local chain only. `service` may also be `supervisor`, `keeper` or `watcher`. */
-  harm: { params: { service: string; harm: ChaosFault }; result: { pid: number | null } }
+  'inject-fault': { params: { service: string; fault: ChaosFault }; result: { pid: number | null } }
   /** Stops the fleet; the answer comes before it has stopped. */
   down: { params: None; result: { stopping: true; pid: number } }
   /** The connection then carries events, one per line, starting with those so far. */

@@ -63,7 +63,7 @@ export async function inject(
     .catch(() => undefined)
   const at = performance.now()
   try {
-    await askPatiently(control, { op: 'harm', service: id, harm: fault })
+    await askPatiently(control, { op: 'inject-fault', service: id, fault })
   } catch (error) {
     // A killed supervisor cannot answer.
     if (group !== 'keeping') console.error(`${color.yellow('warning')} ${id}: ${messageOf(error)}`)

@@ -9,7 +9,7 @@ export interface ChaosReport {
   seed: number
   seconds: number
   /** Injected faults; `at` in ms since 1970. */
-  harms: { victims: string[]; at: number }[]
+  faults: { victims: string[]; at: number }[]
   /** From a fault until all services of the victim's process were healthy. */
   recoveries: { count: number; median: number; p99: number; worst: number; missing: number }
   reads: { sent: number; lost: number; median: number; p99: number; errors: Record<string, number> }
@@ -46,13 +46,13 @@ function quantile(sorted: readonly number[], share: number): number {
 
 /** The report for people. */
 export function reportText(report: ChaosReport): string {
-  const { recoveries, reads, trades, harms } = report
+  const { recoveries, reads, trades, faults } = report
   const mark = (ok: boolean) => (ok ? color.green('✓') : color.red('✗'))
   const missing = recoveries.missing > 0 ? `; ${recoveries.missing} recoveries not observed` : ''
   return [
     '',
     `${mark(report.healthyAfterwards)} ${report.healthyAfterwards ? `all services healthy ${seconds(report.healthyAfterMs)} after the last fault` : 'not all services are healthy again'}`,
-    `${mark(recoveries.missing === 0)} ${harms.length} faults; recovery ${recoveries.median} ms (median), ${recoveries.p99} ms (p99), ${recoveries.worst} ms (worst)${missing}`,
+    `${mark(recoveries.missing === 0)} ${faults.length} faults; recovery ${recoveries.median} ms (median), ${recoveries.p99} ms (p99), ${recoveries.worst} ms (worst)${missing}`,
     `${mark(reads.lost === 0)} ${reads.sent} reads through the gateway, ${reads.lost} lost; ${reads.median} ms (median), ${reads.p99} ms (p99)`,
     `${mark(trades.books?.equal !== false)} ${trades.after - trades.before} trades booked; ${booksText(trades.books)}`,
     ...Object.entries(reads.errors).map(([error, times]) => `  ${times} × ${error}`),

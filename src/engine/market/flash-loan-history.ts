@@ -171,7 +171,7 @@ export async function cyclesIn(
       return gained
         .sort((a, b) => b.value - a.value)
         .slice(0, 1)
-        .map((most) => ({ ...most, block: receipt.blockNumber, pools }))
+        .map((winner) => ({ ...winner, block: receipt.blockNumber, pools }))
     }),
   )
   return found.flat()

@@ -171,10 +171,10 @@ test('the limit of concurrent calls grows under load while the event loop keeps 
   const fill = async (count: number) => {
     const calls = Array.from({ length: count }, () => ask(service, { type: 'hold' }))
     await new Promise((resolve) => setTimeout(resolve, 20))
-    const most = service.inFlight()
+    const running = service.inFlight()
     for (const release of held.splice(0)) release()
     await Promise.all(calls)
-    return most
+    return running
   }
   for (let round = 0; round < 30; round++) await fill(10)
   expect(await fill(10)).toBe(8)

@@ -62,7 +62,7 @@ const HANDLERS: Handlers = {
     supervisor.note(incident)
     return {}
   },
-  harm: ({ service, harm }, context) => ({ pid: injectFault(service, harm, context) }),
+  'inject-fault': ({ service, fault }, context) => ({ pid: injectFault(service, fault, context) }),
   down: (_, { stop }) => {
     stop('requested')
     return { stopping: true, pid: process.pid }

@@ -83,7 +83,7 @@ test('circuit_breakers: nothing before the first report of the gateway; then its
   await world.bus.set('gateway:breakers', {
     observedAt: world.now(),
     breakers: [open, { ...open, name: 'mcp-health-check', state: 'half-open' }],
-    retryBudget: { used: 3, most: 100 },
+    retryBudget: { used: 3, max: 100 },
   })
   expect(await call('circuit_breakers', { limit: 1 })).toEqual({
     observedAt: world.now(),

@@ -18,7 +18,7 @@ export interface ProcessLink {
   /** The last forced garbage collection, in ms since 1970, and the bytes it left. */
   collected: { at: number; bytes: number } | null
   /** The pid of the program that it manages (the chain). */
-  inner: number | null
+  managedPid: number | null
   /** Consecutive health polls without an answer, by service. */
   readonly unanswered: Map<string, number>
 }
@@ -73,7 +73,7 @@ export class ProcessLinks {
         warm: false,
         vitals: undefined,
         collected: null,
-        inner: null,
+        managedPid: null,
         unanswered: new Map(),
       }
       this.#links.set(process, link)
@@ -99,9 +99,11 @@ export class ProcessLinks {
   }
 
   /** By process: the pid of the program that it manages. */
-  inner(): Record<string, number> {
+  managedPids(): Record<string, number> {
     return Object.fromEntries(
-      [...this.#links].flatMap(([process, { inner }]) => (inner === null ? [] : [[process, inner]])),
+      [...this.#links].flatMap(([process, { managedPid }]) =>
+        managedPid === null ? [] : [[process, managedPid]],
+      ),
     )
   }
 

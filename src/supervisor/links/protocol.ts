@@ -27,7 +27,7 @@ export type ToChild =
   /** Collect garbage and report the heap that is left. */
   | { type: 'collect' }
   /** Inject a fault, if the fleet allows it. */
-  | { type: 'chaos'; harm: InternalFault }
+  | { type: 'chaos'; fault: InternalFault }
   | { type: 'stop' }
 
 /** Faults that a process injects into itself. */

@@ -14,7 +14,7 @@ export interface SupervisorState {
   /** ms from the start until everything was healthy; null before. */
   readonly readyMs: number | null
   /** By process: the pid of the program that it manages (the chain). */
-  readonly inner: Readonly<Record<string, number>>
+  readonly managedPids: Readonly<Record<string, number>>
 }
 
 /** Undefined if there is no readable state of this run. */
