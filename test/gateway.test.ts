@@ -4,94 +4,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { z } from 'zod'
 import { DEFAULT_BALANCING, Dispatch } from '../src/adapters/dispatch/dispatcher.ts'
 import { Directory } from '../src/gateway/mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from '../src/gateway/mcp/endpoint.ts'
 import { MetaTools } from '../src/gateway/mcp/meta-tools.ts'
 import { Sessions } from '../src/gateway/mcp/sessions.ts'
 import { watchServer } from '../src/mcp/client.ts'
-import { defineServer } from '../src/mcp/define.ts'
 import { type AccessPolicy, hashToken, LOOPBACK_NAMES } from '../src/mcp/host/access.ts'
 import { host } from '../src/mcp/host/host.ts'
 import { guardedApp } from '../src/mcp/host/http-app.ts'
 import type { ServiceDefinitions } from '../src/ports/definitions.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
+import { alphaState, seen, serverOf } from './support/gateway-servers.ts'
 import { hostOptions } from './support/host-options.ts'
 import { freePort } from './support/local-chain.ts'
 import { MemoryBus } from './support/memory-bus.ts'
-
-const seen = { changes: 0, aborted: 0, authorization: new Set<string | null>() }
-let tellChange: () => void = () => undefined
-const serverOf = (id: string) =>
-  defineServer({
-    id,
-    needs: [],
-    tools: ({ read, write }) => ({
-      echo: read({
-        description: 'Returns its text after a delay.',
-        input: { text: z.string(), afterMs: z.int().max(5_000).default(0) },
-        output: { text: z.string(), from: z.string() },
-        examples: [{ text: 'a' }],
-        run: async ({ text, afterMs }) => {
-          if (afterMs > 0) await sleep(afterMs)
-          return { text, from: id }
-        },
-      }),
-      count: read({
-        description: 'Counts and reports its progress.',
-        input: { to: z.int().max(100) },
-        output: { counted: z.int() },
-        examples: [{ to: 3 }],
-        run: async ({ to }, { progress, signal }) => {
-          for (let at = 1; at <= to; at++) {
-            progress(at, to, `at ${at}`)
-            await sleep(20)
-            if (signal.aborted) {
-              seen.aborted++
-              break
-            }
-          }
-          return { counted: to }
-        },
-      }),
-      change: write({
-        description: 'Changes something.',
-        input: {},
-        output: { changes: z.int() },
-        examples: [{}],
-        run: () => ({ changes: ++seen.changes }),
-      }),
-    }),
-    resources: {
-      [`${id}://state`]: {
-        title: 'state',
-        description: 'The state.',
-        read: () => ({ id }),
-        watch: (_ports, onChange) => {
-          if (id === 'alpha') tellChange = onChange
-          return () => undefined
-        },
-      },
-      'shared://state': { title: 'shared', description: 'Both have it.', read: () => ({ of: id }) },
-    },
-    prompts: {
-      greet: {
-        title: 'Greet',
-        description: 'A greeting.',
-        arguments: [
-          {
-            name: 'who',
-            description: 'a name',
-            required: true,
-            complete: (_ports, beginning) =>
-              ['ada', 'alan', 'grace'].filter((name) => name.startsWith(beginning)),
-          },
-        ],
-        render: ({ who }) => `Greet ${who} from ${id}.`,
-      },
-    },
-  })
 
 const access: AccessPolicy = {
   tokenHash: hashToken('right'),
@@ -314,7 +241,7 @@ test('a subscriber at the gateway is notified of changes of a resource', async (
   await client.listen({ resourceSubscriptions: ['alpha://state'] })
   await expect
     .poll(() => {
-      tellChange()
+      alphaState.notifyChange()
       return notified.length
     })
     .toBeGreaterThan(0)

@@ -107,7 +107,7 @@ test('heal_service: starts a quarantined service, restarts a degraded one, leave
 
 test('its own endpoints: status, incidents, and healing of one service or of all', async () => {
   const { state, world } = await start()
-  const { endpoints = {}, coordinate } = state as RunningAgent
+  const { endpoints = {} } = state as RunningAgent
   const incident = {
     unit: 'hub',
     services: ['hub'],
@@ -125,7 +125,31 @@ test('its own endpoints: status, incidents, and healing of one service or of all
   expect(await endpoints['POST /heal-service']?.({ service: FEED })).toMatchObject({ action: 'started' })
   world.fleet.set('hub', { status: 'stopped' })
   expect(await endpoints['POST /emergency-healing']?.({})).toMatchObject({ healed: [{ service: 'hub' }] })
-  expect(await coordinate?.({ description: `heal ${FEED}`, arguments: {} })).toMatchObject({ action: 'none' })
+})
+
+test('a task heals the service of its arguments, whatever its description says; other arguments are refused', async () => {
+  const { state, world } = await start()
+  const { coordinate } = state as RunningAgent
+  const task = (given: Record<string, unknown>) =>
+    coordinate?.({ description: 'do not restart hub', arguments: given })
+  world.fleet.set('hub', { status: 'stopped' })
+  world.fleet.set(FEED, { status: 'stopped' })
+  await expect(task({})).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringMatching(/^arguments: service: .*\(got nothing\)/),
+  })
+  await expect(task({ servise: 'hub' })).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('servise: unknown field, did you mean service? (got "hub")'),
+  })
+  await expect(task({ service: FEED, force: true })).rejects.toMatchObject({
+    code: 'bad-argument',
+    message: expect.stringContaining('force: unknown field'),
+  })
+  await expect(task({ service: 'nobody' })).rejects.toMatchObject({ code: 'unknown-service' })
+  expect(world.fleet.orders).toEqual([])
+  expect(await task({ service: FEED })).toMatchObject({ service: FEED, action: 'started' })
+  expect(world.fleet.orders).toEqual([['start', FEED]])
 })
 
 test.each([

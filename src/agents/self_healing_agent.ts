@@ -7,6 +7,7 @@ import { systemStatus } from '../engine/operations/system-status.ts'
 import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
 import { defineAgent, type RunningAgent } from '../mcp/define.ts'
 import { page, service } from '../mcp/fields.ts'
+import { parseFields } from '../mcp/schema.ts'
 import type { FleetControl } from '../ports/fleet.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { KintsugiError } from '../std/errors.ts'
@@ -19,6 +20,8 @@ const OBSERVE_MS = 1_000
 const MINUTE_MS = 60_000
 const INCIDENT_LIMIT = { min: 1, max: 1_000, defaultValue: 100 }
 const SERVICE_HINT = 'the id of a service, such as mcp_price_feed_server'
+/** Arguments of a task for this agent: the service to heal. */
+const taskArguments = z.strictObject({ service: service() })
 
 export default defineAgent({
   id: predictionsTool.service,
@@ -40,9 +43,11 @@ export default defineAgent({
       decisions: (limit) => loop.decisions(limit),
       state: () => ({ decisions: loop.count, ...loop.outlook() }),
       endpoints: endpoints(loop, fleet, ledger, now),
-      coordinate: async ({ description, arguments: given }) => ({
-        ...(await healService(fleet, String(given.service ?? description.split(/\s+/).at(-1)))),
-      }),
+      coordinate: async ({ arguments: given }) => {
+        const example = { service: 'mcp_monitoring_server' }
+        const { service: id } = parseFields('arguments', taskArguments, given, { example })
+        return { ...(await healService(fleet, id)) }
+      },
     }
   },
   tools: ({ read, write }) => ({

@@ -158,7 +158,7 @@ function latencies(sent: readonly Sent[]) {
       count: sent.length,
     },
     stagesMs: {
-      told: quantile(({ stages }) => stages.told),
+      received: quantile(({ stages }) => stages.received),
       judged: quantile(({ stages }) => stages.judged),
       simulated: quantile(({ stages }) => stages.simulated),
       signed: quantile(({ stages }) => stages.signed),

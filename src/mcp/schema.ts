@@ -90,14 +90,30 @@ export function isFound(
  * `bad-argument` naming each field, its value and what was expected.
  */
 export function parseArguments(name: string, tool: Tool, args: unknown, market?: MarketView): never {
-  const parsed = tool.input.safeParse(market ? inSmallestUnits(tool, args, market) : args)
-  if (parsed.success) return parsed.data as never
-  const known = Object.keys(tool.input.shape)
-  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, args, known))
+  return parseFields(name, tool.input, market ? inSmallestUnits(tool, args, market) : args, {
+    example: exampleOf(tool),
+    given: args,
+  }) as never
+}
+
+/**
+ * Parses named fields by their schema. `given`: the fields as the caller wrote them, if they were converted before.
+ * Throws `bad-argument` naming each field, its value and what was expected.
+ */
+export function parseFields<Schema extends z.ZodObject>(
+  name: string,
+  schema: Schema,
+  args: unknown,
+  { example, given = args }: { example: Record<string, unknown>; given?: unknown },
+): z.output<Schema> {
+  const parsed = schema.safeParse(args)
+  if (parsed.success) return parsed.data
+  const known = Object.keys(schema.shape)
+  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, given, known))
   throw new KintsugiError(
     'bad-argument',
     `${name}: ${fields.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
-    { hint: `for example ${JSON.stringify(exampleOf(tool))}`, data: { fields } },
+    { hint: `for example ${JSON.stringify(example)}`, data: { fields } },
   )
 }
 

@@ -39,7 +39,7 @@ export interface DecisionMade {
  * and recorded, sent.
  */
 export interface Stages {
-  readonly told: number
+  readonly received: number
   readonly judged: number
   readonly simulated: number
   readonly signed: number

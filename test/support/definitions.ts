@@ -14,7 +14,7 @@ export const toolListing = (name: string, change: Partial<ToolListing> = {}): To
 })
 
 /** A tool with an effect. */
-export const toolWithEffect = (name: string, effect: 'read' | 'write' | 'spend'): ToolListing =>
+export const listingOf = (name: string, effect: 'read' | 'write' | 'spend'): ToolListing =>
   toolListing(name, {
     _meta: { 'kintsugi/effect': effect, 'kintsugi/guarded': false, 'kintsugi/example': {} },
   })

@@ -83,7 +83,7 @@ interface Clock {
 /** When the state that a trade uses was seen, and when its opportunity arrived here; ms since 1970. */
 interface Times {
   readonly seen: number
-  readonly told: number
+  readonly received: number
 }
 
 /** A decision with the transaction that would execute it. */
@@ -195,7 +195,7 @@ export class Executor {
     const { market, chain, now } = this.#options
     const [best] = detection.opportunities
     if (this.#draining || detection.genesis !== market.manifest.genesis || !best) return
-    const told = now()
+    const received = now()
     if (best.follows) this.#tips.push(best.follows.maxPriorityFeePerGas)
     if (this.#tips.length > KEPT_TIPS) this.#tips.shift()
     const known = this.#clock?.head
@@ -206,7 +206,7 @@ export class Executor {
     for (const opportunity of detection.opportunities) {
       const record = this.#judge(opportunity, head)
       if (record.decision.verdict === 'refuse') refused.push(record)
-      else trades.push(this.#execute(record, head, { seen: detection.receivedAt, told }))
+      else trades.push(this.#execute(record, head, { seen: detection.receivedAt, received }))
     }
     await Promise.all(trades)
     await this.#decisions.record(refused)
@@ -219,7 +219,7 @@ export class Executor {
     await Promise.all([this.#advance(head), this.#recalled])
     const record = this.#judge(opportunity, head)
     if (record.decision.verdict === 'trade')
-      return this.#execute(record, head, { seen: now(), told: now() }, dryRun)
+      return this.#execute(record, head, { seen: now(), received: now() }, dryRun)
     await this.#decisions.record([record])
     return { record, hash: undefined }
   }
@@ -444,7 +444,7 @@ function sentOf(
   { id, opportunity }: DecisionRecord,
   { hash, signedAt, recordedAt }: Handed,
   { at }: Simulated,
-  { seen, told, decidedAt }: Times & { decidedAt: number },
+  { seen, received, decidedAt }: Times & { decidedAt: number },
   now: number,
 ): Sent {
   return {
@@ -453,8 +453,8 @@ function sentOf(
     block: opportunity.block,
     latencyMs: now - seen,
     stages: {
-      told: told - seen,
-      judged: decidedAt - told,
+      received: received - seen,
+      judged: decidedAt - received,
       simulated: at - decidedAt,
       signed: signedAt - decidedAt,
       recorded: recordedAt - signedAt,

@@ -1,6 +1,6 @@
 /** The service to which a request is sent. */
 import { expect, test } from 'vitest'
-import { definitionsOf, directoryOf, toolWithEffect } from '../../../test/support/definitions.ts'
+import { definitionsOf, directoryOf, listingOf } from '../../../test/support/definitions.ts'
 import { MetaTools, unknownTool } from './meta-tools.ts'
 import { targetOf } from './target.ts'
 import { selectionOf } from './tool-selection.ts'
@@ -9,7 +9,7 @@ const item = { title: 't', description: 'd' }
 const mimeType = 'text/plain'
 const directory = directoryOf({
   vault: definitionsOf({
-    tools: [toolWithEffect('pay', 'spend'), toolWithEffect('look', 'read')],
+    tools: [listingOf('pay', 'spend'), listingOf('look', 'read')],
     prompts: [{ ...item, name: 'greet', arguments: [] }],
     resources: [{ ...item, name: 'state', uri: 'vault://state', mimeType }],
     resourceTemplates: [{ ...item, name: 'entry', uriTemplate: 'vault://entry/{id}', mimeType }],

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from 'vitest'
-import { definitionsOf, toolListing, toolWithEffect } from '../../../test/support/definitions.ts'
+import { definitionsOf, listingOf, toolListing } from '../../../test/support/definitions.ts'
 import { type Harness, harness, World } from '../../../test/support/harness.ts'
 import type { ServiceDefinitions } from '../../ports/definitions.ts'
 import { ToolIndex } from '../../search/index.ts'
@@ -20,7 +20,7 @@ const PRICES = definitionsOf({
   keywords: { list_symbols: 'which coins exist' },
 })
 const MANAGER = definitionsOf({
-  tools: [toolWithEffect('restart_server', 'write'), toolListing('server_status')],
+  tools: [listingOf('restart_server', 'write'), toolListing('server_status')],
 })
 const BASE = definitionsOf({ tools: [toolListing('test_price')] })
 

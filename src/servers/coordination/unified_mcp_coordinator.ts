@@ -8,7 +8,7 @@ import { page, paged, paginate, service } from '../../mcp/fields.ts'
 import { dependencyNode, impact } from '../../views/dependencies.ts'
 
 const ID = 'unified_mcp_coordinator'
-const MOST_NEEDED = 5
+const MAX_SHOWN_DEPENDENCIES = 5
 
 export default defineServer({
   id: ID,
@@ -36,7 +36,7 @@ export default defineServer({
         const [all, { services }] = await Promise.all([fleet.dependencies(), fleet.status()])
         const nodes = only === undefined ? all : [findService(all, only)]
         return {
-          mostNeeded: mostNeeded(all, MOST_NEEDED),
+          mostNeeded: mostNeeded(all, MAX_SHOWN_DEPENDENCIES),
           ...paginate(
             'nodes',
             nodes.map((node) => dependencyNode.of(node, services)),
