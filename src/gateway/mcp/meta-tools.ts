@@ -5,6 +5,7 @@ import type { ServerTags, ToolListing } from '../../ports/definitions.ts'
 import { ToolIndex } from '../../search/index.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { nearest } from '../../std/nearest.ts'
+import { parseShallow } from '../../std/shallow-json.ts'
 import type { Directory } from './directory.ts'
 import type { Listed } from './listings.ts'
 
@@ -54,12 +55,27 @@ export const META_LISTINGS = Object.entries(schemas).map(([name, { description, 
   }
 })
 
+/** The arguments of `call_tool`, with `arguments` parsed if it is the JSON text of an object: models often send it so. */
+function withParsedArguments(args: unknown): unknown {
+  if (!isPlainObject(args) || typeof args.arguments !== 'string') return args
+  try {
+    const parsed = parseShallow(args.arguments)
+    return isPlainObject(parsed) ? { ...args, arguments: parsed } : args
+  } catch {
+    return args
+  }
+}
+
+const isPlainObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** The validated arguments of a meta tool. Throws `bad-argument`. */
 export function parseMeta<M extends MetaTool>(
   name: M,
   args: unknown,
 ): z.output<(typeof schemas)[M]['input']> {
-  const parsed = schemas[name].input.safeParse(args ?? {})
+  const given = args ?? {}
+  const parsed = schemas[name].input.safeParse(name === 'call_tool' ? withParsedArguments(given) : given)
   if (parsed.success) return parsed.data as z.output<(typeof schemas)[M]['input']>
   const issue = parsed.error.issues[0]
   throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'arguments'}: ${issue?.message}`)
