@@ -3,6 +3,7 @@ import type { Address, ConstantProductPool, Pool, WeightedPool } from '../../amm
 import { gasOf, type Opportunity } from '../../arbitrage/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
 import { sizeCycle } from '../../graph/index.ts'
+import type { Detection } from '../../ports/messages.ts'
 import { RecordedMarket } from '../paper/recording.ts'
 import { Detector } from './detector.ts'
 
@@ -52,6 +53,15 @@ function detect(
   baseFeePerGas: bigint,
   { aaveBps = 0n, startTokens = [A] }: { aaveBps?: bigint; startTokens?: readonly Address[] } = {},
 ): readonly Opportunity[] {
+  return detection(pools, baseFeePerGas, { aaveBps, startTokens }).opportunities
+}
+
+/** The detection of a market whose pools have all changed. */
+function detection(
+  pools: readonly Pool[],
+  baseFeePerGas: bigint,
+  { aaveBps = 0n, startTokens = [A] }: { aaveBps?: bigint; startTokens?: readonly Address[] } = {},
+): Detection {
   const market = new RecordedMarket({
     schema: 'market-recording/1',
     manifest: {
@@ -78,7 +88,7 @@ function detect(
   }
   const everything = new Set(pools.map(({ address }) => address))
   const detector = new Detector({ market, loans, now: () => 5 })
-  return detector.detect({ head: market.head, changed: everything, logs: [], receivedAt: 5 }).opportunities
+  return detector.detect({ head: market.head, changed: everything, logs: [], receivedAt: 5 })
 }
 
 /** The profit before premium of the best cycle through two pools, on its own. */
@@ -180,4 +190,18 @@ test('cycles of another start token are joined as well, whichever token has the 
     [A, 2],
     [E, 2],
   ])
+})
+
+test('of more paying cycles than are published, the rest is counted', () => {
+  // 15 gaps, each with a token of its own: one cycle per gap pays, and 12 are published at most.
+  const gaps = Array.from({ length: 15 }, (_, index) => {
+    const [number, other] = [100 + 2 * index, token('0')]
+    const own: Address = `0x${(index + 1).toString(16).padStart(2, '0')}${other.slice(4)}`
+    return [
+      pair(number, [own, A], 1_000n, 1_000n),
+      pair(number + 1, [own, A], 1_000n, 1_060n + BigInt(index)),
+    ]
+  })
+  expect(detection(gaps.flat(), 1n * GWEI).more).toBe(3)
+  expect(detection(gaps.slice(0, 12).flat(), 1n * GWEI).more).toBe(0)
 })

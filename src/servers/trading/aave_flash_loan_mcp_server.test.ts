@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { harness, World } from '../../../test/support/harness.ts'
 import { addExecutor } from '../../../test/support/world/executor.ts'
 import { E6, E18, POOLS, TOKENS } from '../../../test/support/world/market.ts'
+import type { Address } from '../../amm/index.ts'
 import { NO_CLIENT } from '../../mcp/elicitation.ts'
 import server from './aave_flash_loan_mcp_server.ts'
 
@@ -17,6 +18,9 @@ function closeGap({ market }: World): void {
 
 test('calculate: borrows from Aave for its premium, and what is left after gas', async () => {
   const { call, world } = await harness(server)
+  // Read before the replay below moves the pools.
+  const prices = new Map([...Object.values(TOKENS)].map((each) => [each, world.market.price(each)]))
+  const priceOf = (each: Address) => prices.get(each) ?? Number.NaN
   // No leg on Balancer, so that Balancer could lend for nothing.
   for (const pool of [POOLS.stable, POOLS.weighted]) world.market.pools.delete(pool)
   const { best } = await call('calculate_flash_loan_opportunity')
@@ -36,8 +40,9 @@ test('calculate: borrows from Aave for its premium, and what is left after gas',
   }
   expect(balance).toBe(BigInt(borrowed.raw) + BigInt(premium.raw) + BigInt(profit.raw))
   const gas = best.gasUnits * 30e-9
-  const native = best.opportunity.value / (world.market.price(TOKENS.WMATIC) as number)
-  expect(best.netNative).toBeCloseTo(native - gas, 1)
+  const { address, decimals } = world.market.token(best.opportunity.token)
+  const value = (Number(profit.raw) / 10 ** decimals) * priceOf(address)
+  expect(best.netNative).toBe(Number((value / priceOf(TOKENS.WMATIC) - gas).toPrecision(6)))
   closeGap(world)
   expect(await call('calculate_flash_loan_opportunity', { token: 'WETH' })).toEqual({
     block: 100,

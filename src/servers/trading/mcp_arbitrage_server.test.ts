@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Address } from '../../../src/amm/index.ts'
 import { harness, World } from '../../../test/support/harness.ts'
-import { E6, POOLS, TOKENS } from '../../../test/support/world/market.ts'
+import { E6, E8, E18, POOLS, TOKENS } from '../../../test/support/world/market.ts'
 import server from './mcp_arbitrage_server.ts'
 
 type Leg = { pool: Address; tokenIn: string; tokenOut: string }
@@ -121,6 +121,43 @@ test('market_upper_bound: of two pools the profit of the cycle through them, in 
   expect(prices.find(({ symbol }: { symbol: string }) => symbol === 'WETH').price).toBeGreaterThan(2_000)
 })
 
+test('market_upper_bound: a gap that only a cycle of four pools closes, in closed form', async () => {
+  const { call, world } = await harness(server)
+  const { USDC, WETH, WBTC, DAI } = TOKENS
+  const route = [
+    [POOLS.wethUsdc, USDC, WETH, 2_000_000n * E6, 1_000n * E18],
+    [POOLS.weighted, WETH, WBTC, 1_500n * E18, 100n * E8],
+    [POOLS.wbtcUsdc, WBTC, DAI, 50n * E8, 1_590_000n * E18],
+    [POOLS.stable, DAI, USDC, 3_000_000n * E18, 3_000_000n * E6],
+  ] as const
+  world.market.pools.clear()
+  for (const [address, from, to, reserveIn, reserveOut] of route)
+    world.market.replace({
+      kind: 'constant-product',
+      address,
+      dex: 'quickswap',
+      tokens: [from, to],
+      reserves: [reserveIn, reserveOut],
+      feeBps: 30,
+    })
+  // Pools in a row pay a * x / (b + c * x) for x; the best size leaves (sqrt(a) - sqrt(b))^2 / c.
+  const [a, b, c] = route.reduce<readonly [number, number, number]>(
+    ([a, b, c], [, , , reserveIn, reserveOut]) => [
+      G * Number(reserveOut) * a,
+      Number(reserveIn) * b,
+      Number(reserveIn) * c + G * a,
+    ],
+    [1, 1, 0],
+  )
+  const profit = (Math.sqrt(a) - Math.sqrt(b)) ** 2 / c / 1e6
+  const { bestSingleCycle, upperBound } = await call('market_upper_bound')
+  expect(profit).toBeGreaterThan(100)
+  expect([bestSingleCycle / profit, upperBound / profit]).toEqual([
+    expect.closeTo(1, 2),
+    expect.closeTo(1, 2),
+  ])
+})
+
 test('scan_statistics: sums over the detections that came over the bus, the last opportunities first', async () => {
   const { call, world } = await harness(server)
   expect(await call('scan_statistics')).toMatchObject({ blocks: 0, medianMs: null, recent: [], total: 0 })
@@ -139,13 +176,14 @@ test('scan_statistics: sums over the detections that came over the bus, the last
   }
   world.bus.publish('opportunities', detection)
   world.bus.publish('opportunities', { ...detection, block: 101, foundAt: 1_030, opportunities: [], more: 0 })
+  world.bus.publish('opportunities', { ...detection, block: 102, foundAt: 1_019, opportunities: [], more: 0 })
   await new Promise(setImmediate)
   expect(await call('scan_statistics')).toMatchObject({
-    blocks: 2,
+    blocks: 3,
     totalCycles: 90,
-    searchedCycles: 80,
+    searchedCycles: 120,
     found: 3,
-    medianMs: 30,
+    medianMs: 19,
     p99Ms: 30,
     total: 1,
     recent: [{ id: world.opportunity().id }],

@@ -76,7 +76,12 @@ test('tick_distribution: liquidity is the running sum of the ticks, the price li
   )
   // 1.0001^200311 WETH units per USDC unit, 12 decimals apart.
   expect(first.price).toBeCloseTo(1.0001 ** 200_311 / 1e12, 8)
-  expect(first.ranges[0].priceFrom).toBeCloseTo(1.0001 ** 198_000 / 1e12, 8)
+  const edge = (tick: number) => Number((1.0001 ** tick / 1e12).toPrecision(6))
+  expect(first.ranges.map(({ priceFrom, priceTo }: Record<string, number>) => [priceFrom, priceTo])).toEqual([
+    [edge(198_000), edge(200_000)],
+    [edge(200_000), edge(200_600)],
+    [edge(200_600), edge(202_600)],
+  ])
   expect(await call('tick_distribution', { pool: POOLS.concentrated, limit: 1 })).toMatchObject({
     ranges: [{ from: 200_000 }],
     total: 3,

@@ -64,6 +64,24 @@ test('price_history: points of the token and the time, newest first, and the cha
   })
 })
 
+test('price_history: the window is in minutes; points before it are left out', async () => {
+  const { call, world } = await harness(server)
+  // Blocks 101, 102 and 103 at 2, 91 and 150 s after the start.
+  for (const waitMs of [0, 87_000, 57_000]) {
+    world.pass(waitMs)
+    world.market.swap(POOLS.matic, USDC, TOKENS.WMATIC, 7_000n * E6)
+    world.mine()
+  }
+  const blocksOf = async (minutes: number) =>
+    (await call('price_history', { token: 'MATIC', minutes })).points.map(
+      ({ block }: { block: number }) => block,
+    )
+  expect(await blocksOf(1)).toEqual([103, 102])
+  expect(await blocksOf(3)).toEqual([103, 102, 101, 100])
+  world.pass(2_000)
+  expect(await blocksOf(1)).toEqual([103])
+})
+
 test('list_symbols: every token, with a price where pools connect it', async () => {
   const { call } = await harness(server)
   const { total, nextOffset, symbols } = await call('list_symbols', { limit: 5 })

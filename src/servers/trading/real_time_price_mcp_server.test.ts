@@ -61,6 +61,19 @@ test('subscribe_prices: the rows of the pools that changed, by block, with progr
   ])
 })
 
+test('subscribe_prices: a limit keeps the latest rows', async () => {
+  const { call, world } = await harness(server)
+  const subscribed = call('subscribe_prices', { seconds: 5, limit: 1 })
+  await Promise.resolve()
+  for (let block = 101; block <= 103; block++) {
+    world.market.swap(POOLS.wethUsdc, WETH, USDC, E18)
+    world.mine()
+  }
+  // The third block is beyond the 5 seconds.
+  const { total, rows } = await subscribed
+  expect([total, rows.map(({ block }: { block: number }) => block)]).toEqual([2, [102]])
+})
+
 test('subscribe_prices: quiet seconds have no rows; a cancelled call ends', async () => {
   const { call, refusal, world } = await harness(server)
   const quiet = call('subscribe_prices', { seconds: 1 })

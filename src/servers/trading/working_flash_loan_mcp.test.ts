@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { harness, type World } from '../../../test/support/harness.ts'
 import { addExecutor } from '../../../test/support/world/executor.ts'
-import { POOLS } from '../../../test/support/world/market.ts'
+import { POOLS, TOKENS } from '../../../test/support/world/market.ts'
 import server from './working_flash_loan_mcp.ts'
 
 const HOUR_MS = 3_600_000
@@ -17,8 +17,10 @@ test('detect_arbitrage: the best of now, with the gas of its hops and loan at th
   const { found, total, native, block } = await call('detect_arbitrage', { limit: 5 })
   expect([total, native, block, found[0].opportunity.id]).toEqual([1, 'MATIC', 100, world.opportunity().id])
   const { opportunity, gasUnits, netNative } = found[0]
-  const rate = world.market.price(world.market.manifest.wrappedNative) as number
-  expect(netNative).toBeCloseTo(opportunity.value / rate - (gasUnits * 30e9) / 1e18, 1)
+  const { address, decimals } = world.market.token(opportunity.token)
+  const [price, nativePrice] = [address, TOKENS.WMATIC].map((each) => world.market.price(each) ?? Number.NaN)
+  const profit = ((Number(opportunity.profit.raw) / 10 ** decimals) * Number(price)) / Number(nativePrice)
+  expect(netNative).toBe(Number((profit - (gasUnits * 30e9) / 1e18).toPrecision(6)))
   const byAave = (await call('detect_arbitrage', { lender: 'aave-v3' })).found[0].opportunity
   expect([byAave.lender, BigInt(byAave.premium.raw) > 0n]).toEqual(['aave-v3', true])
   expect((await call('detect_arbitrage', { token: 'WBTC' })).found).toEqual([])
