@@ -424,6 +424,11 @@ describe('snapshots', () => {
     expect(() => parseSnapshot({ ...good, pools: [{ ...good.pools[0], reserves: ['5', 'x'] }] })).toThrow(
       /pools\.0\.reserves\.1: expected a non-negative integer/,
     )
-    expect(() => parseSnapshot({ ...good, schema: 'other' })).toThrow(/schema/)
+    expect(() => parseSnapshot({ ...good, schema: 'other' })).toThrow(
+      /^not a market-snapshot\/1: schema: expected "market-snapshot\/1" \(got "other"\)$/,
+    )
+    // One message for a file of another format, instead of one per missing field.
+    for (const other of [{ name: 'a package' }, [], null, 5])
+      expect(() => parseSnapshot(other)).toThrow(/: schema: expected "market-snapshot\/1" \(got nothing\)$/)
   })
 })

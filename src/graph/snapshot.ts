@@ -65,8 +65,10 @@ const poolSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+const FORMAT = 'market-snapshot/1'
+
 const snapshotSchema = z.object({
-  schema: z.literal('market-snapshot/1'),
+  schema: z.literal(FORMAT),
   chainId: z.number().int().positive(),
   block: z.number().int().nonnegative(),
   tokens: z.array(z.object({ address, symbol: z.string(), decimals: z.number().int().min(0).max(255) })),
@@ -93,15 +95,17 @@ export interface MarketSnapshot {
 
 /** Parses a snapshot. Throws `snapshot-invalid` with the paths of up to five invalid fields. */
 export function parseSnapshot(json: unknown): MarketSnapshot {
+  const format = (json as { schema?: unknown } | null)?.schema
+  if (format !== FORMAT)
+    throw invalid(`schema: expected "${FORMAT}" (got ${JSON.stringify(format)?.slice(0, 60) ?? 'nothing'})`)
   const parsed = snapshotSchema.safeParse(json)
-  if (!parsed.success) {
-    const issues = parsed.error.issues
-      .slice(0, 5)
-      .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
-    throw new KintsugiError('snapshot-invalid', `not a market-snapshot/1: ${issues.join('; ')}`, {
-      hint: 'see the format in docs/market-snapshot.md',
-    })
-  }
+  if (!parsed.success)
+    throw invalid(
+      parsed.error.issues
+        .slice(0, 5)
+        .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
+        .join('; '),
+    )
   const pools: Pool[] = []
   const leftOut: Record<string, number> = {}
   const decimals = new Map(parsed.data.tokens.map((token) => [token.address, token.decimals]))
@@ -118,6 +122,11 @@ export function parseSnapshot(json: unknown): MarketSnapshot {
     leftOut,
   }
 }
+
+const invalid = (problems: string): KintsugiError =>
+  new KintsugiError('snapshot-invalid', `not a ${FORMAT}: ${problems}`, {
+    hint: 'see the format in docs/market-snapshot.md',
+  })
 
 /** The pool, or the reason why it is left out. */
 function poolOf(raw: z.infer<typeof poolSchema>, decimals: ReadonlyMap<Address, number>): Pool | string {
