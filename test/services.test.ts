@@ -77,6 +77,15 @@ describe('every service', () => {
     }
   })
 
+  test('main services answer metrics, and a scrape of the fleet reports no failed service', async () => {
+    for (const [id, { port }] of Object.entries((await fleet.status()).main)) {
+      const metrics = await (await fetch(fleet.url((port as number) - fleet.offset, '/metrics'))).text()
+      expect(metrics, id).toContain('kintsugi_uptime_seconds')
+    }
+    const query = { type: 'query_metrics', metric: 'kintsugi_uptime_seconds' }
+    expect(await bodyOf(await fleet.query(8088, query))).toMatchObject({ result: { failed: [] } })
+  })
+
   test('every example succeeds, every refusal fails with its code, an undeclared field is named', async () => {
     const problems: string[] = []
     for (const [id, port] of await services()) {

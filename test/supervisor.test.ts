@@ -91,6 +91,7 @@ async function supervise({
   pollMs = 60_000,
   pieces = [],
   env = {},
+  scalable = services,
 }: {
   services?: string[]
   misbehave?: Record<string, string>
@@ -98,6 +99,7 @@ async function supervise({
   pollMs?: number
   pieces?: string[]
   env?: NodeJS.ProcessEnv
+  scalable?: string[]
 } = {}) {
   const ports: Record<string, number> = {}
   for (const id of services) ports[id] = await freePort()
@@ -140,7 +142,7 @@ async function supervise({
     stateFile: join(folder, 'fleet.json'),
     callFolder: folder,
     policy: { ...HEALING, spares: 0, ...healing },
-    scalable: services,
+    scalable,
     pollMs,
     now: Date.now,
     monotonic: () => performance.now(),
@@ -337,6 +339,21 @@ test('scaling: further instances answer on the same socket, and stop', { timeout
   supervisor.scale('minimal-mcp-server', 1)
   await expect.poll(() => supervisor.status().services, { timeout: 10_000 }).toHaveLength(1)
   expect((await answered()).size).toBe(1)
+})
+
+test('scaling refuses infrastructure and singletons, each with its reason', { timeout: 20_000 }, async () => {
+  const { supervisor, healthy } = await supervise({
+    services: IDS.slice(0, 2),
+    pieces: ['database'],
+    scalable: IDS.slice(0, 1),
+  })
+  await healthy()
+  const refused = (service: string, message: string) =>
+    expect(() => supervisor.scale(service, 2)).toThrow(
+      expect.objectContaining({ code: 'not-scalable', message: expect.stringContaining(message) }),
+    )
+  refused('database', 'infrastructure runs as one process')
+  refused(IDS[1] as string, 'only one instance may run')
 })
 
 test('injected faults cause no quarantine', { timeout: 20_000 }, async () => {

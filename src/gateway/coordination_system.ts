@@ -26,6 +26,7 @@ const DEFINITIONS_TTL_MS = 86_400_000
 const HTTP_ROUTES = [
   '/health',
   '/ready',
+  '/metrics',
   '/status',
   '/servers',
   '/agents',

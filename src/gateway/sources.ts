@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Hono } from 'hono'
 import type { MainContext } from '../mcp/define.ts'
 import { guardedApp } from '../mcp/host/http-app.ts'
+import { baseMetrics, metricsResponse } from '../mcp/host/metrics.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import type { Ports } from '../ports/ports.ts'
 import type { StatusSources } from '../views/fleet-status.ts'
@@ -30,14 +31,24 @@ export function viewSources(
   }
 }
 
-/** The guarded HTTP app of a main service. */
-export function mainApp(id: string, context: MainContext): Hono {
+/** The guarded HTTP app of a main service, with its `/metrics`. */
+export function mainApp(
+  id: string,
+  context: Pick<MainContext, 'now' | 'access' | 'readiness'> & { plan: Pick<MainContext['plan'], 'version'> },
+): Hono {
   const startedAt = context.now()
-  return guardedApp({
+  const uptimeSeconds = () => (context.now() - startedAt) / 1_000
+  const app = guardedApp({
     access: context.access,
     identity: { service: id, kind: 'main', version: context.plan.version },
     readiness: context.readiness,
     hint: 'see docs/api.md',
-    health: () => ({ uptimeSeconds: Math.round((context.now() - startedAt) / 1_000) }),
+    health: () => ({ uptimeSeconds: Math.round(uptimeSeconds()) }),
   })
+  const metrics = baseMetrics(id)
+  app.get('/metrics', () => {
+    metrics.uptime.set(uptimeSeconds())
+    return metricsResponse(metrics)
+  })
+  return app
 }

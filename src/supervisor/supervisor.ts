@@ -216,12 +216,14 @@ export class Supervisor {
 
   /** Throws `not-scalable` for a service of which only one instance may run, `bad-argument` for a number out of range. */
   scale(service: string, instances: number): ServiceStatus[] {
-    this.unitOf(service)
+    const { spec } = this.unitOf(service)
     const { scalable } = this.#options
     if (!scalable.includes(service))
       throw new KintsugiError(
         'not-scalable',
-        `${service}: only one instance may run, because it acts on its own`,
+        spec.kind === 'cell'
+          ? `${service}: only one instance may run, because it acts without being called or holds state that instances cannot share`
+          : `${service}: infrastructure runs as one process and cannot be scaled`,
         {
           hint: `scalable services: ${scalable.join(', ')}`,
         },

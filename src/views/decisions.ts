@@ -8,6 +8,9 @@ import type { MarketView } from '../ports/market.ts'
 import { opportunity } from './opportunities.ts'
 import { view } from './view.ts'
 
+/** Cycles of an opportunity that an explanation shows, so that its answer fits a model. */
+const MAX_EXPLAINED_CYCLES = 2
+
 const verdict = () => z.enum(['trade', 'refuse'])
 const reason = () =>
   z.string().describe('why it was not sent, in words; empty for a trade that was sent or is about to be')
@@ -66,14 +69,15 @@ const sizes = view(
   },
 )
 
-/** One decision with everything that led to it. */
+/** One decision with what led to it: its failed rules, its numbers, its size. At most about 4,000 characters. */
 export const decisionExplanation = view(
   z.object({
     ...decisionSummary.schema.omit({ profit: true, lender: true }).shape,
     summary: z.string(),
-    rules: z
-      .array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() }))
-      .describe('the rules of the guard, passed or not'),
+    failedRules: z
+      .array(z.object({ rule: z.string(), got: z.string(), needed: z.string() }))
+      .describe('the rules of the guard that it failed'),
+    passedRules: z.int().describe('number of rules of the guard that it passed'),
     numbers: z.object({
       gross: z.string().describe('profit after the premium, before gas, in the native coin'),
       gasCost: z.string().describe('at the bid, with the data fee, in the native coin'),
@@ -89,11 +93,14 @@ export const decisionExplanation = view(
       'why this size: gross profits of the first cycle at this, half and double the size, on the pools as they are now; null where they no longer trade it',
     ),
     policies: z.record(z.string(), z.int().nullable()).describe('versions of the policies in force'),
-    opportunity: opportunity.schema,
+    opportunity: opportunity.schema.extend({
+      omittedCycles: z.int().describe('further cycles; GET /opportunities/{id} of the gateway has them'),
+    }),
   }),
   (record: DecisionRecord, market: MarketView) => {
     const { opportunity: found, decision } = record
-    const { numbers } = decision
+    const { numbers, rules } = decision
+    const shown = opportunity.of(found, market)
     const { profit: _, lender: __, ...summary } = decisionSummary.of(record, market)
     const net = nativeText(market, numbers.netNative)
     // Decisions of earlier versions lack the share that was bid and the chance.
@@ -104,7 +111,13 @@ export const decisionExplanation = view(
         decision.verdict === 'trade'
           ? `Every rule passed, so it was sent; net of gas it promised ${net}.`
           : `It was not sent: ${summary.reason}.`,
-      rules: decision.rules.map((rule) => readableRule(rule, market.manifest.nativeSymbol)),
+      failedRules: rules
+        .filter(({ ok }) => !ok)
+        .map((rule) => {
+          const { ok: _, ...failed } = readableRule(rule, market.manifest.nativeSymbol)
+          return failed
+        }),
+      passedRules: rules.filter(({ ok }) => ok).length,
       numbers: {
         gross: nativeText(market, numbers.grossNative),
         gasCost: nativeText(market, numbers.gasCost),
@@ -116,7 +129,11 @@ export const decisionExplanation = view(
       },
       size: sizes.of(cycleSizes(found, market), market),
       policies: decision.policies,
-      opportunity: opportunity.of(found, market),
+      opportunity: {
+        ...shown,
+        cycles: shown.cycles.slice(0, MAX_EXPLAINED_CYCLES),
+        omittedCycles: Math.max(0, shown.cycles.length - MAX_EXPLAINED_CYCLES),
+      },
     }
   },
 )

@@ -1,25 +1,42 @@
 /** Prometheus metrics of one service. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** The metrics of a service and their registry. */
-export interface ServiceMetrics {
+/** The metrics of every service, and their registry. */
+export interface BaseMetrics {
   readonly registry: Registry
+  /** Seconds. */
+  readonly uptime: Gauge
+}
+
+/** The metrics of a service with tools. */
+export interface ServiceMetrics extends BaseMetrics {
   /** Calls by tool and outcome: `ok`, `input-needed` or an error code. */
   readonly calls: Counter<'tool' | 'outcome'>
   /** Seconds. */
   readonly duration: Histogram<'tool'>
   readonly inFlight: Gauge
-  /** Seconds. */
-  readonly uptime: Gauge
 }
 
-/** Creates the metrics of a service in a registry of their own. */
-export function serviceMetrics(service: string): ServiceMetrics {
+/** Creates the metrics that every service has, in a registry of their own. */
+export function baseMetrics(service: string): BaseMetrics {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
-  const registers = [registry]
   return {
     registry,
+    uptime: new Gauge({
+      name: 'kintsugi_uptime_seconds',
+      help: 'Seconds since the service started',
+      registers: [registry],
+    }),
+  }
+}
+
+/** Creates the metrics of a service with tools, in a registry of their own. */
+export function serviceMetrics(service: string): ServiceMetrics {
+  const base = baseMetrics(service)
+  const registers = [base.registry]
+  return {
+    ...base,
     calls: new Counter({
       name: 'kintsugi_tool_calls_total',
       help: 'Tool calls by outcome',
@@ -34,10 +51,9 @@ export function serviceMetrics(service: string): ServiceMetrics {
       registers,
     }),
     inFlight: new Gauge({ name: 'kintsugi_calls_in_flight', help: 'Tool calls running now', registers }),
-    uptime: new Gauge({
-      name: 'kintsugi_uptime_seconds',
-      help: 'Seconds since the service started',
-      registers,
-    }),
   }
 }
+
+/** The response of `GET /metrics`. Set the gauges first. */
+export const metricsResponse = async ({ registry }: BaseMetrics): Promise<Response> =>
+  new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })

@@ -7,7 +7,7 @@ import type { RunningAgent, ServiceDefinition } from '../define.ts'
 import type { Definitions } from '../protocol/definitions.ts'
 import type { CallPipeline } from './call-pipeline.ts'
 import { IDEMPOTENCY_HEADER } from './idempotency.ts'
-import type { ServiceMetrics } from './metrics.ts'
+import { metricsResponse, type ServiceMetrics } from './metrics.ts'
 import { readJsonObject } from './request-body.ts'
 
 /** The definitions and calls behind the routes of a service. */
@@ -27,10 +27,10 @@ export interface ServiceRouteOptions {
 /** Adds the routes to an app made by `guardedApp`. */
 export function serviceRoutes(app: Hono, options: ServiceRouteOptions): void {
   const { definitions, pipeline, metrics, uptimeSeconds } = options
-  app.get('/metrics', async (c) => {
+  app.get('/metrics', () => {
     metrics.inFlight.set(pipeline.inFlight)
     metrics.uptime.set(uptimeSeconds())
-    return c.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType })
+    return metricsResponse(metrics)
   })
   app.get('/capabilities', (c) => c.json(capabilities(options)))
   app.get('/tools', (c) => c.json({ tools: definitions.listing.tools }))

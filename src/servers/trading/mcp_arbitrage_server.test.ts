@@ -74,7 +74,8 @@ test('explain_opportunity: the last refusal in words; by id its rules, numbers a
     verdict: 'trade',
     stage: 'sent',
     summary: 'Every rule passed, so it was sent; net of gas it promised 8 MATIC.',
-    rules: [{ rule: 'net profit', ok: true, got: '5 wei', needed: 'at least 1 wei' }],
+    failedRules: [],
+    passedRules: 1,
     numbers: {
       gross: '9 MATIC',
       gasCost: '0.01 MATIC',
@@ -99,6 +100,34 @@ test('explain_opportunity: the last refusal in words; by id its rules, numbers a
   await world.decide({ outcome: { stage: 'dry-run', reason: 'a dry run was requested' } }, 'asked')
   const last = await call('explain_opportunity')
   expect([last.id, last.reason]).toEqual([refused.id, 'net profit is 5 wei (at least 1 wei needed)'])
+  expect(last.failedRules).toEqual([{ rule: 'net profit', got: '5 wei', needed: 'at least 1 wei' }])
+  expect(last.passedRules).toBe(0)
+})
+
+test('explain_opportunity: fits 4,000 characters with six joined cycles of four pools and many rules', async () => {
+  const { call, world } = await harness(server)
+  const plain = await world.decide()
+  const [cycle] = plain.opportunity.cycles
+  if (!cycle) throw new Error('the opportunity has no cycle')
+  const rules = Array.from({ length: 16 }, (_, index) => ({
+    rule: `rule ${index} of the guard, with a name of usual length`,
+    ok: index > 1,
+    got: '1'.repeat(24),
+    needed: `at least ${'2'.repeat(24)}`,
+  }))
+  const { id } = await world.decide({
+    id: `opp_${'7'.repeat(20)}`,
+    decision: { ...plain.decision, verdict: 'refuse', rules },
+    opportunity: {
+      ...plain.opportunity,
+      cycles: Array.from({ length: 6 }, () => ({ ...cycle, legs: [...cycle.legs, ...cycle.legs] })),
+    },
+    outcome: { stage: 'rules', reason: '' },
+  })
+  const found = await call('explain_opportunity', { id })
+  expect([found.failedRules.length, found.passedRules]).toEqual([2, 14])
+  expect([found.opportunity.cycles.length, found.opportunity.omittedCycles]).toEqual([2, 4])
+  expect(JSON.stringify(found).length).toBeLessThanOrEqual(4_000)
 })
 
 test('market_upper_bound: of two pools the profit of the cycle through them, in closed form', async () => {

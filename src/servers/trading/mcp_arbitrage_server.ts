@@ -74,7 +74,7 @@ export default defineServer({
     }),
     explain_opportunity: read({
       description:
-        'Why an opportunity was traded or not: each rule of the guard with its numbers, how far it got, the reason in words, and why this size and not another one. Without an id: the last refusal.',
+        'Why an opportunity was traded or not: each failed rule of the guard with its numbers, how far it got, the reason in words, and why this size and not another one. Without an id: the last refusal.',
       keywords:
         'why was the last trade not made, why did we not trade, reasons, which rule refused it, last refusal',
       input: { id: decisionId().optional().describe('the id of a decision; default: the last refusal') },
