@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { NOT_YET } from './support/not-yet.ts'
 import { longFunctions, moduleState, parseSource, undocumentedExports } from './support/source-rules.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -200,10 +199,7 @@ test('only the kit and the gateway use the MCP SDK', () => {
 test('files have at most 500 lines and descriptive names', () => {
   const lines = (file: string) => readFileSync(join(root, file), 'utf8').split('\n').length - 1
   const long = files.filter((file) => !file.endsWith('.gen.ts') && lines(file) > MAX_LINES)
-  expectOnly(
-    long.map((file) => [file, [`${lines(file)} lines`]]),
-    NOT_YET.longFiles,
-  )
+  expect(long.map((file) => [file, lines(file)])).toEqual([])
   expect(
     files.filter((file) => /(^|\/)(utils|helpers|common|services|manager)(\/|\.ts$)/.test(file)),
   ).toEqual([])
@@ -216,17 +212,10 @@ test('keys stay with the signer', () => {
   expect(wrong).toEqual([])
 })
 
-/** Expects violations in the files of `list` only, and in each of them. */
-function expectOnly(
-  found: readonly (readonly [file: string, violations: readonly string[]])[],
-  list: readonly string[],
-) {
-  const broken = found.filter(([, violations]) => violations.length > 0)
-  expect(broken.filter(([file]) => !list.includes(file))).toEqual([])
-  expect(
-    list.filter((file) => !broken.some(([each]) => each === file)),
-    'these files no longer break the rule: delete them from NOT_YET',
-  ).toEqual([])
+/** Expects no violations in any file. */
+function expectNone(found: readonly (readonly [file: string, violations: readonly string[]])[]) {
+  expect(found.length).toBeGreaterThan(0)
+  expect(found.filter(([, violations]) => violations.length > 0)).toEqual([])
 }
 const filesIn = (...folders: readonly string[]) =>
   product.filter((file) => folders.some((folder) => file.startsWith(`src/${folder}/`)))
@@ -238,27 +227,20 @@ test('functions have at most 80 lines', () => {
       .map((name) => `${folder}/${name}`),
   )
   const checked = [...product.filter((file) => !file.startsWith('src/amm/')), ...others]
-  expectOnly(
-    checked.map((file) => [file, longFunctions(parseSource(join(root, file)), MAX_FUNCTION_LINES)]),
-    NOT_YET.longFunctions,
-  )
+  expectNone(checked.map((file) => [file, longFunctions(parseSource(join(root, file)), MAX_FUNCTION_LINES)]))
 })
 
 test('every export of the kit, the ports and the folders below them has a docstring', () => {
-  expectOnly(
+  expectNone(
     filesIn('std', 'amm', 'graph', 'intents', 'ports', 'mcp').map((file) => [
       file,
       undocumentedExports(parseSource(join(root, file))),
     ]),
-    NOT_YET.documentedExports,
   )
 })
 
 test('servers and agents keep no state in their modules', () => {
-  expectOnly(
-    filesIn('servers', 'agents').map((file) => [file, moduleState(parseSource(join(root, file)))]),
-    NOT_YET.statelessModules,
-  )
+  expectNone(filesIn('servers', 'agents').map((file) => [file, moduleState(parseSource(join(root, file)))]))
 })
 
 test('the engine imports neither zod nor the kit', () => {
@@ -266,8 +248,5 @@ test('the engine imports neither zod nor the kit', () => {
     importsOf(file)
       .map(({ to }) => to)
       .filter((to) => to === 'zod' || to.startsWith('src/mcp/'))
-  expectOnly(
-    filesIn('engine').map((file) => [file, imports(file)]),
-    [],
-  )
+  expectNone(filesIn('engine').map((file) => [file, imports(file)]))
 })

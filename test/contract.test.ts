@@ -34,6 +34,48 @@ test('the suite covers every server and agent that is built', () => {
   expect(definitions.length + mains).toBe(Object.keys(SERVICE_NEEDS).length)
 })
 
+/** Frozen: approvals, retries and clients rely on these facts of every tool that changes something or reaches outside. */
+const FACTS: Readonly<Record<string, string>> = {
+  aave_flash_loan_mcp_server__execute_flash_loan_arbitrage: 'spend',
+  profit_optimizer_mcp_server__set_profit_targets: 'write idempotent',
+  working_flash_loan_mcp__execute_arbitrage: 'spend',
+  mcp_auth_manager_server__issue_token: 'write',
+  mcp_auth_manager_server__revoke_token: 'write destructive idempotent',
+  mcp_auth_manager_server__rotate_keys: 'write destructive',
+  mcp_integration_bridge__connect_server: 'write open-world critical',
+  mcp_integration_bridge__call_connected_tool: 'write open-world',
+  mcp_integration_bridge__approve_definition: 'write idempotent critical',
+  mcp_integration_bridge__disconnect_server: 'write destructive',
+  mcp_coordinator_server__coordinate: 'write',
+  mcp_coordinator_server__cancel_task: 'write destructive idempotent',
+  unified_mcp_coordinator__cascade_restart: 'write',
+  enhanced_mcp_server_manager__scale_service: 'write idempotent',
+  enhanced_mcp_server_manager__scaling_policy: 'write idempotent',
+  enhanced_mcp_server_manager__balancing_strategy: 'write idempotent',
+  mcp_server_manager__start_server: 'write idempotent',
+  mcp_server_manager__stop_server: 'write destructive idempotent',
+  mcp_server_manager__restart_server: 'write',
+  organize_mcp_servers__tag_server: 'write idempotent',
+  transaction_executor__execute_opportunity: 'spend',
+  self_healing_agent__heal_service: 'write idempotent',
+}
+
+test('the facts of tools that change something or reach outside are as they were reviewed', () => {
+  const facts = definitions.flatMap(({ id, tools }) =>
+    Object.entries(tools).flatMap(([name, { effect, destructive, idempotent, openWorld, critical }]) => {
+      const words = [
+        effect,
+        destructive && 'destructive',
+        idempotent && 'idempotent',
+        openWorld && 'open-world',
+        critical && 'critical',
+      ]
+      return effect === 'read' && !openWorld ? [] : [[`${id}__${name}`, words.filter(Boolean).join(' ')]]
+    }),
+  )
+  expect(Object.fromEntries(facts)).toEqual(FACTS)
+})
+
 describe.each(definitions.map((definition) => [definition.id, definition] as const))(
   '%s',
   (_, definition) => {

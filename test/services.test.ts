@@ -45,7 +45,7 @@ async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
   // Tools that come and go while the service runs declare no calls.
   if (!calls) return []
   if ('error' in calls) return [`no arguments: ${JSON.stringify(calls)}`]
-  const approvable = annotations.openWorldHint && !annotations.readOnlyHint
+  const approvable = tool._meta['kintsugi/approvable']
   const problems: string[] = []
   for (const args of calls.examples) {
     const { error, result } = await answer(args)

@@ -38,8 +38,7 @@ const checkLine = ({ service, check, ok, ms, detail }: Check) =>
   `${ok ? color.green('✓') : color.red('✗')} ${service}: ${check} ${color.dim(`${ms} ms`)}${detail ? `  ${detail}` : ''}`
 
 const codeOf = (error: unknown): string => toErrorReport(error).code
-const needsApproval = ({ annotations }: ToolListing): boolean =>
-  !annotations.readOnlyHint && annotations.openWorldHint
+const needsApproval = ({ _meta }: ToolListing): boolean => _meta['kintsugi/approvable']
 
 class SystemTest {
   readonly #plan: RunPlan

@@ -1,6 +1,9 @@
 /** Content of a tool's answer that data cannot express: text, images, sound, resources. */
 import type { ContentBlock } from '@modelcontextprotocol/server'
 
+/** A block of MCP content. */
+export type { ContentBlock }
+
 /** Content blocks, with structured data if the tool has some. */
 export class ToolContent {
   readonly blocks: readonly ContentBlock[]

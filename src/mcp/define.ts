@@ -75,8 +75,10 @@ export interface ToolFacts {
   readonly keywords?: string
   /** A read of private data, of the outside world, or an expensive one: it needs a token too, and is never hedged. */
   readonly guarded?: boolean
-  /** Whether it reaches systems outside the fleet. A write that does may need a person's approval, like a spend. */
+  /** Whether it reaches systems outside the fleet. */
   readonly openWorld?: boolean
+  /** Whether a person may have to approve a write, as they approve a spend: it starts programs or trusts definitions. */
+  readonly critical?: boolean
   /** Whether a write may remove or stop something that exists. */
   readonly destructive?: boolean
   /** Whether repeating the call has the same effect as calling once. */

@@ -69,12 +69,14 @@ export function amount(tokenField: string) {
       z.bigint(),
       {
         decode: (text, context) => {
-          if (RAW.test(text.trim())) return BigInt(text)
+          if (RAW.test(text.trim()) && BigInt(text) > 0n) return BigInt(text)
           // The kit converts whole tokens beforehand if it knows the token.
           context.issues.push({
             code: 'custom',
             input: text,
-            message: `expected smallest units, since \`${tokenField}\` names no token of this market`,
+            message: /^\s*0+\s*$/.test(text)
+              ? 'expected more than 0'
+              : `expected smallest units, since \`${tokenField}\` names no token that whole tokens could be of`,
           })
           return z.NEVER
         },
@@ -224,14 +226,3 @@ export function pageOf<const K extends string, T>(
     readonly nextOffset: number | null
   } & { readonly [P in K]: readonly T[] }
 }
-
-/** Being replaced by `page`. */
-export const limit = (max: number, byDefault: number) => page(max, byDefault).limit
-/** Being replaced by `page`. */
-export const offset = () => page(1, 1).offset
-/** Being replaced by `tokenAmount` and `rawAmount`. */
-export const textAmount = () =>
-  z.string().regex(RAW, 'expected a non-negative integer as a decimal string, in the smallest unit')
-/** Being replaced by `tokenAmount` and `signedRawAmount`. */
-export const signedTextAmount = () =>
-  z.string().regex(SIGNED_RAW, 'expected an integer as a decimal string, in the smallest unit')

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { harness } from '../../test/support/harness.ts'
 import { defineServer } from './define.ts'
 import { amount, at, maybeAt, page, paged, paginate, rounded, time, token, tokenAmount } from './fields.ts'
+import { toToolResult } from './host/tool-result.ts'
 import { checkAnswer, listTool } from './schema.ts'
 import { summaryOf } from './summary.ts'
 
@@ -85,7 +86,9 @@ test.each([
   ['0.0000000000000000001', 'at most 18 decimals'],
   ['-1', 'expected smallest units'],
   ['ten', 'expected smallest units'],
-  ['1e18', 'expected'],
+  ['1e18', 'expected an amount of WETH: smallest units'],
+  ['0', 'expected more than 0'],
+  ['10.', 'expected smallest units'],
 ])('%s of WETH is refused, naming the field: %s', async (text, message) => {
   const { refusal } = await harness(server)
   const error = await refusal('sell', { from: 'WETH', amount: text })
@@ -161,9 +164,10 @@ test('the text of an answer is the answer itself if it is short, and a summary i
   const rows = Array.from({ length: 100 }, (_, index) => ({ index, name: `row ${index}` }))
   const text = summaryOf({ total: 100, rows, empty: [] })
   expect(text).toContain('total: 100')
-  expect(text).toContain('rows: 100, first {"index":0,"name":"row 0"}')
+  expect(text).toContain('rows: 100\n- index: 0, name: row 0\n- index: 1, name: row 1')
+  expect(text).toContain('- and 90 more')
   expect(text).toContain('empty: none')
-  expect(text.length).toBeLessThan(300)
+  expect(text.length).toBeLessThan(500)
 })
 
 test('published schemas carry no bounds of safe integers, and answers no patterns', () => {
@@ -173,4 +177,35 @@ test('published schemas carry no bounds of safe integers, and answers no pattern
   expect(sell).toContain('"pattern"')
   const { outputSchema } = listTool('priced', server.tools.priced as never)
   expect(JSON.stringify(outputSchema)).not.toContain('pattern')
+})
+
+test('problems are worded plainly: the field, what was expected, what it got', async () => {
+  const { refusal } = await harness(server)
+  const message = async (args: Record<string, unknown>) => (await refusal('sell', args)).message
+  expect(await message({ from: 'WETH', amount: 10 })).toContain('amount: expected text (got 10)')
+  expect(await message({ amount: '1' })).toContain('from: missing; expected text (got nothing)')
+  expect(await message({ from: '', amount: '1' })).toContain('from: expected at least 1 characters (got "")')
+  expect((await refusal('priced', { limit: 0 })).message).toContain('limit: expected at least 1 (got 0)')
+  expect((await refusal('priced', { limit: 1.5 })).message).toContain(
+    'limit: expected a whole number (got 1.5)',
+  )
+  expect(await message({ from: 'WE\0TH', amount: '1' })).toContain('from: expected text without NUL')
+  const nested = await refusal('sell', { from: 'WETH', amount: '1', policy: { more: [{ a: 'x' }] } })
+  expect(nested.message).toContain('policy.more.0.a: expected a number (got "x")')
+  expect(nested.data).toEqual({
+    fields: [{ field: 'policy.more.0.a', expected: 'expected a number', got: '"x"' }],
+  })
+})
+
+test('an integer that was probably meant in whole tokens is pointed out, in answers too', async () => {
+  const { hosted } = await harness(server)
+  const caller = { name: 'spec', scopes: ['read'] }
+  const text = async (amount: string) => {
+    const result = await toToolResult(() => hosted.call('sell', { from: 'WETH', amount }, caller))
+    return (result.content as { text: string }[])[0]?.text
+  }
+  expect(await text('10')).toContain(
+    '10 smallest units of WETH are 0.00000000000000001 WETH; for whole tokens write "10 WETH"',
+  )
+  expect(await text('10 WETH')).not.toContain('Note')
 })

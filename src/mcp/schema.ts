@@ -4,9 +4,9 @@ import type { ToolListing } from '../ports/definitions.ts'
 import type { MarketView } from '../ports/market.ts'
 import { formatAmount, parseAmount } from '../std/amounts.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { nearest } from '../std/nearest.ts'
 import type { Tool } from './define.ts'
 import { tokenFieldOf } from './fields.ts'
+import { describeIssues, type FieldProblem, nulIn, problemText } from './issues.ts'
 import { strictDeep } from './strict-schema.ts'
 
 /** Bounds of safe integers say nothing to a reader; zod states them for every integer. */
@@ -54,6 +54,7 @@ export function listTool(name: string, tool: Tool): ToolListing {
     _meta: {
       'kintsugi/effect': tool.effect,
       'kintsugi/guarded': tool.guarded === true,
+      'kintsugi/approvable': tool.effect === 'spend' || tool.critical === true,
       'kintsugi/example': exampleOf(tool),
     },
   }
@@ -85,15 +86,19 @@ export function isFound(
 }
 
 /**
- * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a
- * market. Throws
+ * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a market. Throws
  * `bad-argument` naming each field, its value and what was expected.
  */
 export function parseArguments(name: string, tool: Tool, args: unknown, market?: MarketView): never {
-  return parseFields(name, tool.input, market ? inSmallestUnits(tool, args, market) : args, {
-    example: exampleOf(tool),
-    given: args,
-  }) as never
+  const nul = nulIn(args)
+  if (nul !== undefined)
+    throw refusal(name, example(tool), [
+      { field: nul, expected: 'expected text without NUL characters', got: 'one' },
+    ])
+  const wrong: FieldProblem[] = []
+  const converted = market ? inSmallestUnits(tool, args, market, wrong) : args
+  if (wrong.length > 0) throw refusal(name, example(tool), wrong)
+  return parseFields(name, tool.input, converted, { example: example(tool), given: args }) as never
 }
 
 /**
@@ -104,54 +109,24 @@ export function parseFields<Schema extends z.ZodObject>(
   name: string,
   schema: Schema,
   args: unknown,
-  { example, given = args }: { example: Record<string, unknown>; given?: unknown },
+  { example, given = args }: { example: Record<string, unknown> | undefined; given?: unknown },
 ): z.output<Schema> {
   const parsed = schema.safeParse(args)
   if (parsed.success) return parsed.data
-  const known = Object.keys(schema.shape)
-  const fields = parsed.error.issues.slice(0, 10).flatMap((issue) => problemsOf(issue, given, known))
-  throw new KintsugiError(
-    'bad-argument',
-    `${name}: ${fields.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
-    { hint: `for example ${JSON.stringify(example)}`, data: { fields } },
-  )
+  throw refusal(name, example, describeIssues(parsed.error, given, Object.keys(schema.shape)))
 }
 
-interface FieldProblem {
-  readonly field: string
-  readonly expected: string
-  readonly got: string
-}
+const example = (tool: Tool) => (tool.examples.length > 0 ? exampleOf(tool) : undefined)
 
-function problemsOf(issue: z.core.$ZodIssue, args: unknown, known: readonly string[]): FieldProblem[] {
-  const path = issue.path.join('.')
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => {
-      const suggestion = path === '' ? nearest(key, known)[0] : undefined
-      return {
-        field: path === '' ? key : `${path}.${key}`,
-        expected: `unknown field${suggestion ? `, did you mean ${suggestion}?` : ''}`,
-        got: describe(valueAt(args, [...issue.path, key])),
-      }
-    })
-  const value = valueAt(args, issue.path)
-  const expected = issue.message.replace(/^Invalid input: /, '').replace(/, received undefined$/, '')
-  return [{ field: path || '(arguments)', expected, got: describe(value) }]
-}
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (at, key) =>
-      at === null || typeof at !== 'object' ? undefined : (at as Record<PropertyKey, unknown>)[key],
-    value,
-  )
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  const text = JSON.stringify(value)
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
-}
+const refusal = (
+  name: string,
+  example: Record<string, unknown> | undefined,
+  fields: readonly FieldProblem[],
+): KintsugiError =>
+  new KintsugiError('bad-argument', `${name}: ${problemText(fields)}`, {
+    ...(example ? { hint: `for example ${JSON.stringify(example)}` } : {}),
+    data: { fields },
+  })
 
 /** Fields of the input that hold amounts, with the token that each is of, as far as the caller named one. */
 function* amountsIn(tool: Tool, args: unknown) {
@@ -176,34 +151,35 @@ const names = (market: MarketView, text: string, address: string): boolean => {
   }
 }
 
-function inSmallestUnits(tool: Tool, args: unknown, market: MarketView): unknown {
+/** The arguments with amounts in smallest units. Amounts that cannot be converted are added to `wrong`. */
+function inSmallestUnits(tool: Tool, args: unknown, market: MarketView, wrong: FieldProblem[]): unknown {
   const changed: Record<string, string> = {}
   for (const { field, text, token: named } of amountsIn(tool, args)) {
     const [, number = '', symbol] = WHOLE.exec(text) ?? []
     if (number === '' || (symbol === undefined && !number.includes('.'))) continue
     const token = market.token(named)
-    const refuse = (expected: string) => {
-      throw new KintsugiError('bad-argument', `${field}: ${expected} (got ${describe(text)})`, {
-        data: { fields: [{ field, expected, got: describe(text) }] },
-      })
-    }
-    if (symbol !== undefined && !names(market, symbol, token.address))
-      refuse(`expected an amount of ${token.symbol}`)
+    const got = JSON.stringify(text)
     const raw = parseAmount(number, token.decimals)
-    if (raw === undefined)
-      return refuse(`expected at most ${token.decimals} decimals, as ${token.symbol} has`)
-    changed[field] = String(raw)
+    if (symbol !== undefined && !names(market, symbol, token.address))
+      wrong.push({ field, expected: `expected an amount of ${token.symbol}: ${formsOf(token.symbol)}`, got })
+    else if (raw === undefined)
+      wrong.push({
+        field,
+        expected: `expected at most ${token.decimals} decimals, as ${token.symbol} has`,
+        got,
+      })
+    else changed[field] = String(raw)
   }
   return { ...(args as object), ...changed }
 }
 
+const formsOf = (symbol: string) =>
+  `smallest units ("10000000000000000000"), or whole tokens ("10.5", "10 ${symbol}")`
+
 /** Below this share of a token, an integer was probably meant as whole tokens. */
 const TINY = 1_000_000n
 
-/**
- * An explanation of an integer amount that is less than a millionth of a token, and how to write whole
- * tokens. For the hint of a failed call.
- */
+/** An explanation of an integer amount that is less than a millionth of a token, and how to write whole tokens. */
 export function noteOnAmounts(tool: Tool, args: unknown, market: MarketView): string | undefined {
   for (const { field, text, token: named } of amountsIn(tool, args)) {
     if (!/^\d+$/.test(text)) continue
@@ -224,10 +200,9 @@ export function checkAnswer(name: string, tool: Tool, answer: Record<string, unk
   strictOutputs.set(tool, schema)
   const parsed = schema.safeParse(answer)
   if (parsed.success) return
-  const problems = parsed.error.issues.slice(0, 5).flatMap((issue) => problemsOf(issue, answer, []))
   throw new KintsugiError(
     'internal',
-    `${name}: the answer does not match its output schema: ${problems.map(({ field, expected, got }) => `${field}: ${expected} (got ${got})`).join('; ')}`,
+    `${name}: the answer does not match its output schema: ${problemText(describeIssues(parsed.error, answer))}`,
     { retry: 'never' },
   )
 }

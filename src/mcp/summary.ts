@@ -1,12 +1,12 @@
-/**
- * The text next to structured content: a short answer itself, otherwise its scalars and the sizes of its
- * lists.
- */
+/** The text beside structured content: the answer itself where it is short, otherwise its fields and a line per row of its lists. */
 
 /** Answers up to this many characters are repeated as text. */
 const MAX_WHOLE = 400
-const MAX_VALUE = 120
-const MAX_FIELDS = 12
+const MAX_FIELDS = 16
+const MAX_ROWS = 10
+const MAX_ROW = 200
+/** A nested object, such as the schema of a tool, is whole up to this. */
+const MAX_OBJECT = 1_500
 
 /** `answer`: plain JSON. */
 export function summaryOf(answer: Readonly<Record<string, unknown>>): string {
@@ -19,11 +19,20 @@ export function summaryOf(answer: Readonly<Record<string, unknown>>): string {
 }
 
 function brief(value: unknown): string {
-  if (Array.isArray(value)) {
-    if (value.length === 0) return 'none'
-    return `${value.length}, first ${cut(JSON.stringify(value[0]))}`
-  }
-  return cut(typeof value === 'string' ? value : JSON.stringify(value))
+  if (!Array.isArray(value)) return cut(plain(value), MAX_OBJECT)
+  if (value.length === 0) return 'none'
+  const rows = value.slice(0, MAX_ROWS).map((row) => `\n- ${cut(rowText(row), MAX_ROW)}`)
+  const more = value.length > MAX_ROWS ? `\n- and ${value.length - MAX_ROWS} more` : ''
+  return `${value.length}${rows.join('')}${more}`
 }
 
-const cut = (text: string) => (text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE - 1)}…` : text)
+/** A row as `name: value, ...`: its first fields are what it is about. */
+const rowText = (row: unknown): string =>
+  row !== null && typeof row === 'object' && !Array.isArray(row)
+    ? Object.entries(row)
+        .map(([name, value]) => `${name}: ${plain(value)}`)
+        .join(', ')
+    : plain(row)
+
+const plain = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+const cut = (text: string, max: number) => (text.length > max ? `${text.slice(0, max - 1)}…` : text)

@@ -20,6 +20,8 @@ export interface ToolListing {
   _meta: {
     'kintsugi/effect': ScopeEffect
     'kintsugi/guarded': boolean
+    /** A person may have to approve its calls. */
+    'kintsugi/approvable': boolean
     'kintsugi/example': Record<string, unknown>
   }
 }

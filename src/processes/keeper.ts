@@ -292,16 +292,16 @@ function serveSupervisor(): void {
   }, BEAT_MS)
 }
 
-/** Exits after the watcher and the supervisor. The socket's file is removed last: without it no process of the fleet is left. */
+/**
+ * Exits after the watcher and the supervisor. Its socket is closed by the exit itself: once it refuses connections, no process of
+ * the fleet is left. The next keeper replaces the socket's file.
+ */
 function end(): void {
   ending = true
-  const bye = () => {
-    if (process.platform !== 'win32') rmSync(socketPath(dataFolder, 'keeper'), { force: true })
-    process.exit(0)
-  }
+  const exit = () => process.exit(0)
   const alone = () => peer === undefined && supervisor === undefined && supervisorProcess === undefined
-  const gone = setInterval(() => alone() && bye(), 5)
-  setTimeout(bye, PEER_END_MS)
+  const gone = setInterval(() => alone() && exit(), 5)
+  setTimeout(exit, PEER_END_MS)
   peer?.send({ type: 'end' })
   gone.ref()
 }

@@ -48,8 +48,7 @@ export const decisionSummary = view(
 )
 
 /** An amount of the native coin, with its symbol. */
-export const nativeText = (market: MarketView, wei: bigint): string =>
-  weiText(wei, market.manifest.nativeSymbol)
+const nativeText = (market: MarketView, wei: bigint): string => weiText(wei, market.manifest.nativeSymbol)
 
 const sizes = view(
   z.object({

@@ -6,7 +6,7 @@ import { at, paged, paginate, time } from '../mcp/fields.ts'
 import { view } from './view.ts'
 
 /** One incident. */
-export const incident = view(
+const incident = view(
   z.object({
     ...time('at'),
     unit: z.string().describe('the cell or piece of infrastructure'),

@@ -9,7 +9,7 @@ import type { MarketView } from '../ports/market.ts'
 import { view } from './view.ts'
 
 /** One pool on the way, with the direction of the trade. */
-export const leg = view(
+const leg = view(
   z.object({
     pool: pool(),
     dex: z.string(),

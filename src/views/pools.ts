@@ -57,7 +57,7 @@ const kindOf = (each: Pool) =>
   each.kind === 'concentrated' && each.engine ? `${each.kind} (${each.engine})` : each.kind
 
 /** What one pool holds of a token. */
-export const poolHolding = view(
+const poolHolding = view(
   z.object({ pool: pool(), dex: z.string(), kind: z.string(), held: tokenAmount() }),
   ({ pool: each, held }: { pool: Pool; held: bigint }, token: Address, market: MarketView) => ({
     pool: each.address,

@@ -73,7 +73,7 @@ export const listedToken = view(
 )
 
 /** A past price. */
-export const pricePoint = view(
+const pricePoint = view(
   z.object({
     ...time('at'),
     block: block(),

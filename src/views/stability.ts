@@ -15,7 +15,7 @@ const wholeMs = (ms: number | null) => (ms === null ? null : Math.round(ms))
 const share = (value: number) => rounded(value, 7)
 
 /** The availability of a service. */
-export const availability = view(
+const availability = view(
   z.object({
     service: z.string(),
     availability: z.number().describe('share of the span in which it was up, 0 to 1'),
@@ -33,7 +33,7 @@ export const availability = view(
 )
 
 /** The stability of a service. */
-export const stability = view(
+const stability = view(
   z.object({
     ...availability.schema.shape,
     meanTimeBetweenFailuresMs: z.int().nullable().describe('uptime per failure; null without a failure'),

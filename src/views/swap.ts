@@ -39,7 +39,7 @@ const impactPercent = () =>
 const percent = (fraction: number | null) => (fraction === null ? null : rounded(100 * fraction))
 
 /** One path of a route, pool by pool. */
-export const swapPath = view(
+const swapPath = view(
   z.object({
     sharePercent: z.number().describe('of the amount in'),
     amountIn: tokenAmount(),

@@ -43,7 +43,7 @@ export const taskSummary = view(
 )
 
 /** A step of a task: one call of a tool. */
-export const taskStep = view(
+const taskStep = view(
   z.object({
     id: z.string(),
     service: z.string(),

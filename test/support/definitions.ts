@@ -9,14 +9,24 @@ export const toolListing = (name: string, change: Partial<ToolListing> = {}): To
   description: `the tool ${name}`,
   inputSchema: { type: 'object' },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  _meta: { 'kintsugi/effect': 'read', 'kintsugi/guarded': false, 'kintsugi/example': {} },
+  _meta: {
+    'kintsugi/effect': 'read',
+    'kintsugi/guarded': false,
+    'kintsugi/approvable': false,
+    'kintsugi/example': {},
+  },
   ...change,
 })
 
 /** A tool with an effect. */
 export const listingOf = (name: string, effect: 'read' | 'write' | 'spend'): ToolListing =>
   toolListing(name, {
-    _meta: { 'kintsugi/effect': effect, 'kintsugi/guarded': false, 'kintsugi/example': {} },
+    _meta: {
+      'kintsugi/effect': effect,
+      'kintsugi/guarded': false,
+      'kintsugi/approvable': false,
+      'kintsugi/example': {},
+    },
   })
 
 /** A service that offers nothing but `change`. */

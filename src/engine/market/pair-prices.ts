@@ -17,7 +17,7 @@ export interface PairPrice {
 }
 
 /** The price of one token in another in one pool, in whole tokens, before the fee. */
-export function pairPrice({ manifest }: MarketView, pool: Pool, base: Address, quote: Address): PairPrice {
+function pairPrice({ manifest }: MarketView, pool: Pool, base: Address, quote: Address): PairPrice {
   const decimals = tokenAt(manifest, base).decimals - tokenAt(manifest, quote).decimals
   return { pool, base, quote, price: spotPrice(pool, base, quote) * 10 ** decimals }
 }

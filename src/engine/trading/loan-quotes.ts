@@ -6,7 +6,7 @@ import type { LoanMarket } from '../../ports/ports.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 /** A loan that trades nowhere: any lender can serve it. */
-export const ANY_ROUTE: RouteVenues = { pools: [], usesBalancer: false }
+const ANY_ROUTE: RouteVenues = { pools: [], usesBalancer: false }
 
 /** A lender that cannot serve a loan. */
 export interface ExcludedOffer {

@@ -22,7 +22,7 @@ const MAX_SHOWN_CHARACTERS = 2_000
  */
 export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
   const { service, name, tool, caller } = call.permit
-  const critical = tool.effect === 'write' && tool.openWorld === true
+  const critical = tool.critical === true
   // A service that acts by itself executes decisions that were approved at their origin.
   if (caller.service || (tool.effect !== 'spend' && !critical) || tool.approval?.skipWhen?.(call.input))
     return undefined

@@ -40,11 +40,18 @@ export async function runTool(
     if (output instanceof ToolContent) return output
     const answer = toPlain(output) as Record<string, unknown>
     if (check) checkAnswer(name, tool, answer)
+    const note = context.market && noteOnAmounts(tool, args, context.market)
+    if (note !== undefined) notes.set(answer, note)
     return answer
   } catch (error) {
     throw withNoteOnAmounts(error, context.market && noteOnAmounts(tool, args, context.market))
   }
 }
+
+const notes = new WeakMap<object, string>()
+
+/** What the caller of an answer should know besides: an amount that was probably meant in whole tokens. */
+export const noteOf = (answer: object): string | undefined => notes.get(answer)
 
 function withNoteOnAmounts(error: unknown, note: string | undefined): unknown {
   if (note === undefined || !(error instanceof KintsugiError)) return error

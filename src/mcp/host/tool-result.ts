@@ -4,6 +4,7 @@ import { toErrorReport } from '../../std/errors.ts'
 import { ToolContent } from '../content.ts'
 import { InputNeeded } from '../elicitation.ts'
 import { summaryOf } from '../summary.ts'
+import { noteOf } from './run-tool.ts'
 import type { ToolOutput } from './tool-call.ts'
 
 /**
@@ -18,7 +19,7 @@ export async function toToolResult(work: () => Promise<ToolOutput>) {
         content: [...output.blocks],
         ...(output.structured ? { structuredContent: output.structured } : {}),
       }
-    return { content: [{ type: 'text' as const, text: summaryOf(output) }], structuredContent: output }
+    return { content: [{ type: 'text' as const, text: textOf(output) }], structuredContent: output }
   } catch (error) {
     if (error instanceof InputNeeded) return error.result
     if (error instanceof ProtocolError) throw error
@@ -30,4 +31,10 @@ export async function toToolResult(work: () => Promise<ToolOutput>) {
       isError: true,
     }
   }
+}
+
+/** The summary of an answer, after the note on it where there is one. */
+const textOf = (output: Record<string, unknown>): string => {
+  const note = noteOf(output)
+  return note === undefined ? summaryOf(output) : `Note: ${note}\n${summaryOf(output)}`
 }

@@ -38,7 +38,7 @@ interface LoopDelay {
 }
 
 /** The vitals of this process: bytes, ms, and counts since its start. */
-export function processVitals(loopDelay: LoopDelay, services: Vitals['services']): Vitals {
+function processVitals(loopDelay: LoopDelay, services: Vitals['services']): Vitals {
   const { rss, heapUsed } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   return {

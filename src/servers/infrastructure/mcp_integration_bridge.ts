@@ -25,6 +25,7 @@ export default defineServer({
       description:
         'Connects a third-party MCP server, by its URL (Streamable HTTP) or by a command that is started without a shell and without the secrets of the fleet. Its definitions must be approved before use; list_connected_definitions shows them.',
       openWorld: true,
+      critical: true,
       keywords: 'add an external MCP server, plug in, integrate, filesystem, memory',
       input: connectionRequest,
       output: connectedServer.schema,
@@ -73,6 +74,7 @@ export default defineServer({
       },
     }),
     call_connected_tool: write({
+      openWorld: true,
       description:
         'Calls a tool of a connected server. Only an approved and unchanged definition is callable; a tool approved as "spend" only under its own name.',
       keywords: 'use an external tool, call an integration',
@@ -95,7 +97,7 @@ export default defineServer({
     approve_definition: write({
       description:
         'Approves one definition of a connected server (a tool, prompt, resource or template) by the hash that you reviewed, or, without a name, every definition that is not flagged.',
-      openWorld: true,
+      critical: true,
       idempotent: true,
       keywords: 'trust an external tool, accept a change, allow, pin',
       input: approvalRequest,

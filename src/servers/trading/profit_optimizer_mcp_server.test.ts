@@ -25,25 +25,6 @@ function level({ market }: World): void {
 }
 const raw = (amount: { raw: string } | null) => BigInt(amount?.raw ?? -1)
 
-test('optimize_amount: more than at half and at double the size, each by trading it', async () => {
-  const { call, world } = await harness(server)
-  const answer = await call('optimize_amount')
-  const { route } = answer.opportunity.cycles[0]
-  const size = raw(answer.bestAmount)
-  expect([raw(answer.profit), raw(answer.profitAtHalf), raw(answer.profitAtDouble)]).toEqual([
-    profitOf(route, size),
-    profitOf(route, size / 2n),
-    profitOf(route, size * 2n),
-  ])
-  expect(raw(answer.profit)).toBeGreaterThan(raw(answer.profitAtHalf))
-  expect(raw(answer.profit)).toBeGreaterThan(raw(answer.profitAtDouble))
-  level(world)
-  const nothing = { opportunity: null, reason: expect.stringContaining('nothing pays at block 100') }
-  expect(await call('optimize_amount')).toMatchObject({ ...nothing, bestAmount: null, profit: null })
-  expect(await call('predict_profit')).toMatchObject({ ...nothing, prediction: null })
-  expect(await call('profit_curve')).toMatchObject({ reason: nothing.reason, points: [] })
-})
-
 test('profit_curve: from a hundredth to twice the best size, exact at each point', async () => {
   const { call } = await harness(server)
   const { opportunity } = await call('optimize_amount')
@@ -129,4 +110,23 @@ test('set_profit_targets: only what is given changes; another instance sees it, 
   expect((await other.call('predict_profit')).prediction.bid.share).toBeGreaterThan(0.1)
   await one.call('set_profit_targets', { maxBidShare: 0.05 })
   expect((await other.call('predict_profit')).prediction.bid.share).toBeLessThanOrEqual(0.05)
+})
+
+test('optimize_amount: more than at half and at double the size, each by trading it', async () => {
+  const { call, world } = await harness(server)
+  const answer = await call('optimize_amount')
+  const { route } = answer.opportunity.cycles[0]
+  const size = raw(answer.bestAmount)
+  expect([raw(answer.profit), raw(answer.profitAtHalf), raw(answer.profitAtDouble)]).toEqual([
+    profitOf(route, size),
+    profitOf(route, size / 2n),
+    profitOf(route, size * 2n),
+  ])
+  expect(raw(answer.profit)).toBeGreaterThan(raw(answer.profitAtHalf))
+  expect(raw(answer.profit)).toBeGreaterThan(raw(answer.profitAtDouble))
+  level(world)
+  const nothing = { opportunity: null, reason: expect.stringContaining('nothing pays at block 100') }
+  expect(await call('optimize_amount')).toMatchObject({ ...nothing, bestAmount: null, profit: null })
+  expect(await call('predict_profit')).toMatchObject({ ...nothing, prediction: null })
+  expect(await call('profit_curve')).toMatchObject({ reason: nothing.reason, points: [] })
 })

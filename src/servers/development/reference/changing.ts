@@ -1,9 +1,10 @@
 /** Definitions of the reference server that are added and removed while it runs. */
+import { text } from '../../../mcp/content.ts'
 import type { Dynamic, Prompt, Tool } from '../../../mcp/define.ts'
 import { constantTool, line, prompt, tool } from './fixtures.ts'
 
 const ADDED = 'This was added while the server ran.'
-const furtherTool = constantTool('Exists after test_trigger_tool_change was called.', line(ADDED))
+const furtherTool = constantTool('Exists after test_trigger_tool_change was called.', text(ADDED))
 const furtherPrompt = prompt('A further prompt: exists after test_trigger_prompt_change.', () => ADDED)
 
 /** A tool and a prompt that two further tools add and remove. Calls `onChange` after each change. */

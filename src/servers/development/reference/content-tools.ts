@@ -13,29 +13,22 @@ const STEP_MS = 50
 const constants: Record<string, Tool> = {
   test_simple_text: constantTool(
     'Returns a line of text, the same for every call.',
-    line('This is a simple text response for testing.'),
+    text('This is a simple text response for testing.'),
   ),
-  test_image_content: constantTool(
-    'Returns an image of one red pixel.',
-    new ToolContent([image(PNG, 'image/png')]),
-  ),
+  test_image_content: constantTool('Returns an image of one red pixel.', image(PNG, 'image/png')),
   test_audio_content: constantTool(
     'Returns a short sound: eight samples of silence.',
-    new ToolContent([audio(WAV, 'audio/wav')]),
+    audio(WAV, 'audio/wav'),
   ),
   test_embedded_resource: constantTool(
     'Returns a resource embedded in the answer.',
-    new ToolContent([
-      embedded('test://embedded-resource', 'text/plain', 'This is an embedded resource content.'),
-    ]),
+    embedded('test://embedded-resource', 'text/plain', 'This is an embedded resource content.'),
   ),
   test_multiple_content_types: constantTool(
     'Returns text, an image and a resource in one answer.',
-    new ToolContent([
-      text('Multiple content types test:'),
-      image(PNG, 'image/png'),
-      embedded('test://mixed-content-resource', 'application/json', '{"test":"data","value":123}'),
-    ]),
+    text('Multiple content types test:'),
+    image(PNG, 'image/png'),
+    embedded('test://mixed-content-resource', 'application/json', '{"test":"data","value":123}'),
   ),
 }
 

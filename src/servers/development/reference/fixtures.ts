@@ -1,5 +1,5 @@
 /** Fixtures of the reference server: constant content, and the short forms in which its tools and prompts are defined. */
-import { ToolContent, text } from '../../../mcp/content.ts'
+import { type ContentBlock, ToolContent, text } from '../../../mcp/content.ts'
 import { type Prompt, type Tool, toolbox } from '../../../mcp/define.ts'
 
 /** One red pixel: a PNG in base64. */
@@ -15,8 +15,15 @@ export const tool = toolbox<never>().content
 export const line = (words: string): ToolContent => new ToolContent([text(words)])
 
 /** A tool that returns the same content for every call. */
-export const constantTool = (description: string, content: ToolContent): Tool =>
-  tool({ description, effect: 'read', constant: true, input: {}, examples: [{}], run: () => content })
+export const constantTool = (description: string, ...blocks: readonly ContentBlock[]): Tool =>
+  tool({
+    description,
+    effect: 'read',
+    constant: true,
+    input: {},
+    examples: [{}],
+    run: () => new ToolContent(blocks),
+  })
 
 /** A prompt; the part of its description before the colon is its title. */
 export function prompt(
