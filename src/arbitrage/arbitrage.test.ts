@@ -127,7 +127,20 @@ describe('the guard', () => {
     ])
     expect(
       failing(following, policies, { ...state, tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }] }),
-    ).toEqual(['can stand right behind what it follows'])
+    ).toEqual(['follows its pending transaction'])
+    // 10^9 gas, each from a tip of 1 to 5 gwei; at most a fiftieth of ten coins.
+    const { rules } = judge(following, policies, {
+      ...state,
+      tipsInFlight: [{ tip: 10n ** 9n, gas: 10n ** 9n }],
+    })
+    expect(rules.find(({ ok }) => !ok)).toEqual({
+      rule: 'follows its pending transaction',
+      ok: false,
+      got: '4000000000000000000',
+      needed: '200000000000000000',
+      unit: 'wei',
+      bound: 'max',
+    })
     // The trade earns ten native coins, which exceeds five times one in flight, but not five times three.
     expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 1e18]]) })).toEqual([])
     expect(failing(following, policies, { ...state, busyPools: new Map([['0x2', 3e18]]) })).toEqual([

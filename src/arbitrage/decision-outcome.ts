@@ -1,5 +1,6 @@
 /** The outcome of a decision: how far its trade got, and why it went no further. */
 import type { Decision, Rule } from './guard.ts'
+import { exactRule, failureText } from './rule-text.ts'
 
 /**
  * `rules`: refused by the guard. `pending`: being simulated, signed and recorded. `simulation`: it would not have earned.
@@ -30,10 +31,12 @@ export interface Decided {
 }
 
 /** The rules that refused it. */
-export const failedRules = (rules: readonly Rule[]): Rule[] => rules.filter((rule) => !rule.ok)
+const failedRules = (rules: readonly Rule[]): Rule[] => rules.filter((rule) => !rule.ok)
 
 const ruleTexts = (rules: readonly Rule[]): string[] =>
-  failedRules(rules).map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
+  failedRules(rules)
+    .map(exactRule)
+    .map(({ rule, got, needed }) => `${rule} (got ${got}, needed ${needed})`)
 
 /** The outcome of a decision that the guard has just made. */
 export const outcomeOf = ({ verdict, rules }: Pick<Decision, 'verdict' | 'rules'>): DecisionOutcome =>
@@ -49,6 +52,13 @@ export const refusedBy = ({ decision, outcome }: Decided): string | null =>
 export const outcomeText = ({ decision, outcome: { stage, reason } }: Decided): string => {
   if (decision.verdict === 'trade') return stage
   return stage === 'dry-run' || stage === 'paper' ? `not sent: ${reason}` : `refused at ${stage}: ${reason}`
+}
+
+/** Why it was not sent, in words, one text per rule that failed; empty for a trade. `coin`: symbol of the native token. */
+export function refusalTexts(decided: Decided, coin: string): string[] {
+  if (decided.decision.verdict === 'trade') return []
+  if (decided.outcome.stage !== 'rules') return [outcomeText(decided)]
+  return failedRules(decided.decision.rules).map((rule) => failureText(rule, coin))
 }
 
 /** Decisions recorded before outcomes existed name them as rules after those of the guard. */

@@ -73,12 +73,24 @@ export interface ChainState {
   readonly revertsAreFree?: boolean
 }
 
+/** Unit of the numbers of a rule. `native-rate`: native wei per smallest unit of the profit token. */
+export type RuleUnit = 'wei' | 'wei-per-gas' | 'blocks' | 'transactions' | 'native-rate'
+
+/** How a number is compared with its limit: at least, at most, or less than it. */
+export type RuleBound = 'min' | 'max' | 'below'
+
 /** One rule as it was evaluated: `got` is the measured value, `needed` the condition on it. */
 export interface Rule {
   readonly rule: string
   readonly ok: boolean
   readonly got: string
   readonly needed: string
+  /** With a unit, `got` is a number in it. Without one (also in records of earlier versions), `got` and `needed` are text. */
+  readonly unit?: RuleUnit
+  /** With a bound, `needed` is a number in the unit. */
+  readonly bound?: RuleBound
+  /** Text that follows the limit. */
+  readonly note?: string
 }
 
 /** Limits of the transaction, in gas and wei per gas. */
@@ -125,7 +137,7 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   const { rules, gas, risk, lender, versions } = policiesInForce(policies, state.now)
   const { nativeRate } = state
   const priced = nativeRate !== undefined && nativeRate > 0
-  rules.push(check('profit can be valued', priced, nativeRate ?? 'no price', 'a price in the native token'))
+  rules.push(valuation(priced, nativeRate))
   const gross = priced ? BigInt(Math.floor(Number(opportunity.profit) * nativeRate)) : 0n
   if (!gas || !risk || !lender) {
     const nothing = { gasCost: 0n, dataFee: 0n, netNative: 0n, bidShare: 0, chance: 0, expectedNative: 0n }
@@ -161,12 +173,36 @@ export function judge(opportunity: Opportunity, policies: Policies, state: Chain
   }
 }
 
-const check = (
+/** A rule on a text. */
+const check = (rule: string, ok: boolean, got: string, needed: string): Rule => ({ rule, ok, got, needed })
+
+/** Whether the profit has a price, which is then its measured value. */
+const valuation = (ok: boolean, rate: number | undefined): Rule => ({
+  rule: 'profit can be valued',
+  ok,
+  got: String(rate ?? 'no price'),
+  needed: 'a price in the native token',
+  ...(ok && NATIVE_RATE),
+})
+const NATIVE_RATE = { unit: 'native-rate' } as const
+
+/** A rule on a number. */
+const limited = (
   rule: string,
-  ok: boolean,
-  got: string | number | bigint,
-  needed: string | number | bigint,
-): Rule => ({ rule, ok, got: String(got), needed: String(needed) })
+  unit: RuleUnit,
+  got: number | bigint,
+  bound: RuleBound,
+  limit: number | bigint,
+  note?: string,
+): Rule => ({
+  rule,
+  ok: bound === 'min' ? got >= limit : bound === 'max' ? got <= limit : got < limit,
+  got: String(got),
+  needed: String(limit),
+  unit,
+  bound,
+  ...(note === undefined ? undefined : { note }),
+})
 
 /** The policies that are neither missing nor expired, with a rule for each. */
 function policiesInForce({ gas, risk, lender }: Policies, now: number) {
@@ -191,8 +227,6 @@ interface Offer {
   readonly maxFeePerGas: bigint
   /** Wei per gas that the block's maker gets. */
   readonly priority: bigint
-  /** Base fee that remains below the ceiling, in wei per gas. */
-  readonly room: bigint
   readonly numbers: Decision['numbers']
 }
 
@@ -247,7 +281,6 @@ function offerFor(
     // Twice the base fee survives the steepest rise over the few blocks in which this may be included.
     maxFeePerGas: min(follows ? follows.maxFeePerGas : state.baseFeePerGas * 2n + paid, gas.maxFeePerGas),
     priority: paid,
-    room,
     numbers: {
       grossNative,
       gasEstimate,
@@ -280,18 +313,8 @@ function rulesOnState(
   return [
     check('trading not halted', !risk.halted, risk.halted ? 'halted' : 'running', 'running'),
     check('lender allowed', lender.allowed.includes(kind), kind, lender.allowed.join(', ')),
-    check(
-      'opportunity is fresh',
-      age <= risk.maxAgeBlocks,
-      `${age} blocks old`,
-      `at most ${risk.maxAgeBlocks}`,
-    ),
-    check(
-      'transactions in flight',
-      state.inFlight < risk.maxInFlight,
-      state.inFlight,
-      `fewer than ${risk.maxInFlight}`,
-    ),
+    limited('opportunity is fresh', 'blocks', age, 'max', risk.maxAgeBlocks),
+    limited('transactions in flight', 'transactions', state.inFlight, 'below', risk.maxInFlight),
     check('no pool is already in flight', busy === undefined, busy?.pool ?? 'none', 'none'),
   ]
 }
@@ -299,29 +322,19 @@ function rulesOnState(
 /** The rules on the cost of the bid and on the remaining profit. */
 function rulesOnCost(
   { follows }: Opportunity,
-  { room, priority, gasLimit, maxFeePerGas, numbers }: Offer,
+  { priority, gasLimit, maxFeePerGas, numbers }: Offer,
   gas: GasPolicy,
   risk: RiskPolicy,
   state: ChainState,
 ): Rule[] {
   const { netNative, expectedNative, gasCost, dataFee, grossNative, chance } = numbers
   const ceiling = gas.maxFeePerGas - gas.minPriorityFee
-  const minimum = `at least ${risk.minNetProfit}`
-  const rules = [
-    check(
-      'base fee below the ceiling',
-      room >= gas.minPriorityFee,
-      state.baseFeePerGas,
-      `at most ${ceiling}`,
-    ),
-    check('net profit', netNative >= risk.minNetProfit, netNative, minimum),
-    check(
-      'expected profit',
-      expectedNative >= risk.minNetProfit,
-      expectedNative,
-      `${minimum}, with a chance of ${chance.toFixed(2)} to be first`,
-    ),
-    check('gas within its cap', gasCost <= risk.maxGasCost, gasCost, `at most ${risk.maxGasCost}`),
+  const note = `with a chance of ${chance.toFixed(2)} to be first`
+  const rules: Rule[] = [
+    limited('base fee below the ceiling', 'wei-per-gas', state.baseFeePerGas, 'max', ceiling),
+    limited('net profit', 'wei', netNative, 'min', risk.minNetProfit),
+    limited('expected profit', 'wei', expectedNative, 'min', risk.minNetProfit, note),
+    limited('gas within its cap', 'wei', gasCost, 'max', risk.maxGasCost),
   ]
   if (follows) {
     const raising = (state.tipsInFlight ?? []).reduce(
@@ -329,24 +342,10 @@ function rulesOnCost(
       0n,
     )
     const maximum = BigInt(Math.max(0, Math.floor(Number(grossNative) * TIP_SHARE)))
-    rules.push(
-      check(
-        'can stand right behind what it follows',
-        raising <= maximum,
-        `${raising} wei to raise ours in flight to its tip`,
-        `at most ${maximum}`,
-      ),
-    )
+    rules.push(limited('follows its pending transaction', 'wei', raising, 'max', maximum))
   }
   const cost = gasLimit * maxFeePerGas + (state.dataFee?.chargedAs === 'sum' ? dataFee : 0n)
-  rules.push(
-    check(
-      'operator can pay the gas',
-      state.operatorBalance >= cost,
-      state.operatorBalance,
-      `at least ${cost}`,
-    ),
-  )
+  rules.push(limited('operator can pay the gas', 'wei', state.operatorBalance, 'min', cost))
   return rules
 }
 

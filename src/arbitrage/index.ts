@@ -4,6 +4,7 @@ export {
   type DecisionStage,
   outcomeOf,
   outcomeText,
+  refusalTexts,
   refusedBy,
   withOutcome,
 } from './decision-outcome.ts'
@@ -37,4 +38,4 @@ export {
 } from './opportunity.ts'
 export { classify, type Outcome, type PoolEvent } from './outcome.ts'
 export { type PoolQuote, priceTokens, quotesOf, type TokenPrice } from './prices.ts'
-export { readableRule, refusalTexts, weiText } from './rule-text.ts'
+export { readableRule, weiText } from './rule-text.ts'

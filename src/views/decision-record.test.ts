@@ -10,7 +10,7 @@ const record = {
     verdict: 'refuse',
     numbers: {},
     rules: [
-      { rule: 'net profit', ok: false, got: '-570573340108382438', needed: 'at least 1' },
+      { rule: 'net profit', ok: false, got: '-570573340108382438', needed: '1', unit: 'wei', bound: 'min' },
       { rule: 'trading not halted', ok: false, got: 'halted', needed: 'running' },
     ],
   },
@@ -26,6 +26,13 @@ test('the reason of a refusal by the rules is in whole coins', () => {
     reason: 'net profit is -0.570573 POL (at least 1 wei needed); trading is halted',
   })
   expect(decisionRecord.of(record, undefined).outcome.reason).toContain('-0.570573 native coins')
+})
+
+test('the rules are in words with amounts in whole coins', () => {
+  expect(decisionRecord.of(record, manifest).reasons).toEqual([
+    { rule: 'net profit', ok: false, got: '-0.570573 POL', needed: 'at least 1 wei' },
+    { rule: 'trading not halted', ok: false, got: 'halted', needed: 'running' },
+  ])
 })
 
 test('the reason of a later stage is shown as recorded', () => {

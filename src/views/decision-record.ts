@@ -1,6 +1,6 @@
 /** A decision of the executor, whole: every rule with its numbers, how far it got, and why no further. */
 import * as z from 'zod'
-import { refusalTexts, refusedBy } from '../arbitrage/index.ts'
+import { readableRule, refusalTexts, refusedBy } from '../arbitrage/index.ts'
 import { describeRoute } from '../engine/books/booking.ts'
 import { tokenAt } from '../engine/market/tokens.ts'
 import { rawAmount, signedRawAmount } from '../mcp/fields.ts'
@@ -25,7 +25,7 @@ export const decisionRecord = view(
       ),
     reasons: z
       .array(z.object({ rule: z.string(), ok: z.boolean(), got: z.string(), needed: z.string() }))
-      .describe('the rules of the guard, passed or not'),
+      .describe('the rules of the guard, passed or not, with amounts in human units'),
     route: z.string(),
     symbol: z.string(),
     lender: z.string(),
@@ -46,14 +46,15 @@ export const decisionRecord = view(
   }),
   (record: DecisionRecord, manifest: MarketManifest | undefined) => {
     const { opportunity, decision } = record
+    const coin = manifest?.nativeSymbol ?? 'native coins'
     const symbolOf = (token: `0x${string}`) => (manifest ? tokenAt(manifest, token).symbol : token)
     return {
       id: record.id,
       block: opportunity.block,
       verdict: decision.verdict,
       refusedBy: refusedBy(record),
-      outcome: { ...record.outcome, reason: reasonOf(record, manifest?.nativeSymbol ?? 'native coins') },
-      reasons: decision.rules,
+      outcome: { ...record.outcome, reason: reasonOf(record, coin) },
+      reasons: decision.rules.map((rule) => readableRule(rule, coin)),
       route: describeRoute(record, symbolOf),
       symbol: symbolOf(opportunity.token),
       lender: opportunity.loan.kind,

@@ -1,7 +1,7 @@
 /** The latest decisions: each opportunity with the rules that decided it. */
 import type { OpportunityView } from '../gateway/api/schema.ts'
 import { compact, dateTime, shortRoute } from './format.ts'
-import { readable, refusalOf, verdictText } from './rules.ts'
+import { refusalOf, shortened, verdictText } from './rules.ts'
 
 const SHOWN = 25
 
@@ -40,9 +40,7 @@ function Decision({ record, native }: { record: OpportunityView; native: string 
         <span className="block">block {record.block}</span>
         <span className="route">{short}</span>
         <span className="reason">
-          {traded
-            ? `net ${compact(Number(record.numbers.netNative) / 1e18)} ${native}`
-            : refusalOf(record, native)}
+          {traded ? `net ${compact(Number(record.numbers.netNative) / 1e18)} ${native}` : refusalOf(record)}
         </span>
       </summary>
       {full !== undefined && <p className="empty">{full}</p>}
@@ -55,17 +53,15 @@ function Decision({ record, native }: { record: OpportunityView; native: string 
           </tr>
         </thead>
         <tbody>
-          {record.reasons
-            .map((reason) => readable(reason, native))
-            .map(({ rule, ok, got, needed }) => (
-              <tr key={rule} className={ok ? '' : 'failed'}>
-                <td>
-                  {ok ? '✓' : '✗'} {rule}
-                </td>
-                <td>{got}</td>
-                <td>{needed}</td>
-              </tr>
-            ))}
+          {record.reasons.map(({ rule, ok, got, needed }) => (
+            <tr key={rule} className={ok ? '' : 'failed'}>
+              <td>
+                {ok ? '✓' : '✗'} {rule}
+              </td>
+              <td>{shortened(got)}</td>
+              <td>{needed}</td>
+            </tr>
+          ))}
         </tbody>
       </table>
       <p className="empty">

@@ -677,7 +677,7 @@ export const SHAPES = {
             "needed"
           ]
         },
-        "description": "the rules of the guard, passed or not"
+        "description": "the rules of the guard, passed or not, with amounts in human units"
       },
       "route": {
         "type": "string"

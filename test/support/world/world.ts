@@ -113,7 +113,14 @@ export class World {
       decision: {
         verdict: refusedBy === undefined ? 'trade' : 'refuse',
         rules: [
-          { rule: refusedBy ?? 'net profit', ok: refusedBy === undefined, got: '5', needed: 'at least 1' },
+          {
+            rule: refusedBy ?? 'net profit',
+            ok: refusedBy === undefined,
+            got: '5',
+            needed: '1',
+            unit: refusedBy === 'transactions in flight' ? 'transactions' : 'wei',
+            bound: 'min',
+          },
         ],
         bid: undefined,
         numbers: {
