@@ -8,6 +8,10 @@ import { apiRoutes } from './routes.ts'
 async function request(path: string, init?: RequestInit) {
   const app = new Hono()
   app.onError((error, c) => c.json(toErrorReport(error), 400))
+  app.use(async (c, next) => {
+    c.set('caller', { name: 'operator', scopes: ['spend'] })
+    await next()
+  })
   const sources = { ledger: new InMemoryLedger(), manifest: () => undefined }
   const approvals = { list: async () => [] }
   apiRoutes(app, { access: {}, sources, approvals, mode: 'local', now: () => 1_800_000_000_000 } as never)
@@ -47,3 +51,12 @@ test.each(['/trades?limit=2&offset=0&chain=current', '/opportunities?verdict=tra
     expect((await request(path)).status).toBe(200)
   },
 )
+
+test.each([
+  ['/approvals/policy', '{"minutes":0}', 'minutes: expected at least 1 (got 0)'],
+  ['/approvals/policy', '{"minute":5}', 'minute: unknown field, did you mean minutes? (got 5)'],
+  ['/approvals/policy', '{"tools":["?"]}', 'tools.0: *, a server, or server__tool (got "?")'],
+])('POST %s with %s is refused in plain words', async (path, body, message) => {
+  const refused = await request(path, { method: 'POST', body })
+  expect(refused).toMatchObject({ code: 'bad-argument', message })
+})

@@ -3,6 +3,7 @@ import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import { type Approvals, approvalPolicy, changeApprovalPolicy } from '../../engine/governance/approvals.ts'
 import { type AccessPolicy, authorize } from '../../mcp/host/access.ts'
+import { describeIssues, problemText } from '../../mcp/issues.ts'
 import type { AuditRecorder } from '../../ports/audit.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
@@ -160,9 +161,9 @@ function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode,
 }
 
 /** The validated body. Throws `bad-argument` with the field. */
-function read<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+function read<S extends z.ZodObject>(schema: S, body: unknown): z.output<S> {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'body'}: ${issue?.message}`)
+  const problems = describeIssues(parsed.error, body, Object.keys(schema.shape))
+  throw new KintsugiError('bad-argument', problemText(problems), { data: { fields: problems } })
 }

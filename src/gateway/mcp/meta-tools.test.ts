@@ -24,3 +24,13 @@ test('the listing of call_tool still offers arguments as an object', () => {
   const listing = META_LISTINGS.find((each) => each.name === 'call_tool')
   expect(listing?.inputSchema.properties).toMatchObject({ arguments: { type: 'object' } })
 })
+
+test.each([
+  ['search_tools', { query: '' }, 'query: expected at least 1 characters (got "")'],
+  ['search_tools', { query: 'a', limit: 99 }, 'limit: expected at most 20 (got 99)'],
+  ['search_tools', {}, 'query: missing; expected text (got nothing)'],
+  ['call_tool', { name, argument: {} }, 'argument: unknown field, did you mean arguments? (got {})'],
+  ['call_tool', { name, arguments: 'ETH' }, 'arguments: expected an object (got "ETH")'],
+] as const)('%s with %o is refused in plain words', (tool, given, message) => {
+  expect(() => parseMeta(tool, given)).toThrow(message)
+})

@@ -1,5 +1,6 @@
 /** The meta tools, which give access to all other tools: search, describe, call. */
 import * as z from 'zod'
+import { describeIssues, problemText } from '../../mcp/issues.ts'
 import { argumentsOf, searchableTool, TEST_SERVERS } from '../../mcp/tool-search.ts'
 import type { ServerTags, ToolListing } from '../../ports/definitions.ts'
 import { ToolIndex } from '../../search/index.ts'
@@ -77,8 +78,8 @@ export function parseMeta<M extends MetaTool>(
   const given = args ?? {}
   const parsed = schemas[name].input.safeParse(name === 'call_tool' ? withParsedArguments(given) : given)
   if (parsed.success) return parsed.data as z.output<(typeof schemas)[M]['input']>
-  const issue = parsed.error.issues[0]
-  throw new KintsugiError('bad-argument', `${issue?.path.join('.') || 'arguments'}: ${issue?.message}`)
+  const problems = describeIssues(parsed.error, given, Object.keys(schemas[name].input.shape))
+  throw new KintsugiError('bad-argument', problemText(problems), { data: { fields: problems } })
 }
 
 /** Search and descriptions over a directory. Servers that only test the protocol are not searched. */
