@@ -39,7 +39,7 @@ test('system_status: who is not healthy, what would repair it, and the incidents
 })
 
 test('incidents: those of the last minutes, of one service, newest first', async () => {
-  const { call, world } = await start()
+  const { call, refusal, world } = await start()
   const incident = { unit: 'trading', kind: 'exited', action: 'none', durationMs: null } as const
   for (const [minutes, service] of [
     [90, FEED],
@@ -58,6 +58,12 @@ test('incidents: those of the last minutes, of one service, newest first', async
   expect(details(await call('incidents'))).toEqual(['3', '4', '5'])
   expect(details(await call('incidents', { service: FEED, sinceMinutes: 100 }))).toEqual(['3', '5', '90'])
   expect(await call('incidents', { service: FEED, limit: 1 })).toMatchObject({ total: 2, nextOffset: 1 })
+  // A service without incidents is not an unknown one.
+  expect(await call('incidents', { service: 'database' })).toMatchObject({ total: 0 })
+  expect(await refusal('incidents', { service: 'databse' })).toMatchObject({
+    code: 'unknown-service',
+    hint: 'did you mean database?',
+  })
 })
 
 test('predictions: a cell that leaves its normal', async () => {

@@ -1,7 +1,7 @@
 /** Aggregates health, predicts failures, heals and scales. The supervisor handles crashes and hangs; the agent looks further ahead. */
 import * as z from 'zod'
 import { HealingLoop } from '../engine/operations/healing-loop.ts'
-import { incidentsSince } from '../engine/operations/incident-log.ts'
+import { incidentsOf } from '../engine/operations/incident-log.ts'
 import { healService } from '../engine/operations/remedies.ts'
 import { systemStatus } from '../engine/operations/system-status.ts'
 import { CELL_HEAP_MB } from '../fleet/catalogue/profiles.ts'
@@ -73,10 +73,10 @@ export default defineAgent({
       },
       output: incidentPage.schema,
       examples: [{}],
-      run: async ({ service: id, sinceMinutes, ...paging }, { ledger, now }) => {
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id, sinceMinutes, ...paging }, { fleet, ledger, now }) => {
         const since = now() - sinceMinutes * MINUTE_MS
-        const span = await incidentsSince(ledger, { since, ...(id === undefined ? {} : { service: id }) })
-        return incidentPage.of(span, paging)
+        return incidentPage.of(await incidentsOf(fleet, ledger, { since, service: id }), paging)
       },
     }),
     [predictionsTool.tool]: read({

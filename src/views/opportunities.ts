@@ -39,22 +39,25 @@ export const opportunity = view(
     lender: z.string(),
     premium: tokenAmount(),
     profit: tokenAmount().describe('after the premium, before gas'),
-    value: z.number().describe('the profit in whole quote tokens'),
+    value: z.number().nullable().describe('the profit in whole quote tokens; null without a price'),
   }),
-  (found: Opportunity, market: MarketView) => ({
-    id: found.id,
-    block: found.block,
-    token: market.symbol(found.token),
-    cycles: found.cycles.map(({ legs, amounts }) => ({
-      route: legs.map((each) => leg.of(each, market)),
-      amountIn: market.amount(found.token, amounts[0] ?? 0n),
-    })),
-    borrowed: market.amount(found.token, found.borrowed),
-    lender: found.loan.kind,
-    premium: market.amount(found.token, found.premium),
-    profit: market.amount(found.token, found.profit),
-    value: rounded(market.worth(found.token, found.profit) ?? 0),
-  }),
+  (found: Opportunity, market: MarketView) => {
+    const value = market.worth(found.token, found.profit)
+    return {
+      id: found.id,
+      block: found.block,
+      token: market.symbol(found.token),
+      cycles: found.cycles.map(({ legs, amounts }) => ({
+        route: legs.map((each) => leg.of(each, market)),
+        amountIn: market.amount(found.token, amounts[0] ?? 0n),
+      })),
+      borrowed: market.amount(found.token, found.borrowed),
+      lender: found.loan.kind,
+      premium: market.amount(found.token, found.premium),
+      profit: market.amount(found.token, found.profit),
+      value: value === undefined ? null : rounded(value),
+    }
+  },
 )
 
 /** Why there is no opportunity, in words. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Address } from '../../amm/index.ts'
 import type { Leg, Opportunity } from '../../arbitrage/index.ts'
 import type { Chain, Hex, Log, Receipt } from '../../ports/chain.ts'
@@ -200,6 +200,17 @@ describe('a trade in the books', () => {
     ['state-moved', log({ address: SECOND, blockNumber: 12, transactionIndex: 2 })],
   ] as const)('%s, by the events of its pools before it', async (outcome, moved) => {
     expect((await booked([moved])).outcome).toBe(outcome)
+  })
+
+  test('without a price of the native coin nothing is booked in it, and the value stays', async () => {
+    const rate = market.rate.bind(market)
+    using _unpriced = vi
+      .spyOn(market, 'rate')
+      .mockImplementation((token) => (token === NATIVE ? undefined : rate(token)))
+    const { chain } = chainWith([])
+    const final = { transaction: transaction('execute'), receipt: receipt(), decision }
+    const trade = await tradeOf(final, market, chain, 99)
+    expect([trade.profitNative, trade.profitValue, trade.realisedProfit]).toEqual([0, 30, 30_000_000n])
   })
 
   test('a revert earns nothing and pays its gas', async () => {

@@ -67,6 +67,7 @@ export async function tradeOf(
     : 0n
   const { symbol, decimals } = tokenAt(manifest, opportunity.token)
   const value = Number(realisedProfit) * (market.rate(opportunity.token) ?? 0)
+  const nativeRate = market.rate(manifest.wrappedNative)
   return {
     ...mined,
     outcome: await outcomeOf(decision, receipt, market, chain),
@@ -80,7 +81,8 @@ export async function tradeOf(
     predictedProfit: opportunity.profit,
     realisedProfit,
     profitValue: humanValue(manifest, value),
-    profitNative: value / (market.rate(manifest.wrappedNative) ?? 1) / 1e18,
+    // The ledger holds a number: 0 where the native coin has no price, as for a token without one.
+    profitNative: nativeRate ? value / nativeRate / 1e18 : 0,
     predictedAtBlock: opportunity.block,
   }
 }

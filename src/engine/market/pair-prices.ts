@@ -4,6 +4,7 @@ import { type PoolQuote, quotesOf } from '../../arbitrage/index.ts'
 import type { Token } from '../../graph/index.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
+import { nearest } from '../../std/nearest.ts'
 import { tokenPriceOf } from './price-quality.ts'
 import { tokenAt } from './tokens.ts'
 
@@ -63,4 +64,14 @@ export function quotesAgainstMedian(
 ): { median: number; quotes: PoolQuote[] } {
   const { rate } = tokenPriceOf(market, token)
   return { median: rate, quotes: quotesOf(token.address, market.pools.values(), market.prices()) }
+}
+
+/** Throws `not-found` for an exchange without pools in this market, with the closest name as its hint. */
+export function assertExchange(market: MarketView, dex: string): void {
+  const known = new Set([...market.pools.values()].map((each) => each.dex))
+  if (known.has(dex)) return
+  const [suggestion] = nearest(dex, known)
+  throw new KintsugiError('not-found', `dex: no exchange ${JSON.stringify(dex)} in this market`, {
+    hint: suggestion ? `did you mean ${suggestion}?` : `expected one of ${[...known].join(', ')}`,
+  })
 }

@@ -1,5 +1,6 @@
 /** Reading the recorded incidents of a span of time. */
 import type { IncidentKind, IncidentRecord } from '../../fleet/incidents.ts'
+import type { FleetControl } from '../../ports/fleet.ts'
 import type { IncidentFilter, Ledger } from '../../ports/ledger.ts'
 
 const MAX_INCIDENTS = 10_000
@@ -23,6 +24,18 @@ export async function incidentsSince(
     since,
     incidents: kind === undefined ? incidents : incidents.filter((incident) => incident.kind === kind),
   }
+}
+
+/** The incidents since a time of a service, or of all. Throws `unknown-service` for a service that has no incidents and is not in the fleet: a removed instance keeps its history. */
+export async function incidentsOf(
+  fleet: Pick<FleetControl, 'service'>,
+  ledger: Pick<Ledger, 'incidents'>,
+  { since, service }: { readonly since: number; readonly service: string | undefined },
+): Promise<IncidentSpan> {
+  if (service === undefined) return incidentsSince(ledger, { since })
+  const span = await incidentsSince(ledger, { since, service })
+  if (span.incidents.length === 0) await fleet.service(service)
+  return span
 }
 
 /** Number of incidents by kind. */

@@ -46,7 +46,7 @@ test('health: all healthy, then one that is not, with its reason', async () => {
 })
 
 test('health_history: the newest first, of one service, a page at a time', async () => {
-  const { call, record } = await start()
+  const { call, refusal, record } = await start()
   await record(7_200 * SECOND, 'exited')
   await record(50 * SECOND, 'exited')
   await record(48 * SECOND, 'recovered', 2_264.343_9)
@@ -62,6 +62,14 @@ test('health_history: the newest first, of one service, a page at a time', async
   expect(times(await call('health_history', { hours: 1, service: FEED, limit: 1, offset: 1 }))).toEqual([
     'exited 50000',
   ])
+  // An instance that was removed keeps its history; a service that never existed has none.
+  await record(5 * SECOND, 'exited', null, 'mcp_liquidity_server#2')
+  expect(await call('health_history', { service: 'mcp_liquidity_server#2' })).toMatchObject({ total: 1 })
+  expect(await call('health_history', { service: 'database' })).toMatchObject({ total: 0 })
+  expect(await refusal('health_history', { service: 'databse' })).toMatchObject({
+    code: 'unknown-service',
+    hint: 'did you mean database?',
+  })
 })
 
 test('uptime: 6 s of 60 s down are 90 % availability; the span begins with the fleet', async () => {

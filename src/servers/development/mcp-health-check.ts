@@ -1,6 +1,6 @@
 /** Health with memory: how everything is now, how it was, and how long it has been up. */
 import * as z from 'zod'
-import { incidentsSince } from '../../engine/operations/incident-log.ts'
+import { incidentsOf } from '../../engine/operations/incident-log.ts'
 import { fleetStability } from '../../engine/operations/stability-report.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { at, hours, page, paged, paginate, service, time } from '../../mcp/fields.ts'
@@ -53,9 +53,10 @@ export default defineServer({
       input: { service: service().optional(), hours: hours(MAX_HOURS, 24), ...page(1_000, 10) },
       output: incidentPage.schema,
       examples: [{ hours: 1 }],
-      run: async ({ service: id, hours: span, ...paging }, { ledger, now }) => {
-        const filter = { since: now() - span * HOUR_MS, ...(id === undefined ? {} : { service: id }) }
-        return incidentPage.of(await incidentsSince(ledger, filter), paging)
+      refusals: [[{ service: 'nobody' }, 'unknown-service']],
+      run: async ({ service: id, hours: span, ...paging }, { fleet, ledger, now }) => {
+        const since = now() - span * HOUR_MS
+        return incidentPage.of(await incidentsOf(fleet, ledger, { since, service: id }), paging)
       },
     }),
     uptime: read({

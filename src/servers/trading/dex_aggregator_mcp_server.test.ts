@@ -109,7 +109,7 @@ test('get_prices: each pool at its own price, deepest first, against the median'
 })
 
 test('list_dexes and list_pools: value at the price, deepest first, by exchange and token', async () => {
-  const { call, world } = await harness(server)
+  const { call, refusal, world } = await harness(server)
   const { dexes } = await call('list_dexes')
   expect(dexes.map(({ dex, pools }: never) => [dex, pools])).toEqual([
     ['quickswap', 4],
@@ -136,6 +136,12 @@ test('list_dexes and list_pools: value at the price, deepest first, by exchange 
   expect(
     (await call('list_pools', { token: 'DAI' })).pools.map(({ feePercent }: never) => feePercent),
   ).toEqual([0.04, 0.3])
+  // A known exchange without pools of the token has none; an unknown one is an error.
+  expect(await call('list_pools', { dex: 'sushiswap', token: 'DAI' })).toMatchObject({ total: 0 })
+  expect(await refusal('list_pools', { dex: 'quikswap' })).toMatchObject({
+    code: 'not-found',
+    hint: 'did you mean quickswap?',
+  })
   world.market.swap(POOLS.matic, USDC, WMATIC, 70_000n * E6)
   expect((await call('list_dexes')).dexes[0].value).toBeGreaterThan(dexes[0].value)
 })

@@ -1,6 +1,6 @@
 /** Best execution across pools: quotes, routes split where that gives more, and the calls that make a swap. */
 import * as z from 'zod'
-import { poolsWith } from '../../engine/market/pair-prices.ts'
+import { assertExchange, poolsWith } from '../../engine/market/pair-prices.ts'
 import { buildSwap } from '../../engine/trading/swap-calls.ts'
 import { routeSwap } from '../../engine/trading/swap-routes.ts'
 import { defineServer } from '../../mcp/define.ts'
@@ -102,9 +102,13 @@ export default defineServer({
       input: { dex: z.string().max(64).optional(), token: token().optional(), ...page(500, 12) },
       output: paged('pools', poolWithFee.schema),
       examples: [{ token: 'WETH', limit: 5 }],
-      refusals: [[{ token: 'NOPE' }, 'unknown-symbol']],
+      refusals: [
+        [{ token: 'NOPE' }, 'unknown-symbol'],
+        [{ dex: 'nope' }, 'not-found'],
+      ],
       run: ({ dex, token: text, ...paging }, { market }) => {
         const tokens = text === undefined ? [] : [market.token(text).address]
+        if (dex !== undefined) assertExchange(market, dex)
         const found = poolsWith(market, tokens).filter((each) => dex === undefined || each.dex === dex)
         const shown = found.map((each) => poolWithFee.of(each, market))
         return paginate(

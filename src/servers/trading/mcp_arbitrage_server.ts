@@ -48,7 +48,7 @@ export default defineServer({
         const { searchedCycles, found } = findOpportunities(market, loans, { maxHops, limit: ALL })
         const elapsedMs = now() - started
         const shown = found.map((each) => opportunity.of(each, market))
-        const wanted = shown.filter(({ value }) => value >= minValue)
+        const wanted = shown.filter(({ value }) => (value ?? 0) >= minValue)
         return {
           ...observation.of(market),
           searchedCycles,
