@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { compactListing } from '../src/gateway/mcp/listings.ts'
 import { META_LISTINGS } from '../src/gateway/mcp/meta-tools.ts'
 import { listTool } from '../src/mcp/schema.ts'
 import { searchableTool, TEST_SERVERS } from '../src/mcp/tool-search.ts'
@@ -73,7 +74,7 @@ for (const [name, of] of [
 const tokens = (value: unknown) => Math.round(JSON.stringify(value).length / 4)
 const answers = ranked.map(({ question }) => index.search(question, 5).length)
 console.log(
-  `\n| a model reads | tokens, about |\n|---|---|\n| all tools | ${tokens(tools.map(({ listing }) => listing))} |\n| the meta tools | ${tokens(META_LISTINGS)} |`,
+  `\n| a model reads | tokens, about |\n|---|---|\n| all tools | ${tokens(tools.map(({ listing }) => compactListing(listing)))} |\n| the meta tools | ${tokens(META_LISTINGS)} |`,
 )
 if (answers.some((count) => count === 0))
   console.log(`\n${answers.filter((count) => count === 0).length} questions found nothing`)

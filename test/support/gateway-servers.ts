@@ -27,7 +27,7 @@ export const serverOf = (id: string) =>
       count: read({
         description: 'Counts and reports its progress.',
         input: { to: z.int().max(100) },
-        output: { counted: z.int() },
+        output: { counted: z.int().describe('the number reached') },
         examples: [{ to: 3 }],
         run: async ({ to }, { progress, signal }) => {
           for (let at = 1; at <= to; at++) {

@@ -4,8 +4,8 @@
  */
 import { expect, test } from 'vitest'
 import { definitionsOf, toolListing } from '../../../test/support/definitions.ts'
-import type { ServiceDefinitions } from '../../ports/definitions.ts'
-import { changedLists, listingsOf } from './listings.ts'
+import type { ServiceDefinitions, ToolListing } from '../../ports/definitions.ts'
+import { changedLists, compactListing, listingsOf } from './listings.ts'
 
 /** Definitions with tools, prompts, resources and templates of these names. */
 function offering(
@@ -110,4 +110,37 @@ test('changed lists are reported by kind', () => {
     'tools',
     'prompts',
   ])
+})
+
+test('in the list of all tools, output schemas have no descriptions; inputs and the tool keep theirs', () => {
+  const described = (type: string) => ({ type, description: 'words' })
+  const listing = {
+    name: 'a__look',
+    description: 'looks',
+    inputSchema: { type: 'object', properties: { pool: described('string') } },
+    outputSchema: {
+      type: 'object',
+      description: 'words',
+      $defs: { amount: described('string') },
+      properties: {
+        description: described('string'),
+        kind: { enum: ['description'], default: { description: 'kept' } },
+        rows: { type: 'array', items: { anyOf: [described('number'), { $ref: '#/$defs/amount' }] } },
+      },
+      required: ['description'],
+    },
+  } as unknown as ToolListing
+  expect(compactListing(listing)).toEqual({
+    ...listing,
+    outputSchema: {
+      type: 'object',
+      $defs: { amount: { type: 'string' } },
+      properties: {
+        description: { type: 'string' },
+        kind: { enum: ['description'], default: { description: 'kept' } },
+        rows: { type: 'array', items: { anyOf: [{ type: 'number' }, { $ref: '#/$defs/amount' }] } },
+      },
+      required: ['description'],
+    },
+  })
 })

@@ -96,3 +96,34 @@ export function changedLists(before: Listings, after: Listings): ListKind[] {
     ...(differs([...before.prompts], [...after.prompts]) ? (['prompts'] as const) : []),
   ]
 }
+
+const SCHEMAS_BY_NAME = new Set(['properties', '$defs', 'definitions', 'patternProperties'])
+
+/** A JSON schema without the descriptions of its parts; properties named `description` stay. */
+function withoutDescriptions(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDescriptions)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const entries = Object.entries(schema).flatMap(([key, value]): [string, unknown][] => {
+    if (key === 'description') return []
+    if (['const', 'default', 'enum', 'required'].includes(key)) return [[key, value]]
+    if (!SCHEMAS_BY_NAME.has(key)) return [[key, withoutDescriptions(value)]]
+    return [
+      [
+        key,
+        Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withoutDescriptions(part)])),
+      ],
+    ]
+  })
+  return Object.fromEntries(entries)
+}
+
+/**
+ * A tool's listing as a client of the whole fleet receives it: the output schema has no descriptions, which would be a fifth
+ * of what a model reads. `describe_tool` and the service's own endpoint return them.
+ */
+export function compactListing(tool: ToolListing): ToolListing {
+  const { outputSchema } = tool
+  return outputSchema
+    ? { ...tool, outputSchema: withoutDescriptions(outputSchema) as typeof outputSchema }
+    : tool
+}

@@ -3,6 +3,7 @@ import { Server } from '@modelcontextprotocol/server'
 import { TASKS_EXTENSION } from '../../mcp/elicitation.ts'
 import { toToolResult } from '../../mcp/host/tool-result.ts'
 import type { Directory } from './directory.ts'
+import { compactListing } from './listings.ts'
 import { META_LISTINGS, type MetaTools, parseMeta, unknownTool } from './meta-tools.ts'
 import { lists, listsTool, type ToolSelection } from './tool-selection.ts'
 
@@ -50,6 +51,7 @@ function serveLists(server: Server, selection: ToolSelection, directory: Directo
     const tools = [...directory.tools.values()]
       .filter(({ service, listing }) => listsTool(selection, service, listing.name))
       .map((tool) => underSelection(selection, tool))
+      .map((listing) => (selection.kind === 'all' ? compactListing(listing) : listing))
     return {
       tools: [...(selection.kind === 'search' ? META_LISTINGS : []), ...tools] as never,
       ...common(),

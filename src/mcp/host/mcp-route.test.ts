@@ -115,3 +115,14 @@ test('an unknown tool is refused by the protocol, not by the route', async () =>
   const { status, text } = await post('/mcp', call('nothing'), { ...ADA, ...LEGACY })
   expect([status, text]).toEqual([200, expect.stringContaining('unknown-tool')])
 })
+
+test.each(['GET', 'PUT'])('%s /query is HTTP 405 and names the method to use', async (method) => {
+  const response = await host(server, {} as never, hostOptions({})).app.request('/query', {
+    method,
+    headers: { host: 'localhost' },
+  })
+  expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST'])
+  expect(await response.json()).toEqual({
+    error: { code: 'bad-argument', message: `${method} /query: expected POST`, retry: 'never' },
+  })
+})

@@ -51,6 +51,10 @@ export function serviceRoutes(app: Hono, options: ServiceRouteOptions): void {
     const { blocks: content, structured } = output
     return c.json({ result: { content, ...(structured ? { structuredContent: structured } : {}) } })
   })
+  app.all('/query', (c) => {
+    const message = `${c.req.method} /query: expected POST`
+    return c.json({ error: { code: 'bad-argument', message, retry: 'never' } }, 405, { allow: 'POST' })
+  })
 }
 
 function notATool(type: unknown, { tools }: Definitions): KintsugiError {

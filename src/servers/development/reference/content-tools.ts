@@ -1,7 +1,7 @@
 /** Tools of the reference server that answer by themselves: each kind of content, errors, progress, log messages and schemas. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
-import { audio, embedded, image, ToolContent, text } from '../../../mcp/content.ts'
+import { audio, embedded, image, text } from '../../../mcp/content.ts'
 import type { Tool } from '../../../mcp/define.ts'
 import { KintsugiError } from '../../../std/errors.ts'
 import { constantTool, line, PNG, tool, WAV } from './fixtures.ts'
