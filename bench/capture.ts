@@ -2,10 +2,10 @@
  * Captured share of the market's value, for us and for competitors, on a local market with seeded traders.
  * node bench/capture.ts [minutes, default 10] [competitors, default 2] [seed, default 20261122]
  *
- * Accounting in the native token: after each block the market has an optimum, net of the gas of its plan. The optimum after
- * the next block plus the value taken in between differs from it by the value that orders opened or closed. Each gap is
- * counted once: offered = first optimum + opened = ours + theirs + closed by others + still open. Value opened in the last
- * block does not count.
+ * Accounting in the native token: after each block the market has an optimum, net of the gas of its plan. The
+ * optimum after the next block plus the value taken in between differs from it by the value that orders
+ * opened or closed. Each gap is counted once: offered = first optimum + opened = ours + theirs + closed by
+ * others + still open. Value opened in the last block does not count.
  */
 
 import { readFileSync } from 'node:fs'
@@ -49,7 +49,10 @@ interface BlockBooks {
   block: number
   optimum: Optimum
   ours: number
-  /** Value that competitors took from the pools, and what they paid; a bid is due even if the gap shrank meanwhile. */
+  /**
+   * Value that competitors took from the pools, and what they paid; a bid is due even if the gap shrank
+   * meanwhile.
+   */
   theirs: number
   theirGas: number
   /** Gas cost of our reverted transactions. */
@@ -190,7 +193,8 @@ function summary(): string {
   const first = books[0] as BlockBooks
   const last = books.at(-1) as BlockBooks
   const rest = books.slice(1)
-  // Value opened in the last block was not available for a full block: it counts neither as offered nor as open.
+  // Value opened in the last block was not available for a full block: it counts neither as offered nor as
+  // open.
   const before = books.at(-2) ?? first
   const openedLast =
     books.length > 1

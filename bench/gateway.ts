@@ -1,7 +1,7 @@
 /**
- * Overhead of the gateway: the same tool of the same running service on its own port and through the gateway, alternating in
- * one run; and the tool list of the whole fleet. For comparison mcp-hub in front of the same service, and, for a server on
- * stdio, mcp-proxy and supergateway. The peers are installed for the run.
+ * Overhead of the gateway: the same tool of the same running service on its own port and through the gateway,
+ * alternating in one run; and the tool list of the whole fleet. For comparison mcp-hub in front of the same
+ * service, and, for a server on stdio, mcp-proxy and supergateway. The peers are installed for the run.
  * node bench/gateway.ts [calls per round, default 400] [rounds, default 6] [--no-peers]
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -335,7 +335,8 @@ async function compare(doors: readonly Door[]): Promise<void> {
   const found = new Map(
     doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]),
   )
-  // A few calls at each endpoint in turn, so that all share the machine's variation and none is measured cold.
+  // A few calls at each endpoint in turn, so that all share the machine's variation and none is measured
+  // cold.
   for (let round = 0; round < rounds; round++) {
     for (let count = 0; count < calls; count += TURN)
       for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))

@@ -108,8 +108,9 @@ if (killsIsolated > 0) {
 }
 
 /**
- * The same cells, from the same bundle, on the same database, hub and chain, under PM2. Each binds its ports itself and gets
- * its services from a small stand-in for the supervisor. PM2 is installed for the run, as its licence excludes a dependency.
+ * The same cells, from the same bundle, on the same database, hub and chain, under PM2. Each binds its ports
+ * itself and gets its services from a small stand-in for the supervisor. PM2 is installed for the run, as its
+ * licence excludes a dependency.
  */
 async function underPm2(fleet: Fleet, plan: RunPlan, count: number): Promise<number[]> {
   const folder = mkdtempSync(join(tmpdir(), 'kintsugi-pm2-'))

@@ -1,5 +1,6 @@
 /**
- * The market engine on two snapshots: search, joint optimum and quotes, compared with Bellman-Ford and the exchange's library.
+ * The market engine on two snapshots: search, joint optimum and quotes, compared with Bellman-Ford and the
+ * exchange's library.
  * npm run bench:market [-- FOLDER] [-- --latency]   FOLDER holds data/ and baselines/ (default ../shared)
  */
 import { execFileSync } from 'node:child_process'
@@ -93,7 +94,9 @@ function benchFile(name: string): void {
   bellmanFord(file, about, search)
 }
 
-/** Building the index, a full search, and searches after changes of random and of the best-connected pools. */
+/**
+ * Building the index, a full search, and searches after changes of random and of the best-connected pools.
+ */
 function benchSearch(pools: readonly Pool[], about: string, maxHops: number, random: Random): void {
   let search: MarketSearch | undefined
   const [built] = times(1, () => {

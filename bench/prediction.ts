@@ -1,5 +1,6 @@
 /**
- * Early detection and false alarms: leaks and latency anomalies, on simulated failures, compared with a fixed threshold.
+ * Early detection and false alarms: leaks and latency anomalies, on simulated failures, compared with a fixed
+ * threshold.
  * node bench/prediction.ts [processes, default 60]
  */
 import { readFileSync } from 'node:fs'
@@ -48,7 +49,10 @@ const wrong = Array.from({ length: processes }, (_, seed) => leakFound(seed + 1_
 )
 console.log(`| clean, 24 hours each | ${processes} | ${wrong.length} | | |`)
 
-/** When CUSUM and a fixed threshold of ten times the typical latency alarm; ms after the failure began, negative for a false alarm. */
+/**
+ * When CUSUM and a fixed threshold of ten times the typical latency alarm; ms after the failure began,
+ * negative for a false alarm.
+ */
 function alarms(
   seed: number,
   hours: number,

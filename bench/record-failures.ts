@@ -1,6 +1,7 @@
 /**
- * Records failures of services of a real fleet: three minutes of normal reads, then one service slows down steadily, calls of
- * another start to wait, and the rest continue. Writes test/fixtures/recorded-latency.json for bench/prediction.ts.
+ * Records failures of services of a real fleet: three minutes of normal reads, then one service slows down
+ * steadily, calls of another start to wait, and the rest continue. Writes test/fixtures/recorded-latency.json
+ * for bench/prediction.ts.
  * node bench/record-failures.ts [seconds of normal, default 200] [seconds of failing, default 160]
  */
 import { writeFileSync } from 'node:fs'

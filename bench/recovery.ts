@@ -1,4 +1,6 @@
-/** Recovery time after a fault: until the process is ready and a real call returns data newer than the fault. */
+/**
+ * Recovery time after a fault: until the process is ready and a real call returns data newer than the fault.
+ */
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
 import type { ChaosFault } from '../src/adapters/fleet/control-protocol.ts'
 import type { ServiceStatus } from '../src/ports/fleet.ts'
@@ -100,7 +102,10 @@ export async function cellsOf(control: string): Promise<Map<string, ServiceStatu
   return cells
 }
 
-/** Injects a fault into a cell, as an intended one that no breaker counts; resolves when the cell answers again. */
+/**
+ * Injects a fault into a cell, as an intended one that no breaker counts; resolves when the cell answers
+ * again.
+ */
 export async function injectAndWait(
   control: string,
   target: Target,

@@ -1,6 +1,7 @@
 /**
- * Tool search on users' questions: how often a right tool is first, and among the first five. Half of the questions were used
- * for tuning, the other half was held out; the everyday questions at the end were all used for tuning. Also: the number of tokens that a model reads, with search and without.
+ * Tool search on users' questions: how often a right tool is first, and among the first five. Half of the
+ * questions were used for tuning, the other half was held out; the everyday questions at the end were all
+ * used for tuning. Also: the number of tokens that a model reads, with search and without.
  * node bench/search.ts [--misses]
  */
 import { readFileSync } from 'node:fs'

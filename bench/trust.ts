@@ -1,6 +1,6 @@
 /**
- * Detections and false alarms of the scan of external definitions: on a labelled corpus, and on definitions that are known to
- * be clean: ours, and those of published servers.
+ * Detections and false alarms of the scan of external definitions: on a labelled corpus, and on definitions
+ * that are known to be clean: ours, and those of published servers.
  * node bench/trust.ts [--misses]
  */
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Builds dist: one bundle for all processes, with code splitting so that each process loads only its own code, and the dashboard's page. */
+/**
+ * Builds dist: one bundle for all processes, with code splitting so that each process loads only its own
+ * code, and the dashboard's page.
+ */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -32,7 +35,8 @@ export function isStale(): boolean {
 export async function build(): Promise<void> {
   const { build: bundle } = await import('esbuild')
   const processes = ['keeper', 'supervisor', 'cell', 'hub', 'localnet', 'discovery', 'signer']
-  // Chunks are named by their content: a running fleet keeps the chunks of its build, which it may still load.
+  // Chunks are named by their content: a running fleet keeps the chunks of its build, which it may still
+  // load.
   mkdirSync(dist, { recursive: true })
   await bundle({
     entryPoints: {

@@ -1,6 +1,6 @@
 /**
- * Adds optional packages of other platforms to package-lock.json. npm omits them if the registry lacks them, and `npm ci`
- * refuses such a lock. Run after every change of the dependencies.
+ * Adds optional packages of other platforms to package-lock.json. npm omits them if the registry lacks them,
+ * and `npm ci` refuses such a lock. Run after every change of the dependencies.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

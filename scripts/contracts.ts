@@ -1,6 +1,6 @@
 /**
- * Compiles contracts/src into contracts/artifacts with the solc package; with --check, compares instead of writing.
- * The bytecode depends on the settings here; foundry.toml repeats them for the tests.
+ * Compiles contracts/src into contracts/artifacts with the solc package; with --check, compares instead of
+ * writing. The bytecode depends on the settings here; foundry.toml repeats them for the tests.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

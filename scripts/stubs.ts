@@ -1,7 +1,7 @@
 /**
- * Proves that the specs of servers and agents check answers: for every tool that exists, `run` is replaced by a stub that
- * returns the first answer that the spec recorded, for any input, and the tool's own spec must fail.
- * Usage: node scripts/stubs.ts [service ...]. Exits non-zero when a stub survives.
+ * Proves that the specs of servers and agents check answers: for every tool that exists, `run` is replaced by
+ * a stub that returns the first answer that the spec recorded, for any input, and the tool's own spec must
+ * fail. Usage: node scripts/stubs.ts [service ...]. Exits non-zero when a stub survives.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -83,8 +83,9 @@ function run(files: readonly string[], env: Record<string, string>): Map<string,
 }
 
 /**
- * Whether a spec noticed the stub: an expectation about an answer or an effect failed. A crash, a timeout, or a refusal that did
- * not come does not count, since it says nothing about the answer; the refusal of a tool that always fails is its answer.
+ * Whether a spec noticed the stub: an expectation about an answer or an effect failed. A crash, a timeout, or
+ * a refusal that did not come does not count, since it says nothing about the answer; the refusal of a tool
+ * that always fails is its answer.
  */
 const noticed = ({ failures }: FileReport, alwaysFails: boolean): boolean =>
   failures.some(

@@ -205,6 +205,18 @@ test('files have at most 500 lines and descriptive names', () => {
   ).toEqual([])
 })
 
+test('comments fit the line width', () => {
+  const { lineWidth } = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8')).formatter as {
+    lineWidth: number
+  }
+  const isComment = (line: string) => /^ *(\/\*\*|\*|\/\/) /.test(line)
+  const wide = (file: string) =>
+    readFileSync(join(root, file), 'utf8')
+      .split('\n')
+      .filter((line) => isComment(line) && line.length > lineWidth)
+  expectNone(product.map((file) => [file, wide(file)]))
+})
+
 test('keys stay with the signer', () => {
   const wrong = product.filter(
     (file) => !file.startsWith('src/signer/') && importsOf(file).some(({ to }) => to === 'viem/accounts'),

@@ -1,4 +1,7 @@
-/** Which calls need a person's approval: calls that move value or reach beyond the fleet, if the policy names them. Pure. */
+/**
+ * Which calls need a person's approval: calls that move value or reach beyond the fleet, if the policy names
+ * them. Pure.
+ */
 import type { ScopeEffect } from './scopes.ts'
 
 /** The approval policy: the calls that need an approval, where it may be given, and its lifetime. */
@@ -13,7 +16,10 @@ export interface ApprovalPolicy {
   readonly minutes: number
 }
 
-/** The default policy: locally only calls that start or connect foreign programs, on a real chain every such call and every spend. */
+/**
+ * The default policy: locally only calls that start or connect foreign programs, on a real chain every such
+ * call and every spend.
+ */
 export const defaultApprovalPolicy = (mode: 'local' | 'paper'): ApprovalPolicy => ({
   version: 0,
   tools: mode === 'local' ? ['mcp_integration_bridge'] : ['*'],
@@ -52,7 +58,10 @@ export interface Approval {
   readonly policyVersion: number
   /** The simulated outcome of the call; null for tools without a simulation. */
   readonly preview: unknown
-  /** Hash of the arguments, the policy's version and the preview; a decision repeats it, so that it applies to what was shown. */
+  /**
+   * Hash of the arguments, the policy's version and the preview; a decision repeats it, so that it applies to
+   * what was shown.
+   */
   readonly digest: string
   readonly state: ApprovalState
   readonly decidedBy: string | null

@@ -1,5 +1,6 @@
 /**
- * Scopes of tokens, as data: an effect, optionally limited to a server or a tool. A wider effect covers the narrower ones: `spend` covers
+ * Scopes of tokens, as data: an effect, optionally limited to a server or a tool. A wider effect covers the
+ * narrower ones: `spend` covers
  * `write`, `write` covers `read`.
  */
 import { KintsugiError } from '../std/errors.ts'
@@ -103,7 +104,10 @@ export function requireGrantable(held: readonly Scope[], wanted: readonly Scope[
   )
 }
 
-/** The scopes of a new token, by a role or listed. Throws `bad-argument` unless exactly one is given, `bad-scope` for a malformed scope. */
+/**
+ * The scopes of a new token, by a role or listed. Throws `bad-argument` unless exactly one is given,
+ * `bad-scope` for a malformed scope.
+ */
 export function scopesOf({
   role,
   scopes,

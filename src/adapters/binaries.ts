@@ -7,7 +7,10 @@ import { packageFolder } from '../std/package-root.ts'
 const PLATFORM: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin', win32: 'win32' }
 const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
-/** The path of Foundry's `anvil` or `forge`. Throws `binary-missing`; its hint names the package and the variable that provide it. */
+/**
+ * The path of Foundry's `anvil` or `forge`. Throws `binary-missing`; its hint names the package and the
+ * variable that provide it.
+ */
 export function foundryBinary(tool: 'anvil' | 'forge', env: NodeJS.ProcessEnv = process.env): string {
   const variable = `KINTSUGI_${tool.toUpperCase()}`
   const named = env[variable]

@@ -1,4 +1,7 @@
-/** Aggregates health, predicts failures, heals and scales. The supervisor handles crashes and hangs; the agent looks further ahead. */
+/**
+ * Aggregates health, predicts failures, heals and scales. The supervisor handles crashes and hangs; the agent
+ * looks further ahead.
+ */
 import * as z from 'zod'
 import { HealingLoop } from '../engine/operations/healing-loop.ts'
 import { incidentsOf } from '../engine/operations/incident-log.ts'

@@ -1,4 +1,7 @@
-/** Executes opportunities: simulates, has transactions signed, sends them, follows them to finality, replaces and recovers them. */
+/**
+ * Executes opportunities: simulates, has transactions signed, sends them, follows them to finality, replaces
+ * and recovers them.
+ */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { outcomeText, readableRule, refusalTexts, refusedBy } from '../arbitrage/index.ts'
@@ -89,7 +92,10 @@ const eventsOf = (
   },
 })
 
-/** Feeds the executor detections and heads, and the journal of paper trades the changes of the market. Returns how to stop. */
+/**
+ * Feeds the executor detections and heads, and the journal of paper trades the changes of the market. Returns
+ * how to stop.
+ */
 function follow(
   executor: Executor,
   paper: PaperTrades | undefined,
@@ -129,7 +135,10 @@ function follow(
   }
 }
 
-/** Signs the head of the audit log whenever it has moved: this is the one process that runs no code of others. Returns how to stop. */
+/**
+ * Signs the head of the audit log whenever it has moved: this is the one process that runs no code of others.
+ * Returns how to stop.
+ */
 function keepWitnessing(
   audit: Ports['audit'],
   signer: Ports['signer'],

@@ -1,6 +1,7 @@
 /**
- * Concentrated-liquidity pools. Sources: v3-core UniswapV3Pool.swap (whitepaper section 6); v4-core Pool.swap;
- * Algebra Integral SwapCalculation._calculateSwap. They share the mathematics and differ in how they step.
+ * Concentrated-liquidity pools. Sources: v3-core UniswapV3Pool.swap (whitepaper section 6); v4-core
+ * Pool.swap; Algebra Integral SwapCalculation._calculateSwap. They share the mathematics and differ in how
+ * they step.
  */
 import { swapStepExactIn } from './sqrt-price-math.ts'
 import {
@@ -14,8 +15,9 @@ import {
 import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
 /**
- * An initialised tick: its index, the liquidity added when the price crosses it upwards, and the gross liquidity that refers to it.
- * A tick with a net of zero still counts while its gross is not zero: the contract steps there, and each step rounds.
+ * An initialised tick: its index, the liquidity added when the price crosses it upwards, and the gross
+ * liquidity that refers to it. A tick with a net of zero still counts while its gross is not zero: the
+ * contract steps there, and each step rounds.
  */
 export type Tick = readonly [tick: number, liquidityNet: bigint, liquidityGross: bigint]
 
@@ -26,7 +28,10 @@ export type Engine = 'uniswap-v3' | 'uniswap-v4' | 'algebra'
 export interface ConcentratedPool extends PoolIdentity {
   readonly kind: 'concentrated'
   readonly tokens: readonly [Address, Address]
-  /** V3 and V4 step to the edges of bitmap words, Algebra follows a linked list of ticks. Default: `uniswap-v3`. */
+  /**
+   * V3 and V4 step to the edges of bitmap words, Algebra follows a linked list of ticks. Default:
+   * `uniswap-v3`.
+   */
   readonly engine?: Engine
   /** sqrt(token1 / token0) in Q64.96. */
   readonly sqrtPriceX96: bigint
@@ -34,17 +39,32 @@ export interface ConcentratedPool extends PoolIdentity {
   readonly liquidity: bigint
   readonly tick: number
   readonly tickSpacing: number
-  /** Uniswap V4: the protocol's fee on top of `feePips`, for swaps of the first token and of the second, in hundredths of a basis point. */
+  /**
+   * Uniswap V4: the protocol's fee on top of `feePips`, for swaps of the first token and of the second, in
+   * hundredths of a basis point.
+   */
   readonly protocolFee?: readonly [number, number]
-  /** Algebra: whether a plugin sets the fee by the pool's volatility in each block; `feePips` is the fee of the next swap. */
+  /**
+   * Algebra: whether a plugin sets the fee by the pool's volatility in each block; `feePips` is the fee of
+   * the next swap.
+   */
   readonly dynamicFee?: boolean
-  /** Uniswap V4: whether the pool holds the native coin. `tokens` lists it as its wrapped token, first as on chain. */
+  /**
+   * Uniswap V4: whether the pool holds the native coin. `tokens` lists it as its wrapped token, first as on
+   * chain.
+   */
   readonly native?: boolean
   /** Fee in parts per million: 3000 is 0.3 %. */
   readonly feePips: number
-  /** V4 only: the fee in the pool's key, in parts per million. The fee of a swap may differ by the protocol's fee. */
+  /**
+   * V4 only: the fee in the pool's key, in parts per million. The fee of a swap may differ by the protocol's
+   * fee.
+   */
   readonly keyFeePips?: number
-  /** All initialised ticks, ascending. Absent: the pool is known only between the two multiples of `tickSpacing` around `tick`. */
+  /**
+   * All initialised ticks, ascending. Absent: the pool is known only between the two multiples of
+   * `tickSpacing` around `tick`.
+   */
   readonly ticks?: readonly Tick[]
 }
 
@@ -66,7 +86,10 @@ export function knownRange(pool: ConcentratedPool): [lower: number, upper: numbe
   return [lower, lower + pool.tickSpacing]
 }
 
-/** `swapExactIn` of a concentrated pool; `zeroForOne` sells the first token. A swap that the pool could fill only in part is refused. */
+/**
+ * `swapExactIn` of a concentrated pool; `zeroForOne` sells the first token. A swap that the pool could fill
+ * only in part is refused.
+ */
 export function swapConcentrated(
   pool: ConcentratedPool,
   zeroForOne: boolean,
@@ -131,8 +154,8 @@ export function swapConcentrated(
 }
 
 /**
- * The total fee of a swap in hundredths of a basis point. Source: v4-core ProtocolFeeLibrary.calculateSwapFee. In other
- * engines the protocol's fee is a part of the pool's fee.
+ * The total fee of a swap in hundredths of a basis point. Source: v4-core
+ * ProtocolFeeLibrary.calculateSwapFee. In other engines the protocol's fee is a part of the pool's fee.
  */
 export function swapFeePips(
   { feePips, protocolFee }: Pick<ConcentratedPool, 'feePips' | 'protocolFee'>,
@@ -142,7 +165,10 @@ export function swapFeePips(
   return protocol === 0 ? feePips : protocol + feePips - Math.floor((protocol * feePips) / 1_000_000)
 }
 
-/** The pool after `delta` of liquidity was added (negative: removed) between two ticks. Source: v3-core UniswapV3Pool._modifyPosition. */
+/**
+ * The pool after `delta` of liquidity was added (negative: removed) between two ticks. Source: v3-core
+ * UniswapV3Pool._modifyPosition.
+ */
 export function changeLiquidity(
   pool: ConcentratedPool,
   tickLower: number,
@@ -165,8 +191,8 @@ export function changeLiquidity(
 }
 
 /**
- * Target tick of one swap step: the next initialised tick, but not beyond the edge of its 256-tick bitmap word.
- * Source: v3-core TickBitmap.nextInitializedTickWithinOneWord. Equal steps give equal rounding.
+ * Target tick of one swap step: the next initialised tick, but not beyond the edge of its 256-tick bitmap
+ * word. Source: v3-core TickBitmap.nextInitializedTickWithinOneWord. Equal steps give equal rounding.
  */
 function stepTarget(
   tickSpacing: number,

@@ -1,4 +1,7 @@
-/** Constant-product pools (Uniswap V2 and its forks): x * y = k with a fee on the input. Source: v2-core UniswapV2Pair.swap. */
+/**
+ * Constant-product pools (Uniswap V2 and its forks): x * y = k with a fee on the input. Source: v2-core
+ * UniswapV2Pair.swap.
+ */
 import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
 /** A Uniswap V2 pair or a pair of a fork. */
@@ -14,7 +17,10 @@ export interface ConstantProductPool extends PoolIdentity {
 const BPS = 10_000n
 const MAX_RESERVE = (1n << 112n) - 1n
 
-/** The maximum amount out that the pair's invariant allows for `amountIn`, all in smallest units. Source: v2-periphery UniswapV2Library.getAmountOut. */
+/**
+ * The maximum amount out that the pair's invariant allows for `amountIn`, all in smallest units. Source:
+ * v2-periphery UniswapV2Library.getAmountOut.
+ */
 export function constantProductOut(
   amountIn: bigint,
   reserveIn: bigint,
@@ -25,7 +31,10 @@ export function constantProductOut(
   return (withFee * reserveOut) / (reserveIn * BPS + withFee)
 }
 
-/** `swapExactIn` of a pair; `zeroForOne` sells the first token. Refuses reserves above uint112, as the pair does. */
+/**
+ * `swapExactIn` of a pair; `zeroForOne` sells the first token. Refuses reserves above uint112, as the pair
+ * does.
+ */
 export function swapConstantProduct(
   pool: ConstantProductPool,
   zeroForOne: boolean,

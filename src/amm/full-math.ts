@@ -1,11 +1,17 @@
-/** Integer arithmetic as Solidity does it: `bigint` division truncates, which for non-negative values is floor. */
+/**
+ * Integer arithmetic as Solidity does it: `bigint` division truncates, which for non-negative values is
+ * floor.
+ */
 
 /** One in Q64.96 fixed point. */
 export const Q96 = 1n << 96n
 /** The largest uint256. */
 export const MAX_UINT256 = (1n << 256n) - 1n
 
-/** `a * b / denominator`, rounded down. Source: Uniswap v3-core FullMath.mulDiv (without its 256-bit overflow: callers bound their inputs). */
+/**
+ * `a * b / denominator`, rounded down. Source: Uniswap v3-core FullMath.mulDiv (without its 256-bit overflow:
+ * callers bound their inputs).
+ */
 export function mulDiv(a: bigint, b: bigint, denominator: bigint): bigint {
   return (a * b) / denominator
 }

@@ -1,4 +1,6 @@
-/** Exact integer mathematics of automated market makers. Pure: no dependency, clock, network or randomness. */
+/**
+ * Exact integer mathematics of automated market makers. Pure: no dependency, clock, network or randomness.
+ */
 export {
   type ConcentratedPool,
   changeLiquidity,

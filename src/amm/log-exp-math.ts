@@ -1,6 +1,7 @@
 /**
- * Logarithm, exponential and power of 18-decimal fixed-point numbers, digit for digit as Balancer V2 computes them.
- * Source: v2-solidity-utils LogExpMath and FixedPoint. Solidity's signed division truncates, as `bigint` division does.
+ * Logarithm, exponential and power of 18-decimal fixed-point numbers, digit for digit as Balancer V2 computes
+ * them. Source: v2-solidity-utils LogExpMath and FixedPoint. Solidity's signed division truncates, as
+ * `bigint` division does.
  */
 import { divRoundingUp } from './full-math.ts'
 
@@ -119,8 +120,8 @@ function pow(x: bigint, y: bigint): bigint {
 }
 
 /**
- * x^y in 18 decimals, never below the true value. `shortcuts`: later contracts compute the powers 1, 2 and 4 by multiplication.
- * Throws RangeError where the contract reverts. Source: FixedPoint.powUp.
+ * x^y in 18 decimals, never below the true value. `shortcuts`: later contracts compute the powers 1, 2 and 4
+ * by multiplication. Throws RangeError where the contract reverts. Source: FixedPoint.powUp.
  */
 export function powUp(x: bigint, y: bigint, shortcuts: boolean): bigint {
   if (shortcuts) {

@@ -11,8 +11,9 @@ export type Pool = ConstantProductPool | ConcentratedPool | WeightedPool | Stabl
 export type PoolKind = Pool['kind']
 
 /**
- * Exact-input swap of `amountIn` (smallest unit of `tokenIn`) into `tokenOut`; equals the contract's result to the unit.
- * Source of each kind: the file of its name. Weighted pools throw RangeError where the contract's power function reverts.
+ * Exact-input swap of `amountIn` (smallest unit of `tokenIn`) into `tokenOut`; equals the contract's result
+ * to the unit. Source of each kind: the file of its name. Weighted pools throw RangeError where the
+ * contract's power function reverts.
  */
 export function swapExactIn(
   pool: Pool,
@@ -45,7 +46,10 @@ export function quoteExactIn(
   return result.ok ? result.swap.amountOut : undefined
 }
 
-/** The pool's fee for swaps of `tokenIn` (default: its first token) as a fraction of the amount in: 0.003 is 0.3 %. */
+/**
+ * The pool's fee for swaps of `tokenIn` (default: its first token) as a fraction of the amount in: 0.003 is
+ * 0.3 %.
+ */
 export function feeFraction(pool: Pool, tokenIn: Address | undefined = pool.tokens[0]): number {
   if (pool.kind === 'constant-product') return pool.feeBps / 10_000
   return pool.kind === 'concentrated'

@@ -1,9 +1,14 @@
-/** Marginal prices and depth of pools in floating point: for screening, sizing and display, never for amounts that are sent. */
+/**
+ * Marginal prices and depth of pools in floating point: for screening, sizing and display, never for amounts
+ * that are sent.
+ */
 import type { Pool } from './pool.ts'
 import type { StablePool } from './stable.ts'
 import type { Address } from './types.ts'
 
-/** Smallest units of `tokenOut` per smallest unit of `tokenIn` at the margin, before fee; 0 for an empty pool. */
+/**
+ * Smallest units of `tokenOut` per smallest unit of `tokenIn` at the margin, before fee; 0 for an empty pool.
+ */
 export function spotPrice(pool: Pool, tokenIn: Address, tokenOut: Address): number {
   if (pool.kind === 'concentrated') {
     const price = (Number(pool.sqrtPriceX96) / 2 ** 96) ** 2
@@ -13,7 +18,10 @@ export function spotPrice(pool: Pool, tokenIn: Address, tokenOut: Address): numb
   return reserveIn > 0 ? reserveOut / reserveIn : 0
 }
 
-/** Reserves of the constant-product pool with the same price and depth at the margin, in smallest units of the two tokens. */
+/**
+ * Reserves of the constant-product pool with the same price and depth at the margin, in smallest units of the
+ * two tokens.
+ */
 export function virtualReserves(
   pool: Pool,
   tokenIn: Address,
@@ -52,7 +60,10 @@ export function virtualReserves(
   }
 }
 
-/** A stable pool in floating point: balances scaled to 18 decimals, scaling factors (1 for 18 decimals), amplification times n, invariant D. */
+/**
+ * A stable pool in floating point: balances scaled to 18 decimals, scaling factors (1 for 18 decimals),
+ * amplification times n, invariant D.
+ */
 export function stableFloats(pool: StablePool): {
   balances: number[]
   scales: number[]

@@ -1,9 +1,15 @@
-/** Price moves and token amounts within one liquidity range. Source: Uniswap v3-core SqrtPriceMath and SwapMath. */
+/**
+ * Price moves and token amounts within one liquidity range. Source: Uniswap v3-core SqrtPriceMath and
+ * SwapMath.
+ */
 import { divRoundingUp, MAX_UINT256, mulDiv, mulDivRoundingUp, Q96 } from './full-math.ts'
 
 const PIPS = 1_000_000n
 
-/** Amount of token0 between two prices (Q64.96) for `liquidity`, in token0's smallest unit. Source: SqrtPriceMath.getAmount0Delta. */
+/**
+ * Amount of token0 between two prices (Q64.96) for `liquidity`, in token0's smallest unit. Source:
+ * SqrtPriceMath.getAmount0Delta.
+ */
 export function amount0Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, roundUp: boolean): bigint {
   const [low, high] = sqrtA < sqrtB ? [sqrtA, sqrtB] : [sqrtB, sqrtA]
   const numerator = liquidity << 96n
@@ -12,7 +18,10 @@ export function amount0Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, ro
     : mulDiv(numerator, high - low, high) / low
 }
 
-/** Amount of token1 between two prices (Q64.96) for `liquidity`, in token1's smallest unit. Source: SqrtPriceMath.getAmount1Delta. */
+/**
+ * Amount of token1 between two prices (Q64.96) for `liquidity`, in token1's smallest unit. Source:
+ * SqrtPriceMath.getAmount1Delta.
+ */
 export function amount1Delta(sqrtA: bigint, sqrtB: bigint, liquidity: bigint, roundUp: boolean): bigint {
   const difference = sqrtA < sqrtB ? sqrtB - sqrtA : sqrtA - sqrtB
   return roundUp ? mulDivRoundingUp(liquidity, difference, Q96) : mulDiv(liquidity, difference, Q96)
@@ -35,7 +44,9 @@ function nextSqrtPriceFromInput(
   return divRoundingUp(numerator, numerator / sqrtPrice + amountIn)
 }
 
-/** Result of one step: the next price (Q64.96), and amounts in smallest units; `amountIn` excludes the fee. */
+/**
+ * Result of one step: the next price (Q64.96), and amounts in smallest units; `amountIn` excludes the fee.
+ */
 export interface SwapStep {
   sqrtPriceNext: bigint
   amountIn: bigint
@@ -44,9 +55,9 @@ export interface SwapStep {
 }
 
 /**
- * One exact-input step towards `target` within constant `liquidity`. Prices in Q64.96; `remaining` includes the fee,
- * `feePips` is in parts per million. Source: SwapMath.computeSwapStep. If the input ends exactly on the target, V4
- * (`keepsRemainder`) takes the remainder as fee; V3 carries it into the next step.
+ * One exact-input step towards `target` within constant `liquidity`. Prices in Q64.96; `remaining` includes
+ * the fee, `feePips` is in parts per million. Source: SwapMath.computeSwapStep. If the input ends exactly on
+ * the target, V4 (`keepsRemainder`) takes the remainder as fee; V3 carries it into the next step.
  */
 export function swapStepExactIn(
   sqrtPrice: bigint,

@@ -1,4 +1,7 @@
-/** Stable pools (Balancer V2): Curve's StableSwap invariant, for tokens of similar value. Source: v2-pool-stable StableMath._calcOutGivenIn. */
+/**
+ * Stable pools (Balancer V2): Curve's StableSwap invariant, for tokens of similar value. Source:
+ * v2-pool-stable StableMath._calcOutGivenIn.
+ */
 import { divRoundingUp } from './full-math.ts'
 import { divDown, mulDown, mulUp } from './log-exp-math.ts'
 import type { Address, PoolIdentity, SwapResult } from './types.ts'
@@ -25,8 +28,8 @@ const MAX_ROUNDS = 255
 const near = (a: bigint, b: bigint) => a - b <= 1n && b - a <= 1n
 
 /**
- * The invariant D of balances scaled to 18 decimals; `amp` is the amplification times 1000. `undefined` if the contract's
- * iteration would not converge. Source: StableMath._calculateInvariant.
+ * The invariant D of balances scaled to 18 decimals; `amp` is the amplification times 1000. `undefined` if
+ * the contract's iteration would not converge. Source: StableMath._calculateInvariant.
  */
 export function stableInvariant(
   amp: bigint,
@@ -63,8 +66,8 @@ export function stableInvariant(
 }
 
 /**
- * The balance of token `index` that keeps `invariant`, given all the others; `undefined` if the iteration would not
- * converge. Source: StableMath._getTokenBalanceGivenInvariantAndAllOtherBalances.
+ * The balance of token `index` that keeps `invariant`, given all the others; `undefined` if the iteration
+ * would not converge. Source: StableMath._getTokenBalanceGivenInvariantAndAllOtherBalances.
  */
 function balanceFor(
   amp: bigint,

@@ -37,7 +37,9 @@ const RATIOS = [
 const known = new Map<number, bigint>()
 const MAX_KNOWN = 50_000
 
-/** sqrt(1.0001^tick) in Q64.96, rounded up as the contract does. Throws RangeError beyond MIN_TICK..MAX_TICK. */
+/**
+ * sqrt(1.0001^tick) in Q64.96, rounded up as the contract does. Throws RangeError beyond MIN_TICK..MAX_TICK.
+ */
 export function sqrtRatioAtTick(tick: number): bigint {
   let ratio = known.get(tick)
   if (ratio === undefined) {
@@ -60,7 +62,10 @@ function computeRatio(tick: number): bigint {
   return (ratio >> 32n) + (ratio & 0xffffffffn ? 1n : 0n)
 }
 
-/** The greatest tick whose ratio is at most `sqrtPriceX96`. Throws RangeError outside the contract's price range. */
+/**
+ * The greatest tick whose ratio is at most `sqrtPriceX96`. Throws RangeError outside the contract's price
+ * range.
+ */
 export function tickAtSqrtRatio(sqrtPriceX96: bigint): number {
   if (sqrtPriceX96 < MIN_SQRT_RATIO || sqrtPriceX96 >= MAX_SQRT_RATIO)
     throw new RangeError(`sqrtPriceX96 ${sqrtPriceX96}: outside the pool's range`)

@@ -1,9 +1,15 @@
-/** Types that all kinds of pool share. This file imports nothing, so that the kinds and their union form no cycle. */
+/**
+ * Types that all kinds of pool share. This file imports nothing, so that the kinds and their union form no
+ * cycle.
+ */
 
 /** A contract or account address: `0x` and 40 hexadecimal digits in lower case. */
 export type Address = `0x${string}`
 
-/** Fields of every kind of pool. Amounts are in the tokens' smallest units; tokens ascend by address, as on chain. */
+/**
+ * Fields of every kind of pool. Amounts are in the tokens' smallest units; tokens ascend by address, as on
+ * chain.
+ */
 export interface PoolIdentity {
   /** The pool's contract. A Uniswap V4 pool has none: the first 20 bytes of its id. */
   readonly address: Address

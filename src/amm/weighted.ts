@@ -1,4 +1,7 @@
-/** Weighted pools (Balancer V2): a swap keeps the product of the balances, each to the power of its weight. Source: v2-pool-weighted WeightedMath._calcOutGivenIn. */
+/**
+ * Weighted pools (Balancer V2): a swap keeps the product of the balances, each to the power of its weight.
+ * Source: v2-pool-weighted WeightedMath._calcOutGivenIn.
+ */
 import { divDown, divUp, mulDown, mulUp, ONE, powUp } from './log-exp-math.ts'
 import type { Address, PoolIdentity, SwapResult } from './types.ts'
 
@@ -13,7 +16,10 @@ export interface WeightedPool extends PoolIdentity {
   readonly swapFee: bigint
   /** Factor that scales each token to 18 decimals, in 1e18: 1e30 for a token of six decimals. */
   readonly scalingFactors: readonly bigint[]
-  /** Whether the pool computes powers of 1, 2 and 4 by multiplication, as factories since 2022 do. Otherwise it pays up to 1e-14 less. */
+  /**
+   * Whether the pool computes powers of 1, 2 and 4 by multiplication, as factories since 2022 do. Otherwise
+   * it pays up to 1e-14 less.
+   */
   readonly powShortcuts?: boolean
 }
 

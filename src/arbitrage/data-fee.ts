@@ -9,7 +9,10 @@ export interface DataFee {
   readonly chargedAs: 'gas' | 'sum'
 }
 
-/** A selector, the plan's offset and length, and the plan itself in whole words: see contracts/src/KintsugiExecutor.sol. */
+/**
+ * A selector, the plan's offset and length, and the plan itself in whole words: see
+ * contracts/src/KintsugiExecutor.sol.
+ */
 const PLAN = { selector: 4, words: 64, head: 81, cycle: 17, leg: 43 }
 
 /** The size of the call that executes an opportunity, in bytes. */

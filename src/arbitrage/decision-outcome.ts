@@ -3,9 +3,9 @@ import type { Decision, Rule } from './guard.ts'
 import { exactRule, failureText } from './rule-text.ts'
 
 /**
- * `rules`: refused by the guard. `pending`: being simulated, signed and recorded. `simulation`: it would not have earned.
- * `signing`, `recording`, `sending`: this step failed. `dry-run`, `paper`: ended after the simulation, as intended. `sent`:
- * handed to the node or the relays; what follows is in the books.
+ * `rules`: refused by the guard. `pending`: being simulated, signed and recorded. `simulation`: it would not
+ * have earned. `signing`, `recording`, `sending`: this step failed. `dry-run`, `paper`: ended after the
+ * simulation, as intended. `sent`: handed to the node or the relays; what follows is in the books.
  */
 export type DecisionStage =
   | 'rules'
@@ -54,7 +54,10 @@ export const outcomeText = ({ decision, outcome: { stage, reason } }: Decided): 
   return stage === 'dry-run' || stage === 'paper' ? `not sent: ${reason}` : `refused at ${stage}: ${reason}`
 }
 
-/** Why it was not sent, in words, one text per rule that failed; empty for a trade. `coin`: symbol of the native token. */
+/**
+ * Why it was not sent, in words, one text per rule that failed; empty for a trade. `coin`: symbol of the
+ * native token.
+ */
 export function refusalTexts(decided: Decided, coin: string): string[] {
   if (decided.decision.verdict === 'trade') return []
   if (decided.outcome.stage !== 'rules') return [outcomeText(decided)]
@@ -70,7 +73,10 @@ const STAGE_OF_OLD_RULE: Readonly<Record<string, DecisionStage>> = {
   sending: 'sending',
 }
 
-/** Splits the rules of a decision that was recorded before outcomes existed into those of the guard and the outcome. */
+/**
+ * Splits the rules of a decision that was recorded before outcomes existed into those of the guard and the
+ * outcome.
+ */
 export function withOutcome<T extends { readonly decision: Decision; readonly outcome?: DecisionOutcome }>(
   record: T,
 ): T & { readonly outcome: DecisionOutcome } {

@@ -1,4 +1,7 @@
-/** The gas that a trade is expected to use, before a simulation or a receipt gives the real figure. Measured: docs/benchmarks.md. */
+/**
+ * The gas that a trade is expected to use, before a simulation or a receipt gives the real figure. Measured:
+ * docs/benchmarks.md.
+ */
 import { LOAN_GAS } from '../flash/index.ts'
 import type { Cycle, PoolLookup } from '../graph/index.ts'
 import { type Financed, legsIn, type Opportunity } from './opportunity.ts'

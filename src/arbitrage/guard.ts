@@ -1,6 +1,7 @@
 /**
- * The guard: every rule that can refuse a trade, in one place. A decision is a pure function of the opportunity, the
- * policies in force and the state of the chain. It records every rule with its numbers, passed or not.
+ * The guard: every rule that can refuse a trade, in one place. A decision is a pure function of the
+ * opportunity, the policies in force and the state of the chain. It records every rule with its numbers,
+ * passed or not.
  */
 import type { LenderKind } from '../flash/index.ts'
 import { type DataFee, dataFeeOf } from './data-fee.ts'
@@ -8,7 +9,10 @@ import { bestBid, bidAt, gasExpectation, type Learned } from './expectation.ts'
 import { gasOf } from './gas.ts'
 import { type Followed, legsIn, type Opportunity } from './opportunity.ts'
 
-/** The fields of every policy. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as missing. */
+/**
+ * The fields of every policy. Versions only rise; a policy past `expiresAt` (ms since 1970) counts as
+ * missing.
+ */
 export interface PolicyHead {
   readonly version: number
   readonly issuedBy: string
@@ -57,15 +61,24 @@ export interface ChainState {
   readonly operatorBalance: bigint
   /** Our transactions that are not mined yet. */
   readonly inFlight: number
-  /** Pools that our transactions in flight trade with, each with the profit that its transaction promises in native wei. */
+  /**
+   * Pools that our transactions in flight trade with, each with the profit that its transaction promises in
+   * native wei.
+   */
   readonly busyPools: ReadonlyMap<string, number>
   /** Native wei per smallest unit of the profit token; undefined if no market prices it. */
   readonly nativeRate: number | undefined
   /** Gas and inclusion of our earlier trades. */
   readonly learned: Learned
-  /** Tips (wei per gas) and gas limits of our transactions in flight: a later nonce cannot be mined before them, unless they are raised. */
+  /**
+   * Tips (wei per gas) and gas limits of our transactions in flight: a later nonce cannot be mined before
+   * them, unless they are raised.
+   */
   readonly tipsInFlight?: readonly { readonly tip: bigint; readonly gas: bigint }[]
-  /** Tip (wei per gas) of most pending transactions that we follow: one of ours that pays less delays a trade that follows them. */
+  /**
+   * Tip (wei per gas) of most pending transactions that we follow: one of ours that pays less delays a trade
+   * that follows them.
+   */
   readonly typicalTip?: bigint
   /** The data fee of a rollup. */
   readonly dataFee?: DataFee
@@ -85,7 +98,10 @@ export interface Rule {
   readonly ok: boolean
   readonly got: string
   readonly needed: string
-  /** With a unit, `got` is a number in it. Without one (also in records of earlier versions), `got` and `needed` are text. */
+  /**
+   * With a unit, `got` is a number in it. Without one (also in records of earlier versions), `got` and
+   * `needed` are text.
+   */
   readonly unit?: RuleUnit
   /** With a bound, `needed` is a number in the unit. */
   readonly bound?: RuleBound
@@ -121,7 +137,10 @@ export interface Decision {
 }
 
 const BPS = 10_000n
-/** Gas varies with the rest of the block (first swap of the day, ticks crossed): the limit is at least this many estimates. */
+/**
+ * Gas varies with the rest of the block (first swap of the day, ticks crossed): the limit is at least this
+ * many estimates.
+ */
 const GAS_ROOM = 2
 /** The limit is also at least this many times the highest ratio seen. */
 const HIGH_ROOM = 1.3
@@ -132,7 +151,10 @@ const ANOTHER_GAP = 5
 /** Times the data fee that the gas limit covers: it may rise before inclusion. */
 const DATA_ROOM = 2n
 
-/** Judges one opportunity. All rules are evaluated, so that a refusal lists every reason and not only the first. */
+/**
+ * Judges one opportunity. All rules are evaluated, so that a refusal lists every reason and not only the
+ * first.
+ */
 export function judge(opportunity: Opportunity, policies: Policies, state: ChainState): Decision {
   const { rules, gas, risk, lender, versions } = policiesInForce(policies, state.now)
   const { nativeRate } = state
@@ -306,7 +328,8 @@ function rulesOnState(
   const age = state.head - opportunity.block
   const busy = legsIn(opportunity).find((leg) => {
     const promised = state.busyPools.get(leg.pool)
-    // A pending transaction may open another gap in the pool of a trade in flight: it must be worth much more.
+    // A pending transaction may open another gap in the pool of a trade in flight: it must be worth much
+    // more.
     const another = opportunity.follows && Number(grossNative) >= (promised ?? 0) * ANOTHER_GAP
     return promised !== undefined && !another
   })

@@ -1,4 +1,7 @@
-/** An opportunity: one or more cycles at their best sizes with the loan that makes them earn most, at the state of one block. */
+/**
+ * An opportunity: one or more cycles at their best sizes with the loan that makes them earn most, at the
+ * state of one block.
+ */
 import type { Address, Pool } from '../amm/index.ts'
 import { inVault } from '../amm/index.ts'
 import {
@@ -99,7 +102,8 @@ export function withBestLoan(
     const profit = sized.grossProfit - cost
     if (profit > 0n && (!best || profit > best.profit))
       best = { cycles: [sized], loan, borrowed, premium: cost, profit }
-    // Offers are in order of price: a lender with enough for the whole optimum cannot be beaten by a dearer one.
+    // Offers are in order of price: a lender with enough for the whole optimum cannot be beaten by a dearer
+    // one.
     if (best && best.borrowed < loan.available) break
   }
   return best && finance([trimmed(best.cycles[0] as SizedCycle, pools)], pools, [best.loan])

@@ -1,8 +1,9 @@
 /** The outcome of a trade, by the chain's events before it, never by comparing profits. */
 
 /**
- * `as-predicted`: nothing touched the route's pools between the state predicted from and our transaction; realised
- * equals predicted to the unit. `state-moved`: something did, and the trade still earned. `reverted`: it cost gas only.
+ * `as-predicted`: nothing touched the route's pools between the state predicted from and our transaction;
+ * realised equals predicted to the unit. `state-moved`: something did, and the trade still earned.
+ * `reverted`: it cost gas only.
  */
 export type Outcome = 'as-predicted' | 'state-moved' | 'reverted'
 

@@ -1,6 +1,6 @@
 /**
- * An append-only log as a Merkle tree (RFC 9162): a root of 32 bytes commits to all entries, and a few hashes prove that an entry is
- * included. Pure.
+ * An append-only log as a Merkle tree (RFC 9162): a root of 32 bytes commits to all entries, and a few hashes
+ * prove that an entry is included. Pure.
  */
 import { createHash } from 'node:crypto'
 

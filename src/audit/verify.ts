@@ -1,4 +1,7 @@
-/** Verification of a log against its heads: any change of the log changes a head, and another party signed the heads. Pure. */
+/**
+ * Verification of a log against its heads: any change of the log changes a head, and another party signed the
+ * heads. Pure.
+ */
 import { createHash } from 'node:crypto'
 import { append, emptyFrontier, type Frontier, leafHash, rootOf } from './merkle.ts'
 

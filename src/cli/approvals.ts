@@ -44,7 +44,10 @@ export async function listApprovals(options: DataOptions): Promise<void> {
   console.log(color.dim(policyText(policy)))
 }
 
-/** Shows a pending approval, asks for confirmation, and sends the decision with the digest that was shown. Throws `not-found`. */
+/**
+ * Shows a pending approval, asks for confirmation, and sends the decision with the digest that was shown.
+ * Throws `not-found`.
+ */
 export async function decide(
   id: string,
   approve: boolean,

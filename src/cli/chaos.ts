@@ -41,7 +41,10 @@ export function listScenarios(options: { json?: boolean }): void {
   else for (const [name, { title }] of Object.entries(SCENARIOS)) console.log(`${name.padEnd(12)} ${title}`)
 }
 
-/** Runs a scenario and prints its report. Exit code 1 if a read was lost, the books differ, or a service stays unhealthy. */
+/**
+ * Runs a scenario and prints its report. Exit code 1 if a read was lost, the books differ, or a service stays
+ * unhealthy.
+ */
 export async function runChaos(name: string, options: ChaosOptions): Promise<void> {
   const scenario = scenarioNamed(name)
   const plan = runningPlan(options)

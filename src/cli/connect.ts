@@ -1,4 +1,6 @@
-/** `kintsugi connect`: adds the fleet to a client's configuration. Comments and all other entries are kept. */
+/**
+ * `kintsugi connect`: adds the fleet to a client's configuration. Comments and all other entries are kept.
+ */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import { dirname, join, resolve } from 'node:path'

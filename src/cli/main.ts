@@ -1,4 +1,6 @@
-/** The command line. Exit codes: 0 success, 1 failure, 2 wrong usage; with `--json` errors are JSON on stderr. */
+/**
+ * The command line. Exit codes: 0 success, 1 failure, 2 wrong usage; with `--json` errors are JSON on stderr.
+ */
 import { Command, CommanderError } from 'commander'
 import { type ErrorReport, KintsugiError, toErrorReport } from '../std/errors.ts'
 import { packageVersion } from '../std/package-root.ts'

@@ -1,4 +1,7 @@
-/** `kintsugi mcp`: the gateway over stdio. Each line from the client becomes one request; every answer is passed back as it is. */
+/**
+ * `kintsugi mcp`: the gateway over stdio. Each line from the client becomes one request; every answer is
+ * passed back as it is.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createParser } from 'eventsource-parser'
 import { headerValue, NAMED_BY } from '../mcp/protocol/headers.ts'

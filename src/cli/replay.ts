@@ -1,4 +1,7 @@
-/** `kintsugi market record|replay`: records the market of a running fleet, and evaluates the strategy on a recording. */
+/**
+ * `kintsugi market record|replay`: records the market of a running fleet, and evaluates the strategy on a
+ * recording.
+ */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { JsonRpcChain } from '../adapters/chain/json-rpc.ts'
 import { rpcVariable } from '../engine/chains/names.ts'
@@ -20,7 +23,10 @@ export interface RecordOptions extends DataOptions {
   blocks: number
 }
 
-/** Writes every block's changes to `file` until `blocks` are recorded or Ctrl-C. Throws `file-exists` or `bad-settings`. */
+/**
+ * Writes every block's changes to `file` until `blocks` are recorded or Ctrl-C. Throws `file-exists` or
+ * `bad-settings`.
+ */
 export async function recordMarket(file: string, options: RecordOptions): Promise<void> {
   if (existsSync(file))
     throw new KintsugiError('file-exists', `${file} already exists`, {

@@ -6,7 +6,10 @@ const MAX_SUGGESTIONS = 3
 
 const normal = (name: string) => name.toLowerCase().replaceAll('-', '_')
 
-/** The full name of a service. Throws `unknown-service` with up to three suggestions when none, or more than one, fits. */
+/**
+ * The full name of a service. Throws `unknown-service` with up to three suggestions when none, or more than
+ * one, fits.
+ */
 export function serviceNamed(input: string, known: readonly string[]): string {
   if (known.includes(input)) return input
   const wanted = normal(input)

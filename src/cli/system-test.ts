@@ -1,4 +1,7 @@
-/** `kintsugi test`: checks the running system from outside: health, readiness, MCP, and the example call of every tool. */
+/**
+ * `kintsugi test`: checks the running system from outside: health, readiness, MCP, and the example call of
+ * every tool.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StatusView } from '../gateway/api/schema.ts'
 import { connectMcp } from '../mcp/client.ts'
@@ -99,7 +102,10 @@ class SystemTest {
       await this.#check(service, `${tool.name} works`, () => this.#cases(service, tool))
   }
 
-  /** Its examples must succeed, its refusals fail with their code. A tool may need an approval instead of either. */
+  /**
+   * Its examples must succeed, its refusals fail with their code. A tool may need an approval instead of
+   * either.
+   */
   async #cases(service: string, tool: ToolListing): Promise<void> {
     const { examples, refusals } = await this.#calls(service, tool.name)
     for (const args of examples) await this.#call(service, tool, args)

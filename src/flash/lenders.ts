@@ -10,13 +10,19 @@ export interface LoanOffer {
   readonly lender: Address
   readonly token: Address
   readonly available: bigint
-  /** The price in the lender's own unit: Aave basis points, Balancer 1e18ths, Uniswap V3 parts per million; unused for V2 and own capital. */
+  /**
+   * The price in the lender's own unit: Aave basis points, Balancer 1e18ths, Uniswap V3 parts per million;
+   * unused for V2 and own capital.
+   */
   readonly rate: bigint
   /** For an exchange's pool: whether the token is its token0. */
   readonly isToken0: boolean
 }
 
-/** Gas that borrowing itself costs, beyond the cheapest lender. Measured with the same route; see docs/benchmarks.md. */
+/**
+ * Gas that borrowing itself costs, beyond the cheapest lender. Measured with the same route; see
+ * docs/benchmarks.md.
+ */
 export const LOAN_GAS: Readonly<Record<LenderKind, number>> = {
   'own-capital': -45_000,
   'balancer-v2': 0,
@@ -28,9 +34,9 @@ export const LOAN_GAS: Readonly<Record<LenderKind, number>> = {
 const ONE = 10n ** 18n
 
 /**
- * The premium of a loan of `amount`, exactly as the lender computes it.
- * Sources: Aave V3 PercentageMath.percentMul (half up); Balancer FixedPoint.mulUp; Uniswap V3 flash (rounded up);
- * Uniswap V2's invariant with the 0.3 % fee on what is returned.
+ * The premium of a loan of `amount`, exactly as the lender computes it. Sources: Aave V3
+ * PercentageMath.percentMul (half up); Balancer FixedPoint.mulUp; Uniswap V3 flash (rounded up); Uniswap V2's
+ * invariant with the 0.3 % fee on what is returned.
  */
 export function premium(offer: Pick<LoanOffer, 'kind' | 'rate'>, amount: bigint): bigint {
   switch (offer.kind) {

@@ -62,10 +62,15 @@ export interface IncidentRecord {
   readonly durationMs: number | null
 }
 
-/** Earlier versions stored restarts because of leaks as `restarted`, with a detail that starts with this text. */
+/**
+ * Earlier versions stored restarts because of leaks as `restarted`, with a detail that starts with this text.
+ */
 const EARLIER_LEAK = 'its memory grows by '
 
-/** The kind of a stored incident. Classifies records of earlier versions; `other` for kinds that this version does not know. */
+/**
+ * The kind of a stored incident. Classifies records of earlier versions; `other` for kinds that this version
+ * does not know.
+ */
 export function storedKind(kind: string, detail: string): IncidentKind {
   if (kind === 'restarted' && detail.startsWith(EARLIER_LEAK)) return 'leak'
   return isIncidentKind(kind) ? kind : 'other'

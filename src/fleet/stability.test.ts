@@ -24,7 +24,8 @@ test('two outages in ten hours, of 60 s and 300 s: mean times, availability and 
     recovered(5 * HOUR + 300_000, 300_000),
   ]
   const stability = stabilityOf('a', incidents, 0, 10 * HOUR, 0.999)
-  // Three incidents are failures; 36,000 s less 360 s of downtime are 35,640 s of uptime, a third of it is 11,880 s.
+  // Three incidents are failures; 36,000 s less 360 s of downtime are 35,640 s of uptime, a third of it is
+  // 11,880 s.
   expect(stability).toMatchObject({
     service: 'a',
     failures: 3,

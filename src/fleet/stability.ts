@@ -24,8 +24,9 @@ const FLAPPING = 5
 const HOUR_MS = 3_600_000
 
 /**
- * The stability of a service from `since` to `until`, in ms since 1970. `incidents` are in order of time. `objective` is the targeted
- * availability, such as 0.999. A failure without a recovery lasts until the end of the span.
+ * The stability of a service from `since` to `until`, in ms since 1970. `incidents` are in order of time.
+ * `objective` is the targeted availability, such as 0.999. A failure without a recovery lasts until the end
+ * of the span.
  */
 export function stabilityOf(
   service: string,

@@ -1,4 +1,7 @@
-/** The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the fleet. */
+/**
+ * The coordination system: every tool behind one endpoint, the REST and WebSocket API, the state of the
+ * fleet.
+ */
 import type { Hono } from 'hono'
 import { Dispatch } from '../adapters/dispatch/dispatcher.ts'
 import { Approvals } from '../engine/governance/approvals.ts'
@@ -161,7 +164,10 @@ function followTags({ bus, ledger }: Pick<Ports, 'bus' | 'ledger'>, meta: MetaTo
   })
 }
 
-/** Publishes the breakers every second, and definitions once they have changed: for services that search, and for the next gateway. */
+/**
+ * Publishes the breakers every second, and definitions once they have changed: for services that search, and
+ * for the next gateway.
+ */
 function publishState(
   bus: Bus,
   dispatch: Dispatch,

@@ -1,4 +1,7 @@
-/** The WebSocket `/events`: trades, blocks, decisions and the fleet's status as they happen. A client that reads too slowly is disconnected and may reconnect. */
+/**
+ * The WebSocket `/events`: trades, blocks, decisions and the fleet's status as they happen. A client that
+ * reads too slowly is disconnected and may reconnect.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'

@@ -16,7 +16,9 @@ export interface Instances {
   stop(): void
 }
 
-/** Polls the supervisor. `onStatus` receives each status and returns whether the next poll should follow soon. */
+/**
+ * Polls the supervisor. `onStatus` receives each status and returns whether the next poll should follow soon.
+ */
 export async function followInstances(
   { fleet, ledger }: { fleet: FleetControl; ledger: Ledger },
   { plan }: MainContext,

@@ -1,10 +1,9 @@
 /**
  * Upper bound of the amount of one token that all pools together can pay out: the optimal arbitrage problem,
- * solved by its dual.
- * Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal Routing Through Constant Function
- * Market Makers" (2023). At any token prices, the sum of each pool's loss to a trader at those prices bounds the joint
- * optimum from above; the minimum over all prices is the optimum. A stable pool of more than two tokens counts each pair by
- * itself, which can only raise the bound.
+ * solved by its dual. Source: Diamandis, Resnick, Chitra, Angeris, "An Efficient Algorithm for Optimal
+ * Routing Through Constant Function Market Makers" (2023). At any token prices, the sum of each pool's loss
+ * to a trader at those prices bounds the joint optimum from above; the minimum over all prices is the
+ * optimum. A stable pool of more than two tokens counts each pair by itself, which can only raise the bound.
  */
 import type { Address, Pool } from '../amm/index.ts'
 import { Dual, type EdgeFlow } from './dual.ts'
@@ -14,18 +13,27 @@ import { MarketGraph } from './market-graph.ts'
 export interface UpperBound {
   /** In the numeraire's smallest unit, before gas. */
   readonly value: number
-  /** The prices that prove the bound: numeraire units per unit, both smallest. Tokens not connected to the numeraire have none. */
+  /**
+   * The prices that prove the bound: numeraire units per unit, both smallest. Tokens not connected to the
+   * numeraire have none.
+   */
   readonly prices: ReadonlyMap<Address, number>
   /** The trade of each edge at these prices. */
   readonly flows: readonly EdgeFlow[]
   readonly iterations: number
-  /** Whether the flows balance within 1 % of the value. If not, the value is a valid bound, but not the minimum. */
+  /**
+   * Whether the flows balance within 1 % of the value. If not, the value is a valid bound, but not the
+   * minimum.
+   */
   readonly converged: boolean
 }
 
 /** Options of `upperBound`. */
 export interface BoundOptions {
-  /** Initial prices, numeraire units per unit, such as the last block's. Default: prices along the deepest connections. */
+  /**
+   * Initial prices, numeraire units per unit, such as the last block's. Default: prices along the deepest
+   * connections.
+   */
   start?: { get(token: Address): number | undefined }
   /** Default: 200. */
   maxIterations?: number
@@ -41,7 +49,10 @@ const MEMORY = 10
 /** Largest move of a price in one step, as a logarithm. */
 const MAX_MOVE = 0.1
 
-/** Bounds the payout of the pools in `numeraire`. Newton's method, and L-BFGS first where Newton's does not converge. */
+/**
+ * Bounds the payout of the pools in `numeraire`. Newton's method, and L-BFGS first where Newton's does not
+ * converge.
+ */
 export function upperBound(
   pools: Iterable<Pool> | MarketGraph,
   numeraire: Address,
@@ -71,7 +82,10 @@ export function upperBound(
   return { value, prices, flows: problem.flows(x), iterations, converged }
 }
 
-/** Logarithms of prices along the deepest connections from the numeraire outwards; NaN for tokens that are not connected. */
+/**
+ * Logarithms of prices along the deepest connections from the numeraire outwards; NaN for tokens that are not
+ * connected.
+ */
 function startPrices(graph: MarketGraph, root: number, given?: BoundOptions['start']): Float64Array {
   const logs = new Float64Array(graph.tokens.length).fill(Number.NaN)
   logs[root] = 0
@@ -118,8 +132,9 @@ interface Minimum {
 const sumOfMagnitudes = (vector: Float64Array) => vector.reduce((sum, entry) => sum + Math.abs(entry), 0)
 
 /**
- * Newton's method, its system solved by conjugate gradients: deep pools with narrow ranges make the dual almost kinked,
- * where L-BFGS stalls. An edge that became active in a rejected step counts in the next direction as well.
+ * Newton's method, its system solved by conjugate gradients: deep pools with narrow ranges make the dual
+ * almost kinked, where L-BFGS stalls. An edge that became active in a rejected step counts in the next
+ * direction as well.
  */
 function refine(dual: Dual, from: Minimum, maxIterations: number): Minimum {
   const n = dual.size
@@ -202,7 +217,10 @@ function solve(dual: Dual, bends: Float64Array, ridge: Float64Array, right: Floa
   return x
 }
 
-/** L-BFGS (Nocedal and Wright, algorithm 7.5) with a diagonal start and Armijo's rule; tokens without a price keep their value. */
+/**
+ * L-BFGS (Nocedal and Wright, algorithm 7.5) with a diagonal start and Armijo's rule; tokens without a price
+ * keep their value.
+ */
 function minimise(dual: Dual, start: Float64Array, maxIterations: number, tolerance: number): Minimum {
   const n = dual.size
   let x = start.slice()

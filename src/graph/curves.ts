@@ -1,4 +1,6 @@
-/** Swap curves in floating point: amount out and derivative, for routes with hops that are not Moebius maps. */
+/**
+ * Swap curves in floating point: amount out and derivative, for routes with hops that are not Moebius maps.
+ */
 import {
   type Address,
   feeFraction,
@@ -9,12 +11,17 @@ import {
 } from '../amm/index.ts'
 import { pieceReader } from './moebius.ts'
 
-/** One hop: amount out and marginal rate at `amountIn`, in smallest units; both NaN where the pool would refuse. */
+/**
+ * One hop: amount out and marginal rate at `amountIn`, in smallest units; both NaN where the pool would
+ * refuse.
+ */
 export type HopCurve = (amountIn: number) => { out: number; slope: number }
 
 const REFUSED = { out: Number.NaN, slope: Number.NaN }
 
-/** The curve of a pool from `tokenIn` to `tokenOut`. Sources: the exact mathematics in src/amm of each kind. */
+/**
+ * The curve of a pool from `tokenIn` to `tokenOut`. Sources: the exact mathematics in src/amm of each kind.
+ */
 export function hopCurve(pool: Pool, tokenIn: Address, tokenOut: Address): HopCurve {
   if (pool.kind === 'weighted') return weightedCurve(pool, tokenIn, tokenOut)
   if (pool.kind === 'stable') return stableCurve(pool, tokenIn, tokenOut)
@@ -82,9 +89,9 @@ function stableCurve(pool: StablePool, tokenIn: Address, tokenOut: Address): Hop
 const MAX_ROUNDS = 60
 
 /**
- * The input of a route that maximises f(x) - cost * x, and that profit; `undefined` if no input is profitable. Amounts in
- * smallest units; `guess`: initial input. Solves f'(x) = cost by a safeguarded Newton's method on log f' inside a bracket
- * that bisection halves.
+ * The input of a route that maximises f(x) - cost * x, and that profit; `undefined` if no input is
+ * profitable. Amounts in smallest units; `guess`: initial input. Solves f'(x) = cost by a safeguarded
+ * Newton's method on log f' inside a bracket that bisection halves.
  */
 export function bestInputOfCurves(
   hops: readonly HopCurve[],

@@ -9,14 +9,20 @@ export interface Hop {
   readonly tokenOut: Address
 }
 
-/** A directed cycle of two or more different pools; it starts at the first hop's `tokenIn`, the token of the profit. */
+/**
+ * A directed cycle of two or more different pools; it starts at the first hop's `tokenIn`, the token of the
+ * profit.
+ */
 export type Cycle = readonly Hop[]
 
 /** Selects the cycles that an index holds. */
 export interface CycleIndexOptions {
   /** Maximum length of a cycle, in pools. */
   maxHops: number
-  /** Tokens in which profit is taken, in order of preference. A cycle through none of them starts at its best-connected token. */
+  /**
+   * Tokens in which profit is taken, in order of preference. A cycle through none of them starts at its
+   * best-connected token.
+   */
   startTokens?: readonly Address[]
   /** Whether to omit cycles through none of the start tokens. */
   onlyStartTokens?: boolean
@@ -27,8 +33,9 @@ export interface CycleIndexOptions {
 const DEFAULT_MAX_CYCLES = 6_000_000
 
 /**
- * Every directed cycle of at most `maxHops` different pools that visits no token twice, each once, rotated to its start
- * token. A route that visits a token twice consists of two cycles, which the index holds separately.
+ * Every directed cycle of at most `maxHops` different pools that visits no token twice, each once, rotated to
+ * its start token. A route that visits a token twice consists of two cycles, which the index holds
+ * separately.
  */
 export class CycleIndex {
   readonly #graph: MarketGraph
@@ -107,7 +114,10 @@ export class CycleIndex {
     return hops
   }
 
-  /** Ranks tokens by preference: a cycle is found from its first-ranked token and passes no token ranked before it. */
+  /**
+   * Ranks tokens by preference: a cycle is found from its first-ranked token and passes no token ranked
+   * before it.
+   */
   #rankTokens(): void {
     const { tokens, leaving } = this.#graph
     const preferred = new Map((this.#options.startTokens ?? []).map((token, index) => [token, index]))

@@ -1,4 +1,7 @@
-/** The dual function of the optimal arbitrage problem: the loss of each pool to a trader at given prices, and the trades. Source: see bound.ts. */
+/**
+ * The dual function of the optimal arbitrage problem: the loss of each pool to a trader at given prices, and
+ * the trades. Source: see bound.ts.
+ */
 import { type Address, feeFraction, type Pool, type WeightedPool } from '../amm/index.ts'
 import { bestInputOfCurves, hopCurve } from './curves.ts'
 import { type MarketGraph, NOTHING } from './market-graph.ts'
@@ -12,9 +15,9 @@ export interface EdgeFlow {
 }
 
 /**
- * The best trade with a weighted pool of several tokens at given prices, all tokens at once. Token i, if it trades, ends at
- * a balance of lambda w_i / p_i (with the fee on inputs). The lambda that keeps the weighted product of balances is the root
- * of an increasing, piecewise linear function of its logarithm.
+ * The best trade with a weighted pool of several tokens at given prices, all tokens at once. Token i, if it
+ * trades, ends at a balance of lambda w_i / p_i (with the fee on inputs). The lambda that keeps the weighted
+ * product of balances is the root of an increasing, piecewise linear function of its logarithm.
  */
 class WeightedGroup {
   readonly #first: number
@@ -35,7 +38,10 @@ class WeightedGroup {
     this.#shifts = new Float64Array(tokens.length)
   }
 
-  /** Logarithm of the factor by which the balance of token i changes at log lambda = `at`; negative: the token leaves the pool. */
+  /**
+   * Logarithm of the factor by which the balance of token i changes at log lambda = `at`; negative: the token
+   * leaves the pool.
+   */
   #move(i: number, at: number): number {
     const shift = at + (this.#shifts[i] as number)
     if (shift < 0) return shift
@@ -85,7 +91,9 @@ class WeightedGroup {
     return value
   }
 
-  /** Writes the bends of the pairs, and reports the trade as flows from each input token to each output token. */
+  /**
+   * Writes the bends of the pairs, and reports the trade as flows from each input token to each output token.
+   */
   #report(
     logs: Float64Array,
     bends: Float64Array,
@@ -124,8 +132,8 @@ class WeightedGroup {
 }
 
 /**
- * The dual function of log prices, with gradient and curvature. The two directions of a pair of tokens are adjacent: at most
- * one of them trades at given prices.
+ * The dual function of log prices, with gradient and curvature. The two directions of a pair of tokens are
+ * adjacent: at most one of them trades at given prices.
  */
 export class Dual {
   readonly size: number
@@ -133,7 +141,10 @@ export class Dual {
   readonly #pairs: number
   readonly #from: Int32Array
   readonly #to: Int32Array
-  /** Of the two directions of pair i, at 2 i and 2 i + 1: edge, log rate, a / c, d / c, limit, and kind beyond the limit. */
+  /**
+   * Of the two directions of pair i, at 2 i and 2 i + 1: edge, log rate, a / c, d / c, limit, and kind beyond
+   * the limit.
+   */
   readonly #edge: Int32Array
   readonly #rates: Float64Array
   readonly #a: Float64Array
@@ -275,7 +286,8 @@ export class Dual {
         ;[tokenIn, tokenOut] = [tokenOut, tokenIn]
       }
       const [priceIn, priceOut] = [prices[tokenIn] as number, prices[tokenOut] as number]
-      // The pool trades until its marginal rate equals the price ratio; the rate falls with the square of (1 + root).
+      // The pool trades until its marginal rate equals the price ratio; the rate falls with the square of (1
+      // + root).
       const root =
         gap > 1e-3
           ? Math.sqrt(((this.#a[at] as number) * priceOut) / ((this.#d[at] as number) * priceIn)) - 1

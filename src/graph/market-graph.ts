@@ -1,4 +1,7 @@
-/** The pool graph in typed arrays: tokens are vertices; each direction of each pool is an edge with its rate and Moebius map. */
+/**
+ * The pool graph in typed arrays: tokens are vertices; each direction of each pool is an edge with its rate
+ * and Moebius map.
+ */
 import {
   type Address,
   type ConcentratedPool,
@@ -10,7 +13,10 @@ import {
   virtualReserves,
 } from '../amm/index.ts'
 
-/** Values of `beyond`: nothing known beyond the limit, further pieces, or a curve that the map matches only at x = 0. */
+/**
+ * Values of `beyond`: nothing known beyond the limit, further pieces, or a curve that the map matches only at
+ * x = 0.
+ */
 export const NOTHING = 0
 const PIECES = 1
 const CURVE = 2
@@ -39,8 +45,9 @@ export class Int32List {
 }
 
 /**
- * The pool graph. An edge swaps x of token `from` into a x / (c x + d) of token `to` for x up to `limit`, amounts in
- * smallest units; `beyond` says what follows. The map of a weighted or stable pool is exact at x = 0 only.
+ * The pool graph. An edge swaps x of token `from` into a x / (c x + d) of token `to` for x up to `limit`,
+ * amounts in smallest units; `beyond` says what follows. The map of a weighted or stable pool is exact at x =
+ * 0 only.
  */
 export class MarketGraph {
   readonly tokens: Address[] = []

@@ -1,6 +1,7 @@
 /**
- * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, maps x to
- * (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is maximal where f'(x) = 1.
+ * Cycles as Moebius maps. A constant-product swap, and a concentrated one within one liquidity range, maps x
+ * to (a x + b) / (c x + d); a route is the product of such maps, and the profit f(x) - x is maximal where
+ * f'(x) = 1.
  */
 import {
   type ConcentratedPool,
@@ -21,7 +22,9 @@ export interface Piece {
   readonly to: number
 }
 
-/** The pieces of a pool in the direction of a swap, ascending, computed on demand; undefined beyond the last. */
+/**
+ * The pieces of a pool in the direction of a swap, ascending, computed on demand; undefined beyond the last.
+ */
 export interface PieceReader {
   piece(index: number): Piece | undefined
 }
@@ -104,8 +107,9 @@ function concentratedPieces(pool: ConcentratedPool, zeroForOne: boolean): PieceR
 }
 
 /**
- * The input of a route that maximises f(x) - cost * x, in the start token's smallest unit, and that profit; `undefined` if
- * no input is profitable. `cost`: units of output that a unit of input costs, 1 plus a loan's premium as a fraction.
+ * The input of a route that maximises f(x) - cost * x, in the start token's smallest unit, and that profit;
+ * `undefined` if no input is profitable. `cost`: units of output that a unit of input costs, 1 plus a loan's
+ * premium as a fraction.
  */
 export function bestInput(
   readers: readonly PieceReader[],
@@ -113,7 +117,8 @@ export function bestInput(
 ): { amountIn: number; profit: number } | undefined {
   const at: number[] = readers.map(() => 0)
   let from = 0
-  // Each turn finds the maximum of the current pieces or moves one pool to its next piece; profit is concave, so the loop ends.
+  // Each turn finds the maximum of the current pieces or moves one pool to its next piece; profit is concave,
+  // so the loop ends.
   for (let turn = 0; turn < 2_000; turn++) {
     let a = 1
     let b = 0

@@ -1,6 +1,7 @@
 /**
- * Multi-path plans: several cycles in sequence, each exact on the state after the cycles before it. A plan can split a flow
- * over parallel pools, and use an opportunity that an earlier cycle opens; a single cycle can do neither.
+ * Multi-path plans: several cycles in sequence, each exact on the state after the cycles before it. A plan
+ * can split a flow over parallel pools, and use an opportunity that an earlier cycle opens; a single cycle
+ * can do neither.
  */
 import { type Address, type Pool, swapExactIn } from '../amm/index.ts'
 import type { UpperBound } from './bound.ts'
@@ -35,7 +36,10 @@ export class PoolOverlay implements PoolLookup {
     return this.changed.get(address) ?? this.#base.get(address)
   }
 
-  /** Runs a cycle and keeps the new pool states. Without profit, or if a pool refuses: `undefined`, and no change. */
+  /**
+   * Runs a cycle and keeps the new pool states. Without profit, or if a pool refuses: `undefined`, and no
+   * change.
+   */
   take(cycle: Cycle, amountIn: bigint): SizedCycle | undefined {
     const amounts = [amountIn]
     const after: Pool[] = []
@@ -53,7 +57,10 @@ export class PoolOverlay implements PoolLookup {
     return { hops: cycle, amounts, grossProfit: amount - amountIn }
   }
 
-  /** Runs a sized cycle and keeps the new pool states. Throws RangeError if a pool refuses: the cycle was sized on another state. */
+  /**
+   * Runs a sized cycle and keeps the new pool states. Throws RangeError if a pool refuses: the cycle was
+   * sized on another state.
+   */
   run(sized: SizedCycle): void {
     sized.hops.forEach((hop, index) => {
       const result = swapExactIn(
@@ -75,9 +82,10 @@ const MAX_POLISHED = 12
 const MIN_GAIN = 1_000_000n
 
 /**
- * The better of two plans; the search is restored afterwards. Greedy: repeatedly the best cycle on the remaining state, until
- * none is worth its gas. By flows, if `bound` is given: the cycles of the joint optimum. Finally each cycle's amount is
- * optimised given all the others. `first`: a sized cycle to start with.
+ * The better of two plans; the search is restored afterwards. Greedy: repeatedly the best cycle on the
+ * remaining state, until none is worth its gas. By flows, if `bound` is given: the cycles of the joint
+ * optimum. Finally each cycle's amount is optimised given all the others. `first`: a sized cycle to start
+ * with.
  */
 export function planCycles(
   search: MarketSearch,
@@ -237,7 +245,10 @@ function merged(cycles: readonly SizedCycle[]): SizedCycle[] {
   return [...new Map(cycles.map((sized) => [key(sized.hops), sized])).values()]
 }
 
-/** Coordinate ascent: optimises each cycle's amount given the others, for some rounds. On a concave problem it converges to the maximum. */
+/**
+ * Coordinate ascent: optimises each cycle's amount given the others, for some rounds. On a concave problem it
+ * converges to the maximum.
+ */
 function polish(plan: SizedCycle[], pools: PoolLookup, { maxInput }: PlanOptions): SizedCycle[] {
   let best = rerun(plan, pools, maxInput)
   if (plan.length < 2 || plan.length > MAX_POLISHED) return best

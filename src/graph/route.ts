@@ -36,8 +36,9 @@ const MAX_TRIED = 32
 const PARTS = 64
 
 /**
- * The best split route found for an exact input in the smallest unit of `from`; `undefined` if no path takes the amount.
- * Greedy allocation of 64 parts, then local search with decreasing steps; exact integers throughout.
+ * The best split route found for an exact input in the smallest unit of `from`; `undefined` if no path takes
+ * the amount. Greedy allocation of 64 parts, then local search with decreasing steps; exact integers
+ * throughout.
  */
 export function bestRoute(
   graph: MarketGraph,
@@ -91,7 +92,9 @@ function walk(shares: readonly Share[], pools: PoolLookup): Walked | undefined {
   return { paths, amountOut }
 }
 
-/** Runs an amount through a path and keeps the new pool states. If a pool refuses: `undefined`, and no change. */
+/**
+ * Runs an amount through a path and keeps the new pool states. If a pool refuses: `undefined`, and no change.
+ */
 function through(hops: readonly Hop[], amountIn: bigint, overlay: PoolOverlay): bigint[] | undefined {
   const amounts = [amountIn]
   const after: [Address, NonNullable<ReturnType<PoolLookup['get']>>][] = []
@@ -106,7 +109,10 @@ function through(hops: readonly Hop[], amountIn: bigint, overlay: PoolOverlay): 
   return amounts
 }
 
-/** Of all paths of at most `maxHops` pools that visit no token twice: those with the highest output at full size and at the margin. */
+/**
+ * Of all paths of at most `maxHops` pools that visit no token twice: those with the highest output at full
+ * size and at the margin.
+ */
 function candidatePaths(
   graph: MarketGraph,
   from: Address,

@@ -1,4 +1,7 @@
-/** The search of a block: screens the touched cycles by log rate, sizes them in closed form, ranks them by value, confirms the best in exact integers. */
+/**
+ * The search of a block: screens the touched cycles by log rate, sizes them in closed form, ranks them by
+ * value, confirms the best in exact integers.
+ */
 import type { Address, Pool } from '../amm/index.ts'
 import { type Cycle, CycleIndex, type CycleIndexOptions } from './cycles.ts'
 import { grown, MarketGraph, NOTHING } from './market-graph.ts'
@@ -28,8 +31,8 @@ export interface SearchResult {
 const WITHIN = 1 - 1e-9
 
 /**
- * Holds the sizes of all profitable cycles. A cycle's size changes only with its pools, so a search after a block examines
- * only the cycles that changed pools touch.
+ * Holds the sizes of all profitable cycles. A cycle's size changes only with its pools, so a search after a
+ * block examines only the cycles that changed pools touch.
  */
 export class MarketSearch {
   readonly graph: MarketGraph
@@ -117,12 +120,16 @@ export class MarketSearch {
     return sum
   }
 
-  /** The best input of a cycle: the optimum of the composed map, or the end of what is known, or by pieces and curves. */
+  /**
+   * The best input of a cycle: the optimum of the composed map, or the end of what is known, or by pieces and
+   * curves.
+   */
   #size(cycle: number): void {
     const { edges, maxHops } = this.index
     const graph = this.graph
     const [ga, gc, gd] = [graph.a, graph.c, graph.d]
-    // The route up to here maps x to a x / (c x + d); `maxInput` is the input at which the first pool reaches its limit.
+    // The route up to here maps x to a x / (c x + d); `maxInput` is the input at which the first pool reaches
+    // its limit.
     let a = 1
     let c = 0
     let d = 1
@@ -196,7 +203,10 @@ export class MarketSearch {
     return sized && sized.grossProfit > 0n ? sized : undefined
   }
 
-  /** The best `limit` cycles in exact integers. Examines 16 more candidates, as rounding may take the profit of some. */
+  /**
+   * The best `limit` cycles in exact integers. Examines 16 more candidates, as rounding may take the profit
+   * of some.
+   */
   best(limit: number): SizedCycle[] {
     const found: SizedCycle[] = []
     for (const candidate of this.top(limit + 16)) {

@@ -1,4 +1,7 @@
-/** The optimal size of a cycle: closed form if all hops are Moebius maps, else Newton's method; confirmed in exact integers. */
+/**
+ * The optimal size of a cycle: closed form if all hops are Moebius maps, else Newton's method; confirmed in
+ * exact integers.
+ */
 import {
   type Address,
   feeFraction,
@@ -23,7 +26,10 @@ export interface SizedCycle {
 /** Pools by address. */
 export type PoolLookup = Pick<ReadonlyMap<Address, Pool>, 'get'>
 
-/** Sum of the logarithms of the marginal rates after fees; a profitable cycle has a positive sum. Minus infinity for unusable pools. */
+/**
+ * Sum of the logarithms of the marginal rates after fees; a profitable cycle has a positive sum. Minus
+ * infinity for unusable pools.
+ */
 export function logRate(cycle: Cycle, pools: PoolLookup): number {
   let sum = 0
   for (const hop of cycle) {
@@ -35,7 +41,10 @@ export function logRate(cycle: Cycle, pools: PoolLookup): number {
   return sum
 }
 
-/** The exact amounts along a cycle for `amountIn` in the start token's smallest unit; `undefined` if a pool refuses. */
+/**
+ * The exact amounts along a cycle for `amountIn` in the start token's smallest unit; `undefined` if a pool
+ * refuses.
+ */
 export function walkCycle(cycle: Cycle, pools: PoolLookup, amountIn: bigint): SizedCycle | undefined {
   const amounts = [amountIn]
   let amount = amountIn
@@ -50,8 +59,8 @@ export function walkCycle(cycle: Cycle, pools: PoolLookup, amountIn: bigint): Si
 }
 
 /**
- * The same cycle with nearly the minimum input for its output: with tokens of few decimals the output is a staircase, and
- * input beyond a step is lost. About twelve walks, or two if nothing can be saved.
+ * The same cycle with nearly the minimum input for its output: with tokens of few decimals the output is a
+ * staircase, and input beyond a step is lost. About twelve walks, or two if nothing can be saved.
  */
 export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
   const [input, output] = [sized.amounts[0] as bigint, sized.amounts.at(-1) as bigint]
@@ -72,7 +81,10 @@ export function trimmed(sized: SizedCycle, pools: PoolLookup): SizedCycle {
   return best
 }
 
-/** The optimal input of a cycle in floating point, by the method that its pools allow; `cost` and result as in `bestInput`. */
+/**
+ * The optimal input of a cycle in floating point, by the method that its pools allow; `cost` and result as in
+ * `bestInput`.
+ */
 export function bestInputOf(
   cycle: Cycle,
   pools: PoolLookup,
@@ -109,8 +121,9 @@ function bestInputOfMixed(
 }
 
 /**
- * The cycle at its optimal size in exact integers; `undefined` if no size is profitable. `costRate`: cost per unit of input in
- * addition to itself, a loan's premium as a fraction. `maxInput`: maximum input, in the start token's smallest unit.
+ * The cycle at its optimal size in exact integers; `undefined` if no size is profitable. `costRate`: cost per
+ * unit of input in addition to itself, a loan's premium as a fraction. `maxInput`: maximum input, in the
+ * start token's smallest unit.
  */
 export function sizeCycle(
   cycle: Cycle,

@@ -1,4 +1,7 @@
-/** The format `market-snapshot/1` (docs/market-snapshot.md). Amounts are integers in smallest units, as decimal strings. */
+/**
+ * The format `market-snapshot/1` (docs/market-snapshot.md). Amounts are integers in smallest units, as
+ * decimal strings.
+ */
 import * as z from 'zod'
 import type {
   Address,

@@ -19,7 +19,10 @@ const VENUE_CODE = { pair: 0, concentrated: 1, vault: 2, managed: 3 } as const
 
 type Plan = Pick<ExecuteIntent, 'lender' | 'token' | 'amount' | 'minProfit' | 'deadline' | 'cycles'>
 
-/** The packed plan: 81 bytes of header, 17 per cycle and 43 per leg. Integers are big-endian; values must fit their fields (see `intent`). */
+/**
+ * The packed plan: 81 bytes of header, 17 per cycle and 43 per leg. Integers are big-endian; values must fit
+ * their fields (see `intent`).
+ */
 export function encodePlan(plan: Plan): Hex {
   const head =
     bytes(LENDER_CODE[plan.lender.kind] | (plan.lender.isToken0 ? 0x80 : 0), 1) +

@@ -1,4 +1,7 @@
-/** The intents that the signer signs; it signs nothing else. Shared by engine and signer. Amounts in smallest units, gas prices in wei. */
+/**
+ * The intents that the signer signs; it signs nothing else. Shared by engine and signer. Amounts in smallest
+ * units, gas prices in wei.
+ */
 import * as z from 'zod'
 import type { Address } from '../amm/index.ts'
 
@@ -45,7 +48,10 @@ const executeIntent = z.object({
             z.object({
               /** The contract's way of trading: see contracts/src/Venues.sol. */
               venue: z.enum(['pair', 'concentrated', 'vault', 'managed']),
-              /** The pool; for a managed pool its fee and tick spacing, three bytes each, in the last 6 of 20 bytes. */
+              /**
+               * The pool; for a managed pool its fee and tick spacing, three bytes each, in the last 6 of 20
+               * bytes.
+               */
               pool: address,
               tokenIn: address,
               feeBps: z.number().int().min(0).max(9_999),

@@ -1,4 +1,7 @@
-/** Aave V3, deployed as its own scripts do: libraries, provider, access control, pool, oracle, reserves, liquidity. */
+/**
+ * Aave V3, deployed as its own scripts do: libraries, provider, access control, pool, oracle, reserves,
+ * liquidity.
+ */
 import { type Abi, getContractAddress, parseAbi, zeroAddress } from 'viem'
 import type { Address } from '../amm/index.ts'
 import type { Token } from '../graph/index.ts'

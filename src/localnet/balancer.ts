@@ -1,4 +1,7 @@
-/** Balancer V2: its vault, and weighted and stable pools from the factories of 2021 and 2022, funded as the plan says. */
+/**
+ * Balancer V2: its vault, and weighted and stable pools from the factories of 2021 and 2022, funded as the
+ * plan says.
+ */
 import { encodeAbiParameters, getContractAddress, type Hex, parseAbi } from 'viem'
 import type { Address, StablePool, WeightedPool } from '../amm/index.ts'
 import type { PoolDescriptor } from '../ports/manifest.ts'

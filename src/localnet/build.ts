@@ -1,4 +1,7 @@
-/** Builds a market on a fresh local chain: tokens, exchanges, pools, lenders and our contract, through the real factories. */
+/**
+ * Builds a market on a fresh local chain: tokens, exchanges, pools, lenders and our contract, through the
+ * real factories.
+ */
 import { type Abi, type Hex, multicall3Abi } from 'viem'
 import type { Address } from '../amm/index.ts'
 import type { MarketManifest, PoolDescriptor } from '../ports/manifest.ts'

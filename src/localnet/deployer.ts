@@ -1,4 +1,6 @@
-/** Queues transactions of one account with known nonces, so that addresses are known before anything is mined. */
+/**
+ * Queues transactions of one account with known nonces, so that addresses are known before anything is mined.
+ */
 import { type Abi, encodeDeployData, encodeFunctionData, getContractAddress, type Hex } from 'viem'
 import type { Address } from '../amm/index.ts'
 import { KintsugiError } from '../std/errors.ts'
@@ -66,7 +68,9 @@ export class Deployer {
     this.#queue.push({ label, call: { method: 'eth_sendTransaction', params: [transaction] } })
   }
 
-  /** Sends and mines what is queued; throws `deployment-failed` naming the first transaction that reverted. */
+  /**
+   * Sends and mines what is queued; throws `deployment-failed` naming the first transaction that reverted.
+   */
   async flush(): Promise<void> {
     const queue = this.#queue
     this.#queue = []

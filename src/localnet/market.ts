@@ -22,7 +22,10 @@ const TOKENS: readonly (Token & { dollars: number })[] = [
   { symbol: 'AAVE', decimals: 18, address: '0xd6df932a45c0f255f85145f286ea0b292b21c90b', dollars: 180 },
 ]
 
-/** exchange, pair, dollars of depth (for concentrated pools: of a full-range pool as deep at the price), fee in pips. */
+/**
+ * exchange, pair, dollars of depth (for concentrated pools: of a full-range pool as deep at the price), fee
+ * in pips.
+ */
 const POOLS: readonly (readonly [
   dex: string,
   pair: string,
@@ -66,7 +69,10 @@ const POOLS: readonly (readonly [
   ['uniswap_v4', 'WMATIC/USDC', 1_100_000, 500, 'native'],
 ]
 
-/** Balancer pools: tokens with their weights in percent, dollars in total, fee in 1e18. The first holds most of the vault's liquidity. */
+/**
+ * Balancer pools: tokens with their weights in percent, dollars in total, fee in 1e18. The first holds most
+ * of the vault's liquidity.
+ */
 const WEIGHTED: readonly {
   readonly weights: Readonly<Record<string, number>>
   readonly dollars: number
@@ -209,7 +215,10 @@ function concentrated(
 
 const DOLLAR_SYMBOLS = new Set(['USDC', 'USDT', 'DAI'])
 
-/** The market of a snapshot; values are in its wrapped native token. Tokens other than stablecoins get no starting price. */
+/**
+ * The market of a snapshot; values are in its wrapped native token. Tokens other than stablecoins get no
+ * starting price.
+ */
 export function snapshotMarket(snapshot: MarketSnapshot): MarketPlan {
   const bySymbol = (symbol: string) => snapshot.tokens.find((token) => token.symbol === symbol)
   const native = bySymbol('WETH') ?? bySymbol('WMATIC') ?? (snapshot.tokens[0] as Token)

@@ -10,7 +10,10 @@ const abi = parseAbi(['function setAssetPrice(address asset, uint256 price)'])
 const DEVIATION = 0.005
 const written = new Map<Address, number>()
 
-/** Writes moved prices: dollars per whole token, eight decimals, the numeraire taken as a dollar. Throws `rpc-failed`. */
+/**
+ * Writes moved prices: dollars per whole token, eight decimals, the numeraire taken as a dollar. Throws
+ * `rpc-failed`.
+ */
 export async function updateOracle(
   url: string,
   source: Address,

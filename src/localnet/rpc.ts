@@ -1,4 +1,6 @@
-/** JSON-RPC to the local chain, in batches: a market of hundreds of transactions is a handful of round trips. */
+/**
+ * JSON-RPC to the local chain, in batches: a market of hundreds of transactions is a handful of round trips.
+ */
 import type { Hex } from 'viem'
 import { KintsugiError } from '../std/errors.ts'
 
@@ -13,7 +15,10 @@ interface RpcAnswer {
   error?: { message: string; data?: unknown }
 }
 
-/** Sends `calls` in one request and returns their results in order; throws `rpc-failed` for the first that failed. */
+/**
+ * Sends `calls` in one request and returns their results in order; throws `rpc-failed` for the first that
+ * failed.
+ */
 export async function rpcBatch(url: string, calls: readonly RpcCall[]): Promise<unknown[]> {
   if (calls.length === 0) return []
   const body = JSON.stringify(calls.map((call, id) => ({ jsonrpc: '2.0', id, ...call })))

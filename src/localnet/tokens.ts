@@ -1,4 +1,7 @@
-/** Places tokens at the addresses that the market names, so that their order, and with it token0 and token1, is the real one. */
+/**
+ * Places tokens at the addresses that the market names, so that their order, and with it token0 and token1,
+ * is the real one.
+ */
 import { type Abi, type Hex, pad, parseAbi } from 'viem'
 import { own, weth9 } from './artifacts.ts'
 import type { Deployer } from './deployer.ts'
@@ -7,7 +10,10 @@ import { type RpcCall, rpcBatch, toHex } from './rpc.ts'
 
 const wethAbi = parseAbi(['function deposit() payable', 'function transfer(address,uint256)'])
 
-/** A short string as Solidity stores it in one slot: the bytes left-aligned, twice the length in the last byte. */
+/**
+ * A short string as Solidity stores it in one slot: the bytes left-aligned, twice the length in the last
+ * byte.
+ */
 function shortString(text: string): Hex {
   const bytes = Buffer.from(text).subarray(0, 31)
   return `0x${bytes.toString('hex').padEnd(62, '0')}${(bytes.length * 2).toString(16).padStart(2, '0')}`

@@ -1,4 +1,7 @@
-/** The participants of the local market: traders whose orders open gaps, and competitors who close some of them. */
+/**
+ * The participants of the local market: traders whose orders open gaps, and competitors who close some of
+ * them.
+ */
 import { encodeFunctionData, type Hex } from 'viem'
 import { type Address, type Pool, quoteExactIn, spotPrice, virtualReserves } from '../amm/index.ts'
 import { placeOf } from '../arbitrage/index.ts'
@@ -147,7 +150,10 @@ export class Crowd {
     this.#search.search(change.changed)
   }
 
-  /** A competitor: trades the most profitable cycle from its own capital and bids a random share of the profit. */
+  /**
+   * A competitor: trades the most profitable cycle from its own capital and bids a random share of the
+   * profit.
+   */
   #compete(account: Address): void {
     const { market, random } = this.#options
     const best = this.#search.best(1).map((sized) => ({

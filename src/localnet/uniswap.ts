@@ -1,4 +1,7 @@
-/** Pools of Uniswap V2, V3 and V4 and of Algebra, through their real factories, with the reserves and positions of the plan. */
+/**
+ * Pools of Uniswap V2, V3 and V4 and of Algebra, through their real factories, with the reserves and
+ * positions of the plan.
+ */
 import {
   type Abi,
   encodeAbiParameters,
@@ -232,7 +235,10 @@ export class UniswapBuilder {
     return managedPoolId(currencies, pool.feePips, pool.tickSpacing)
   }
 
-  /** Positions that add up to the pool's liquidity: one per range between ticks, or its one known range. Funds the trader with their cost. */
+  /**
+   * Positions that add up to the pool's liquidity: one per range between ticks, or its one known range. Funds
+   * the trader with their cost.
+   */
   #positions(pool: ConcentratedPool): [lower: number, upper: number, liquidity: bigint][] {
     const positions: [number, number, bigint][] = []
     if (!pool.ticks) positions.push([...knownRange(pool), pool.liquidity])

@@ -1,4 +1,6 @@
-/** The MCP client of the fleet: the official client with the fleet's errors and subscriptions that reconnect. */
+/**
+ * The MCP client of the fleet: the official client with the fleet's errors and subscriptions that reconnect.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Client,
@@ -21,7 +23,10 @@ export interface McpClientOptions {
 /** An open connection to a server. */
 export interface McpConnection {
   listTools(): Promise<{ name: string; description?: string | undefined }[]>
-  /** Returns the structured result. Throws the error that the tool reports, or `tool-failed` if it reports no code. */
+  /**
+   * Returns the structured result. Throws the error that the tool reports, or `tool-failed` if it reports no
+   * code.
+   */
   callTool(name: string, args: Record<string, unknown>): Promise<Record<string, unknown>>
   /** The negotiated revision, such as `2026-07-28`. */
   protocolVersion: string | undefined
@@ -41,7 +46,10 @@ export function transportTo({ url, token, authProvider }: McpClientOptions): Str
   })
 }
 
-/** Connects to a server in the newest revision that both sides support. Throws `service-unreachable` (retry later). */
+/**
+ * Connects to a server in the newest revision that both sides support. Throws `service-unreachable` (retry
+ * later).
+ */
 export async function connectMcp(options: McpClientOptions): Promise<McpConnection> {
   const client = newClient(options.name)
   const transport = transportTo(options)

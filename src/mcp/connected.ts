@@ -47,8 +47,9 @@ export function connectedDefinitions(connections: Connections, onChange: () => v
 }
 
 /**
- * Calls an approved tool with the scope of a write. Throws `refused` for a tool that was approved as a spend: it is callable
- * only under its own name, which requires that scope. Otherwise throws what `Connections.call` throws.
+ * Calls an approved tool with the scope of a write. Throws `refused` for a tool that was approved as a spend:
+ * it is callable only under its own name, which requires that scope. Otherwise throws what `Connections.call`
+ * throws.
  */
 export function callAsWrite(
   connections: Connections,

@@ -1,6 +1,6 @@
 /**
- * How a server, an agent and a main service are defined. A definition holds words, schemas and short functions; everything
- * else (HTTP, MCP, access, deadlines, audit) is the host's.
+ * How a server, an agent and a main service are defined. A definition holds words, schemas and short
+ * functions; everything else (HTTP, MCP, access, deadlines, audit) is the host's.
  */
 import type { PromptMessage } from '@modelcontextprotocol/server'
 import * as z from 'zod'
@@ -62,7 +62,10 @@ type ReadonlyDeep<T> = unknown extends T
 /** The return type of a handler for an output schema: amounts as `bigint`. */
 export type Answer<O> = ReadonlyDeep<z.output<ObjectOf<O>>>
 
-/** Arguments that have to be looked up on the running system, such as the address of a pool. `shown`: as documentation prints them. */
+/**
+ * Arguments that have to be looked up on the running system, such as the address of a pool. `shown`: as
+ * documentation prints them.
+ */
 export interface FoundArguments<A, C> {
   readonly shown: Readonly<Record<string, unknown>>
   find(scope: C): Awaitable<A>
@@ -71,13 +74,22 @@ export interface FoundArguments<A, C> {
 /** Facts of a tool from which access, retries, MCP annotations, approvals and documentation derive. */
 export interface ToolFacts {
   readonly description: string
-  /** Words that users say when they want this tool and that its description lacks: for the search, not for models. */
+  /**
+   * Words that users say when they want this tool and that its description lacks: for the search, not for
+   * models.
+   */
   readonly keywords?: string
-  /** A read of private data, of the outside world, or an expensive one: it needs a token too, and is never hedged. */
+  /**
+   * A read of private data, of the outside world, or an expensive one: it needs a token too, and is never
+   * hedged.
+   */
   readonly guarded?: boolean
   /** Whether it reaches systems outside the fleet. */
   readonly openWorld?: boolean
-  /** Whether a person may have to approve a write, as they approve a spend: it starts programs or trusts definitions. */
+  /**
+   * Whether a person may have to approve a write, as they approve a spend: it starts programs or trusts
+   * definitions.
+   */
   readonly critical?: boolean
   /** Whether a write may remove or stop something that exists. */
   readonly destructive?: boolean
@@ -89,7 +101,10 @@ export interface ToolFacts {
 
 /** Calls of a tool that documentation shows and tests make. */
 interface ToolCases<A, C> {
-  /** Calls that succeed on a running system. Empty for a tool that needs its client's input, or a subject that a running system may lack. */
+  /**
+   * Calls that succeed on a running system. Empty for a tool that needs its client's input, or a subject that
+   * a running system may lack.
+   */
   readonly examples: readonly (A | FoundArguments<A, C>)[]
   /** Calls that fail with exactly this code. */
   readonly refusals?: readonly (readonly [
@@ -103,7 +118,10 @@ interface DataTool<I extends Shape, O extends Shape | z.ZodObject, N extends Por
     ToolCases<z.input<z.ZodObject<I>>, ServiceScope<N, S>> {
   readonly input: I
   readonly output: O
-  /** Checks that concern several fields, before the call is approved. Throws `bad-argument` or another refusal. */
+  /**
+   * Checks that concern several fields, before the call is approved. Throws `bad-argument` or another
+   * refusal.
+   */
   validate?(input: z.output<z.ZodObject<I>>): void
   /** For calls that may need a person. */
   readonly approval?: {
@@ -184,7 +202,9 @@ const TOOLBOX = {
   }),
 }
 
-/** The toolbox for a service's ports and state: for tools that are made outside `tools`, such as dynamic ones. */
+/**
+ * The toolbox for a service's ports and state: for tools that are made outside `tools`, such as dynamic ones.
+ */
 export const toolbox = <N extends PortName, S = State>() => TOOLBOX as Toolbox<N, S>
 
 /** Resource body; objects are serialized as JSON. */
@@ -233,7 +253,10 @@ export interface Prompt<N extends PortName = PortName, S = never> {
   ): Awaitable<string | PromptMessages>
 }
 
-/** Tools, prompts and resources that are added and removed while the service runs: read again after each change. */
+/**
+ * Tools, prompts and resources that are added and removed while the service runs: read again after each
+ * change.
+ */
 export interface Dynamic<N extends PortName = PortName, S = never> {
   readonly tools?: Readonly<Record<string, Tool>>
   readonly prompts?: Readonly<Record<string, Prompt<N, S>>>
@@ -322,8 +345,8 @@ export interface AgentDefinition extends Service<PortName, never> {
 export type ServiceDefinition = ServerDefinition | AgentDefinition
 
 /**
- * Defines a server. Its port, title and category are in the catalogue. `state` comes before `tools`, so that its type
- * reaches them.
+ * Defines a server. Its port, title and category are in the catalogue. `state` comes before `tools`, so that
+ * its type reaches them.
  */
 export function defineServer<const N extends PortName, S extends State = Record<never, never>>(
   definition: Service<N, S> & {
@@ -335,7 +358,10 @@ export function defineServer<const N extends PortName, S extends State = Record<
   return { ...erased(definition), kind: 'server', tools: definition.tools(toolbox<N, S>()) }
 }
 
-/** Defines an agent. Its port and title are in the catalogue. What `start` returns is the `state` that its tools see. */
+/**
+ * Defines an agent. Its port and title are in the catalogue. What `start` returns is the `state` that its
+ * tools see.
+ */
 export function defineAgent<const N extends PortName, A extends RunningAgent>(
   definition: Service<N, A> & {
     readonly duty: string

@@ -1,7 +1,8 @@
 /**
- * The conversation of a call with its client: progress, log and questions (elicitation, sampling, roots). A question ends the call with
- * `input_required`; the client repeats the call with the answer, and the tool runs again from its start, so a tool asks before it changes
- * anything. A call that runs as a task waits for the answer instead.
+ * The conversation of a call with its client: progress, log and questions (elicitation, sampling, roots). A
+ * question ends the call with `input_required`; the client repeats the call with the answer, and the tool
+ * runs again from its start, so a tool asks before it changes anything. A call that runs as a task waits for
+ * the answer instead.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -37,11 +38,13 @@ export interface Conversation {
   progress(done: number, total?: number, message?: string): void
   /** Sends a log message to the client. */
   log(level: LoggingLevel, data: unknown): Promise<void>
-  /** Resolves with the answers to all questions. Throws `input-not-possible` if the client cannot be asked. */
+  /**
+   * Resolves with the answers to all questions. Throws `input-not-possible` if the client cannot be asked.
+   */
   ask(questions: Readonly<Record<string, Question>>): Promise<Answers>
   /**
-   * Continues the call as a task if the client supports tasks: the client receives the task now and fetches the result later. With `must`,
-   * a client without tasks is refused with a protocol error.
+   * Continues the call as a task if the client supports tasks: the client receives the task now and fetches
+   * the result later. With `must`, a client without tasks is refused with a protocol error.
    */
   detach(must?: { must: true }): Promise<void>
 }
@@ -72,7 +75,10 @@ export const sample = inputRequired.createMessage
 /** A request for the client's root folders. */
 export const listRoots = inputRequired.listRoots
 
-/** The content of an answered form: `declined` if the person declined or cancelled; undefined if it does not match the schema. */
+/**
+ * The content of an answered form: `declined` if the person declined or cancelled; undefined if it does not
+ * match the schema.
+ */
 export function entered<S extends z.ZodObject>(
   answer: unknown,
   schema: S,
@@ -126,7 +132,10 @@ export interface ConversationOptions {
 
 /** The conversation of one MCP request. */
 export interface OpenedConversation extends Conversation {
-  /** Nonce of the request state that the client echoed; the call must consume it. Undefined for a first request. */
+  /**
+   * Nonce of the request state that the client echoed; the call must consume it. Undefined for a first
+   * request.
+   */
   readonly stateNonce: string | undefined
 }
 
@@ -155,7 +164,10 @@ export const capabilitiesOf = ({ mcpReq }: ServerContext): ClientCapabilities =>
   ((mcpReq.envelope as Record<string, unknown> | undefined)?.[CLIENT_CAPABILITIES_META_KEY] ??
     {}) as ClientCapabilities
 
-/** Opens the conversation of a request. Throws a protocol error for a request state that is invalid, expired or of another call. */
+/**
+ * Opens the conversation of a request. Throws a protocol error for a request state that is invalid, expired
+ * or of another call.
+ */
 export async function openConversation(options: ConversationOptions): Promise<OpenedConversation> {
   const { context, codec, caller, subject, args, nonce } = options
   const { mcpReq } = context

@@ -1,6 +1,6 @@
 /**
- * Fields that many tools share. Inside handlers amounts are `bigint` in the token's smallest unit and addresses are lower
- * case; outside, amounts are decimal strings.
+ * Fields that many tools share. Inside handlers amounts are `bigint` in the token's smallest unit and
+ * addresses are lower case; outside, amounts are decimal strings.
  */
 import * as z from 'zod'
 
@@ -53,9 +53,9 @@ export const signedRawAmount = () =>
 const amountFields = new WeakMap<z.ZodType, string>()
 
 /**
- * An amount of the token that the field `tokenField` of the same input names, as people write it: smallest units
- * ("10000000000000000000"), or whole tokens with a decimal point ("10.5") or a symbol ("10 ETH"). The kit converts it, so that
- * handlers receive smallest units. The server needs the port `market`.
+ * An amount of the token that the field `tokenField` of the same input names, as people write it: smallest
+ * units ("10000000000000000000"), or whole tokens with a decimal point ("10.5") or a symbol ("10 ETH"). The
+ * kit converts it, so that handlers receive smallest units. The server needs the port `market`.
  */
 export function amount(tokenField: string) {
   const field = z
@@ -108,7 +108,10 @@ const TOKEN_AMOUNT = z
   })
   .meta({ id: 'TokenAmount' })
 
-/** An amount as answers carry it: `market.amount(token, raw)` makes one. Published once per tool, as `#/$defs/TokenAmount`. */
+/**
+ * An amount as answers carry it: `market.amount(token, raw)` makes one. Published once per tool, as
+ * `#/$defs/TokenAmount`.
+ */
 export const tokenAmount = () => TOKEN_AMOUNT
 
 /** Basis points: hundredths of a percent. */
@@ -124,8 +127,9 @@ export const blocks = (max: number, byDefault: number) =>
   z.int().min(1).max(max).default(byDefault).describe(`how far back, in blocks (1 to ${max})`)
 
 /**
- * The longest cycle to search, in pools. The default is 3, where the detector searches 4: a tool builds the index of cycles for
- * each call, and that of 4 hops takes 15 times as long on a large market (docs/decisions/0021).
+ * The longest cycle to search, in pools. The default is 3, where the detector searches 4: a tool builds the
+ * index of cycles for each call, and that of 4 hops takes 15 times as long on a large market
+ * (docs/decisions/0021).
  */
 export const maxHops = () =>
   z.int().min(2).max(4).default(3).describe('the longest cycle, in pools (2 to 4; the detector uses 4)')
@@ -143,7 +147,10 @@ export const block = () => z.int().describe('block number')
 /** A duration in ms; wire and handler agree. */
 export const durationMs = () => z.number().describe('in ms')
 
-/** A point in time as two fields: `name` in ms since 1970, and `nameIso` as ISO 8601 text. `at(name, ms)` makes them. */
+/**
+ * A point in time as two fields: `name` in ms since 1970, and `nameIso` as ISO 8601 text. `at(name, ms)`
+ * makes them.
+ */
 export function time<const K extends string>(name: K) {
   return {
     [name]: z.int().describe('ms since 1970'),

@@ -34,8 +34,8 @@ export class FleetTools {
   readonly #indexes = new Map<string, { index: ToolIndex; listings: ReadonlyMap<string, ToolListing> }>()
 
   /**
-   * The tools that match, best first, and the number of tools that were searched. `group`: a category or a tag. Servers that
-   * only test the protocol are searched only with their group.
+   * The tools that match, best first, and the number of tools that were searched. `group`: a category or a
+   * tag. Servers that only test the protocol are searched only with their group.
    */
   search(
     fleet: FleetDefinitions,

@@ -13,7 +13,9 @@ export interface FieldProblem {
 const MAX_PROBLEMS = 10
 const MAX_SHOWN_CHARACTERS = 60
 
-/** The problems of a failed parse of `value`. `known`: fields that an undeclared one may have been meant as. */
+/**
+ * The problems of a failed parse of `value`. `known`: fields that an undeclared one may have been meant as.
+ */
 export function describeIssues(
   { issues }: z.core.$ZodError,
   value: unknown,

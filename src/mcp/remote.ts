@@ -12,8 +12,8 @@ export interface RemoteTool<I extends Shape, O extends z.ZodObject> {
   readonly input: I
   readonly output: O
   /**
-   * Calls the tool. Amounts go in as `bigint` and come back as `bigint`. Throws what `fleet.call` throws, and `internal` for an answer
-   * that does not match the contract, as from a service of another version.
+   * Calls the tool. Amounts go in as `bigint` and come back as `bigint`. Throws what `fleet.call` throws, and
+   * `internal` for an answer that does not match the contract, as from a service of another version.
    */
   call(
     fleet: Pick<FleetControl, 'call'>,

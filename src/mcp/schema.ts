@@ -12,7 +12,10 @@ import { strictDeep } from './strict-schema.ts'
 /** Bounds of safe integers say nothing to a reader; zod states them for every integer. */
 const SAFE_INTEGERS: ReadonlySet<unknown> = new Set([Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER])
 
-/** Without what costs a model tokens and tells it nothing: bounds of safe integers, and for answers the patterns of texts. */
+/**
+ * Without what costs a model tokens and tells it nothing: bounds of safe integers, and for answers the
+ * patterns of texts.
+ */
 function concise(value: unknown, io: 'input' | 'output'): unknown {
   if (Array.isArray(value)) return value.map((each) => concise(each, io))
   if (value === null || typeof value !== 'object') return value
@@ -62,7 +65,10 @@ export function listTool(name: string, tool: Tool): ToolListing {
   return listing
 }
 
-/** MCP's hints, from the declared facts. A spend moves value on a chain: it is destructive and reaches outside. */
+/**
+ * MCP's hints, from the declared facts. A spend moves value on a chain: it is destructive and reaches
+ * outside.
+ */
 function annotationsOf({ effect, idempotent, destructive, openWorld }: Tool): ToolListing['annotations'] {
   return {
     readOnlyHint: effect === 'read',
@@ -86,7 +92,8 @@ export function isFound(
 }
 
 /**
- * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a market. Throws
+ * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a
+ * market. Throws
  * `bad-argument` naming each field, its value and what was expected.
  */
 export function parseArguments(name: string, tool: Tool, args: unknown, market?: MarketView): never {
@@ -102,8 +109,8 @@ export function parseArguments(name: string, tool: Tool, args: unknown, market?:
 }
 
 /**
- * Parses named fields by their schema. `given`: the fields as the caller wrote them, if they were converted before.
- * Throws `bad-argument` naming each field, its value and what was expected.
+ * Parses named fields by their schema. `given`: the fields as the caller wrote them, if they were converted
+ * before. Throws `bad-argument` naming each field, its value and what was expected.
  */
 export function parseFields<Schema extends z.ZodObject>(
   name: string,
@@ -179,7 +186,10 @@ const formsOf = (symbol: string) =>
 /** Below this share of a token, an integer was probably meant as whole tokens. */
 const TINY = 1_000_000n
 
-/** An explanation of an integer amount that is less than a millionth of a token, and how to write whole tokens. */
+/**
+ * An explanation of an integer amount that is less than a millionth of a token, and how to write whole
+ * tokens.
+ */
 export function noteOnAmounts(tool: Tool, args: unknown, market: MarketView): string | undefined {
   for (const { field, text, token: named } of amountsIn(tool, args)) {
     if (!/^\d+$/.test(text)) continue
@@ -193,7 +203,10 @@ export function noteOnAmounts(tool: Tool, args: unknown, market: MarketView): st
 
 const strictOutputs = new WeakMap<Tool, z.ZodObject>()
 
-/** Throws `internal` where an answer does not match its tool's output schema or has undeclared fields. `answer`: as JSON. */
+/**
+ * Throws `internal` where an answer does not match its tool's output schema or has undeclared fields.
+ * `answer`: as JSON.
+ */
 export function checkAnswer(name: string, tool: Tool, answer: Record<string, unknown>): void {
   if (!tool.output) return
   const schema = strictOutputs.get(tool) ?? strictDeep(tool.output)

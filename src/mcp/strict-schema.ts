@@ -1,7 +1,10 @@
 /** Schemas that refuse undeclared fields at every depth. */
 import * as z from 'zod'
 
-/** A copy of the schema in which every object refuses undeclared fields, at every depth; loose objects stay loose. */
+/**
+ * A copy of the schema in which every object refuses undeclared fields, at every depth; loose objects stay
+ * loose.
+ */
 export function strictDeep<T extends z.ZodType>(schema: T): T {
   return strictened(schema) as T
 }

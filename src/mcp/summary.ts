@@ -1,4 +1,7 @@
-/** The text beside structured content: the answer itself where it is short, otherwise its fields and a line per row of its lists. */
+/**
+ * The text beside structured content: the answer itself where it is short, otherwise its fields and a line
+ * per row of its lists.
+ */
 
 /** Answers up to this many characters are repeated as text. */
 const MAX_WHOLE = 400

@@ -10,7 +10,10 @@ export interface IssuedToken extends Grant {
 
 /** Issues, lists and revokes tokens. */
 export interface AccessAdmin {
-  /** Issues a token that expires in `seconds`. The token itself is returned once and stored nowhere. Throws `bad-scope`. */
+  /**
+   * Issues a token that expires in `seconds`. The token itself is returned once and stored nowhere. Throws
+   * `bad-scope`.
+   */
   issue(token: {
     subject: string
     scopes: readonly Scope[]
@@ -23,6 +26,9 @@ export interface AccessAdmin {
   list(): Promise<readonly IssuedToken[]>
   /** The grant of a token; undefined for an invalid, expired or revoked one. */
   introspect(token: string): Promise<Grant | undefined>
-  /** Signs with a new key from now on. Earlier tokens stay valid until they expire, unless `revokeEarlier`. Returns the key's id and the number of revoked tokens. */
+  /**
+   * Signs with a new key from now on. Earlier tokens stay valid until they expire, unless `revokeEarlier`.
+   * Returns the key's id and the number of revoked tokens.
+   */
   rotate(revokeEarlier: boolean): Promise<{ key: string; revoked: number }>
 }

@@ -13,7 +13,8 @@ export interface ApprovalBook {
   /** The approval of exactly this call: the existing one, or a new pending one. */
   of(call: NewApproval): Promise<Approval>
   /**
-   * Approves or refuses. `digest` is that of the approval as the person saw it. Throws `not-found` (unknown or expired),
+   * Approves or refuses. `digest` is that of the approval as the person saw it. Throws `not-found` (unknown
+   * or expired),
    * `conflict` (changed since, or already decided) and `insufficient-scope` (the caller of the call decides).
    */
   decide(

@@ -1,6 +1,9 @@
 /** The audit log of every call: append-only. */
 
-/** One call. `argumentsHash` and `definitionHash` are SHA-256 in hex: they identify the request and the tool without their content. */
+/**
+ * One call. `argumentsHash` and `definitionHash` are SHA-256 in hex: they identify the request and the tool
+ * without their content.
+ */
 export interface AuditEntry {
   /** ms since 1970. */
   readonly at: number

@@ -1,4 +1,7 @@
-/** Messages between processes, and a small cache. Messages are numbered per channel: a subscriber that sees a gap requests a snapshot. */
+/**
+ * Messages between processes, and a small cache. Messages are numbered per channel: a subscriber that sees a
+ * gap requests a snapshot.
+ */
 import type { FleetDefinitions, ServerTags } from './definitions.ts'
 import type { PaperTrade, Trade } from './ledger.ts'
 import type {
@@ -49,9 +52,15 @@ export interface MessageInfo {
   readonly retained: boolean
 }
 
-/** The message bus. `C` maps channels to messages, `E` cache keys to values; both differ from the fleet's own only in tests. */
+/**
+ * The message bus. `C` maps channels to messages, `E` cache keys to values; both differ from the fleet's own
+ * only in tests.
+ */
 export interface Bus<C extends object = Channels, E extends object = CacheEntries> {
-  /** Delivers to the current subscribers; only the channel's last message is kept. Never throws; an undeliverable message is dropped. */
+  /**
+   * Delivers to the current subscribers; only the channel's last message is kept. Never throws; an
+   * undeliverable message is dropped.
+   */
   publish<K extends keyof C & string>(channel: K, message: C[K]): void
   /** Returns an unsubscribe function. */
   subscribe<K extends keyof C & string>(

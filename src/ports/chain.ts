@@ -112,14 +112,20 @@ export interface EndpointStatus {
   readonly lastError?: string
 }
 
-/** Errors: `chain-unreachable` (retry later), `quota-used-up` (retry later), `rpc-failed` (the node refused; the message has its reason). */
+/**
+ * Errors: `chain-unreachable` (retry later), `quota-used-up` (retry later), `rpc-failed` (the node refused;
+ * the message has its reason).
+ */
 export interface Chain {
   chainId(): Promise<number>
   block(tag: BlockTag): Promise<Head>
   logs(filter: LogFilter): Promise<Log[]>
   /** `eth_call`; `code` overrides the code of addresses for this call only. Returns the call's data. */
   call(call: Call, tag: BlockTag, code?: Readonly<Record<Address, Hex>>): Promise<Hex>
-  /** Runs calls in sequence in a block on top of the pending or latest one; `lent` contracts exist in this simulation only. */
+  /**
+   * Runs calls in sequence in a block on top of the pending or latest one; `lent` contracts exist in this
+   * simulation only.
+   */
   simulate(
     calls: readonly SimulatedCall[],
     on: 'pending' | 'latest',
@@ -136,9 +142,15 @@ export interface Chain {
   readonly link: ChainLink
   /** The nodes behind this port, if there are several. */
   endpoints?(): readonly EndpointStatus[]
-  /** Calls `onHead` for each new block and `onLink` when the connection opens or closes. Returns an unsubscribe function. */
+  /**
+   * Calls `onHead` for each new block and `onLink` when the connection opens or closes. Returns an
+   * unsubscribe function.
+   */
   watch(onHead: (head: Head) => void, onLink?: (link: ChainLink) => void): () => void
-  /** Calls `onTransaction` for each transaction of the mempool, if the node publishes them. Returns an unsubscribe function. */
+  /**
+   * Calls `onTransaction` for each transaction of the mempool, if the node publishes them. Returns an
+   * unsubscribe function.
+   */
   watchPending(onTransaction: (transaction: PendingTransaction) => void): () => void
   /** A signed transaction, encoded; undefined if the node does not have it. */
   rawTransaction(hash: Hex): Promise<Hex | undefined>

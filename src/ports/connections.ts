@@ -42,7 +42,10 @@ export interface Offered extends Definition {
 
 /** Errors of calls, reads and prompts: `not-found`, `not-approved`, `server-unreachable` (retry later). */
 export interface Connections {
-  /** Connects and lists the definitions; they need approval before use. Throws `conflict` for a name in use, and `server-unreachable`. */
+  /**
+   * Connects and lists the definitions; they need approval before use. Throws `conflict` for a name in use,
+   * and `server-unreachable`.
+   */
   connect(name: string, transport: ConnectionTransport): Promise<ConnectedServer>
   list(): Promise<readonly ConnectedServer[]>
   /** Calls an approved tool. Throws `tool-failed` with the tool's message. */
@@ -61,7 +64,10 @@ export interface Connections {
   prompt(server: string, name: string, args: Record<string, string>): Promise<readonly unknown[]>
   /** Completions of a prompt's argument. */
   complete(server: string, prompt: string, argument: string, beginning: string): Promise<readonly string[]>
-  /** Approves the definition with this hash; with `one` null, every definition that is not flagged. Throws `not-found`, and `conflict` if it changed since. */
+  /**
+   * Approves the definition with this hash; with `one` null, every definition that is not flagged. Throws
+   * `not-found`, and `conflict` if it changed since.
+   */
   approve(
     server: string,
     one: { readonly kind: OfferKind; readonly name: string; readonly hash: string } | null,

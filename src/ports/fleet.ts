@@ -99,7 +99,10 @@ export interface FleetControl {
   incidents(): Promise<readonly Incident[]>
   /** Measurements by cell. */
   vitals(): Promise<Readonly<Record<string, CellVitals>>>
-  /** A planned restart; no call is lost if the cell may use a spare. `cause` decides how the incident is classified. */
+  /**
+   * A planned restart; no call is lost if the cell may use a spare. `cause` decides how the incident is
+   * classified.
+   */
   restart(service: string, reason?: string, cause?: RestartCause): Promise<ServiceStatus>
   /** Stops a service, for good or for `forMs`. */
   stop(service: string, reason: string, forMs?: number): Promise<ServiceStatus>

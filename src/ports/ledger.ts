@@ -1,4 +1,7 @@
-/** The ledger: the durable record of decisions, transactions and trades, written before they are acted on. Amounts in smallest units. */
+/**
+ * The ledger: the durable record of decisions, transactions and trades, written before they are acted on.
+ * Amounts in smallest units.
+ */
 
 import type { Address } from '../amm/index.ts'
 import type { Decision, DecisionOutcome, Opportunity, Outcome } from '../arbitrage/index.ts'
@@ -220,7 +223,10 @@ export interface ProfitPoint {
   readonly netNative: number
 }
 
-/** Errors: `ledger-unreachable` (retry later), `ledger-failed`. Lists are newest first unless stated otherwise. */
+/**
+ * Errors: `ledger-unreachable` (retry later), `ledger-failed`. Lists are newest first unless stated
+ * otherwise.
+ */
 export interface Ledger {
   /** Inserts decisions, or replaces those with the same id. */
   recordDecisions(records: readonly DecisionRecord[]): Promise<void>
@@ -239,7 +245,9 @@ export interface Ledger {
   transaction(decisionId: string): Promise<TransactionRecord | undefined>
   /** The greatest nonce that is in use or was used. */
   highestNonce(genesis: Hex, account: Address): Promise<number | undefined>
-  /** Books a final transaction; a second booking of the same hash changes nothing. Returns whether it was new. */
+  /**
+   * Books a final transaction; a second booking of the same hash changes nothing. Returns whether it was new.
+   */
   book(trade: Trade): Promise<boolean>
   /** Marks open transactions of other chains than this one as lost. Returns how many. */
   markLost(genesis: Hex): Promise<number>
@@ -251,8 +259,9 @@ export interface Ledger {
   countTrades(filter: TradeFilter): Promise<number>
   totals(genesis?: Hex): Promise<TradeTotals>
   /**
-   * Cumulative profit at `buckets` + 1 points, evenly spaced in whole ms from `since` to `until` (ms since 1970, `since` < `until`). Trades
-   * booked before `since` count in every point, so that the last point agrees with `totals` when `until` is now.
+   * Cumulative profit at `buckets` + 1 points, evenly spaced in whole ms from `since` to `until` (ms since
+   * 1970, `since` < `until`). Trades booked before `since` count in every point, so that the last point
+   * agrees with `totals` when `until` is now.
    */
   profitSeries(query: {
     since: number

@@ -18,8 +18,9 @@ export interface MarketChange {
 }
 
 /**
- * The state of the market at the head, and verbs over it. Every verb throws the error that a tool should answer with.
- * Implementations extend `MarketVerbs` (src/engine/market/verbs.ts). Throws `market-not-ready` before the first read.
+ * The state of the market at the head, and verbs over it. Every verb throws the error that a tool should
+ * answer with. Implementations extend `MarketVerbs` (src/engine/market/verbs.ts). Throws `market-not-ready`
+ * before the first read.
  */
 export interface MarketView {
   readonly manifest: MarketManifest

@@ -112,7 +112,10 @@ export interface SessionChange {
   readonly state: SessionState
 }
 
-/** A message that a client sent in a session other than a request: the answer to a server's request, or, without `answer`, the cancellation of a call. */
+/**
+ * A message that a client sent in a session other than a request: the answer to a server's request, or,
+ * without `answer`, the cancellation of a call.
+ */
 export interface ClientMessage {
   readonly session: string
   readonly id: string | number

@@ -21,6 +21,9 @@ export interface MetricsSource {
   /** The current samples of a service. */
   scrape(service: string): Promise<readonly Sample[]>
   host(): HostResources
-  /** CPU seconds used and resident bytes of a process; undefined if it has ended or the platform does not report them. */
+  /**
+   * CPU seconds used and resident bytes of a process; undefined if it has ended or the platform does not
+   * report them.
+   */
   process(pid: number): { cpuSeconds: number; residentBytes: number } | undefined
 }

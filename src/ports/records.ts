@@ -16,7 +16,10 @@ export interface Records {
   read<T>(kind: RecordKind, id: string): Promise<Kept<T> | undefined>
   /** Creates a record; false if it exists. */
   create(kind: RecordKind, id: string, value: unknown, expiresAt: number): Promise<boolean>
-  /** Replaces a record; false if it changed since `version` or does not exist. Default of `expiresAt`: unchanged. */
+  /**
+   * Replaces a record; false if it changed since `version` or does not exist. Default of `expiresAt`:
+   * unchanged.
+   */
   replace(kind: RecordKind, id: string, version: number, value: unknown, expiresAt?: number): Promise<boolean>
   /** The latest records, newest first. */
   list<T>(kind: RecordKind, limit: number): Promise<readonly Kept<T>[]>

@@ -1,4 +1,7 @@
-/** A cell: a process that hosts services, each on its own held socket. A warm spare until the supervisor names its services. */
+/**
+ * A cell: a process that hosts services, each on its own held socket. A warm spare until the supervisor names
+ * its services.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'

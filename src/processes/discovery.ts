@@ -24,7 +24,10 @@ const { beat } = runInfrastructure('discovery', {
   stop: () => process.exit(0),
 })
 
-/** Writes the manifest. Replicas find later pools by themselves; repeating it shortens the start of later processes. */
+/**
+ * Writes the manifest. Replicas find later pools by themselves; repeating it shortens the start of later
+ * processes.
+ */
 async function discover(onProgress: (text: string) => void): Promise<void> {
   const manifest = await discoverMarket({
     chain,

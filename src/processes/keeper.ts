@@ -1,7 +1,8 @@
 /**
- * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts processes and passes the
- * listening sockets to them. The supervisor makes all decisions; the keeper restarts it if it dies or hangs. The watcher holds the same
- * sockets and does nothing else. Keeper and watcher restart each other.
+ * The keeper and its watcher, one small program in two roles. The keeper binds the ports once, starts
+ * processes and passes the listening sockets to them. The supervisor makes all decisions; the keeper restarts
+ * it if it dies or hangs. The watcher holds the same sockets and does nothing else. Keeper and watcher
+ * restart each other.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -33,7 +34,9 @@ const role = process.env.KINTSUGI_ROLE === 'watcher' ? 'watcher' : 'keeper'
 const inherited = process.env.KINTSUGI_INHERITED === '1'
 const BEAT_MS = 500
 const PEER_END_MS = 3_000
-/** A supervisor that outlived the previous keeper reconnects within this time; otherwise a new one is started. */
+/**
+ * A supervisor that outlived the previous keeper reconnects within this time; otherwise a new one is started.
+ */
 const SUPERVISOR_PATIENCE_MS = 400
 
 const services = Object.keys(plan.ports)
@@ -293,8 +296,8 @@ function serveSupervisor(): void {
 }
 
 /**
- * Exits after the watcher and the supervisor. Its socket is closed by the exit itself: once it refuses connections, no process of
- * the fleet is left. The next keeper replaces the socket's file.
+ * Exits after the watcher and the supervisor. Its socket is closed by the exit itself: once it refuses
+ * connections, no process of the fleet is left. The next keeper replaces the socket's file.
  */
 function end(): void {
   ending = true

@@ -32,7 +32,10 @@ if (process.argv.includes('--accounts')) {
   process.exit(0)
 }
 
-/** Opens keys and journal, with the first request: a signer on standby holds no key, and its predecessor may still write. */
+/**
+ * Opens keys and journal, with the first request: a signer on standby holds no key, and its predecessor may
+ * still write.
+ */
 function openParts(): SignerParts {
   const keys = openKeys()
   const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())

@@ -1,4 +1,7 @@
-/** The supervisor's process: it decides about the fleet and serves the control socket. If it dies, the next one continues from its stored state. */
+/**
+ * The supervisor's process: it decides about the fleet and serves the control socket. If it dies, the next
+ * one continues from its stored state.
+ */
 import { mkdirSync, rmSync } from 'node:fs'
 import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import { connectionPool } from '../adapters/ledger/pool.ts'

@@ -65,7 +65,10 @@ export class ToolIndex {
     )
   }
 
-  /** The best matches, best first; none for an empty query. Tools that change something rank after all other relevant ones, unless the query is a command or begins with their own first word. */
+  /**
+   * The best matches, best first; none for an empty query. Tools that change something rank after all other
+   * relevant ones, unless the query is a command or begins with their own first word.
+   */
   search(query: string, limit: number): Found[] {
     const terms = [...new Set(wordsOf(query).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
     if (terms.length === 0) return []

@@ -15,8 +15,8 @@ const QUESTION =
   /^\s*(what|which|who|whom|whose|when|where|why|how|is|are|am|was|were|do(?! (a|an|it|this|that)\b)|does|did|has|have|had|will|would|should|may|might|can|could|show|list|tell|explain|compare|find|(give|get|tell) (me|us))\b/i
 
 /**
- * The verb that a command begins with, such as `restart` in "please restart the price feed", as a stem; undefined for a question.
- * For a topic, such as "balancing strategy", it is the first word.
+ * The verb that a command begins with, such as `restart` in "please restart the price feed", as a stem;
+ * undefined for a question. For a topic, such as "balancing strategy", it is the first word.
  */
 export function openingWord(query: string): string | undefined {
   const request = query.replace(PREAMBLE, '').replace(PREAMBLE, '')
@@ -25,7 +25,10 @@ export function openingWord(query: string): string | undefined {
   return stem(first) ?? first
 }
 
-/** Whether a query in plain words is a command, rather than a question or a topic: it begins with the verb of an action. */
+/**
+ * Whether a query in plain words is a command, rather than a question or a topic: it begins with the verb of
+ * an action.
+ */
 export function requestsAction(query: string): boolean {
   const opening = openingWord(query)
   return opening !== undefined && ACTIONS.has(opening)

@@ -15,7 +15,10 @@ export function wordsOf(text: string): string[] {
     .filter((word) => word !== '')
 }
 
-/** The stem of a word; undefined for a stop word. Lighter than Porter's algorithm: it removes only inflections of verbs and nouns. */
+/**
+ * The stem of a word; undefined for a stop word. Lighter than Porter's algorithm: it removes only inflections
+ * of verbs and nouns.
+ */
 export function stem(word: string): string | undefined {
   if (STOP_WORDS.has(word)) return undefined
   if (word.length <= 3) return word

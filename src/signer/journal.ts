@@ -1,4 +1,7 @@
-/** Journal of signatures, durable before a signature is returned: one synced JSON line each; a torn last line is cut. */
+/**
+ * Journal of signatures, durable before a signature is returned: one synced JSON line each; a torn last line
+ * is cut.
+ */
 import {
   closeSync,
   existsSync,

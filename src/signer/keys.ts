@@ -1,4 +1,7 @@
-/** Keys of the embedded chain: generated once, in files that only this user can read, opened by the signer alone. */
+/**
+ * Keys of the embedded chain: generated once, in files that only this user can read, opened by the signer
+ * alone.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
@@ -54,7 +57,10 @@ export function localKeys(dataFolder: string, passedKey?: string): LocalKeys {
   }
 }
 
-/** Signs a few times with a throwaway key, so that the curve's tables exist and the code is compiled before the first real signature. */
+/**
+ * Signs a few times with a throwaway key, so that the curve's tables exist and the code is compiled before
+ * the first real signature.
+ */
 export async function rehearseSigning(): Promise<void> {
   for (let round = 0; round < 5; round++) {
     const account = privateKeyToAccount(generatePrivateKey())

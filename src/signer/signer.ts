@@ -1,4 +1,6 @@
-/** The signer's shell: requests in, signatures or refusals out. It sees typed intents only, never a raw hash. */
+/**
+ * The signer's shell: requests in, signatures or refusals out. It sees typed intents only, never a raw hash.
+ */
 import { keccak256 } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import { encodeExecute, intent as intentSchema } from '../intents/index.ts'
@@ -61,7 +63,8 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
       intent.type === 'execute'
         ? { type: 'eip1559' as const, ...fees, to: intent.executor, data: encodeExecute(intent), value: 0n }
         : { type: 'eip1559' as const, ...fees, to: intent.account, data: '0x' as const, value: 0n }
-    // Durable before the signature is returned: a crash may lose a signature, never its cost. Both run at the same time.
+    // Durable before the signature is returned: a crash may lose a signature, never its cost. Both run at the
+    // same time.
     const durable = parts.journal.append({
       at: now,
       nonce: intent.nonce,

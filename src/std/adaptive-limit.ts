@@ -8,8 +8,9 @@ export interface LimitRange {
 const SHRINK = 0.7
 
 /**
- * A limit that adapts to measurements, such as concurrent calls or items in a batch. Additive increase, multiplicative
- * decrease (Chiu and Jain 1989): it grows by one for each limit's worth of successes, and shrinks by 30 % on overload.
+ * A limit that adapts to measurements, such as concurrent calls or items in a batch. Additive increase,
+ * multiplicative decrease (Chiu and Jain 1989): it grows by one for each limit's worth of successes, and
+ * shrinks by 30 % on overload.
  */
 export class AdaptiveLimit {
   readonly #range: LimitRange

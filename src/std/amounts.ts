@@ -1,6 +1,9 @@
 /** Amounts of tokens as people read and write them. Exact: no floating point. */
 
-/** Whole tokens as text with thousands separators, from smallest units: six decimals, or six significant digits below one. */
+/**
+ * Whole tokens as text with thousands separators, from smallest units: six decimals, or six significant
+ * digits below one.
+ */
 export function formatAmount(raw: bigint, decimals: number): string {
   const negative = raw < 0n
   const digits = String(negative ? -raw : raw).padStart(decimals + 1, '0')
@@ -12,7 +15,10 @@ export function formatAmount(raw: bigint, decimals: number): string {
   return `${negative ? '-' : ''}${grouped}${shown === '' ? '' : `.${shown}`}`
 }
 
-/** Smallest units from whole tokens as decimal text ("10", "10.5"); undefined for more decimals than the token has. */
+/**
+ * Smallest units from whole tokens as decimal text ("10", "10.5"); undefined for more decimals than the token
+ * has.
+ */
 export function parseAmount(text: string, decimals: number): bigint | undefined {
   const [whole = '', fraction = ''] = text.split('.')
   const kept = fraction.replace(/0+$/, '')

@@ -1,4 +1,7 @@
-/** Every error code: its HTTP status, what the caller should do by default, and its meaning. Codes are part of the public contract. */
+/**
+ * Every error code: its HTTP status, what the caller should do by default, and its meaning. Codes are part of
+ * the public contract.
+ */
 
 /** What the caller should do with a failure: never try again, try at once, or try later. */
 export type Retry = 'never' | 'now' | 'later'

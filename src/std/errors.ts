@@ -15,7 +15,10 @@ export interface ErrorDetails {
   data?: Record<string, unknown>
 }
 
-/** The one error class of the project. `code` is stable and part of the public contract; `message` is for people. */
+/**
+ * The one error class of the project. `code` is stable and part of the public contract; `message` is for
+ * people.
+ */
 export class KintsugiError extends Error {
   override readonly name = 'KintsugiError'
   readonly code: Code

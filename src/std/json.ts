@@ -1,4 +1,7 @@
-/** JSON between processes of the fleet: a `bigint` becomes the string `123n`. Public interfaces use decimal strings: see `toPlain`. */
+/**
+ * JSON between processes of the fleet: a `bigint` becomes the string `123n`. Public interfaces use decimal
+ * strings: see `toPlain`.
+ */
 export function encodeJson(value: unknown): string {
   return JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? `${item}n` : item))
 }

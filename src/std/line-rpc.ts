@@ -24,7 +24,10 @@ export class PendingRequests<Answer> {
     this.#options = options
   }
 
-  /** Sends a request under a new id. Resolves with its answer; rejects if it is rejected, or after the timeout. */
+  /**
+   * Sends a request under a new id. Resolves with its answer; rejects if it is rejected, or after the
+   * timeout.
+   */
   request(send: (id: number) => void): Promise<Answer> {
     const { timeoutMs, unreachable } = this.#options
     const id = this.#nextId++

@@ -5,7 +5,10 @@ const MAX_SUGGESTIONS = 3
 /** One edit is accepted for this many characters. */
 const CHARACTERS_PER_EDIT = 4
 
-/** The candidates most similar to `name`, best first: by the edit distance to a candidate, or to its part after `__`. Empty if none is similar. */
+/**
+ * The candidates most similar to `name`, best first: by the edit distance to a candidate, or to its part
+ * after `__`. Empty if none is similar.
+ */
 export function nearest(name: string, candidates: Iterable<string>): string[] {
   if (name.length === 0 || name.length > MAX_NAME_LENGTH) return []
   const wanted = normalized(name)

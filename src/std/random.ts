@@ -1,7 +1,10 @@
 /** A source of uniform numbers in [0, 1). */
 export type Random = () => number
 
-/** A deterministic generator: the same seed gives the same sequence on every machine. Not for secrets. Source: mulberry32 (T. Ettinger), 32 bits of state. */
+/**
+ * A deterministic generator: the same seed gives the same sequence on every machine. Not for secrets. Source:
+ * mulberry32 (T. Ettinger), 32 bits of state.
+ */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {

@@ -1,4 +1,6 @@
-/** JSON of untrusted callers. Deep nesting is refused before parsing: recursive code would exhaust the stack. */
+/**
+ * JSON of untrusted callers. Deep nesting is refused before parsing: recursive code would exhaust the stack.
+ */
 import { KintsugiError } from './errors.ts'
 
 /** Maximum depth of nested arrays and objects. */

@@ -5,7 +5,10 @@ export interface TokenBucket {
   readonly at: number
 }
 
-/** Takes a token if one is left; the bucket holds one minute's worth (`perMinute`). `now` in ms; an undefined bucket is full. */
+/**
+ * Takes a token if one is left; the bucket holds one minute's worth (`perMinute`). `now` in ms; an undefined
+ * bucket is full.
+ */
 export function take(
   bucket: TokenBucket | undefined,
   perMinute: number,

@@ -1,4 +1,6 @@
-/** W3C trace context (https://www.w3.org/TR/trace-context/): calls of one trace share an id across all hops. */
+/**
+ * W3C trace context (https://www.w3.org/TR/trace-context/): calls of one trace share an id across all hops.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 
@@ -11,7 +13,9 @@ export function traceOf(traceparent: unknown): string | null {
   return id === undefined || id === NONE ? null : id
 }
 
-/** Random bytes are drawn in blocks: drawing them one by one costs more than the rest of a hop's bookkeeping. */
+/**
+ * Random bytes are drawn in blocks: drawing them one by one costs more than the rest of a hop's bookkeeping.
+ */
 const POOL_BYTES = 4_096
 let pool = Buffer.alloc(0)
 let used = 0

@@ -1,4 +1,7 @@
-/** Finds processes that run but do not respond: by heartbeats, by probes of infrastructure, and last by polling each service's port. */
+/**
+ * Finds processes that run but do not respond: by heartbeats, by probes of infrastructure, and last by
+ * polling each service's port.
+ */
 import { isOverdue } from '../fleet/healing/heartbeat.ts'
 import { type FleetState, isRunning, processesOf } from '../fleet/healing/state.ts'
 import type { Driver } from './drivers/driver.ts'
@@ -71,7 +74,10 @@ export class HangDetector {
     })
   }
 
-  /** Polls every service on its port. A process whose service does not answer twice is reported, although its heartbeat is fine. */
+  /**
+   * Polls every service on its port. A process whose service does not answer twice is reported, although its
+   * heartbeat is fine.
+   */
   async poll(): Promise<void> {
     const { fleet, plan, links, onHung } = this.#options
     const { bindHost, ports } = plan

@@ -1,4 +1,7 @@
-/** Health checks from outside: of a service on its port, and of infrastructure that has no link to the supervisor. */
+/**
+ * Health checks from outside: of a service on its port, and of infrastructure that has no link to the
+ * supervisor.
+ */
 import type { UnitState } from '../fleet/healing/state.ts'
 import { messageOf } from '../std/errors.ts'
 

@@ -1,4 +1,7 @@
-/** Processes that are no children of this one: whether they run, and whether a pid still means the same process. */
+/**
+ * Processes that are no children of this one: whether they run, and whether a pid still means the same
+ * process.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** A process, distinguished from later ones with the same pid. */
@@ -8,7 +11,10 @@ export interface ProcessIdentity {
   readonly startTime: string | null
 }
 
-/** The fields of /proc/PID/stat after the name, which may contain spaces: the state is the first, the start time the 20th. */
+/**
+ * The fields of /proc/PID/stat after the name, which may contain spaces: the state is the first, the start
+ * time the 20th.
+ */
 function stat(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -57,7 +63,10 @@ export function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): voi
   }
 }
 
-/** Processes that were started for a data folder, found by their environment; empty if the platform does not show it. */
+/**
+ * Processes that were started for a data folder, found by their environment; empty if the platform does not
+ * show it.
+ */
 export function processesFor(dataFolder: string): ProcessIdentity[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')

@@ -1,4 +1,7 @@
-/** Repairs of common causes of failure: a disk that fills up, logs that grow, files of the fleet that became unreadable. */
+/**
+ * Repairs of common causes of failure: a disk that fills up, logs that grow, files of the fleet that became
+ * unreadable.
+ */
 import {
   closeSync,
   existsSync,
@@ -86,7 +89,10 @@ export class Repairs {
       .map((name) => ({ path: join(logFolder, name), bytes: statSync(join(logFolder, name)).size }))
   }
 
-  /** Truncates logs in place, so that processes can keep writing to them, and keeps their ends. Returns the bytes freed. */
+  /**
+   * Truncates logs in place, so that processes can keep writing to them, and keeps their ends. Returns the
+   * bytes freed.
+   */
   #rotate(maxBytes: number): number {
     let freed = 0
     for (const { path, bytes } of this.#logs()) {

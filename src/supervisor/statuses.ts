@@ -15,7 +15,9 @@ export interface StatusFacts {
   portOf(service: string): number | null
 }
 
-/** The statuses of a unit's services, or of a piece of infrastructure; the local market comes with its chain. */
+/**
+ * The statuses of a unit's services, or of a piece of infrastructure; the local market comes with its chain.
+ */
 export function unitStatuses(unit: Unit, facts: StatusFacts): ServiceStatus[] {
   const { spec, state } = unit
   const shared = {

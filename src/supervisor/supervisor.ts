@@ -1,4 +1,6 @@
-/** The supervisor: receives events, applies the healing reducer, performs its effects and answers requests. */
+/**
+ * The supervisor: receives events, applies the healing reducer, performs its effects and answers requests.
+ */
 import type { ExitCause } from '../fleet/exit-cause.ts'
 import { nextFleet } from '../fleet/healing/reducer.ts'
 import {
@@ -214,7 +216,10 @@ export class Supervisor {
     return this.#board.service(service)
   }
 
-  /** Throws `not-scalable` for a service of which only one instance may run, `bad-argument` for a number out of range. */
+  /**
+   * Throws `not-scalable` for a service of which only one instance may run, `bad-argument` for a number out
+   * of range.
+   */
   scale(service: string, instances: number): ServiceStatus[] {
     const { spec } = this.unitOf(service)
     const { scalable } = this.#options
@@ -249,7 +254,10 @@ export class Supervisor {
     if (isRunning(state)) this.#links.send(state.process, { type: 'collect' })
   }
 
-  /** Injects a fault into a service's process; it counts toward no limit. Returns the pid. Throws `not-running`. */
+  /**
+   * Injects a fault into a service's process; it counts toward no limit. Returns the pid. Throws
+   * `not-running`.
+   */
   injectFault(service: string, fault: InternalFault | { kind: 'kill' } | { kind: 'stop' }): number {
     const { state } = this.unitOf(service)
     const notRunning = (why: string) =>
@@ -340,7 +348,8 @@ export class Supervisor {
     const before = this.#fleet
     const { state, effects } = nextFleet(before, event, this.#options.monotonic(), this.#options.policy)
     this.#fleet = state
-    // Stored before it is done: a supervisor that dies in between leaves no process that the next one does not know.
+    // Stored before it is done: a supervisor that dies in between leaves no process that the next one does
+    // not know.
     if (effects.some(({ type }) => type === 'spawn')) {
       this.#dirty = true
       this.#store()

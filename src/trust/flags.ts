@@ -1,4 +1,7 @@
-/** Suspicious content in the definitions of connected servers: hidden characters, and sentences that instruct the model instead of describing the tool. Pure. */
+/**
+ * Suspicious content in the definitions of connected servers: hidden characters, and sentences that instruct
+ * the model instead of describing the tool. Pure.
+ */
 
 /** One suspicious finding. */
 export interface Flag {
@@ -7,7 +10,10 @@ export interface Flag {
   readonly found: string
 }
 
-/** Default-ignorable characters of Unicode (zero-width, direction, tags, fillers) and control characters, except the variation selector of emoji, line ends and tabs. */
+/**
+ * Default-ignorable characters of Unicode (zero-width, direction, tags, fillers) and control characters,
+ * except the variation selector of emoji, line ends and tabs.
+ */
 const HIDDEN = /(?![\ufe0f\t\n\r])[\p{DI}\p{Cc}]/gu
 
 const INSTRUCTIONS: readonly RegExp[] = [

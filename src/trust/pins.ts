@@ -5,7 +5,10 @@ import { type Flag, flagsOfDefinition } from './flags.ts'
 /** The kinds of items that a server offers. */
 export type OfferKind = 'tool' | 'prompt' | 'resource' | 'template'
 
-/** A definition. `said`: every field that a model or a client uses; a change of any field changes the definition. */
+/**
+ * A definition. `said`: every field that a model or a client uses; a change of any field changes the
+ * definition.
+ */
 export interface Definition {
   readonly kind: OfferKind
   /** For a resource its URI, for a template its URI template. */
@@ -13,7 +16,10 @@ export interface Definition {
   readonly said: Readonly<Record<string, unknown>>
 }
 
-/** `new`: not approved yet; `changed`: differs from the approved definition. Only `approved` definitions can be used. */
+/**
+ * `new`: not approved yet; `changed`: differs from the approved definition. Only `approved` definitions can
+ * be used.
+ */
 export type PinState = 'approved' | 'new' | 'changed'
 
 /** A definition with its state. */

@@ -1,4 +1,7 @@
-/** Decisions of the executor as tools show them: in words and in human units. `decision-record.ts` has the whole record. */
+/**
+ * Decisions of the executor as tools show them: in words and in human units. `decision-record.ts` has the
+ * whole record.
+ */
 import * as z from 'zod'
 import { readableRule, refusalTexts, refusedBy, weiText } from '../arbitrage/index.ts'
 import { type CycleSizes, cycleSizes } from '../engine/trading/opportunities.ts'
@@ -68,7 +71,9 @@ const sizes = view(
   },
 )
 
-/** One decision with what led to it: its failed rules, its numbers, its size. At most about 4,000 characters. */
+/**
+ * One decision with what led to it: its failed rules, its numbers, its size. At most about 4,000 characters.
+ */
 export const decisionExplanation = view(
   z.object({
     ...decisionSummary.schema.omit({ profit: true, lender: true }).shape,

@@ -1,4 +1,7 @@
-/** A trade on request: the opportunity travels to the executor, the only service that may sign and send, and its answer returns. */
+/**
+ * A trade on request: the opportunity travels to the executor, the only service that may sign and send, and
+ * its answer returns.
+ */
 import * as z from 'zod'
 import type { Address, PoolKind } from '../amm/index.ts'
 import {
@@ -107,7 +110,10 @@ export const executionSummary = view(
   },
 )
 
-/** Hands an opportunity to the executor; without one, answers that nothing pays. Throws what the executor throws. */
+/**
+ * Hands an opportunity to the executor; without one, answers that nothing pays. Throws what the executor
+ * throws.
+ */
 export async function executeOpportunity(
   fleet: FleetControl,
   market: MarketView,
@@ -134,7 +140,10 @@ export async function executeOpportunity(
   return executionAnswer.parse(answer)
 }
 
-/** A schema for each field of `T`, the optional ones included: a field that is added to `T` does not compile until it is read. */
+/**
+ * A schema for each field of `T`, the optional ones included: a field that is added to `T` does not compile
+ * until it is read.
+ */
 type SchemasOf<T> = { readonly [K in keyof T]-?: z.ZodType<T[K]> }
 /** Each member of a union under its own name, so that none can be missing. */
 type Members<K extends string> = { readonly [Name in K]: Name }
@@ -202,7 +211,10 @@ const opportunitySchema = z.object({
   profit: unsigned,
 } satisfies SchemasOf<Omit<Opportunity, 'follows'>>)
 
-/** Reads an opportunity that came by wire. Throws `bad-argument` naming the field, `not-found` for a pool that the market does not know. */
+/**
+ * Reads an opportunity that came by wire. Throws `bad-argument` naming the field, `not-found` for a pool that
+ * the market does not know.
+ */
 export function readOpportunity(text: string, market: MarketView): Opportunity {
   let value: unknown
   try {
@@ -228,8 +240,8 @@ export function readOpportunity(text: string, market: MarketView): Opportunity {
 }
 
 /**
- * An opportunity in wire format for examples: that of the newest decision, or else a round trip through a pool of this market,
- * which the executor refuses.
+ * An opportunity in wire format for examples: that of the newest decision, or else a round trip through a
+ * pool of this market, which the executor refuses.
  */
 export const anOpportunity = <A extends object>(more: A) => ({
   shown: { opportunity: '<an opportunity as this system writes it>', ...more },

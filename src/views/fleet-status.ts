@@ -118,7 +118,10 @@ export interface StatusSources {
   readonly version: string
 }
 
-/** Reads the status. What cannot be read becomes null, with the reason among `problems`; only the fleet itself must answer. */
+/**
+ * Reads the status. What cannot be read becomes null, with the reason among `problems`; only the fleet itself
+ * must answer.
+ */
 export async function readStatus({
   fleet,
   ledger,

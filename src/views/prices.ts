@@ -106,7 +106,10 @@ export const priceHistory = view(
   },
 )
 
-/** Prices of an oracle in US dollars per whole token: of the token and of the quote token; undefined where it has none. */
+/**
+ * Prices of an oracle in US dollars per whole token: of the token and of the quote token; undefined where it
+ * has none.
+ */
 export interface OraclePrices {
   readonly token: number | undefined
   readonly quote: number | undefined

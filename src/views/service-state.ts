@@ -1,4 +1,7 @@
-/** Services as they are shown: their state, their health, their instances, and what is proposed for those that are not healthy. */
+/**
+ * Services as they are shown: their state, their health, their instances, and what is proposed for those that
+ * are not healthy.
+ */
 import * as z from 'zod'
 import type { HealingResult } from '../engine/operations/remedies.ts'
 import type { ServiceInProcess } from '../engine/operations/service-control.ts'

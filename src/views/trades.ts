@@ -53,7 +53,9 @@ export const paperTrade = view(
   (judged: PaperTrade) => judged,
 )
 
-/** Significant digits of a sum of trades: fewer than a float has, so that the order of summing does not show. */
+/**
+ * Significant digits of a sum of trades: fewer than a float has, so that the order of summing does not show.
+ */
 const SUM_DIGITS = 12
 const roundedSum = (value: number): number => rounded(value, SUM_DIGITS)
 

@@ -3,7 +3,9 @@ import type * as z from 'zod'
 import type { Answer } from '../mcp/define.ts'
 import { toPlain } from '../std/json.ts'
 
-/** `schema`: the shape outside. `of`: makes it; amounts stay `bigint` and become decimal strings at the edge. */
+/**
+ * `schema`: the shape outside. `of`: makes it; amounts stay `bigint` and become decimal strings at the edge.
+ */
 export interface View<S extends z.ZodObject, A extends readonly unknown[]> {
   readonly schema: S
   of(...args: A): Answer<S>

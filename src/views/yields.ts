@@ -1,4 +1,7 @@
-/** What providing liquidity earns and loses, and where prices differ, as they are shown. Values in whole quote tokens. */
+/**
+ * What providing liquidity earns and loses, and where prices differ, as they are shown. Values in whole quote
+ * tokens.
+ */
 import * as z from 'zod'
 import { lossPercent, type PositionValue } from '../engine/market/lp-positions.ts'
 import type { PoolReturn, PoolYield } from '../engine/market/lp-returns.ts'

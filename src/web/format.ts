@@ -6,7 +6,9 @@ export function amount(text: string, decimals: number, digits = 4): string {
   return compact(value, digits)
 }
 
-/** A number with thousands separators and at most `digits` decimals; small ones keep three significant digits. */
+/**
+ * A number with thousands separators and at most `digits` decimals; small ones keep three significant digits.
+ */
 export function compact(value: number, digits = 4): string {
   if (value === 0) return '0'
   const size = Math.abs(value)

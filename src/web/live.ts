@@ -63,7 +63,9 @@ export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: st
     body: JSON.stringify({ digest, approve }),
   })
 
-/** Follows `/events`: the state of the connection, the last blocks, and the share of profit captured in them. */
+/**
+ * Follows `/events`: the state of the connection, the last blocks, and the share of profit captured in them.
+ */
 export function useEvents(): {
   connection: Connection
   blocks: readonly Block[]

@@ -7,7 +7,10 @@ export interface Curve {
   readonly values: readonly number[]
 }
 
-/** The curve up to `now` (ms since 1970). Its last value is `total`, the figure of the tile, so that the two never differ. */
+/**
+ * The curve up to `now` (ms since 1970). Its last value is `total`, the figure of the tile, so that the two
+ * never differ.
+ */
 export function curveOf(series: ProfitSeriesView | undefined, total: number, now: number): Curve {
   const points = (series?.points ?? []).filter(({ at }) => at < now)
   if (points.length === 0) return { times: [], values: [] }

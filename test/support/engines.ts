@@ -1,4 +1,7 @@
-/** Fakes of the Docker and Kubernetes APIs, as far as the drivers use them; their containers are processes of this machine. */
+/**
+ * Fakes of the Docker and Kubernetes APIs, as far as the drivers use them; their containers are processes of
+ * this machine.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 

@@ -1,6 +1,7 @@
 /**
- * Runs one server or agent in memory: through the host's own pipeline, against a small real world, every answer checked
- * against the tool's output schema. For specs beside servers, and for the stub check (scripts/stubs.ts).
+ * Runs one server or agent in memory: through the host's own pipeline, against a small real world, every
+ * answer checked against the tool's output schema. For specs beside servers, and for the stub check
+ * (scripts/stubs.ts).
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -96,10 +97,11 @@ export async function harness(definition: ServiceDefinition, options: HarnessOpt
 }
 
 /**
- * The stub check. With KINTSUGI_RECORD, the first answer of every tool is written to that folder. With KINTSUGI_STUBS, a JSON
- * object of tools by service, each of these tools returns its recorded answer, whatever it is asked: its spec must fail. The
- * answer of a tool that is constant by contract is altered, since its recorded answer is the right one. A tool that never
- * answered (one that fails by contract) returns empty content.
+ * The stub check. With KINTSUGI_RECORD, the first answer of every tool is written to that folder. With
+ * KINTSUGI_STUBS, a JSON object of tools by service, each of these tools returns its recorded answer,
+ * whatever it is asked: its spec must fail. The answer of a tool that is constant by contract is altered,
+ * since its recorded answer is the right one. A tool that never answered (one that fails by contract) returns
+ * empty content.
  */
 function instrumented(definition: ServiceDefinition): ServiceDefinition {
   const folder = process.env.KINTSUGI_RECORD

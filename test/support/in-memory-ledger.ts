@@ -1,4 +1,7 @@
-/** A whole ledger in memory: it passes the contract of the ledger (test/ledger.test.ts), like the PostgreSQL backends. */
+/**
+ * A whole ledger in memory: it passes the contract of the ledger (test/ledger.test.ts), like the PostgreSQL
+ * backends.
+ */
 import type { Address } from '../../src/amm/index.ts'
 import { refusedBy, withOutcome } from '../../src/arbitrage/index.ts'
 import type { IncidentRecord } from '../../src/fleet/incidents.ts'

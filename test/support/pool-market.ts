@@ -1,4 +1,7 @@
-/** A market of three tokens and the pools that a test gives it: real pool mathematics and prices, blocks at the test's command. */
+/**
+ * A market of three tokens and the pools that a test gives it: real pool mathematics and prices, blocks at
+ * the test's command.
+ */
 import type { Address, ConstantProductPool, Pool } from '../../src/amm/index.ts'
 import { RecordedMarket } from '../../src/engine/paper/recording.ts'
 import type { Hex, Log } from '../../src/ports/chain.ts'

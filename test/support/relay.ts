@@ -1,6 +1,7 @@
 /**
- * A relay with the behaviour of Flashbots and block builders, for a local chain with manual mining: it authenticates callers
- * by signature, publishes nothing, and includes a bundle only if none of its transactions reverts.
+ * A relay with the behaviour of Flashbots and block builders, for a local chain with manual mining: it
+ * authenticates callers by signature, publishes nothing, and includes a bundle only if none of its
+ * transactions reverts.
  */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'

@@ -1,6 +1,6 @@
 /**
- * Moves contracts of a local chain to the addresses of a real chain: code, storage, token balances, and every reference to them
- * in the code and storage of other contracts.
+ * Moves contracts of a local chain to the addresses of a real chain: code, storage, token balances, and every
+ * reference to them in the code and storage of other contracts.
  */
 import { gunzipSync } from 'node:zlib'
 import { encodeAbiParameters, type Hex, keccak256 } from 'viem'
@@ -19,7 +19,10 @@ export interface HeldToken {
   readonly balancesSlot: bigint
 }
 
-/** `moves`: old to new address. Mapping entries under a moved address are lost, except the balances of `tokens`. */
+/**
+ * `moves`: old to new address. Mapping entries under a moved address are lost, except the balances of
+ * `tokens`.
+ */
 export async function relocate(
   url: string,
   moves: ReadonlyMap<Address, Address>,

@@ -1,4 +1,7 @@
-/** Rules for source files that need a syntax tree: length of functions, docstrings of exports, state of modules. */
+/**
+ * Rules for source files that need a syntax tree: length of functions, docstrings of exports, state of
+ * modules.
+ */
 import { readFileSync } from 'node:fs'
 import { type Comment, type Node, type Program, parseSync, visitorKeys } from 'oxc-parser'
 
@@ -18,8 +21,9 @@ export function parseSource(path: string, text = readFileSync(path, 'utf8')): So
 const lineAt = ({ text }: SourceFile, offset: number) => text.slice(0, offset).split('\n').length
 
 /**
- * Functions of more than `maxLines` lines, as `line: count lines`. A function counts the functions nested in it, unless it
- * only returns an object literal: that is a definition, and each function in it counts for itself.
+ * Functions of more than `maxLines` lines, as `line: count lines`. A function counts the functions nested in
+ * it, unless it only returns an object literal: that is a definition, and each function in it counts for
+ * itself.
  */
 export function longFunctions(source: SourceFile, maxLines: number): string[] {
   const found: string[] = []
@@ -37,7 +41,10 @@ function returnsLiteral(node: Node): boolean {
   return body.type === 'ObjectExpression'
 }
 
-/** Names that a file declares and exports without a docstring directly before the export. One docstring covers all overloads. */
+/**
+ * Names that a file declares and exports without a docstring directly before the export. One docstring covers
+ * all overloads.
+ */
 export function undocumentedExports(source: SourceFile): string[] {
   const undocumented = new Set<string>()
   const documented = new Set<string>()
@@ -72,8 +79,8 @@ const MUTATORS =
   /^(push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|set|add|delete|clear|assign|defineProperty)$/
 
 /**
- * State at module level: `let`, instances, empty lists, and constants whose content the file changes; as `line: why`.
- * A `Map` or `Set` of given entries that nothing changes is a constant.
+ * State at module level: `let`, instances, empty lists, and constants whose content the file changes; as
+ * `line: why`. A `Map` or `Set` of given entries that nothing changes is a constant.
  */
 export function moduleState(source: SourceFile): string[] {
   const found: string[] = []

@@ -1,4 +1,7 @@
-/** Tokens of the OAuth issuer that the operator configured: JWTs for this resource, verified with the issuer's published keys. */
+/**
+ * Tokens of the OAuth issuer that the operator configured: JWTs for this resource, verified with the issuer's
+ * published keys.
+ */
 import type { JWTPayload, JWTVerifyGetKey } from 'jose'
 import type { Grant } from '../../access/scopes.ts'
 import { parseScope, RESERVED_NAMES } from '../../access/scopes.ts'

@@ -26,7 +26,8 @@ export class PolledFile<T> {
     if (Math.abs(now - this.#refreshedAt) < REFRESH_INTERVAL_MS) return this.#content
     this.#refreshedAt = now
     try {
-      // Two replacements within one tick of the file system's clock have the same time, but never the same inode.
+      // Two replacements within one tick of the file system's clock have the same time, but never the same
+      // inode.
       const { mtimeMs, ino, size } = statSync(this.#path)
       const version = `${mtimeMs} ${ino} ${size}`
       if (version === this.#version) return this.#content

@@ -62,7 +62,10 @@ export class ServiceKeys {
     return this.#token.text
   }
 
-  /** The name of the process that a token belongs to; undefined for a token that is expired or not of this fleet. */
+  /**
+   * The name of the process that a token belongs to; undefined for a token that is expired or not of this
+   * fleet.
+   */
   verify(token: string): string | undefined {
     const [kind, text, signature, more] = token.split('.')
     if (kind !== 'svc' || !text || !signature || more !== undefined) return undefined

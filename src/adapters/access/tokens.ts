@@ -1,6 +1,6 @@
 /**
- * Tokens as signed JWTs (EdDSA). The issuer's keys are in a file that only this user can read; verifiers read a second file with the public
- * keys and the revoked ids.
+ * Tokens as signed JWTs (EdDSA). The issuer's keys are in a file that only this user can read; verifiers read
+ * a second file with the public keys and the revoked ids.
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -61,7 +61,10 @@ export class TokenVerifier {
     })
   }
 
-  /** The grant of a token; undefined if it has another issuer, audience, algorithm or key, or is expired or revoked. */
+  /**
+   * The grant of a token; undefined if it has another issuer, audience, algorithm or key, or is expired or
+   * revoked.
+   */
   async verify(token: string): Promise<Grant | undefined> {
     const file = this.#file.content()
     if (!file) return undefined

@@ -1,4 +1,7 @@
-/** The embedded message hub: publish, subscribe, a cache with expiry; newline-delimited JSON over a local socket. */
+/**
+ * The embedded message hub: publish, subscribe, a cache with expiry; newline-delimited JSON over a local
+ * socket.
+ */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { onLines } from '../../std/lines.ts'

@@ -1,4 +1,6 @@
-/** The bus over Redis, by REDIS_URL: publish and subscribe, sequence numbers by INCR, the last message by key. */
+/**
+ * The bus over Redis, by REDIS_URL: publish and subscribe, sequence numbers by INCR, the last message by key.
+ */
 import { Redis } from 'ioredis'
 import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'

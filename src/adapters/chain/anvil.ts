@@ -3,11 +3,16 @@ const LOCAL_CHAIN_ID = 31_337
 
 export interface AnvilOptions {
   port: number
-  /** The number of its first block: later chains of one data folder start above earlier ones, so numbers never repeat. */
+  /**
+   * The number of its first block: later chains of one data folder start above earlier ones, so numbers never
+   * repeat.
+   */
   firstBlock: number
 }
 
-/** Command-line arguments for anvil: loopback only, finality two blocks behind, no accounts with known keys. */
+/**
+ * Command-line arguments for anvil: loopback only, finality two blocks behind, no accounts with known keys.
+ */
 export function anvilArguments({ port, firstBlock }: AnvilOptions): string[] {
   return [
     '--host',

@@ -1,4 +1,7 @@
-/** Several nodes as one: calls go to the first healthy one within its budget, transactions to all, heads come from the fastest. */
+/**
+ * Several nodes as one: calls go to the first healthy one within its budget, transactions to all, heads come
+ * from the fastest.
+ */
 
 import type { Address } from '../../amm/index.ts'
 import type {
@@ -253,7 +256,10 @@ export class FailoverChain implements Chain {
     return true
   }
 
-  /** Compares a block of all endpoints. The minority is excluded; without a majority none is trusted until they agree. */
+  /**
+   * Compares a block of all endpoints. The minority is excluded; without a majority none is trusted until
+   * they agree.
+   */
   async #compare(number: number): Promise<void> {
     if (this.#endpoints.length < 2 || number < 0) return
     const answers = await Promise.all(

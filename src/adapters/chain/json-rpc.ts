@@ -1,4 +1,7 @@
-/** An EVM node over JSON-RPC: a WebSocket for calls and new heads if the URL is one, otherwise HTTP and polling. */
+/**
+ * An EVM node over JSON-RPC: a WebSocket for calls and new heads if the URL is one, otherwise HTTP and
+ * polling.
+ */
 import type { Address } from '../../amm/index.ts'
 import type {
   BlockTag,
@@ -53,8 +56,8 @@ export interface JsonRpcOptions {
   /** ws://, wss://, http:// or https://. */
   url: string
   /**
-   * URL for calls; default: the WebSocket. anvil sometimes answers a small call over its WebSocket 40 ms late (the answer
-   * waits for an acknowledgement that the client delays), over HTTP never.
+   * URL for calls; default: the WebSocket. anvil sometimes answers a small call over its WebSocket 40 ms late
+   * (the answer waits for an acknowledgement that the client delays), over HTTP never.
    */
   httpUrl?: string
   /** Deadline of a call in ms. */

@@ -1,4 +1,7 @@
-/** A private relay over JSON-RPC, such as Flashbots and block builders: `eth_sendBundle`, `eth_sendPrivateTransaction`. */
+/**
+ * A private relay over JSON-RPC, such as Flashbots and block builders: `eth_sendBundle`,
+ * `eth_sendPrivateTransaction`.
+ */
 import { keccak256, toBytes } from 'viem'
 import type { Address } from '../../amm/index.ts'
 import type { Hex } from '../../ports/chain.ts'

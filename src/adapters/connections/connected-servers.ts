@@ -1,4 +1,7 @@
-/** Connected servers over the official client: started without a shell, with an environment without secrets, and reconnected when they end. */
+/**
+ * Connected servers over the official client: started without a shell, with an environment without secrets,
+ * and reconnected when they end.
+ */
 import type { Client, Progress } from '@modelcontextprotocol/client'
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { newClient, transportTo } from '../../mcp/client.ts'
@@ -163,7 +166,10 @@ export class ConnectedServers implements Connections {
     ).completion.values
   }
 
-  /** The client of a server, for an item whose definition is approved and unchanged. Throws `server-unreachable`, `not-found`, `not-approved`. */
+  /**
+   * The client of a server, for an item whose definition is approved and unchanged. Throws
+   * `server-unreachable`, `not-found`, `not-approved`.
+   */
   async #approved(server: string, { kind, name }: Pick<Definition, 'kind' | 'name'>): Promise<Client> {
     const connection = await this.#find(server)
     if (!connection.client) await this.#open(server, connection).catch(() => undefined)

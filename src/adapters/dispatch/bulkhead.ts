@@ -1,6 +1,7 @@
 /**
- * A bulkhead for the calls to one service: it limits the calls in flight and queues the others. While the service is unavailable one
- * call at a time probes it, so that a thousand held calls cost no more than one. The width adapts to what the service accepts.
+ * A bulkhead for the calls to one service: it limits the calls in flight and queues the others. While the
+ * service is unavailable one call at a time probes it, so that a thousand held calls cost no more than one.
+ * The width adapts to what the service accepts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdaptiveLimit, type LimitRange } from '../../std/adaptive-limit.ts'
@@ -80,7 +81,10 @@ export class Bulkhead {
     this.#leave()
   }
 
-  /** The service is unavailable or full: resolves when the call may be sent again; rejects with the signal's reason. */
+  /**
+   * The service is unavailable or full: resolves when the call may be sent again; rejects with the signal's
+   * reason.
+   */
   async hold(signal: AbortSignal, reason: 'unavailable' | 'full'): Promise<void> {
     if (reason === 'full') this.#width.shrink()
     this.#unavailable = true

@@ -67,7 +67,10 @@ interface Load {
 
 /** Weight of the latest call in the moving averages of an instance. */
 const LATEST = 0.1
-/** A hedged call goes to a second instance after this many mean latencies of the fastest instance, and at least this long. */
+/**
+ * A hedged call goes to a second instance after this many mean latencies of the fastest instance, and at
+ * least this long.
+ */
 const HEDGE_AFTER = 4
 const MIN_HEDGE_MS = 15
 /** Five of a hundred calls may be hedged. */
@@ -135,11 +138,11 @@ export class Dispatch {
   }
 
   /**
-   * Calls a service. A read, or a write with an idempotency key, whose service fails is held and repeated on the successor or another
-   * instance until its deadline. Any other call is sent once, because it may have taken effect. A call that was not sent yet waits while
-   * its service is unavailable. Resolves with the answer of the service, error reports included.
-   * Throws `too-many-calls`, `service-unreachable`, `deadline-exceeded` (retry later); `cancelled`; `ambiguous-outcome` for a spend whose
-   * outcome is unknown.
+   * Calls a service. A read, or a write with an idempotency key, whose service fails is held and repeated on
+   * the successor or another instance until its deadline. Any other call is sent once, because it may have
+   * taken effect. A call that was not sent yet waits while its service is unavailable. Resolves with the
+   * answer of the service, error reports included. Throws `too-many-calls`, `service-unreachable`,
+   * `deadline-exceeded` (retry later); `cancelled`; `ambiguous-outcome` for a spend whose outcome is unknown.
    */
   async call<T>(call: DispatchedCall, send: Send<T>): Promise<T> {
     const { perCaller, perTool } = this.#options.limits ?? LIMITS
@@ -275,7 +278,10 @@ export class Dispatch {
     }
   }
 
-  /** While the breaker of a tool is open, its reads wait outside the bulkhead until one may try; other tools are not affected. */
+  /**
+   * While the breaker of a tool is open, its reads wait outside the bulkhead until one may try; other tools
+   * are not affected.
+   */
   async #toolAdmitted(call: DispatchedCall): Promise<void> {
     const { service, tool, signal } = call
     const name = `${service}__${tool}`
@@ -309,7 +315,10 @@ export class Dispatch {
     return ports[chooseInstance(this.#options.strategyOf(service), loads, turn)] as number
   }
 
-  /** Updates breakers and load by an outcome. Any answer of the service, an error too, proves that it is available. */
+  /**
+   * Updates breakers and load by an outcome. Any answer of the service, an error too, proves that it is
+   * available.
+   */
   #judge({ service, tool, signal }: DispatchedCall, load: Load, code: string | undefined, ms: number): void {
     const unavailable = code === 'service-unreachable'
     const broken = code === 'internal' || code === 'deadline-exceeded'
@@ -336,7 +345,10 @@ export class Dispatch {
   }
 }
 
-/** Services recover within tens of milliseconds: their breaker opens late and admits a probe soon, so that held reads do not wait. */
+/**
+ * Services recover within tens of milliseconds: their breaker opens late and admits a probe soon, so that
+ * held reads do not wait.
+ */
 const SERVICE_BREAKER = { maxFailures: 20, firstMs: 50, maxMs: 1_000 }
 
 function ended(

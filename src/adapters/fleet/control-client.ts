@@ -31,7 +31,10 @@ export async function askPatiently<Op extends ControlOp>(
   }
 }
 
-/** Sends one request. Throws `not-running` if no supervisor listens, `service-unreachable` without an answer in time, and the supervisor's own errors. */
+/**
+ * Sends one request. Throws `not-running` if no supervisor listens, `service-unreachable` without an answer
+ * in time, and the supervisor's own errors.
+ */
 export function askSupervisor<Op extends ControlOp>(
   path: string,
   request: ControlRequest<Op>,

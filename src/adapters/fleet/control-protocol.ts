@@ -1,4 +1,7 @@
-/** The operations of the supervisor's control socket. Each is one entry here and one in the supervisor's table of handlers. */
+/**
+ * The operations of the supervisor's control socket. Each is one entry here and one in the supervisor's table
+ * of handlers.
+ */
 import type { RestartCause } from '../../fleet/healing/state.ts'
 import type { CellVitals, Dependency, FleetStatus, Incident, ServiceStatus } from '../../ports/fleet.ts'
 import type { ErrorReport } from '../../std/errors.ts'

@@ -1,4 +1,6 @@
-/** The fleet's port: requests to the supervisor on its control socket, and calls to services on their ports. */
+/**
+ * The fleet's port: requests to the supervisor on its control socket, and calls to services on their ports.
+ */
 
 import { delegationHeaders } from '../../access/delegation.ts'
 import { findService } from '../../fleet/find-service.ts'

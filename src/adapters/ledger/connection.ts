@@ -1,18 +1,28 @@
-/** Access to PostgreSQL for every part of the ledger: statements, transactions, batches, and errors in our own terms. */
+/**
+ * Access to PostgreSQL for every part of the ledger: statements, transactions, batches, and errors in our own
+ * terms.
+ */
 import type pg from 'pg'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
 import type { ConnectionPool } from './pool.ts'
 
-/** A row by column name, as the driver returns it: `numeric` and `bigint` as text, `timestamptz` as a Date. */
+/**
+ * A row by column name, as the driver returns it: `numeric` and `bigint` as text, `timestamptz` as a Date.
+ */
 export type Row = Record<string, unknown>
 
-/** Codes of a server that is unreachable, shutting down or out of resources, by class. Source: PostgreSQL, appendix A. */
+/**
+ * Codes of a server that is unreachable, shutting down or out of resources, by class. Source: PostgreSQL,
+ * appendix A.
+ */
 const UNREACHABLE = /^(08|57P|53)/
 
 /** Codes of text that PostgreSQL cannot store, such as a NUL character. Source: as above. */
 const UNSTORABLE_TEXT: ReadonlySet<string | undefined> = new Set(['22021', '22P05'])
 
-/** Errors: `ledger-unreachable` (retry later), `bad-argument` (text that cannot be stored), `ledger-failed`. */
+/**
+ * Errors: `ledger-unreachable` (retry later), `bad-argument` (text that cannot be stored), `ledger-failed`.
+ */
 export class LedgerConnection {
   readonly #pool: ConnectionPool
   /** Rows per insert. */
@@ -23,7 +33,10 @@ export class LedgerConnection {
     this.#batchSize = batchSize
   }
 
-  /** Runs one statement. With a `name` the server parses and plans it once per connection: for statements that run often. */
+  /**
+   * Runs one statement. With a `name` the server parses and plans it once per connection: for statements that
+   * run often.
+   */
   async query(sql: string, values: readonly unknown[] = [], name?: string): Promise<Row[]> {
     try {
       return (await this.#pool.query<Row>({ text: sql, values: [...values], ...(name ? { name } : {}) })).rows

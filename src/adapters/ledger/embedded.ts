@@ -1,4 +1,7 @@
-/** Embedded PostgreSQL: prepares the data folder and returns the server's command. The supervisor owns the process. */
+/**
+ * Embedded PostgreSQL: prepares the data folder and returns the server's command. The supervisor owns the
+ * process.
+ */
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
@@ -37,7 +40,10 @@ export interface EmbeddedPostgresOptions {
   keep?: boolean
 }
 
-/** Creates the cluster on first use. Throws `database-setup-failed` with the output of initdb, or `binary-missing`. */
+/**
+ * Creates the cluster on first use. Throws `database-setup-failed` with the output of initdb, or
+ * `binary-missing`.
+ */
 export function prepareEmbeddedPostgres({
   dataFolder,
   port,
@@ -162,7 +168,10 @@ function placeOutside(dataFolder: string): string {
   return join(folder, 'cluster')
 }
 
-/** npm packages cannot hold symbolic links; the package lists them, and its install script may have been switched off. */
+/**
+ * npm packages cannot hold symbolic links; the package lists them, and its install script may have been
+ * switched off.
+ */
 function hydrateLinks(programs: string): void {
   const list = join(programs, 'pg-symlinks.json')
   if (!existsSync(list)) return

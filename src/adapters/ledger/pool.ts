@@ -1,4 +1,7 @@
-/** A process's connections to PostgreSQL: one pool for all of its uses, since a server has few connections and a fleet many processes. */
+/**
+ * A process's connections to PostgreSQL: one pool for all of its uses, since a server has few connections and
+ * a fleet many processes.
+ */
 import pg from 'pg'
 
 export type ConnectionPool = pg.Pool

@@ -42,7 +42,8 @@ export function metricsSource(
     }),
     process(pid) {
       try {
-        // Fields after the name, which may contain spaces: utime is the 14th of all, stime the 15th, rss the 24th.
+        // Fields after the name, which may contain spaces: utime is the 14th of all, stime the 15th, rss the
+        // 24th.
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
         return {

@@ -1,4 +1,7 @@
-/** OpenTelemetry with its MCP conventions: a span and a duration per operation, sent over OTLP. Loaded only with a collector. */
+/**
+ * OpenTelemetry with its MCP conventions: a span and a duration per operation, sent over OTLP. Loaded only
+ * with a collector.
+ */
 import {
   type Context,
   type Histogram,
@@ -24,7 +27,10 @@ const BUCKETS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
 
 /** The collector, and the identity of the process. */
 export interface TelemetryOptions {
-  /** The collector's base address; `/v1/traces` and `/v1/metrics` follow. Headers come from OTEL_EXPORTER_OTLP_HEADERS. */
+  /**
+   * The collector's base address; `/v1/traces` and `/v1/metrics` follow. Headers come from
+   * OTEL_EXPORTER_OTLP_HEADERS.
+   */
   readonly endpoint: string
   readonly version: string
   /** Name of the process. */

@@ -47,7 +47,10 @@ export async function victimsOf(
   ]
 }
 
-/** Injects a fault. Resolves with the ms until the victim was healthy again; undefined if that was not observed. */
+/**
+ * Injects a fault. Resolves with the ms until the victim was healthy again; undefined if that was not
+ * observed.
+ */
 export async function inject(
   control: string,
   status: () => Promise<FleetStatus>,

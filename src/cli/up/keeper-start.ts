@@ -47,7 +47,10 @@ function externalUrls(
   )
 }
 
-/** Writes the addresses of operator and treasury; the signer derives them, since it alone sees the key. Throws `key-invalid`. */
+/**
+ * Writes the addresses of operator and treasury; the signer derives them, since it alone sees the key. Throws
+ * `key-invalid`.
+ */
 export function writeAccounts(plan: RunPlan, keyFd: number | undefined): void {
   const { command, args } = processCommand('signer')
   const result = spawnSync(command, [...args, '--accounts'], {
@@ -67,7 +70,9 @@ export function writeAccounts(plan: RunPlan, keyFd: number | undefined): void {
   writeFileSync(files(plan.dataFolder).accounts, result.stdout, { mode: 0o644 })
 }
 
-/** Starts the keeper; resolves when it holds the ports. Rejects with the keeper's error, or `keeper-ended`. */
+/**
+ * Starts the keeper; resolves when it holds the ports. Rejects with the keeper's error, or `keeper-ended`.
+ */
 export function startKeeper(plan: RunPlan, settings: Settings, keyFd: number | undefined): Promise<void> {
   const log = openSync(join(files(plan.dataFolder).logs, 'keeper.log'), 'a', 0o600)
   const { command, args } = processCommand('keeper')

@@ -93,7 +93,10 @@ function chainOf({ chain }: UpOptions, rpcUrls: Settings['rpcUrls']): string {
   return chosen
 }
 
-/** Checks binaries, settings and the market file before anything starts. Throws `not-built`, `not-found` or `snapshot-invalid`. */
+/**
+ * Checks binaries, settings and the market file before anything starts. Throws `not-built`, `not-found` or
+ * `snapshot-invalid`.
+ */
 export function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void {
   if (!plan.external.database) postgresFolder()
   if (plan.mode === 'local') foundryBinary('anvil')

@@ -18,7 +18,10 @@ import { type LineStyle, paperTradeLine, tradeLine } from './trade-line.ts'
 /** The keeper's own shutdown, after the supervisor has stopped everything else. */
 const KEEPER_STOP_MS = 3_000
 
-/** Follows the fleet until it stops; with `detach` until it is ready. Throws `keeper-ended` if it ends unexpectedly. */
+/**
+ * Follows the fleet until it stops; with `detach` until it is ready. Throws `keeper-ended` if it ends
+ * unexpectedly.
+ */
 export function follow(plan: RunPlan, options: UpOptions, settings: Settings): Promise<void> {
   return new Progress(plan, options, settings).run()
 }

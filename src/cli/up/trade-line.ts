@@ -4,7 +4,10 @@ import { clockTime, color, count, dateTime, plain, short, shortAmount, units } f
 
 const HASH_LENGTH = 6
 
-/** How lines are written: the native token's symbol, the terminal's width in columns (absent: no limit), everything or a summary. */
+/**
+ * How lines are written: the native token's symbol, the terminal's width in columns (absent: no limit),
+ * everything or a summary.
+ */
 export interface LineStyle {
   readonly nativeSymbol: string
   readonly width?: number | undefined
@@ -28,7 +31,10 @@ function pathOf(route: string, pools: number): string {
   return `${route.replaceAll(/ \([^)]*\)/g, '').replaceAll(' → ', '>')}  ${count(pools, 'pool')}`
 }
 
-/** Joins columns by two spaces. The `flexible` one is cut when the line is wider than `width`; then the line itself. */
+/**
+ * Joins columns by two spaces. The `flexible` one is cut when the line is wider than `width`; then the line
+ * itself.
+ */
 function fitted(columns: readonly string[], flexible: number, width: number | undefined): string {
   const line = columns.join('  ')
   const excess = width === undefined ? 0 : plain(line).length - width

@@ -15,7 +15,10 @@ const TRANSFER = toEventSelector(
 /** Maximum transactions of one block whose receipts are read. */
 const MAX_AHEAD = 20
 
-/** Net transfers of `token` from one account to another in `logs`, in smallest units: own capital that returns is no profit. */
+/**
+ * Net transfers of `token` from one account to another in `logs`, in smallest units: own capital that returns
+ * is no profit.
+ */
 export function transferred(logs: readonly Log[], token: Address, from: Address, to: Address): bigint {
   const topic = (account: Address) => `0x${account.slice(2).padStart(64, '0')}`
   const sent = (a: Address, b: Address) =>
@@ -39,7 +42,10 @@ export interface FinalTransaction {
   readonly decision: DecisionRecord | undefined
 }
 
-/** The entry for a final transaction. Reads the route's logs since the predicted state to classify the outcome. Throws what the chain throws. */
+/**
+ * The entry for a final transaction. Reads the route's logs since the predicted state to classify the
+ * outcome. Throws what the chain throws.
+ */
 export async function tradeOf(
   { transaction, receipt, decision }: FinalTransaction,
   market: MarketView,
@@ -154,7 +160,10 @@ async function outcomeOf(
   )
 }
 
-/** Whether the plugin of an Algebra pool charged our swap another fee than the one the trade was computed with: time and other swaps change it. */
+/**
+ * Whether the plugin of an Algebra pool charged our swap another fee than the one the trade was computed
+ * with: time and other swaps change it.
+ */
 const feeMoved = (opportunity: DecisionRecord['opportunity'], { logs }: Receipt): boolean =>
   legsIn(opportunity).some(
     (leg) =>
@@ -166,8 +175,8 @@ const feeMoved = (opportunity: DecisionRecord['opportunity'], { logs }: Receipt)
   )
 
 /**
- * The highest tip (wei per gas) of the transactions that moved the route's pools ahead of ours in its block: more would have won.
- * Undefined where there was none. Throws what the chain throws.
+ * The highest tip (wei per gas) of the transactions that moved the route's pools ahead of ours in its block:
+ * more would have won. Undefined where there was none. Throws what the chain throws.
  */
 export async function tipAhead(
   { receipt, decision }: FinalTransaction,

@@ -24,12 +24,18 @@ export interface ProfitAnalysis {
   readonly profitValue: number
   /** Gas of all transactions, those that failed included, in whole native coins. */
   readonly gasNative: number
-  /** Trades that the breakdown covers, the newest ones: all of them unless there are more than 10,000 in the ledger. */
+  /**
+   * Trades that the breakdown covers, the newest ones: all of them unless there are more than 10,000 in the
+   * ledger.
+   */
   readonly analysed: number
   readonly byOutcome: ProfitBy
   readonly byLender: ProfitBy
   readonly byRoute: ProfitBy
-  /** Of the trades whose pools nothing moved, the share whose profit was the predicted one to the unit; null without such trades. */
+  /**
+   * Of the trades whose pools nothing moved, the share whose profit was the predicted one to the unit; null
+   * without such trades.
+   */
   readonly predictedExactly: number | null
 }
 

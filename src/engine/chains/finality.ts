@@ -2,7 +2,10 @@
 import type { Chain } from '../../ports/chain.ts'
 import type { Finality } from './profile.ts'
 
-/** The number of the last final block. Throws `chain-unreachable`; a node that does not know the tag is judged by depth. */
+/**
+ * The number of the last final block. Throws `chain-unreachable`; a node that does not know the tag is judged
+ * by depth.
+ */
 export async function finalBlock(
   chain: Chain,
   { tag, depthWithoutTag }: Finality,

@@ -1,4 +1,7 @@
-/** The names of the chains that have a profile: for the command line and the settings, which need nothing else of them. */
+/**
+ * The names of the chains that have a profile: for the command line and the settings, which need nothing else
+ * of them.
+ */
 export const CHAINS = ['polygon', 'ethereum', 'arbitrum', 'base', 'optimism'] as const
 export type ChainName = (typeof CHAINS)[number]
 

@@ -34,7 +34,10 @@ export interface TradingTerms {
   readonly submission: Submission
   readonly gas: GasMarket
   readonly finality: Finality
-  /** Maximum gas cost of one transaction, and maximum price of a unit of gas, in wei, unless a policy sets others. */
+  /**
+   * Maximum gas cost of one transaction, and maximum price of a unit of gas, in wei, unless a policy sets
+   * others.
+   */
   readonly maxGasCost: bigint
   readonly maxFeePerGas: bigint
 }

@@ -7,7 +7,10 @@ import type { Signer } from '../../ports/signer.ts'
 
 const PAGE_SIZE = 5_000
 
-/** Has the signer sign the current head; undefined if the log has not grown beyond `last` entries. Throws the errors of ledger and signer. */
+/**
+ * Has the signer sign the current head; undefined if the log has not grown beyond `last` entries. Throws the
+ * errors of ledger and signer.
+ */
 export async function witness(
   log: AuditLog,
   signer: Pick<Signer, 'identify'>,

@@ -35,7 +35,10 @@ export class DepthHistory {
     this.#unsubscribe()
   }
 
-  /** The pools that gained or lost over the last `blocks`, largest change first. Throws `not-ready` before the first block. */
+  /**
+   * The pools that gained or lost over the last `blocks`, largest change first. Throws `not-ready` before the
+   * first block.
+   */
   changes(blocks: number): { fromBlock: number; toBlock: number; changes: PoolValueChange[] } {
     const last = this.#blocks.at(-1)
     const first = this.#blocks[Math.max(0, this.#blocks.length - 1 - blocks)]

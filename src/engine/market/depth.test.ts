@@ -40,7 +40,8 @@ const concentrated = (tick: number, ticks?: Extract<Pool, { kind: 'concentrated'
 })
 
 test('a concentrated pool holds the amounts of its active range on each side of the price', () => {
-  // Liquidity 1e18 from tick -120 to 60, at tick 0: x = L (1/sqrt(p) - 1/sqrt(high)), y = L (sqrt(p) - sqrt(low)).
+  // Liquidity 1e18 from tick -120 to 60, at tick 0: x = L (1/sqrt(p) - 1/sqrt(high)), y = L (sqrt(p) -
+  // sqrt(low)).
   const pool = concentrated(0, [
     [-120, E18, E18],
     [60, -E18, E18],

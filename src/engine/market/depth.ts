@@ -13,7 +13,10 @@ import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { humanValue } from './tokens.ts'
 
-/** Value of a pool's holdings near its price in whole numeraire units: its reserves; for a concentrated pool its active range. */
+/**
+ * Value of a pool's holdings near its price in whole numeraire units: its reserves; for a concentrated pool
+ * its active range.
+ */
 export function valueHeld(market: MarketView, address: Address): number {
   const pool = market.pools.get(address)
   if (!pool) return 0
@@ -58,7 +61,10 @@ function activeRange(pool: ConcentratedPool): bigint[] {
   )
 }
 
-/** The largest input, in smallest units, whose average price is within `bps` of the marginal one, without the fee; 0 if no input is. */
+/**
+ * The largest input, in smallest units, whose average price is within `bps` of the marginal one, without the
+ * fee; 0 if no input is.
+ */
 export function inputWithin(pool: Pool, tokenIn: Address, tokenOut: Address, bps: number): bigint {
   const price = spotPrice(pool, tokenIn, tokenOut)
   const keep = 1 - feeFraction(pool, tokenIn)
@@ -112,7 +118,10 @@ export interface TickRange {
   readonly active: boolean
 }
 
-/** The liquidity of a concentrated pool by tick, and its price in whole token1 per whole token0. `decimals`: token0's less token1's. */
+/**
+ * The liquidity of a concentrated pool by tick, and its price in whole token1 per whole token0. `decimals`:
+ * token0's less token1's.
+ */
 export function tickRanges(pool: ConcentratedPool, decimals: number): { price: number; ranges: TickRange[] } {
   const priceAt = (ratio: bigint) => (Number(ratio) / 2 ** 96) ** 2 * 10 ** decimals
   const ticks = pool.ticks ?? []
@@ -126,7 +135,10 @@ export function tickRanges(pool: ConcentratedPool, decimals: number): { price: n
   return { price: priceAt(pool.sqrtPriceX96), ranges }
 }
 
-/** The direction of a trade in a pool; without `tokenIn`, from its first token. Throws `unknown-symbol`, and `bad-argument` for a token that the pool does not trade. */
+/**
+ * The direction of a trade in a pool; without `tokenIn`, from its first token. Throws `unknown-symbol`, and
+ * `bad-argument` for a token that the pool does not trade.
+ */
 export function tradeDirection(market: MarketView, pool: Pool, tokenIn?: string): [Address, Address] {
   const from = tokenIn === undefined ? (pool.tokens[0] as Address) : market.token(tokenIn).address
   const to = pool.tokens.find((other) => other !== from)

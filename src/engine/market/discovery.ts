@@ -30,7 +30,10 @@ export interface DiscoveryOptions extends PoolReaderOptions {
   onProgress?(text: string): void
 }
 
-/** Reads the market of the connected chain. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the chain throws. */
+/**
+ * Reads the market of the connected chain. Throws `unknown-chain`, `wrong-chain`, `no-pools`, or what the
+ * chain throws.
+ */
 export async function discoverMarket(options: DiscoveryOptions): Promise<MarketManifest> {
   const { chain, batch: limit, onProgress = () => undefined } = options
   const profile = await profileAt(chain, options.profile)

@@ -1,6 +1,6 @@
 /**
- * Fees of Algebra pools whose plugin updates them with the first swap of each block, by volatility. A call of the plugin on
- * top of the pending block returns the fee of the next swap.
+ * Fees of Algebra pools whose plugin updates them with the first swap of each block, by volatility. A call of
+ * the plugin on top of the pending block returns the fee of the next swap.
  */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'

@@ -37,7 +37,10 @@ export async function loansIn(
   )
 }
 
-/** Decodes the flash loans among `logs`. Pools lend only if they belong to this market, since their tokens are known. */
+/**
+ * Decodes the flash loans among `logs`. Pools lend only if they belong to this market, since their tokens are
+ * known.
+ */
 export function transactionLoans(logs: readonly Log[], market: MarketView): FlashLoan[] {
   return logs.flatMap((log): FlashLoan[] => {
     const shared = { block: log.blockNumber, transaction: log.transactionHash, from: log.address }
@@ -91,7 +94,9 @@ export interface Gain {
   readonly amount: bigint
 }
 
-/** Decodes a transaction: its swaps in this market, and the gains of accounts other than pools and lenders. */
+/**
+ * Decodes a transaction: its swaps in this market, and the gains of accounts other than pools and lenders.
+ */
 export function decodeLoan(
   receipt: Pick<Receipt, 'logs'>,
   market: MarketView,
@@ -135,7 +140,10 @@ export interface ClosedCycle {
   readonly pools: readonly Address[]
 }
 
-/** Transactions through two or more pools after which some account gained and none lost. Throws what the chain throws. */
+/**
+ * Transactions through two or more pools after which some account gained and none lost. Throws what the chain
+ * throws.
+ */
 export async function cyclesIn(
   chain: Chain,
   market: MarketView,

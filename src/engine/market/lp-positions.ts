@@ -1,4 +1,7 @@
-/** Value of liquidity positions after a price move, against holding the tokens. Pure mathematics, fees excluded. */
+/**
+ * Value of liquidity positions after a price move, against holding the tokens. Pure mathematics, fees
+ * excluded.
+ */
 import { KintsugiError } from '../../std/errors.ts'
 
 /** Values after the move of a position that was worth 1 before, in the token whose price stays. */
@@ -8,8 +11,8 @@ export interface PositionValue {
 }
 
 /**
- * A full-range position. `priceRatio`: price after over price before; `weight`: share of the token whose price changes, 0.5 in a
- * constant-product pool. From the invariant x^w * y^(1-w).
+ * A full-range position. `priceRatio`: price after over price before; `weight`: share of the token whose
+ * price changes, 0.5 in a constant-product pool. From the invariant x^w * y^(1-w).
  */
 export const weightedPosition = (priceRatio: number, weight: number): PositionValue => ({
   providing: priceRatio ** weight,
@@ -17,8 +20,8 @@ export const weightedPosition = (priceRatio: number, weight: number): PositionVa
 })
 
 /**
- * Liquidity between two prices, given as fractions of the price before. Source: Uniswap V3 whitepaper, section 6.
- * Throws `bad-argument` unless lower < 1 < upper.
+ * Liquidity between two prices, given as fractions of the price before. Source: Uniswap V3 whitepaper,
+ * section 6. Throws `bad-argument` unless lower < 1 < upper.
  */
 export function rangePosition(priceRatio: number, lower: number, upper: number): PositionValue {
   if (!(lower < 1 && upper > 1))

@@ -72,7 +72,10 @@ export class PoolReturns {
     return this.#fees.get(pool) ?? 0
   }
 
-  /** Price of the first token in the second at the start, both smallest units; for a pool that appeared later, then. */
+  /**
+   * Price of the first token in the second at the start, both smallest units; for a pool that appeared later,
+   * then.
+   */
   firstPrice(pool: Address): number | undefined {
     return this.#firstPrice.get(pool)
   }
@@ -94,7 +97,10 @@ export class PoolReturns {
       .sort((a, b) => (b.annualPercent ?? b.fees) - (a.annualPercent ?? a.fees))
   }
 
-  /** The return of a pool. Throws `not-found` for a pool outside this market, `not-ready` before its first block. */
+  /**
+   * The return of a pool. Throws `not-found` for a pool outside this market, `not-ready` before its first
+   * block.
+   */
   returnOf(address: Address): PoolReturn {
     const pool = this.#market.pool(address)
     const first = this.firstPrice(address)

@@ -39,8 +39,8 @@ export function poolsWith(market: MarketView, tokens: readonly Address[], among?
 }
 
 /**
- * The price of one token in another in each pool that trades both, best for the seller first. Throws `bad-argument` for two
- * equal tokens, `no-price` if no pool trades both.
+ * The price of one token in another in each pool that trades both, best for the seller first. Throws
+ * `bad-argument` for two equal tokens, `no-price` if no pool trades both.
  */
 export function offersFor(market: MarketView, base: Token, quote: Token): PairPrice[] {
   if (base.address === quote.address)
@@ -57,7 +57,10 @@ export function offersFor(market: MarketView, base: Token, quote: Token): PairPr
 /** Whole quote tokens per whole base token sold, after the fee. */
 export const afterFee = ({ pool, base, price }: PairPrice): number => price * (1 - feeFraction(pool, base))
 
-/** The price of a token in each pool with a priced other side, and the median. Throws `no-price` for a token without a price. */
+/**
+ * The price of a token in each pool with a priced other side, and the median. Throws `no-price` for a token
+ * without a price.
+ */
 export function quotesAgainstMedian(
   market: MarketView,
   token: Token,

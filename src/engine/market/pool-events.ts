@@ -33,7 +33,10 @@ const TOPIC = {
 /** Topics of all events that change a pool. */
 export const POOL_EVENTS: readonly Hex[] = Object.values(TOPIC)
 
-/** Whether another contract emits the pool's events: Balancer's vault and the V4 manager name pools by id in the first topic. */
+/**
+ * Whether another contract emits the pool's events: Balancer's vault and the V4 manager name pools by id in
+ * the first topic.
+ */
 const byId = (pool: PoolDescriptor) => pool.id !== undefined
 
 /** Maps logs to pools, and pools to the contracts that emit their events. */
@@ -130,7 +133,10 @@ export function withProtocolFee(
   return packed === 0 ? pool : { ...pool, protocolFee: [packed & 0xfff, packed >> 12] }
 }
 
-/** The fee that a plugin set for one swap of an Algebra pool, in hundredths of a basis point; `undefined` without one, and for other events. */
+/**
+ * The fee that a plugin set for one swap of an Algebra pool, in hundredths of a basis point; `undefined`
+ * without one, and for other events.
+ */
 export const pluginFee = (log: Pick<Log, 'topics' | 'data'>): number | undefined =>
   log.topics[0] === TOPIC.pluginFee && word(log, 0) > 0n ? Number(word(log, 0) + word(log, 1)) : undefined
 

@@ -41,7 +41,10 @@ export interface Candidate {
   describe(answer: Hex): PoolDescriptor
 }
 
-/** Queries for all pools that `exchange` may have for two tokens in ascending order; none for Balancer, which has no such query. */
+/**
+ * Queries for all pools that `exchange` may have for two tokens in ascending order; none for Balancer, which
+ * has no such query.
+ */
 export function candidatesOf(
   exchange: Exchange,
   pair: readonly [Address, Address],
@@ -108,7 +111,10 @@ export function candidatesOf(
   }
 }
 
-/** The pool of a creation event; `undefined` for other logs and emitters, unknown tokens, and pools with hooks. */
+/**
+ * The pool of a creation event; `undefined` for other logs and emitters, unknown tokens, and pools with
+ * hooks.
+ */
 export function createdPool(
   exchanges: readonly Exchange[],
   known: { has(token: Address): boolean },
@@ -181,7 +187,10 @@ export function managedPoolId(
   return keccak256(encodeAbiParameters(key, [currency0, currency1, feePips, tickSpacing, NO_HOOKS]))
 }
 
-/** Algebra's fee and tick spacing can change: the fee is read with the state, the spacing is the factory's default. */
+/**
+ * Algebra's fee and tick spacing can change: the fee is read with the state, the spacing is the factory's
+ * default.
+ */
 const algebraPool = (dex: string, address: Address, tokens: readonly Address[]): PoolDescriptor => ({
   kind: 'concentrated',
   engine: 'algebra',

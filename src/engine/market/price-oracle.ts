@@ -9,8 +9,8 @@ const abi = parseAbi([
 ])
 
 /**
- * Prices in the oracle's base currency (US dollars) per whole token, in the order of `tokens`; undefined for a token that the
- * oracle does not have. Throws what the chain throws.
+ * Prices in the oracle's base currency (US dollars) per whole token, in the order of `tokens`; undefined for
+ * a token that the oracle does not have. Throws what the chain throws.
  */
 export async function oraclePrices(
   chain: Pick<Chain, 'call'>,

@@ -9,7 +9,9 @@ const MAX_DISPERSION = 0.05
 /** Confidence below which a price is not valid. */
 const MIN_CONFIDENCE = 0.3
 
-/** The price of a token in this market. Throws `no-price` if no chain of pools connects it to the quote token. */
+/**
+ * The price of a token in this market. Throws `no-price` if no chain of pools connects it to the quote token.
+ */
 export function tokenPriceOf(market: MarketView, { address, symbol }: Token): TokenPrice {
   const found = market.prices().get(address)
   if (found) return found

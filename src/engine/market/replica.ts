@@ -1,4 +1,7 @@
-/** The market replica: every pool's exact state at the head, from one snapshot and the logs of each block since. */
+/**
+ * The market replica: every pool's exact state at the head, from one snapshot and the logs of each block
+ * since.
+ */
 import type { Address, Pool } from '../../amm/index.ts'
 import { priceTokens, type TokenPrice } from '../../arbitrage/index.ts'
 import type { Head, Hex, Log } from '../../ports/chain.ts'
@@ -149,8 +152,8 @@ export class MarketReplica extends MarketVerbs {
   }
 
   /**
-   * Undoes the blocks that `head` does not descend from, pool by pool, and returns the pools put back; `undefined`
-   * if the common ancestor is older than `UNDO_DEPTH` blocks.
+   * Undoes the blocks that `head` does not descend from, pool by pool, and returns the pools put back;
+   * `undefined` if the common ancestor is older than `UNDO_DEPTH` blocks.
    */
   async #rollBack(head: Head): Promise<Set<Address> | undefined> {
     const undone = new Set<Address>()

@@ -1,6 +1,6 @@
 /**
- * Screens tokens by simulation: each is sent from a pool that holds it to our contract and back. Tokens with a fee on
- * transfers, and tokens that our contract cannot receive or send, are excluded.
+ * Screens tokens by simulation: each is sent from a pool that holds it to our contract and back. Tokens with
+ * a fee on transfers, and tokens that our contract cannot receive or send, are excluded.
  */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address } from '../../amm/index.ts'
@@ -23,7 +23,10 @@ export interface ExcludedToken {
   readonly reason: string
 }
 
-/** Tokens of the market that cannot be traded, with the reason; none without a contract of ours. Throws what the chain throws. */
+/**
+ * Tokens of the market that cannot be traded, with the reason; none without a contract of ours. Throws what
+ * the chain throws.
+ */
 export async function excludedTokens(
   chain: Chain,
   manifest: MarketManifest,

@@ -4,7 +4,10 @@ import type { Token } from '../../graph/index.ts'
 import type { MarketManifest } from '../../ports/manifest.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-/** A token by symbol or address; ETH, MATIC, BTC and POL name their wrapped tokens. Throws `unknown-symbol` with the known symbols. */
+/**
+ * A token by symbol or address; ETH, MATIC, BTC and POL name their wrapped tokens. Throws `unknown-symbol`
+ * with the known symbols.
+ */
 export function findToken(manifest: MarketManifest, text: string): Token {
   const wanted = text.trim().toLowerCase()
   const found =
@@ -19,7 +22,9 @@ export function findToken(manifest: MarketManifest, text: string): Token {
   })
 }
 
-/** The token at an address; for one outside the manifest a shortened address as its symbol and 18 decimals. */
+/**
+ * The token at an address; for one outside the manifest a shortened address as its symbol and 18 decimals.
+ */
 export function tokenAt(manifest: MarketManifest, address: Address): Token {
   return (
     manifest.tokens.find((token) => token.address === address) ?? {

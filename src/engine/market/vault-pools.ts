@@ -1,6 +1,6 @@
 /**
- * Pools of Balancer V2's vault: found by their registration events, and accepted only if our quotes equal the vault's. The
- * comparison also identifies generations of contracts, which look alike and round differently.
+ * Pools of Balancer V2's vault: found by their registration events, and accepted only if our quotes equal the
+ * vault's. The comparison also identifies generations of contracts, which look alike and round differently.
  */
 import {
   decodeAbiParameters,
@@ -43,7 +43,10 @@ const PROBES = [1_000_000n, 37n, 11n]
 /** Blocks per log query: raised after each answer, halved when the node refuses. */
 const SCAN = { first: 10_000, max: 1_000_000, min: 100 }
 
-/** Pools of the vault whose tokens are all known, newest first, from `head` back as far as `maxCalls` queries reach. */
+/**
+ * Pools of the vault whose tokens are all known, newest first, from `head` back as far as `maxCalls` queries
+ * reach.
+ */
 export async function scanVault(
   chain: Chain,
   { vault, sinceBlock }: VaultExchange,
@@ -84,7 +87,10 @@ export const registrationOf = (log: Pick<Log, 'topics' | 'data'>): Registration 
   return { id: log.topics[1] as Hex, tokens: tokens.map((token) => token.toLowerCase() as Address) }
 }
 
-/** The weighted and stable pools among `registrations` whose quotes at `block` equal the vault's. Throws what the chain throws. */
+/**
+ * The weighted and stable pools among `registrations` whose quotes at `block` equal the vault's. Throws what
+ * the chain throws.
+ */
 export async function describeVaultPools(
   reader: PoolReaderOptions,
   manifest: Pick<MarketManifest, 'tokens' | 'multicall'>,
@@ -140,7 +146,10 @@ export async function describeVaultPools(
   return [...agreed.values()].flatMap((variants) => variants.slice(0, 1))
 }
 
-/** Whether a pool has enough of each token for the comparison, and no token whose rate changes without an event. */
+/**
+ * Whether a pool has enough of each token for the comparison, and no token whose rate changes without an
+ * event.
+ */
 const usable = (
   { balances, tokens, scalingFactors }: WeightedPool | StablePool,
   decimals: ReadonlyMap<Address, number>,

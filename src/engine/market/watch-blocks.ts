@@ -9,8 +9,8 @@ export interface WatchOptions {
 }
 
 /**
- * Calls `onBlock` with each block of the next seconds and with the number of blocks so far. Resolves with the number of
- * blocks. Rejects with the signal's reason, and with what `onBlock` throws.
+ * Calls `onBlock` with each block of the next seconds and with the number of blocks so far. Resolves with the
+ * number of blocks. Rejects with the signal's reason, and with what `onBlock` throws.
  */
 export async function watchBlocks(
   market: Pick<MarketView, 'subscribe'>,

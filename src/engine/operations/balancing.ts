@@ -16,7 +16,10 @@ export interface InstanceLoad {
   readonly latencyMs: number
 }
 
-/** The index of the instance that gets the next call. `turn` counts the calls so far. Throws RangeError for none. */
+/**
+ * The index of the instance that gets the next call. `turn` counts the calls so far. Throws RangeError for
+ * none.
+ */
 export function chooseInstance(
   strategy: Balancing,
   instances: readonly InstanceLoad[],

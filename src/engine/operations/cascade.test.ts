@@ -1,4 +1,6 @@
-/** A cascade restarts every cell that depends on a service, dependencies first, but not the cell that does it. */
+/**
+ * A cascade restarts every cell that depends on a service, dependencies first, but not the cell that does it.
+ */
 import { expect, test } from 'vitest'
 import { cascadeRestart } from './cascade.ts'
 

@@ -10,7 +10,8 @@ export interface Cascade {
 }
 
 /**
- * Restarts the cell of a service, then each cell that depends on it, dependencies first, except the cell of `own`, which could not answer.
+ * Restarts the cell of a service, then each cell that depends on it, dependencies first, except the cell of
+ * `own`, which could not answer.
  * `onProgress` is called before each cell. Throws `unknown-service`.
  */
 export async function cascadeRestart(

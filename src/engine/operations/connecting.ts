@@ -1,10 +1,15 @@
-/** Connecting third-party servers and reviewing their definitions: checks and orders without input or output. */
+/**
+ * Connecting third-party servers and reviewing their definitions: checks and orders without input or output.
+ */
 import { CATALOGUE } from '../../fleet/catalogue/catalogue.ts'
 import type { ConnectedServer, ConnectionTransport } from '../../ports/connections.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import type { JudgedDefinition, OfferKind, PinState } from '../../trust/pins.ts'
 
-/** The transport that a request names. Throws `bad-argument` unless exactly one of `url` and `command` is given, and `conflict` if `name` is a service of this fleet. */
+/**
+ * The transport that a request names. Throws `bad-argument` unless exactly one of `url` and `command` is
+ * given, and `conflict` if `name` is a service of this fleet.
+ */
 export function requestedTransport(
   name: string,
   { url, command, args }: { url?: string | undefined; command?: string | undefined; args: readonly string[] },
@@ -21,7 +26,10 @@ export function requestedTransport(
 /** A definition, with the server that offers it. */
 export type OfferedDefinition = JudgedDefinition & { readonly server: string }
 
-/** The definitions of these servers that match every given field; those that need a decision first: changed, then new, then approved. */
+/**
+ * The definitions of these servers that match every given field; those that need a decision first: changed,
+ * then new, then approved.
+ */
 export function definitionsToReview(
   servers: readonly ConnectedServer[],
   wanted: { server?: string | undefined; kind?: OfferKind | undefined; state?: PinState | undefined },
@@ -35,7 +43,10 @@ export function definitionsToReview(
     .sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state))
 }
 
-/** The reviewed definition that an approval names; null without a name, for every definition that is not flagged. Throws `bad-argument` if only one of `name` and `hash` is given. */
+/**
+ * The reviewed definition that an approval names; null without a name, for every definition that is not
+ * flagged. Throws `bad-argument` if only one of `name` and `hash` is given.
+ */
 export function reviewed({
   kind,
   name,

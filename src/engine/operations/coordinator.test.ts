@@ -18,7 +18,10 @@ const settle = async () => {
   for (let turn = 0; turn < 5; turn++) await nextTurn()
 }
 
-/** A coordinator over a fleet whose calls `answer` decides; time stands still, waits for retries are recorded and skipped. */
+/**
+ * A coordinator over a fleet whose calls `answer` decides; time stands still, waits for retries are recorded
+ * and skipped.
+ */
 function coordinatorOf(answer: (call: ToolCall, times: number) => unknown, maxConcurrent = 4) {
   const tasks = new Map<string, Task>()
   const calls: string[] = []

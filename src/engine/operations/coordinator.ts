@@ -1,4 +1,7 @@
-/** Tasks over services: a plan of steps, run with retries, joined into one result; durable, so that a restart resumes it. */
+/**
+ * Tasks over services: a plan of steps, run with retries, joined into one result; durable, so that a restart
+ * resumes it.
+ */
 import { EventEmitter, on } from 'node:events'
 import { allows, scopeFor } from '../../access/scopes.ts'
 import type { FleetControl } from '../../ports/fleet.ts'
@@ -48,7 +51,10 @@ export class Coordinator {
     this.#options = options
   }
 
-  /** Adopts tasks that an earlier process left unfinished. Reads run again; a write that had started fails with `ambiguous-outcome`. */
+  /**
+   * Adopts tasks that an earlier process left unfinished. Reads run again; a write that had started fails
+   * with `ambiguous-outcome`.
+   */
   async resume(): Promise<void> {
     const unfinished = [
       ...(await this.#options.ledger.tasks({ limit: 500, status: 'running' })),
@@ -66,8 +72,8 @@ export class Coordinator {
   }
 
   /**
-   * Checks the plan against the tools of the services, records the task and queues it. Throws `bad-argument` (unknown tool,
-   * tool that moves value) and `insufficient-scope`; both name the step.
+   * Checks the plan against the tools of the services, records the task and queues it. Throws `bad-argument`
+   * (unknown tool, tool that moves value) and `insufficient-scope`; both name the step.
    */
   async submit(
     task: Pick<Task, 'id' | 'description' | 'caller' | 'priority'> & {
@@ -128,7 +134,10 @@ export class Coordinator {
     })
   }
 
-  /** A task once it has ended; `onProgress` receives it after each change. Throws `not-found`, `stopping`, and what `signal` carries. */
+  /**
+   * A task once it has ended; `onProgress` receives it after each change. Throws `not-found`, `stopping`, and
+   * what `signal` carries.
+   */
   async finished(id: string, signal: AbortSignal, onProgress: (task: Task) => void): Promise<Task> {
     const ends = AbortSignal.any([signal, this.#stopping.signal])
     ends.throwIfAborted()
@@ -216,8 +225,9 @@ export class Coordinator {
   }
 
   /**
-   * One step. A read is repeated if its error allows it; a write is not, as it may have taken effect. A step whose effect cannot be looked
-   * up counts as a write. `record` saves that a write has started, so that a later process does not repeat it either.
+   * One step. A read is repeated if its error allows it; a write is not, as it may have taken effect. A step
+   * whose effect cannot be looked up counts as a write. `record` saves that a write has started, so that a
+   * later process does not repeat it either.
    */
   async #step(
     { caller }: Task,

@@ -1,4 +1,7 @@
-/** The slow side of healing: decides about leaks, unusual series, load, heap limits and crowded cells. `HealingLoop` acts. */
+/**
+ * The slow side of healing: decides about leaks, unusual series, load, heap limits and crowded cells.
+ * `HealingLoop` acts.
+ */
 import { CusumDetector } from '../../fleet/prediction/anomaly.ts'
 import { type LeakVerdict, LeakWatch } from '../../fleet/prediction/leak.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
@@ -30,7 +33,10 @@ export type HealingAction =
 const BUSY_SHARE = 0.85
 const BUSY_MS = 30_000
 
-/** A heap that stays this full without a leak gets twice its limit; an enlarged one that stays this empty gets the default. */
+/**
+ * A heap that stays this full without a leak gets twice its limit; an enlarged one that stays this empty gets
+ * the default.
+ */
 const HEAP = { fullShare: 0.75, emptyShare: 0.15, upAfterMs: 20_000, downAfterMs: 1_800_000, maxMb: 4_096 }
 /** Weight of a reading in the moving average of running calls. */
 const LOAD_WEIGHT = 0.3
@@ -215,7 +221,10 @@ export class Healer {
     return []
   }
 
-  /** A cell that is too busy for one processor has its busiest service isolated; it returns as every isolated service does. */
+  /**
+   * A cell that is too busy for one processor has its busiest service isolated; it returns as every isolated
+   * service does.
+   */
   #crowded(watched: Watched, vitals: CellVitals, now: number): HealingAction[] {
     const share = (vitals.cpuMs - watched.last.cpuMs) / Math.max(1, now - watched.lastAt)
     const services = Object.entries(vitals.services)

@@ -88,7 +88,10 @@ const slowLeak = (running: number, second: number) => {
   }
 }
 
-/** Plays a slow leak until the restart; `runningAfter(seconds it has waited)`: calls that run. Returns how long it waited. */
+/**
+ * Plays a slow leak until the restart; `runningAfter(seconds it has waited)`: calls that run. Returns how
+ * long it waited.
+ */
 async function waitedSeconds(runningAfter: (waited: number) => number): Promise<number> {
   const { play, actions, loop } = loopOf({ scalable: [] })
   let [since, restarted] = [0, 0]

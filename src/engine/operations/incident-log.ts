@@ -7,12 +7,17 @@ const MAX_INCIDENTS = 10_000
 
 /** Incidents in order of time. */
 export interface IncidentSpan {
-  /** Start of the span, in ms since 1970; later than requested if more incidents were recorded than are read. */
+  /**
+   * Start of the span, in ms since 1970; later than requested if more incidents were recorded than are read.
+   */
   readonly since: number
   readonly incidents: readonly IncidentRecord[]
 }
 
-/** The incidents since a time, those of a service or kind where given; the span is cut to the latest `max` incidents. */
+/**
+ * The incidents since a time, those of a service or kind where given; the span is cut to the latest `max`
+ * incidents.
+ */
 export async function incidentsSince(
   ledger: Pick<Ledger, 'incidents'>,
   { kind, ...filter }: IncidentFilter & { readonly kind?: IncidentKind | undefined },
@@ -26,7 +31,10 @@ export async function incidentsSince(
   }
 }
 
-/** The incidents since a time of a service, or of all. Throws `unknown-service` for a service that has no incidents and is not in the fleet: a removed instance keeps its history. */
+/**
+ * The incidents since a time of a service, or of all. Throws `unknown-service` for a service that has no
+ * incidents and is not in the fleet: a removed instance keeps its history.
+ */
 export async function incidentsOf(
   fleet: Pick<FleetControl, 'service'>,
   ledger: Pick<Ledger, 'incidents'>,

@@ -40,7 +40,9 @@ export function diagnose(services: readonly ServiceStatus[]): Diagnosis[] {
     }))
 }
 
-/** Restarts a degraded service, starts one that is down, and does nothing otherwise. Throws `unknown-service`. */
+/**
+ * Restarts a degraded service, starts one that is down, and does nothing otherwise. Throws `unknown-service`.
+ */
 export async function healService(
   fleet: Pick<FleetControl, 'service' | 'restart' | 'start'>,
   service: string,

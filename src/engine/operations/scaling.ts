@@ -1,4 +1,7 @@
-/** Scaling policies: when instances of a service are added and removed. People's choices are kept in the ledger. */
+/**
+ * Scaling policies: when instances of a service are added and removed. People's choices are kept in the
+ * ledger.
+ */
 import type { FleetControl } from '../../ports/fleet.ts'
 import type { Ledger } from '../../ports/ledger.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -53,7 +56,10 @@ interface Context {
   readonly ledger: Pick<Ledger, 'setting' | 'saveSetting'>
 }
 
-/** The policy of a service. Throws `unknown-service`, and `not-scalable` for one of which only one instance may run. */
+/**
+ * The policy of a service. Throws `unknown-service`, and `not-scalable` for one of which only one instance
+ * may run.
+ */
 export async function scalingPolicyOf({ fleet, ledger }: Context, service: string): Promise<ScalingPolicy> {
   await fleet.service(service)
   if (!(await fleet.scalable()).includes(service))
@@ -64,7 +70,10 @@ export async function scalingPolicyOf({ fleet, ledger }: Context, service: strin
 /** A change of a policy; a field that is left out stays as it is. */
 export type ScalingChange = { readonly [K in keyof ScalingPolicy]?: ScalingPolicy[K] | undefined }
 
-/** Changes the policy of a service and returns the new one. Throws as `scalingPolicyOf`, and `bad-argument` for limits that cross. */
+/**
+ * Changes the policy of a service and returns the new one. Throws as `scalingPolicyOf`, and `bad-argument`
+ * for limits that cross.
+ */
 export async function changeScalingPolicy(
   context: Context,
   service: string,

@@ -1,4 +1,6 @@
-/** One service: its state with what shares its process, and stopping, restarting and reading the log of it. */
+/**
+ * One service: its state with what shares its process, and stopping, restarting and reading the log of it.
+ */
 import { findService } from '../../fleet/find-service.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import { KintsugiError } from '../../std/errors.ts'
@@ -21,7 +23,10 @@ export async function stateOf(fleet: Pick<FleetControl, 'status'>, id: string): 
   }
 }
 
-/** Stops a service, for good or for `forMs`; one that shares its process is isolated first. Throws `unknown-service`. */
+/**
+ * Stops a service, for good or for `forMs`; one that shares its process is isolated first. Throws
+ * `unknown-service`.
+ */
 export async function stopService(
   fleet: Pick<FleetControl, 'status' | 'isolate' | 'stop'>,
   id: string,
@@ -33,7 +38,10 @@ export async function stopService(
   await fleet.stop(id, reason, forMs)
 }
 
-/** Restarts the process of a service. Throws `unknown-service`, and `refused` if the process is that of `own`, which could not answer. */
+/**
+ * Restarts the process of a service. Throws `unknown-service`, and `refused` if the process is that of `own`,
+ * which could not answer.
+ */
 export async function restartService(
   fleet: Pick<FleetControl, 'status' | 'restart'>,
   id: string,

@@ -29,8 +29,8 @@ export interface StabilityQuery {
 }
 
 /**
- * The stability of all services, or of one, over the last hours. The span begins with the start of the fleet at the earliest, and later if
- * more incidents were recorded than are read. Throws `unknown-service`.
+ * The stability of all services, or of one, over the last hours. The span begins with the start of the fleet
+ * at the earliest, and later if more incidents were recorded than are read. Throws `unknown-service`.
  */
 export async function fleetStability(
   fleet: Pick<FleetControl, 'status'>,

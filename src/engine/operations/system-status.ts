@@ -16,7 +16,10 @@ export interface SystemStatus {
   readonly lastHour: Readonly<Record<string, number>>
 }
 
-/** Reads the fleet's state and the ledger's incidents; `now` in ms since 1970. Throws what `fleet.status` throws. */
+/**
+ * Reads the fleet's state and the ledger's incidents; `now` in ms since 1970. Throws what `fleet.status`
+ * throws.
+ */
 export async function systemStatus(
   fleet: Pick<FleetControl, 'status'>,
   ledger: Pick<Ledger, 'incidents'>,

@@ -40,8 +40,8 @@ export class PaperTrades implements InFlight {
   }
 
   /**
-   * Judges the trades decided before this block, as the last in it. Call while the market is as the block left it. Throws what
-   * ledger and chain throw.
+   * Judges the trades decided before this block, as the last in it. Call while the market is as the block
+   * left it. Throws what ledger and chain throw.
    */
   async judge({ head }: MarketChange): Promise<PaperTrade[]> {
     const { market, chain, ledger, now } = this.#options

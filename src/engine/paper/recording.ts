@@ -1,6 +1,7 @@
 /**
- * A market as it was, block by block: `market-recording/1`, one JSON object per line, bigints as in `encodeJson`. The
- * first line has the manifest, all pools and the lenders; each further line what one block changed and who closed cycles in it.
+ * A market as it was, block by block: `market-recording/1`, one JSON object per line, bigints as in
+ * `encodeJson`. The first line has the manifest, all pools and the lenders; each further line what one block
+ * changed and who closed cycles in it.
  */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'

@@ -45,7 +45,10 @@ export interface AaveSearch {
   readonly token?: Token | undefined
 }
 
-/** The opportunities of the present block with an Aave loan, best first. Throws `not-available` on a chain without Aave. */
+/**
+ * The opportunities of the present block with an Aave loan, best first. Throws `not-available` on a chain
+ * without Aave.
+ */
 export function aaveOpportunities(
   market: MarketView,
   loans: LoanMarket,

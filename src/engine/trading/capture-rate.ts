@@ -1,4 +1,7 @@
-/** The captured share of the market's bound, block by block: the bound after a block against the profit of our trades in the next one. */
+/**
+ * The captured share of the market's bound, block by block: the bound after a block against the profit of our
+ * trades in the next one.
+ */
 import type { Hex } from '../../ports/chain.ts'
 import type { Trade } from '../../ports/ledger.ts'
 import type { CapturedShare } from '../../ports/messages.ts'
@@ -67,7 +70,10 @@ export class CaptureBook {
       .map((held) => ({ ...held, share: shareOf(held.captured, held.bound) }))
   }
 
-  /** Sums over the blocks that are kept, without the last ones, whose trades are not final yet. A gap that stays open counts in each block. */
+  /**
+   * Sums over the blocks that are kept, without the last ones, whose trades are not final yet. A gap that
+   * stays open counts in each block.
+   */
   totals(): CapturedShare {
     let [bound, captured, ahead] = [0, 0, 0]
     const settled = [...this.#blocks.values()].slice(0, -SETTLING)

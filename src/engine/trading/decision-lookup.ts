@@ -6,8 +6,8 @@ import { KintsugiError } from '../../std/errors.ts'
 const MAX_LOOKED_AT = 20
 
 /**
- * The decision with this id; without an id the last refusal that was no dry run, or the newest decision if there is none.
- * Throws `not-found`, and what the ledger throws.
+ * The decision with this id; without an id the last refusal that was no dry run, or the newest decision if
+ * there is none. Throws `not-found`, and what the ledger throws.
  */
 export async function explainedDecision(
   ledger: Pick<Ledger, 'decision' | 'decisions'>,

@@ -47,7 +47,9 @@ const lend = (of: Address, kind: LoanOffer['kind'], rate: bigint): LoanOffer => 
   isToken0: false,
 })
 
-/** The trades of a market at a base fee in wei; all tokens are worth about the same, and A is the native one. */
+/**
+ * The trades of a market at a base fee in wei; all tokens are worth about the same, and A is the native one.
+ */
 function detect(
   pools: readonly Pool[],
   baseFeePerGas: bigint,
@@ -128,7 +130,8 @@ test('gaps that share no pool are one transaction, which saves the gas of the ot
 })
 
 test('a trade that earns more before gas is joined, although another is the best single trade after gas', () => {
-  // The gap in the vault earns most before gas, with a variant through a further pool. It needs Aave: 77,000 gas more.
+  // The gap in the vault earns most before gas, with a variant through a further pool. It needs Aave: 77,000
+  // gas more.
   const pools = [...large, ...inTheVault, inVault(10, [A, D], 900n, 958n)]
   const [largeAlone, vaultAlone] = [alone(large, [A, B]), alone(inTheVault, [A, D])]
   expect(vaultAlone).toBeGreaterThan(largeAlone)

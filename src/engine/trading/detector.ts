@@ -29,7 +29,10 @@ import type { MarketChange, MarketView } from '../../ports/market.ts'
 import type { Detection } from '../../ports/messages.ts'
 import type { LoanMarket } from '../../ports/ports.ts'
 
-/** The upper bound of one block's market, and the share of it that a plan of cycles takes; values in native wei, before premiums. */
+/**
+ * The upper bound of one block's market, and the share of it that a plan of cycles takes; values in native
+ * wei, before premiums.
+ */
 export interface Optimum {
   readonly block: number
   /** No trade over these pools earns more. */
@@ -47,7 +50,10 @@ const MAX_PUBLISHED = 12
 /** Maximum candidates to finance: the majority share a pool with a better one. */
 const MAX_LOOKED_AT = 200
 const MAX_CYCLES_JOINED = 6
-/** Maximum start tokens whose cycles are joined: a join takes 0.2 ms on hundreds of cycles, 50 ms on a million. */
+/**
+ * Maximum start tokens whose cycles are joined: a join takes 0.2 ms on hundreds of cycles, 50 ms on a
+ * million.
+ */
 const MAX_JOINS = 2
 /** Trades that follow one pending transaction. */
 const MAX_FOLLOWING = 3
@@ -190,8 +196,8 @@ export class Detector {
   }
 
   /**
-   * Trades of the present state, best first by value net of gas, no pool in two of them: single cycles, joined per start token
-   * where one transaction earns more than they do separately.
+   * Trades of the present state, best first by value net of gas, no pool in two of them: single cycles,
+   * joined per start token where one transaction earns more than they do separately.
    */
   #finance(change: MarketChange): ValuedTrade[] {
     const gasPrice = Number(change.head.baseFeePerGas)
@@ -223,8 +229,8 @@ export class Detector {
   }
 
   /**
-   * Joined trades, best first. Independent of which single trade is best: alone each pays for a transaction and its lender,
-   * joined it pays for its swaps only.
+   * Joined trades, best first. Independent of which single trade is best: alone each pays for a transaction
+   * and its lender, joined it pays for its swaps only.
    */
   #joined(
     singles: readonly ValuedTrade[],
@@ -261,8 +267,9 @@ export class Detector {
   }
 
   /**
-   * One transaction of several cycles that start at the same token: further cycles on what the first leaves, each worth its
-   * gas and the lender that it requires. `undefined` where no such trade earns more than its cycles separately.
+   * One transaction of several cycles that start at the same token: further cycles on what the first leaves,
+   * each worth its gas and the lender that it requires. `undefined` where no such trade earns more than its
+   * cycles separately.
    */
   #join(
     first: Financed,

@@ -175,7 +175,10 @@ export class Executor {
     this.#draining = true
   }
 
-  /** Advances to a new head: receipts at once; after the patience fees, bookings and the balance. Calls may overlap. */
+  /**
+   * Advances to a new head: receipts at once; after the patience fees, bookings and the balance. Calls may
+   * overlap.
+   */
   async onHead(head: Head): Promise<void> {
     const { chain, market, terms, events, patienceMs = 0 } = this.#options
     await this.#advance(head)
@@ -212,7 +215,10 @@ export class Executor {
     await this.#decisions.record(refused)
   }
 
-  /** One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain throws. */
+  /**
+   * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain
+   * throws.
+   */
   async request(opportunity: Opportunity, dryRun: boolean): Promise<Executed> {
     const { chain, now } = this.#options
     const head = await chain.block('latest')
@@ -224,7 +230,10 @@ export class Executor {
     return { record, hash: undefined }
   }
 
-  /** Moves the clock to a head unless it is there or past it. Resolves when receipts are known, which are looked up once per head. */
+  /**
+   * Moves the clock to a head unless it is there or past it. Resolves when receipts are known, which are
+   * looked up once per head.
+   */
   #advance(head: Head): Promise<void> {
     const known = this.#clock
     const stays = known && (head.hash === known.head.hash || head.number < known.head.number)
@@ -313,7 +322,10 @@ export class Executor {
     return { record, bid, account, build }
   }
 
-  /** The trade as it would run now, on the pending block or right behind the transaction that it follows. Never rejects. */
+  /**
+   * The trade as it would run now, on the pending block or right behind the transaction that it follows.
+   * Never rejects.
+   */
   async #simulate({ record, bid, account, build }: Plan): Promise<Simulated> {
     const { chain, market, now } = this.#options
     const { token, follows } = record.opportunity
@@ -337,7 +349,10 @@ export class Executor {
     }
   }
 
-  /** Signs, records and sends. Signing and recording run in parallel with the simulation; nothing is sent unless it earns. */
+  /**
+   * Signs, records and sends. Signing and recording run in parallel with the simulation; nothing is sent
+   * unless it earns.
+   */
   async #submit(
     { record, bid, build }: Plan,
     head: Head,

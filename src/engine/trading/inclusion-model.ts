@@ -1,4 +1,7 @@
-/** The model of inclusion and gas, learned from our final transactions in the ledger and kept current; shared by the executor and the tools that explain it. */
+/**
+ * The model of inclusion and gas, learned from our final transactions in the ledger and kept current; shared
+ * by the executor and the tools that explain it.
+ */
 import { type Learned, learn } from '../../arbitrage/index.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { DecisionRecord, Ledger, Trade } from '../../ports/ledger.ts'
@@ -18,7 +21,9 @@ export class InclusionModel {
       this.add(trade, trade.decisionId === null ? undefined : decisions.get(trade.decisionId))
   }
 
-  /** Learns from one trade. `tipAhead`: for a trade that lost, the tip that would have won, in wei per gas. */
+  /**
+   * Learns from one trade. `tipAhead`: for a trade that lost, the tip that would have won, in wei per gas.
+   */
   add(trade: Trade, record: DecisionRecord | undefined, tipAhead?: bigint): void {
     const decision = record?.decision
     // Decisions of earlier versions lack the share that was bid.
@@ -38,7 +43,9 @@ export class InclusionModel {
     })
   }
 
-  /** Recalls, and then learns from each trade that is booked. `recalled` resolves once the ledger was read. */
+  /**
+   * Recalls, and then learns from each trade that is booked. `recalled` resolves once the ledger was read.
+   */
   follow(ledger: Ledger, bus: Bus): { stop(): void; recalled: Promise<void> } {
     const recalled = this.recall(ledger)
     recalled.catch(() => undefined)

@@ -51,7 +51,10 @@ export function loanChoice(
   }
 }
 
-/** The cheapest lender of a loan, and the others. Throws `no-loan` with the largest possible loan if no lender can serve it. */
+/**
+ * The cheapest lender of a loan, and the others. Throws `no-loan` with the largest possible loan if no lender
+ * can serve it.
+ */
 export function cheapestLoan(
   market: MarketView,
   loans: LoanMarket,

@@ -1,4 +1,7 @@
-/** Loan offers as they are now: of Aave's pool and Balancer's vault from the chain, of the exchanges' pools from the replica. */
+/**
+ * Loan offers as they are now: of Aave's pool and Balancer's vault from the chain, of the exchanges' pools
+ * from the replica.
+ */
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from 'viem'
 import type { Address, Pool } from '../../amm/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
@@ -57,7 +60,10 @@ export async function multicall(
   )
 }
 
-/** Aave's and Balancer's offers for `tokens` at `block`: premium, flags and liquidity as the contracts have them. Throws what the chain throws. */
+/**
+ * Aave's and Balancer's offers for `tokens` at `block`: premium, flags and liquidity as the contracts have
+ * them. Throws what the chain throws.
+ */
 export async function readProtocolLenders(
   chain: Chain,
   manifest: MarketManifest,

@@ -22,7 +22,10 @@ const pool = (
   reserves: [x * E18, y * E18],
   feeBps: 30,
 })
-/** Two gaps between A and B that share a pool; one between C and D, and a smaller one between E and F. A, C and E are worth the same. */
+/**
+ * Two gaps between A and B that share a pool; one between C and D, and a smaller one between E and F. A, C
+ * and E are worth the same.
+ */
 const pools = [
   pool('1', [A, B], 1_000n, 2_000n),
   pool('2', [A, B], 1_000n, 2_200n),

@@ -1,6 +1,6 @@
 /**
- * The effect of pending transactions on the market: each one sent to a known swap contract is simulated on top of the last block,
- * and the market that it leaves is searched, so that a trade can follow it directly.
+ * The effect of pending transactions on the market: each one sent to a known swap contract is simulated on
+ * top of the last block, and the market that it leaves is searched, so that a trade can follow it directly.
  */
 import type { Address, Pool } from '../../amm/index.ts'
 import type { Followed } from '../../arbitrage/index.ts'
@@ -26,7 +26,10 @@ export interface PendingSearchOptions {
 }
 
 export interface PendingStatistics {
-  /** Transactions that the node announced, that were simulated on top of the block, and that opened an opportunity. */
+  /**
+   * Transactions that the node announced, that were simulated on top of the block, and that opened an
+   * opportunity.
+   */
   readonly heardOf: number
   readonly run: number
   readonly opened: number

@@ -1,4 +1,7 @@
-/** The expected profit of an opportunity: net of premium, gas as a distribution, and the chance of being first. */
+/**
+ * The expected profit of an opportunity: net of premium, gas as a distribution, and the chance of being
+ * first.
+ */
 import { bestBid, gasExpectation, type Learned, type Opportunity } from '../../arbitrage/index.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { nativeNumbers } from './opportunities.ts'

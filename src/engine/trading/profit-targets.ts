@@ -1,4 +1,7 @@
-/** What people want from a trade: settings in the ledger, so that every instance has them and they survive a restart. */
+/**
+ * What people want from a trade: settings in the ledger, so that every instance has them and they survive a
+ * restart.
+ */
 import type { Ledger } from '../../ports/ledger.ts'
 
 /** The minimum profit and chance of a trade, and the maximum bid. */

@@ -1,4 +1,7 @@
-/** The calls of a swap, executed on balances kept here: each must be affordable and leave every pair's invariant intact. */
+/**
+ * The calls of a swap, executed on balances kept here: each must be affordable and leave every pair's
+ * invariant intact.
+ */
 import { decodeFunctionData, parseAbi } from 'viem'
 import { expect, test } from 'vitest'
 import type { Address, Pool } from '../../amm/index.ts'
@@ -169,7 +172,8 @@ test('a swap in the vault approves it for the input, then sets the minimum as it
     args: [VAULT, E18],
   })
   expect(swap?.to).toBe(VAULT)
-  // swap((bytes32,uint8,address,address,uint256,bytes),(address,bool,address,bool),uint256,uint256): the words after the selector.
+  // swap((bytes32,uint8,address,address,uint256,bytes),(address,bool,address,bool),uint256,uint256): the
+  // words after the selector.
   const words = (swap?.data.slice(10).match(/.{64}/g) ?? []).map((word) => `0x${word}`)
   expect(swap?.data.slice(0, 10)).toBe('0x52bbbe29')
   expect(words[1]).toBe(`0x${'0'.repeat(24)}${ACCOUNT.slice(2)}`)

@@ -34,9 +34,9 @@ const vault = parseAbi([
 const FOREVER = (1n << 256n) - 1n
 
 /**
- * Calls for the first path of a route; `slippageBps` (basis points) lowers the minimum output of every hop, and with it
- * the input of the next. Throws `not-supported` for a pool that only a contract can trade with: concentrated pools take
- * their input by a callback.
+ * Calls for the first path of a route; `slippageBps` (basis points) lowers the minimum output of every hop,
+ * and with it the input of the next. Throws `not-supported` for a pool that only a contract can trade with:
+ * concentrated pools take their input by a callback.
  */
 export function buildSwap(
   market: MarketView,
@@ -47,7 +47,8 @@ export function buildSwap(
   const [path] = route.paths
   if (!path) throw new KintsugiError('no-route', 'the route has no path')
   const less = (amount: bigint) => minimumOutput(amount, slippageBps)
-  // A pair gives exactly what is requested, so a later hop can spend no more than the minimum of the hop before it.
+  // A pair gives exactly what is requested, so a later hop can spend no more than the minimum of the hop
+  // before it.
   const calls = path.hops.flatMap((hop, index) => {
     const [amountIn, amountOut] = [path.amounts[index] as bigint, path.amounts[index + 1] as bigint]
     return callsOf(market, hop, index === 0 ? amountIn : less(amountIn), less(amountOut), account)

@@ -12,8 +12,8 @@ export interface SwapRequest extends RouteOptions {
 }
 
 /**
- * The best route over the pools that `usable` admits. Throws `bad-argument` for the amount 0 and for two equal tokens, `no-route`
- * if no path takes the amount.
+ * The best route over the pools that `usable` admits. Throws `bad-argument` for the amount 0 and for two
+ * equal tokens, `no-route` if no path takes the amount.
  */
 export function routeSwap(
   market: MarketView,
@@ -32,11 +32,17 @@ export function routeSwap(
   })
 }
 
-/** The smallest accepted output of a swap, in smallest units: `slippageBps` basis points below `amountOut`, rounded down. */
+/**
+ * The smallest accepted output of a swap, in smallest units: `slippageBps` basis points below `amountOut`,
+ * rounded down.
+ */
 export const minimumOutput = (amountOut: bigint, slippageBps: number): bigint =>
   (amountOut * BigInt(10_000 - slippageBps)) / 10_000n
 
-/** How far the average price of a route lies below the market price of both tokens, as a fraction; null without a price. */
+/**
+ * How far the average price of a route lies below the market price of both tokens, as a fraction; null
+ * without a price.
+ */
 export function priceImpact(
   market: MarketView,
   { from, to }: Pick<SwapRequest, 'from' | 'to'>,

@@ -84,7 +84,8 @@ test('a trade that was not cleared is never sent while its nonce waits for relea
   ledgerFails = true
   expect(await submit('opp_1', false)).toBeUndefined()
   expect(notes).toEqual([expect.stringMatching(/^releasing nonce 5 failed/)])
-  // Neither is it in flight, nor does a higher tip replace it, nor do later heads send it, until it would count as stuck.
+  // Neither is it in flight, nor does a higher tip replace it, nor do later heads send it, until it would
+  // count as stuck.
   expect([transactions.open, transactions.inFlight]).toEqual([1, 0])
   await transactions.raise({ maxFeePerGas: 10n ** 12n, maxPriorityFeePerGas: 10n ** 9n }, head(11))
   for (const number of [11, 12, 13, 14, 15]) await transactions.advance(head(number))

@@ -1,6 +1,7 @@
 /**
- * Our transactions on one account: nonces without gaps, attempts recorded before they are sent, followed until they are final,
- * sent again after a reorganisation. A nonce that is not needed after all is free again, or filled with a transfer to ourselves.
+ * Our transactions on one account: nonces without gaps, attempts recorded before they are sent, followed
+ * until they are final, sent again after a reorganisation. A nonce that is not needed after all is free
+ * again, or filled with a transfer to ourselves.
  */
 
 import type { Address } from '../../amm/index.ts'
@@ -39,7 +40,10 @@ interface Open {
 }
 
 export interface SubmitOptions {
-  /** Whether to send it: resolved by work that runs in parallel with signing and recording, such as a simulation. A rejection counts as no. */
+  /**
+   * Whether to send it: resolved by work that runs in parallel with signing and recording, such as a
+   * simulation. A rejection counts as no.
+   */
   readonly cleared: Promise<boolean>
   /** The signed transaction of another account that it follows directly, if both are submitted together. */
   readonly behind?: Hex | undefined
@@ -125,7 +129,10 @@ export class Transactions implements InFlight {
       if (!receipt) await this.#sendAgain(record, head.number)
   }
 
-  /** A process that died while it recorded one transaction, and had recorded the next, leaves the first nonce missing: later ones cannot be mined. */
+  /**
+   * A process that died while it recorded one transaction, and had recorded the next, leaves the first nonce
+   * missing: later ones cannot be mined.
+   */
   async #fillGaps(mined: number, head: Head): Promise<void> {
     const { submitter, genesis, account } = this.#options
     for (let nonce = mined; nonce < this.#nextNonce; nonce++) {
@@ -173,7 +180,10 @@ export class Transactions implements InFlight {
     return [...this.#open].sort(([a], [b]) => a - b)
   }
 
-  /** Replaces transactions in flight that tip less, so that later nonces do not wait behind other accounts. Throws `SubmissionError`. */
+  /**
+   * Replaces transactions in flight that tip less, so that later nonces do not wait behind other accounts.
+   * Throws `SubmissionError`.
+   */
   raise(
     { maxFeePerGas, maxPriorityFeePerGas }: Pick<Bid, 'maxFeePerGas' | 'maxPriorityFeePerGas'>,
     head: Head,
@@ -198,8 +208,8 @@ export class Transactions implements InFlight {
   }
 
   /**
-   * Signs and records, and sends once `cleared` is true; otherwise it releases the nonce and returns `undefined`.
-   * Throws `SubmissionError`; what could not be recorded is never sent.
+   * Signs and records, and sends once `cleared` is true; otherwise it releases the nonce and returns
+   * `undefined`. Throws `SubmissionError`; what could not be recorded is never sent.
    */
   submit(
     build: (nonce: number) => ExecuteIntent,
@@ -224,7 +234,8 @@ export class Transactions implements InFlight {
       this.#open.set(nonce, open)
       return { attempt, open, signedAt: now() }
     }).then(async ({ attempt, open, signedAt }) => {
-      // The next one is signed meanwhile: it need not wait for this one's clearance, nor for the node's answer.
+      // The next one is signed meanwhile: it need not wait for this one's clearance, nor for the node's
+      // answer.
       try {
         await ledger.recordAttempt(attempt, decision)
       } catch (error) {
@@ -244,7 +255,10 @@ export class Transactions implements InFlight {
     })
   }
 
-  /** Looks up the receipts of everything open. Call at each new head, before decisions. Throws what the chain throws. */
+  /**
+   * Looks up the receipts of everything open. Call at each new head, before decisions. Throws what the chain
+   * throws.
+   */
   async refresh(): Promise<void> {
     const { chain } = this.#options
     await Promise.all(
@@ -291,7 +305,8 @@ export class Transactions implements InFlight {
     const last = attempts.at(-1)
     if (!last) return
     const age = head.number - last.sentAtBlock
-    // Relays forget an attempt after some blocks; a transaction that was public once may be mined at any time.
+    // Relays forget an attempt after some blocks; a transaction that was public once may be mined at any
+    // time.
     const expiresAfter = last.intent.type === 'execute' ? submitter.expiresAfter : undefined
     if (age < (expiresAfter ?? STUCK_AFTER_BLOCKS)) {
       if (expiresAfter !== undefined || age >= 1) await this.#sendAgain(open.record, head.number)
@@ -314,7 +329,10 @@ export class Transactions implements InFlight {
     )
   }
 
-  /** Gives up the nonce of a transaction that was never sent: it is free again, or filled when a later one is in use. */
+  /**
+   * Gives up the nonce of a transaction that was never sent: it is free again, or filled when a later one is
+   * in use.
+   */
   #release(open: Open, head: Head): Promise<void> {
     const { nonce } = open.record
     const later = [...this.#open.values()].filter(({ record }) => record.nonce > nonce)

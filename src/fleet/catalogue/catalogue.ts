@@ -1,4 +1,7 @@
-/** The catalogue of all services. Ids and ports are public and never change. Every list of services is generated from it. */
+/**
+ * The catalogue of all services. Ids and ports are public and never change. Every list of services is
+ * generated from it.
+ */
 
 /** Categories of services, with their titles. */
 export const CATEGORIES = {

@@ -13,7 +13,10 @@ const node = (
   { cell = id, hard = [], soft = [] }: { cell?: string; hard?: string[]; soft?: string[] } = {},
 ): DependencyNode => ({ id, cell, hard, soft })
 
-/** database <- chain (hard) <- detector (soft); database <- feed, report (hard); report <- page (soft). Feed and detector share a cell. */
+/**
+ * database <- chain (hard) <- detector (soft); database <- feed, report (hard); report <- page (soft). Feed
+ * and detector share a cell.
+ */
 const NODES = [
   node('page', { soft: ['report'] }),
   node('detector', { cell: 'trading', hard: ['database'], soft: ['chain'] }),

@@ -13,7 +13,10 @@ export interface DependencyNode {
   readonly soft: readonly string[]
 }
 
-/** Waves of ids: each wave depends on earlier waves only. Ids that are no nodes count as available. Throws `dependency-cycle`. */
+/**
+ * Waves of ids: each wave depends on earlier waves only. Ids that are no nodes count as available. Throws
+ * `dependency-cycle`.
+ */
 export function startOrder(nodes: readonly DependencyNode[]): string[][] {
   const waves: string[][] = []
   const placed = new Set<string>()
@@ -56,7 +59,10 @@ export function impactOf(id: string, nodes: readonly DependencyNode[]): Impact {
   }
 }
 
-/** The cells to restart with a service, in order: its own, then those of its dependants, dependencies first. Throws `unknown-service`. */
+/**
+ * The cells to restart with a service, in order: its own, then those of its dependants, dependencies first.
+ * Throws `unknown-service`.
+ */
 export function cascadeOf(id: string, nodes: readonly DependencyNode[]): string[] {
   const { cannotStart, notReady } = impactOf(id, nodes)
   const dependants = startOrder(nodes)

@@ -1,7 +1,7 @@
 /**
- * Circuit breakers and a retry budget, as plain state and pure functions. A breaker opens after failures in a row, lets one call through
- * after a while, and closes when that one succeeds. The budget lets retries be at most a share of calls, so
- * that they never amplify an overload.
+ * Circuit breakers and a retry budget, as plain state and pure functions. A breaker opens after failures in a
+ * row, lets one call through after a while, and closes when that one succeeds. The budget lets retries be at
+ * most a share of calls, so that they never amplify an overload.
  */
 
 /** When a breaker opens, and for how long. */

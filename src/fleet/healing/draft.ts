@@ -1,4 +1,7 @@
-/** A copy of a fleet's state while one event is applied to it, and the effects so far. The rules of healing are functions over a draft. */
+/**
+ * A copy of a fleet's state while one event is applied to it, and the effects so far. The rules of healing
+ * are functions over a draft.
+ */
 import { seededRandom } from '../../std/random.ts'
 import type { IncidentKind } from '../incidents.ts'
 import type { FleetEffect, FleetState, HealingPolicy, Unit } from './state.ts'

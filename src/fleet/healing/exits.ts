@@ -64,7 +64,9 @@ function stopped(draft: Draft, unit: Unit, state: Extract<Unit['state'], { statu
   }
 }
 
-/** A unit failed: its services are separated, or it is quarantined, or it restarts, at once or after a delay. */
+/**
+ * A unit failed: its services are separated, or it is quarantined, or it restarts, at once or after a delay.
+ */
 function failed(draft: Draft, unit: Unit, since: number, exit: Exit): void {
   const { policy } = draft
   const detail = exitDetail(exit)

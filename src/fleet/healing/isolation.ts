@@ -5,8 +5,8 @@ import { start, startNew, terminate } from './lifecycle.ts'
 import { type Blame, type FleetState, type InFlightCall, isRunning, type Unit } from './state.ts'
 
 /**
- * Services that may have caused an exit: those with calls in flight. None if the exit was deliberate or the process was killed from
- * outside, unless it was killed because it hung.
+ * Services that may have caused an exit: those with calls in flight. None if the exit was deliberate or the
+ * process was killed from outside, unless it was killed because it hung.
  */
 export function suspectsOf({
   cause,
@@ -23,7 +23,10 @@ export function suspectsOf({
   return [...new Set(calls.map(({ service }) => service))]
 }
 
-/** Adds blame for a single suspect, and forgets blame older than `memoryMs`. Several suspects give no evidence against any of them. */
+/**
+ * Adds blame for a single suspect, and forgets blame older than `memoryMs`. Several suspects give no evidence
+ * against any of them.
+ */
 export function blame(
   known: FleetState['blame'],
   suspects: readonly string[],

@@ -50,7 +50,10 @@ export function host(draft: Draft, process: string, spec: UnitSpec, hold: boolea
   })
 }
 
-/** Drains a running unit's process; `next` says what follows its exit. Does nothing for a unit that does not run. */
+/**
+ * Drains a running unit's process; `next` says what follows its exit. Does nothing for a unit that does not
+ * run.
+ */
 export function terminate(draft: Draft, unit: Unit, next: StopPurpose, until?: number): void {
   if (!isRunning(unit.state)) return
   if (unit.successor) draft.kill(unit.successor.process)

@@ -1,4 +1,7 @@
-/** The data of healing: the fleet's state, the events that change it and the effects that follow. Plain data only: it is stored as JSON. */
+/**
+ * The data of healing: the fleet's state, the events that change it and the effects that follow. Plain data
+ * only: it is stored as JSON.
+ */
 import type { Backoff } from '../../std/backoff.ts'
 import type { ExitCause } from '../exit-cause.ts'
 import type { IncidentKind } from '../incidents.ts'
@@ -26,9 +29,14 @@ export interface UnitSpec {
 /** The consequence of the exit of a process that was requested to stop. */
 export type StopPurpose = 'start' | 'stop' | 'home' | 'remove'
 
-/** Each state carries only its own data. `process` is the name of an operating-system process, container or pod; times are ms. */
+/**
+ * Each state carries only its own data. `process` is the name of an operating-system process, container or
+ * pod; times are ms.
+ */
 export type UnitState =
-  /** `wanted`: it starts as soon as its dependencies are available. `until`: it is wanted again from then on. */
+  /**
+   * `wanted`: it starts as soon as its dependencies are available. `until`: it is wanted again from then on.
+   */
   | {
       readonly status: 'stopped'
       readonly wanted: boolean
@@ -239,7 +247,10 @@ export interface HealingPolicy {
   readonly stableMs: number
   /** How long a dependant may take to be ready after a dependency has recovered. */
   readonly reconnectMs: number
-  /** How long a cell may stay unhealthy while its dependencies are available; doubles with each restart, up to the maximum. */
+  /**
+   * How long a cell may stay unhealthy while its dependencies are available; doubles with each restart, up to
+   * the maximum.
+   */
   readonly unwellMs: number
   readonly maxUnwellMs: number
   /** A service that is blamed `isolateAfter` times within `blameMs` is isolated. */

@@ -59,7 +59,10 @@ const RULES: Rules = {
   degraded: (draft, unit) => restartIfUnwell(draft, unit),
 }
 
-/** Restarts a unit that stays unhealthy while its dependencies are available: soon after a failed reconnection, else later each time. */
+/**
+ * Restarts a unit that stays unhealthy while its dependencies are available: soon after a failed
+ * reconnection, else later each time.
+ */
 function restartIfUnwell(draft: Draft, unit: Unit): void {
   const { reconnect, spec } = unit
   if (unit.successor || missingDependency(draft, unit) !== undefined) return

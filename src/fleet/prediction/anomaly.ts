@@ -1,6 +1,6 @@
 /**
- * Anomaly detection for a series (latency, errors, loop delay): a one-sided CUSUM on standardised values (Page 1954). It detects a small
- * lasting change that a threshold misses, and ignores a single peak.
+ * Anomaly detection for a series (latency, errors, loop delay): a one-sided CUSUM on standardised values
+ * (Page 1954). It detects a small lasting change that a threshold misses, and ignores a single peak.
  */
 import { median } from './leak.ts'
 
@@ -26,7 +26,9 @@ const MIN_SPREAD = 0.1
 
 /** A reading outside the normal range. */
 export interface Departure {
-  /** The learned normal value; `deviations` is the distance of the reading from it, in standard deviations. */
+  /**
+   * The learned normal value; `deviations` is the distance of the reading from it, in standard deviations.
+   */
   readonly normal: number
   readonly value: number
   readonly deviations: number
@@ -52,7 +54,10 @@ export class CusumDetector {
     return Math.expm1(this.#mean)
   }
 
-  /** Adds a reading (0 or more). Returns the departure once when the series leaves its normal. Readings are judged by their logarithm, because times and counts are skewed. */
+  /**
+   * Adds a reading (0 or more). Returns the departure once when the series leaves its normal. Readings are
+   * judged by their logarithm, because times and counts are skewed.
+   */
   observe(reading: number): Departure | undefined {
     const policy = this.#policy
     const value = Math.log1p(reading)

@@ -1,6 +1,7 @@
 /**
- * Leak detection. Rising low points of the heap raise a suspicion; the heap that is left after forced collections confirms it, because
- * caches flatten out and a leak does not. Slopes are Theil-Sen, with the lower bound of their confidence interval (Sen 1968).
+ * Leak detection. Rising low points of the heap raise a suspicion; the heap that is left after forced
+ * collections confirms it, because caches flatten out and a leak does not. Slopes are Theil-Sen, with the
+ * lower bound of their confidence interval (Sen 1968).
  */
 
 /** The heap at one time. */
@@ -56,7 +57,10 @@ export interface LeakPolicy {
   readonly collectEveryMs: number
   /** After an acquittal there is no suspicion for this long. */
   readonly peaceMs: number
-  /** Growth that would reach the limit within this time, on a heap above this share of it, needs no confirmation. */
+  /**
+   * Growth that would reach the limit within this time, on a heap above this share of it, needs no
+   * confirmation.
+   */
   readonly urgentMs: number
   readonly urgentShare: number
 }

@@ -84,7 +84,9 @@ export interface Victim {
   readonly group: 'cell' | 'infrastructure' | 'keeping'
 }
 
-/** Picks the next victims. Keeper and watcher are never picked together: that pair cannot recover by itself. */
+/**
+ * Picks the next victims. Keeper and watcher are never picked together: that pair cannot recover by itself.
+ */
 export function nextVictims({ groups, victims }: Scenario, all: readonly Victim[], random: Random): Victim[] {
   const left = all.filter(({ group }) => groups.includes(group))
   const chosen: Victim[] = []

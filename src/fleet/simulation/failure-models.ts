@@ -46,7 +46,10 @@ export function heapUsed(model: HeapModel, at: number, random: Random): number {
   return liveBytes(model, at, random) + (((at / 1_000) * model.garbage) % model.collectAt)
 }
 
-/** Mean latencies, one per second, log-normal, with peaks now and then; from `failsFrom` it grows until, after `growMs`, it is 20 times as slow. */
+/**
+ * Mean latencies, one per second, log-normal, with peaks now and then; from `failsFrom` it grows until, after
+ * `growMs`, it is 20 times as slow.
+ */
 export function latency(
   random: Random,
   typical: number,

@@ -2,7 +2,10 @@
 import { type FleetState, type UnitSpec, unitProcesses } from '../healing/state.ts'
 import type { SimulatedProcess } from './machine.ts'
 
-/** More starts of one unit than this within `STORM_MS` are a restart storm under any policy: ten failures, and as many requested restarts. */
+/**
+ * More starts of one unit than this within `STORM_MS` are a restart storm under any policy: ten failures, and
+ * as many requested restarts.
+ */
 const STORM_STARTS = 24
 const STORM_MS = 60_000
 /** A process that belongs to no unit must be ended within this time. */

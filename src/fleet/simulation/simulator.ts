@@ -1,6 +1,7 @@
 /**
- * A fleet in virtual time. The healing reducer is the real one; processes, faults and messages are played from a seed.
- * Invariants are checked at every step; once the faults stop, everything must become healthy. The same seed plays the same run.
+ * A fleet in virtual time. The healing reducer is the real one; processes, faults and messages are played
+ * from a seed. Invariants are checked at every step; once the faults stop, everything must become healthy.
+ * The same seed plays the same run.
  */
 import { HEALING, type HealingPolicy, nextWake, type UnitSpec } from '../healing/state.ts'
 import { FAULTS, type Fault, injectFault, MAX_FAULT_MS } from './faults.ts'

@@ -1,4 +1,7 @@
-/** A simulated machine: processes, messages and their delays, played in virtual time from a seed. The healing reducer is the real one. */
+/**
+ * A simulated machine: processes, messages and their delays, played in virtual time from a seed. The healing
+ * reducer is the real one.
+ */
 import { type Random, seededRandom } from '../../std/random.ts'
 import type { ExitCause } from '../exit-cause.ts'
 import { HEARTBEAT_MS, isOverdue } from '../healing/heartbeat.ts'
@@ -230,7 +233,10 @@ export class World {
     }
   }
 
-  /** A bad service fails at its start and reports so, or later while it serves, with a call in flight in seven of ten cases. */
+  /**
+   * A bad service fails at its start and reports so, or later while it serves, with a call in flight in seven
+   * of ten cases.
+   */
   #failLater(proc: SimulatedProcess, service: string): void {
     const early = this.random() < 0.5
     this.#later(this.#delay(early ? 60 : 2_500), proc, () => {

@@ -15,8 +15,8 @@ export interface ParameterValues {
 }
 
 /**
- * The parameters of a request. `route`: as in `API_ROUTES`. Throws `bad-argument` for a parameter that is unknown, given
- * twice, or outside its type, range or values.
+ * The parameters of a request. `route`: as in `API_ROUTES`. Throws `bad-argument` for a parameter that is
+ * unknown, given twice, or outside its type, range or values.
  */
 export function readParameters(route: string, request: HonoRequest): ParameterValues {
   const described = parametersOf(route)

@@ -6,7 +6,10 @@ const HOUR_MS = 3_600_000
 const BUCKETS = 240
 const SPAN_MS: Readonly<Record<Exclude<ProfitRange, 'all'>, number>> = { '1h': HOUR_MS, '24h': 24 * HOUR_MS }
 
-/** Points evenly spaced up to `now` (ms since 1970). The last one equals the ledger's totals; none starts at 0 but the first of `all`. */
+/**
+ * Points evenly spaced up to `now` (ms since 1970). The last one equals the ledger's totals; none starts at 0
+ * but the first of `all`.
+ */
 export async function readProfitSeries(
   ledger: Pick<Ledger, 'profitSeries' | 'trades' | 'countTrades'>,
   range: ProfitRange,

@@ -13,7 +13,10 @@ export interface LifetimeLimits {
   readonly cancelled?: AbortSignal | undefined
 }
 
-/** `env`: the bindings of the HTTP adapter. Reading the adapter's own signal would build a complete web request, which costs more than the rest of the hop. */
+/**
+ * `env`: the bindings of the HTTP adapter. Reading the adapter's own signal would build a complete web
+ * request, which costs more than the rest of the hop.
+ */
 export function lifetimeOf(
   request: Request,
   env: unknown,

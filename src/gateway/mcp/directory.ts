@@ -46,7 +46,10 @@ export class Directory {
     this.#deadline = options.now() + MAX_GATHERING_MS
   }
 
-  /** Whether every service has returned its definitions once: clients would take an earlier list for the complete one, and an existing tool for an unknown one. */
+  /**
+   * Whether every service has returned its definitions once: clients would take an earlier list for the
+   * complete one, and an existing tool for an unknown one.
+   */
   get gathered(): boolean {
     return this.#gathered
   }
@@ -84,7 +87,10 @@ export class Directory {
     )
   }
 
-  /** Adopts definitions that another gateway, or an earlier one, fetched; they are valid until the service's process changes. */
+  /**
+   * Adopts definitions that another gateway, or an earlier one, fetched; they are valid until the service's
+   * process changes.
+   */
   recall(remembered: FleetDefinitions): void {
     const at = this.#options.now()
     for (const [service, { process, definitions }] of Object.entries(remembered))
@@ -119,7 +125,10 @@ export class Directory {
     if (entry) await this.#fetch(service, entry, entry.process)
   }
 
-  /** Adopts the supervisor's list of services. Resolves when every service that had to be queried has answered or failed. */
+  /**
+   * Adopts the supervisor's list of services. Resolves when every service that had to be queried has answered
+   * or failed.
+   */
   async follow(services: readonly ServiceStatus[]): Promise<void> {
     const running = services.filter(
       ({ kind, id }) => (kind === 'server' || kind === 'agent') && !id.includes('#'),

@@ -1,6 +1,7 @@
 /**
- * `/mcp`: every server of the fleet behind one address, for clients of both revisions. Requests to a server are forwarded, with their name
- * and the parts specific to one hop rewritten; lists, discovery, subscriptions and the meta tools are answered here.
+ * `/mcp`: every server of the fleet behind one address, for clients of both revisions. Requests to a server
+ * are forwarded, with their name and the parts specific to one hop rewritten; lists, discovery, subscriptions
+ * and the meta tools are answered here.
  */
 import { createMcpHandler } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
@@ -29,7 +30,10 @@ export interface EndpointOptions extends ProxyOptions {
 type SdkHandler = ReturnType<typeof createMcpHandler>
 
 export interface McpEndpoint {
-  /** Answers a request of an identified caller. `env`: the bindings of the HTTP adapter, which report when the client disconnects. */
+  /**
+   * Answers a request of an identified caller. `env`: the bindings of the HTTP adapter, which report when the
+   * client disconnects.
+   */
   fetch(request: Request, caller: Caller, env?: unknown): Promise<Response>
   /** Adds the endpoint to a guarded app, which identifies the callers. */
   mount(app: Hono): void
@@ -153,7 +157,10 @@ async function answerCall(
   return new Response(response.body, { status: response.status, headers })
 }
 
-/** Batches and malformed requests, which the SDK answers, must not bypass authorisation. Throws `token-required`, `insufficient-scope`. */
+/**
+ * Batches and malformed requests, which the SDK answers, must not bypass authorisation. Throws
+ * `token-required`, `insufficient-scope`.
+ */
 function refuseUnauthorized(
   caller: Caller,
   body: unknown,

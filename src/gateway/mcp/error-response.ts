@@ -9,7 +9,10 @@ const SESSION_NOT_FOUND = -32001
 /** Codes that HTTP reports, with 401 or 403 and a challenge. */
 const ACCESS_CODES: ReadonlySet<string> = new Set(['token-required', 'bad-token', 'insufficient-scope'])
 
-/** A tool's error is a result that a model can read; any other error is a JSON-RPC error. Rethrows refusals of access, which the HTTP app answers. */
+/**
+ * A tool's error is a result that a model can read; any other error is a JSON-RPC error. Rethrows refusals of
+ * access, which the HTTP app answers.
+ */
 export function errorResponse(message: JsonRpcRequest, error: unknown, modern: boolean): Response {
   if (error instanceof ProtocolError)
     return Response.json(

@@ -21,7 +21,10 @@ export interface Forwarding {
 /** Unread chunks before the sender is paused. */
 const MAX_UNREAD_CHUNKS = 64
 
-/** Connections to services are kept alive and shared by all calls; only the call's own deadline limits an answer. */
+/**
+ * Connections to services are kept alive and shared by all calls; only the call's own deadline limits an
+ * answer.
+ */
 const agent = new Agent({
   connections: 128,
   pipelining: 1,
@@ -30,7 +33,10 @@ const agent = new Agent({
   bodyTimeout: 0,
 })
 
-/** A function that sends the request to a port. The answer's `code` is that of the service's error report, if it is one. */
+/**
+ * A function that sends the request to a port. The answer's `code` is that of the service's error report, if
+ * it is one.
+ */
 export function forward({ body, headers, signal }: Forwarding): Send<Forwarded> {
   return async (port): Promise<Answer<Forwarded>> => {
     const { status, contentType, chunks } = await exchange(`http://127.0.0.1:${port}`, body, headers, signal)

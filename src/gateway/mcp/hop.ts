@@ -1,4 +1,7 @@
-/** The request from the gateway to a service: everything of the client's request except what is specific to one hop. */
+/**
+ * The request from the gateway to a service: everything of the client's request except what is specific to
+ * one hop.
+ */
 import type { IncomingMessage } from 'node:http'
 import { delegationHeaders } from '../../access/delegation.ts'
 import { ANONYMOUS } from '../../mcp/host/access.ts'
@@ -12,7 +15,10 @@ const CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
 /** Headers that are forwarded unchanged. */
 const FORWARDED = /^(accept|mcp-protocol-version|mcp-method|mcp-param-.+|tracestate|idempotency-key)$/
 
-/** Headers of the request to the service. `bearer` is the gateway's own token: the caller's is never forwarded, its name and scopes are. */
+/**
+ * Headers of the request to the service. `bearer` is the gateway's own token: the caller's is never
+ * forwarded, its name and scopes are.
+ */
 export function hopHeaders(
   { request, env, caller, message, modern }: GatewayCall,
   target: Target,
@@ -40,7 +46,10 @@ const headersOf = (request: Request, env: unknown): Iterable<[string, unknown]> 
   return incoming ? Object.entries(incoming.headers) : request.headers
 }
 
-/** The body of the request to the service: on this hop the client is the gateway; the rest of the envelope is the client's. */
+/**
+ * The body of the request to the service: on this hop the client is the gateway; the rest of the envelope is
+ * the client's.
+ */
 export function hopBody(message: object, params: Record<string, unknown>, version: string): string {
   const meta = (params._meta ?? {}) as Record<string, unknown>
   const stamped = { ...params, _meta: { ...meta, [CLIENT_INFO]: { name: 'kintsugi', version } } }

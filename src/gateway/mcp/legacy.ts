@@ -1,5 +1,6 @@
 /**
- * Calls of clients of 2025 to servers of 2026: the gateway adds the envelope that such a client does not send, and turns a result
+ * Calls of clients of 2025 to servers of 2026: the gateway adds the envelope that such a client does not
+ * send, and turns a result
  * `input_required` into requests to the client on the stream of its call.
  */
 import { randomUUID } from 'node:crypto'
@@ -61,7 +62,9 @@ export function envelopeFor(
   }
 }
 
-/** Answers as a server of 2025 would: JSON, or a stream if the server sends notifications or requests input. */
+/**
+ * Answers as a server of 2025 would: JSON, or a stream if the server sends notifications or requests input.
+ */
 export async function answerLegacy(call: LegacyCall): Promise<Response> {
   const first = await call.send(call.params)
   if (
@@ -92,7 +95,10 @@ export async function answerLegacy(call: LegacyCall): Promise<Response> {
   return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' } })
 }
 
-/** The messages of the answer. Each round ends with the final answer, or with requests to the client, whose answers start the next round. */
+/**
+ * The messages of the answer. Each round ends with the final answer, or with requests to the client, whose
+ * answers start the next round.
+ */
 async function* rounds(call: LegacyCall, first: Forwarded): AsyncGenerator<unknown, void> {
   const { id, session, sessions, signal } = call
   try {

@@ -38,8 +38,8 @@ const uriOf = (service: string, uri: string): string => `kintsugi://${service}/$
 
 /**
  * The listings of all services; those whose definitions are unknown offer nothing, but their names are
- * reserved. A connected
- * server's items come through a service whose lists change; such services come last, so that they never take a name or URI of another.
+ * reserved. A connected server's items come through a service whose lists change; such services come last, so
+ * that they never take a name or URI of another.
  */
 export function listingsOf(services: ReadonlyMap<string, ServiceDefinitions | undefined>): Listings {
   const tools = new Map<string, Listed<ToolListing>>()
@@ -118,8 +118,8 @@ function withoutDescriptions(schema: unknown): unknown {
 }
 
 /**
- * A tool's listing as a client of the whole fleet receives it: the output schema has no descriptions, which would be a fifth
- * of what a model reads. `describe_tool` and the service's own endpoint return them.
+ * A tool's listing as a client of the whole fleet receives it: the output schema has no descriptions, which
+ * would be a fifth of what a model reads. `describe_tool` and the service's own endpoint return them.
  */
 export function compactListing(tool: ToolListing): ToolListing {
   const { outputSchema } = tool

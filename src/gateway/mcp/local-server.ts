@@ -1,4 +1,7 @@
-/** The part of the MCP endpoint that the gateway answers itself, through the SDK: lists, search and descriptions. */
+/**
+ * The part of the MCP endpoint that the gateway answers itself, through the SDK: lists, search and
+ * descriptions.
+ */
 import { Server } from '@modelcontextprotocol/server'
 import { TASKS_EXTENSION } from '../../mcp/elicitation.ts'
 import { toToolResult } from '../../mcp/host/tool-result.ts'

@@ -56,7 +56,10 @@ export const META_LISTINGS = Object.entries(schemas).map(([name, { description, 
   }
 })
 
-/** The arguments of `call_tool`, with `arguments` parsed if it is the JSON text of an object: models often send it so. */
+/**
+ * The arguments of `call_tool`, with `arguments` parsed if it is the JSON text of an object: models often
+ * send it so.
+ */
 function withParsedArguments(args: unknown): unknown {
   if (!isPlainObject(args) || typeof args.arguments !== 'string') return args
   try {

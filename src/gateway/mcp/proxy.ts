@@ -33,7 +33,10 @@ export interface ProxyOptions {
   audit?: AuditRecorder
 }
 
-/** The answer to a call. Throws `token-required`, `insufficient-scope` and `too-many-calls` before anything is sent; later failures are JSON-RPC responses. */
+/**
+ * The answer to a call. Throws `token-required`, `insufficient-scope` and `too-many-calls` before anything is
+ * sent; later failures are JSON-RPC responses.
+ */
 export async function proxyCall(call: GatewayCall, target: Target, options: ProxyOptions): Promise<Response> {
   const { span, traceparent } = beginSpan(call, target, options.telemetry)
   try {
@@ -68,7 +71,10 @@ export async function proxyCall(call: GatewayCall, target: Target, options: Prox
   }
 }
 
-/** Authorises the call and counts it against its token's limit; a refusal is recorded. Throws `token-required`, `insufficient-scope`, `too-many-calls`. */
+/**
+ * Authorises the call and counts it against its token's limit; a refusal is recorded. Throws
+ * `token-required`, `insufficient-scope`, `too-many-calls`.
+ */
 export function admitCall(
   caller: Caller,
   target: Target,

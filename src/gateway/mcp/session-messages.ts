@@ -1,10 +1,16 @@
-/** Messages of clients of 2025 within their session other than calls: answers, cancellations, log level, subscriptions. */
+/**
+ * Messages of clients of 2025 within their session other than calls: answers, cancellations, log level,
+ * subscriptions.
+ */
 import type { Directory } from './directory.ts'
 import type { Session, Sessions } from './sessions.ts'
 import { type JsonRpcRequest, targetOf } from './target.ts'
 import type { ToolSelection } from './tool-selection.ts'
 
-/** The response to such a message; undefined for any other message. Throws `not-found` for a subscription to an unknown resource. */
+/**
+ * The response to such a message; undefined for any other message. Throws `not-found` for a subscription to
+ * an unknown resource.
+ */
 export async function answerInSession(
   message: JsonRpcRequest,
   session: Session,

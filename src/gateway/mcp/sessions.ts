@@ -1,7 +1,8 @@
 /**
- * Sessions for clients of 2025; the fleet's servers have none. A session's id is a signed record of what its client can do, so that any
- * gateway serves it. The state that changes during a session (ended, log level, subscriptions) is published on the bus. Answers of clients
- * to requests of servers, and cancellations, reach the gateway that waits for them over the bus too.
+ * Sessions for clients of 2025; the fleet's servers have none. A session's id is a signed record of what its
+ * client can do, so that any gateway serves it. The state that changes during a session (ended, log level,
+ * subscriptions) is published on the bus. Answers of clients to requests of servers, and cancellations, reach
+ * the gateway that waits for them over the bus too.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { type ClientCapabilities, createRequestStateCodec } from '@modelcontextprotocol/server'
@@ -75,7 +76,10 @@ export class Sessions {
     return this.#codec.mint({ id: randomUUID(), caller, client })
   }
 
-  /** A session by its id; undefined if the id is invalid or expired, the session has ended, or it belongs to another caller. */
+  /**
+   * A session by its id; undefined if the id is invalid or expired, the session has ended, or it belongs to
+   * another caller.
+   */
   async find(id: string, caller: string): Promise<Session | undefined> {
     const identity = await this.#codec.verify(id, undefined as never).catch(() => undefined)
     if (identity?.caller !== caller) return undefined
@@ -85,7 +89,10 @@ export class Sessions {
     return state.ended ? undefined : { id, client: identity.client, state }
   }
 
-  /** Drops cached states, except those of sessions with an open stream: their subscriptions are read at each notification. */
+  /**
+   * Drops cached states, except those of sessions with an open stream: their subscriptions are read at each
+   * notification.
+   */
   #forget(): void {
     const listening = new Set([...this.#streams].map(({ session }) => session))
     for (const id of this.#states.keys()) if (!listening.has(id)) this.#states.delete(id)
@@ -99,7 +106,10 @@ export class Sessions {
     this.#bus.publish(CHANGES, { id, state: next })
   }
 
-  /** The client's answer to the request `id`. Throws `input-refused` for an error answer, and the signal's reason. */
+  /**
+   * The client's answer to the request `id`. Throws `input-refused` for an error answer, and the signal's
+   * reason.
+   */
   expect(session: string, id: string, signal: AbortSignal): Promise<unknown> {
     const key = `${session} ${id}`
     return new Promise((resolve, reject) => {

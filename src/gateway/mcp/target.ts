@@ -55,7 +55,10 @@ const LOCATE: Readonly<Record<string, Locate>> = {
   'tasks/cancel': locateTask,
 }
 
-/** The target of a request; undefined for one that the gateway answers itself. Throws `unknown-tool`, `not-found`, `bad-argument`. */
+/**
+ * The target of a request; undefined for one that the gateway answers itself. Throws `unknown-tool`,
+ * `not-found`, `bad-argument`.
+ */
 export function targetOf(
   { method, params = {} }: JsonRpcRequest,
   selection: ToolSelection,

@@ -49,7 +49,10 @@ const badParameter = (name: string, expected: string, value: string) =>
     `${name}: expected ${expected} (got ${JSON.stringify(value.slice(0, 40))})`,
   )
 
-/** The selection of an address: `/mcp`, `/mcp?profile=NAME`, `/mcp?tools=all[&include=test]`, `/mcp/SERVER`. Throws `bad-argument` for an unknown value. */
+/**
+ * The selection of an address: `/mcp`, `/mcp?profile=NAME`, `/mcp?tools=all[&include=test]`, `/mcp/SERVER`.
+ * Throws `bad-argument` for an unknown value.
+ */
 export function selectionOf(url: string): ToolSelection {
   const { pathname, searchParams } = new URL(url)
   const server = /^\/mcp\/([^/]+)$/.exec(pathname)?.[1]
@@ -66,7 +69,10 @@ export function selectionOf(url: string): ToolSelection {
   return { kind: 'search', pinned: profile.pinned, includeTest }
 }
 
-/** Whether an item can be used under a selection. `name` is its full name; the items of a connected server start with that server's name. */
+/**
+ * Whether an item can be used under a selection. `name` is its full name; the items of a connected server
+ * start with that server's name.
+ */
 export const selects = (selection: ToolSelection, service: string, name: string): boolean =>
   selection.kind !== 'server' || selection.server === service || name.startsWith(`${selection.server}__`)
 

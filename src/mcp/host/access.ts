@@ -19,7 +19,9 @@ export interface AccessPolicy {
   readonly oauth?: { readonly issuer: string; readonly resource: string }
   /** AUTH=required: reads need a token too. */
   readonly required: boolean
-  /** Whether the service listens beyond loopback: then everything except health and readiness needs a token. */
+  /**
+   * Whether the service listens beyond loopback: then everything except health and readiness needs a token.
+   */
   readonly beyondLoopback: boolean
   /** Accepted values of Host and Origin, without port. */
   readonly hostnames: readonly string[]
@@ -70,7 +72,10 @@ function ofService(name: string, headers: Headers): Caller {
   return delegatedCaller(headers) ?? { name, scopes: ['spend'], service: true }
 }
 
-/** Identifies the caller by its token. Throws `bad-token` for an invalid token, which never counts as no token. */
+/**
+ * Identifies the caller by its token. Throws `bad-token` for an invalid token, which never counts as no
+ * token.
+ */
 export async function identify(policy: AccessPolicy, headers: Headers): Promise<Caller> {
   const header = headers.get('authorization')
   if (header === null) return ANONYMOUS
@@ -96,7 +101,10 @@ export function requireToken({ required, beyondLoopback }: AccessPolicy, caller:
   throw tokenRequired(beyondLoopback ? 'the service is reachable from outside' : 'AUTH=required')
 }
 
-/** Authorizes one call. Throws `token-required` without a token that it needs, `insufficient-scope` if the token does not allow it. */
+/**
+ * Authorizes one call. Throws `token-required` without a token that it needs, `insufficient-scope` if the
+ * token does not allow it.
+ */
 export function authorize(
   policy: AccessPolicy,
   caller: Caller,

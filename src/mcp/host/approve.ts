@@ -17,7 +17,8 @@ const ANSWER = z.object({ approve: z.boolean() })
 const MAX_SHOWN_CHARACTERS = 2_000
 
 /**
- * Consumes the approval of a call. Resolves with who approved it, or undefined if it needs no approval. Throws `approval-needed` and
+ * Consumes the approval of a call. Resolves with who approved it, or undefined if it needs no approval.
+ * Throws `approval-needed` and
  * `approval-refused`; throws `InputNeeded` to ask the person at the client.
  */
 export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
@@ -49,7 +50,10 @@ export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promi
   return approval.decidedBy ?? undefined
 }
 
-/** Asks the person at the client. The key of the question names the digest, so an answer to another question does not count. */
+/**
+ * Asks the person at the client. The key of the question names the digest, so an answer to another question
+ * does not count.
+ */
 async function decideAtClient(
   approvals: ApprovalBook,
   request: NewApproval,

@@ -119,7 +119,9 @@ export class CallPipeline {
     return output
   }
 
-  /** The effects of a call, in the order that protects value: approval, single-use state, durable record, run. */
+  /**
+   * The effects of a call, in the order that protects value: approval, single-use state, durable record, run.
+   */
   async #perform(call: PreparedCall, record: OpenRecord): Promise<ToolOutput> {
     const { approvals, records, now } = this.#options
     const { effect } = call.permit.tool

@@ -8,7 +8,9 @@ import { InputNeeded } from '../elicitation.ts'
 import type { ServiceMetrics } from './metrics.ts'
 import type { CallSubject, ToolCall } from './tool-call.ts'
 
-/** Receives the begin and end of each call, for the record of calls in flight and the vitals of the service. */
+/**
+ * Receives the begin and end of each call, for the record of calls in flight and the vitals of the service.
+ */
 export interface CallObserver {
   begin(tool: string): void
   /** `ok` is false only for failures of the service itself (code `internal`). */

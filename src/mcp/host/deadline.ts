@@ -1,4 +1,6 @@
-/** The end of a call: its caller disconnects, its deadline passes, or the task that it became is cancelled. */
+/**
+ * The end of a call: its caller disconnects, its deadline passes, or the task that it became is cancelled.
+ */
 import { KintsugiError } from '../../std/errors.ts'
 import type { Detach } from './tasks.ts'
 
@@ -14,8 +16,8 @@ export interface DeadlineOptions {
 }
 
 /**
- * Runs `work` until it ends, or rejects with `cancelled` or `deadline-exceeded` (retry later). The signal passed to `work` is
- * aborted with the same error.
+ * Runs `work` until it ends, or rejects with `cancelled` or `deadline-exceeded` (retry later). The signal
+ * passed to `work` is aborted with the same error.
  */
 export async function withDeadline<T>(
   { name, timeoutMs, signal: caller, onDetach }: DeadlineOptions,

@@ -23,7 +23,9 @@ export async function toolCalls({ examples, refusals = [] }: Tool, scope: HostSc
   }
 }
 
-/** As `GET /examples` answers: the calls of every tool, by name, or why its arguments cannot be looked up now. */
+/**
+ * As `GET /examples` answers: the calls of every tool, by name, or why its arguments cannot be looked up now.
+ */
 export interface ExampleListing {
   readonly tools: Readonly<Record<string, ToolCalls | { readonly error: ErrorReport }>>
 }

@@ -32,8 +32,8 @@ export interface GuardedAppOptions {
 }
 
 /**
- * An app that checks Host, Origin, body size and token, serves `/health` and `/ready`, and reports every error in the same form. Routes
- * added to it find the caller in `c.var.caller`.
+ * An app that checks Host, Origin, body size and token, serves `/health` and `/ready`, and reports every
+ * error in the same form. Routes added to it find the caller in `c.var.caller`.
  */
 export function guardedApp({ access, identity, health, readiness, hint }: GuardedAppOptions): Hono {
   const app = new Hono()

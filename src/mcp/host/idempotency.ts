@@ -1,4 +1,7 @@
-/** Idempotency keys: a call with a key runs once; each repetition, on any instance, receives the first outcome. */
+/**
+ * Idempotency keys: a call with a key runs once; each repetition, on any instance, receives the first
+ * outcome.
+ */
 import { createHash } from 'node:crypto'
 import type { Records } from '../../ports/records.ts'
 import { type ErrorReport, errorFromReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
@@ -40,8 +43,9 @@ interface OutcomeRecord {
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
 
 /**
- * Runs `run` unless the key is known, and returns or throws the recorded outcome otherwise. `now` is in ms since 1970. Throws `bad-argument`
- * for a malformed key, `conflict` if the key was used with other arguments, `ambiguous-outcome` (retry later) if the first run has no outcome.
+ * Runs `run` unless the key is known, and returns or throws the recorded outcome otherwise. `now` is in ms
+ * since 1970. Throws `bad-argument` for a malformed key, `conflict` if the key was used with other arguments,
+ * `ambiguous-outcome` (retry later) if the first run has no outcome.
  */
 export async function runIdempotent(
   records: Records,

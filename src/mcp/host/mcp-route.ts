@@ -1,4 +1,7 @@
-/** `/mcp`: authorizes the calls of a request before the protocol handles it, so that a missing token is HTTP 401. */
+/**
+ * `/mcp`: authorizes the calls of a request before the protocol handles it, so that a missing token is HTTP
+ * 401.
+ */
 import type { McpHttpHandler } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
 import { traceparentOf } from '../../std/trace.ts'

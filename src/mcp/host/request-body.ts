@@ -19,7 +19,9 @@ export interface McpMessage {
   readonly body: unknown
 }
 
-/** Reads the body of an MCP request, which can be read only once. Throws `bad-json` if it is nested too deep. */
+/**
+ * Reads the body of an MCP request, which can be read only once. Throws `bad-json` if it is nested too deep.
+ */
 export async function readMessage(request: Request): Promise<McpMessage> {
   const text = await request.text()
   if (tooDeep(text)) throw new KintsugiError('bad-json', `the body is nested deeper than ${MAX_DEPTH} levels`)
@@ -30,7 +32,10 @@ export async function readMessage(request: Request): Promise<McpMessage> {
   }
 }
 
-/** Serves a request whose body was read already. The SDK refuses a body that is not JSON with the protocol's own error. */
+/**
+ * Serves a request whose body was read already. The SDK refuses a body that is not JSON with the protocol's
+ * own error.
+ */
 export function serveRead(
   handler: Pick<McpHttpHandler, 'fetch'>,
   request: Request,

@@ -1,4 +1,7 @@
-/** The only place that touches a tool itself: parses its input, builds its context, runs it, serializes its output. */
+/**
+ * The only place that touches a tool itself: parses its input, builds its context, runs it, serializes its
+ * output.
+ */
 import { errorFromReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
 import { ToolContent } from '../content.ts'
@@ -13,7 +16,10 @@ export interface PreparedCall extends ToolCall {
   readonly context: CallContext & HostScope
 }
 
-/** Parses and validates the input and builds the context. Throws `bad-argument`, which names each wrong field, and the refusals of `tool.validate`. */
+/**
+ * Parses and validates the input and builds the context. Throws `bad-argument`, which names each wrong field,
+ * and the refusals of `tool.validate`.
+ */
 export function prepareCall(call: ToolCall, scope: HostScope, signal: AbortSignal): PreparedCall {
   const { permit, args, conversation = NO_CLIENT } = call
   const { name: caller, scopes } = permit.caller
@@ -27,8 +33,9 @@ export function prepareCall(call: ToolCall, scope: HostScope, signal: AbortSigna
 }
 
 /**
- * Runs the tool; amounts of its output become decimal strings. With `check`, an answer that does not match the tool's output
- * schema is an `internal` error. The hint of a failure explains an amount that was probably meant in whole tokens.
+ * Runs the tool; amounts of its output become decimal strings. With `check`, an answer that does not match
+ * the tool's output schema is an `internal` error. The hint of a failure explains an amount that was probably
+ * meant in whole tokens.
  */
 export async function runTool(
   { permit, input, context, args }: PreparedCall,

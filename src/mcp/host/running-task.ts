@@ -1,4 +1,7 @@
-/** One task in the process that runs it: heartbeat, progress, questions and cancellation through the shared record. */
+/**
+ * One task in the process that runs it: heartbeat, progress, questions and cancellation through the shared
+ * record.
+ */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Records } from '../../ports/records.ts'

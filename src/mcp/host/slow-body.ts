@@ -1,10 +1,16 @@
-/** Reads the rest of a refused body slowly, because a client that is cut off while it sends never reads the refusal. */
+/**
+ * Reads the rest of a refused body slowly, because a client that is cut off while it sends never reads the
+ * refusal.
+ */
 import type { IncomingMessage } from 'node:http'
 import { finished } from 'node:stream/promises'
 
 const MAX_DRAINED_BYTES = 32 * 1024 * 1024
 const MAX_DRAIN_MS = 2_000
-/** One chunk, then a pause in proportion to the bodies being drained: 50 MB/s in total, which other requests do not notice. */
+/**
+ * One chunk, then a pause in proportion to the bodies being drained: 50 MB/s in total, which other requests
+ * do not notice.
+ */
 const CHUNK_BYTES = 256 * 1024
 const PAUSE_MS = 5
 let draining = 0

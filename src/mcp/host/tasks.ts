@@ -1,6 +1,7 @@
 /**
- * Calls that continue as tasks (the extension `io.modelcontextprotocol/tasks`). The record of a task is shared, so any instance answers for it.
- * The process that runs a task sends heartbeats; without them the task is reported as failed.
+ * Calls that continue as tasks (the extension `io.modelcontextprotocol/tasks`). The record of a task is
+ * shared, so any instance answers for it. The process that runs a task sends heartbeats; without them the
+ * task is reported as failed.
  */
 import {
   MissingRequiredClientCapabilityError,
@@ -27,7 +28,10 @@ type Client = Pick<Conversation, 'client'>
 const supportsTasks = ({ client }: Client): boolean =>
   (client.extensions as Record<string, unknown> | undefined)?.[TASKS_EXTENSION] !== undefined
 
-/** The tasks of one service. Methods that take a task id throw protocol errors; a task of another caller counts as unknown. */
+/**
+ * The tasks of one service. Methods that take a task id throw protocol errors; a task of another caller
+ * counts as unknown.
+ */
 export class Tasks {
   readonly #options: TasksOptions
 
@@ -36,8 +40,9 @@ export class Tasks {
   }
 
   /**
-   * Runs a call that may become a task. Resolves with the outcome of the call, or with the task once the call detaches. `begin` receives the
-   * conversation to use, and registers how the call is detached from its caller.
+   * Runs a call that may become a task. Resolves with the outcome of the call, or with the task once the call
+   * detaches. `begin` receives the conversation to use, and registers how the call is detached from its
+   * caller.
    */
   async run<T>(
     client: Conversation,

@@ -16,7 +16,9 @@ export interface CallSubject {
   readonly caller: Caller
 }
 
-/** Proof that a caller may call a tool. Calls run only with a permit, so each call is authorized exactly once. */
+/**
+ * Proof that a caller may call a tool. Calls run only with a permit, so each call is authorized exactly once.
+ */
 export class Permit implements CallSubject {
   readonly service: string
   readonly name: string

@@ -8,8 +8,9 @@ import { noteOf } from './run-tool.ts'
 import type { ToolOutput } from './tool-call.ts'
 
 /**
- * Runs a call and maps its outcome to an MCP result: structured output with a summary as text, content, a question to the client, or an error that a model can
- * read and a program can parse (`_meta['kintsugi/error']`). Throws protocol errors only.
+ * Runs a call and maps its outcome to an MCP result: structured output with a summary as text, content, a
+ * question to the client, or an error that a model can read and a program can parse
+ * (`_meta['kintsugi/error']`). Throws protocol errors only.
  */
 export async function toToolResult(work: () => Promise<ToolOutput>) {
   try {

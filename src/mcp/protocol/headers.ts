@@ -1,6 +1,7 @@
 /**
- * Standard headers of MCP requests (SEP-2243), so that intermediaries can route without reading the body: the method, the name of its subject,
- * and as `Mcp-Param-NAME` the arguments that a tool's schema marks with `x-mcp-header`.
+ * Standard headers of MCP requests (SEP-2243), so that intermediaries can route without reading the body: the
+ * method, the name of its subject, and as `Mcp-Param-NAME` the arguments that a tool's schema marks with
+ * `x-mcp-header`.
  */
 
 const PREFIX = 'mcp-param-'
@@ -59,7 +60,9 @@ export const marksHeaders = (schema: Schema): boolean =>
     (property) => typeof property['x-mcp-header'] === 'string' || marksHeaders(property),
   )
 
-/** The error message for a parameter header that is missing or differs from the body; undefined if all agree. */
+/**
+ * The error message for a parameter header that is missing or differs from the body; undefined if all agree.
+ */
 export function parameterMismatch(schema: Schema, args: unknown, headers: Headers): string | undefined {
   for (const [name, value] of marked(schema, args)) {
     const header = headers.get(name)

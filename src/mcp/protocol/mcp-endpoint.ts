@@ -1,4 +1,7 @@
-/** The MCP endpoint of a service: its definitions and calls through the SDK's handler, for clients of both protocol revisions. */
+/**
+ * The MCP endpoint of a service: its definitions and calls through the SDK's handler, for clients of both
+ * protocol revisions.
+ */
 
 import { randomUUID } from 'node:crypto'
 import {
@@ -66,7 +69,9 @@ export function authInfoOf(identity: RequestIdentity): AuthInfo {
 const identityOf = ({ authInfo }: McpRequestContext): RequestIdentity =>
   (authInfo && identities.get(authInfo)) ?? NOBODY
 
-/** The handler of `/mcp`. Requests must carry `authInfoOf` their caller; without it the caller is anonymous. */
+/**
+ * The handler of `/mcp`. Requests must carry `authInfoOf` their caller; without it the caller is anonymous.
+ */
 export function mcpEndpoint(options: EndpointOptions): McpHttpHandler {
   const { service, records, now, definitions } = options
   const tasks = new Tasks({ service, records, now })

@@ -1,4 +1,7 @@
-/** Faults that chaos injects into a cell from within: a real leak, slow calls, a blocked event loop, a lost bus. */
+/**
+ * Faults that chaos injects into a cell from within: a real leak, slow calls, a blocked event loop, a lost
+ * bus.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InternalFault } from '../../supervisor/links/protocol.ts'
 

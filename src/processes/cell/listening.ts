@@ -15,7 +15,9 @@ export function listen(server: Server, fd: number | null, address: TcpAddress): 
   })
 }
 
-/** Accepts connections for `server` on a second address, until `server` closes. Throws what `listen` throws. */
+/**
+ * Accepts connections for `server` on a second address, until `server` closes. Throws what `listen` throws.
+ */
 export function listenAlso(server: Server, address: TcpAddress): Promise<void> {
   const second = new NetServer((socket) => server.emit('connection', socket))
   server.once('close', () => second.close())

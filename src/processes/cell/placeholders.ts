@@ -14,7 +14,10 @@ export interface StartingService {
   readonly timeoutMs: number
 }
 
-/** Answers for a service that is starting: alive, not ready; a call waits for the start until its deadline, then gets 503. */
+/**
+ * Answers for a service that is starting: alive, not ready; a call waits for the start until its deadline,
+ * then gets 503.
+ */
 export async function answerWhileStarting(
   request: Request,
   env: unknown,

@@ -56,8 +56,8 @@ export class ServiceHost {
   }
 
   /**
-   * Releases services, all of them by default: each stops accepting and ends its background work, then `onReleased` runs,
-   * then open connections drain.
+   * Releases services, all of them by default: each stops accepting and ends its background work, then
+   * `onReleased` runs, then open connections drain.
    */
   async release(
     onReleased: () => unknown,

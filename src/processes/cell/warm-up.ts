@@ -1,6 +1,6 @@
 /**
- * Warm-up of a spare: code loaded, ports open, the market followed, and the hot paths run often enough to be compiled when
- * the first real call arrives.
+ * Warm-up of a spare: code loaded, ports open, the market followed, and the hot paths run often enough to be
+ * compiled when the first real call arrives.
  */
 import { once } from 'node:events'
 import type { Server } from 'node:http'

@@ -1,4 +1,7 @@
-/** How the fleet's processes are started: from the bundle if it is built, else from source; never with the key in the environment. */
+/**
+ * How the fleet's processes are started: from the bundle if it is built, else from source; never with the key
+ * in the environment.
+ */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { KEY_VARIABLE } from '../../adapters/dot-env.ts'
@@ -14,7 +17,10 @@ function processFile(name: ProcessName): string {
   return existsSync(bundled) ? bundled : join(root, 'src/processes', `${name}.ts`)
 }
 
-/** A fleet has many processes: each has a small young generation, collected by its own thread, instead of 16 MB and a thread pool. */
+/**
+ * A fleet has many processes: each has a small young generation, collected by its own thread, instead of 16
+ * MB and a thread pool.
+ */
 const NODE_OPTIONS = [
   '--disable-warning=ExperimentalWarning',
   '--max-semi-space-size=1',

@@ -1,4 +1,6 @@
-/** The plan of one run of the fleet: written by `up`, read by every process of the run. It holds no secrets. */
+/**
+ * The plan of one run of the fleet: written by `up`, read by every process of the run. It holds no secrets.
+ */
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -66,7 +68,10 @@ export const files = (dataFolder: string) => ({
   calls: join(dataFolder, 'calls'),
 })
 
-/** The path of a socket. Socket paths are limited to about 100 bytes: for a long data folder it is in the temporary folder, named by a hash. */
+/**
+ * The path of a socket. Socket paths are limited to about 100 bytes: for a long data folder it is in the
+ * temporary folder, named by a hash.
+ */
 export function socketPath(dataFolder: string, name: 'control' | 'hub' | 'keeper' | 'supervisor'): string {
   if (process.platform === 'win32')
     return `\\\\.\\pipe\\kintsugi-${createHash('sha256').update(dataFolder).digest('hex').slice(0, 16)}-${name}`

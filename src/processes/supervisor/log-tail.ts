@@ -5,7 +5,8 @@ import { join } from 'node:path'
 const MAX_TAIL_BYTES = 512 * 1_024
 
 /**
- * The last lines of the log of a unit. A cell that took over from a spare writes to the spares' log; its lines there are found by its pid.
+ * The last lines of the log of a unit. A cell that took over from a spare writes to the spares' log; its
+ * lines there are found by its pid.
  */
 export function logTail(
   logFolder: string,

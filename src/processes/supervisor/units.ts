@@ -100,7 +100,10 @@ function database(plan: RunPlan, probe: () => Promise<void>): Infrastructure {
   }
 }
 
-/** Whether an earlier supervisor of this run left its state: then the database runs, or restarts with its data. */
+/**
+ * Whether an earlier supervisor of this run left its state: then the database runs, or restarts with its
+ * data.
+ */
 function takesOver({ dataFolder, startedAt }: RunPlan): boolean {
   try {
     return JSON.parse(readFileSync(files(dataFolder).fleet, 'utf8')).startedAt === startedAt

@@ -20,7 +20,9 @@ export interface FollowOptions {
   onWaiting(reason: string): void
 }
 
-/** Reads and follows the market; retries until the chain and the manifest agree. Throws the signal's reason. */
+/**
+ * Reads and follows the market; retries until the chain and the manifest agree. Throws the signal's reason.
+ */
 export async function followMarket(
   { plan }: Environment,
   { chain, signal, readDelayMs, onWaiting }: FollowOptions,

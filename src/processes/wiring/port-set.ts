@@ -19,7 +19,10 @@ import type { Environment } from './environment.ts'
 import { followMarket } from './market.ts'
 import { openRelays, openSigner } from './signing.ts'
 
-/** Every process that follows the market reads each block: one that no trade waits for reads it this much later. */
+/**
+ * Every process that follows the market reads each block: one that no trade waits for reads it this much
+ * later.
+ */
 const DEFAULT_READ_DELAY_MS = 60
 /** Connections of one process to the database. */
 const DATABASE_CONNECTIONS = 4
@@ -60,7 +63,10 @@ export class PortSet {
     return port as Promise<Ports[N]>
   }
 
-  /** A dependency is back. Only the hub is reconnected: the database's pool and the chain's client retry by themselves. */
+  /**
+   * A dependency is back. Only the hub is reconnected: the database's pool and the chain's client retry by
+   * themselves.
+   */
   reconnect(dependency: string): void {
     if (dependency === 'hub' && this.#bus instanceof HubBus) this.#bus.reconnect()
   }
@@ -77,7 +83,10 @@ export class PortSet {
     signer?.then((each) => each.close()).catch(() => undefined)
   }
 
-  /** Reads the chain's head, so that a replica a spare has followed is current. Concurrent calls share one read. */
+  /**
+   * Reads the chain's head, so that a replica a spare has followed is current. Concurrent calls share one
+   * read.
+   */
   async confirmMarket(): Promise<void> {
     const replica = this.#replica
     if (!replica) return

@@ -8,7 +8,9 @@ import { KintsugiError } from '../../std/errors.ts'
 import { processCommand, signerEnvironment } from '../run/command.ts'
 import type { Environment } from './environment.ts'
 
-/** Starts the signer's process. In paper mode no process holds a key: every request throws `signer-refused`. */
+/**
+ * Starts the signer's process. In paper mode no process holds a key: every request throws `signer-refused`.
+ */
 export function openSigner({ plan, log }: Environment): Signer {
   if (plan.mode === 'paper') return noSigner
   const signer = new ProcessSigner({

@@ -2,7 +2,9 @@
 import type { Telemetry } from '../../ports/telemetry.ts'
 import type { Environment } from './environment.ts'
 
-/** Telemetry of the process named `instance`; undefined without a collector, whose client is then not loaded. */
+/**
+ * Telemetry of the process named `instance`; undefined without a collector, whose client is then not loaded.
+ */
 export async function openTelemetry({ plan }: Environment, instance: string): Promise<Telemetry | undefined> {
   const { telemetryUrl } = plan.settings
   if (telemetryUrl === null) return undefined

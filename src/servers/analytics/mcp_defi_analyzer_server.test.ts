@@ -7,7 +7,10 @@ import server from './mcp_defi_analyzer_server.ts'
 const { USDC, WETH, WMATIC } = TOKENS
 type Row = { pool: string; dex: string; kind: string; base: string; quote: string; fees: number }
 
-/** 100,000 WMATIC at 0.70 go into the WMATIC pool: 70,000 USDC of volume, 210 USDC of fees; the pool state stays. */
+/**
+ * 100,000 WMATIC at 0.70 go into the WMATIC pool: 70,000 USDC of volume, 210 USDC of fees; the pool state
+ * stays.
+ */
 async function traded() {
   const h = await harness(server)
   h.world.mine([pairSwap(POOLS.matic, [100_000n * E18, 0n], [0n, 60_000n * E6])])

@@ -1,4 +1,7 @@
-/** DeFi from on-chain state: what protocols hold, what providing liquidity earned and lost, where prices differ. */
+/**
+ * DeFi from on-chain state: what protocols hold, what providing liquidity earned and lost, where prices
+ * differ.
+ */
 import * as z from 'zod'
 import { rangePosition, weightedPosition } from '../../engine/market/lp-positions.ts'
 import { PoolReturns } from '../../engine/market/lp-returns.ts'

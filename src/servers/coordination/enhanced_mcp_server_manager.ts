@@ -1,4 +1,7 @@
-/** Load and scale: instances of a service, when they are added and removed, how calls are divided among them, and what may fail next. */
+/**
+ * Load and scale: instances of a service, when they are added and removed, how calls are divided among them,
+ * and what may fail next.
+ */
 import * as z from 'zod'
 import { BALANCING, balancingOf, changeBalancing } from '../../engine/operations/balancing.ts'
 import { changeScalingPolicy, scalingPolicyOf } from '../../engine/operations/scaling.ts'

@@ -3,7 +3,10 @@ import { harness } from '../../../test/support/harness.ts'
 import server from './unified_mcp_coordinator.ts'
 
 const FEED = 'mcp_price_feed_server'
-/** The small fleet: three pieces of infrastructure; everything else needs the hub, softly the database, and the chain but for mcp-*. */
+/**
+ * The small fleet: three pieces of infrastructure; everything else needs the hub, softly the database, and
+ * the chain but for mcp-*.
+ */
 const INFRASTRUCTURE = ['database', 'hub', 'localnet']
 
 test('dependency_graph: what most depend on first, a page of nodes, a diagram on request', async () => {

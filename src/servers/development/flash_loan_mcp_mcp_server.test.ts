@@ -8,7 +8,10 @@ const BOT = `0x${'6'.repeat(40)}` as const
 const [OURS, TREASURY] = [`0x${'3'.repeat(40)}`, `0x${'5'.repeat(40)}`] as const
 const hashOf = (digit: string) => `0x${digit.repeat(64)}` as const
 
-/** A loan of 10,000 USDC at block 100 in a cycle of the bot, and one of 2 WETH (at 0.001) of ours at block 101. */
+/**
+ * A loan of 10,000 USDC at block 100 in a cycle of the bot, and one of 2 WETH (at 0.001) of ours at block
+ * 101.
+ */
 async function withLoans() {
   const h = await harness(server)
   mineArbitrage(h.world, BOT, hashOf('1'))

@@ -1,4 +1,7 @@
-/** Flash loans as they happened on chain: who borrowed what from whom, for what, and who else closes cycles in this market. */
+/**
+ * Flash loans as they happened on chain: who borrowed what from whom, for what, and who else closes cycles in
+ * this market.
+ */
 import * as z from 'zod'
 import type { Address } from '../../amm/index.ts'
 import { cyclesIn, loansIn } from '../../engine/market/flash-loan-history.ts'

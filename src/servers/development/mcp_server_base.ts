@@ -1,4 +1,7 @@
-/** The reference of the protocol surface: everything that the kit offers, each once, under the names that the conformance suites expect. */
+/**
+ * The reference of the protocol surface: everything that the kit offers, each once, under the names that the
+ * conformance suites expect.
+ */
 import { defineServer } from '../../mcp/define.ts'
 import { changing } from './reference/changing.ts'
 import { contentTools } from './reference/content-tools.ts'

@@ -1,4 +1,7 @@
-/** The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and the trade itself. */
+/**
+ * The Aave V3 lender, read from its pool: premium, flags and liquidity, what its loans would earn now, and
+ * the trade itself.
+ */
 import * as z from 'zod'
 import type { Opportunity } from '../../arbitrage/index.ts'
 import { watchBlocks } from '../../engine/market/watch-blocks.ts'

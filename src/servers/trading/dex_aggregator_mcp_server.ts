@@ -1,4 +1,6 @@
-/** Best execution across pools: quotes, routes split where that gives more, and the calls that make a swap. */
+/**
+ * Best execution across pools: quotes, routes split where that gives more, and the calls that make a swap.
+ */
 import * as z from 'zod'
 import { assertExchange, poolsWith } from '../../engine/market/pair-prices.ts'
 import { buildSwap } from '../../engine/trading/swap-calls.ts'

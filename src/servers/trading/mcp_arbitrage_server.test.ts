@@ -6,7 +6,10 @@ import server from './mcp_arbitrage_server.ts'
 
 type Leg = { pool: Address; tokenIn: string; tokenOut: string }
 const G = 0.997
-/** Best size and profit of a cycle through two constant-product pools with reserves (a, b) and (c, d), in closed form. */
+/**
+ * Best size and profit of a cycle through two constant-product pools with reserves (a, b) and (c, d), in
+ * closed form.
+ */
 const closedForm = (a: number, b: number, c: number, d: number) => ({
   size: (Math.sqrt(G * G * a * b * c * d) - a * c) / (G * c + G * G * b),
   profit: (Math.sqrt(G * G * b * d) - Math.sqrt(a * c)) ** 2 / (G * c + G * G * b),

@@ -1,4 +1,7 @@
-/** Finds arbitrage: cycles over the live pool graph, each at its exact best size, with the reasons of every decision. */
+/**
+ * Finds arbitrage: cycles over the live pool graph, each at its exact best size, with the reasons of every
+ * decision.
+ */
 import * as z from 'zod'
 import { explainedDecision } from '../../engine/trading/decision-lookup.ts'
 import { detectionLog } from '../../engine/trading/detection-log.ts'

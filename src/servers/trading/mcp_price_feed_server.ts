@@ -1,4 +1,7 @@
-/** One robust price per token: the depth-weighted median over pools, checked against the oracle where there is one. */
+/**
+ * One robust price per token: the depth-weighted median over pools, checked against the oracle where there is
+ * one.
+ */
 import * as z from 'zod'
 import { recordPricesEachBlock } from '../../engine/market/price-history.ts'
 import { oraclePrices } from '../../engine/market/price-oracle.ts'

@@ -1,4 +1,7 @@
-/** Runs containers through the socket of Docker's engine (API 1.43). Each process of the fleet is one container, which binds its ports itself. */
+/**
+ * Runs containers through the socket of Docker's engine (API 1.43). Each process of the fleet is one
+ * container, which binds its ports itself.
+ */
 import http from 'node:http'
 import { type ExitCause, exitCauseOfCode } from '../../fleet/exit-cause.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
@@ -71,7 +74,9 @@ export class DockerDriver extends ContainerDriver<DockerDriverOptions> {
     if (this.#doomed.has(process)) this.kill(process)
   }
 
-  /** Follows exits by the engine's events. Exits that were missed are found by listing the running containers. */
+  /**
+   * Follows exits by the engine's events. Exits that were missed are found by listing the running containers.
+   */
   #listen(): void {
     const filters = encodeURIComponent(
       JSON.stringify({ label: [`${LABEL}.run=${this.options.run}`], event: ['die'] }),

@@ -1,11 +1,17 @@
-/** How the supervisor runs processes: as operating-system processes, containers or pods. The healing reducer does not know which. */
+/**
+ * How the supervisor runs processes: as operating-system processes, containers or pods. The healing reducer
+ * does not know which.
+ */
 import type { ExitCause } from '../../fleet/exit-cause.ts'
 
 /** Starts and ends processes. */
 export interface Driver {
   /** Resolves when this supervisor is the one in charge; until then another one may still run. */
   ready(): Promise<void>
-  /** Starts a process under this name for a unit, or a spare (`unit` null). `heapMb`: a heap limit other than the default. */
+  /**
+   * Starts a process under this name for a unit, or a spare (`unit` null). `heapMb`: a heap limit other than
+   * the default.
+   */
   spawn(process: string, unit: string | null, heapMb?: number): void
   kill(process: string): void
   /** Asks a process that has no link to the supervisor to stop. */

@@ -1,4 +1,7 @@
-/** Runs pods through the Kubernetes client. Each process of the fleet is one pod, which binds its ports itself. The kubelet never restarts it: the reducer decides. */
+/**
+ * Runs pods through the Kubernetes client. Each process of the fleet is one pod, which binds its ports
+ * itself. The kubelet never restarts it: the reducer decides.
+ */
 import { CoreV1Api, type KubeConfig, type V1Pod, Watch } from '@kubernetes/client-node'
 import { type ExitCause, exitCauseOfCode } from '../../fleet/exit-cause.ts'
 import { messageOf } from '../../std/errors.ts'

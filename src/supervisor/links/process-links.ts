@@ -1,4 +1,7 @@
-/** The connections from the fleet's processes to the supervisor. Messages to a process that has not connected yet are queued. */
+/**
+ * The connections from the fleet's processes to the supervisor. Messages to a process that has not connected
+ * yet are queued.
+ */
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { type FromChild, jsonLines, type ToChild, type Vitals } from './protocol.ts'

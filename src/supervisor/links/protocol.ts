@@ -1,7 +1,10 @@
 /** The messages between the supervisor, the fleet's processes and the keeper, as lines of JSON. */
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 
-/** The descriptor of the first inherited listening socket: after stdin, stdout, stderr and the channel between keeper and watcher. */
+/**
+ * The descriptor of the first inherited listening socket: after stdin, stdout, stderr and the channel between
+ * keeper and watcher.
+ */
 export const FIRST_SOCKET_FD = 4
 
 /** A service to host, and where it listens. */

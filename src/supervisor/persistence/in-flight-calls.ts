@@ -1,7 +1,7 @@
 /**
- * The calls in flight of a process, in a small file that survives it: when the process dies, the file shows which services were running.
- * Each change is one positioned write into preallocated space; the kernel keeps it, so nothing is synced. If a write fails (a full
- * disk), calls continue without the record.
+ * The calls in flight of a process, in a small file that survives it: when the process dies, the file shows
+ * which services were running. Each change is one positioned write into preallocated space; the kernel keeps
+ * it, so nothing is synced. If a write fails (a full disk), calls continue without the record.
  */
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -64,7 +64,9 @@ export class InFlightCalls {
   }
 }
 
-/** Reads the calls that were in flight when a process ended, and deletes the record. Empty if there is none. */
+/**
+ * Reads the calls that were in flight when a process ended, and deletes the record. Empty if there is none.
+ */
 export function takeInFlightCalls(folder: string, process: string): InFlightCall[] {
   const path = join(folder, process)
   let bytes: Buffer

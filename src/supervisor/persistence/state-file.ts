@@ -1,4 +1,6 @@
-/** The state that a supervisor leaves to its successor: the fleet's state and the processes that run, as JSON. */
+/**
+ * The state that a supervisor leaves to its successor: the fleet's state and the processes that run, as JSON.
+ */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { FleetState } from '../../fleet/healing/state.ts'
 
@@ -28,8 +30,9 @@ export function readStateFile(path: string, startedAt: number): SupervisorState 
 }
 
 /**
- * Replaces the file in one step, so that a reader sees the old content or the new. Not synced: it survives the supervisor, not the machine.
- * Returns false if it cannot be written: a full disk must not end the supervisor.
+ * Replaces the file in one step, so that a reader sees the old content or the new. Not synced: it survives
+ * the supervisor, not the machine. Returns false if it cannot be written: a full disk must not end the
+ * supervisor.
  */
 export function writeStateFile(path: string, state: SupervisorState): boolean {
   try {

@@ -44,8 +44,8 @@ export const transfer = (
 ) => logOf(token, [TRANSFER, topicOf(from), topicOf(to)], [amount], change)
 
 /**
- * Mines a transaction of `account`: 10,000 USDC from Aave at 5 USDC, 5 WETH for them, 10,200 USDC for these, so that 195 USDC
- * are left. Its logs and receipt are on the chain. Returns its hash.
+ * Mines a transaction of `account`: 10,000 USDC from Aave at 5 USDC, 5 WETH for them, 10,200 USDC for these,
+ * so that 195 USDC are left. Its logs and receipt are on the chain. Returns its hash.
  */
 export function mineArbitrage({ market, chain }: World, account: Address, hash: Hex): Hex {
   const block = market.head.number

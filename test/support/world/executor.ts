@@ -1,4 +1,7 @@
-/** The executor as other services see it: judges the opportunity that it receives, and sends it unless it is a dry run. */
+/**
+ * The executor as other services see it: judges the opportunity that it receives, and sends it unless it is a
+ * dry run.
+ */
 import type { Address } from '../../../src/amm/index.ts'
 import type { Witness } from '../../../src/ports/audit.ts'
 import type { Ports } from '../../../src/ports/ports.ts'
@@ -26,7 +29,10 @@ export function addExecutor({ fleet, market }: World): void {
   })
 }
 
-/** The ports that only the executor has: a signer that holds the operator's account, and an empty audit log. Funds the operator. */
+/**
+ * The ports that only the executor has: a signer that holds the operator's account, and an empty audit log.
+ * Funds the operator.
+ */
 export function executorPorts({ market, chain }: World): Pick<Ports, 'signer' | 'audit'> {
   const operator = market.manifest.execution?.operator as Address
   chain.balances.set(operator, 1_000n * 10n ** 18n)

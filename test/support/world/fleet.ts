@@ -1,4 +1,6 @@
-/** A small fleet in memory: its services change state as they are told, and what was asked of it is recorded. */
+/**
+ * A small fleet in memory: its services change state as they are told, and what was asked of it is recorded.
+ */
 import { CATALOGUE, type CatalogueEntry, titleOf } from '../../../src/fleet/catalogue/catalogue.ts'
 import { findService } from '../../../src/fleet/find-service.ts'
 import type { IncidentRecord } from '../../../src/fleet/incidents.ts'

@@ -1,6 +1,6 @@
 /**
- * A small real market in memory: six tokens, eight pools of every kind with the pools' exact mathematics. Trades change the
- * pools as on a chain; `mine` makes a block of them.
+ * A small real market in memory: six tokens, eight pools of every kind with the pools' exact mathematics.
+ * Trades change the pools as on a chain; `mine` makes a block of them.
  */
 import { type Address, type Pool, sqrtRatioAtTick, swapExactIn } from '../../../src/amm/index.ts'
 import { priceTokens, type TokenPrice } from '../../../src/arbitrage/index.ts'
@@ -220,7 +220,10 @@ export class SmallMarket extends MarketVerbs {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Trades in a pool, exactly as its contract would. Returns what comes out. Visible to listeners with the next block. */
+  /**
+   * Trades in a pool, exactly as its contract would. Returns what comes out. Visible to listeners with the
+   * next block.
+   */
   swap(address: Address, tokenIn: Address, tokenOut: Address, amountIn: bigint): bigint {
     const result = swapExactIn(this.pool(address), tokenIn, tokenOut, amountIn)
     if (!result.ok) throw new Error(`the pool refuses: ${result.refusal}`)

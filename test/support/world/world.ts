@@ -1,4 +1,7 @@
-/** A whole system in memory, for the specs of servers and agents: a small real market and everything around it, on one clock. */
+/**
+ * A whole system in memory, for the specs of servers and agents: a small real market and everything around
+ * it, on one clock.
+ */
 import { randomUUID } from 'node:crypto'
 import type { Address } from '../../../src/amm/index.ts'
 import type { Opportunity } from '../../../src/arbitrage/index.ts'

@@ -1,4 +1,7 @@
-/** Tools of the reference server that answer by themselves: each kind of content, errors, progress, log messages and schemas. */
+/**
+ * Tools of the reference server that answer by themselves: each kind of content, errors, progress, log
+ * messages and schemas.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { audio, embedded, image, text } from '../../../mcp/content.ts'

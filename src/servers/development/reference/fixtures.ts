@@ -1,4 +1,7 @@
-/** Fixtures of the reference server: constant content, and the short forms in which its tools and prompts are defined. */
+/**
+ * Fixtures of the reference server: constant content, and the short forms in which its tools and prompts are
+ * defined.
+ */
 import { type ContentBlock, ToolContent, text } from '../../../mcp/content.ts'
 import { type Prompt, type Tool, toolbox } from '../../../mcp/define.ts'
 

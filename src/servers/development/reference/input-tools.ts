@@ -1,4 +1,7 @@
-/** Tools of the reference server that request input from their client: forms, samples of its model, its root folders. */
+/**
+ * Tools of the reference server that request input from their client: forms, samples of its model, its root
+ * folders.
+ */
 import * as z from 'zod'
 import type { Tool } from '../../../mcp/define.ts'
 import { type Answers, listRoots, type Question } from '../../../mcp/elicitation.ts'

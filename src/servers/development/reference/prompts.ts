@@ -1,4 +1,7 @@
-/** Prompts of the reference server: each kind of content, arguments with completion, and one that requests input. */
+/**
+ * Prompts of the reference server: each kind of content, arguments with completion, and one that requests
+ * input.
+ */
 import * as z from 'zod'
 import { embedded, image, text } from '../../../mcp/content.ts'
 import type { Prompt } from '../../../mcp/define.ts'
