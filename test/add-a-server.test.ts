@@ -21,7 +21,8 @@ const block = (mark: string): string => {
 const entry = CATALOGUE.find(({ id }) => id === /id: '([^']+)'/.exec(block('ts file=server'))?.[1])
 
 beforeAll(() => {
-  for (const name of ['src', 'test', 'scripts', 'docs', 'package.json', 'tsconfig.json', 'vitest.config.ts'])
+  const folders = ['src', 'test', 'scripts', 'docs', 'contracts']
+  for (const name of [...folders, 'package.json', 'tsconfig.json', 'vitest.config.ts'])
     cpSync(join(root, name), join(copy, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   if (!entry) throw new Error('the page defines no server of the catalogue')

@@ -379,10 +379,25 @@ function ledgerContract(ledger: () => Ledger) {
       })),
     )
   })
+
+  test('the first booking is the earliest of all chains, not the one of the lowest block', async () => {
+    await ledger().book({
+      ...trade('e', {
+        genesis: hash('e'),
+        decisionId: null,
+        nonce: 900,
+        block: 9_000_000,
+        bookedAt: 86_400_000,
+      }),
+      hash: `0x${'ce'.repeat(32)}`,
+    })
+    expect(await ledger().firstBookedAt()).toBe(86_400_000)
+  })
 }
 
 describe('the ledger in memory, as specs of servers use it', () => {
   const ledger = new InMemoryLedger()
+  test('nothing is booked at first', async () => expect(await ledger.firstBookedAt()).toBeUndefined())
   ledgerContract(() => ledger)
 })
 
@@ -393,6 +408,7 @@ describe('the ledger on embedded PostgreSQL', () => {
     database = await startDatabase()
     ledger = postgresLedger({ pool: connectionPool(database.connectionString, 2), batchSize: 2 })
     expect((await Promise.all([ledger.migrate(), ledger.migrate()])).sort()).toEqual([0, MIGRATIONS.length])
+    expect(await ledger.firstBookedAt()).toBeUndefined()
   })
   afterAll(async () => {
     await ledger.close()

@@ -1,7 +1,6 @@
 /**
  * Scopes of tokens, as data: an effect, optionally limited to a server or a tool. A wider effect covers the
- * narrower ones: `spend` covers
- * `write`, `write` covers `read`.
+ * narrower ones: `spend` covers `write`, `write` covers `read`.
  */
 import { KintsugiError } from '../std/errors.ts'
 

@@ -39,8 +39,8 @@ export function learn(learned: Learned, experience: Experience): Learned {
 
 /**
  * The chance that a bid of `share` for a trade of `gross` native wei wins; trades of similar size have the
- * greatest weight. It rises with the share: a trade that
- * won with less would have won with this, and one that lost with more would have lost with this.
+ * greatest weight. It rises with the share: a trade that won with less would have won with this, and one that
+ * lost with more would have lost with this.
  */
 export function chanceOf(learned: Learned, share: number, gross: number): number {
   return chanceWith(learned, weightsFor(learned, gross), share)

@@ -93,8 +93,7 @@ export function isFound(
 
 /**
  * Parses arguments. Amounts as people write them ("10 ETH") become smallest units if the service has a
- * market. Throws
- * `bad-argument` naming each field, its value and what was expected.
+ * market. Throws `bad-argument` naming each field, its value and what was expected.
  */
 export function parseArguments(name: string, tool: Tool, args: unknown, market?: MarketView): never {
   const nul = nulIn(args)

@@ -14,8 +14,8 @@ export interface ApprovalBook {
   of(call: NewApproval): Promise<Approval>
   /**
    * Approves or refuses. `digest` is that of the approval as the person saw it. Throws `not-found` (unknown
-   * or expired),
-   * `conflict` (changed since, or already decided) and `insufficient-scope` (the caller of the call decides).
+   * or expired), `conflict` (changed since, or already decided) and `insufficient-scope` (the caller of the
+   * call decides).
    */
   decide(
     id: string,

@@ -258,6 +258,8 @@ export interface Ledger {
   trades(page: Page & TradeFilter): Promise<Trade[]>
   countTrades(filter: TradeFilter): Promise<number>
   totals(genesis?: Hex): Promise<TradeTotals>
+  /** When the first trade of any chain was booked, in ms since 1970; undefined before that. */
+  firstBookedAt(): Promise<number | undefined>
   /**
    * Cumulative profit at `buckets` + 1 points, evenly spaced in whole ms from `since` to `until` (ms since
    * 1970, `since` < `until`). Trades booked before `since` count in every point, so that the last point

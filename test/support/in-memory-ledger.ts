@@ -171,6 +171,10 @@ export class InMemoryLedger implements Ledger {
     }
   }
 
+  async firstBookedAt() {
+    const times = this.#tradesMatching({}).map(({ bookedAt }) => bookedAt)
+    return times.length === 0 ? undefined : Math.min(...times)
+  }
   async profitSeries({
     since,
     until,

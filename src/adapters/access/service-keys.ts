@@ -1,7 +1,6 @@
 /**
  * Authentication between processes of the fleet: short-lived tokens, signed with a key from a file that only
- * this user can read and
- * that is replaced hourly. A user's token is never accepted instead of them.
+ * this user can read and that is replaced hourly. A user's token is never accepted instead of them.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'

@@ -5,15 +5,17 @@ import type { Ledger, Trade } from '../../ports/ledger.ts'
 import type { LedgerConnection, Row } from './connection.ts'
 import { placeholders } from './connection.ts'
 
-type TradeLedger = Pick<Ledger, 'book' | 'trade' | 'trades' | 'countTrades' | 'totals' | 'profitSeries'>
+type TradeLedger = Pick<
+  Ledger,
+  'book' | 'trade' | 'trades' | 'countTrades' | 'totals' | 'firstBookedAt' | 'profitSeries'
+>
 
 const MATCHING = '($1::text is null or genesis = $1) and ($2::text is null or token = $2)'
 const OF_CHAIN = '($1::text is null or genesis = $1)'
 
 /**
  * Sums per bucket, then running sums over the buckets. Bucket i holds the bookings after the point before it,
- * up to and
- * including its own; bucket 0 also everything before `since`.
+ * up to and including its own; bucket 0 also everything before `since`.
  */
 const PROFIT_SERIES = `
   with booked as (
@@ -89,6 +91,10 @@ export function tradeLedger(connection: LedgerConnection): TradeLedger {
       }
     },
 
+    firstBookedAt: async () => {
+      const [row] = await connection.query('select min(booked_at) as first from trades', [])
+      return (row?.first as Date | null)?.getTime()
+    },
     profitSeries: async ({ since, until, buckets, genesis }) => {
       const rows = await connection.query(PROFIT_SERIES, [genesis ?? null, since, until, buckets])
       return rows.map((row) => {

@@ -26,8 +26,7 @@ const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
 /**
  * `recording`: signed; being recorded, or waiting for clearance. `unrecorded`, `unwanted`: the ledger refused
  * it, or it was not cleared; it is never sent, and its nonce is to be released. `handed`: given to the node
- * or the relays. `booking`: final,
- * being booked.
+ * or the relays. `booking`: final, being booked.
  */
 type Phase = 'recording' | 'unrecorded' | 'unwanted' | 'handed' | 'booking'
 const isVoid = ({ phase }: Open): boolean => phase === 'unrecorded' || phase === 'unwanted'

@@ -17,9 +17,7 @@ const valueAt = (trades: readonly Trade[], at: number) =>
 
 /** Cumulative by definition, instead of the database's query. */
 const ledgerOf = (trades: readonly Trade[]) => ({
-  countTrades: async () => trades.length,
-  trades: async ({ limit, offset = 0 }: { limit: number; offset?: number }) =>
-    trades.slice(offset, offset + limit),
+  firstBookedAt: async () => trades.at(-1)?.bookedAt,
   profitSeries: async ({ since, until, buckets }: { since: number; until: number; buckets: number }) =>
     Array.from({ length: buckets + 1 }, (_, index) => {
       const at = since + ((until - since) * index) / buckets

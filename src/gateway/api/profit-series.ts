@@ -11,7 +11,7 @@ const SPAN_MS: Readonly<Record<Exclude<ProfitRange, 'all'>, number>> = { '1h': H
  * but the first of `all`.
  */
 export async function readProfitSeries(
-  ledger: Pick<Ledger, 'profitSeries' | 'trades' | 'countTrades'>,
+  ledger: Pick<Ledger, 'profitSeries' | 'firstBookedAt'>,
   range: ProfitRange,
   now: number,
 ): Promise<ProfitSeriesView> {
@@ -21,11 +21,7 @@ export async function readProfitSeries(
 }
 
 /** Just before the first booking; an hour ago while nothing is booked. */
-async function beforeFirstTrade(
-  ledger: Pick<Ledger, 'trades' | 'countTrades'>,
-  now: number,
-): Promise<number> {
-  const count = await ledger.countTrades({})
-  const [first] = count === 0 ? [] : await ledger.trades({ limit: 1, offset: count - 1 })
-  return first && first.bookedAt < now ? first.bookedAt - 1 : now - HOUR_MS
+async function beforeFirstTrade(ledger: Pick<Ledger, 'firstBookedAt'>, now: number): Promise<number> {
+  const first = await ledger.firstBookedAt()
+  return first !== undefined && first < now ? first - 1 : now - HOUR_MS
 }

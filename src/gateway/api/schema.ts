@@ -1,7 +1,6 @@
 /**
  * The types of the REST and WebSocket API, as clients receive them, such as the page and other programs. The
- * shapes are the
- * views; amounts are decimal strings in smallest units.
+ * shapes are the views; amounts are decimal strings in smallest units.
  */
 import type { approval, approvalPolicy } from '../../views/approvals.ts'
 import type { decisionRecord } from '../../views/decision-record.ts'

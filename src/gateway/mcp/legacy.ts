@@ -1,7 +1,6 @@
 /**
  * Calls of clients of 2025 to servers of 2026: the gateway adds the envelope that such a client does not
- * send, and turns a result
- * `input_required` into requests to the client on the stream of its call.
+ * send, and turns a result `input_required` into requests to the client on the stream of its call.
  */
 import { randomUUID } from 'node:crypto'
 import {

@@ -18,8 +18,7 @@ const MAX_SHOWN_CHARACTERS = 2_000
 
 /**
  * Consumes the approval of a call. Resolves with who approved it, or undefined if it needs no approval.
- * Throws `approval-needed` and
- * `approval-refused`; throws `InputNeeded` to ask the person at the client.
+ * Throws `approval-needed` and `approval-refused`; throws `InputNeeded` to ask the person at the client.
  */
 export async function approveCall(desk: ApprovalDesk, call: PreparedCall): Promise<string | undefined> {
   const { service, name, tool, caller } = call.permit

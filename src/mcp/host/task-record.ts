@@ -54,8 +54,7 @@ export const taskView = (taskId: string, task: TaskRecord) => ({
 
 /**
  * Changes the record of a task, again if another process changed it in between. `change` returns undefined to
- * keep it. Returns the
- * latest record, or undefined if it expired.
+ * keep it. Returns the latest record, or undefined if it expired.
  */
 export async function changeTask(
   records: Records,
