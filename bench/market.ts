@@ -146,7 +146,7 @@ function benchBound(pools: readonly Pool[], about: string): UpperBound {
   const bound = upperBound(graph, WETH, { maxIterations: 1_000 })
   const cold = times(9, () => upperBound(graph, WETH, { maxIterations: 1_000 }))
   row(
-    `${about}: joint optimum, from nothing (${bound.iterations} iterations, ${bound.converged ? 'converged' : 'a bound only'})`,
+    `${about}: joint optimum, cold start (${bound.iterations} iterations, ${bound.converged ? 'converged' : 'a bound only'})`,
     spread(cold),
   )
   return bound
@@ -224,7 +224,7 @@ function jointOptimum(): void {
   times(10, () => upperBound(graph, address(1)))
   const took = times(31, () => upperBound(graph, address(1)))
   row(
-    'joint optimum over 10,000 random pools and 200 tokens, from nothing',
+    'joint optimum over 10,000 random pools and 200 tokens, cold start',
     spread(took),
     'below 10 ms',
     quantile(took, 0.5) < 10,
@@ -319,7 +319,7 @@ async function concentratedQuotes(): Promise<void> {
   const partial = trials.filter((_, index) => ours[index] === undefined && (theirs[index] ?? 0n) > 0n).length
   const [a, b] = [quantile(mine, 0.5) * 1_000, quantile(library, 0.5) * 1_000]
   row(
-    `a concentrated quote (2,000, ticks crossed; ${differences} differ from @uniswap/v3-sdk, ${partial} we refuse and it fills in part without saying so): ours; the library`,
+    `a concentrated quote (2,000, ticks crossed; ${differences} differ from @uniswap/v3-sdk, ${partial} we refuse and it fills in part without an error): ours; the library`,
     `${a.toFixed(1)} µs; ${b.toFixed(0)} µs, ${(b / a).toFixed(0)} times`,
     'faster, equal',
     a < b && differences === 0,

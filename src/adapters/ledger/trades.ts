@@ -1,7 +1,7 @@
 /** Booked trades in PostgreSQL: the list, its totals, and the profit over time. */
 import type { Address } from '../../amm/index.ts'
 import type { Hex } from '../../ports/chain.ts'
-import type { Ledger, Trade } from '../../ports/ledger.ts'
+import type { Ledger, ProfitPoint, Trade } from '../../ports/ledger.ts'
 import type { LedgerConnection, Row } from './connection.ts'
 import { placeholders } from './connection.ts'
 
@@ -97,18 +97,22 @@ export function tradeLedger(connection: LedgerConnection): TradeLedger {
     },
     profitSeries: async ({ since, until, buckets, genesis }) => {
       const rows = await connection.query(PROFIT_SERIES, [genesis ?? null, since, until, buckets])
-      return rows.map((row) => {
-        const [profitNative, gasNative] = [row.native as number, Number(row.gas) / 1e18]
-        return {
-          at: Math.floor(since + ((until - since) * Number(row.bucket)) / buckets),
-          trades: Number(row.trades ?? 0),
-          profitValue: row.value as number,
-          profitNative,
-          gasNative,
-          netNative: profitNative - gasNative,
-        }
-      })
+      return rows.map((row) =>
+        profitPointOf(row, Math.floor(since + ((until - since) * Number(row.bucket)) / buckets)),
+      )
     },
+  }
+}
+
+function profitPointOf(row: Row, at: number): ProfitPoint {
+  const [profitNative, gasNative] = [row.native as number, Number(row.gas) / 1e18]
+  return {
+    at,
+    trades: Number(row.trades ?? 0),
+    profitValue: row.value as number,
+    profitNative,
+    gasNative,
+    netNative: profitNative - gasNative,
   }
 }
 
