@@ -57,7 +57,7 @@ export async function runTool(
 
 const notes = new WeakMap<object, string>()
 
-/** What the caller of an answer should know besides: an amount that was probably meant in whole tokens. */
+/** A note for the caller beside the answer: an amount that was probably meant in whole tokens. */
 export const noteOf = (answer: object): string | undefined => notes.get(answer)
 
 function withNoteOnAmounts(error: unknown, note: string | undefined): unknown {
