@@ -2,11 +2,13 @@
  * A market of three tokens and the pools that a test gives it: real pool mathematics and prices, blocks at
  * the test's command.
  */
+
 import type { Address, ConstantProductPool, Pool } from '../../src/amm/index.ts'
 import { RecordedMarket } from '../../src/engine/paper/recording.ts'
 import type { Hex, Log } from '../../src/ports/chain.ts'
 import type { MarketManifest } from '../../src/ports/manifest.ts'
 import type { MarketChange } from '../../src/ports/market.ts'
+import { testManifest } from './manifest.ts'
 
 /** An address of one repeated hexadecimal digit. */
 export const addressOf = (digit: string): Address => `0x${digit.repeat(40)}`
@@ -36,25 +38,18 @@ export const DAI_USDC: ConstantProductPool = {
   feeBps: 30,
 }
 
-const manifestOf = (pools: readonly Pool[]): MarketManifest => ({
-  chainId: 1,
-  genesis: '0x0',
-  genesisBlock: 0,
-  network: 'test',
-  nativeSymbol: 'ETH',
-  wrappedNative: WETH,
-  numeraire: USDC,
-  tokens: [
-    { address: WETH, symbol: 'WETH', decimals: 18 },
-    { address: USDC, symbol: 'USDC', decimals: 6 },
-    { address: DAI, symbol: 'DAI', decimals: 18 },
-  ],
-  pools: pools.map(({ kind, address, dex, tokens }) => ({ kind, address, dex, tokens })),
-  exchanges: [],
-  discoveredAt: 0,
-  startTokens: [WETH],
-  multicall: addressOf('c'),
-})
+const manifestOf = (pools: readonly Pool[]): MarketManifest =>
+  testManifest(WETH, {
+    nativeSymbol: 'ETH',
+    numeraire: USDC,
+    tokens: [
+      { address: WETH, symbol: 'WETH', decimals: 18 },
+      { address: USDC, symbol: 'USDC', decimals: 6 },
+      { address: DAI, symbol: 'DAI', decimals: 18 },
+    ],
+    pools: pools.map(({ kind, address, dex, tokens }) => ({ kind, address, dex, tokens })),
+    multicall: addressOf('c'),
+  })
 
 export class PoolMarket extends RecordedMarket {
   readonly #listeners = new Set<(change: MarketChange) => void>()

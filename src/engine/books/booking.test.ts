@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { testManifest } from '../../../test/support/manifest.ts'
 import type { Address } from '../../amm/index.ts'
 import type { Leg, Opportunity } from '../../arbitrage/index.ts'
 import type { Chain, Hex, Log, Receipt } from '../../ports/chain.ts'
@@ -58,25 +59,16 @@ describe('net transfers', () => {
 
 const market = new RecordedMarket({
   schema: 'market-recording/1',
-  manifest: {
-    chainId: 1,
+  manifest: testManifest(NATIVE, {
     genesis: hash('0'),
-    genesisBlock: 0,
-    network: 'test',
-    nativeSymbol: 'A',
-    wrappedNative: NATIVE,
     numeraire: TOKEN,
     tokens: [
       { address: NATIVE, symbol: 'WA', decimals: 18 },
       { address: TOKEN, symbol: 'USD', decimals: 6 },
     ],
-    pools: [],
-    exchanges: [],
-    discoveredAt: 0,
     startTokens: [TOKEN],
-    multicall: '0x0',
     execution: { executor: EXECUTOR, operator: OPERATOR, treasury: TREASURY },
-  },
+  }),
   head: { number: 20, hash: hash('b'), parentHash: hash('a'), timestamp: 1_000, baseFeePerGas: 1n },
   // A native coin is worth 2,000 dollars.
   pools: [

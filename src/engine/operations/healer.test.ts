@@ -1,23 +1,10 @@
 /** Decisions of the healer from vitals: heap limits, crowded cells, load. */
+
 import { expect, test } from 'vitest'
+import { idle, MB, vitals } from '../../../test/support/vitals.ts'
 import type { CellVitals } from '../../ports/fleet.ts'
 import { Healer, type HealingAction } from './healer.ts'
 import { DEFAULT_SCALING } from './scaling.ts'
-
-const MB = 2 ** 20
-const idle = { calls: 0, errors: 0, durationMs: 0, running: 0 }
-const vitals = (change: Partial<CellVitals> = {}): CellVitals => ({
-  process: 'p1',
-  pid: 1,
-  rss: 100 * MB,
-  heapUsed: 60 * MB,
-  heapLimit: 1_235 * MB,
-  collected: null,
-  loopDelayMs: 21,
-  cpuMs: 0,
-  services: { a: idle, b: idle },
-  ...change,
-})
 
 /** Observes vitals for some seconds; returns the decisions other than warnings, with their second. */
 function play(

@@ -1,24 +1,11 @@
 /**
  * Execution of the healer's decisions: restarts at a quiet moment, heaps, instances, and the record of them.
  */
+
 import { expect, test, vi } from 'vitest'
+import { idle, MB, vitals } from '../../../test/support/vitals.ts'
 import type { CellVitals, FleetControl } from '../../ports/fleet.ts'
 import { HealingLoop } from './healing-loop.ts'
-
-const MB = 2 ** 20
-const idle = { calls: 0, errors: 0, durationMs: 0, running: 0 }
-const vitals = (change: Partial<CellVitals> = {}): CellVitals => ({
-  process: 'p1',
-  pid: 1,
-  rss: 100 * MB,
-  heapUsed: 60 * MB,
-  heapLimit: 1_235 * MB,
-  collected: null,
-  loopDelayMs: 21,
-  cpuMs: 0,
-  services: { a: idle, b: idle },
-  ...change,
-})
 
 /** A loop whose clock, vitals and settings the test sets; `actions` are the requests to the fleet. */
 function loopOf({ scalable = ['a'] }: { scalable?: readonly string[] } = {}) {

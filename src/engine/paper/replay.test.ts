@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { testManifest } from '../../../test/support/manifest.ts'
 import type { Address, ConstantProductPool } from '../../amm/index.ts'
 import type { Head } from '../../ports/chain.ts'
 import { standingPolicies } from '../trading/policies.ts'
@@ -26,24 +27,13 @@ const quiet = [pool('1', 2_000n), pool('2', 2_000n)]
 const gap = pool('2', 2_200n)
 const start: RecordingHead = {
   schema: 'market-recording/1',
-  manifest: {
-    chainId: 1,
-    genesis: '0x0',
-    genesisBlock: 0,
-    network: 'test',
-    nativeSymbol: 'A',
-    wrappedNative: A,
-    numeraire: A,
+  manifest: testManifest(A, {
     tokens: [
       { address: A, symbol: 'WA', decimals: 18 },
       { address: B, symbol: 'B', decimals: 18 },
     ],
     pools: quiet.map(({ address, kind, dex, tokens, feeBps }) => ({ address, kind, dex, tokens, feeBps })),
-    exchanges: [],
-    discoveredAt: 0,
-    startTokens: [A],
-    multicall: '0x0',
-  },
+  }),
   head: head(1),
   pools: quiet,
   offers: [

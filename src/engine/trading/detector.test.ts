@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { testManifest } from '../../../test/support/manifest.ts'
 import type { Address, ConstantProductPool, Pool, WeightedPool } from '../../amm/index.ts'
 import { gasOf, type Opportunity } from '../../arbitrage/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
@@ -66,21 +67,9 @@ function detection(
 ): Detection {
   const market = new RecordedMarket({
     schema: 'market-recording/1',
-    manifest: {
-      chainId: 1,
-      genesis: '0x0',
-      genesisBlock: 0,
-      network: 'test',
-      nativeSymbol: 'A',
-      wrappedNative: A,
-      numeraire: A,
-      tokens: [],
-      pools: [],
-      exchanges: [],
-      discoveredAt: 0,
+    manifest: testManifest(A, {
       startTokens,
-      multicall: '0x0',
-    },
+    }),
     head: { number: 7, hash: '0x77', parentHash: '0x66', timestamp: 1_000, baseFeePerGas },
     pools,
     offers: [],

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { testManifest } from '../../../test/support/manifest.ts'
 import type { Address, ConstantProductPool } from '../../amm/index.ts'
 import { gasOf } from '../../arbitrage/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
@@ -39,25 +40,15 @@ const pools = [
 ]
 const market = new RecordedMarket({
   schema: 'market-recording/1',
-  manifest: {
-    chainId: 1,
-    genesis: '0x0',
-    genesisBlock: 0,
-    network: 'test',
-    nativeSymbol: 'A',
-    wrappedNative: A,
-    numeraire: A,
+  manifest: testManifest(A, {
     tokens: [A, B, C, D].map((address, index) => ({
       address,
       symbol: 'ABCD'[index] as string,
       decimals: 18,
     })),
     pools: pools.map(({ address, kind, dex, tokens, feeBps }) => ({ address, kind, dex, tokens, feeBps })),
-    exchanges: [],
-    discoveredAt: 0,
     startTokens: [A, C, E],
-    multicall: '0x0',
-  },
+  }),
   head: { number: 7, hash: '0x77', parentHash: '0x66', timestamp: 1_000, baseFeePerGas: 10n ** 11n },
   pools,
   offers: [],

@@ -2,8 +2,10 @@
  * The calls of a swap, executed on balances kept here: each must be affordable and leave every pair's
  * invariant intact.
  */
+
 import { decodeFunctionData, parseAbi } from 'viem'
 import { expect, test } from 'vitest'
+import { testManifest } from '../../../test/support/manifest.ts'
 import type { Address, Pool } from '../../amm/index.ts'
 import { bestRoute, MarketGraph } from '../../graph/index.ts'
 import { RecordedMarket } from '../paper/recording.ts'
@@ -62,13 +64,8 @@ const concentrated: Pool = {
 function marketOf(...pools: readonly Pool[]): RecordedMarket {
   return new RecordedMarket({
     schema: 'market-recording/1',
-    manifest: {
-      chainId: 1,
-      genesis: '0x0',
-      genesisBlock: 0,
-      network: 'test',
+    manifest: testManifest(WETH, {
       nativeSymbol: 'ETH',
-      wrappedNative: WETH,
       numeraire: USDC,
       tokens: [
         { address: WETH, symbol: 'WETH', decimals: 18 },
@@ -78,12 +75,8 @@ function marketOf(...pools: readonly Pool[]): RecordedMarket {
       pools: [
         { kind: 'weighted', address: weighted.address, dex: 'balancer', tokens: [WETH, DAI], id: POOL_ID },
       ],
-      exchanges: [],
-      discoveredAt: 0,
-      startTokens: [WETH],
-      multicall: '0x0',
       balancer: { vault: VAULT },
-    },
+    }),
     head: { number: 1, hash: '0x1', parentHash: '0x0', timestamp: 1, baseFeePerGas: 1n },
     pools: [...pools],
     offers: [],
