@@ -93,6 +93,7 @@ async function supervise(make: (events: DriverEvents, plan: ReturnType<typeof pl
     monotonic: () => performance.now(),
     seed: 1,
     onEvent: () => undefined,
+    oomKills: () => undefined,
     onLost: () => undefined,
   })
   open.push(() =>

@@ -1,11 +1,12 @@
 /** The whole system as a user starts it: trades, reasons, refusals, healing, stop and restart. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { encodeFunctionData, parseAbi } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
+import { readStoppedBooks } from '../src/adapters/ledger/stopped-books.ts'
 import type { Address } from '../src/amm/index.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
@@ -238,6 +239,23 @@ describe('trouble', () => {
     expect((await fleet.status()).startedAt).toBe(before.startedAt)
   })
 
+  test('stop: infrastructure needs --force, other services of the process --yes; a service alone neither', async () => {
+    const stop = (...args: string[]) => kintsugi(['stop', ...args, '--data', fleet.data])
+    for (const service of ['hub', 'database', 'chain']) {
+      const { code, stderr } = await stop(service, '--yes')
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/is infrastructure.*--force/s)])
+    }
+    const { code, stderr } = await stop('mcp_monitoring_server')
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/also stops \d services.*: .*mcp_auth_manager_server/),
+    ])
+    expect(await healthy()).toBe(true)
+    const stopped = await stop('mcp_monitoring_server', '--yes', '--for', '1')
+    expect([stopped.code, stopped.stdout]).toEqual([0, expect.stringContaining('mcp_auth_manager_server')])
+    await fleet.until('everything healthy', healthy)
+  })
+
   test('a killed cell is back within a second, on newer data, and connections wait instead of being refused', async () => {
     for (const service of ['mcp_price_feed_server', 'mcp_monitoring_server', 'mcp_coordinator_server']) {
       const status = await fleet.status()
@@ -376,7 +394,7 @@ describe('the end', () => {
     expect([status.code, status.stderr]).toEqual([1, expect.stringContaining('no fleet is running')])
   })
 
-  test('a restarted fleet keeps its data, `down` stops it from another process, --fresh deletes the data', async () => {
+  test('a restarted fleet keeps its data, `down` stops it from another process, --fresh moves the data aside', async () => {
     await fleet.start()
     const trades = await fleet.trades()
     for (const trade of booked) expect(trades).toContainEqual(trade)
@@ -392,9 +410,20 @@ describe('the end', () => {
       '--port-offset',
       String(fleet.offset),
       '--fresh',
+      '--yes',
       '--detach',
     ])
-    expect(again.code).toBe(0)
+    expect([again.code, again.stdout]).toEqual([
+      0,
+      expect.stringMatching(/--fresh moves .* to .*: \d+ trades/),
+    ])
+    const aside = readdirSync(dirname(fleet.data)).filter((name) =>
+      name.startsWith(`${basename(fleet.data)}.old-`),
+    )
+    expect(aside).toHaveLength(1)
+    const old = join(dirname(fleet.data), aside[0] as string)
+    expect((await readStoppedBooks(old)).trades).toBeGreaterThanOrEqual(booked.length)
+    rmSync(old, { recursive: true })
     expect((await fleet.status()).metrics?.tradesBooked).toBeLessThan(booked.length)
     expect((await kintsugi(['down', '--data', fleet.data])).code).toBe(0)
     // The command line that ran it in the foreground ends too.

@@ -92,6 +92,7 @@ async function supervise({
   pieces = [],
   env = {},
   scalable = services,
+  oomKills = () => 0,
 }: {
   services?: string[]
   misbehave?: Record<string, string>
@@ -100,6 +101,7 @@ async function supervise({
   pieces?: string[]
   env?: NodeJS.ProcessEnv
   scalable?: string[]
+  oomKills?: () => number
 } = {}) {
   const ports: Record<string, number> = {}
   for (const id of services) ports[id] = await freePort()
@@ -149,6 +151,7 @@ async function supervise({
     seed: 1,
     onEvent: (event) => events.push(event),
     onLost: () => undefined,
+    oomKills,
   })
   running.push(supervisor)
   await supervisor.start()
@@ -238,6 +241,24 @@ test('a process that hangs is found by its missing heartbeats and replaced withi
   const stopped = performance.now()
   expect(Number(await (await get()).text())).not.toBe(pid)
   expect(performance.now() - stopped).toBeLessThan(5_000)
+})
+
+test('a process that was killed from outside is told from one that the kernel killed for lack of memory', async () => {
+  let killedByKernel = 0
+  const { status, healthy, events } = await supervise({ oomKills: () => killedByKernel })
+  const causeOfKill = async () => {
+    await healthy()
+    const { pid } = status() as { pid: number }
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => status()?.pid, { timeout: 15_000 }).not.toBe(pid)
+    return events
+      .flatMap((event) => (event.type === 'incident' && event.kind === 'exited' ? [event.detail] : []))
+      .at(-1)
+  }
+  expect(await causeOfKill()).toBe('killed by SIGKILL')
+  killedByKernel++
+  expect(await causeOfKill()).toBe('killed by the kernel: out of memory')
+  expect(await causeOfKill()).toBe('killed by SIGKILL')
 })
 
 test('AUTO_RESTART off: a failed cell stays stopped, with the reason', async () => {

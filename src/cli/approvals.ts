@@ -1,7 +1,7 @@
 /** `kintsugi approvals`, `approve`, `refuse`: pending approvals and the approval policy. */
-import { createInterface } from 'node:readline/promises'
 import type { ApprovalPolicyView, ApprovalView } from '../gateway/api/schema.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { confirmed } from './confirm.ts'
 import { color, dateTime } from './format.ts'
 import { type DataOptions, request, runningPlan } from './run.ts'
 
@@ -46,7 +46,7 @@ export async function listApprovals(options: DataOptions): Promise<void> {
 
 /**
  * Shows a pending approval, asks for confirmation, and sends the decision with the digest that was shown.
- * Throws `not-found`.
+ * Throws `not-found` and `not-confirmed`.
  */
 export async function decide(
   id: string,
@@ -59,7 +59,12 @@ export async function decide(
       hint: '`npx kintsugi approvals` lists the pending ones',
     })
   if (!options.json) console.log(show(approval))
-  if (approve && !options.yes && !(await confirmed())) return
+  if (
+    approve &&
+    !options.yes &&
+    !(await confirmed('approve: the call runs once it is approved', 'Approve this call?'))
+  )
+    return
   const body = JSON.stringify({ digest: approval.digest, approve })
   const decided = await request<{ approval: ApprovalView }>(
     runningPlan(options),
@@ -70,18 +75,6 @@ export async function decide(
   console.log(
     options.json ? JSON.stringify(decided.approval) : `${color.green('✓')} ${decided.approval.state}`,
   )
-}
-
-/** Asks on the terminal. Throws `bad-argument` if there is none. */
-async function confirmed(): Promise<boolean> {
-  if (!process.stdin.isTTY)
-    throw new KintsugiError('bad-argument', 'approve needs a terminal for its confirmation', {
-      hint: 'add --yes to confirm without a prompt',
-    })
-  const prompt = createInterface({ input: process.stdin, output: process.stdout })
-  const answer = await prompt.question('Approve this call? [y/N] ')
-  prompt.close()
-  return /^y(es)?$/i.test(answer.trim())
 }
 
 /** Changes the fields of the approval policy that are given; prints the policy if none is. */

@@ -1,8 +1,10 @@
 /** The commands that control a running fleet: down, stop, start, restart, call. */
 import { askPatiently, askSupervisor, untilGone } from '../adapters/fleet/control-client.ts'
+import { stopConsequences } from '../fleet/stopping.ts'
 import { socketPath } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { color, seconds } from './format.ts'
+import { confirmed } from './confirm.ts'
+import { color, count, seconds } from './format.ts'
 import { controlSocket, type DataOptions, request, resolveUnit, runningPlan } from './run.ts'
 
 const STOP_TIMEOUT_MS = 12_000
@@ -25,18 +27,36 @@ export async function down(options: DataOptions): Promise<void> {
   )
 }
 
-/** Stops a service and those that share its process; running calls are answered first. */
-export async function stopService(name: string, options: DataOptions & { for?: number }): Promise<void> {
+/**
+ * Stops a service and those that share its process; running calls are answered first. Throws `not-confirmed`
+ * without a terminal if others stop too, and `refused` for infrastructure without `force`.
+ */
+export async function stopService(
+  name: string,
+  options: DataOptions & { for?: number; yes?: boolean; force?: boolean },
+): Promise<void> {
   const control = controlSocket(options)
   const service = await resolveUnit(control, name)
-  const state = await askPatiently(control, {
+  const before = await askPatiently(control, { op: 'status' })
+  const { alsoStops, isInfrastructure } = stopConsequences(before.services, service)
+  if (isInfrastructure && !options.force)
+    throw new KintsugiError(
+      'refused',
+      `${service} is infrastructure: the other ${before.services.length - 1 - alsoStops.length} services depend on it`,
+      { hint: 'add --force to stop it nevertheless' },
+    )
+  if (!isInfrastructure && alsoStops.length > 0 && !options.yes) {
+    const consequence = `stopping ${service} also stops ${count(alsoStops.length, 'service')} of its process: ${alsoStops.join(', ')}`
+    if (process.stdin.isTTY) console.error(consequence)
+    if (!(await confirmed(consequence, 'Stop them all?'))) return
+  }
+  await askPatiently(control, {
     op: 'stop',
     service,
     reason: 'stopped from the command line',
     ...(options.for === undefined ? {} : { forMs: options.for * 1_000 }),
   })
-  const { services } = await askPatiently(control, { op: 'status' })
-  const together = services.filter(({ cell }) => cell === state.cell).map(({ id }) => id)
+  const together = [service, ...alsoStops]
   console.log(
     options.json
       ? JSON.stringify({ stopping: together })

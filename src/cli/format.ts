@@ -50,6 +50,13 @@ export function dateTime(at: number): string {
 export const count = (value: number, noun: string): string =>
   `${value.toLocaleString('en')} ${noun}${value === 1 ? '' : 's'}`
 
+/** `1.2 MB`; in units of 1,000. */
+export function fileSize(bytes: number): string {
+  const names = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = bytes < 1 ? 0 : Math.min(names.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${(bytes / 1_000 ** power).toLocaleString('en', { maximumFractionDigits: power === 0 ? 0 : 1 })} ${names[power]}`
+}
+
 /** The characters of a text that take room on a terminal. */
 export const plain = (text: string): string => text.replace(/\x1b\[[0-9;]*m/g, '')
 

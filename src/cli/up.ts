@@ -2,11 +2,13 @@
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { askSupervisor } from '../adapters/fleet/control-client.ts'
-import { readSettings } from '../adapters/settings.ts'
+import { readSettings, type Settings } from '../adapters/settings.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
 import { files, socketPath } from '../processes/run/run-plan.ts'
 import { dateTime } from './format.ts'
-import { deleteDataFolder, prepareFolder, stopLeftovers } from './up/data-folder.ts'
+import { prepareFolder, stopLeftovers } from './up/data-folder.ts'
+import { moveAside } from './up/fresh.ts'
+import { refuseFundedKeys } from './up/funds.ts'
 import { keyDescriptor, startKeeper, writeAccounts } from './up/keeper-start.ts'
 import { checkParts, makePlan, type UpOptions } from './up/plan.ts'
 import { follow } from './up/progress.ts'
@@ -26,7 +28,7 @@ export async function up(options: UpOptions): Promise<void> {
   const plan = makePlan(options, settings, dataFolder)
   checkParts(options, settings, plan)
   stopLeftovers(dataFolder)
-  if (options.fresh) deleteDataFolder(dataFolder)
+  if (options.fresh) await startAfresh(dataFolder, options, settings)
   prepareFolder(plan)
   const keyFd = keyDescriptor()
   if (plan.mode === 'local') writeAccounts(plan, keyFd)
@@ -37,6 +39,18 @@ export async function up(options: UpOptions): Promise<void> {
     throw error
   }
   await follow(plan, options, settings)
+}
+
+/** Moves the data folder aside, as far as that is confirmed. Throws `refused`, `not-confirmed`, `not-ours`. */
+async function startAfresh(
+  dataFolder: string,
+  { yes = false, withFunds, json }: UpOptions,
+  { rpcUrls }: Settings,
+): Promise<void> {
+  if (!withFunds) await refuseFundedKeys(dataFolder, rpcUrls)
+  const say = (text: string) => void (json ? undefined : console.log(text))
+  const movedTo = await moveAside(dataFolder, { yes, now: Date.now(), say })
+  if (json && movedTo) console.log(JSON.stringify({ type: 'moved-aside', from: dataFolder, to: movedTo }))
 }
 
 function reportRunning({ services, startedAt }: FleetStatus, dataFolder: string, json: boolean): void {

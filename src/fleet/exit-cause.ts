@@ -4,6 +4,8 @@
 export type ExitCause =
   | { readonly kind: 'exit'; readonly code: number }
   | { readonly kind: 'signal'; readonly signal: string }
+  /** The kernel killed it because memory ran out: its own failure, unlike other kills. */
+  | { readonly kind: 'out-of-memory' }
   /** The process never ran, or was never seen. */
   | { readonly kind: 'not-started'; readonly reason: string }
   /** The engine that ran it removed it: a deleted container, an evicted pod. */
@@ -45,6 +47,8 @@ export function describeExit(cause: ExitCause): string {
       return `exited with code ${cause.code}`
     case 'signal':
       return `killed by ${cause.signal}`
+    case 'out-of-memory':
+      return 'killed by the kernel: out of memory'
     case 'not-started':
       return `not started: ${cause.reason}`
     case 'removed':

@@ -6,7 +6,7 @@ import { KEY_VARIABLE, readDotEnv } from '../adapters/dot-env.ts'
 import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
-import { localKeys, rehearseSigning } from '../signer/keys.ts'
+import { fileAddresses, localKeys, rehearseSigning } from '../signer/keys.ts'
 import type { SignerPolicy } from '../signer/policy.ts'
 import { answer, type SignerParts, type SignerRequest } from '../signer/signer.ts'
 import { messageOf } from '../std/errors.ts'
@@ -27,8 +27,12 @@ const LOCAL_CAPS = {
 ignoreOutputErrors()
 const dataFolder = process.env.KINTSUGI_DATA as string
 if (process.argv.includes('--accounts')) {
-  const { operator, treasury } = openKeys()
+  const { operator, treasury } = openKeys(() => localKeys(dataFolder, givenKey()))
   process.stdout.write(`${JSON.stringify({ operator: operator.address.toLowerCase(), treasury })}\n`)
+  process.exit(0)
+}
+if (process.argv.includes('--addresses')) {
+  process.stdout.write(`${JSON.stringify(openKeys(() => fileAddresses(dataFolder)))}\n`)
   process.exit(0)
 }
 
@@ -37,7 +41,7 @@ if (process.argv.includes('--accounts')) {
  * still write.
  */
 function openParts(): SignerParts {
-  const keys = openKeys()
+  const keys = openKeys(() => localKeys(dataFolder, givenKey()))
   const journal = new SignerJournal(files(dataFolder).signerJournal, LOCAL_CAPS.windowMs, Date.now())
   return {
     account: keys.operator,
@@ -81,9 +85,9 @@ process.on('SIGTERM', () => process.exit(0))
 process.on('SIGINT', () => undefined)
 
 /** Opens the keys; ends the process with a one-line reason, without the key, if that fails. */
-function openKeys(): ReturnType<typeof localKeys> {
+function openKeys<T>(open: () => T): T {
   try {
-    return localKeys(dataFolder, givenKey())
+    return open()
   } catch (error) {
     console.error(messageOf(error))
     process.exit(1)

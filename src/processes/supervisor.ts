@@ -11,6 +11,7 @@ import { INCIDENTS } from '../fleet/incidents.ts'
 import type { Incident } from '../ports/fleet.ts'
 import { messageOf } from '../std/errors.ts'
 import { ProcessDriver } from '../supervisor/drivers/process-driver.ts'
+import { oomKills } from '../supervisor/oom-kills.ts'
 import type { SupervisorEvent, SupervisorOptions } from '../supervisor/options.ts'
 import { isAlive } from '../supervisor/process-identity.ts'
 import { Repairs } from '../supervisor/repair.ts'
@@ -104,6 +105,7 @@ function supervisorOptions(
     seed: plan.startedAt >>> 0,
     onEvent,
     onLost,
+    oomKills,
   }
   return { options, driver: () => driver }
 }

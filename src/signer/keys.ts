@@ -2,7 +2,7 @@
  * Keys of the embedded chain: generated once, in files that only this user can read, opened by the signer
  * alone.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Address } from '../amm/index.ts'
@@ -55,6 +55,15 @@ export function localKeys(dataFolder: string, passedKey?: string): LocalKeys {
       return (identity ??= keyFile(folder, 'relay'))
     },
   }
+}
+
+/** The address of every key file, in the order of their names. */
+export function fileAddresses(dataFolder: string): Address[] {
+  const folder = join(dataFolder, 'keys')
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.key'))
+    .sort()
+    .map((name) => keyFile(folder, name.slice(0, -'.key'.length)).address.toLowerCase() as Address)
 }
 
 /**

@@ -44,6 +44,7 @@ const TABLE = {
   'insufficient-scope': code(403, 'never', 'The token does not allow this call.'),
   'approval-needed': code(403, 'never', 'A person has to approve the call first.'),
   'approval-refused': code(403, 'never', 'A person refused the call.'),
+  'not-confirmed': code(422, 'never', 'The operation needs a confirmation, which was not given.'),
   'forbidden-host': code(403, 'never', 'The Host header names no host of this fleet.'),
   'forbidden-origin': code(403, 'never', 'The Origin header names a foreign origin.'),
   refused: code(422, 'never', 'The service declines an operation that would be unsafe.'),

@@ -43,6 +43,8 @@ export interface SupervisorOptions {
   monotonic(): number
   readonly seed: number
   onEvent(event: SupervisorEvent): void
+  /** The kernel's count of processes that it killed for lack of memory; undefined if it is not reported. */
+  oomKills(): number | undefined
   /** No keeper is left that could start a process. */
   onLost(): void
 }

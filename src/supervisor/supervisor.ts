@@ -14,6 +14,7 @@ import {
 } from '../fleet/healing/state.ts'
 import type { CellVitals, FleetStatus, Incident, ServiceStatus } from '../ports/fleet.ts'
 import { KintsugiError } from '../std/errors.ts'
+import { nearest } from '../std/nearest.ts'
 import type { Driver } from './drivers/driver.ts'
 import { EffectRunner } from './effect-runner.ts'
 import { HangDetector } from './hang-detector.ts'
@@ -57,10 +58,12 @@ export class Supervisor {
   #stopping = false
   #dirty = false
   #resuming = true
+  #oomKills: number | undefined
 
   constructor(options: SupervisorOptions) {
     const plans: ReadonlyMap<string, UnitPlan> = new Map(options.units.map((unit) => [unit.spec.id, unit]))
     this.#options = options
+    this.#oomKills = options.oomKills()
     this.#fleet = initialFleet(
       options.units.map((unit) => unit.spec),
       options.seed,
@@ -181,9 +184,12 @@ export class Supervisor {
       units.find(({ spec }) => spec.services.includes(service)) ??
       (service === 'chain' ? this.#fleet.units.localnet : undefined)
     if (unit) return unit
-    const known = this.#board.services().map(({ id }) => id)
-    throw new KintsugiError('unknown-service', `unknown service ${JSON.stringify(service)}`, {
-      hint: `known: ${known.join(', ')}`,
+    const similar = nearest(
+      service,
+      this.#board.services().map(({ id }) => id),
+    )
+    throw new KintsugiError('unknown-service', `unknown service ${JSON.stringify(service.slice(0, 100))}`, {
+      hint: similar.length === 0 ? 'the status lists all services' : `did you mean ${similar.join(' or ')}?`,
     })
   }
 
@@ -334,14 +340,24 @@ export class Supervisor {
     this.#apply({ type: 'hung', process, detail })
   }
 
-  #exited(process: string, cause: ExitCause): void {
+  #exited(process: string, observed: ExitCause): void {
     this.#onEnd.get(process)?.()
+    const cause = this.#causeOf(observed)
     if (this.#stopping) return
     const calls = takeInFlightCalls(this.#options.callFolder, process)
     this.#links.forget(process)
     const hung = this.#hung.delete(process)
     const deliberate = this.#deliberate.delete(process)
     this.#apply({ type: 'exited', process, cause, calls, hung, deliberate })
+  }
+
+  /** A kill by the kernel for lack of memory looks like any other kill; its count tells them apart. */
+  #causeOf(observed: ExitCause): ExitCause {
+    const before = this.#oomKills
+    this.#oomKills = this.#options.oomKills()
+    const isOutOfMemory = before !== undefined && (this.#oomKills ?? before) > before
+    const isKilled = observed.kind === 'signal' && observed.signal === 'SIGKILL'
+    return isKilled && isOutOfMemory ? { kind: 'out-of-memory' } : observed
   }
 
   #apply(event: FleetEvent): void {

@@ -13,9 +13,9 @@ export interface EmbeddedDatabase {
   stop(): Promise<void>
 }
 
-/** Resolves when the server accepts connections. */
-export async function startDatabase(): Promise<EmbeddedDatabase> {
-  const folder = mkdtempSync(join(tmpdir(), 'kintsugi-database-'))
+/** Resolves when the server accepts connections. `kept`: its folder, which stays; default: one of its own. */
+export async function startDatabase(kept?: string): Promise<EmbeddedDatabase> {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'kintsugi-database-'))
   const { command, args, env, uid, gid, connectionString } = prepareEmbeddedPostgres({
     dataFolder: folder,
     port: await freePort(),
@@ -28,7 +28,7 @@ export async function startDatabase(): Promise<EmbeddedDatabase> {
   const stop = async () => {
     server.kill('SIGINT')
     if (server.exitCode === null) await once(server, 'exit')
-    rmSync(folder, { recursive: true, force: true })
+    if (kept === undefined) rmSync(folder, { recursive: true, force: true })
   }
   for (let attempt = 0; attempt < 400; attempt++) {
     const client = new pg.Client({ connectionString })

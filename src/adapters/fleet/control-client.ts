@@ -60,7 +60,7 @@ export function askSupervisor<Op extends ControlOp>(
       fail(
         notRunning(
           error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-            ? 'no fleet is running on this data folder'
+            ? `no fleet is running: nothing listens on ${path}`
             : error.message,
         ),
       ),

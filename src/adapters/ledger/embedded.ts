@@ -9,8 +9,10 @@ import {
   chownSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -152,8 +154,7 @@ function reachable(path: string, isOurs: boolean): boolean {
  * link to it.
  */
 function placeOutside(dataFolder: string): string {
-  const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
-  const folder = join('/var/tmp', `kintsugi-${name}`)
+  const folder = outsideFolder(dataFolder)
   mkdirSync(folder, { recursive: true, mode: 0o711 })
   if (statSync(folder).uid !== process.getuid?.())
     throw new KintsugiError('database-setup-failed', `${folder} belongs to another user`, {
@@ -166,6 +167,24 @@ function placeOutside(dataFolder: string): string {
     symlinkSync(join(folder, 'cluster'), link)
   }
   return join(folder, 'cluster')
+}
+
+function outsideFolder(dataFolder: string): string {
+  const name = createHash('sha256').update(resolve(dataFolder)).digest('hex').slice(0, 16)
+  return join('/var/tmp', `kintsugi-${name}`)
+}
+
+/**
+ * Completes the move of a data folder: a cluster outside of it follows, so that the next one at the old path
+ * does not find it.
+ */
+export function moveCluster(from: string, to: string): void {
+  const link = join(to, 'postgres')
+  const outside = outsideFolder(from)
+  if (!lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() || !existsSync(outside)) return
+  renameSync(outside, outsideFolder(to))
+  rmSync(link)
+  symlinkSync(join(outsideFolder(to), 'cluster'), link)
 }
 
 /**

@@ -26,7 +26,9 @@ function upCommand(program: Command): void {
     )
     .option('--port-offset <n>', 'add this to every port', whole(0, MAX_OFFSET), 0)
     .addOption(data())
-    .option('--fresh', 'delete the data folder first')
+    .option('--fresh', 'start with an empty data folder; the old one is moved aside after a confirmation')
+    .option('--yes', 'confirm --fresh without a prompt')
+    .option('--with-funds', 'confirm --fresh although keys in the folder own a balance on a real chain')
     .option('--detach', 'return when the fleet is ready; stop it with `kintsugi down`')
     .addOption(
       new Option(
@@ -110,6 +112,8 @@ function controlCommands(program: Command): void {
     .description('stop a service, and all services of its process, until it is started')
     .argument('<service>')
     .option('--for <seconds>', 'start it again after this time', whole(1, 86_400))
+    .option('--yes', 'stop the services of its process too without a prompt')
+    .option('--force', 'allow to stop infrastructure: hub, database, chain')
     .addOption(data())
     .addOption(json())
     .action(async (service, options) => (await import('../control.ts')).stopService(service, options))

@@ -1,10 +1,8 @@
-/** The data folder of a start: leftovers of an earlier run, `--fresh`, token, lease and plan. */
+/** The data folder of a start: leftovers of an earlier run, token, lease and plan. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rotateServiceKeys } from '../../adapters/access/service-keys.ts'
 import { files, type RunPlan } from '../../processes/run/run-plan.ts'
-import { KintsugiError } from '../../std/errors.ts'
 import { isAlive, type ProcessIdentity, processesFor, signalTo } from '../../supervisor/process-identity.ts'
 import { color } from '../format.ts'
 
@@ -24,22 +22,6 @@ export function stopLeftovers(dataFolder: string): void {
     )
   for (const identity of left) signalTo(identity, 'SIGKILL')
   while (left.some(isAlive)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
-}
-
-/** Deletes the data folder, for `--fresh`. Throws `not-ours` if it does not look like one of ours. */
-export function deleteDataFolder(dataFolder: string): void {
-  if (!existsSync(dataFolder)) return
-  if (!existsSync(files(dataFolder).token))
-    throw new KintsugiError(
-      'not-ours',
-      `--fresh: ${dataFolder} does not look like a kintsugi data folder (it has no file named token)`,
-      { hint: 'delete its content yourself, or name another folder with --data' },
-    )
-  // Started by root, the database cluster is in another folder, behind a link.
-  const cluster = join(dataFolder, 'postgres')
-  if (existsSync(cluster) && lstatSync(cluster).isSymbolicLink())
-    rmSync(dirname(realpathSync(cluster)), { recursive: true, force: true })
-  rmSync(dataFolder, { recursive: true, force: true })
 }
 
 /** Creates the folders, the token (once), new service keys, the next lease, and writes the plan. */

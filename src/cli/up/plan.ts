@@ -20,6 +20,10 @@ export interface UpOptions {
   portOffset: number
   data: string
   fresh?: boolean
+  /** Confirms `fresh`. */
+  yes?: boolean
+  /** Confirms `fresh` although keys own a balance on a real chain. */
+  withFunds?: boolean
   detach?: boolean
   market?: string
   seed: number

@@ -2,6 +2,7 @@
  * One service: its state with what shares its process, and stopping, restarting and reading the log of it.
  */
 import { findService } from '../../fleet/find-service.ts'
+import { stopConsequences } from '../../fleet/stopping.ts'
 import type { FleetControl, ServiceStatus } from '../../ports/fleet.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
@@ -23,18 +24,30 @@ export async function stateOf(fleet: Pick<FleetControl, 'status'>, id: string): 
   }
 }
 
+/** How a service is stopped. */
+export interface StopOptions {
+  readonly reason: string
+  /** It starts again after this time. */
+  readonly forMs?: number | undefined
+  /** Allows to stop infrastructure, which all services depend on. */
+  readonly force?: boolean
+}
+
 /**
- * Stops a service, for good or for `forMs`; one that shares its process is isolated first. Throws
- * `unknown-service`.
+ * Stops a service; one that shares its process is isolated first. Throws `unknown-service`, and `refused` for
+ * infrastructure without `force`.
  */
 export async function stopService(
   fleet: Pick<FleetControl, 'status' | 'isolate' | 'stop'>,
   id: string,
-  reason: string,
-  forMs?: number,
+  { reason, forMs, force = false }: StopOptions,
 ): Promise<void> {
-  const { sharesProcessWith } = await stateOf(fleet, id)
-  if (sharesProcessWith.length > 0) await fleet.isolate(id, reason)
+  const { alsoStops, isInfrastructure } = stopConsequences((await fleet.status()).services, id)
+  if (isInfrastructure && !force)
+    throw new KintsugiError('refused', `service: ${id} is infrastructure, which all services depend on`, {
+      hint: 'set force to stop it nevertheless',
+    })
+  if (alsoStops.length > 0 && !isInfrastructure) await fleet.isolate(id, reason)
   await fleet.stop(id, reason, forMs)
 }
 

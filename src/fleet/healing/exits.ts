@@ -5,7 +5,7 @@ import { backoffDelay } from '../../std/backoff.ts'
 import { describeExit } from '../exit-cause.ts'
 import type { Draft } from './draft.ts'
 import { abandon, succeed } from './hand-over.ts'
-import { addBlame, arriveHome, separate, separationOf, suspectsOf } from './isolation.ts'
+import { addBlame, arriveHome, endedFromOutside, separate, separationOf, suspectsOf } from './isolation.ts'
 import { standIn, start } from './lifecycle.ts'
 import { type FleetEvent, type InFlightCall, isRunning, type Unit } from './state.ts'
 
@@ -70,7 +70,7 @@ function stopped(draft: Draft, unit: Unit, state: Extract<Unit['state'], { statu
 function failed(draft: Draft, unit: Unit, since: number, exit: Exit): void {
   const { policy } = draft
   const detail = exitDetail(exit)
-  const next = afterFailure(draft, unit, since, exit.deliberate)
+  const next = afterFailure(draft, unit, since, exit)
   if (!policy.autoRestart) {
     const reason = `${detail}; AUTO_RESTART is off`
     draft.incident(unit, 'exited', detail, 'AUTO_RESTART is off: it is not restarted')
@@ -78,7 +78,8 @@ function failed(draft: Draft, unit: Unit, since: number, exit: Exit): void {
     return
   }
   if (!exit.deliberate) addBlame(draft, suspectsOf(exit), detail)
-  const separation = unit.spec.services.length > 1 && !exit.deliberate ? separationOf(draft, next) : undefined
+  const isOwn = !exit.deliberate && !endedFromOutside(exit)
+  const separation = unit.spec.services.length > 1 && isOwn ? separationOf(draft, next) : undefined
   if (separation) {
     draft.incident(unit, 'exited', detail, 'its services are separated')
     separate(draft, next, separation)
@@ -87,11 +88,12 @@ function failed(draft: Draft, unit: Unit, since: number, exit: Exit): void {
 }
 
 /** The unit's history with one more failure. A deliberate exit counts toward no limit. */
-function afterFailure({ now, policy }: Draft, unit: Unit, since: number, deliberate: boolean): Unit {
+function afterFailure({ now, policy }: Draft, unit: Unit, since: number, exit: Exit): Unit {
+  const { deliberate } = exit
   const stable = now - since >= (unit.trials > 0 ? policy.trialMs : policy.stableMs)
   const passedTrial = stable && unit.trials > 0
-  const recent = unit.failures.filter((at) => at > now - policy.windowMs)
-  const failures = deliberate ? unit.failures : [...recent, now]
+  const recent = unit.failures.filter(({ at }) => at > now - policy.windowMs)
+  const failures = deliberate ? unit.failures : [...recent, { at: now, outside: endedFromOutside(exit) }]
   return {
     ...unit,
     failures: passedTrial ? [] : failures,

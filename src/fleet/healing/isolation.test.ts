@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { cellSpec, DrivenFleet } from '../../../test/support/driven-fleet.ts'
+import { cellSpec, DrivenFleet, type Exit } from '../../../test/support/driven-fleet.ts'
 import { describeExit, type ExitCause, exitCause, exitCauseOfCode } from '../exit-cause.ts'
 import { blame, halves, suspectsOf } from './isolation.ts'
 import { HEALING } from './state.ts'
@@ -19,6 +19,7 @@ describe('suspectsOf', () => {
     ['an exit code', { kind: 'exit', code: 7 }],
     ['a crash', { kind: 'signal', signal: 'SIGSEGV' }],
     ['an abort, as when the heap is full', { kind: 'signal', signal: 'SIGABRT' }],
+    ['an end for lack of memory', { kind: 'out-of-memory' }],
     ['an unobserved exit', { kind: 'unobserved' }],
     ['a removal whose reason names a signal', { kind: 'removed', reason: 'SIGKILL' }],
   ])('%s: each service with calls in flight, once', (_name, cause) => {
@@ -90,6 +91,24 @@ test('without a suspect a cell is split at every fourth failure, and not in betw
   expect(servicesAfter(1)).toEqual(['s', 't'])
 })
 
+test('kills from outside split no cell, and do not count toward the failures that do', () => {
+  const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u', 'v'])])
+  const fails = (exit: Exit, times: number) => {
+    for (let failure = 0; failure < times; failure++) {
+      fleet.ready('a', fleet.now + 3_000)
+      fleet.exit('a', fleet.now + 3_000, exit)
+    }
+    return fleet.unit('a').spec.services
+  }
+  const outside = { cause: killed, calls: ['s'] }
+  const own = { calls: ['s', 't'] }
+  // Nine failures within a minute; the tenth would quarantine.
+  expect(fails(outside, 4)).toEqual(['s', 't', 'u', 'v'])
+  expect(fails(own, 3)).toEqual(['s', 't', 'u', 'v'])
+  expect(fails(outside, 1)).toEqual(['s', 't', 'u', 'v'])
+  expect(fails(own, 1)).toEqual(['s', 't'])
+})
+
 test('halves: the first one is the longer one', () => {
   expect(halves(['a', 'b', 'c'])).toEqual([['a', 'b'], ['c']])
   expect(halves(['a', 'b'])).toEqual([['a'], ['b']])
@@ -103,4 +122,5 @@ test('exit causes: from codes and signals, and in words', () => {
   expect(exitCauseOfCode(0)).toEqual({ kind: 'exit', code: 0 })
   expect(describeExit({ kind: 'exit', code: 7 })).toBe('exited with code 7')
   expect(describeExit(killed)).toBe('killed by SIGKILL')
+  expect(describeExit({ kind: 'out-of-memory' })).toBe('killed by the kernel: out of memory')
 })

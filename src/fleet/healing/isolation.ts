@@ -5,8 +5,20 @@ import { start, startNew, terminate } from './lifecycle.ts'
 import { type Blame, type FleetState, type InFlightCall, isRunning, type Unit } from './state.ts'
 
 /**
+ * Whether a process ended without a fault of its own: somebody else killed it. One that was killed because it
+ * hung failed by itself.
+ */
+export const endedFromOutside = ({
+  cause,
+  hung,
+}: {
+  readonly cause: ExitCause
+  readonly hung: boolean
+}): boolean => wasKilledFromOutside(cause) && !hung
+
+/**
  * Services that may have caused an exit: those with calls in flight. None if the exit was deliberate or the
- * process was killed from outside, unless it was killed because it hung.
+ * process was killed from outside.
  */
 export function suspectsOf({
   cause,
@@ -19,7 +31,7 @@ export function suspectsOf({
   readonly hung: boolean
   readonly deliberate: boolean
 }): string[] {
-  if (deliberate || (wasKilledFromOutside(cause) && !hung)) return []
+  if (deliberate || endedFromOutside({ cause, hung })) return []
   return [...new Set(calls.map(({ service }) => service))]
 }
 
@@ -63,8 +75,8 @@ export interface Separation {
 }
 
 /**
- * The services to separate from a failed unit: one that was blamed often enough, or half of them if no
- * service was blamed; else undefined.
+ * The services to separate from a unit that failed by itself: one that was blamed often enough, or half of
+ * them if no service was blamed; else undefined. Kills from outside are no evidence.
  */
 export function separationOf(draft: Draft, { spec, failures }: Unit): Separation | undefined {
   const { blame: blamed } = draft.state
@@ -75,7 +87,8 @@ export function separationOf(draft: Draft, { spec, failures }: Unit): Separation
       services: [culprit],
       reason: `${culprit} had a call in flight each time its process failed: ${blamed[culprit]?.at(-1)?.detail}`,
     }
-  if (failures.length < halveAfter || failures.length % halveAfter !== 0) return undefined
+  const own = failures.filter(({ outside }) => !outside).length
+  if (own < halveAfter || own % halveAfter !== 0) return undefined
   if (spec.services.some((id) => blamed[id])) return undefined
   return {
     services: halves(spec.services)[1],

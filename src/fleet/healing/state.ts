@@ -85,8 +85,8 @@ export interface Unit {
   readonly standIn?: string
   /** A dependency has recovered: the unit must be ready again by `until`. */
   readonly reconnect?: { readonly to: string; readonly until: number }
-  /** Times of its failures within the policy's window. */
-  readonly failures: readonly number[]
+  /** Its failures within the policy's window. */
+  readonly failures: readonly Failure[]
   /** Consecutive failures that came soon after a start; they determine the restart delay. */
   readonly quick: number
   /** Restarts because it stayed unhealthy, since it was last healthy: each waits twice as long. */
@@ -100,6 +100,12 @@ export interface Unit {
   readonly failing: boolean
   /** When it failed, while `failing`. */
   readonly failedAt?: number
+}
+
+/** A failure of a unit. `outside`: its process was killed by somebody else. */
+export interface Failure {
+  readonly at: number
+  readonly outside: boolean
 }
 
 /** Evidence that a service took its process down. */
@@ -256,7 +262,7 @@ export interface HealingPolicy {
   /** A service that is blamed `isolateAfter` times within `blameMs` is isolated. */
   readonly blameMs: number
   readonly isolateAfter: number
-  /** A unit is split at every `halveAfter`th failure if no service is blamed. */
+  /** A unit is split at every `halveAfter`th failure of its own if no service is blamed. */
   readonly halveAfter: number
   /** Isolated services return to their cell after being healthy for this long. */
   readonly homeMs: number

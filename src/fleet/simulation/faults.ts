@@ -7,6 +7,8 @@ import type { World } from './world.ts'
 /** The kinds of simulated faults. */
 export const FAULTS = [
   'crash',
+  'kill',
+  'out-of-memory',
   'hang',
   'slow',
   'leak',
@@ -44,6 +46,13 @@ const INJECTIONS: Readonly<Record<Fault, (world: World, target: Target) => void>
     const [first] = proc.services
     const suspects = world.random() < 0.2 && first !== undefined ? [first] : []
     world.exit(proc, { kind: 'signal', signal: 'SIGSEGV' }, suspects)
+  },
+  // Somebody else kills it, whatever it is doing.
+  kill: (world, { proc }) => {
+    if (proc) world.exit(proc, { kind: 'signal', signal: 'SIGKILL' }, proc.services.slice(0, 1))
+  },
+  'out-of-memory': (world, { proc }) => {
+    if (proc) world.exit(proc, { kind: 'out-of-memory' }, proc.services.slice(0, 1))
   },
   hang: (world, { proc }) => {
     if (proc && proc.hungAt === undefined) world.hang(proc)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HEALING, type HealingPolicy } from '../healing/state.ts'
+import type { Fault } from './faults.ts'
 import { SIMULATED_FLEET, simulate } from './simulator.ts'
 
 describe('a fleet in virtual time', () => {
@@ -10,6 +11,15 @@ describe('a fleet in virtual time', () => {
       const report = simulate({ seed, hours: 4, faultEveryMs: 60_000 })
       expect(report.violations).toEqual([])
     }
+  })
+
+  test('kills from outside move no service out of its cell, however many; crashes do', () => {
+    const often = (faults: readonly Fault[]) => simulate({ seed: 3, hours: 2, faultEveryMs: 4_000, faults })
+    const killed = often(['kill'])
+    expect([killed.violations, killed.isolations]).toEqual([[], 0])
+    expect(killed.faults.kill).toBeGreaterThan(1_500)
+    for (const faults of [['crash'], ['out-of-memory']] as const)
+      expect(often(faults).isolations).toBeGreaterThan(0)
   })
 
   test('the same seed plays the same run', () => {

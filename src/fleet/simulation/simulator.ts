@@ -29,6 +29,8 @@ export interface SimulationReport {
   readonly steps: number
   /** Processes that were spawned. */
   readonly starts: number
+  /** Times that services were moved into a process of their own. */
+  readonly isolations: number
   /** Broken invariants, each with its time and seed; empty if all held. */
   readonly violations: readonly string[]
   /**
@@ -119,6 +121,7 @@ export function simulate({
     faults: counts,
     steps: world.steps,
     starts: world.starts,
+    isolations: world.isolations,
     violations: world.violations,
     calmAfterMs: Math.max(0, world.now - endMs),
     availability: uptime.availability,

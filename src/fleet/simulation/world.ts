@@ -44,6 +44,8 @@ export class World {
   steps = 0
   /** Processes that were spawned. */
   starts = 0
+  /** Times that services were moved into a process of their own. */
+  isolations = 0
   state: FleetState
   readonly #seed: number
   readonly #policy: HealingPolicy
@@ -90,7 +92,7 @@ export class World {
   }
 
   /** A process exits; dependants may lose their connections with it. */
-  exit(proc: SimulatedProcess, cause: ExitCause, suspects: readonly string[]): void {
+  exit(proc: SimulatedProcess, cause: ExitCause, suspects: readonly string[], hung = false): void {
     if (this.processes.get(proc.name) !== proc) return
     this.processes.delete(proc.name)
     this.dispatch({
@@ -98,7 +100,7 @@ export class World {
       process: proc.name,
       cause,
       calls: suspects.map((service) => ({ service, tool: 'tool', count: 1 })),
-      hung: false,
+      hung,
       deliberate: false,
     })
     if (proc.unit === null || this.#specOf(proc.unit)?.kind !== 'infrastructure') return
@@ -157,7 +159,9 @@ export class World {
     },
     kill: ({ process: name }) => {
       const proc = this.processes.get(name)
-      if (proc) this.queue.add(this.now + 2, () => this.exit(proc, { kind: 'signal', signal: 'SIGKILL' }, []))
+      if (!proc) return
+      const killed: ExitCause = { kind: 'signal', signal: 'SIGKILL' }
+      this.queue.add(this.now + 2, () => this.exit(proc, killed, [], proc.hungAt !== undefined))
     },
     'stand-in': ({ process: name }) => {
       const proc = this.processes.get(name)
@@ -167,7 +171,9 @@ export class World {
       const proc = this.processes.get(name)
       if (proc && !proc.stuck) this.#later(this.#delay(30), proc, () => this.#beat(proc))
     },
-    incident: () => undefined,
+    incident: ({ kind }) => {
+      if (kind === 'isolated') this.isolations++
+    },
   }
 
   #spawn(name: string, unit: string | null): void {

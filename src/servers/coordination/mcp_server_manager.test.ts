@@ -39,6 +39,15 @@ test('stop_server: isolates a service that shares its process, and stops it for 
   ])
 })
 
+test('stop_server: infrastructure, which all services depend on, is stopped with force only', async () => {
+  const { call, refusal, world } = await harness(server)
+  for (const id of ['hub', 'database', 'localnet'])
+    expect(await refusal('stop_server', { service: id })).toMatchObject({ code: 'refused' })
+  expect(world.fleet.orders).toEqual([])
+  await call('stop_server', { service: 'hub', force: true })
+  expect(world.fleet.orders).toEqual([['stop', 'hub', 'stopped by a caller', undefined]])
+})
+
 test('start_server: starts a stopped service', async () => {
   const { call, world } = await harness(server)
   for (const id of ['mcp-health-check', 'hub']) {

@@ -42,12 +42,20 @@ export default defineServer({
           .max(86_400)
           .optional()
           .describe('the service starts again by itself after this time, as for maintenance'),
+        force: z
+          .boolean()
+          .default(false)
+          .describe('must be true to stop infrastructure (hub, database, chain): all services depend on it'),
       },
       output: { service: serviceState.schema },
       examples: [{ service: 'mcp-stability-report', forSeconds: 1 }],
-      refusals: [[{ service: 'nobody' }, 'unknown-service']],
-      run: async ({ service: id, reason: why, forSeconds }, { fleet }) => {
-        await stopService(fleet, id, why, forSeconds === undefined ? undefined : forSeconds * 1_000)
+      refusals: [
+        [{ service: 'nobody' }, 'unknown-service'],
+        [{ service: 'database' }, 'refused'],
+      ],
+      run: async ({ service: id, reason: why, forSeconds, force }, { fleet }) => {
+        const forMs = forSeconds === undefined ? undefined : forSeconds * 1_000
+        await stopService(fleet, id, { reason: why, forMs, force })
         return { service: serviceState.of(await stateOf(fleet, id)) }
       },
     }),

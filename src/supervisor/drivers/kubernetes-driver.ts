@@ -157,6 +157,7 @@ const processOf = (pod: V1Pod): string => pod.metadata?.labels?.[`${LABEL}/proce
 function endOf({ status }: V1Pod): ExitCause | undefined {
   if (status?.phase !== 'Failed' && status?.phase !== 'Succeeded') return undefined
   const terminated = status.containerStatuses?.[0]?.state?.terminated
+  if (terminated?.reason === 'OOMKilled') return { kind: 'out-of-memory' }
   return terminated
     ? exitCauseOfCode(terminated.exitCode)
     : { kind: 'removed', reason: status.reason ?? status.phase }
