@@ -9,7 +9,7 @@ import { type Ask, notConfirmed, terminal } from '../confirm.ts'
 import { count, fileSize } from '../format.ts'
 
 /** What a data folder holds. */
-export interface FolderContent {
+interface FolderContent {
   /** Null if the database could not be read; `unread` says why. */
   readonly trades: number | null
   readonly auditEntries: number | null
@@ -32,7 +32,7 @@ export interface FreshOptions {
 }
 
 /** Reads what a data folder holds; starts its database for a moment. */
-export async function contentOf(dataFolder: string): Promise<FolderContent> {
+async function contentOf(dataFolder: string): Promise<FolderContent> {
   const keyFolder = join(dataFolder, 'keys')
   const shared = {
     keys: existsSync(keyFolder) ? readdirSync(keyFolder).length : 0,

@@ -102,11 +102,12 @@ test('kills from outside split no cell, and do not count toward the failures tha
   }
   const outside = { cause: killed, calls: ['s'] }
   const own = { calls: ['s', 't'] }
-  // Nine failures within a minute; the tenth would quarantine.
-  expect(fails(outside, 4)).toEqual(['s', 't', 'u', 'v'])
+  // Nine failures within a minute: the tenth would quarantine.
+  expect(fails(outside, 3)).toEqual(['s', 't', 'u', 'v'])
   expect(fails(own, 3)).toEqual(['s', 't', 'u', 'v'])
   expect(fails(outside, 1)).toEqual(['s', 't', 'u', 'v'])
   expect(fails(own, 1)).toEqual(['s', 't'])
+  expect(fails(outside, 1)).toEqual(['s', 't'])
 })
 
 test('halves: the first one is the longer one', () => {
