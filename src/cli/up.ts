@@ -41,7 +41,7 @@ export async function up(options: UpOptions): Promise<void> {
   await follow(plan, options, settings)
 }
 
-/** Moves the data folder aside, as far as that is confirmed. Throws `refused`, `not-confirmed`, `not-ours`. */
+/** Moves the data folder aside if that is confirmed. Throws `refused`, `not-confirmed`, `not-ours`. */
 async function startAfresh(
   dataFolder: string,
   { yes = false, withFunds, json }: UpOptions,

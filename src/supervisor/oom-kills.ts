@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * The number of processes that the kernel killed for lack of memory in this process's control group, or on the
- * machine where groups do not say; undefined where neither is reported.
+ * The number of processes that the kernel killed for lack of memory in this process's control group, or on
+ * the machine if the group does not report it; undefined if neither is reported.
  */
 export function oomKills(
   read: (path: string) => string = (path) => readFileSync(path, 'utf8'),
