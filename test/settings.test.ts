@@ -257,7 +257,7 @@ describe('POLYGON_RPC_URL', () => {
     const { code, stderr } = await kintsugi(['up', '--data', '/tmp/kintsugi-none'], {
       AMQP_URL: 'amqp://guest:guest@127.0.0.1',
     })
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/AMQP_URL is set .*not built yet/)])
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/AMQP_URL amqp:.*not built yet/)])
     expect(stderr).not.toContain('guest:guest')
   })
 })

@@ -4,15 +4,28 @@ import { existsSync, readFileSync } from 'node:fs'
 /** Variable that may hold the operator's private key; only the signer reads its value. */
 export const KEY_VARIABLE = 'ARBITRAGE_PRIVATE_KEY'
 
-/** The values of `names` in a `.env` file. Lines that are not `NAME=value` are ignored. */
+const LINE = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/
+
+/** The `NAME=value` lines of a `.env` file. Other lines are ignored. */
+const linesOf = (path: string): { name: string; value: string }[] =>
+  existsSync(path)
+    ? readFileSync(path, 'utf8')
+        .split(/\r?\n/)
+        .flatMap((line) => {
+          const match = LINE.exec(line)
+          return match ? [{ name: match[1] as string, value: match[2] as string }] : []
+        })
+    : []
+
+/** The values of `names` in a `.env` file. */
 export function readDotEnv(path: string, names: readonly string[]): Record<string, string> {
-  if (!existsSync(path)) return {}
   const wanted = new Set(names)
-  const values: Record<string, string> = {}
-  for (const line of readFileSync(path, 'utf8').split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Z_][A-Z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line)
-    if (match?.[1] && wanted.has(match[1]))
-      values[match[1]] = (match[2] as string).replace(/^(['"])(.*)\1$/, '$2')
-  }
-  return values
+  return Object.fromEntries(
+    linesOf(path)
+      .filter(({ name }) => wanted.has(name))
+      .map(({ name, value }) => [name, value.replace(/^(['"])(.*)\1$/, '$2')]),
+  )
 }
+
+/** The names that a `.env` file sets. */
+export const dotEnvNames = (path: string): string[] => linesOf(path).map(({ name }) => name)

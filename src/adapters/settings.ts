@@ -106,7 +106,7 @@ export interface Settings {
 }
 
 /** The variables that are read from `.env`; the key's line is read by the signer alone. */
-const SETTING_NAMES = Object.keys(schema.shape)
+export const SETTING_NAMES = Object.keys(schema.shape)
 
 /** Settings: the environment, then `.env`, then defaults. Throws `bad-settings` with one line per problem. */
 export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {

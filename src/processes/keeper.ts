@@ -10,10 +10,11 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import net, { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { HEARTBEAT_DEADLINE_MS } from '../fleet/healing/heartbeat.ts'
-import { KintsugiError, messageOf, toErrorReport } from '../std/errors.ts'
+import { messageOf, toErrorReport } from '../std/errors.ts'
 import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/links/protocol.ts'
 import { processCommand } from './run/command.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
+import { portsTaken, type TakenPort } from './run/port-owner.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 
 /** The keeper's report to the command line that started it. */
@@ -61,7 +62,7 @@ function bind(): void {
   const BoundSocket = (
     net as unknown as { BoundSocket: new (options: { host: string; port: number }) => BoundSocket }
   ).BoundSocket
-  const taken: string[] = []
+  const taken: TakenPort[] = []
   const bound: BoundSocket[] = []
   const attempt = (host: string, port: number, name: string): BoundSocket | undefined => {
     try {
@@ -69,7 +70,7 @@ function bind(): void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-      taken.push(`${port} (${name})${code === 'EACCES' ? ', not permitted for this user' : ''}`)
+      taken.push({ port, name: code === 'EACCES' ? `${name}, not permitted for this user` : name })
       return undefined
     }
   }
@@ -82,15 +83,7 @@ function bind(): void {
   // A chain that outlived an earlier fleet is adopted.
   if (plan.mode === 'local' && !existsSync(paths.chainPid))
     attempt('127.0.0.1', plan.chainPort, 'embedded chain')?.close()
-  if (taken.length > 0) {
-    throw new KintsugiError(
-      'port-taken',
-      `${taken.length === 1 ? 'a port is' : `${taken.length} ports are`} taken: ${taken.join(', ')}`,
-      {
-        hint: 'stop the processes that use them (`ss -ltnp` lists them), or move the whole fleet with --port-offset 1000',
-      },
-    )
-  }
+  if (taken.length > 0) throw portsTaken(taken)
   fds = bound.map((socket) => socket.fd())
   held.push(...bound)
 }

@@ -96,6 +96,11 @@ const TABLE = {
   'intended-failure': code(422, 'never', 'The tool fails on purpose, for conformance tests.'),
   // Files, configuration, start and stop.
   'bad-settings': code(422, 'never', 'Settings have values that cannot be used.'),
+  'bad-surroundings': code(
+    422,
+    'never',
+    'Something that the fleet needs is missing, unreachable or wrong; the message lists all of it.',
+  ),
   'bad-config': code(422, 'never', 'A configuration file cannot be used.'),
   'binary-missing': code(422, 'never', 'A program that the fleet needs is not installed.'),
   'port-taken': code(422, 'never', 'Another program listens on a port of the fleet.'),

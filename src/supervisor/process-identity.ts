@@ -68,13 +68,28 @@ export function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): voi
  * show it.
  */
 export function processesFor(dataFolder: string): ProcessIdentity[] {
+  return fleetProcesses().flatMap(({ pid, folder }) => (folder === dataFolder ? [identityOf(pid)] : []))
+}
+
+/** The data folders of the fleets that run on this machine; empty if the platform does not show them. */
+export function runningDataFolders(): string[] {
+  return [...new Set(fleetProcesses().map(({ folder }) => folder))]
+}
+
+const DATA_VARIABLE = 'KINTSUGI_DATA='
+
+/** Other processes that were started for a data folder. */
+function fleetProcesses(): { pid: number; folder: string }[] {
   if (process.platform !== 'linux') return []
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {
       try {
         const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
-        return env.includes(`KINTSUGI_DATA=${dataFolder}`) ? [identityOf(Number(pid))] : []
+        const variable = env.find((each) => each.startsWith(DATA_VARIABLE))
+        return variable === undefined
+          ? []
+          : [{ pid: Number(pid), folder: variable.slice(DATA_VARIABLE.length) }]
       } catch {
         return []
       }

@@ -15,9 +15,22 @@ export function fleetCommands(program: Command): void {
 }
 
 function upCommand(program: Command): void {
-  program
-    .command('up')
+  planOptions(program.command('up'))
     .description('start the fleet and follow it until Ctrl-C')
+    .option('--fresh', 'start with an empty data folder; the old one is moved aside after a confirmation')
+    .option('--yes', 'confirm --fresh without a prompt')
+    .option('--with-funds', 'confirm --fresh although keys in the folder own a balance on a real chain')
+    .option('--detach', 'return when the fleet is ready; stop it with `kintsugi down`')
+    .option('-v, --verbose', 'print every trade with route, amounts and hash')
+    .action(async (options) => (await import('../up.ts')).up(options))
+  planOptions(program.command('doctor'))
+    .description('check everything that `up` needs: settings, external services, ports, disk, programs')
+    .action(async (options) => (await import('../doctor.ts')).doctor(options))
+}
+
+/** The options that decide what a fleet is. */
+function planOptions(command: Command): Command {
+  return command
     .addOption(new Option('--profile <name>', 'services to start').choices([...PROFILES]).default('complete'))
     .addOption(
       new Option('--isolation <kind>', 'cell: services share processes by duty; process: one each')
@@ -26,10 +39,6 @@ function upCommand(program: Command): void {
     )
     .option('--port-offset <n>', 'add this to every port', whole(0, MAX_OFFSET), 0)
     .addOption(data())
-    .option('--fresh', 'start with an empty data folder; the old one is moved aside after a confirmation')
-    .option('--yes', 'confirm --fresh without a prompt')
-    .option('--with-funds', 'confirm --fresh although keys in the folder own a balance on a real chain')
-    .option('--detach', 'return when the fleet is ready; stop it with `kintsugi down`')
     .addOption(
       new Option(
         '--chain <name>',
@@ -51,9 +60,7 @@ function upCommand(program: Command): void {
       'competing bots on the local chain (default: 1; 0 with --market)',
       whole(0, 8),
     )
-    .option('-v, --verbose', 'print every trade with route, amounts and hash')
     .addOption(json())
-    .action(async (options) => (await import('../up.ts')).up(options))
 }
 
 function showCommands(program: Command): void {

@@ -1,7 +1,6 @@
 /** The run plan of `kintsugi up`, from options and settings, and the checks before a start. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { foundryBinary, postgresFolder } from '../../adapters/binaries.ts'
 import { redactUrl, type Settings } from '../../adapters/settings.ts'
 import { rpcVariable } from '../../engine/chains/names.ts'
 import { cellsOf, type ProfileName, servicesOf } from '../../fleet/catalogue/profiles.ts'
@@ -69,6 +68,13 @@ export function makePlan(options: UpOptions, settings: Settings, dataFolder: str
       chain: chain !== LOCAL,
       relays: relayUrls !== undefined,
     },
+    addresses: addressesOf({
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
+      AMQP_URL: amqpUrl,
+      RELAY_URLS: relayUrls,
+      ...(chain === LOCAL ? {} : { [rpcVariable(chain)]: rpcUrls[chain] }),
+    }),
     local: {
       seed: options.seed,
       blockSeconds: options.blockSeconds,
@@ -97,23 +103,16 @@ function chainOf({ chain }: UpOptions, rpcUrls: Settings['rpcUrls']): string {
   return chosen
 }
 
-/**
- * Checks binaries, settings and the market file before anything starts. Throws `not-built`, `not-found` or
- * `snapshot-invalid`.
- */
-export function checkParts(options: UpOptions, settings: Settings, plan: RunPlan): void {
-  if (!plan.external.database) postgresFolder()
-  if (plan.mode === 'local') foundryBinary('anvil')
-  if (settings.amqpUrl)
-    throw new KintsugiError(
-      'not-built',
-      `AMQP_URL is set (${redactUrl(settings.amqpUrl)}), but the RabbitMQ queue is not built yet`,
-      { hint: 'unset AMQP_URL; tasks are then queued in PostgreSQL' },
-    )
-  if (options.market) checkMarket(options.market, options.json === true)
-}
+/** Several URLs of one setting are separated by commas. */
+const addressesOf = (urls: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(urls).flatMap(([setting, text]) =>
+      text === undefined ? [] : [[setting, text.split(',').map(redactUrl).join(',')]],
+    ),
+  )
 
-function checkMarket(file: string, json: boolean): void {
+/** Checks the file of `--market`. Throws `not-found` or `snapshot-invalid`. */
+export function checkMarket(file: string, json: boolean): void {
   if (!existsSync(file)) throw new KintsugiError('not-found', `--market: no such file: ${resolve(file)}`)
   let market: unknown
   try {

@@ -40,6 +40,8 @@ export interface RunPlan {
     readonly chain: boolean
     readonly relays: boolean
   }
+  /** The addresses of external services by their setting, without users, passwords and keys. */
+  readonly addresses: Readonly<Record<string, string>>
   readonly local: {
     readonly seed: number
     readonly blockSeconds: number
@@ -49,6 +51,11 @@ export interface RunPlan {
     readonly ordersPerBlock: number
   }
 }
+
+/** The settings that name an external service in any of the plans. */
+export const addressSettings = (...plans: readonly RunPlan[]): string[] => [
+  ...new Set(plans.flatMap(({ addresses }) => Object.keys(addresses))),
+]
 
 /** The paths of a data folder. */
 export const files = (dataFolder: string) => ({
