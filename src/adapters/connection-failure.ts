@@ -1,4 +1,4 @@
-/** Failures of connections in words for people: what was found at an address, without the words of libraries. */
+/** Failures of connections in words for people, without the words of libraries. */
 import { messageOf } from '../std/errors.ts'
 
 const WORDS: Readonly<Record<string, (at: string) => string>> = {

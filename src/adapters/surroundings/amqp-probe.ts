@@ -1,4 +1,4 @@
-/** Whether RabbitMQ accepts the login of AMQP_URL: the handshake of AMQP 0-9-1 up to the tuning of the connection. */
+/** Whether RabbitMQ accepts the login of AMQP_URL: the handshake of AMQP 0-9-1 up to its tuning. */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { addressOf, failureText } from '../connection-failure.ts'
@@ -86,7 +86,7 @@ function handshake(socket: Socket, at: string, login: Login, signal: AbortSignal
   return promise.finally(() => socket.destroy())
 }
 
-/** The first method frame of class `connection`; undefined until it is complete. Other frames have method -1. */
+/** The first method frame; undefined until it is complete. Frames of other classes have method -1. */
 function methodOf(bytes: Buffer): { readonly method: number; readonly length: number } | undefined {
   if (bytes.length < 7) return undefined
   const length = 7 + bytes.readUInt32BE(3) + 1

@@ -1,4 +1,4 @@
-/** Whether a node serves the expected chain: its id, its head, and the contracts that the chain's profile names. */
+/** Whether a node serves the expected chain: its id, its head, and the contracts of the chain's profile. */
 import { connect } from 'node:net'
 import type { Address } from '../../amm/index.ts'
 import type { Hex } from '../../ports/chain.ts'

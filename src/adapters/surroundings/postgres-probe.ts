@@ -1,4 +1,4 @@
-/** Whether a PostgreSQL is fit to hold the ledger: it answers, is no standby, and the user may create tables. */
+/** Whether a PostgreSQL can hold the ledger: it answers, is no standby, and the user may create tables. */
 import pg from 'pg'
 import { messageOf } from '../../std/errors.ts'
 import { addressOf, failureCode, failureText } from '../connection-failure.ts'
