@@ -9,9 +9,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import net, { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { HEARTBEAT_DEADLINE_MS } from '../fleet/healing/heartbeat.ts'
+import { Heartbeats } from '../fleet/healing/heartbeat.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
 import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/links/protocol.ts'
+import { threadFacts } from '../supervisor/thread-facts.ts'
 import { processCommand } from './run/command.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { portsTaken, type TakenPort } from './run/port-owner.ts'
@@ -96,8 +97,32 @@ function openLog(name: string): number {
 
 // Keeper and watcher: each holds a channel to the other, and restarts the other when the channel closes.
 
+/** Signs of life of the other one (`peer`), and of the supervisor. */
+const heartbeats = new Heartbeats({
+  now: () => performance.now(),
+  factsOf: (name) => {
+    const pid = name === 'peer' ? peer?.pid : supervisorProcess?.pid
+    return pid === undefined ? undefined : threadFacts(pid)
+  },
+})
+
+/** Looks at the signs of life of a process again and again; `onHung` is called when they are overdue. */
+function watchHeartbeats(name: 'peer' | 'supervisor', onHung: () => void): void {
+  let dueAt = performance.now() + BEAT_MS
+  setInterval(() => {
+    const now = performance.now()
+    heartbeats.late(Math.max(0, now - dueAt))
+    dueAt = now + BEAT_MS
+    // Messages that wait in our own queue are received first.
+    setImmediate(() => {
+      if (!heartbeats.overdue(name)) return
+      heartbeats.begin(name)
+      onHung()
+    })
+  }, BEAT_MS)
+}
+
 let peer: { send(message: PeerMessage): void; pid: number } | undefined
-let peerBeat = Date.now()
 
 function startPeer(): void {
   const log = openLog('keeper')
@@ -113,8 +138,8 @@ function startPeer(): void {
     stdio: ['ignore', log, log, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])],
   })
   closeSync(log)
-  peerBeat = Date.now() + 5_000
   peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
+  heartbeats.begin('peer')
   if (role === 'keeper') reportPeers()
   child.on('message', receiveFromPeer)
   child.on('error', () => undefined)
@@ -125,7 +150,7 @@ function startPeer(): void {
 }
 
 function receiveFromPeer(message: PeerMessage): void {
-  peerBeat = Math.max(peerBeat, Date.now())
+  heartbeats.heard('peer')
   if (message.type === 'end') process.exit(0)
 }
 
@@ -133,24 +158,19 @@ function connectPeer(): void {
   if (inherited && process.send) {
     const parent = process.ppid
     peer = { send: (message) => process.connected && process.send?.(message), pid: parent }
+    heartbeats.begin('peer')
     process.on('message', receiveFromPeer)
     process.on('disconnect', () => {
       peer = undefined
       if (!ending) startPeer()
     })
   } else startPeer()
-  let last = Date.now()
-  setInterval(() => {
-    const now = Date.now()
-    const lagMs = Math.max(0, now - last - BEAT_MS)
-    last = now
-    peer?.send({ type: 'beat' })
-    if (peer && now - peerBeat > HEARTBEAT_DEADLINE_MS + lagMs) {
-      peerBeat = now
-      note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs; killed`)
-      signal(peer.pid, 'SIGKILL')
-    }
-  }, BEAT_MS)
+  setInterval(() => peer?.send({ type: 'beat' }), BEAT_MS)
+  watchHeartbeats('peer', () => {
+    if (!peer) return
+    note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs; killed`)
+    signal(peer.pid, 'SIGKILL')
+  })
 }
 
 function note(message: string): void {
@@ -172,7 +192,6 @@ const children = new Map<string, ChildProcess>()
 let unreported: FromKeeper[] = []
 let supervisor: Socket | undefined
 let supervisorProcess: ChildProcess | undefined
-let supervisorBeat = Date.now()
 
 function report(message: FromKeeper): void {
   if (supervisor?.writable) supervisor.write(`${JSON.stringify(message)}\n`)
@@ -187,7 +206,7 @@ function startSupervisor(): void {
   const child = spawn(command, args, { env: environment(), stdio: ['ignore', log, log] })
   closeSync(log)
   supervisorProcess = child
-  supervisorBeat = Date.now() + 10_000
+  heartbeats.begin('supervisor')
   child.on('error', (error) => note(`cannot start the supervisor: ${error.message}`))
   child.on('exit', (code, by) => {
     if (supervisorProcess !== child) return
@@ -250,7 +269,7 @@ function serveSupervisor(): void {
       return
     }
     supervisor = socket
-    supervisorBeat = Date.now()
+    heartbeats.heard('supervisor')
     report({
       type: 'children',
       children: [...children].map(([name, child]) => ({ process: name, pid: child.pid as number })),
@@ -269,23 +288,18 @@ function serveSupervisor(): void {
     socket.on(
       'data',
       jsonLines<ToKeeper>((message) => {
-        supervisorBeat = Date.now()
+        heartbeats.heard('supervisor')
         if (message.op === 'spawn') start(message)
         else if (message.op === 'end') end()
       }) as unknown as (chunk: Buffer) => void,
     )
   })
   server.listen(path)
-  let last = Date.now()
-  setInterval(() => {
-    const now = Date.now()
-    const lagMs = Math.max(0, now - last - BEAT_MS)
-    last = now
-    if (!supervisorProcess?.pid || now - supervisorBeat <= HEARTBEAT_DEADLINE_MS + lagMs) return
-    supervisorBeat = now + 10_000
+  watchHeartbeats('supervisor', () => {
+    if (!supervisorProcess?.pid) return
     note('the supervisor hangs; killed')
     signal(supervisorProcess.pid, 'SIGKILL')
-  }, BEAT_MS)
+  })
 }
 
 /**

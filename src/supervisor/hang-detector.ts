@@ -1,28 +1,21 @@
 /**
  * Finds processes that run but do not respond: by heartbeats, by probes of infrastructure, and last by
- * polling each service's port.
+ * polling each service's port. Time in which the machine gave them no CPU does not count.
  */
-import { isOverdue } from '../fleet/healing/heartbeat.ts'
+import type { Heartbeats } from '../fleet/healing/heartbeat.ts'
 import { type FleetState, isRunning, processesOf } from '../fleet/healing/state.ts'
-import type { Driver } from './drivers/driver.ts'
 import type { ProcessLinks } from './links/process-links.ts'
 import type { SupervisorOptions, UnitPlan } from './options.ts'
-import { answersHealth, watchByProbe } from './probe.ts'
-import { isStopped } from './process-identity.ts'
-
-/** A service that does not answer this many polls in a row hangs. */
-const MAX_UNANSWERED = 2
+import { answersHealth, UNANSWERED_LIMIT_MS, unansweredFor, watchByProbe } from './probe.ts'
 
 /** The watched processes, and the receiver of reports. */
 export interface HangDetectorOptions {
   readonly plan: Pick<SupervisorOptions['plan'], 'bindHost' | 'ports'>
   readonly plans: ReadonlyMap<string, UnitPlan>
   readonly links: ProcessLinks
-  readonly driver: Driver
+  readonly heartbeats: Heartbeats
   /** The present state. */
   fleet(): FleetState
-  /** ms of the monotonic clock. */
-  now(): number
   /** A process does not respond. `stopped`: a signal from outside stopped it. */
   onHung(process: string, detail: string, stopped: boolean): void
   /** A probe of infrastructure was answered. */
@@ -42,19 +35,20 @@ export class HangDetector {
     this.#ended = true
   }
 
-  /** Reports processes whose last heartbeat is overdue. `lagMs`: how late the supervisor itself is. */
-  checkHeartbeats(lagMs: number): void {
-    const { links, driver, fleet, now: clock, onHung } = this.#options
-    const now = clock()
-    for (const process of processesOf(fleet())) {
-      const link = links.of(process)
-      const { lastBeat } = link
-      if (!isOverdue({ lastBeat, now, lagMs, first: !link.beaten }) || this.#isProbed(process)) continue
-      link.lastBeat = now
-      const pid = driver.pidOf(process)
-      const stopped = pid !== null && isStopped(pid)
-      const detail = `no heartbeat for ${Math.round(now - lastBeat)} ms${stopped ? ' (stopped by a signal)' : ''}`
-      onHung(process, detail, stopped)
+  /** Reports processes whose heartbeat is overdue. */
+  checkHeartbeats(): void {
+    const { heartbeats, fleet, onHung } = this.#options
+    const known = new Set(processesOf(fleet()))
+    for (const process of heartbeats.processes()) {
+      if (!known.has(process)) heartbeats.forget(process)
+      const overdue = heartbeats.overdue(process)
+      if (!overdue) continue
+      heartbeats.begin(process)
+      if (this.#isProbed(process)) continue
+      const { silentMs, waitedMs, stopped } = overdue
+      const waited = waitedMs >= 1 ? `, of which it waited ${Math.round(waitedMs)} ms for a CPU` : ''
+      const why = stopped ? ' (stopped by a signal)' : ''
+      onHung(process, `no heartbeat for ${Math.round(silentMs)} ms${waited}${why}`, stopped)
     }
   }
 
@@ -69,32 +63,45 @@ export class HangDetector {
         const isCurrent = state !== undefined && 'process' in state && state.process === process
         return isCurrent && !this.#ended ? state.status : undefined
       },
+      lostMs: () => this.#lostMs(),
       onAnswer: () => onAnswer(unit, process),
-      onSilence: (reason) => onHung(process, `${MAX_UNANSWERED} probes failed: ${reason}`, false),
+      onSilence: (reason) =>
+        onHung(process, `its probes failed for ${UNANSWERED_LIMIT_MS} ms: ${reason}`, false),
     })
   }
 
   /**
-   * Polls every service on its port. A process whose service does not answer twice is reported, although its
+   * Polls every service on its port. A process whose service does not answer is reported, although its
    * heartbeat is fine.
    */
   async poll(): Promise<void> {
     const { fleet, plan, links, onHung } = this.#options
     const { bindHost, ports } = plan
     const units = Object.values(fleet().units).filter(({ spec }) => spec.instance === undefined)
+    const lostBefore = this.#lostMs()
     const pollService = async (service: string, process: string) => {
       const link = links.of(process)
       const answers = await answersHealth(bindHost, ports[service] as number)
-      const unanswered = answers ? 0 : (link.unanswered.get(service) ?? 0) + 1
-      link.unanswered.set(service, unanswered)
-      if (unanswered >= MAX_UNANSWERED && links.known(process) === link)
-        onHung(process, `${service} did not answer /health ${MAX_UNANSWERED} times`, false)
+      if (answers) {
+        link.unansweredMs.delete(service)
+        return
+      }
+      const unansweredMs = (link.unansweredMs.get(service) ?? 0) + unansweredFor(this.#lostMs() - lostBefore)
+      link.unansweredMs.set(service, unansweredMs)
+      if (unansweredMs >= UNANSWERED_LIMIT_MS && links.known(process) === link)
+        onHung(process, `${service} did not answer /health for ${Math.round(unansweredMs)} ms`, false)
     }
     await Promise.all(
       units.flatMap(({ spec, state }) =>
         isRunning(state) ? spec.services.map((service) => pollService(service, state.process)) : [],
       ),
     )
+  }
+
+  #lostMs(): number {
+    const { heartbeats } = this.#options
+    heartbeats.account()
+    return heartbeats.lostMs
   }
 
   #isProbed(process: string): boolean {

@@ -8,6 +8,16 @@ import { messageOf } from '../std/errors.ts'
 const TIMEOUT_MS = 2_000
 const STARTING_MS = 30
 const RUNNING_MS = 2_000
+/** Polls without an answer for this long in a row mean that a process hangs: two, if the machine is calm. */
+export const UNANSWERED_LIMIT_MS = 3_500
+
+/**
+ * How much a poll without an answer counts, in ms: a timeout, less what the fleet lost meanwhile because the
+ * machine gave it no CPU.
+ */
+export function unansweredFor(lostMs: number): number {
+  return Math.max(0, TIMEOUT_MS - lostMs)
+}
 
 /** Whether a service answers `GET /health` with success in time. */
 export async function answersHealth(host: string, port: number): Promise<boolean> {
@@ -23,26 +33,35 @@ export async function answersHealth(host: string, port: number): Promise<boolean
 export interface ProbeEvents {
   /** The status of the probed process; undefined once it is replaced, which ends the probe. */
   status(): UnitState['status'] | undefined
+  /** ms that the fleet has lost so far because it waited for a CPU. */
+  lostMs(): number
   onAnswer(): void
-  /** Two consecutive probes failed although the process was up. */
+  /** Probes had no answer for `UNANSWERED_LIMIT_MS` although the process was up. */
   onSilence(reason: string): void
 }
 
 /** Probes a process, at short intervals until it is up. */
-export function watchByProbe(probe: () => Promise<void>, { status, onAnswer, onSilence }: ProbeEvents): void {
-  let unanswered = 0
+export function watchByProbe(
+  probe: () => Promise<void>,
+  { status, lostMs, onAnswer, onSilence }: ProbeEvents,
+): void {
+  let unansweredMs = 0
   const attempt = async () => {
+    const lostBefore = lostMs()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('no answer')), TIMEOUT_MS)
     })
     try {
       await Promise.race([probe(), late])
-      unanswered = 0
+      unansweredMs = 0
       if (status()) onAnswer()
     } catch (error) {
       const now = status()
-      if (now && now !== 'starting' && ++unanswered >= 2) onSilence(messageOf(error))
+      if (now && now !== 'starting') {
+        unansweredMs += unansweredFor(lostMs() - lostBefore)
+        if (unansweredMs >= UNANSWERED_LIMIT_MS) onSilence(messageOf(error))
+      }
     }
     clearTimeout(timer)
     const next = status()

@@ -48,11 +48,6 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   }
 }
 
-/** Whether the process is stopped by a signal (SIGSTOP), not busy in a loop. */
-export function isStopped(pid: number): boolean {
-  return stat(pid)?.[0] === 'T'
-}
-
 /** Sends a signal to a process, unless its pid belongs to another one now. */
 export function signalTo(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return

@@ -141,7 +141,7 @@ export class StatusBoard {
       managedPid: process === undefined ? null : (links.known(process)?.managedPid ?? null),
       title: unitPlan?.title ?? spec.id,
       port: unitPlan?.port ?? null,
-      sinceEpoch: (since) => Math.round(now() - (monotonic() - since)),
+      toEpoch: (at) => Math.round(now() - (monotonic() - at)),
       portOf: (id) =>
         spec.instance === undefined ? (plan.ports[id] ?? null) : instancePort(id, spec.instance),
     })

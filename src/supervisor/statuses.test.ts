@@ -7,7 +7,7 @@ const FACTS: StatusFacts = {
   managedPid: 42,
   title: 'Trading cell',
   port: null,
-  sinceEpoch: (since) => 1_000_000 + since,
+  toEpoch: (at) => 1_000_000 + at,
   portOf: (service) => (service === 'mcp_price_feed_server' ? 8_091 : null),
 }
 const CELL: UnitSpec = {
@@ -19,7 +19,12 @@ const CELL: UnitSpec = {
 }
 const cell = (change: Partial<Unit>): Unit => ({ ...newUnit(CELL), ...change })
 const running = (change: Partial<Unit> = {}): Unit =>
-  cell({ state: { status: 'healthy', process: 'p1', since: 500 }, everReady: true, ...change })
+  cell({
+    state: { status: 'healthy', process: 'p1', since: 400 },
+    startedAt: 500,
+    everReady: true,
+    ...change,
+  })
 const statusesOf = (unit: Unit) =>
   unitStatuses(unit, FACTS).map(({ id, status, detail }) =>
     detail === undefined ? [id, status] : [id, status, detail],

@@ -11,7 +11,7 @@ export interface StatusFacts {
   readonly title: string
   readonly port: number | null
   /** Converts a time of the monotonic clock to ms since 1970. */
-  sinceEpoch(since: number): number
+  toEpoch(at: number): number
   portOf(service: string): number | null
 }
 
@@ -24,7 +24,7 @@ export function unitStatuses(unit: Unit, facts: StatusFacts): ServiceStatus[] {
     pid: facts.pid,
     cell: spec.id,
     restarts: unit.restarts,
-    since: isRunning(state) ? facts.sinceEpoch(state.since) : null,
+    since: isRunning(state) && unit.startedAt !== undefined ? facts.toEpoch(unit.startedAt) : null,
   }
   if (spec.kind === 'infrastructure') return infrastructureStatuses(unit, shared, facts)
   return spec.services.map((id) => {

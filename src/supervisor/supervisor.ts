@@ -2,12 +2,14 @@
  * The supervisor: receives events, applies the healing reducer, performs its effects and answers requests.
  */
 import type { ExitCause } from '../fleet/exit-cause.ts'
+import { Heartbeats } from '../fleet/healing/heartbeat.ts'
 import { nextFleet } from '../fleet/healing/reducer.ts'
 import {
   type FleetEvent,
   type FleetState,
   initialFleet,
   isRunning,
+  nextWake,
   processesOf,
   type RestartCause,
   type Unit,
@@ -24,8 +26,14 @@ import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { takeInFlightCalls } from './persistence/in-flight-calls.ts'
 import { readStateFile, writeStateFile } from './persistence/state-file.ts'
 import { StatusBoard } from './status-board.ts'
+import { threadFacts } from './thread-facts.ts'
 
-const TICK_MS = 50
+/** Ticks are at least this far apart: the interval at which exits are looked for that nobody reports. */
+const MIN_TICK_MS = 50
+/** Without anything due, ticks account for the time that the fleet had. */
+const MAX_TICK_MS = 1_000
+/** A change of state is stored within this time. */
+const STORE_MS = 50
 const MAX_RECENT_INCIDENTS = 200
 /** Process names that a new supervisor skips: its predecessor may have used them without storing so. */
 const NAMES_SKIPPED = 1_000
@@ -44,6 +52,7 @@ export class Supervisor {
   readonly #effects: EffectRunner
   readonly #board: StatusBoard
   readonly #hangs: HangDetector
+  readonly #heartbeats: Heartbeats
   readonly #incidents: Incident[] = []
   /** Processes whose exit is deliberate: fault injection, or a stop from outside. */
   readonly #deliberate = new Set<string>()
@@ -52,8 +61,12 @@ export class Supervisor {
   /** By process: called when it has exited, while the fleet stops. */
   readonly #onEnd = new Map<string, () => void>()
   #fleet: FleetState
-  #timers: NodeJS.Timeout[] = []
-  #lastTick = 0
+  #ticking: NodeJS.Timeout | undefined
+  #polling: NodeJS.Timeout | undefined
+  #storing: NodeJS.Timeout | undefined
+  /** When the next tick is due, and how much lost time ticks have passed on. */
+  #dueAt = 0
+  #lostMs = 0
   #genesis: string | null = null
   #stopping = false
   #dirty = false
@@ -68,13 +81,20 @@ export class Supervisor {
       options.units.map((unit) => unit.spec),
       options.seed,
     )
+    this.#heartbeats = new Heartbeats({
+      now: options.monotonic,
+      factsOf: (process) => {
+        const pid = this.#driver.pidOf(process)
+        return pid === null ? undefined : threadFacts(pid)
+      },
+    })
     this.#links = new ProcessLinks({
-      monotonic: options.monotonic,
+      heartbeats: this.#heartbeats,
       expects: (process) => this.#resuming || processesOf(this.#fleet).includes(process),
       onMet: (process, pid) => this.#driver.met(process, pid),
       onMessage: (process, message) => this.#receive(process, message),
       // A process that exits closes its link first: its exit is checked at once.
-      onHungUp: () => this.#driver.check(),
+      onHungUp: () => this.#driver.check() && this.#tickAt(this.#options.monotonic() + MIN_TICK_MS),
     })
     this.#driver = options.driver({
       onExit: (process, cause) => this.#exited(process, cause),
@@ -85,7 +105,7 @@ export class Supervisor {
     this.#hangs = new HangDetector({
       ...shared,
       fleet,
-      now: options.monotonic,
+      heartbeats: this.#heartbeats,
       onHung: (process, detail, stopped) => this.#reportHung(process, detail, stopped),
       onAnswer: (unit, process) =>
         this.#apply({ type: 'health', process, services: [{ id: unit, ready: true }] }),
@@ -113,12 +133,7 @@ export class Supervisor {
     await this.#links.listen(this.#options.linkPath)
     await this.#resume()
     this.#resuming = false
-    this.#lastTick = this.#options.monotonic()
-    this.#timers = [
-      setInterval(() => this.#tick(), TICK_MS),
-      setInterval(() => void this.#hangs.poll(), this.#options.pollMs),
-      setInterval(() => this.#store(), TICK_MS),
-    ]
+    this.#polling = setInterval(() => void this.#hangs.poll(), this.#options.pollMs)
     this.#tick()
   }
 
@@ -136,9 +151,18 @@ export class Supervisor {
       if (isRunning(state)) this.#hangs.watch(spec.id, state.process)
   }
 
+  #storeSoon(): void {
+    this.#dirty = true
+    this.#storing ??= setTimeout(() => {
+      this.#storing = undefined
+      this.#store()
+    }, STORE_MS)
+  }
+
+  /** Stores the state if it has changed; tries again later if it cannot be written. */
   #store(): void {
     if (!this.#dirty || this.#resuming) return
-    this.#dirty = !writeStateFile(this.#options.stateFile, {
+    const isWritten = writeStateFile(this.#options.stateFile, {
       startedAt: this.#options.plan.startedAt,
       fleet: this.#fleet,
       processes: this.#driver.remember(),
@@ -146,6 +170,8 @@ export class Supervisor {
       readyMs: this.#board.readyMs,
       managedPids: this.#links.managedPids(),
     })
+    this.#dirty = !isWritten
+    if (!isWritten && !this.#stopping) this.#storeSoon()
   }
 
   // Requests.
@@ -285,7 +311,7 @@ export class Supervisor {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
     this.#hangs.end()
-    for (const timer of this.#timers) clearInterval(timer)
+    for (const timer of [this.#ticking, this.#polling, this.#storing]) clearTimeout(timer)
     const deadline = this.#options.monotonic() + deadlineMs
     const units = Object.values(this.#fleet.units)
     for (const process of Object.keys(this.#fleet.spares)) this.#driver.kill(process)
@@ -295,7 +321,7 @@ export class Supervisor {
       units.filter(({ spec }) => spec.kind === 'cell'),
       ...STOP_ORDER.map((id) => units.filter(({ spec }) => spec.id === id)),
     ]
-    const checking = setInterval(() => this.#driver.check(), TICK_MS)
+    const checking = setInterval(() => this.#driver.check(), MIN_TICK_MS)
     for (const [index, wave] of waves.entries()) {
       const leftMs = deadline - this.#options.monotonic()
       const graceMs = Math.max(MIN_STOP_MS, leftMs * (index === 0 ? 0.75 : 0.5))
@@ -323,14 +349,36 @@ export class Supervisor {
 
   // Events.
 
-  #tick(): void {
+  /** Ticks at `at`, unless a tick is due before. */
+  #tickAt(at: number): void {
+    if (this.#stopping || this.#resuming || (this.#ticking && at >= this.#dueAt)) return
+    clearTimeout(this.#ticking)
     const now = this.#options.monotonic()
-    // If this tick is late, heartbeats may wait in our own queue.
-    const lagMs = Math.max(0, now - this.#lastTick - TICK_MS)
-    this.#lastTick = now
-    this.#driver.check()
-    this.#apply({ type: 'tick' })
-    this.#hangs.checkHeartbeats(lagMs)
+    this.#dueAt = Math.max(at, now)
+    this.#ticking = setTimeout(() => {
+      this.#heartbeats.late(Math.max(0, this.#options.monotonic() - this.#dueAt))
+      // Messages that wait in our own queue are received first.
+      setImmediate(() => this.#tick())
+    }, this.#dueAt - now)
+  }
+
+  #tick(): void {
+    if (this.#stopping) return
+    this.#ticking = undefined
+    const mustCheck = this.#driver.check()
+    this.#heartbeats.account()
+    const { lostMs } = this.#heartbeats
+    this.#apply({ type: 'tick', lostMs: lostMs - this.#lostMs })
+    this.#lostMs = lostMs
+    this.#hangs.checkHeartbeats()
+    const soon = this.#options.monotonic() + (mustCheck ? MIN_TICK_MS : MAX_TICK_MS)
+    this.#tickAt(Math.min(soon, this.#nextDueAt()))
+  }
+
+  /** When a deadline of the fleet or a heartbeat is due, not before the shortest tick. */
+  #nextDueAt(): number {
+    const due = Math.min(nextWake(this.#fleet, this.#options.policy), this.#heartbeats.nextDueAt())
+    return Math.max(due, this.#options.monotonic() + MIN_TICK_MS)
   }
 
   #reportHung(process: string, detail: string, stopped: boolean): void {
@@ -372,14 +420,14 @@ export class Supervisor {
     }
     for (const effect of effects) this.#effects.perform(effect)
     if (state === before) return
-    this.#dirty = true
+    this.#tickAt(this.#nextDueAt())
+    this.#storeSoon()
     if (this.#board.publish()) this.#apply({ type: 'settled' })
   }
 
   #receive(process: string, message: FromChild): void {
     const link = this.#links.of(process)
-    link.lastBeat = this.#options.monotonic()
-    link.beaten = true
+    this.#heartbeats.heard(process)
     switch (message.type) {
       case 'heartbeat':
         if (message.vitals) link.vitals = message.vitals
@@ -413,7 +461,7 @@ export class Supervisor {
   #chainReported(genesis: string | null): void {
     const replaced = genesis !== null && this.#genesis !== null && this.#genesis !== genesis
     if (genesis !== null) this.#genesis = genesis
-    this.#dirty = true
+    this.#storeSoon()
     if (replaced) this.#apply({ type: 'dependency-replaced', unit: 'localnet' })
   }
 }

@@ -57,7 +57,9 @@ export class DirectDriver implements Driver {
   }
 
   met(): void {}
-  check(): void {}
+  check(): boolean {
+    return false
+  }
 
   remember(): unknown {
     return {}

@@ -15,7 +15,7 @@ export interface Step {
 /** The state under change. */
 export class Draft {
   /** ms of the monotonic clock. */
-  readonly now: number
+  readonly realNow: number
   readonly policy: HealingPolicy
   readonly effects: FleetEffect[] = []
   /** Everything but units, spares, the process count and the seed, which the fields below replace. */
@@ -25,14 +25,19 @@ export class Draft {
   #processes: number
   #seed: number
 
-  constructor(state: FleetState, now: number, policy: HealingPolicy) {
+  constructor(state: FleetState, realNow: number, policy: HealingPolicy) {
     this.state = state
-    this.now = now
+    this.realNow = realNow
     this.policy = policy
     this.units = state.units
     this.spares = state.spares
     this.#processes = state.processes
     this.#seed = state.seed
+  }
+
+  /** ms of the fleet's time: all deadlines of the state are in it. */
+  get now(): number {
+    return this.realNow - this.state.lostMs
   }
 
   /** The next state, which is the same object if nothing changed, and the effects. */

@@ -88,7 +88,7 @@ function failed(draft: Draft, unit: Unit, since: number, exit: Exit): void {
 }
 
 /** The unit's history with one more failure. A deliberate exit counts toward no limit. */
-function afterFailure({ now, policy }: Draft, unit: Unit, since: number, exit: Exit): Unit {
+function afterFailure({ now, realNow, policy }: Draft, unit: Unit, since: number, exit: Exit): Unit {
   const { deliberate } = exit
   const stable = now - since >= (unit.trials > 0 ? policy.trialMs : policy.stableMs)
   const passedTrial = stable && unit.trials > 0
@@ -100,7 +100,7 @@ function afterFailure({ now, policy }: Draft, unit: Unit, since: number, exit: E
     quick: stable || deliberate ? 0 : unit.quick + 1,
     trials: stable ? 0 : unit.trials,
     failing: true,
-    failedAt: unit.failedAt ?? now,
+    failedAt: unit.failedAt ?? realNow,
     restarts: unit.restarts + 1,
     readiness: {},
   }

@@ -25,7 +25,13 @@ export function restart(draft: Draft, unit: Unit, reason: string, cause: Restart
   host(draft, process, unit.spec, true)
   draft.write({
     ...unit,
-    successor: { process, phase: 'opening', since: draft.now, until: draft.now + draft.policy.openMs },
+    successor: {
+      process,
+      phase: 'opening',
+      since: draft.now,
+      startedAt: draft.realNow,
+      until: draft.now + draft.policy.openMs,
+    },
   })
 }
 
@@ -67,6 +73,7 @@ export function succeed(draft: Draft, unit: Unit): void {
     ...rest,
     readiness: {},
     restarts: unit.restarts + 1,
+    startedAt: successor.startedAt,
     state: { status: 'starting', process: successor.process, since: successor.since },
   })
 }

@@ -35,7 +35,7 @@ function healthy(draft: Draft, unit: Unit, state: Running, readiness: Readiness)
     state: { status: 'healthy', process: state.process, since: state.since },
   })
   if (failedAt !== undefined) {
-    const durationMs = draft.now - failedAt
+    const durationMs = draft.realNow - failedAt
     draft.incident(
       unit,
       'recovered',

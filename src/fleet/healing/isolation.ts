@@ -115,7 +115,11 @@ export function separate(draft: Draft, unit: Unit, { services, reason }: Separat
   startNew(
     draft,
     { ...spec, id: alone ? (only as string) : `${spec.id}~${only}`, services, home: spec.home ?? spec.id },
-    { failing: true, failedAt: draft.now, ...(alone ? { failures: unit.failures, quick: unit.quick } : {}) },
+    {
+      failing: true,
+      failedAt: draft.realNow,
+      ...(alone ? { failures: unit.failures, quick: unit.quick } : {}),
+    },
   )
 }
 

@@ -24,7 +24,12 @@ export function start(draft: Draft, unit: Unit): void {
   const { standIn: _, successor: __, reconnect: ___, ...rest } = unit
   const process = processFor(draft, spec)
   if (spec.kind === 'cell') host(draft, process, spec, false)
-  draft.write({ ...rest, readiness: {}, state: { status: 'starting', process, since: draft.now } })
+  draft.write({
+    ...rest,
+    readiness: {},
+    startedAt: draft.realNow,
+    state: { status: 'starting', process, since: draft.now },
+  })
 }
 
 /** Starts a unit that did not exist before. */

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { cellSpec, DrivenFleet, exitOf, infrastructureSpec } from '../../../test/support/driven-fleet.ts'
-import { isOverdue } from './heartbeat.ts'
-import { type FleetEvent, HEALING, isRunning, type UnitSpec } from './state.ts'
+import { type FleetEvent, HEALING, isRunning, nextWake, type UnitSpec } from './state.ts'
 
 describe('one unit', () => {
   test('another heap limit: a new process takes over, not a spare, and a restart keeps the limit', () => {
@@ -292,9 +291,28 @@ describe('dependencies', () => {
   })
 })
 
-test("a process without heartbeats hangs after the deadline plus the supervisor's own lag", () => {
-  expect(isOverdue({ lastBeat: 0, now: 2_500, lagMs: 0 })).toBe(false)
-  expect(isOverdue({ lastBeat: 0, now: 2_501, lagMs: 0 })).toBe(true)
-  expect(isOverdue({ lastBeat: 0, now: 12_000, lagMs: 10_000 })).toBe(false)
-  expect(isOverdue({ lastBeat: 0, now: 10_000, lagMs: 0, first: true })).toBe(false)
+describe("the fleet's time", () => {
+  test('a cell that cannot start because the machine gives it no CPU is not restarted', () => {
+    const fleet = new DrivenFleet([cellSpec('a', ['s'])])
+    const starting = fleet.process('a')
+    for (let at = 1_000; at <= 600_000; at += 1_000) fleet.send({ type: 'tick', lostMs: 950 }, at)
+    expect(fleet.process('a')).toBe(starting)
+    expect(fleet.incidents()).toEqual([])
+    // It had 30 s of these ten minutes: 30 s more, and its time is over.
+    expect(nextWake(fleet.state, HEALING)).toBe(630_000)
+    fleet.tick(629_999)
+    expect(fleet.incidents()).toEqual([])
+    fleet.tick(630_000)
+    expect(fleet.incidents()).toEqual(['stayed-unwell'])
+  })
+
+  test('what people see is real time: the start of a process, and how long a failure lasted', () => {
+    const fleet = new DrivenFleet([cellSpec('a', ['s'])])
+    fleet.ready('a', 50)
+    fleet.send({ type: 'tick', lostMs: 8_000 }, 10_000)
+    fleet.exit('a', 20_000)
+    expect(fleet.unit('a')).toMatchObject({ startedAt: 20_000, state: { since: 12_000 } })
+    fleet.send({ type: 'tick', lostMs: 9_000 }, 30_000)
+    expect(fleet.ready('a', 32_000)).toMatchObject([{ kind: 'recovered', durationMs: 12_000 }])
+  })
 })

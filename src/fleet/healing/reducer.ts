@@ -1,7 +1,7 @@
 /**
  * The healing reducer: `nextFleet(state, event, now, policy)` returns the next state of the whole fleet and
  * the effects to perform. Pure: no clock, and no randomness but the seed in the state. The state is plain
- * data, so a supervisor that dies leaves it to the next one. Times are ms of a monotonic clock.
+ * data, so a supervisor that dies leaves it to the next one. `now`: ms of a monotonic clock.
  */
 import { Draft, type Step } from './draft.ts'
 import { exited } from './exits.ts'
@@ -30,7 +30,10 @@ type Handlers = {
 }
 
 const HANDLERS: Handlers = {
-  tick,
+  tick: (draft, { lostMs = 0 }) => {
+    if (lostMs > 0) draft.state = { ...draft.state, lostMs: draft.state.lostMs + lostMs }
+    tick(draft)
+  },
   loaded: (draft, { process }) => {
     if (process in draft.spares) draft.spares = { ...draft.spares, [process]: true }
   },

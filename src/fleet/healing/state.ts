@@ -1,6 +1,7 @@
 /**
  * The data of healing: the fleet's state, the events that change it and the effects that follow. Plain data
- * only: it is stored as JSON.
+ * only: it is stored as JSON. Times are ms of the fleet's time, which stands still while the machine gives
+ * the fleet no CPU: a starved machine lets no deadline pass.
  */
 import type { Backoff } from '../../std/backoff.ts'
 import type { ExitCause } from '../exit-cause.ts'
@@ -31,7 +32,7 @@ export type StopPurpose = 'start' | 'stop' | 'home' | 'remove'
 
 /**
  * Each state carries only its own data. `process` is the name of an operating-system process, container or
- * pod; times are ms.
+ * pod.
  */
 export type UnitState =
   /**
@@ -79,8 +80,11 @@ export interface Unit {
     readonly process: string
     readonly phase: 'opening' | 'draining'
     readonly since: number
+    readonly startedAt: number
     readonly until: number
   }
+  /** When its process started, in real time: for people. */
+  readonly startedAt?: number
   /** The process that answers 503 while the unit is quarantined. */
   readonly standIn?: string
   /** A dependency has recovered: the unit must be ready again by `until`. */
@@ -98,7 +102,7 @@ export interface Unit {
   readonly everReady: boolean
   /** Whether it failed and has not been healthy since. */
   readonly failing: boolean
-  /** When it failed, while `failing`. */
+  /** When it failed, in real time, while `failing`. */
   readonly failedAt?: number
 }
 
@@ -121,6 +125,8 @@ export interface FleetState {
   readonly spares: Readonly<Record<string, boolean>>
   /** No spare is started before this time. */
   readonly spareAt: number
+  /** How far the fleet's time is behind real time. */
+  readonly lostMs: number
   /** By service id: failures of its process while only this service had calls in flight. */
   readonly blame: Readonly<Record<string, readonly Blame[]>>
   /** Whether everything was healthy once: spares are started from then on. */
@@ -152,7 +158,8 @@ export type RestartCause = 'requested' | 'leak'
 
 /** An event that changes the fleet. */
 export type FleetEvent =
-  | { readonly type: 'tick' }
+  /** `lostMs`: for so much of the time since the last tick, the fleet waited for a CPU. */
+  | { readonly type: 'tick'; readonly lostMs?: number }
   /** A spare has loaded its code. */
   | { readonly type: 'loaded'; readonly process: string }
   | { readonly type: 'health'; readonly process: string; readonly services: readonly ServiceHealth[] }
@@ -317,6 +324,7 @@ export function initialFleet(specs: readonly UnitSpec[], seed: number): FleetSta
     units: Object.fromEntries(specs.map((spec) => [spec.id, newUnit(spec)])),
     spares: {},
     spareAt: 0,
+    lostMs: 0,
     blame: {},
     settled: false,
     processes: 0,
@@ -358,14 +366,14 @@ export function unwellUntil({ state, unwellRestarts }: Unit, policy: HealingPoli
   return from + Math.min(policy.maxUnwellMs, policy.unwellMs * 2 ** unwellRestarts)
 }
 
-/** The next time, in ms, at which a tick may change something; Infinity if none. */
+/** The next real time, in ms, at which a tick may change something; Infinity if none. */
 export function nextWake(state: FleetState, policy: HealingPolicy): number {
   let next =
     state.settled && Object.keys(state.spares).length < policy.spares
       ? state.spareAt
       : Number.POSITIVE_INFINITY
   for (const id in state.units) next = Math.min(next, unitWake(state.units[id] as Unit, policy))
-  return next
+  return next + state.lostMs
 }
 
 function unitWake(unit: Unit, policy: HealingPolicy): number {

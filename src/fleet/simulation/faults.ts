@@ -1,5 +1,4 @@
 /** The faults that a simulated world suffers, each as one function. */
-import { isOverdue } from '../healing/heartbeat.ts'
 import { isRunning } from '../healing/state.ts'
 import type { SimulatedProcess } from './machine.ts'
 import type { World } from './world.ts'
@@ -10,6 +9,7 @@ export const FAULTS = [
   'kill',
   'out-of-memory',
   'hang',
+  'starved',
   'slow',
   'leak',
   'lost-messages',
@@ -55,8 +55,10 @@ const INJECTIONS: Readonly<Record<Fault, (world: World, target: Target) => void>
     if (proc) world.exit(proc, { kind: 'out-of-memory' }, proc.services.slice(0, 1))
   },
   hang: (world, { proc }) => {
-    if (proc && proc.hungAt === undefined) world.hang(proc)
+    if (proc && proc.hungAt === undefined) world.hang(proc, world.random() < 0.5 ? 'spins' : 'sleeps')
   },
+  // Other programs leave the fleet a fraction of what it wants: from a third down to a hundredth.
+  starved: (world, { until }) => world.starve(3 ** -(1 + world.random() * 3.2), until),
   slow: (world, { until }) => {
     world.slowUntil = until
   },
@@ -70,11 +72,6 @@ const INJECTIONS: Readonly<Record<Fault, (world: World, target: Target) => void>
   'clock-jump': (world) => {
     // The supervisor was suspended: it receives the events of that time late, and all heartbeats look old.
     world.suspend(Math.round(world.random() * 30_000))
-    const lastBeat = world.now - world.heartbeatMs
-    for (const { name } of world.processes.values())
-      if (isOverdue({ lastBeat, now: world.now, lagMs: 30_000 }))
-        world.violated(`${name} was reported as hung after the supervisor's own pause`)
-    world.dispatch({ type: 'tick' })
   },
   'disk-full': (world) => {
     world.diskFullUntil = world.now + world.random() * 20_000

@@ -35,6 +35,22 @@ describe('a fleet in virtual time', () => {
     expect(report.availability).toBeGreaterThan(0.9999)
   })
 
+  test('on a starved machine nothing is replaced, and no deadline passes', { timeout: 120_000 }, () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const report = simulate({ seed, hours: 4, faultEveryMs: 100_000, faults: ['starved'] })
+      expect(report.violations).toEqual([])
+      expect(report.faults.starved).toBeGreaterThan(100)
+      expect(report.starts).toBe(SIMULATED_FLEET.length + HEALING.spares)
+    }
+  })
+
+  test('on a starved machine failures are healed, and what hangs is found', { timeout: 120_000 }, () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const faults = ['starved', 'hang', 'crash'] as const
+      expect(simulate({ seed, hours: 4, faultEveryMs: 30_000, faults }).violations).toEqual([])
+    }
+  })
+
   test('a wrong policy violates an invariant, reported with its seed', () => {
     const impatient: HealingPolicy = {
       ...HEALING,

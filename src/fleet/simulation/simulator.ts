@@ -93,7 +93,7 @@ export function simulate({
   const uptime = new UptimeMeter(world, endMs)
   let wake = 0
   let nextFault = FIRST_FAULT_MS
-  world.dispatch({ type: 'tick' })
+  world.tick()
   for (;;) {
     const at = Math.min(
       world.queue.nextAt(),
@@ -109,7 +109,7 @@ export function simulate({
       counts[kind] = (counts[kind] ?? 0) + 1
       nextFault = world.now + Math.max(1, Math.round(-Math.log(1 - world.random()) * faultEveryMs))
     } else if (world.queue.nextAt() <= world.now) world.queue.take()()
-    else if (wake <= world.now) world.dispatch({ type: 'tick' })
+    else if (wake <= world.now) world.tick()
     wake = Math.max(world.now + TICK_MS, nextWake(world.state, policy))
     if (world.now > endMs + MAX_FAULT_MS && isCalm(world)) break
     if (world.violations.length > MAX_VIOLATIONS) break

@@ -4,7 +4,7 @@
  */
 import { type Random, seededRandom } from '../../std/random.ts'
 import type { ExitCause } from '../exit-cause.ts'
-import { HEARTBEAT_MS, isOverdue } from '../healing/heartbeat.ts'
+import { HEARTBEAT_DEADLINE_MS, HEARTBEAT_MS, Heartbeats } from '../healing/heartbeat.ts'
 import { nextFleet } from '../healing/reducer.ts'
 import {
   type FleetEffect,
@@ -14,11 +14,12 @@ import {
   initialFleet,
   isRunning,
   type ServiceHealth,
+  type Unit,
   type UnitSpec,
 } from '../healing/state.ts'
 import { EventQueue } from './event-queue.ts'
 import { Invariants } from './invariants.ts'
-import type { SimulatedProcess } from './machine.ts'
+import { MachineTime, type SimulatedProcess, SimulatedThread } from './machine.ts'
 
 type Handlers = {
   readonly [T in FleetEffect['type']]: (effect: Extract<FleetEffect, { type: T }>, before: FleetState) => void
@@ -26,6 +27,14 @@ type Handlers = {
 
 /** The supervisor's tick. */
 export const TICK_MS = 50
+/** While something happens, the supervisor looks at heartbeats this often. */
+const LOOK_MS = 250
+/** Work on a machine whose share of CPU may change is looked at again this often. */
+const WORK_STEP_MS = 1_000
+/** CPU that a process needs between two heartbeats. */
+const MAX_BEAT_CPU_MS = 150
+/** A process that hangs is reported within this much more than its deadline. */
+const HANG_SLACK_MS = 400
 
 /** A simulated machine with its fleet. */
 export class World {
@@ -34,10 +43,15 @@ export class World {
   readonly processes = new Map<string, SimulatedProcess>()
   readonly queue = new EventQueue()
   readonly violations: string[] = []
-  readonly heartbeatMs = HEARTBEAT_MS
+  readonly machine = new MachineTime()
+  readonly heartbeats = new Heartbeats({
+    now: () => this.now,
+    factsOf: (name) => this.processes.get(name)?.thread.facts(this.now),
+  })
   /** By service or infrastructure id: it fails until then. */
   readonly badUntil = new Map<string, number>()
   slowUntil = 0
+  starvedUntil = 0
   diskFullUntil = 0
   now = 0
   /** Events that the reducer has handled. */
@@ -47,6 +61,9 @@ export class World {
   /** Times that services were moved into a process of their own. */
   isolations = 0
   state: FleetState
+  #lostMs = 0
+  /** For how long the supervisor was suspended, in real time and in the machine's. */
+  #suspended = { realMs: 0, machineMs: 0 }
   readonly #seed: number
   readonly #policy: HealingPolicy
   readonly #invariants: Invariants
@@ -71,8 +88,68 @@ export class World {
 
   /** The supervisor does not run for a while. */
   suspend(ms: number): void {
+    for (const proc of this.processes.values())
+      if (proc.hungAt === undefined) this.heartbeats.heard(proc.name)
     this.now += ms
+    const { realMs, machineMs } = this.#suspended
+    this.#suspended = { realMs: realMs + ms, machineMs: machineMs + ms * this.machine.share }
+    this.heartbeats.late(ms)
     this.#invariants.suspended(ms)
+    for (const proc of this.processes.values())
+      if (proc.hungAt === undefined && this.heartbeats.overdue(proc.name))
+        this.violated(`${proc.name} was reported as hung after the supervisor's own pause`)
+    this.tick()
+  }
+
+  /** The supervisor's tick: it accounts for the time that the machine did not give the fleet. */
+  tick(): void {
+    this.heartbeats.account()
+    const { lostMs } = this.heartbeats
+    this.dispatch({ type: 'tick', lostMs: lostMs - this.#lostMs })
+    this.#lostMs = lostMs
+  }
+
+  /** From now on, until a time, a runnable process gets this share of a CPU. */
+  starve(share: number, until: number): void {
+    const isStarved = this.machine.share < 1
+    this.starvedUntil = Math.max(this.starvedUntil, until)
+    this.#setShare(share)
+    if (isStarved) return
+    for (const proc of this.processes.values()) {
+      if (proc.hungAt === undefined) this.heartbeats.heard(proc.name)
+      this.#beatRegularly(proc)
+    }
+    const look = () => {
+      if (this.now >= this.starvedUntil) {
+        this.tick()
+        this.#setShare(1)
+        return
+      }
+      for (const proc of this.processes.values())
+        if (proc.hungAt === undefined && this.heartbeats.overdue(proc.name)) {
+          this.violated(`${proc.name} was reported as hung although it waited for a CPU`)
+          this.heartbeats.begin(proc.name)
+        }
+      this.tick()
+      this.queue.add(this.now + LOOK_MS, look)
+    }
+    look()
+  }
+
+  #setShare(share: number): void {
+    this.machine.setShare(share, this.now)
+    for (const proc of this.processes.values()) proc.thread.setShare(share, this.now)
+  }
+
+  /** Heartbeats while the machine is starved; on a calm one they are left out. */
+  #beatRegularly(proc: SimulatedProcess): void {
+    this.queue.add(this.now + HEARTBEAT_MS, () => {
+      if (this.machine.share === 1) return
+      this.#later(1 + this.random() * MAX_BEAT_CPU_MS, proc, () => {
+        this.heartbeats.heard(proc.name)
+        this.#beatRegularly(proc)
+      })
+    })
   }
 
   /** Applies an event, performs its effects and checks the invariants. */
@@ -95,6 +172,7 @@ export class World {
   exit(proc: SimulatedProcess, cause: ExitCause, suspects: readonly string[], hung = false): void {
     if (this.processes.get(proc.name) !== proc) return
     this.processes.delete(proc.name)
+    this.heartbeats.forget(proc.name)
     this.dispatch({
       type: 'exited',
       process: proc.name,
@@ -111,27 +189,36 @@ export class World {
   }
 
   /**
-   * A process stops sending heartbeats: it is reported once the last one is overdue, and must be ended soon
-   * after.
+   * A process stops sending heartbeats: it sleeps for ever, or spins. It is reported once it had its deadline,
+   * and must be ended soon after.
    */
-  hang(proc: SimulatedProcess): void {
+  hang(proc: SimulatedProcess, how: 'spins' | 'sleeps'): void {
     const hungAt = this.now
+    const timeOf = () =>
+      how === 'sleeps'
+        ? this.now - this.#suspended.realMs
+        : this.machine.read(this.now) - this.#suspended.machineMs
+    const before = timeOf()
+    this.heartbeats.heard(proc.name)
     proc.hungAt = hungAt
-    const lastBeat = Math.max(proc.bornAt, Math.floor(hungAt / HEARTBEAT_MS) * HEARTBEAT_MS)
+    proc.thread.hang(how, hungAt)
     const isGone = () => this.processes.get(proc.name) !== proc
     const look = () => {
       if (isGone()) return
-      if (!isOverdue({ lastBeat, now: this.now, lagMs: 0 })) {
+      const overdue = this.heartbeats.overdue(proc.name)
+      if (!overdue) {
         this.queue.add(this.now + TICK_MS, look)
         return
       }
-      const detail = `no heartbeat for ${this.now - lastBeat} ms`
-      this.dispatch({ type: 'hung', process: proc.name, detail })
+      const hadMs = timeOf() - before
+      if (hadMs < HEARTBEAT_DEADLINE_MS - 1 || hadMs > HEARTBEAT_DEADLINE_MS + HANG_SLACK_MS)
+        this.violated(`${proc.name} ${how} and was reported after ${hadMs} ms that it had`)
+      this.dispatch({ type: 'hung', process: proc.name, detail: `no heartbeat for ${overdue.silentMs} ms` })
       this.queue.add(this.now + HEARTBEAT_MS * 10, () => {
         if (!isGone()) this.violated(`${proc.name} has hung since ${hungAt} and was not ended`)
       })
     }
-    this.queue.add(lastBeat + 3_000, look)
+    this.queue.add(hungAt + HEARTBEAT_DEADLINE_MS, look)
   }
 
   readonly #effects: Handlers = {
@@ -169,10 +256,13 @@ export class World {
     },
     reconnect: ({ process: name }) => {
       const proc = this.processes.get(name)
-      if (proc && !proc.stuck) this.#later(this.#delay(30), proc, () => this.#beat(proc))
+      if (!proc) return
+      proc.reconnectAt = this.machine.read(this.now)
+      if (!proc.stuck) this.#later(this.#delay(30), proc, () => this.#beat(proc))
     },
-    incident: ({ kind }) => {
+    incident: ({ kind, unit }, before) => {
       if (kind === 'isolated') this.isolations++
+      this.#checkPatience(kind, before.units[unit])
     },
   }
 
@@ -182,6 +272,8 @@ export class World {
       name,
       unit,
       bornAt: this.now,
+      bornMachineAt: this.machine.read(this.now),
+      thread: new SimulatedThread(this.now, this.machine.share),
       services: [],
       held: new Set(),
       standsIn: false,
@@ -189,8 +281,11 @@ export class World {
       draining: false,
       stuck: false,
       deafUntil: 0,
+      reconnectAt: 0,
     }
     this.processes.set(name, proc)
+    this.heartbeats.begin(name)
+    if (this.machine.share < 1) this.#beatRegularly(proc)
     if (this.now < this.diskFullUntil) {
       this.queue.add(this.now + 30, () => this.exit(proc, { kind: 'exit', code: 1 }, []))
       return
@@ -228,6 +323,19 @@ export class World {
     const bad = services.find((id) => this.now < (this.badUntil.get(id) ?? 0))
     if (bad !== undefined) this.#failLater(proc, bad)
     this.#later(took, proc, () => this.#beat(proc))
+  }
+
+  /** No restart because of a deadline before the machine gave the process its time. */
+  #checkPatience(kind: string, unit: Unit | undefined): void {
+    if (!unit || !isRunning(unit.state)) return
+    const proc = this.processes.get(unit.state.process)
+    if (!proc) return
+    const { reconnectMs, unwellMs } = this.#policy
+    const hadMs =
+      this.machine.read(this.now) - (kind === 'not-reconnected' ? proc.reconnectAt : proc.bornMachineAt)
+    const needed = { 'not-reconnected': reconnectMs, 'stayed-unwell': unwellMs }[kind]
+    if (needed !== undefined && hadMs < needed - LOOK_MS)
+      this.violated(`${unit.spec.id}: ${kind} after ${Math.round(hadMs)} ms that it had`)
   }
 
   #checkStart(unit: string): void {
@@ -308,10 +416,23 @@ export class World {
     return Math.max(1, Math.round(typicalMs * (0.5 + this.random())))
   }
 
-  /** Runs work later, unless the process has exited or hangs by then. */
+  /** Runs work that takes `ms` on a free CPU, unless the process has exited or hangs by then. */
   #later(ms: number, proc: SimulatedProcess, work: () => void): void {
-    this.queue.add(this.now + ms, () => {
-      if (this.processes.get(proc.name) === proc && proc.hungAt === undefined) work()
-    })
+    const due = this.machine.read(this.now) + ms
+    proc.thread.work(1, this.now)
+    const attempt = () => {
+      if (this.processes.get(proc.name) !== proc || proc.hungAt !== undefined) return
+      const leftMs = due - this.machine.read(this.now)
+      if (leftMs > 0.5)
+        this.queue.add(this.now + Math.min(WORK_STEP_MS, leftMs / this.machine.share), attempt)
+      else {
+        proc.thread.work(-1, this.now)
+        work()
+      }
+    }
+    this.queue.add(
+      this.now + (this.machine.share === 1 ? ms : Math.min(WORK_STEP_MS, ms / this.machine.share)),
+      attempt,
+    )
   }
 }

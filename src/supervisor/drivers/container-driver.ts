@@ -52,7 +52,9 @@ export abstract class ContainerDriver<O extends ContainerDriverOptions> implemen
   }
 
   met(): void {}
-  check(): void {}
+  check(): boolean {
+    return false
+  }
 
   remember(): string[] {
     return [...this.known]

@@ -20,8 +20,11 @@ export interface Driver {
   pidOf(process: string): number | null
   /** A process has connected to the supervisor and reported its pid. */
   met(process: string, pid: number): void
-  /** Checks processes whose exit would not be reported otherwise. */
-  check(): void
+  /**
+   * Checks processes whose exit would not be reported otherwise. Returns whether there are any, so that it
+   * has to be called again soon.
+   */
+  check(): boolean
   /** The data by which a later supervisor finds the processes again; serializable. */
   remember(): unknown
   /**

@@ -90,10 +90,11 @@ export class ProcessDriver implements Driver {
     if (this.#doomed.delete(process)) this.kill(process)
   }
 
-  check(): void {
+  check(): boolean {
     const now = this.#options.now()
-    for (const [process, identity] of this.#identities)
-      if (!this.#children.has(process) && !isAlive(identity)) this.#gone(process, { kind: 'unobserved' })
+    const orphans = [...this.#identities].filter(([process]) => !this.#children.has(process))
+    for (const [process, identity] of orphans)
+      if (!isAlive(identity)) this.#gone(process, { kind: 'unobserved' })
     if (this.#keeper)
       for (const [process, at] of this.#requested)
         if (now - at > UNSEEN_MS)
@@ -102,6 +103,7 @@ export class ProcessDriver implements Driver {
       this.#ended = true
       this.#options.onLost()
     }
+    return orphans.length > 0 || this.#requested.size > 0 || !this.#keeper
   }
 
   remember(): Record<string, ProcessIdentity> {

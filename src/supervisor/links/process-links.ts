@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import type { Heartbeats } from '../../fleet/healing/heartbeat.ts'
 import { type FromChild, jsonLines, type ToChild, type Vitals } from './protocol.ts'
 
 /** The facts of a process that its messages reported. */
@@ -11,10 +12,6 @@ export interface ProcessLink {
   socket: Socket | undefined
   /** Messages until it connects. */
   queue: ToChild[]
-  /** ms of the monotonic clock. */
-  lastBeat: number
-  /** Whether it has sent a heartbeat. */
-  beaten: boolean
   /** Whether it is a spare that has completed its warm-up. */
   warm: boolean
   vitals: Vitals | undefined
@@ -22,13 +19,13 @@ export interface ProcessLink {
   collected: { at: number; bytes: number } | null
   /** The pid of the program that it manages (the chain). */
   managedPid: number | null
-  /** Consecutive health polls without an answer, by service. */
-  readonly unanswered: Map<string, number>
+  /** ms for which health polls got no answer, by service. */
+  readonly unansweredMs: Map<string, number>
 }
 
 /** The receiver of reports of links. */
 export interface ProcessLinksOptions {
-  monotonic(): number
+  readonly heartbeats: Heartbeats
   /**
    * Whether a process of this name is known. An unknown one is requested to stop: it must not serve next to
    * its successor.
@@ -71,15 +68,14 @@ export class ProcessLinks {
       link = {
         socket: undefined,
         queue: [],
-        lastBeat: this.#options.monotonic(),
-        beaten: false,
         warm: false,
         vitals: undefined,
         collected: null,
         managedPid: null,
-        unanswered: new Map(),
+        unansweredMs: new Map(),
       }
       this.#links.set(process, link)
+      this.#options.heartbeats.begin(process)
     }
     return link
   }
@@ -92,6 +88,7 @@ export class ProcessLinks {
   forget(process: string): void {
     this.#links.get(process)?.socket?.destroy()
     this.#links.delete(process)
+    this.#options.heartbeats.forget(process)
   }
 
   /** Sends a message, now or once the process has connected. */
@@ -139,7 +136,7 @@ export class ProcessLinks {
   #connected(process: string, socket: Socket): void {
     const link = this.of(process)
     link.socket = socket
-    link.lastBeat = this.#options.monotonic()
+    this.#options.heartbeats.begin(process)
     const { queue } = link
     link.queue = []
     for (const message of queue) this.send(process, message)
