@@ -59,7 +59,7 @@ export function checkClock(now: number): Finding {
       }
 }
 
-/** What is wrong between the clock (ms) and a block's time (seconds), both since 1970; undefined if nothing. */
+/** What is wrong between the clock (ms since 1970) and the time of a block (seconds); undefined if nothing. */
 export function clockDifference(
   now: number,
   head: { readonly number: number; readonly timestamp: number },

@@ -189,8 +189,8 @@ export class World {
   }
 
   /**
-   * A process stops sending heartbeats: it sleeps for ever, or spins. It is reported once it had its deadline,
-   * and must be ended soon after.
+   * A process stops sending heartbeats: it sleeps for ever, or spins. It is reported once it had its
+   * deadline, and must be ended soon after.
    */
   hang(proc: SimulatedProcess, how: 'spins' | 'sleeps'): void {
     const hungAt = this.now
