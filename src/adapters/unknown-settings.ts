@@ -1,4 +1,4 @@
-/** Misspelt names of settings, in the environment and in `.env`: without a warning they are silently ignored. */
+/** Misspelt names of settings, in the environment and in `.env`, which would be ignored without a word. */
 import { join } from 'node:path'
 import { nearest } from '../std/nearest.ts'
 import { dotEnvNames, KEY_VARIABLE } from './dot-env.ts'

@@ -59,7 +59,7 @@ export function checkClock(now: number): Finding {
       }
 }
 
-/** What is wrong between the clock (ms since 1970) and the time of a block (seconds); undefined if nothing. */
+/** How far the clock (ms since 1970) is from the time of a block (seconds), in words; undefined if near. */
 export function clockDifference(
   now: number,
   head: { readonly number: number; readonly timestamp: number },
