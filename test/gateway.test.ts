@@ -153,6 +153,16 @@ describe.each(['2026-07-28', '2025-11-25'] as const)('a client of %s', (revision
     await client.close()
   })
 
+  test('gets the refusal of a write without a token as a result', async () => {
+    const client = await connect('/mcp', revision)
+    const refused = await client.callTool({ name: 'alpha__change', arguments: {} })
+    expect(refused).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringContaining('token-required') }],
+    })
+    await client.close()
+  })
+
   test('resources, prompts and completions of all servers', async () => {
     const client = await connect('/mcp', revision)
     const { resources } = await client.listResources()
@@ -335,7 +345,23 @@ test("a write needs the token in every form of the call, and the caller's token 
       ),
     () => post(envelope('alpha__change'), { ...modern('alpha__change'), 'mcp-name': 'alpha__echo' }),
   ]
-  for (const ask of asked) expect([400, 401]).toContain((await ask()).status)
+  const statuses: number[] = []
+  for (const ask of asked) {
+    const response = await ask()
+    statuses.push(response.status)
+    // A single call is refused in its result, which the model reads.
+    if (response.status === 200)
+      expect(await response.json()).toMatchObject({
+        result: {
+          isError: true,
+          content: [
+            { text: expect.stringContaining('kintsugi token issue NAME --scope write:alpha__change') },
+          ],
+          _meta: { 'kintsugi/error': { code: 'token-required' } },
+        },
+      })
+  }
+  expect(statuses).toEqual([200, 200, 200, 200, 401, 401])
   expect(
     (await post(envelope('alpha__change'), { ...modern('alpha__change'), authorization: 'Bearer wrong' }))
       .status,

@@ -108,7 +108,7 @@ async function answer(
   if (session && !modern && !isBatch) {
     const context = { sessions, directory, selection }
     const answered = await answerInSession(message, session, context).catch((error) =>
-      errorResponse(message, error, modern),
+      errorResponse({ message, modern, oauth: options.access.oauth !== undefined }, error),
     )
     if (answered) return answered
   }
@@ -146,7 +146,7 @@ async function answerCall(
   try {
     target = targetOf(message, selection, options.directory)
   } catch (error) {
-    return errorResponse(message, error, modern)
+    return errorResponse({ message, modern, oauth: options.access.oauth !== undefined }, error)
   }
   if (target) return proxyCall(call, target, options)
   const response = await handler.fetch(request, { parsedBody: message })

@@ -6,14 +6,22 @@ import type { JsonRpcRequest } from './target.ts'
 const INVALID_PARAMS = -32602
 const INTERNAL_ERROR = -32603
 const SESSION_NOT_FOUND = -32001
-/** Codes that HTTP reports, with 401 or 403 and a challenge. */
+/** Codes that HTTP reports with 401 or 403 and a challenge, if an issuer can give the client a token. */
 const ACCESS_CODES: ReadonlySet<string> = new Set(['token-required', 'bad-token', 'insufficient-scope'])
 
+/** The request that failed, and whether an external issuer is configured. */
+export interface FailedRequest {
+  readonly message: JsonRpcRequest
+  /** Whether the client uses the 2026 revision. */
+  readonly modern: boolean
+  readonly oauth: boolean
+}
+
 /**
- * A tool's error is a result that a model can read; any other error is a JSON-RPC error. Rethrows refusals of
- * access, which the HTTP app answers.
+ * A tool's error is a result that a model can read; any other error is a JSON-RPC error. With an issuer, it
+ * rethrows refusals of access, which the HTTP app answers.
  */
-export function errorResponse(message: JsonRpcRequest, error: unknown, modern: boolean): Response {
+export function errorResponse({ message, modern, oauth }: FailedRequest, error: unknown): Response {
   if (error instanceof ProtocolError)
     return Response.json(
       {
@@ -24,7 +32,7 @@ export function errorResponse(message: JsonRpcRequest, error: unknown, modern: b
       { status: modern ? 400 : 200 },
     )
   const report = toErrorReport(error)
-  if (ACCESS_CODES.has(report.code)) throw error
+  if (oauth && ACCESS_CODES.has(report.code)) throw error
   const body =
     message.method === 'tools/call'
       ? { result: toolError(report, modern) }

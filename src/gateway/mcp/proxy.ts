@@ -34,19 +34,20 @@ export interface ProxyOptions {
 }
 
 /**
- * The answer to a call. Throws `token-required`, `insufficient-scope` and `too-many-calls` before anything is
- * sent; later failures are JSON-RPC responses.
+ * The answer to a call; failures are JSON-RPC responses. With an external issuer it throws `token-required`
+ * and `insufficient-scope` before anything is sent.
  */
 export async function proxyCall(call: GatewayCall, target: Target, options: ProxyOptions): Promise<Response> {
+  const { message, modern, session } = call
+  const failed = { message, modern, oauth: options.access.oauth !== undefined }
   const { span, traceparent } = beginSpan(call, target, options.telemetry)
   try {
     admitCall(call.caller, target, options, traceOf(traceparent))
   } catch (error) {
     span?.end(toErrorReport(error).code)
-    throw error
+    return errorResponse(failed, error)
   }
   const { sessions, timeoutMs } = options
-  const { message, modern, session } = call
   const running = !modern && session ? sessions.run(session.id, message.id) : undefined
   const { signal, release } = lifetimeOf(call.request, call.env, { timeoutMs, cancelled: running?.cancelled })
   const finish = (error?: string) => {
@@ -67,7 +68,7 @@ export async function proxyCall(call: GatewayCall, target: Target, options: Prox
     return responseOf(answer)
   } catch (error) {
     finish(toErrorReport(error).code)
-    return errorResponse(message, error, modern)
+    return errorResponse(failed, error)
   }
 }
 

@@ -65,8 +65,9 @@ export interface Caller {
 export const ANONYMOUS: Caller = { name: 'anonymous', scopes: [] }
 /** The holder of the token in the data folder may do everything. */
 const OPERATOR: Caller = { name: 'operator', scopes: ['spend'] }
-const TOKEN_HINT =
-  'send `Authorization: Bearer` with a token of `kintsugi token issue`, or with the content of the file `token` in the data folder'
+/** What to do for a token with a scope, by default for reads. */
+const tokenHint = (scope: Scope = 'read') =>
+  `run \`kintsugi token issue NAME --scope ${scope}\` and send its token as \`Authorization: Bearer\`; the file \`token\` in the data folder holds one that allows everything`
 
 function ofService(name: string, headers: Headers): Caller {
   return delegatedCaller(headers) ?? { name, scopes: ['spend'], service: true }
@@ -92,7 +93,7 @@ export async function identify(policy: AccessPolicy, headers: Headers): Promise<
         ? {}
         : { limit: { id: grant.id, callsPerMinute: grant.callsPerMinute } }),
     }
-  throw new KintsugiError('bad-token', 'the token is not valid here', { hint: TOKEN_HINT })
+  throw new KintsugiError('bad-token', 'the token is not valid here', { hint: tokenHint() })
 }
 
 /** Throws `token-required` if everything needs a token here and the caller has none. */
@@ -125,7 +126,7 @@ export function authorize(
     'insufficient-scope',
     `the token of ${caller.name} does not allow this: it needs the scope ${scope}`,
     {
-      hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; \`kintsugi token issue\` issues a token with more`,
+      hint: `its scopes: ${caller.scopes.join(' ') || 'none'}; ${tokenHint(scope)}`,
       data: { scope },
     },
   )
@@ -133,7 +134,7 @@ export function authorize(
 
 const tokenRequired = (reason: string, wanted?: Wanted): KintsugiError =>
   new KintsugiError('token-required', `a token is needed: ${reason}`, {
-    hint: TOKEN_HINT,
+    hint: tokenHint(wanted && scopeFor(wanted)),
     ...(wanted ? { data: { scope: scopeFor(wanted) } } : {}),
   })
 

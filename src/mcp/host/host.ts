@@ -101,7 +101,7 @@ export function host(
   })
   const app = serviceApp(definition, definitions, pipeline, metrics, options)
   exampleRoute(app, definition, scope)
-  mcpRoute(app, endpoint, pipeline)
+  mcpRoute(app, endpoint, pipeline, options.access)
   const stops = Object.entries(definition.resources ?? {}).flatMap(
     ([uri, resource]) => resource.watch?.(scope, () => endpoint.notify.resourceUpdated(uri)) ?? [],
   )

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { hostOptions } from '../../../test/support/host-options.ts'
 import { MemoryAudit } from '../../../test/support/memory-audit.ts'
 import { defineServer } from '../define.ts'
-import { LOOPBACK_NAMES } from './access.ts'
+import { type AccessPolicy, LOOPBACK_NAMES } from './access.ts'
 import { host } from './host.ts'
 
 const server = defineServer({
@@ -21,7 +21,12 @@ const server = defineServer({
 })
 
 /** A service that counts how often a token is verified, and how often its scopes are compared with a call. */
-function counting(policy = { required: true, beyondLoopback: true }) {
+function counting(
+  policy: Pick<AccessPolicy, 'required' | 'beyondLoopback' | 'oauth'> = {
+    required: true,
+    beyondLoopback: true,
+  },
+) {
   const counts = { identified: 0, authorized: 0 }
   const scopes = ['write']
   scopes.some = (matches) => {
@@ -96,11 +101,29 @@ test.each([
   expect(counts).toEqual({ identified: 1, authorized: 1 })
 })
 
-test('without a token, a call at /mcp is HTTP 401 and recorded as refused', async () => {
-  const { audit, post } = counting({ required: false, beyondLoopback: false })
+test.each([
+  ['2025-11-25', call('set'), LEGACY],
+  ['2026-07-28', modern('set'), MODERN],
+])(
+  'without a token, a call of %s is refused in its result with the command to run, and recorded once',
+  async (_revision, body, headers) => {
+    const { audit, post } = counting({ required: false, beyondLoopback: false })
+    const { status, text } = await post('/mcp', body, headers)
+    expect([status, text]).toEqual([200, expect.stringContaining('"isError":true')])
+    expect(text).toContain('token-required')
+    expect(text).toContain('kintsugi token issue NAME --scope write:vault__set')
+    expect(audit.entries).toMatchObject([
+      { who: 'anonymous', decision: 'refused', outcome: 'token-required' },
+    ])
+  },
+)
+
+test('without a token, a call at /mcp is HTTP 401 if an issuer gives tokens, and recorded as refused', async () => {
+  const oauth = { issuer: 'https://issuer.example', resource: 'http://127.0.0.1:8000/mcp' }
+  const { audit, post } = counting({ required: false, beyondLoopback: false, oauth })
   const refused = await post('/mcp', modern('set'), MODERN)
   expect([refused.status, JSON.parse(refused.text).error.code]).toEqual([401, 'token-required'])
-  expect(refused.headers.get('www-authenticate')).toBe('Bearer realm="kintsugi", scope="write:vault__set"')
+  expect(refused.headers.get('www-authenticate')).toContain('scope="write:vault__set", resource_metadata=')
   expect(audit.entries).toMatchObject([{ who: 'anonymous', decision: 'refused', outcome: 'token-required' }])
 })
 

@@ -1,18 +1,24 @@
 /**
- * `/mcp`: authorizes the calls of a request before the protocol handles it, so that a missing token is HTTP
- * 401.
+ * `/mcp`. If an external issuer can give a client a token, the calls of a request are authorized before the
+ * protocol handles it, so that a refusal is HTTP 401 or 403 with a challenge. Otherwise the protocol
+ * authorizes each call, and a refusal is a result that the model can read.
  */
 import type { McpHttpHandler } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
 import { traceparentOf } from '../../std/trace.ts'
 import { authInfoOf } from '../protocol/mcp-endpoint.ts'
-import type { Caller } from './access.ts'
+import type { AccessPolicy, Caller } from './access.ts'
 import type { CallPipeline } from './call-pipeline.ts'
 import { readMessage, serveRead } from './request-body.ts'
 import type { Permit } from './tool-call.ts'
 
 /** Adds the route to an app made by `guardedApp`. */
-export function mcpRoute(app: Hono, handler: McpHttpHandler, pipeline: CallPipeline): void {
+export function mcpRoute(
+  app: Hono,
+  handler: McpHttpHandler,
+  pipeline: CallPipeline,
+  { oauth }: Pick<AccessPolicy, 'oauth'>,
+): void {
   app.all('/mcp', async (c) => {
     const { raw: request } = c.req
     const { caller } = c.var
@@ -20,7 +26,7 @@ export function mcpRoute(app: Hono, handler: McpHttpHandler, pipeline: CallPipel
       return handler.fetch(request, { authInfo: authInfoOf({ caller, permits: new Map() }) })
     const message = await readMessage(request)
     const traceparent = traceparentOf(request.headers.get('traceparent'))
-    const permits = permitsFor(message.body, caller, traceparent, pipeline)
+    const permits = oauth ? permitsFor(message.body, caller, traceparent, pipeline) : new Map()
     return serveRead(handler, request, message, { authInfo: authInfoOf({ caller, permits }) })
   })
 }
