@@ -201,10 +201,57 @@ describe('every service', () => {
           params: { name: 'mcp_coordinator_server__cancel_task', arguments: { id: 'none' } },
         }),
       })
-    expect((await call({})).status).toBe(401)
+    const refused = await call({})
+    expect([refused.status, await refused.text()]).toEqual([200, expect.stringContaining('token-required')])
     expect((await call({ authorization: 'Bearer nonsense' })).status).toBe(401)
     expect((await call({ authorization: `Bearer ${fleet.token}` })).status).toBe(200)
     expect((await fetch(fleet.url(8000, '/restart/dashboard'), { method: 'POST' })).status).toBe(401)
     expect(statSync(join(fleet.data, 'token')).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe('after the hub was killed', () => {
+  /** The answers of every read tool's examples through the gateway that are no success. */
+  async function failedReads(only: (id: string) => boolean = () => true): Promise<string[]> {
+    const failed: string[] = []
+    for (const [id, port] of (await services()).filter(([service]) => only(service))) {
+      const client = await connectMcp({ url: fleet.url(8000, `/mcp/${id}`), token: fleet.token })
+      // The client learns which arguments it repeats in headers.
+      await client.listTools()
+      const { tools } = await fleet.get<{ tools: ToolListing[] }>(port, '/tools')
+      for (const { name } of tools.filter(({ _meta }) => _meta['kintsugi/effect'] === 'read')) {
+        const calls = (await fleet.get<ExampleListing>(port, '/examples')).tools[name]
+        for (const args of calls && 'examples' in calls ? calls.examples : [])
+          await client
+            .callTool(name, args)
+            .catch((error) => failed.push(`${id}__${name} ${JSON.stringify(args)}: ${error.message}`))
+      }
+      await client.close()
+    }
+    return failed
+  }
+  const kill = async (id: string) => {
+    const { servers, infrastructure } = await fleet.status()
+    const pid = ({ ...servers, ...infrastructure }[id] as { pid: number }).pid
+    process.kill(pid, 'SIGKILL')
+    await fleet.until(`a new process of ${id}, and everything healthy`, async () => {
+      const status = await fleet.status()
+      const now = { ...status.servers, ...status.infrastructure }[id]
+      return now?.pid !== null && now?.pid !== pid && status.healthy
+    })
+  }
+
+  test('every read tool answers, and so do those of a service that starts later', {
+    timeout: 120_000,
+  }, async () => {
+    const steps = [{ service: 'mcp_price_feed_server', tool: 'list_symbols' }]
+    const task = { type: 'coordinate', description: 'read by an example', steps, wait: true }
+    const bearer = { authorization: `Bearer ${fleet.token}` }
+    expect((await fleet.query(8077, task, bearer)).status).toBe(200)
+    await kill('hub')
+    expect(await failedReads()).toEqual([])
+    // It has never seen what the gateway wrote to the first hub.
+    await kill('organize_mcp_servers')
+    expect(await failedReads((id) => id === 'organize_mcp_servers')).toEqual([])
   })
 })

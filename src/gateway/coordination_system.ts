@@ -8,7 +8,6 @@ import { Approvals } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { defineMain, type MainContext } from '../mcp/define.ts'
 import { DEFINITIONS_KEY, TAGS_SETTING } from '../mcp/tool-search.ts'
-import type { Bus } from '../ports/bus.ts'
 import type { ServerTags, ServiceDefinitions } from '../ports/definitions.ts'
 import type { Ports } from '../ports/ports.ts'
 import { apiRoutes } from './api/routes.ts'
@@ -18,14 +17,13 @@ import { Directory } from './mcp/directory.ts'
 import { type McpEndpoint, mcpEndpoint } from './mcp/endpoint.ts'
 import { MetaTools } from './mcp/meta-tools.ts'
 import { Sessions } from './mcp/sessions.ts'
+import { PublishedState } from './published-state.ts'
 import { ServiceWatches } from './service-watches.ts'
 import { mainApp, viewSources } from './sources.ts'
 
-/** How often the state of the gateway is published. */
-const PUBLISH_INTERVAL_MS = 1_000
-const BREAKERS_TTL_MS = 10 * PUBLISH_INTERVAL_MS
 const DEFINITIONS_TIMEOUT_MS = 2_000
-const DEFINITIONS_TTL_MS = 86_400_000
+/** How often new services are looked for to subscribe to; calls have priority during the first second. */
+const WATCH_INTERVAL_MS = 1_000
 const HTTP_ROUTES = [
   '/health',
   '/ready',
@@ -116,16 +114,18 @@ async function openGateway(
     bearer,
     onUpdate: endpoint.notify.resourceUpdated,
   })
-  const publisher = publishState(bus, dispatch, directory, watches)
+  const published = new PublishedState({ bus, dispatch, directory, now })
+  const watching = setInterval(() => watches.update(), WATCH_INTERVAL_MS)
   onChange = (what) => {
     if (what === 'tools') endpoint.notify.toolsChanged()
     else if (what === 'resources') endpoint.notify.resourcesChanged()
     else endpoint.notify.promptsChanged()
-    publisher.onDefinitionsChange()
+    published.definitionsChanged()
   }
   const stops = [
     followTags(ports, meta),
-    publisher.stop,
+    () => published.stop(),
+    () => clearInterval(watching),
     () => sessions.stop(),
     () => watches.close(),
     () => instances.stop(),
@@ -162,37 +162,6 @@ function followTags({ bus, ledger }: Pick<Ports, 'bus' | 'ledger'>, meta: MetaTo
   return bus.subscribe(TAGS_SETTING, (tags) => {
     meta.tags = tags
   })
-}
-
-/**
- * Publishes the breakers every second, and definitions once they have changed: for services that search, and
- * for the next gateway.
- */
-function publishState(
-  bus: Bus,
-  dispatch: Dispatch,
-  directory: Directory,
-  watches: ServiceWatches,
-): { onDefinitionsChange(): void; stop(): void } {
-  let changed = true
-  const publishing = setInterval(() => {
-    void bus.set('gateway:breakers', dispatch.state(), BREAKERS_TTL_MS).catch(() => undefined)
-    if (!changed || !directory.gathered) return
-    changed = false
-    watches.update()
-    void bus.set(DEFINITIONS_KEY, directory.remember(), DEFINITIONS_TTL_MS).catch(() => undefined)
-  }, PUBLISH_INTERVAL_MS)
-  // Calls have priority over subscriptions during the first second.
-  const watching = setTimeout(() => watches.update(), PUBLISH_INTERVAL_MS)
-  return {
-    onDefinitionsChange: () => {
-      changed = true
-    },
-    stop: () => {
-      clearInterval(publishing)
-      clearTimeout(watching)
-    },
-  }
 }
 
 function directoryRoutes(app: Hono, directory: Directory, version: string): void {

@@ -288,7 +288,11 @@ export interface ServiceContext {
 }
 
 /** State with background work; stopped with its service. */
-export type State = object & { stop?(): void | Promise<void> }
+export type State = object & {
+  stop?(): void | Promise<void>
+  /** Why the service cannot answer yet; undefined if it can. */
+  unready?(): string | undefined
+}
 
 /** A server as processes host it, without its types. */
 export interface ServerDefinition extends Service<PortName, never> {

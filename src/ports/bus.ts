@@ -1,6 +1,6 @@
 /**
  * Messages between processes, and a small cache. Messages are numbered per channel: a subscriber that sees a
- * gap requests a snapshot.
+ * gap requests a snapshot. The bus may lose its memory; its writers then restore the cache.
  */
 import type { FleetDefinitions, ServerTags } from './definitions.ts'
 import type { PaperTrade, Trade } from './ledger.ts'
@@ -44,7 +44,7 @@ export interface CacheEntries {
 /** Facts of a delivered message. */
 export interface MessageInfo {
   readonly channel: string
-  /** Rises by one per message of the channel while the hub lives. */
+  /** Rises by one per message of the channel; by more after the bus lost its memory. */
   readonly sequence: number
   /** Whether messages before this one were missed. */
   readonly gap: boolean
@@ -69,8 +69,17 @@ export interface Bus<C extends object = Channels, E extends object = CacheEntrie
   ): () => void
   /** The value of a key, undefined after its time to live. Throws `bus-unreachable` (retry later). */
   get<K extends keyof E & string>(key: K): Promise<E[K] | undefined>
-  /** Throws `bus-unreachable` (retry later). */
+  /**
+   * Stores a value. While this process lives and the value is valid, it is stored again whenever the bus
+   * returns without it, unless another process wrote a newer one. Throws `bus-unreachable` (retry later); the
+   * value is then stored when the bus returns.
+   */
   set<K extends keyof E & string>(key: K, value: E[K], ttlMs: number): Promise<void>
+  /**
+   * Delivers the value of a key, if there is one, and each value that is set later; the same one may come
+   * twice. Returns how to stop.
+   */
+  watch<K extends keyof E & string>(key: K, handler: (value: E[K]) => void): () => void
   readonly connected: boolean
   close(): void
 }

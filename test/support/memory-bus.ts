@@ -5,6 +5,7 @@ export class MemoryBus<C extends object = Channels, E extends object = CacheEntr
   readonly connected = true
   readonly #kept = new Map<string, unknown>()
   readonly #handlers = new Map<string, Set<(message: never, info: MessageInfo) => void>>()
+  readonly #watchers = new Map<string, Set<(value: never) => void>>()
   #sequence = 0
 
   publish<K extends keyof C & string>(channel: K, message: C[K]): void {
@@ -29,6 +30,14 @@ export class MemoryBus<C extends object = Channels, E extends object = CacheEntr
 
   async set<K extends keyof E & string>(key: K, value: E[K]): Promise<void> {
     this.#kept.set(key, structuredClone(value))
+    for (const handler of this.#watchers.get(key) ?? []) handler(structuredClone(value) as never)
+  }
+
+  watch<K extends keyof E & string>(key: K, handler: (value: E[K]) => void): () => void {
+    const watchers = this.#watchers.get(key) ?? new Set()
+    this.#watchers.set(key, watchers.add(handler))
+    if (this.#kept.has(key)) handler(structuredClone(this.#kept.get(key)) as E[K])
+    return () => void watchers.delete(handler)
   }
 
   close(): void {

@@ -1,4 +1,7 @@
-/** The bus over the embedded hub; reconnects and renews its subscriptions. */
+/**
+ * The bus over the embedded hub; reconnects, renews its subscriptions, and restores the entries that it
+ * wrote.
+ */
 
 import { connect, type Socket } from 'node:net'
 import type { Bus, CacheEntries, Channels, MessageInfo } from '../../ports/bus.ts'
@@ -8,6 +11,7 @@ import { decodeJson, encodeJson } from '../../std/json.ts'
 import { PendingRequests } from '../../std/line-rpc.ts'
 import { onLines } from '../../std/lines.ts'
 import type { HubMessage, HubRequest } from './hub.ts'
+import { KeptEntries } from './kept-entries.ts'
 
 type Handler = (message: never, info: MessageInfo) => void
 const RECONNECT = { firstMs: 20, maxMs: 1_000 }
@@ -17,6 +21,8 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
   readonly #path: string
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #lastSequence = new Map<string, number>()
+  readonly #watchers = new Map<string, Set<(value: never) => void>>()
+  readonly #kept = new KeptEntries()
   readonly #requests = new PendingRequests<string | null>({ timeoutMs: CALL_TIMEOUT_MS, unreachable })
   #socket: Socket | undefined
   #attempt = 0
@@ -57,7 +63,22 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
   }
 
   async set<K extends keyof E & string>(key: K, value: E[K], ttlMs: number): Promise<void> {
-    await this.#call((id) => ({ op: 'set', id, key, value: encodeJson(value), ttlMs }))
+    const at = Date.now()
+    const text = encodeJson(value)
+    this.#kept.keep({ key, value: text, at, expiresAt: at + ttlMs })
+    await this.#call((id) => ({ op: 'set', id, key, value: text, ttlMs, at }))
+  }
+
+  watch<K extends keyof E & string>(key: K, handler: (value: E[K]) => void): () => void {
+    const watchers = this.#watchers.get(key) ?? new Set()
+    this.#watchers.set(key, watchers.add(handler))
+    this.#send({ op: 'watch', key })
+    return () => {
+      watchers.delete(handler)
+      if (watchers.size > 0) return
+      this.#watchers.delete(key)
+      this.#send({ op: 'unwatch', key })
+    }
   }
 
   /** The hub is available again: connects now instead of at the next attempt. */
@@ -89,6 +110,10 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
       this.connected = true
       this.#attempt = 0
       for (const channel of this.#handlers.keys()) this.#send({ op: 'subscribe', channel })
+      for (const key of this.#watchers.keys()) this.#send({ op: 'watch', key })
+      const now = Date.now()
+      for (const { key, value, at, expiresAt } of this.#kept.valid(now))
+        this.#send({ op: 'restore', key, value, ttlMs: expiresAt - now, at })
     })
     socket.on('error', () => undefined)
     onLines(socket, (line) => this.#receive(JSON.parse(line) as HubMessage))
@@ -106,6 +131,11 @@ export class HubBus<C extends object = Channels, E extends object = CacheEntries
   #receive(message: HubMessage): void {
     if (message.op === 'answer') {
       this.#requests.resolve(message.id, message.value)
+      return
+    }
+    if (message.op === 'entry') {
+      const value = decodeJson<never>(message.value)
+      for (const handler of this.#watchers.get(message.key) ?? []) handler(value)
       return
     }
     const last = this.#lastSequence.get(message.channel)

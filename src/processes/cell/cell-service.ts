@@ -113,8 +113,10 @@ export class CellService {
   async readiness(): Promise<string | undefined> {
     const { ports } = this.#environment
     if (this.#failure !== undefined) return [...ports.waiting.values()].join('; ') || this.#failure
-    if (this.#definition.needs.includes('market')) return (await ports.open('market')).failure
-    return this.#unready?.()
+    const failure = this.#definition.needs.includes('market')
+      ? (await ports.open('market')).failure
+      : undefined
+    return failure ?? this.#unready?.()
   }
 
   async health(): Promise<ServiceHealth> {
@@ -195,6 +197,7 @@ export class CellService {
 
   async #startServer(definition: ServerDefinition, ports: Ports): Promise<FetchHandler> {
     const state = await definition.state?.(ports, this.#environment.context)
+    this.#unready = () => state?.unready?.()
     const hosted = host(definition, ports, { ...this.#hostOptions(), state })
     this.#stop = async () => {
       hosted.stop()

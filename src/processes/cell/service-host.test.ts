@@ -16,7 +16,9 @@ const needs = ['metrics'] as const
 const hosts: ServiceHost[] = []
 afterEach(() => Promise.all(hosts.splice(0).map((host) => host.release(() => undefined))))
 
-const server = (more: { singleton?: boolean; state?: () => { stop(): void } } = {}) =>
+const server = (
+  more: { singleton?: boolean; state?: () => { stop?(): void; unready?(): string | undefined } } = {},
+) =>
   defineServer({
     id: SERVER,
     needs,
@@ -133,6 +135,20 @@ test('a service that waits for a port is alive, not ready, and says why; a call 
   ])
   expect(await cell.host.health()).toEqual([{ id: SERVER, ready: true }])
   expect(cell.ports.confirmMarket).toHaveBeenCalledTimes(1)
+})
+
+test('a server whose state lacks something says so at /ready until it is there', async () => {
+  let missing: string | undefined = 'the prices are not known yet'
+  const cell = await newCell(server({ state: () => ({ unready: () => missing }) }))
+  await cell.open()
+  const ready = async () => {
+    const answer = await cell.get('/ready')
+    return [answer.status, ((await answer.json()) as { reason?: string }).reason]
+  }
+  expect(await ready()).toEqual([503, 'the prices are not known yet'])
+  expect(await cell.host.health()).toMatchObject([{ ready: false, reason: 'the prices are not known yet' }])
+  missing = undefined
+  expect(await ready()).toEqual([200, undefined])
 })
 
 test('a call to a service that does not start in time gets 503', async () => {

@@ -142,8 +142,11 @@ test('tool_schema: the listing under its full name; a misspelt name gets a sugge
     expect((await h.refusal('tool_schema', { name })).code).toBe('unknown-tool')
 })
 
-test('before a gateway published definitions, every tool refuses and may be repeated later', async () => {
+test('before a gateway published definitions, the service is not ready, and every tool refuses until later', async () => {
   const early = await harness(server)
+  const { unready } = early.state as { unready(): string | undefined }
+  const reason = () => unready.call(early.state)
+  expect(reason()).toContain('coordination_system has not published them')
   for (const [tool, args] of [
     ['search_tools', { query: 'x' }],
     ['list_groups', {}],
@@ -151,4 +154,12 @@ test('before a gateway published definitions, every tool refuses and may be repe
     ['tag_server', { server: 'x', tags: [] }],
   ] as const)
     expect(await early.refusal(tool, args)).toMatchObject({ code: 'not-ready', retry: 'later' })
+  await early.world.bus.set('gateway:definitions', {})
+  expect(reason()).toBeUndefined()
+  expect(await early.call('list_groups')).toMatchObject({ groups: [] })
+})
+
+test('published definitions stay available while the bus is away', async () => {
+  vi.spyOn(world.bus, 'get').mockRejectedValue(new Error('away'))
+  expect(await names('which coins exist')).toContain('mcp_price_feed_server__list_symbols')
 })

@@ -14,14 +14,42 @@ import { foundTool, serverGroup } from '../../views/tools.ts'
 /** Maximum number of tags of one server. */
 const MAX_TAGS = 20
 
-/** What the gateway published. Throws `not-ready` (retry later) before it did. */
-async function definitionsOf(bus: Bus): Promise<FleetDefinitions> {
-  const found = await bus.get(DEFINITIONS_KEY)
-  if (found) return found
-  throw new KintsugiError('not-ready', 'tool definitions are not available yet', {
-    retry: 'later',
-    hint: 'coordination_system publishes them; is it running?',
-  })
+const UNREADY = 'tool definitions are not available yet: coordination_system has not published them'
+
+/** The definitions that the gateway published last, and the search among them. */
+class PublishedTools {
+  readonly #tools = new FleetTools()
+  readonly #unwatch: () => void
+  #fleet: FleetDefinitions | undefined
+
+  /** `fleet`: what is published already. */
+  constructor(bus: Bus, fleet: FleetDefinitions | undefined) {
+    this.#fleet = fleet
+    this.#unwatch = bus.watch(DEFINITIONS_KEY, (published) => {
+      this.#fleet = published
+    })
+  }
+
+  /** Throws `not-ready` (retry later) before the gateway published them. */
+  get fleet(): FleetDefinitions {
+    if (this.#fleet) return this.#fleet
+    throw new KintsugiError('not-ready', UNREADY, {
+      retry: 'later',
+      hint: '`kintsugi status` shows whether coordination_system runs',
+    })
+  }
+
+  search(tags: ServerTags, query: { query: string; group: string | undefined }) {
+    return this.#tools.search(this.fleet, tags, query)
+  }
+
+  unready(): string | undefined {
+    return this.#fleet ? undefined : UNREADY
+  }
+
+  stop(): void {
+    this.#unwatch()
+  }
 }
 
 const tagsOf = async (ledger: Ledger): Promise<ServerTags> =>
@@ -30,7 +58,7 @@ const tagsOf = async (ledger: Ledger): Promise<ServerTags> =>
 export default defineServer({
   id: 'organize_mcp_servers',
   needs: ['bus', 'ledger'],
-  state: () => new FleetTools(),
+  state: async ({ bus }) => new PublishedTools(bus, await bus.get(DEFINITIONS_KEY).catch(() => undefined)),
   tools: ({ read, write }) => ({
     search_tools: read({
       description:
@@ -43,9 +71,8 @@ export default defineServer({
       },
       output: { ...paged('tools', foundTool.schema), searched: z.int().describe('tools that were searched') },
       examples: [{ query: 'price of ETH', limit: 3 }],
-      run: async ({ query, group, ...paging }, { bus, ledger, state }) => {
-        const [fleet, tags] = await Promise.all([definitionsOf(bus), tagsOf(ledger)])
-        const { found, searched } = state.search(fleet, tags, { query, group })
+      run: async ({ query, group, ...paging }, { ledger, state }) => {
+        const { found, searched } = state.search(await tagsOf(ledger), { query, group })
         const { tools, ...rest } = paginate('tools', found, paging)
         return { ...rest, tools: tools.map(foundTool.of), searched }
       },
@@ -57,9 +84,9 @@ export default defineServer({
       input: page(500, 20),
       output: paged('groups', serverGroup.schema),
       examples: [{}],
-      run: async (paging, { bus, ledger }) => {
-        const [fleet, tags] = await Promise.all([definitionsOf(bus), tagsOf(ledger)])
-        return paginate('groups', serverGroups(fleet, tags).map(serverGroup.of), paging)
+      run: async (paging, { ledger, state }) => {
+        const groups = serverGroups(state.fleet, await tagsOf(ledger))
+        return paginate('groups', groups.map(serverGroup.of), paging)
       },
     }),
     tag_server: write({
@@ -81,10 +108,9 @@ export default defineServer({
         [{ server: 'nobody', tags: [] }, 'unknown-service'],
         [{ server: 'mcp_price_feed_server', tags: ['Two Words'] }, 'bad-argument'],
       ],
-      run: async ({ server, tags }, { bus, ledger }) => {
-        const fleet = await definitionsOf(bus)
+      run: async ({ server, tags }, { bus, ledger, state }) => {
         findService(
-          Object.keys(fleet).map((id) => ({ id })),
+          Object.keys(state.fleet).map((id) => ({ id })),
           server,
         )
         const { [server]: _, ...others } = await tagsOf(ledger)
@@ -105,7 +131,7 @@ export default defineServer({
       refusals: ['mcp_price_feed_server__none', 'constructor', '__proto__'].map(
         (name) => [{ name }, 'unknown-tool'] as const,
       ),
-      run: async ({ name }, { bus }) => ({ definition: { ...findListing(await definitionsOf(bus), name) } }),
+      run: ({ name }, { state }) => ({ definition: { ...findListing(state.fleet, name) } }),
     }),
   }),
 })
