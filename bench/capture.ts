@@ -161,9 +161,11 @@ try {
   market.stop()
   chain.close()
   console.log(summary())
-  const { opportunities } = await fleet.get<{
-    opportunities: { refusedBy: string | null; verdict: string }[]
-  }>(8000, '/opportunities?limit=1000')
+  const opportunities = await fleet.pages<{ id: string; refusedBy: string | null; verdict: string }>(
+    '/opportunities?limit=100',
+    ({ id }) => id,
+    1_000,
+  )
   const reasons = new Map<string, number>()
   for (const { verdict, refusedBy } of opportunities)
     reasons.set(

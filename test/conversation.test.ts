@@ -134,7 +134,14 @@ beforeAll(async () => {
       timeoutMs: 10_000,
       now,
     })
-    const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
+    const app = guardedApp({
+      access,
+      identity: {},
+      readiness: () => undefined,
+      hint: '',
+      health: () => ({}),
+      now: Date.now,
+    })
     endpoint.mount(app)
     await listen(app.fetch, ports[id] as number)
   }

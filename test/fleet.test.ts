@@ -94,15 +94,13 @@ describe('trading', () => {
   })
 
   test('each opportunity has its reasons, numbers and policy versions', async () => {
-    const { opportunities } = await fleet.get<{
-      opportunities: {
-        id: string
-        verdict: string
-        refusedBy: string | null
-        reasons: { ok: boolean }[]
-        policies: Record<string, number>
-      }[]
-    }>(8000, '/opportunities?limit=200')
+    const opportunities = await fleet.pages<{
+      id: string
+      verdict: string
+      refusedBy: string | null
+      reasons: { ok: boolean }[]
+      policies: Record<string, number>
+    }>('/opportunities?limit=100', ({ id }) => id, 200)
     expect(opportunities.length).toBeGreaterThan(0)
     for (const found of opportunities) {
       expect(found.policies).toEqual({ gas: 1, risk: 1, lender: 1 })

@@ -107,6 +107,7 @@ beforeAll(async () => {
     readiness: () => undefined,
     hint: '',
     health: () => ({}),
+    now: Date.now,
   })
   endpoint.mount(app)
   const gateway = createAdaptorServer({ fetch: app.fetch }) as Server

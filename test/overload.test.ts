@@ -1,22 +1,44 @@
 /**
- * The gateway under abuse: huge and deep bodies, slow queries, a thousand slow connections. Other clients do not notice, during the abuse and
- * after it.
+ * The gateway under abuse: huge and deep bodies, slow queries, long lists, a thousand slow connections, unread responses. Other clients do not
+ * notice, during the abuse and after it.
  */
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connectionPool } from '../src/adapters/ledger/pool.ts'
+import { postgresLedger } from '../src/adapters/ledger/postgres.ts'
+import { readPlan } from '../src/processes/run/run-plan.ts'
+import { ledgerUrl } from '../src/processes/wiring/database.ts'
 import { Fleet } from './support/fleet.ts'
+import { World } from './support/world/world.ts'
 
 const fleet = new Fleet(18_000, ['--traders', 'off', '--competitors', '0', '--block-seconds', '60'])
-beforeAll(async () => void (await fleet.start()))
+beforeAll(async () => {
+  await fleet.start()
+  await recordDecisions(2_000)
+})
 afterAll(() => fleet.dispose())
+
+/** Records decisions for the lists of the API. */
+async function recordDecisions(count: number): Promise<void> {
+  const pool = connectionPool(ledgerUrl(readPlan(fleet.data)), 1, () => undefined)
+  const record = await new World().decide()
+  await postgresLedger({ pool, batchSize: 100 }).recordDecisions(
+    Array.from({ length: count }, (_, index) => ({ ...record, id: `opp_${index}`, decidedAt: index })),
+  )
+  await pool.end()
+}
 
 /** Reads of one measurement. */
 const READS = 150
 /** Pairs of a measurement with abuse and one without. */
 const PAIRS = 5
 const BASELINE_ROUNDS = 3
+/** What the gateway may hold for clients that do not read, with the garbage of serving them. */
+const MAX_GROWTH_MIB = 100
 /** The latency that a busy machine adds by itself. */
 const NOISE_MS = 50
 
@@ -125,6 +147,65 @@ const ATTACKS: Readonly<Record<string, string>> = {
   'JSON bodies a hundred thousand levels deep': `${POST} const body = '['.repeat(100_000) + ']'.repeat(100_000); const go = async () => { for (;;) { await post(body); await new Promise((r) => setTimeout(r, 20)) } }; for (let i = 0; i < 4; i++) go();`,
   'searches built to be slow': `${POST} const query = ('a'.repeat(24) + '! ').repeat(19); const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'search_tools', arguments: { query } } }); const go = async () => { for (;;) { await post(body, { 'mcp-protocol-version': '2025-11-25' }); await new Promise((r) => setTimeout(r, 20)) } }; for (let i = 0; i < 4; i++) go();`,
 }
+
+/** Six clients that read decisions without a pause. */
+const PARALLEL = `const list = url.replace('/mcp', '/opportunities?limit=100'); const go = async () => { for (;;) await fetch(list).then((r) => r.text(), () => undefined) }; for (let i = 0; i < 6; i++) go();`
+/** The longest a request may wait for the gateway's event loop meanwhile, in ms; a missed heartbeat is 1,000. */
+const MAX_HEALTH_MS = 500
+
+test('six clients that read decisions without a pause do not delay the health of the gateway', {
+  timeout: 60_000,
+}, async () => {
+  const stop = await attack(PARALLEL)
+  const times: number[] = []
+  for (let count = 0; count < 100; count++) {
+    const started = performance.now()
+    expect((await fetch(fleet.url(8000, '/health'))).status).toBe(200)
+    times.push(performance.now() - started)
+    await sleep(50)
+  }
+  await stop()
+  console.info(`/health in ms: median ${median(times).toFixed(1)}, longest ${Math.max(...times).toFixed(1)}`)
+  expect(Math.max(...times)).toBeLessThan(MAX_HEALTH_MS)
+})
+
+/** Sends many requests on each of many connections and reads none of the responses. Returns the connections. */
+async function unreadResponses(connections: number, each: number): Promise<Socket[]> {
+  const { port } = new URL(fleet.url(8000, '/'))
+  const request = 'GET /opportunities?limit=100 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
+  return Promise.all(
+    Array.from({ length: connections }, async () => {
+      const socket = connect(Number(port), '127.0.0.1').pause()
+      socket.on('error', () => undefined)
+      await once(socket, 'connect')
+      socket.write(request.repeat(each))
+      return socket
+    }),
+  )
+}
+
+test('200 connections whose responses are not read leave the memory of the gateway bounded', {
+  timeout: 60_000,
+}, async () => {
+  const pid = (await fleet.status()).main.coordination_system?.pid
+  const residentMib = () =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
+  const before = residentMib()
+  const sockets = await unreadResponses(200, 50)
+  let most = before
+  for (let count = 0; count < 100; count++) {
+    most = Math.max(most, residentMib())
+    expect((await fetch(fleet.url(8000, '/health'))).status).toBe(200)
+    await sleep(100)
+  }
+  console.info(`memory of the gateway in MiB: ${before.toFixed(0)} before, ${most.toFixed(0)} at most`)
+  for (const socket of sockets) socket.destroy()
+  expect(most - before).toBeLessThan(MAX_GROWTH_MIB)
+  await fleet.until(
+    'reads are served again',
+    async () => (await fetch(fleet.url(8000, '/opportunities?limit=100'))).ok,
+  )
+})
 
 test.each(Object.entries(ATTACKS))(
   '%s do not slow down other clients',

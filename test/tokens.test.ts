@@ -86,7 +86,14 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
     timeoutMs: 5_000,
     now: () => time,
   })
-  const app = guardedApp({ access, identity: {}, readiness: () => undefined, hint: '', health: () => ({}) })
+  const app = guardedApp({
+    access,
+    identity: {},
+    readiness: () => undefined,
+    hint: '',
+    health: () => ({}),
+    now: Date.now,
+  })
   endpoint.mount(app)
   return async (name, headers = {}, path = '/query') => {
     time += 600

@@ -158,11 +158,20 @@ async function booksOf(
   let books: BooksCheck | null = null
   // Trades are booked shortly after their block is final.
   await until(async () => {
-    const { trades } = await patiently(() =>
-      request<{ trades: TradeView[] }>(plan, GATEWAY, '/trades?limit=10000'),
-    )
+    const trades = await patiently(() => allTrades(plan))
     books = await checkBooks(chain, accounts, trades, from, to)
     return books.equal
   }, BOOKING_TIMEOUT_MS)
   return books
+}
+
+/** Every booked trade once; those that are booked meanwhile move others to the next page. */
+async function allTrades(plan: RunPlan): Promise<readonly TradeView[]> {
+  const found = new Map<string, TradeView>()
+  for (let path: string | null = '/trades?limit=500'; path !== null; ) {
+    const page: { trades: TradeView[]; next: string | null } = await request(plan, GATEWAY, path)
+    for (const trade of page.trades) found.set(trade.hash, trade)
+    path = page.next
+  }
+  return [...found.values()]
 }

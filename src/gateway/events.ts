@@ -14,9 +14,11 @@ import { toWire } from '../views/view.ts'
 import type { EventView } from './api/schema.ts'
 
 const STATUS_INTERVAL_MS = 1_000
-const MAX_BUFFERED_BYTES = 1024 * 1024
+/** Of one client; of all, this times their number at most. */
+const MAX_UNREAD_BYTES = 128 * 1024
 const MAX_MESSAGE_BYTES = 4_096
 const MAX_CLIENTS = 200
+const RETRY_SECONDS = 5
 
 /** The WebSocket of one service. */
 export interface EventStream {
@@ -32,7 +34,7 @@ export function eventStream(bus: Bus, sources: StatusSources, access: AccessPoli
   const broadcast = (event: EventView) => {
     const text = JSON.stringify(event)
     for (const client of server.clients) {
-      if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate()
+      if (client.bufferedAmount > MAX_UNREAD_BYTES) client.terminate()
       else if (client.readyState === client.OPEN) client.send(text)
     }
   }
@@ -42,7 +44,7 @@ export function eventStream(bus: Bus, sources: StatusSources, access: AccessPoli
     async upgrade(request, socket, head) {
       const refusal = await refusalOf(request, access, server)
       if (refusal !== undefined) {
-        socket.end(`HTTP/1.1 ${refusal}\r\n\r\n`)
+        socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\n\r\n`)
         return
       }
       server.handleUpgrade(request, socket, head, (client) => greet(client, sources))
@@ -69,7 +71,10 @@ async function refusalOf(
     checkOrigin(access, headers)
     requireToken(access, await identify(access, headers))
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-    return pathname !== '/events' || server.clients.size >= MAX_CLIENTS ? '404 Not Found' : undefined
+    if (pathname !== '/events') return '404 Not Found'
+    return server.clients.size < MAX_CLIENTS
+      ? undefined
+      : `503 Too many clients\r\nRetry-After: ${RETRY_SECONDS}`
   } catch (error) {
     return `${statusOf(toErrorReport(error).code)} Refused`
   }

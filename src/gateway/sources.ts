@@ -43,6 +43,7 @@ export function mainApp(
     identity: { service: id, kind: 'main', version: context.plan.version },
     readiness: context.readiness,
     hint: 'see docs/api.md',
+    now: context.now,
     health: () => ({ uptimeSeconds: Math.round(uptimeSeconds()) }),
   })
   const metrics = baseMetrics(id)

@@ -9,15 +9,25 @@ export function encodeJson(value: unknown): string {
 const BIGINT = /^-?\d+n$/
 
 /** The inverse of `encodeJson`. Throws SyntaxError for invalid JSON; `T` is not checked. */
-export function decodeJson<T>(text: string): T {
-  return JSON.parse(text, (_key, item) =>
-    typeof item === 'string' && BIGINT.test(item) ? BigInt(item.slice(0, -1)) : item,
-  ) as T
+export const decodeJson = <T>(text: string): T => withBigints(JSON.parse(text)) as T
+
+/** Replaces the texts of bigints in place; a reviver takes more than twice as long. */
+function withBigints(value: unknown): unknown {
+  if (typeof value === 'string')
+    return value.endsWith('n') && BIGINT.test(value) ? BigInt(value.slice(0, -1)) : value
+  if (typeof value !== 'object' || value === null) return value
+  const container = value as Record<string, unknown>
+  for (const key of Object.keys(container)) {
+    const item = container[key]
+    const replaced = withBigints(item)
+    if (replaced !== item) container[key] = replaced
+  }
+  return value
 }
 
+/** JSON in which every bigint is a decimal string, for public interfaces. */
+export const plainJson = (value: unknown): string =>
+  JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? item.toString() : item)) ?? 'null'
+
 /** A plain JSON copy in which every bigint is a decimal string, for public interfaces. */
-export function toPlain<T>(value: T): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? item.toString() : item)) ?? 'null',
-  )
-}
+export const toPlain = (value: unknown): unknown => JSON.parse(plainJson(value))

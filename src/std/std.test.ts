@@ -12,6 +12,21 @@ test('internal JSON keeps bigints; plain JSON has decimal strings', () => {
       expect(decodeJson(encodeJson(original))).toEqual(original)
     }),
   )
+  const hostile = decodeJson<object>('{"__proto__":{"a":"5n"},"constructor":"7n"}')
+  expect(Object.entries(hostile)).toEqual([
+    ['__proto__', { a: 5n }],
+    ['constructor', 7n],
+  ])
+  expect(Object.getPrototypeOf(hostile)).toBe(Object.prototype)
+  expect(decodeJson('["-1n","n","1n ","0x1n",null,[["2n"]],"3n"]')).toEqual([
+    -1n,
+    'n',
+    '1n ',
+    '0x1n',
+    null,
+    [[2n]],
+    3n,
+  ])
   expect(toPlain({ a: 12n, b: [3n], c: 'x' })).toEqual({ a: '12', b: ['3'], c: 'x' })
 })
 

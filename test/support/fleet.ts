@@ -9,6 +9,8 @@ import type { StatusView, TradeView } from '../../src/gateway/api/schema.ts'
 const root = join(import.meta.dirname, '../..')
 export const cli = join(root, 'bin/kintsugi.mjs')
 
+type Page<T> = { readonly next: string | null; readonly total: number } & Record<string, readonly T[]>
+
 export interface Outcome {
   code: number | null
   stdout: string
@@ -101,8 +103,19 @@ export class Fleet {
     return this.get(8000, '/status')
   }
 
-  async trades(): Promise<TradeView[]> {
-    return (await this.get<{ trades: TradeView[] }>(8000, '/trades?limit=10000')).trades
+  trades(): Promise<TradeView[]> {
+    return this.pages<TradeView>('/trades?limit=500', ({ hash }) => hash)
+  }
+
+  /** The items of a list of the gateway, newest first, each once: new ones move others to the next page. */
+  async pages<T>(first: string, idOf: (item: T) => string, max = Number.POSITIVE_INFINITY): Promise<T[]> {
+    const found = new Map<string, T>()
+    for (let path: string | null = first; path !== null && found.size < max; ) {
+      const { next, total: _, ...list }: Page<T> = await this.get(8000, path)
+      for (const item of Object.values(list).flat()) found.set(idOf(item), item)
+      path = next
+    }
+    return [...found.values()]
   }
 
   query(port: number, body: unknown, headers: Record<string, string> = {}): Promise<Response> {

@@ -50,7 +50,7 @@ export function decisionLedger(connection: LedgerConnection): DecisionLedger {
 
     decisions: async ({ limit, offset = 0, verdict, genesis }) => {
       const rows = await connection.query(
-        `select record from decisions where ${MATCHING} order by decided_at desc limit $3 offset $4`,
+        `select record from decisions where ${MATCHING} order by decided_at desc, id limit $3 offset $4`,
         [verdict ?? null, genesis ?? null, limit, offset],
       )
       return rows.map(recordOf)

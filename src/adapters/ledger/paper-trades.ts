@@ -15,7 +15,7 @@ export function paperLedger(connection: LedgerConnection): PaperLedger {
 
     paperTrades: async ({ limit, offset = 0 }) => {
       const rows = await connection.query(
-        'select * from paper_trades order by judged_at desc limit $1 offset $2',
+        'select * from paper_trades order by judged_at desc, decision_id limit $1 offset $2',
         [limit, offset],
       )
       return rows.map(paperTradeOf)

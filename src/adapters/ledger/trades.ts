@@ -54,7 +54,7 @@ export function tradeLedger(connection: LedgerConnection): TradeLedger {
 
     trades: async ({ limit, offset = 0, genesis, token }) => {
       const rows = await connection.query(
-        `select * from trades where ${MATCHING} order by block desc, transaction_index desc limit $3 offset $4`,
+        `select * from trades where ${MATCHING} order by block desc, transaction_index desc, hash limit $3 offset $4`,
         [genesis ?? null, token ?? null, limit, offset],
       )
       return rows.map(tradeOf)

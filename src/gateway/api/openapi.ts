@@ -60,6 +60,13 @@ const page = (max: number, defaultValue: number) => [
   whole('limit', 'maximum number, newest first', 1, max, defaultValue),
   whole('offset', 'number to skip', 0, 10_000_000, 0),
 ]
+/** A page of a list, newest first. */
+const paged = (name: string, shape: Shape): Schema =>
+  object({
+    [name]: list(of(shape)),
+    total: { type: 'integer', description: 'number of items on all pages' },
+    next: { type: ['string', 'null'], description: 'path of the next page; null on the last one' },
+  })
 const choice = (name: string, description: string, ...values: string[]): Parameter => ({
   name,
   in: 'query',
@@ -78,15 +85,15 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
   '/trades': {
     get: {
       summary: 'Booked trades',
-      parameters: [...page(10_000, 100), choice('chain', 'only trades of the current chain', 'current')],
-      answer: object({ trades: list(of('TradeView')) }),
+      parameters: [...page(500, 100), choice('chain', 'only trades of the current chain', 'current')],
+      answer: paged('trades', 'TradeView'),
     },
   },
   '/paper-trades': {
     get: {
       summary: 'Trades on paper, judged by the next block',
-      parameters: page(10_000, 100),
-      answer: object({ trades: list(of('PaperTradeView')) }),
+      parameters: page(500, 100),
+      answer: paged('trades', 'PaperTradeView'),
     },
   },
   '/profit-series': {
@@ -100,10 +107,10 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
     get: {
       summary: 'Decisions, with every rule and its numbers',
       parameters: [
-        ...page(1_000, 50),
+        ...page(100, 50),
         choice('verdict', 'only decisions with this verdict', 'trade', 'refuse'),
       ],
-      answer: object({ opportunities: list(of('OpportunityView')) }),
+      answer: paged('opportunities', 'OpportunityView'),
     },
   },
   '/opportunities/{id}': {
@@ -205,6 +212,11 @@ export function openApi(version: string, base: string): Record<string, unknown> 
     ...(body ? { requestBody: { required: true, ...json(body) } } : {}),
     responses: {
       200: { description: 'done', ...json(answer) },
+      503: {
+        description: 'busy or unavailable; nothing was done',
+        headers: { 'Retry-After': { description: 'seconds to wait', schema: { type: 'integer' } } },
+        ...json(of('ErrorBody' as Shape)),
+      },
       default: { description: 'refused, or failed', ...json(of('ErrorBody' as Shape)) },
     },
   })

@@ -28,6 +28,10 @@ const ledgerOf = (trades: readonly Trade[]) => ({
 async function series(query: string, trades = booked) {
   const app = new Hono()
   app.onError((error, c) => c.json({ error: error.message }, 400))
+  app.use(async (c, next) => {
+    c.set('caller', { name: 'ada', scopes: ['read'] })
+    await next()
+  })
   const sources = { ledger: ledgerOf(trades), manifest: () => undefined }
   apiRoutes(app, { access: {}, sources, approvals: {}, mode: 'local', now: () => NOW } as never)
   const response = await app.request(`/profit-series${query}`)

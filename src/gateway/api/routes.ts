@@ -3,17 +3,18 @@ import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import { type Approvals, approvalPolicy, changeApprovalPolicy } from '../../engine/governance/approvals.ts'
 import { type AccessPolicy, authorize } from '../../mcp/host/access.ts'
+import { clientOf } from '../../mcp/host/http-app.ts'
 import { describeIssues, problemText } from '../../mcp/issues.ts'
 import type { AuditRecorder } from '../../ports/audit.ts'
 import { KintsugiError } from '../../std/errors.ts'
-import { toPlain } from '../../std/json.ts'
+import { plainJson } from '../../std/json.ts'
 import { parseShallow } from '../../std/shallow-json.ts'
 import { traceOf } from '../../std/trace.ts'
+import { Turns } from '../../std/turns.ts'
 import { approval, approvalPolicy as policyView } from '../../views/approvals.ts'
 import { decisionRecord } from '../../views/decision-record.ts'
 import { readStatus, type StatusSources } from '../../views/fleet-status.ts'
 import { PROFIT_RANGES, paperTrade, profitSeries, trade } from '../../views/trades.ts'
-import { toWire } from '../../views/view.ts'
 import { openApi } from './openapi.ts'
 import { type ParameterValues, readParameters } from './parameters.ts'
 import { readProfitSeries } from './profit-series.ts'
@@ -43,68 +44,98 @@ const policyChange = z.strictObject({
   minutes: z.int().min(1).max(1_440).optional(),
 })
 
-type Handler = (c: Context, parameters: ParameterValues) => Response | Promise<Response>
+/** The answer of a route; amounts may be `bigint`. */
+type Handler = (c: Context, parameters: ParameterValues) => unknown
 /** Adds a route, named as in `API_ROUTES`; its parameters are checked before `answer` runs. */
 type AddRoute = (route: string, answer: Handler) => void
 
+const JSON_HEADERS = { 'content-type': 'application/json' }
+/** Reads of one process that run at once, and that wait. */
+const READS = { max: 2, maxWaiting: 32, maxClientWaiting: 16 }
+
 /** Adds the REST API: status, books, decisions, approvals and restarts. */
 export function apiRoutes(app: Hono, options: ApiOptions): void {
+  const reads = new Turns(READS)
   const add: AddRoute = (route, answer) => {
     const [method = '', path = ''] = route.split(' ')
-    app.on(method, path, (c) => answer(c, readParameters(route, c.req)))
+    app.on(method, path, async (c) => {
+      const parameters = readParameters(route, c.req)
+      const respond = async () => c.body(plainJson(await answer(c, parameters)), 200, JSON_HEADERS)
+      return method === 'GET' ? reads.run(clientOf(c), respond) : respond()
+    })
   }
   controlRoutes(add, options)
   const { sources } = options
-  add('GET /openapi.json', (c) =>
-    c.json(openApi(sources.version, new URL(c.req.url).pathname.replace(/\/openapi\.json$/, '') || '/')),
-  )
-  add('GET /status', async (c) => c.json(await readStatus(sources)))
-  add('GET /servers', async (c) => c.json({ servers: (await readStatus(sources)).servers }))
-  add('GET /agents', async (c) => c.json({ agents: (await readStatus(sources)).agents }))
+  add('GET /openapi.json', (c) => openApi(sources.version, c.req.path.replace(/\/openapi\.json$/, '') || '/'))
+  add('GET /status', () => readStatus(sources))
+  add('GET /servers', async () => ({ servers: (await readStatus(sources)).servers }))
+  add('GET /agents', async () => ({ agents: (await readStatus(sources)).agents }))
   bookRoutes(add, options)
 }
 
 /** Booked trades, paper trades, profit, and decisions. */
 function bookRoutes(add: AddRoute, { sources, now }: ApiOptions): void {
   const { ledger, manifest } = sources
-  const page = ({ whole }: ParameterValues) => ({ limit: whole('limit'), offset: whole('offset') })
   add('GET /trades', async (c, parameters) => {
     const genesis = parameters.text('chain') === 'current' ? manifest()?.genesis : undefined
-    const trades = await ledger.trades({ ...page(parameters), ...(genesis ? { genesis } : {}) })
-    return c.json({ trades: trades.map((each) => toWire(trade, each)) })
+    const filter = genesis ? { genesis } : {}
+    const page = pageOf(parameters)
+    const [trades, total] = await Promise.all([
+      ledger.trades({ ...page, ...filter }),
+      ledger.countTrades(filter),
+    ])
+    return { trades: trades.map((each) => trade.of(each)), ...position(c, page, trades.length, total) }
   })
-  add('GET /paper-trades', async (c, parameters) =>
-    c.json({ trades: (await ledger.paperTrades(page(parameters))).map((each) => toWire(paperTrade, each)) }),
-  )
-  add('GET /profit-series', async (c, { text }) => {
+  add('GET /paper-trades', async (c, parameters) => {
+    const page = pageOf(parameters)
+    const [trades, total] = await Promise.all([ledger.paperTrades(page), ledger.countPaperTrades()])
+    return { trades: trades.map((each) => paperTrade.of(each)), ...position(c, page, trades.length, total) }
+  })
+  add('GET /profit-series', async (_c, { text }) => {
     const range = PROFIT_RANGES.find((each) => each === text('range')) ?? 'all'
-    return c.json(toWire(profitSeries, await readProfitSeries(ledger, range, now())))
+    return profitSeries.of(await readProfitSeries(ledger, range, now()))
   })
   add('GET /opportunities', async (c, parameters) => {
     const verdict = parameters.text('verdict')
-    const records = await ledger.decisions({
-      ...page(parameters),
-      ...(verdict === 'trade' || verdict === 'refuse' ? { verdict } : {}),
-    })
-    return c.json({ opportunities: records.map((record) => toWire(decisionRecord, record, manifest())) })
+    const filter = verdict === 'trade' || verdict === 'refuse' ? ({ verdict } as const) : {}
+    const page = pageOf(parameters)
+    const [records, total] = await Promise.all([
+      ledger.decisions({ ...page, ...filter }),
+      ledger.countDecisions(filter),
+    ])
+    const opportunities = records.map((record) => decisionRecord.of(record, manifest()))
+    return { opportunities, ...position(c, page, records.length, total) }
   })
-  add('GET /opportunities/:id', async (c, { inPath }) => {
+  add('GET /opportunities/:id', async (_c, { inPath }) => {
     const id = inPath('id')
     const record = await ledger.decision(id)
     if (!record) throw new KintsugiError('not-found', `no decision is recorded for ${id.slice(0, 80)}`)
-    return c.json({ opportunity: toWire(decisionRecord, record, manifest()), record: toPlain(record) })
+    return { opportunity: decisionRecord.of(record, manifest()), record }
   })
+}
+
+const pageOf = ({ whole }: ParameterValues) => ({ limit: whole('limit'), offset: whole('offset') })
+
+/** Where a page of `length` items lies: the number of all items, and the path of the page after it. */
+function position(
+  c: Context,
+  { offset }: { readonly offset: number },
+  length: number,
+  total: number,
+): { total: number; next: string | null } {
+  const end = offset + length
+  if (length === 0 || end >= total) return { total, next: null }
+  const query = new URLSearchParams({ ...c.req.query(), offset: String(end) })
+  return { total, next: `${c.req.path}?${query}` }
 }
 
 /** Approvals, their policy, and restarts. */
 function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode, now }: ApiOptions): void {
   const { ledger, fleet } = sources
-  add('GET /approvals', async (c) =>
-    c.json({
-      approvals: (await approvals.list()).map((each) => toWire(approval, each)),
-      policy: toWire(policyView, await approvalPolicy(ledger, mode)),
-    }),
-  )
+  add('GET /approvals', async () => ({
+    approvals: (await approvals.list()).map((each) => approval.of(each)),
+    policy: policyView.of(await approvalPolicy(ledger, mode)),
+  }))
   add('POST /approvals/policy', async (c) => {
     authorize(access, c.get('caller'), {
       effect: 'spend',
@@ -116,7 +147,7 @@ function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode,
       ...(atClient === undefined ? {} : { atClient }),
       ...(minutes === undefined ? {} : { minutes }),
     }
-    return c.json({ policy: await changeApprovalPolicy(ledger, mode, change) })
+    return { policy: await changeApprovalPolicy(ledger, mode, change) }
   })
   add('POST /approvals/:id', async (c, { inPath }) => {
     const caller = c.get('caller')
@@ -148,7 +179,7 @@ function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode,
       outcome: 'ok',
       durationMs: null,
     })
-    return c.json({ approval })
+    return { approval }
   })
   add('POST /restart/:service', async (c, { inPath }) => {
     const service = inPath('service')
@@ -156,7 +187,7 @@ function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode,
       effect: 'write',
       service,
     })
-    return c.json({ restarting: await fleet.restart(service) })
+    return { restarting: await fleet.restart(service) }
   })
 }
 

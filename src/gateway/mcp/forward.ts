@@ -19,7 +19,7 @@ export interface Forwarding {
 }
 
 /** Unread chunks before the sender is paused. */
-const MAX_UNREAD_CHUNKS = 64
+const MAX_UNREAD_CHUNKS = 8
 
 /**
  * Connections to services are kept alive and shared by all calls; only the call's own deadline limits an

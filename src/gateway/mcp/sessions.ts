@@ -15,6 +15,8 @@ export const SESSION_HEADER = 'mcp-session-id'
 const LIFETIME_SECONDS = 86_400
 /** Maximum number of sessions whose state is kept in memory; the state of others is read from the cache. */
 const MAX_CACHED = 5_000
+/** A stream with more unread notifications than this is ended; its client may open another one. */
+const MAX_UNREAD_EVENTS = 100
 const ANSWERS = 'mcp:answers'
 const CHANGES = 'mcp:sessions'
 const keyOf = (id: string): `mcp:session:${string}` =>
@@ -160,7 +162,15 @@ export class Sessions {
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         controller.enqueue(encoder.encode(': listening\n\n'))
-        stream = { session, send: (message) => controller.enqueue(encoder.encode(eventOf(message))) }
+        const send = (message: unknown) => {
+          if ((controller.desiredSize ?? 0) > -MAX_UNREAD_EVENTS)
+            controller.enqueue(encoder.encode(eventOf(message)))
+          else {
+            close()
+            controller.error(new Error('the client does not read its notifications'))
+          }
+        }
+        stream = { session, send }
         this.#streams.add(stream)
         signal.addEventListener('abort', close, { once: true })
       },

@@ -143,6 +143,7 @@ function serviceApp(
     access,
     identity,
     readiness,
+    now,
     hint: 'see /capabilities',
     health: () => ({
       uptimeSeconds: Math.round(uptimeSeconds()),

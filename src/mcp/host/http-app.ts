@@ -1,10 +1,20 @@
 /** The HTTP app that every service and main process starts from: checks, errors, health and readiness. */
+import { ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { type ErrorReport, KintsugiError, toErrorReport } from '../../std/errors.ts'
-import { type AccessPolicy, type Caller, checkOrigin, identify, requireToken, statusOf } from './access.ts'
+import {
+  type AccessPolicy,
+  ANONYMOUS,
+  type Caller,
+  checkOrigin,
+  identify,
+  requireToken,
+  statusOf,
+} from './access.ts'
 import { drainBody } from './slow-body.ts'
+import { UnreadResponses } from './unread-responses.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -18,6 +28,10 @@ declare module 'hono' {
 /** Maximum size of a request body. */
 export const MAX_BODY_BYTES = 1024 * 1024
 
+/** Statuses that tell the client when to try again. */
+const RETRY_STATUSES: ReadonlySet<number> = new Set([429, 503])
+const DEFAULT_RETRY_MS = 1_000
+
 /** Policy and identity of an app. */
 export interface GuardedAppOptions {
   access: AccessPolicy
@@ -25,6 +39,8 @@ export interface GuardedAppOptions {
   identity: Record<string, unknown>
   /** Further fields of `/health`. */
   health(): Record<string, unknown>
+  /** ms since 1970. */
+  now(): number
   /** Why the service is not ready; undefined if it is. */
   readiness(): Promise<string | undefined> | string | undefined
   /** The documentation of the available paths, for the hint of a 404. */
@@ -35,7 +51,7 @@ export interface GuardedAppOptions {
  * An app that checks Host, Origin, body size and token, serves `/health` and `/ready`, and reports every
  * error in the same form. Routes added to it find the caller in `c.var.caller`.
  */
-export function guardedApp({ access, identity, health, readiness, hint }: GuardedAppOptions): Hono {
+export function guardedApp({ access, identity, health, readiness, hint, now }: GuardedAppOptions): Hono {
   const app = new Hono()
   app.onError((error, c) => errorResponse(error, c, access))
   app.notFound((c) => {
@@ -55,27 +71,43 @@ export function guardedApp({ access, identity, health, readiness, hint }: Guarde
       : c.json({ ready: false, reason, ...identity }, 503)
   })
   serveResourceMetadata(app, access)
+  const unread = new UnreadResponses(now)
   app.use(async (c, next) => {
     const caller = await identify(access, c.req.raw.headers)
     requireToken(access, caller)
     c.set('caller', caller)
+    const { outgoing } = (c.env ?? {}) as Partial<HttpBindings>
+    if (outgoing instanceof ServerResponse) unread.admit(clientOf(c), outgoing)
     await next()
   })
   return app
+}
+
+/** Whom limits apply to: the caller, or the address of a caller without a token. */
+export function clientOf(c: Context): string {
+  const { caller } = c.var
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>
+  return caller === ANONYMOUS ? `anonymous at ${incoming?.socket.remoteAddress ?? 'nowhere'}` : caller.name
 }
 
 async function errorResponse(error: unknown, c: Context, access: AccessPolicy): Promise<Response> {
   const report = toErrorReport(error)
   const challenge = challengeOf(report, access)
   if (challenge) c.header('WWW-Authenticate', challenge)
+  const status = statusOf(report.code)
+  if (RETRY_STATUSES.has(status) && report.retry !== 'never') c.header('Retry-After', retryAfter(report))
   // A connection with an unread rest of a body cannot carry another request.
   if (report.code === 'too-large') {
     const { incoming } = (c.env ?? {}) as Partial<HttpBindings>
     const drained = incoming?.socket && (await drainBody(incoming))
     if (!drained) c.header('Connection', 'close')
   }
-  return c.json({ error: report }, statusOf(report.code))
+  return c.json({ error: report }, status)
 }
+
+/** In whole seconds. */
+const retryAfter = ({ data }: ErrorReport): string =>
+  String(Math.ceil((typeof data?.retryInMs === 'number' ? data.retryInMs : DEFAULT_RETRY_MS) / 1_000))
 
 function limitBodySize(app: Hono): void {
   const tooLarge = () => {
