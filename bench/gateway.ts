@@ -1,7 +1,8 @@
 /**
  * Overhead of the gateway: the same tool of the same running service on its own port and through the gateway,
- * alternating in one run; and the tool list of the whole fleet. For comparison mcp-hub in front of the same
- * service, and, for a server on stdio, mcp-proxy and supergateway. The peers are installed for the run.
+ * alternating in one run, without and with a token, and within a session; and the tool list of the whole
+ * fleet. For comparison mcp-hub in front of the same service, and, for a server on stdio, mcp-proxy and
+ * supergateway. The peers are installed for the run.
  * node bench/gateway.ts [calls per round, default 400] [rounds, default 6] [--no-peers]
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -87,7 +88,7 @@ const timed = async (door: Door): Promise<number> => {
   return performance.now() - at
 }
 
-/** Eight calls in flight: times in ms, and calls per second. */
+/** Eight calls in flight: adds their times, and returns the time of all, in ms. */
 async function eightAtOnce(door: Door, times: number[]): Promise<number> {
   let left = BLOCK
   const started = performance.now()
@@ -96,7 +97,28 @@ async function eightAtOnce(door: Door, times: number[]): Promise<number> {
       while (left-- > 0) times.push(await timed(door))
     }),
   )
-  return (BLOCK / (performance.now() - started)) * 1_000
+  return performance.now() - started
+}
+
+/** Opens a session of revision 2025-11-25 at a door; its later requests belong to it. */
+async function beginSession(door: Door): Promise<void> {
+  const { body, headers } = message(door, 'initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'bench', version: '1' },
+  })
+  const response = await fetch(door.url, { method: 'POST', body, headers })
+  await response.text()
+  if (!response.ok) throw new Error(`${door.title} answered initialize with ${response.status}`)
+  const session = response.headers.get('mcp-session-id')
+  if (session) door.headers = { ...door.headers, 'mcp-session-id': session }
+  const ready = { jsonrpc: '2.0', method: 'notifications/initialized' }
+  const begun = await fetch(door.url, {
+    method: 'POST',
+    body: JSON.stringify(ready),
+    headers: { ...headers, ...door.headers },
+  })
+  await begun.text()
 }
 
 const ENDS: (() => void)[] = []
@@ -138,24 +160,7 @@ async function started(
   for (let attempt = 0; attempt < 60; attempt++) {
     await sleep(500)
     try {
-      const { body, headers } = message(door, 'initialize', {
-        protocolVersion: '2025-11-25',
-        capabilities: {},
-        clientInfo: { name: 'bench', version: '1' },
-      })
-      const response = await fetch(door.url, { method: 'POST', body, headers })
-      await response.text()
-      if (!response.ok) continue
-      const session = response.headers.get('mcp-session-id')
-      if (session) door.headers = { 'mcp-session-id': session }
-      const ready = { jsonrpc: '2.0', method: 'notifications/initialized' }
-      await (
-        await fetch(door.url, {
-          method: 'POST',
-          body: JSON.stringify(ready),
-          headers: { ...headers, ...door.headers },
-        })
-      ).text()
+      await beginSession(door)
       await call(door)
       return door
     } catch {
@@ -293,7 +298,7 @@ async function hub(port: number, upstream: string): Promise<{ door: Door; end():
 }
 
 /** Reads at 50 per second for ten seconds; a fault hits the service's process after two seconds. */
-async function through(
+async function underFault(
   door: Door,
   control: string,
   kind: 'kill' | 'stop',
@@ -330,10 +335,10 @@ const ms = (value: number) => `${value.toFixed(2)} ms`
 async function compare(doors: readonly Door[]): Promise<void> {
   for (const door of doors) for (let count = 0; count < 300; count++) await call(door)
   console.log(
-    '| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second |\n|---|---|---|---|---|---|',
+    '| door | 1 in flight, median | p99 | 8 in flight, median | p99 | calls a second, whole run |\n|---|---|---|---|---|---|',
   )
   const found = new Map(
-    doors.map((door) => [door, { one: [] as number[], eight: [] as number[], perSecond: [] as number[] }]),
+    doors.map((door) => [door, { one: [] as number[], eight: [] as number[], eightMs: 0 }]),
   )
   // A few calls at each endpoint in turn, so that all share the machine's variation and none is measured
   // cold.
@@ -341,11 +346,11 @@ async function compare(doors: readonly Door[]): Promise<void> {
     for (let count = 0; count < calls; count += TURN)
       for (const [door, { one }] of found) for (let each = 0; each < TURN; each++) one.push(await timed(door))
     for (let block = 0; block < calls / BLOCK; block++)
-      for (const [door, all] of found) all.perSecond.push(await eightAtOnce(door, all.eight))
+      for (const [door, all] of found) all.eightMs += await eightAtOnce(door, all.eight)
   }
-  for (const [{ title }, { one, eight, perSecond }] of found)
+  for (const [{ title }, { one, eight, eightMs }] of found)
     console.log(
-      `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${quantile(perSecond, 0.5).toFixed(0)} |`,
+      `| ${title} | ${ms(quantile(one, 0.5))} | ${ms(quantile(one, 0.99))} | ${ms(quantile(eight, 0.5))} | ${ms(quantile(eight, 0.99))} | ${((eight.length / eightMs) * 1_000).toFixed(0)} |`,
     )
 }
 
@@ -357,22 +362,26 @@ try {
   const { ports } = readPlan(fleet.data)
   const gateway = `http://127.0.0.1:${ports.coordination_system}/mcp`
   const direct = `http://127.0.0.1:${ports[SERVICE]}/mcp`
+  const token = { authorization: `Bearer ${fleet.token}` }
+  const itself = { url: direct, name: TOOL }
+  const through = { url: gateway, name: `${SERVICE}__${TOOL}` }
   const doors: Door[] = [
-    { title: 'the service itself, 2026-07-28', url: direct, name: TOOL, revision: '2026-07-28' },
-    {
-      title: 'through the gateway, 2026-07-28',
-      url: gateway,
-      name: `${SERVICE}__${TOOL}`,
-      revision: '2026-07-28',
-    },
-    { title: 'the service itself, 2025-11-25', url: direct, name: TOOL, revision: '2025-11-25' },
-    {
-      title: 'through the gateway, 2025-11-25',
-      url: gateway,
-      name: `${SERVICE}__${TOOL}`,
-      revision: '2025-11-25',
-    },
+    { title: 'the service itself, 2026-07-28', ...itself, revision: '2026-07-28' },
+    { title: 'through the gateway, 2026-07-28', ...through, revision: '2026-07-28' },
+    { title: 'the service itself, 2026-07-28, token', ...itself, revision: '2026-07-28', headers: token },
+    { title: 'through the gateway, 2026-07-28, token', ...through, revision: '2026-07-28', headers: token },
+    { title: 'the service itself, 2025-11-25', ...itself, revision: '2025-11-25' },
+    { title: 'through the gateway, 2025-11-25', ...through, revision: '2025-11-25' },
   ]
+  const inSession: Door = {
+    title: 'through the gateway, 2025-11-25, in a session, token',
+    ...through,
+    revision: '2025-11-25',
+    headers: token,
+  }
+  await beginSession(inSession)
+  if (!inSession.headers?.['mcp-session-id']) throw new Error('the gateway opened no session')
+  doors.push(inSession)
   if (!process.argv.includes('--no-peers')) {
     peer = await hub(10_990, direct).catch((error) => {
       console.log(`mcp-hub: ${(error as Error).message}`)
@@ -389,7 +398,7 @@ try {
   console.log('\n| door | its service | reads | lost | longest wait |\n|---|---|---|---|---|')
   for (const kind of ['kill', 'stop'] as const) {
     for (const door of [doors[1] as Door, ...(peer ? [peer.door] : [])]) {
-      const { sent, lost, longest } = await through(door, socketPath(fleet.data, 'control'), kind)
+      const { sent, lost, longest } = await underFault(door, socketPath(fleet.data, 'control'), kind)
       console.log(
         `| ${door.title} | ${kind === 'kill' ? 'killed' : 'stopped (it hangs)'} | ${sent} | ${lost} | ${longest.toFixed(0)} ms |`,
       )

@@ -1,6 +1,7 @@
 /** Turns at expensive work: few run at once, few more wait, and the rest is refused at once. */
 import { KintsugiError } from './errors.ts'
 
+/** The limits of turns at one kind of work. */
 export interface TurnLimits {
   /** Works that run at once. */
   readonly max: number
@@ -14,6 +15,7 @@ interface Waiting {
   start(): void
 }
 
+/** Turns at one kind of work. */
 export class Turns {
   readonly #limits: TurnLimits
   readonly #waiting: Waiting[] = []

@@ -4,6 +4,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { World } from '../../../test/support/world/world.ts'
 import { LOOPBACK_NAMES } from '../../mcp/host/access.ts'
 import { guardedApp } from '../../mcp/host/http-app.ts'
+import type { DecisionRecord } from '../../ports/ledger.ts'
+import { decodeJson, encodeJson } from '../../std/json.ts'
 import { apiRoutes } from './routes.ts'
 
 interface Page {
@@ -12,6 +14,9 @@ interface Page {
   readonly opportunities: readonly { readonly id: string; readonly amountIn: string }[]
   readonly trades: readonly { readonly hash: string; readonly gasCost: string }[]
 }
+
+/** CPU time of one turn of the event loop: a fifth of the interval of heartbeats. */
+const MAX_TURN_MS = 200
 
 let world: World
 let app: Hono
@@ -70,6 +75,40 @@ test('amounts are decimal strings', async () => {
   const [found] = (await get('/api/opportunities?limit=1')).opportunities
   expect(found?.amountIn).toBe(String((await world.ledger.decisions({ limit: 1 }))[0]?.opportunity.borrowed))
   expect((await get('/api/trades?limit=1')).trades[0]?.gasCost).toBe('10000000000000000')
+})
+
+/** CPU time of this thread in ms: other programs do not count. */
+const cpuMs = () => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
+
+test('six clients that read the longest pages never hold the event loop for long', async () => {
+  const text = encodeJson((await world.ledger.decisions({ limit: 1 }))[0])
+  // As the database answers: some turns later, with texts to decode.
+  world.ledger.decisions = async ({ limit }) => {
+    await new Promise(setImmediate)
+    return Array.from({ length: limit }, () => decodeJson<DecisionRecord>(text))
+  }
+  let longest = 0
+  let watching = true
+  const watch = async () => {
+    while (watching) {
+      const before = cpuMs()
+      await new Promise(setImmediate)
+      longest = Math.max(longest, cpuMs() - before)
+    }
+  }
+  const watched = watch()
+  const client = async () => {
+    for (let count = 0; count < 20; count++)
+      expect((await get('/api/opportunities?limit=100')).opportunities).toHaveLength(100)
+  }
+  await Promise.all(Array.from({ length: 6 }, client))
+  watching = false
+  await watched
+  expect(longest).toBeGreaterThan(0)
+  expect(longest).toBeLessThan(MAX_TURN_MS)
 })
 
 test('two reads run at a time, some wait, and the rest is told at once to come back', async () => {

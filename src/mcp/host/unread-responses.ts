@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { KintsugiError } from '../../std/errors.ts'
 
+/** The limits of what a service holds for clients that do not read. */
 export interface UnreadLimits {
   /** Unread bytes of all clients; more are refused. */
   readonly maxBytes: number
@@ -29,6 +30,7 @@ interface Open {
   unreadSince: number | undefined
 }
 
+/** The responses of a service that its clients have not read yet. */
 export class UnreadResponses {
   readonly #limits: UnreadLimits
   readonly #now: () => number
