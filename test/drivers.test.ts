@@ -81,6 +81,7 @@ async function supervise(make: (events: DriverEvents, plan: ReturnType<typeof pl
       heldSockets: false,
       instancePorts: 0,
     },
+    externals: [],
     units: [{ spec, title: 'cell', port: null }],
     driver: (events) => make(events, planOf(port, linkPath)),
     linkPath,

@@ -10,6 +10,7 @@ import { type Hub, startHub } from '../src/adapters/bus/hub.ts'
 import { HubBus } from '../src/adapters/bus/hub-client.ts'
 import { RedisBus } from '../src/adapters/bus/redis.ts'
 import type { Bus } from '../src/ports/bus.ts'
+import { FaultyProxy } from './support/faulty-proxy.ts'
 import { listens } from './support/listens.ts'
 import { freePort } from './support/local-chain.ts'
 
@@ -305,6 +306,70 @@ describe.runIf(redisRuns)('the bus on Redis', () => {
       },
     },
   )
+
+  /** A bus through a proxy, and one that is always connected. */
+  async function pair() {
+    const { proxy, url } = await FaultyProxy.before(REDIS_URL)
+    const [bus, other] = [REDIS_URL, url].map((each) => new RedisBus<TestChannels, TestEntries>(each, prefix))
+    const seen: string[] = []
+    const lost = other as RedisBus<TestChannels, TestEntries>
+    lost.subscribe('again', (text) => seen.push(text))
+    await expect.poll(() => lost.connected).toBe(true)
+    const close = async () => {
+      bus?.close()
+      lost.close()
+      await proxy.close()
+    }
+    return { proxy, bus: bus as RedisBus<TestChannels, TestEntries>, lost, seen, close }
+  }
+  const arrives = (seen: string[], text: string, bus: Bus<TestChannels, TestEntries>) =>
+    expect
+      .poll(
+        () => {
+          if (!seen.includes(text)) bus.publish('again', text)
+          return seen.includes(text)
+        },
+        { timeout: 8_000, interval: 100 },
+      )
+      .toBe(true)
+
+  test('after an outage the last message is delivered, and a Redis that lost its data is heard', async () => {
+    const { proxy, bus, lost, seen, close } = await pair()
+    for (const text of ['1', '2', '3', '4', '5']) bus.publish('again', text)
+    await expect.poll(() => seen).toContain('5')
+    await proxy.set('refuse')
+    bus.publish('again', 'missed')
+    bus.publish('again', 'last')
+    await expect(lost.get('x')).rejects.toMatchObject({
+      code: 'bus-unreachable',
+      message: 'Redis cannot be reached: no connection',
+    })
+    await proxy.set('pass')
+    await expect.poll(() => seen, { timeout: 5_000 }).toContain('last')
+    expect(seen).not.toContain('missed')
+    // The numbers start again at 1.
+    await proxy.set('refuse')
+    const redis = new Redis(REDIS_URL)
+    await redis.del(`${prefix}again:sequence`, `${prefix}again:last`)
+    redis.disconnect()
+    await proxy.set('pass')
+    await expect.poll(() => lost.connected, { timeout: 5_000 }).toBe(true)
+    await arrives(seen, 'after the loss', bus)
+    await close()
+  })
+
+  test('a connection that hung is replaced: requests fail within seconds, and renewing brings messages', async () => {
+    const { proxy, bus, lost, seen, close } = await pair()
+    await arrives(seen, 'before', bus)
+    await proxy.set('hang')
+    const from = performance.now()
+    await expect(lost.get('x')).rejects.toMatchObject({ code: 'bus-unreachable' })
+    expect(performance.now() - from).toBeLessThan(8_000)
+    await proxy.restart()
+    lost.reopen()
+    await arrives(seen, 'behind', bus)
+    await close()
+  }, 30_000)
 })
 
 test('a missing socket is an error that can be retried later', async () => {

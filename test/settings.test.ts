@@ -1,25 +1,17 @@
-/** Effects of the environment: PostgreSQL and Redis, a key, required tokens, a real chain in paper mode. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { encodeAbiParameters, encodeFunctionData, type Hex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, describe, expect, test } from 'vitest'
-import { foundryBinary } from '../src/adapters/binaries.ts'
 import type { Address } from '../src/amm/index.ts'
 import { polygon } from '../src/engine/chains/polygon.ts'
 import { balancer, own } from '../src/localnet/artifacts.ts'
-import { buildMarket } from '../src/localnet/build.ts'
-import { embeddedMarket } from '../src/localnet/market.ts'
 import { BUILDER } from '../src/localnet/plan.ts'
 import { rpc } from '../src/localnet/rpc.ts'
-import type { Exchange, MarketManifest } from '../src/ports/manifest.ts'
-import { seededRandom } from '../src/std/random.ts'
+import type { MarketManifest } from '../src/ports/manifest.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
-import { freePort } from './support/local-chain.ts'
-import { relocate } from './support/relocate.ts'
+import { type PolygonNode, startPolygon } from './support/polygon.ts'
 
 const REDIS_URL = process.env.REDIS_URL || 'redis://127.0.0.1:6379'
 const DATABASE_URL = process.env.DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/test'
@@ -70,7 +62,7 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
     expect((await fleet.query(8091, { type: 'price_query', symbol: 'ETH' })).status).toBe(401)
     expect((await fleet.query(8091, { type: 'price_query', symbol: 'ETH' }, bearer)).status).toBe(200)
     const state = await status()
-    expect(Object.keys(state.infrastructure).sort()).toEqual(['chain', 'localnet'])
+    expect(Object.keys(state.infrastructure).sort()).toEqual(['chain', 'database', 'localnet', 'redis'])
     await fleet.until(
       'a trade in that database',
       async () => Number((await admin.query(`select count(*) from ${schema}.trades`)).rows[0].count) > 0,
@@ -121,55 +113,18 @@ describe('a key of the user', () => {
 })
 
 describe('POLYGON_RPC_URL', () => {
-  let node: ReturnType<typeof spawn> | undefined
+  let node: PolygonNode | undefined
   const fleets: Fleet[] = []
   afterAll(async () => {
     for (const fleet of fleets) await fleet.dispose()
-    if (node && node.exitCode === null) {
-      node.kill('SIGKILL')
-      await once(node, 'exit')
-    }
+    await node?.stop()
   })
 
   test('with a node of chain id 137: pools are discovered, prices served, opportunities judged, nothing sent', {
     timeout: 90_000,
   }, async () => {
-    const port = await freePort()
-    node = spawn(
-      foundryBinary('anvil'),
-      [
-        '--port',
-        String(port),
-        '--chain-id',
-        '137',
-        '--accounts',
-        '0',
-        '--quiet',
-        '--no-request-size-limit',
-        '--disable-code-size-limit',
-        '--slots-in-an-epoch',
-        '1',
-      ],
-      { stdio: 'ignore' },
-    )
-    const url = `http://127.0.0.1:${port}`
-    for (
-      let attempt = 0;
-      attempt < 200 &&
-      !(await rpc(url, 'eth_chainId').then(
-        () => true,
-        () => false,
-      ));
-      attempt++
-    )
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    const plan = embeddedMarket(seededRandom(99))
-    const built = await buildMarket(url, plan, {
-      operator: '0x00000000000000000000000000000000000000a1',
-      treasury: '0x00000000000000000000000000000000000000a2',
-    })
-    await placeAtPolygon(url, built.manifest)
-    await rpc(url, 'evm_setIntervalMining', 1)
+    node = await startPolygon()
+    const { port, url, plan, built } = node
     const fleet = await new Fleet(16_000, ['--chain', 'polygon'], {
       POLYGON_RPC_URL: `ws://127.0.0.1:${port}`,
     }).start()
@@ -261,28 +216,6 @@ describe('POLYGON_RPC_URL', () => {
     expect(stderr).not.toContain('guest:guest')
   })
 })
-
-/** Moves the local market's exchanges and lenders to their addresses on Polygon. */
-async function placeAtPolygon(
-  url: string,
-  { exchanges, aave, tokens, wrappedNative }: MarketManifest,
-): Promise<void> {
-  const placeOf = (exchange: Exchange) =>
-    'factory' in exchange ? exchange.factory : 'manager' in exchange ? exchange.manager : exchange.vault
-  const moves = new Map<Address, Address>([[aave?.pool as Address, polygon.aave?.pool as Address]])
-  for (const exchange of exchanges) {
-    const there = polygon.exchanges.find(
-      (candidate) => candidate.dex === exchange.dex && candidate.kind === exchange.kind,
-    )
-    if (there) moves.set(placeOf(exchange), placeOf(there))
-  }
-  // LocalToken and WETH9 keep their balances in different slots.
-  await relocate(
-    url,
-    moves,
-    tokens.map(({ address }) => ({ address, balancesSlot: address === wrappedNative ? 3n : 4n })),
-  )
-}
 
 /** Deposits a little of each token into a weighted pool of the vault. */
 async function deposit(url: string, { pools, wrappedNative }: MarketManifest): Promise<void> {

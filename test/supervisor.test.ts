@@ -119,6 +119,7 @@ async function supervise({
       heldSockets: true,
       instancePorts: 0,
     },
+    externals: [],
     units: [
       ...pieces.map((id) => ({
         spec: { id, kind: 'infrastructure' as const, services: [], after: [], fromSpare: false },

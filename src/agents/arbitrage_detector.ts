@@ -26,6 +26,7 @@ export default defineAgent({
     const captures = new CaptureBook()
     const detector = new Detector({ market, loans, now })
     let last: Detection | undefined
+    let foundAt: number | undefined
     let timer: NodeJS.Timeout | undefined
     const pending = new PendingSearch({
       chain,
@@ -39,6 +40,7 @@ export default defineAgent({
       pending.onBlock(change)
       const detection = detector.detect(change)
       last = detection
+      if (detection.opportunities.length > 0) foundAt = detection.block
       detections.add(detection)
       // A block without opportunities is published too: silence would look the same as a dead detector.
       bus.publish('opportunities', detection)
@@ -66,6 +68,10 @@ export default defineAgent({
       detections,
       captures,
       stop,
+      progress: () => ({
+        head: market.head.number,
+        ...(foundAt === undefined ? {} : { found: foundAt }),
+      }),
       state: () => ({
         block: market.head.number,
         observedAt: market.observedAt,

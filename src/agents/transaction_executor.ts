@@ -10,6 +10,7 @@ import { witness } from '../engine/governance/audit-verification.ts'
 import { PaperTrades } from '../engine/paper/journal.ts'
 import { Executor, type ExecutorEvents } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
+import type { Progress } from '../fleet/alarms.ts'
 import { type AgentDecision, type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
 import type { DecisionRecord } from '../ports/ledger.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
@@ -56,20 +57,31 @@ async function execute(
   }
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+const PAPER_RULE = 'paper'
+
 /** Publishes what the executor reports; a violated prediction is also an incident. */
 const eventsOf = (
   { bus, ledger }: Pick<Ports, 'bus' | 'ledger'>,
   { now, log }: Pick<ServiceContext, 'now' | 'log'>,
   sent: Sent[],
+  progress: Mutable<Progress>,
 ): ExecutorEvents => ({
-  onDecision: (record) =>
+  onDecision: (record) => {
+    const rule = refusedBy(record)
+    progress.decided = Math.max(progress.decided ?? 0, record.opportunity.block)
+    progress.refusedBy = rule
+    // On paper, a trade that only the mode refuses is made on paper.
+    if (rule === PAPER_RULE) progress.traded = record.opportunity.block
     bus.publish('decisions', {
       id: record.id,
       block: record.opportunity.block,
       verdict: record.decision.verdict,
-      refusedBy: refusedBy(record),
-    }),
+      refusedBy: rule,
+    })
+  },
   onSent: (one) => {
+    progress.traded = one.block
     sent.push(one)
     if (sent.length > MAX_SENT) sent.shift()
     bus.publish('sent', one)
@@ -201,6 +213,7 @@ export default defineAgent({
   needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
   start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
     const sent: Sent[] = []
+    const progress: Mutable<Progress> = {}
     const { chainId } = market.manifest
     const paper = mode === 'paper' ? new PaperTrades({ market, chain, ledger, now }) : undefined
     const started = new Executor({
@@ -215,13 +228,14 @@ export default defineAgent({
       terms: termsOf(chainId),
       relays,
       policies: () => standingPolicies(chainId),
-      events: eventsOf({ bus, ledger }, { now, log }, sent),
+      events: eventsOf({ bus, ledger }, { now, log }, sent, progress),
     })
     await started.start()
     const unfollow = follow(started, paper, { bus, market, chain }, log)
     const stopWitness = keepWitnessing(audit, signer, { now, log })
     return {
       executor: started,
+      progress: () => ({ head: market.head.number, ...progress }),
       stop: () => {
         stopWitness()
         unfollow()

@@ -11,6 +11,7 @@ const view: StatusView = {
   version: '1',
   startedAt: at,
   readyMs: 6_080,
+  alarms: [],
   healthy: true,
   servers: {
     mcp_one: {

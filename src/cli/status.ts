@@ -43,6 +43,7 @@ export function statusText(view: StatusView): string {
       ? [`chain ${chain.id} (${chain.network}) at block ${chain.block}, finalized ${chain.finalized}`]
       : []),
     ...(metrics ? ['', booksText(metrics, view)] : []),
+    ...view.alarms.map(({ message, since }) => color.yellow(`alarm since ${dateTime(since)}: ${message}`)),
     ...view.problems.map((problem) => color.yellow(problem)),
   ].join('\n')
 }
@@ -94,24 +95,26 @@ function sharesText(shares: Record<string, number>): string {
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`
 }
 
-/** The unhealthy services; exit code 1 if there are any. */
+/** The unhealthy services and the alarms; exit code 1 if there are any. */
 export async function health(options: DataOptions): Promise<void> {
   const state = await askSupervisor(controlSocket(options), { op: 'status' })
   const unhealthy = state.services.filter((service) => service.status !== 'healthy')
+  const { alarms } = state
+  const healthy = unhealthy.length === 0 && alarms.length === 0
   if (options.json)
-    console.log(
-      JSON.stringify({ healthy: unhealthy.length === 0, services: state.services.length, unhealthy }),
-    )
-  else if (unhealthy.length === 0)
-    console.log(`${color.green('✓')} all ${state.services.length} services are healthy`)
+    console.log(JSON.stringify({ healthy, services: state.services.length, unhealthy, alarms }))
+  else if (healthy) console.log(`${color.green('✓')} all ${state.services.length} services are healthy`)
   else
     console.log(
       table(
-        unhealthy.map(({ id, status, detail }) => [`${stateMark(status)} ${id}`, status, detail ?? '']),
+        [
+          ...unhealthy.map(({ id, status, detail }) => [`${stateMark(status)} ${id}`, status, detail ?? '']),
+          ...alarms.map(({ kind, message }) => [`${color.yellow('!')} ${kind}`, 'alarm', message]),
+        ],
         ['  service', 'state', 'reason'],
       ),
     )
-  if (unhealthy.length > 0) process.exitCode = 1
+  if (!healthy) process.exitCode = 1
 }
 
 /** The latest incidents and the action taken for each, oldest first. */

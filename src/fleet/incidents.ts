@@ -39,6 +39,10 @@ export const INCIDENTS = {
   'file-repaired': { meaning: 'an unreadable file was restored', level: 'warn' },
   'file-broken': { meaning: 'an unreadable file could not be restored', level: 'warn' },
   'prediction-violated': { meaning: 'a trade did not earn the predicted profit', level: 'warn' },
+  'external-lost': { meaning: 'an external service does not answer, or answers wrongly', level: 'warn' },
+  'external-back': { meaning: 'an external service is available again', level: 'info' },
+  alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'warn' },
+  'alarm-cleared': { meaning: 'an alarm is over', level: 'info' },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 

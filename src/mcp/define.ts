@@ -4,6 +4,7 @@
  */
 import type { PromptMessage } from '@modelcontextprotocol/server'
 import * as z from 'zod'
+import type { Progress } from '../fleet/alarms.ts'
 import type { PortName, Ports } from '../ports/ports.ts'
 import type { Background, Log } from '../ports/service.ts'
 import type { Code } from '../std/codes.ts'
@@ -319,6 +320,8 @@ export interface RunningAgent extends Background {
   decisions(limit: number): Awaitable<readonly AgentDecision[]>
   /** Its current activity, for `/health`. */
   state(): Record<string, unknown>
+  /** How far its work has come, for the fleet's alarms; asked once a second. */
+  progress?(): Progress
   /** Runs a task; absent if the agent accepts none. */
   coordinate?(task: {
     description: string

@@ -81,5 +81,7 @@ export interface Bus<C extends object = Channels, E extends object = CacheEntrie
    */
   watch<K extends keyof E & string>(key: K, handler: (value: E[K]) => void): () => void
   readonly connected: boolean
+  /** Replaces connections that may be dead although they look open. */
+  reopen?(): void
   close(): void
 }

@@ -1,4 +1,5 @@
 /** A service's view of the fleet, and its actions on it. */
+import type { Alarm } from '../fleet/alarms.ts'
 import type { DependencyNode } from '../fleet/catalogue/dependencies.ts'
 import type { RestartCause } from '../fleet/healing/state.ts'
 import type { IncidentRecord } from '../fleet/incidents.ts'
@@ -44,6 +45,12 @@ export interface FleetStatus {
   /** Standby processes; `warm` ones have completed their warm-up. */
   readonly spares: { readonly warm: number; readonly total: number }
   readonly services: readonly ServiceStatus[]
+  readonly alarms: readonly FleetAlarm[]
+}
+
+/** An alarm about trading as a whole; `since` in ms since 1970. */
+export interface FleetAlarm extends Alarm {
+  readonly since: number
 }
 
 /** A failure or a repair, and the action taken. */

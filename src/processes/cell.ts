@@ -34,6 +34,13 @@ const CLOSE_MS = 500
 /** How long the last message to the supervisor takes at most, in ms. */
 const LAST_MESSAGE_MS = 5
 const UNCAUGHT_EXIT_CODE = 70
+/** How long the news of an outage may take, in ms, and the errors that an outage causes. */
+const OUTAGE_NEWS_MS = 4_500
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ledger-unreachable',
+  'bus-unreachable',
+  'chain-unreachable',
+])
 /** Values of NODE_ENV under which every answer is checked against its tool's output schema. */
 const DEVELOPMENT: ReadonlySet<string> = new Set(['test', 'development'])
 
@@ -93,6 +100,7 @@ const services = new ServiceHost({
 const heartbeat = new Heartbeat({
   health: () => services.health(),
   calls: () => services.calls(),
+  progress: () => services.progress(),
   loopDelay,
   send: (message) => link.send(message),
 })
@@ -119,12 +127,24 @@ function openServices(openings: readonly Opening[], hold: boolean): void {
     services.open(opening, hold).then(
       () => heartbeat.beatIfChanged(),
       (error) => {
-        if (stopped) return
-        log.error({ service: opening.id, error: messageOf(error) }, 'a service could not start')
-        fail(opening.id, messageOf(error))
+        if (!stopped) void failOnceItCanStart(opening.id, error)
       },
     )
   }
+}
+
+/**
+ * A service that could not start fails, but not while an external service that it needs is out: a new process
+ * would fail as well.
+ */
+async function failOnceItCanStart(service: string, error: unknown): Promise<void> {
+  log.error({ service, error: messageOf(error) }, 'a service could not start')
+  const needs = SERVICE_NEEDS[service] ?? []
+  // The supervisor may learn of an outage a little later.
+  if (error instanceof KintsugiError && UNREACHABLE.has(error.code) && ports.outageOf(needs) === undefined)
+    await sleep(OUTAGE_NEWS_MS)
+  await ports.recovered(needs)
+  if (!stopped) fail(service, messageOf(error))
 }
 
 /** Ends the process and names the service that failed. */
@@ -149,6 +169,10 @@ function onMessage(message: ToChild): void {
       break
     case 'reconnect':
       ports.reconnect(message.to)
+      void heartbeat.beatIfChanged()
+      break
+    case 'outages':
+      ports.setOutages(message)
       void heartbeat.beatIfChanged()
       break
     case 'collect':

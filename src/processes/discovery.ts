@@ -16,10 +16,11 @@ import { PortSet } from './wiring/port-set.ts'
 const environment = processEnvironment('discovery')
 const { plan, log } = environment
 let state = 'discovering pools'
-const RETRY = { firstMs: 500, maxMs: 15_000 }
+const RETRY = { firstMs: 500, maxMs: 4_000 }
 const REPEAT_MS = 6 * 3_600_000
 
 const { beat } = runInfrastructure('discovery', {
+  patient: true,
   unready: () => (state === 'ready' ? undefined : state),
   stop: () => process.exit(0),
 })

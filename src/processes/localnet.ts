@@ -7,6 +7,7 @@ import { postgresLedger } from '../adapters/ledger/postgres.ts'
 import type { Address } from '../amm/index.ts'
 import { parseSnapshot } from '../graph/index.ts'
 import { buildMarket } from '../localnet/build.ts'
+import { watchChain } from '../localnet/chain-watch.ts'
 import { embeddedMarket, snapshotMarket } from '../localnet/market.ts'
 import { updateOracle } from '../localnet/oracle.ts'
 import type { MarketPlan } from '../localnet/plan.ts'
@@ -16,6 +17,7 @@ import type { Hex } from '../ports/chain.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import { seededRandom } from '../std/random.ts'
+import { threadFacts } from '../supervisor/thread-facts.ts'
 import { runInfrastructure } from './run/infrastructure-process.ts'
 import { files } from './run/run-plan.ts'
 import { openDatabase } from './wiring/database.ts'
@@ -155,6 +157,17 @@ async function run(): Promise<void> {
   const built = (await adopt()) ?? (await startChain())
   genesis = built.manifest.genesis
   reportChain()
+  const pid = anvilPid as number
+  watchChain({
+    isStopped: () => threadFacts(pid)?.state === 'stopped',
+    answers: isAnswering,
+    now: () => performance.now(),
+    onHung: (reason) => {
+      if (stopping || anvilPid !== pid) return
+      process.kill(pid, 'SIGKILL')
+      chainLost(reason)
+    },
+  })
   ports = new PortSet(environment, new AbortController().signal)
   // Competitors react later, so that they do not load this machine while our services work on the block.
   ports.readDelayMs = REACTION_MS

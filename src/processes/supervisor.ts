@@ -20,6 +20,7 @@ import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 import { SCALABLE } from './services.gen.ts'
 import { ControlServer } from './supervisor/control-server.ts'
+import { externalsOf } from './supervisor/externals.ts'
 import { unitsOf } from './supervisor/units.ts'
 import { ledgerUrl } from './wiring/database.ts'
 
@@ -52,11 +53,14 @@ const openLedger = () =>
   (ledger ??= postgresLedger({ pool: connectionPool(ledgerUrl(plan), 1), batchSize: 100 }))
 
 let migrated = false
-async function probeDatabase(): Promise<void> {
-  const probed = openLedger()
-  await probed.ping()
-  if (!migrated) await probed.migrate()
+async function migrate(): Promise<void> {
+  if (!migrated) await openLedger().migrate()
   migrated = true
+}
+
+async function probeDatabase(): Promise<void> {
+  await openLedger().ping()
+  await migrate()
 }
 
 function recordIncident(incident: Incident): void {
@@ -66,6 +70,7 @@ function recordIncident(incident: Incident): void {
 }
 
 function supervisorOptions(
+  externals: SupervisorOptions['externals'],
   onEvent: (event: SupervisorEvent) => void,
   onLost: () => void,
 ): { options: SupervisorOptions; driver: () => ProcessDriver | undefined } {
@@ -87,6 +92,7 @@ function supervisorOptions(
       instancePorts: INSTANCE_PORTS + plan.portOffset,
     },
     units: units.plans,
+    externals,
     driver: (events) =>
       (driver = new ProcessDriver({
         ...events,
@@ -144,8 +150,13 @@ function startBackgroundWork(
 
 async function main(): Promise<void> {
   mkdirSync(paths.calls, { recursive: true, mode: 0o700 })
-  if (plan.external.database) await openLedger().migrate()
+  // Services find the schema when they start; if the database is away, its probe does this later.
+  if (plan.external.database)
+    await migrate().catch((error) =>
+      log(40, { msg: 'the database is not available yet', error: messageOf(error) }),
+    )
   const { options, driver } = supervisorOptions(
+    await externalsOf(plan, process.env, migrate),
     (event) => {
       if (event.type === 'incident') {
         const { type: _, ...incident } = event

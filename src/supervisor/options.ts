@@ -2,6 +2,7 @@
 import type { HealingPolicy, UnitSpec } from '../fleet/healing/state.ts'
 import type { Incident, ServiceStatus } from '../ports/fleet.ts'
 import type { Driver, DriverEvents } from './drivers/driver.ts'
+import type { ExternalPlan } from './externals.ts'
 
 /** A unit to run. */
 export interface UnitPlan {
@@ -26,6 +27,7 @@ export interface SupervisorOptions {
     readonly instancePorts: number
   }
   readonly units: readonly UnitPlan[]
+  readonly externals: readonly ExternalPlan[]
   driver(events: DriverEvents): Driver
   /** The socket on which processes connect. */
   readonly linkPath: string

@@ -1,7 +1,9 @@
 /** The fleet as people and services see it: statuses, vitals, and the events that announce their changes. */
 import type { FleetState, Unit } from '../fleet/healing/state.ts'
 import type { CellVitals, FleetStatus, ServiceStatus } from '../ports/fleet.ts'
+import type { AlarmBoard } from './alarm-board.ts'
 import type { Driver } from './drivers/driver.ts'
+import type { Externals } from './externals.ts'
 import type { ProcessLinks } from './links/process-links.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { unitStatuses } from './statuses.ts'
@@ -14,6 +16,9 @@ export interface StatusBoardOptions
   readonly driver: Driver
   /** The present state. */
   fleet(): FleetState
+  /** The rows of external services, and the alarms. */
+  readonly externals: Externals
+  readonly alarms: AlarmBoard
   /** The port of a further instance of a service. */
   instancePort(service: string, instance: number): number | null
 }
@@ -52,11 +57,16 @@ export class StatusBoard {
         total: spares.length,
       },
       services: this.services(),
+      alarms: this.#options.alarms.current(),
     }
   }
 
   services(): ServiceStatus[] {
-    return Object.values(this.#options.fleet().units).flatMap((unit) => this.#statusesOf(unit))
+    const { fleet, externals } = this.#options
+    return [
+      ...Object.values(fleet().units).flatMap((unit) => this.#statusesOf(unit)),
+      ...externals.statuses(),
+    ]
   }
 
   /** The status of a service, or of the first one in a cell. */

@@ -26,6 +26,7 @@ import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { takeInFlightCalls } from './persistence/in-flight-calls.ts'
 import { readStateFile, writeStateFile } from './persistence/state-file.ts'
 import { StatusBoard } from './status-board.ts'
+import { Surroundings } from './surroundings.ts'
 import { threadFacts } from './thread-facts.ts'
 
 /** Ticks are at least this far apart: the interval at which exits are looked for that nobody reports. */
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly #board: StatusBoard
   readonly #hangs: HangDetector
   readonly #heartbeats: Heartbeats
+  readonly #surroundings: Surroundings
   readonly #incidents: Incident[] = []
   /** Processes whose exit is deliberate: fault injection, or a stop from outside. */
   readonly #deliberate = new Set<string>()
@@ -91,7 +93,10 @@ export class Supervisor {
     this.#links = new ProcessLinks({
       heartbeats: this.#heartbeats,
       expects: (process) => this.#resuming || processesOf(this.#fleet).includes(process),
-      onMet: (process, pid) => this.#driver.met(process, pid),
+      onMet: (process, pid) => {
+        this.#driver.met(process, pid)
+        this.#surroundings.greet(process)
+      },
       onMessage: (process, message) => this.#receive(process, message),
       // A process that exits closes its link first: its exit is checked at once.
       onHungUp: () => this.#driver.check() && this.#tickAt(this.#options.monotonic() + MIN_TICK_MS),
@@ -117,8 +122,17 @@ export class Supervisor {
       onSpawned: (unit, process) => this.#hangs.watch(unit, process),
       onIncident: (incident) => this.note(incident),
     })
+    this.#surroundings = new Surroundings({
+      ...options,
+      links: this.#links,
+      fleet,
+      onIncident: (incident) => this.note(incident),
+      onChange: () => this.#publish(),
+    })
     this.#board = new StatusBoard({
       ...shared,
+      externals: this.#surroundings.externals,
+      alarms: this.#surroundings.alarms,
       fleet,
       now: options.now,
       monotonic: options.monotonic,
@@ -134,6 +148,7 @@ export class Supervisor {
     await this.#resume()
     this.#resuming = false
     this.#polling = setInterval(() => void this.#hangs.poll(), this.#options.pollMs)
+    this.#surroundings.start()
     this.#tick()
   }
 
@@ -210,6 +225,7 @@ export class Supervisor {
       units.find(({ spec }) => spec.services.includes(service)) ??
       (service === 'chain' ? this.#fleet.units.localnet : undefined)
     if (unit) return unit
+    this.#surroundings.externals.refuse(service)
     const similar = nearest(
       service,
       this.#board.services().map(({ id }) => id),
@@ -311,6 +327,7 @@ export class Supervisor {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true
     this.#hangs.end()
+    this.#surroundings.stop()
     for (const timer of [this.#ticking, this.#polling, this.#storing]) clearTimeout(timer)
     const deadline = this.#options.monotonic() + deadlineMs
     const units = Object.values(this.#fleet.units)
@@ -422,6 +439,12 @@ export class Supervisor {
     if (state === before) return
     this.#tickAt(this.#nextDueAt())
     this.#storeSoon()
+    this.#publish()
+  }
+
+  /** Announces the statuses, and tells the processes for what they wait. */
+  #publish(): void {
+    this.#surroundings.tell()
     if (this.#board.publish()) this.#apply({ type: 'settled' })
   }
 
@@ -431,6 +454,7 @@ export class Supervisor {
     switch (message.type) {
       case 'heartbeat':
         if (message.vitals) link.vitals = message.vitals
+        if (message.progress) this.#surroundings.alarms.observe(message.progress)
         this.#apply({ type: 'health', process, services: message.services })
         break
       case 'warm':

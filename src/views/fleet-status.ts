@@ -71,6 +71,9 @@ export const fleetStatus = view(
       .nullable(),
     accounts: z.object({ executor: z.string(), operator: z.string(), treasury: z.string() }).nullable(),
     metrics: tradeMetrics.schema.nullable(),
+    alarms: z
+      .array(z.object({ kind: z.string(), message: z.string(), since: z.number().describe('ms since 1970') }))
+      .describe('what the fleet as a whole does not do although its services may be healthy'),
     problems: z.array(z.string()).describe('what could not be read, and why'),
   }),
   ({ fleet, version, market, head, finalized, totals, paper, thisChain, problems }: StatusParts) => {
@@ -84,7 +87,10 @@ export const fleetStatus = view(
       version,
       startedAt: fleet.startedAt,
       readyMs: fleet.readyMs,
-      healthy: fleet.services.every(({ status }) => status === 'healthy') && problems.length === 0,
+      healthy:
+        fleet.services.every(({ status }) => status === 'healthy') &&
+        fleet.alarms.length === 0 &&
+        problems.length === 0,
       servers: of('server'),
       agents: of('agent'),
       main: of('main'),
@@ -103,6 +109,7 @@ export const fleetStatus = view(
         : null,
       accounts: market?.execution ?? null,
       metrics: totals && tradeMetrics.of(totals, paper, thisChain, market),
+      alarms: [...fleet.alarms],
       problems,
     }
   },

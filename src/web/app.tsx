@@ -4,7 +4,7 @@ import type { StatusView } from '../gateway/api/schema.ts'
 import { Approvals } from './approvals.tsx'
 import { Profit } from './chart.tsx'
 import { Decisions } from './decisions.tsx'
-import { amount, compact, percent } from './format.ts'
+import { ago, amount, compact, percent } from './format.ts'
 import {
   type Block,
   type Captured,
@@ -33,6 +33,11 @@ export function App() {
         {connection === 'lost' && (
           <p className="banner warn">Connection lost; the figures may be outdated. Reconnecting…</p>
         )}
+        {status.data?.alarms.map(({ kind, message, since }) => (
+          <p className="banner warn" key={kind}>
+            {message} (alarm for {ago(since, now)})
+          </p>
+        ))}
         {status.data?.problems.map((problem) => (
           <p className="banner warn" key={problem}>
             {problem}

@@ -10,6 +10,10 @@ import { KeptEntries, type KeptEntry } from './kept-entries.ts'
 
 type Handler = (message: never, info: MessageInfo) => void
 
+/** A connection, or an answer, that takes longer is given up, in ms. */
+const CONNECT_MS = 2_000
+const COMMAND_MS = 3_000
+
 /**
  * Numbers, stores and publishes a message in one step, so that order and numbers agree. Numbers start at the
  * time in us, so that they rise even if the earlier ones were lost.
@@ -50,8 +54,10 @@ export class RedisBus<C extends object = Channels, E extends object = CacheEntri
       maxRetriesPerRequest: 1,
       enableOfflineQueue: true,
       retryStrategy: (attempt: number) => Math.min(50 * 2 ** attempt, 1_000),
+      connectTimeout: CONNECT_MS,
     }
-    this.#commands = new Redis(url, options)
+    // A connection on which nothing answers any more is replaced.
+    this.#commands = new Redis(url, { ...options, commandTimeout: COMMAND_MS, socketTimeout: COMMAND_MS })
     this.#subscriber = new Redis(url, { ...options, maxRetriesPerRequest: null })
     // Both clients reconnect by themselves.
     this.#commands.on('error', () => undefined)
@@ -69,6 +75,12 @@ export class RedisBus<C extends object = Channels, E extends object = CacheEntri
 
   get connected(): boolean {
     return this.#commands.status === 'ready'
+  }
+
+  /** Both connections may be dead without having been closed: they are opened again. */
+  reopen(): void {
+    this.#commands.disconnect(true)
+    this.#subscriber.disconnect(true)
   }
 
   publish<K extends keyof C & string>(channel: K, message: C[K]): void {
@@ -183,11 +195,16 @@ export class RedisBus<C extends object = Channels, E extends object = CacheEntri
   }
 }
 
+/** The client's own words for a connection that is away say nothing of the cause. */
+const reasonOf = (error: unknown): string =>
+  /max retries|connection is closed|timed out/i.test(messageOf(error)) ? 'no connection' : messageOf(error)
+
 const sequenceOf = (text: string): number => Number(text.slice(0, text.indexOf(' ')))
 
 function unreachable(error: unknown): never {
-  throw new KintsugiError('bus-unreachable', `Redis cannot be reached: ${messageOf(error)}`, {
+  throw new KintsugiError('bus-unreachable', `Redis cannot be reached: ${reasonOf(error)}`, {
     retry: 'later',
+    hint: '`npx kintsugi status` shows what is known about it',
     cause: error,
   })
 }

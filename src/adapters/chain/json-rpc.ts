@@ -19,8 +19,9 @@ import type {
   Simulation,
 } from '../../ports/chain.ts'
 import { backoffDelay } from '../../std/backoff.ts'
-import { KintsugiError, messageOf } from '../../std/errors.ts'
+import { KintsugiError } from '../../std/errors.ts'
 import { PendingRequests } from '../../std/line-rpc.ts'
+import { addressOf, failureText } from '../connection-failure.ts'
 import {
   headOf,
   hex,
@@ -46,6 +47,10 @@ interface RpcAnswer {
 
 const RECONNECT = { firstMs: 100, maxMs: 2_000 }
 const POLL_MS = 1_000
+/** A connection without a message for this long is asked for the head; it has this long to answer, in ms. */
+const SILENCE_MS = 4_000
+const HEAD_MS = 3_000
+const WATCH_MS = 1_000
 /** Maximum queries of pending transactions by hash. */
 const MAX_LOOKUPS_PER_SECOND = 50
 /** Messages of nodes whose limit a log query exceeds: too many blocks, or too many results. */
@@ -88,6 +93,9 @@ export class JsonRpcChain implements Chain {
   #attempt = 0
   #closed = false
   #timer: NodeJS.Timeout | undefined
+  /** When the WebSocket last brought a message, in ms of the process's clock. */
+  #heardAt = 0
+  #watchdog: NodeJS.Timeout | undefined
   #lastHead = -1
   #lastHash: Hex | undefined
   link: ChainLink = 'disconnected'
@@ -261,6 +269,7 @@ export class JsonRpcChain implements Chain {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
+    clearInterval(this.#watchdog)
     this.#socket?.close()
     this.#requests.rejectAll('the connection was closed')
   }
@@ -295,17 +304,43 @@ export class JsonRpcChain implements Chain {
     }
     socket.addEventListener('close', lost)
     socket.addEventListener('error', lost)
+    this.#watchSilence(socket, lost)
+  }
+
+  /** A node may hang, or vanish, without closing the connection: one that stays silent is given up. */
+  #watchSilence(socket: WebSocket, lost: () => void): void {
+    this.#heardAt = performance.now()
+    clearInterval(this.#watchdog)
+    const giveUp = () => {
+      lost()
+      socket.close()
+    }
+    this.#watchdog = setInterval(() => {
+      if (this.#socket !== socket) return
+      const silentMs = performance.now() - this.#heardAt
+      if (silentMs > SILENCE_MS + HEAD_MS) giveUp()
+      else if (silentMs > SILENCE_MS && socket.readyState === WebSocket.OPEN)
+        this.#requests.request((id) => socket.send(bodyOf(id, 'eth_blockNumber', []))).catch(() => undefined)
+    }, WATCH_MS)
+    this.#watchdog.unref()
   }
 
   async #poll(): Promise<void> {
     try {
-      const head = await this.block('latest')
+      const head = await this.#headInTime()
       this.#setLink('connected')
       if (head.hash !== this.#lastHash) this.#announce(head)
     } catch {
       this.#setLink('disconnected')
     }
     if (!this.#closed) this.#timer = setTimeout(() => void this.#poll(), this.#pollMs)
+  }
+
+  /** The head, for polling: a node that hangs counts as lost long before a call's own deadline. */
+  async #headInTime(): Promise<Head> {
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => late.reject(unreachable(`no answer within ${HEAD_MS} ms`)), HEAD_MS)
+    return Promise.race([this.block('latest'), late.promise]).finally(() => clearTimeout(timer))
   }
 
   #announce(head: Head): void {
@@ -321,6 +356,7 @@ export class JsonRpcChain implements Chain {
   }
 
   #receive(answer: RpcAnswer): void {
+    this.#heardAt = performance.now()
     if (answer.method === 'eth_subscription' && answer.params) {
       if (answer.params.subscription === this.#pendingId) {
         this.#onPending(answer.params.result as Hex | RawTransaction).catch(() => undefined)
@@ -334,13 +370,12 @@ export class JsonRpcChain implements Chain {
   }
 
   async #request<T>(method: string, ...params: unknown[]): Promise<T> {
-    const bodyOf = (id: number) => JSON.stringify({ jsonrpc: '2.0', id, method, params })
     const socket = this.#socket
     const overSocket =
       socket?.readyState === WebSocket.OPEN && (!this.#callsOverHttp || method === 'eth_subscribe')
     const answer = overSocket
-      ? await this.#requests.request((id) => socket.send(bodyOf(id)))
-      : await this.#post(bodyOf(0))
+      ? await this.#requests.request((id) => socket.send(bodyOf(id, method, params)))
+      : await this.#post(bodyOf(0, method, params))
     if (answer.error) throw rpcError(answer.error)
     return answer.result as T
   }
@@ -355,10 +390,16 @@ export class JsonRpcChain implements Chain {
       })
       return (await response.json()) as RpcAnswer
     } catch (error) {
-      throw unreachable(messageOf(error), error)
+      throw unreachable(
+        failureText(error, addressOf(this.#http, this.#http.startsWith('https') ? 443 : 80)),
+        error,
+      )
     }
   }
 }
+
+const bodyOf = (id: number, method: string, params: readonly unknown[]): string =>
+  JSON.stringify({ jsonrpc: '2.0', id, method, params })
 
 function unreachable(message: string, cause?: unknown): KintsugiError {
   return new KintsugiError('chain-unreachable', `the chain cannot be reached: ${message}`, {

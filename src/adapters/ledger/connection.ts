@@ -4,6 +4,7 @@
  */
 import type pg from 'pg'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
+import { failureText } from '../connection-failure.ts'
 import type { ConnectionPool } from './pool.ts'
 
 /**
@@ -98,6 +99,14 @@ export function placeholders(rows: number, columns: number, used = 0): string {
   ).join(', ')
 }
 
+/** The driver's words for time-outs do not say what timed out. */
+function unreachableText(error: unknown): string {
+  const message = messageOf(error)
+  if (/timeout exceeded when trying to connect/i.test(message)) return 'no connection in time'
+  if (/query read timeout/i.test(message)) return 'no answer in time'
+  return failureText(error, 'PostgreSQL')
+}
+
 function ledgerError(error: unknown): KintsugiError {
   if (error instanceof KintsugiError) return error
   const code = (error as { code?: string }).code
@@ -108,7 +117,7 @@ function ledgerError(error: unknown): KintsugiError {
     })
   const unreachable = code === undefined || UNREACHABLE.test(code) || /^E[A-Z]+$/.test(code)
   return unreachable
-    ? new KintsugiError('ledger-unreachable', `the ledger is unreachable: ${messageOf(error)}`, {
+    ? new KintsugiError('ledger-unreachable', `the ledger is unreachable: ${unreachableText(error)}`, {
         retry: 'later',
         cause: error,
         hint: 'is PostgreSQL running? see `kintsugi status`',

@@ -9,6 +9,8 @@ export type ConnectionPool = pg.Pool
 /** Connections idle for this long are closed: after a burst, other processes need them. */
 const IDLE_MS = 10_000
 const CONNECT_MS = 5_000
+/** A statement without an answer for this long fails, and its connection is dropped: the server may hang. */
+const ANSWER_MS = 10_000
 
 /** `max`: connections at once. Nothing is connected before it is needed. */
 export function connectionPool(
@@ -21,6 +23,8 @@ export function connectionPool(
     max,
     connectionTimeoutMillis: CONNECT_MS,
     idleTimeoutMillis: IDLE_MS,
+    query_timeout: ANSWER_MS,
+    keepAlive: true,
     application_name: 'kintsugi',
   })
   pool.on('error', onError)

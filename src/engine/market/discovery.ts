@@ -199,6 +199,7 @@ async function aaveMarket(
     { to: registry, data: encodeFunctionData({ abi: aaveAbi, functionName: 'getPriceOracle' }) },
     block,
   )
+  if (data === '0x') return undefined
   return {
     pool,
     oracle: decodeFunctionResult({

@@ -7,6 +7,7 @@ import type { Address, Pool } from '../../amm/index.ts'
 import type { LoanOffer } from '../../flash/index.ts'
 import type { BlockTag, Chain, Hex } from '../../ports/chain.ts'
 import type { MarketManifest } from '../../ports/manifest.ts'
+import { KintsugiError } from '../../std/errors.ts'
 
 const multicallAbi = parseAbi([
   'struct Call { address target; bool allowFailure; bytes callData; }',
@@ -50,11 +51,13 @@ export async function multicall(
     functionName: 'aggregate3',
     args: [calls.map((call) => ({ target: call.to, allowFailure: true, callData: call.data }))],
   })
-  const results = decodeFunctionResult({
-    abi: multicallAbi,
-    functionName: 'aggregate3',
-    data: await chain.call({ to: at, data }, block),
-  })
+  const answer = await chain.call({ to: at, data }, block)
+  if (answer === '0x')
+    throw new KintsugiError('rpc-failed', `the node has no contract at Multicall ${at}`, {
+      retry: 'later',
+      hint: 'is it a fresh anvil? Use `anvil --fork-url URL`, or wait until the node is in sync',
+    })
+  const results = decodeFunctionResult({ abi: multicallAbi, functionName: 'aggregate3', data: answer })
   return results.map((result) =>
     result.success && result.returnData !== '0x' ? result.returnData : undefined,
   )

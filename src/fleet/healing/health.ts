@@ -18,8 +18,10 @@ export function health(draft: Draft, process: string, services: readonly Service
   )
   const expected = unit.spec.kind === 'infrastructure' ? [unit.spec.id] : unit.spec.services
   const missing = expected.find((id) => readiness[id] !== null)
-  if (missing === undefined) healthy(draft, unit, unit.state, readiness)
-  else unwell(draft, unit, unit.state, readiness, missing)
+  const waits = services.every(({ ready, waits }) => ready || waits === true)
+  if (missing === undefined) healthy(draft, withoutWaits(unit), unit.state, readiness)
+  else if (waits) unwell(draft, { ...unit, waits }, unit.state, readiness, missing)
+  else resumed(draft, unit, unit.state, readiness, missing)
 }
 
 type Running = Extract<Unit['state'], { status: 'starting' | 'healthy' | 'degraded' }>
@@ -47,8 +49,25 @@ function healthy(draft: Draft, unit: Unit, state: Running, readiness: Readiness)
   if (state.status !== 'healthy') notifyDependants(draft, unit)
 }
 
+function withoutWaits({ waits: _, ...unit }: Unit): Unit {
+  return unit
+}
+
+/** A unit that need not wait any more has as much time to become ready as one that has just started. */
+function resumed(draft: Draft, unit: Unit, state: Running, readiness: Readiness, missing: string): void {
+  if (!unit.waits) {
+    unwell(draft, unit, state, readiness, missing)
+    return
+  }
+  const again: Running =
+    state.status === 'degraded' ? { ...state, from: draft.now } : { ...state, since: draft.now }
+  draft.write({ ...withoutWaits(unit), state: again })
+  unwell(draft, draft.unit(unit.spec.id), again, readiness, missing)
+}
+
 function unwell(draft: Draft, unit: Unit, state: Running, readiness: Readiness, missing: string): void {
-  if (state.status !== 'healthy' && equalReadiness(unit.readiness, readiness)) return
+  const isSame = unit.waits === draft.unit(unit.spec.id).waits && equalReadiness(unit.readiness, readiness)
+  if (state.status !== 'healthy' && isSame) return
   if (state.status === 'starting') {
     draft.write({ ...unit, readiness })
     return

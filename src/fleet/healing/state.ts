@@ -100,6 +100,8 @@ export interface Unit {
   readonly restarts: number
   readonly readiness: Readiness
   readonly everReady: boolean
+  /** Whether all its services that are not ready wait for something outside its process. */
+  readonly waits?: boolean
   /** Whether it failed and has not been healthy since. */
   readonly failing: boolean
   /** When it failed, in real time, while `failing`. */
@@ -144,6 +146,8 @@ export interface ServiceHealth {
   readonly reason?: string
   /** Whether it waits for its predecessor to release exclusive work. */
   readonly held?: boolean
+  /** Whether it waits for something outside its process: no restart can help. */
+  readonly waits?: boolean
 }
 
 /** Calls of one service that a process was running when it ended. `tool` is the latest. */
@@ -389,7 +393,7 @@ function unitWake(unit: Unit, policy: HealingPolicy): number {
   else if (state.status === 'healthy') {
     if (spec.home !== undefined) consider(state.since + policy.homeMs)
     if (unit.trials > 0) consider(state.since + policy.trialMs)
-  } else {
+  } else if (!unit.waits) {
     if (state.status === 'starting' && spec.kind === 'infrastructure') consider(state.since + policy.startMs)
     if (spec.kind === 'cell') consider(unwellUntil(unit, policy))
   }

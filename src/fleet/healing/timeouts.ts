@@ -36,6 +36,7 @@ const RULES: Rules = {
   },
   starting: (draft, unit, state) => {
     const { startMs } = draft.policy
+    if (unit.waits) return
     if (unit.spec.kind === 'infrastructure' && draft.now - state.since >= startMs) {
       draft.kill(state.process)
       draft.write({ ...unit, state: { ...state, since: draft.now } })
@@ -65,7 +66,7 @@ const RULES: Rules = {
  */
 function restartIfUnwell(draft: Draft, unit: Unit): void {
   const { reconnect, spec } = unit
-  if (unit.successor || missingDependency(draft, unit) !== undefined) return
+  if (unit.waits || unit.successor || missingDependency(draft, unit) !== undefined) return
   if (reconnect && draft.now >= reconnect.until)
     draft.incident(
       unit,

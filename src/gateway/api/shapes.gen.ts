@@ -220,6 +220,30 @@ export const SHAPES = {
           }
         ]
       },
+      "alarms": {
+        "type": "array",
+        "items": {
+          "type": "object",
+          "properties": {
+            "kind": {
+              "type": "string"
+            },
+            "message": {
+              "type": "string"
+            },
+            "since": {
+              "type": "number",
+              "description": "ms since 1970"
+            }
+          },
+          "required": [
+            "kind",
+            "message",
+            "since"
+          ]
+        },
+        "description": "what the fleet as a whole does not do although its services may be healthy"
+      },
       "problems": {
         "type": "array",
         "items": {
@@ -242,6 +266,7 @@ export const SHAPES = {
       "chain",
       "accounts",
       "metrics",
+      "alarms",
       "problems"
     ]
   },

@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createAdaptorServer } from '@hono/node-server'
+import type { Progress } from '../../fleet/alarms.ts'
 import { catalogueEntry, titleOf } from '../../fleet/catalogue/catalogue.ts'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type {
@@ -28,6 +29,8 @@ export interface ServicePorts {
   open<N extends PortName>(name: N): Promise<Ports[N]>
   /** Why a port is not open yet, by port. */
   readonly waiting: ReadonlyMap<PortName, string>
+  /** For what a service with these needs waits outside this process, and why; undefined if for nothing. */
+  outageOf(needs: readonly PortName[]): string | undefined
   /** Reads the chain's head, so that the market is current. */
   confirmMarket(): Promise<void>
   /** How long this process leaves a new block to others, in ms. */
@@ -75,6 +78,7 @@ export class CellService {
   #fetch: FetchHandler = (request, env) => this.#whileStarting(request, env)
   #upgrade: ((request: IncomingMessage, socket: Duplex, head: Buffer) => void) | undefined
   #unready: (() => string | undefined) | undefined
+  #progress: (() => Progress) | undefined
   #stop: () => Promise<void> = () => Promise.resolve()
 
   /** `hold`: a predecessor still runs; a singleton then waits for it before it listens. */
@@ -112,6 +116,8 @@ export class CellService {
   /** Why it is not ready, or undefined. */
   async readiness(): Promise<string | undefined> {
     const { ports } = this.#environment
+    const outage = ports.outageOf(this.#definition.needs)
+    if (outage !== undefined) return outage
     if (this.#failure !== undefined) return [...ports.waiting.values()].join('; ') || this.#failure
     const failure = this.#definition.needs.includes('market')
       ? (await ports.open('market')).failure
@@ -124,9 +130,17 @@ export class CellService {
     return {
       id: this.id,
       ready: reason === undefined,
+      ...(reason !== undefined && reason === this.#environment.ports.outageOf(this.#definition.needs)
+        ? { waits: true }
+        : {}),
       ...(this.#held ? { held: true } : {}),
       ...(reason === undefined ? {} : { reason }),
     }
+  }
+
+  /** The progress of its work, for the fleet's alarms; undefined if it reports none. */
+  progress(): Progress | undefined {
+    return this.#progress?.()
   }
 
   /** Stops accepting connections, then stops the service. Open connections are left to `drain`. */
@@ -187,6 +201,7 @@ export class CellService {
   async #startAgent(definition: AgentDefinition, ports: Ports): Promise<FetchHandler> {
     const agent = await definition.start(ports, this.#environment.context)
     const hosted = host(definition, ports, { ...this.#hostOptions(), agent })
+    this.#progress = agent.progress?.bind(agent)
     this.#stop = async () => {
       hosted.stop()
       await agent.drain?.(AbortSignal.timeout(DRAIN_TIMING.drainMs))
@@ -235,7 +250,8 @@ export class CellService {
     const { ports, requestTimeoutMs } = this.#environment
     return answerWhileStarting(request, env, {
       service: this.id,
-      reason: [...ports.waiting.values()].join('; ') || 'starting',
+      reason:
+        ports.outageOf(this.#definition.needs) ?? ([...ports.waiting.values()].join('; ') || 'starting'),
       started: this.#started.promise,
       timeoutMs: requestTimeoutMs,
     })

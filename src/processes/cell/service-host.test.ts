@@ -53,6 +53,7 @@ async function newCell(definition: AnyDefinition, { requestTimeoutMs = 2_000, op
   const running: string[] = []
   const ports = {
     open: vi.fn(() => metrics.promise as Promise<never>),
+    outageOf: () => undefined,
     waiting: new Map<PortName, string>(),
     confirmMarket: vi.fn(async () => undefined),
     readDelayMs: 60,

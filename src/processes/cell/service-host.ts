@@ -1,4 +1,5 @@
 /** The services of a cell: opened, released and replaced by placeholders as the supervisor requests. */
+import type { Progress } from '../../fleet/alarms.ts'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type { AnyDefinition } from '../../mcp/define.ts'
 import type { Opening, Vitals } from '../../supervisor/links/protocol.ts'
@@ -44,6 +45,11 @@ export class ServiceHost {
 
   health(): Promise<ServiceHealth[]> {
     return Promise.all([...this.#services.values()].map((service) => service.health()))
+  }
+
+  /** The progress that services report, for the fleet's alarms. */
+  progress(): Progress[] {
+    return [...this.#services.values()].flatMap((service) => service.progress() ?? [])
   }
 
   async isReady(): Promise<boolean> {

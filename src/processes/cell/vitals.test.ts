@@ -19,6 +19,7 @@ test('a change of health is sent once; a full beat is always sent and starts a n
   const heartbeat = new Heartbeat({
     health: async () => [{ id: 'a', ready }],
     calls: () => ({ a: { calls: 1, errors: 0, durationMs: 5, running: 0 } }),
+    progress: () => [],
     loopDelay: {
       max: 7e6,
       reset: () => {

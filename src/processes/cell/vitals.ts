@@ -1,5 +1,6 @@
 /** Reports of a cell to the supervisor: the health of its services, and the vitals of its process. */
 import { getHeapStatistics } from 'node:v8'
+import type { Progress } from '../../fleet/alarms.ts'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type { FromChild, ServiceVitals, Vitals } from '../../supervisor/links/protocol.ts'
 
@@ -55,6 +56,8 @@ export interface HeartbeatOptions {
   health(): Promise<ServiceHealth[]>
   /** Call counts, by service. */
   calls(): Vitals['services']
+  /** The progress of services that report some. */
+  progress(): readonly Progress[]
   /** Event-loop delay since the last beat, in ns. */
   readonly loopDelay: LoopDelay
   send(message: FromChild): void
@@ -80,11 +83,17 @@ export class Heartbeat {
   }
 
   async #send(changedOnly: boolean): Promise<void> {
-    const { health, calls, loopDelay, send } = this.#options
+    const { health, calls, progress, loopDelay, send } = this.#options
     const services = await health()
     const text = JSON.stringify(services)
     if (changedOnly && text === this.#lastHealth) return
     this.#lastHealth = text
-    send({ type: 'heartbeat', services, vitals: processVitals(loopDelay, calls()) })
+    const reports = progress()
+    send({
+      type: 'heartbeat',
+      services,
+      vitals: processVitals(loopDelay, calls()),
+      ...(reports.length === 0 ? {} : { progress: reports }),
+    })
   }
 }

@@ -10,6 +10,8 @@ import { socketPath } from './run-plan.ts'
 export interface InfrastructureOptions {
   /** Why it is not ready, or undefined. */
   unready(): string | undefined
+  /** Whether it waits for others by itself while it is not ready, so that a restart cannot help. */
+  readonly patient?: boolean
   /** Called on each connection to the supervisor, before the first heartbeat. */
   onConnect?(): void
   /** Called on request of the supervisor, on SIGTERM, and when no supervisor exists any more. */
@@ -24,14 +26,16 @@ export interface InfrastructureProcess extends Pick<SupervisorLink, 'send'> {
 /** Sends the heartbeats of infrastructure `id` until the process ends. */
 export function runInfrastructure(
   id: string,
-  { unready, onConnect, stop }: InfrastructureOptions,
+  { unready, patient = false, onConnect, stop }: InfrastructureOptions,
 ): InfrastructureProcess {
   ignoreOutputErrors()
   const beat = () => {
     const reason = unready()
     link.send({
       type: 'heartbeat',
-      services: [{ id, ready: reason === undefined, ...(reason === undefined ? {} : { reason }) }],
+      services: [
+        { id, ready: reason === undefined, ...(reason === undefined ? {} : { reason, waits: patient }) },
+      ],
     })
   }
   const link = connectToSupervisor({

@@ -135,13 +135,19 @@ function cellUnit({ external }: RunPlan, cell: CellPlan, holdsKey: boolean): Uni
 }
 
 /** The infrastructure behind a port; `chain` is the local chain or the discovery of a real one. */
-const INFRASTRUCTURE_OF: Readonly<Partial<Record<PortName, 'database' | 'hub' | 'chain'>>> = {
+const INFRASTRUCTURE_OF: Readonly<Partial<Record<PortName, 'database' | 'bus' | 'chain'>>> = {
   ledger: 'database',
-  bus: 'hub',
+  bus: 'bus',
   market: 'chain',
   chain: 'chain',
   loans: 'chain',
 }
+
+const NODE = /^node(-\d+)?$/
+
+/** Whether an id is that of a service that this fleet does not run. */
+const isExternal = ({ external }: RunPlan, id: string): boolean =>
+  (id === 'database' && external.database) || id === 'redis' || NODE.test(id)
 
 /** The dependencies of services and infrastructure. `hardOf`: the ids after which a service's cell starts. */
 export function dependenciesOf(
@@ -149,12 +155,16 @@ export function dependenciesOf(
   services: readonly ServiceStatus[],
   hardOf: (service: string) => readonly string[],
 ): Dependency[] {
-  const chain = plan.mode === 'local' ? 'localnet' : 'discovery'
   const present = new Set(services.map(({ id }) => id))
+  const parts = {
+    database: ['database'],
+    bus: [plan.external.redis ? 'redis' : 'hub'],
+    chain: [plan.mode === 'local' ? 'localnet' : 'discovery', ...[...present].filter((id) => NODE.test(id))],
+  }
   return services.map(({ id, cell }) => {
-    const hard = hardOf(id)
+    const hard = isExternal(plan, id) ? [] : hardOf(id)
     const behind = (SERVICE_NEEDS[id] ?? []).flatMap((need) => INFRASTRUCTURE_OF[need] ?? [])
-    const soft = new Set(behind.map((each) => (each === 'chain' ? chain : each)))
+    const soft = new Set(behind.flatMap((each) => parts[each]))
     return { id, cell, hard, soft: [...soft].filter((each) => !hard.includes(each) && present.has(each)) }
   })
 }

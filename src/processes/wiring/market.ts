@@ -20,6 +20,10 @@ export interface FollowOptions {
   onWaiting(reason: string): void
 }
 
+/** The manifest is written once the market is built or discovered. */
+const waitingReason = (error: unknown): string =>
+  (error as { code?: string }).code === 'ENOENT' ? 'it is not built yet' : messageOf(error)
+
 /**
  * Reads and follows the market; retries until the chain and the manifest agree. Throws the signal's reason.
  */
@@ -43,7 +47,7 @@ export async function followMarket(
       await replica.start()
       return replica
     } catch (error) {
-      onWaiting(`the market cannot be read yet: ${messageOf(error)}`)
+      onWaiting(`the market cannot be read yet: ${waitingReason(error)}`)
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }

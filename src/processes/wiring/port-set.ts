@@ -11,6 +11,7 @@ import type { MarketReplica } from '../../engine/market/replica.ts'
 import { LoanBook } from '../../engine/trading/loan-book.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { PortName, Ports } from '../../ports/ports.ts'
+import type { Outages } from '../../supervisor/links/protocol.ts'
 import { files, socketPath, tokenFiles } from '../run/run-plan.ts'
 import { openBus } from './bus.ts'
 import { openChain } from './chain.ts'
@@ -46,6 +47,8 @@ export class PortSet {
   readDelayMs = DEFAULT_READ_DELAY_MS
   /** Why a port is not open yet, by port. */
   readonly waiting = new Map<PortName, string>()
+  #outages: Outages = { ports: {}, market: null }
+  readonly #recoveries = new Set<() => void>()
 
   /** Opening a port that waits for the market ends when `signal` aborts. */
   constructor(environment: PortsEnvironment, signal: AbortSignal) {
@@ -69,6 +72,37 @@ export class PortSet {
    */
   reconnect(dependency: string): void {
     if (dependency === 'hub' && this.#bus instanceof HubBus) this.#bus.reconnect()
+  }
+
+  /** What is out, as the supervisor reports it. Connections to a service that is back are renewed. */
+  setOutages(outages: Outages): void {
+    const before = this.#outages
+    this.#outages = outages
+    if (before.ports.bus !== undefined && outages.ports.bus === undefined) this.#bus?.reopen?.()
+    for (const look of [...this.#recoveries]) look()
+  }
+
+  /** For what a service with these needs waits outside this process, and why; undefined if for nothing. */
+  outageOf(needs: readonly PortName[]): string | undefined {
+    const { ports } = this.#outages
+    const out = needs.find((need) => ports[need] !== undefined)
+    if (out !== undefined) return ports[out]
+    return needs.includes('market') && this.waiting.has('market')
+      ? (this.#outages.market ?? undefined)
+      : undefined
+  }
+
+  /** Resolves once nothing that these needs are behind is out. */
+  recovered(needs: readonly PortName[]): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.outageOf(needs) !== undefined) return
+        this.#recoveries.delete(look)
+        resolve()
+      }
+      this.#recoveries.add(look)
+      look()
+    })
   }
 
   /** Interrupts the connection to the hub, for fault injection. */

@@ -1,5 +1,7 @@
 /** The messages between the supervisor, the fleet's processes and the keeper, as lines of JSON. */
+import type { Progress } from '../../fleet/alarms.ts'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
+import type { PortName } from '../../ports/ports.ts'
 
 /**
  * The descriptor of the first inherited listening socket: after stdin, stdout, stderr and the channel between
@@ -31,7 +33,16 @@ export type ToChild =
   | { type: 'collect' }
   /** Inject a fault, if the fleet allows it. */
   | { type: 'chaos'; fault: InternalFault }
+  | ({ type: 'outages' } & Outages)
   | { type: 'stop' }
+
+/** What is out, in words for people. */
+export interface Outages {
+  /** By port: for which external service it waits, and why. */
+  readonly ports: Readonly<Partial<Record<PortName, string>>>
+  /** For what the market waits, and why, before it can be read; null once it can. */
+  readonly market: string | null
+}
 
 /** Faults that a process injects into itself. */
 export type InternalFault =
@@ -67,7 +78,7 @@ export type FromChild =
   | { type: 'loaded' }
   /** The warm-up is complete. */
   | { type: 'warm' }
-  | { type: 'heartbeat'; services: ServiceHealth[]; vitals?: Vitals }
+  | { type: 'heartbeat'; services: ServiceHealth[]; vitals?: Vitals; progress?: readonly Progress[] }
   /** Exclusive work has ended in this process. */
   | { type: 'released' }
   | { type: 'chain'; pid: number | null; genesis: string | null }

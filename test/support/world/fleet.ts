@@ -89,6 +89,7 @@ export class SmallFleet implements FleetControl {
       mode: 'local',
       startedAt: this.#now() - 60_000,
       readyMs: 4_000,
+      alarms: [],
       spares: { warm: 1, total: 1 },
       services: this.services.map((each) => ({ ...each })),
     }
