@@ -336,6 +336,10 @@ test('keeper and watcher killed at the same instant: everything ends cleanly, an
 }, async () => {
   await killAtOnce(['keeper', 'watcher'])
   await expect.poll(() => processesOf(fleet.data), { timeout: 30_000 }).toEqual([])
+  // The command line that started it says why it ended, and fails.
+  await expect.poll(() => fleet.child?.exitCode, { timeout: 10_000 }).toBe(1)
+  expect(fleet.output()).toMatch(/error the fleet ended: its keeper and its watcher were killed/)
+  expect(fleet.output()).toMatch(/hint {2}nothing is lost: start the fleet again/)
   await fleet.start(60_000)
   await fleet.until('healthy again', allHealthy, 30_000)
   // Killing all three leaves processes behind; the next start ends them.

@@ -67,7 +67,7 @@ describe.runIf(servers)('on a PostgreSQL and a Redis of its own', () => {
       'a trade in that database',
       async () => Number((await admin.query(`select count(*) from ${schema}.trades`)).rows[0].count) > 0,
     )
-    expect(fleet.log('localnet')).not.toMatch(/"level":30/)
+    expect(fleet.log('localnet')).not.toMatch(/"level":"info"/)
     process.kill(state.servers.mcp_monitoring_server.pid, 'SIGKILL')
     await fleet.until(
       'it stays down',

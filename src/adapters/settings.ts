@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import * as z from 'zod'
 import { CHAINS, type ChainName, rpcVariable } from '../engine/chains/names.ts'
+import { LOG_LEVELS, type LogLevel } from '../ports/service.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { readDotEnv } from './dot-env.ts'
 
@@ -53,7 +54,7 @@ const schema = z.object({
     .string()
     .transform((text) => text.toLowerCase().replace('warning', 'warn').replace('critical', 'fatal'))
     .pipe(
-      z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'], {
+      z.enum(LOG_LEVELS, {
         error: 'expected TRACE, DEBUG, INFO, WARN, ERROR or FATAL',
       }),
     )
@@ -91,7 +92,7 @@ export interface Settings {
   databaseUrl: string | undefined
   redisUrl: string | undefined
   amqpUrl: string | undefined
-  logLevel: string
+  logLevel: LogLevel
   healthCheckIntervalMs: number
   autoRestart: boolean
   maxConcurrentOperations: number

@@ -1,109 +1,126 @@
-/** `kintsugi logs`: the log files of the processes, merged by time; with `--follow` also what is appended. */
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync, watch } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+/** `kintsugi logs`: the lines of a service, of a process or of all, merged by time; also as they are written. */
+import { closeSync, existsSync, openSync, readSync, statSync, watch } from 'node:fs'
+import { resolve } from 'node:path'
 import { cellsOf, servicesOf } from '../fleet/catalogue/profiles.ts'
+import type { LogLevel } from '../ports/service.ts'
+import { isAtLeast, logFile } from '../processes/logs/json-log.ts'
+import { isOf, type LogLine, logNames, parseLog, readLog } from '../processes/logs/log-reader.ts'
 import { files, readPlan } from '../processes/run/run-plan.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
-import { KintsugiError } from '../std/errors.ts'
-import { color, dateTime } from './format.ts'
+import { color } from './format.ts'
 import type { DataOptions } from './run.ts'
 import { serviceNamed } from './service-name.ts'
 
-const TAIL_BYTES = 256 * 1024
-const NAME_WIDTH = 20
-const LEVELS: Readonly<Record<number, string>> = {
-  10: 'trace',
-  20: 'debug',
-  30: 'info',
-  40: color.yellow('warn'),
-  50: color.red('error'),
-  60: color.red('fatal'),
+const NAME_WIDTH = 22
+const LEVEL_WIDTH = 5
+const COLORS: Readonly<Partial<Record<LogLevel, (text: string) => string>>> = {
+  warn: color.yellow,
+  error: color.red,
+  fatal: color.red,
 }
 
-/** Prints the last lines of a service's log, or of all logs. Throws `not-found` or `unknown-service`. */
-export function logs(
-  service: string | undefined,
-  options: DataOptions & { lines: number; follow?: boolean },
-): void {
-  const folder = files(resolve(options.data)).logs
-  const all = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.log')) : []
-  if (all.length === 0) throw new KintsugiError('not-found', `there are no logs in ${folder}`)
-  const wanted = service === undefined ? all : logsOf(service, all, resolve(options.data))
-  const lines = wanted.flatMap((name) =>
-    tail(join(folder, name)).map((line) => ({ name: basename(name, '.log'), line, time: timeOf(line) })),
-  )
-  lines.sort((a, b) => a.time - b.time)
-  for (const { name, line } of lines.slice(-options.lines)) show(name, line, options.json === true)
-  if (options.follow) for (const name of wanted) follow(join(folder, name), options.json === true)
+export interface LogsOptions extends DataOptions {
+  lines: number
+  follow?: boolean
+  /** ms since 1970. */
+  since?: number
+  level?: LogLevel
 }
 
-/** The log files of a service and of its process, also after the fleet has stopped. */
-function logsOf(input: string, all: readonly string[], dataFolder: string): string[] {
-  const cells = existsSync(files(dataFolder).plan)
+/**
+ * Prints the last lines of a service, of a process, or of all. Where there is none, says so on stderr. Throws
+ * `unknown-service`.
+ */
+export function logs(name: string | undefined, options: LogsOptions): void {
+  const dataFolder = resolve(options.data)
+  const folder = files(dataFolder).logs
+  const cells = cellsIn(dataFolder)
+  const services = cells.flatMap((cell) => cell.services)
+  const wanted =
+    name === undefined
+      ? undefined
+      : serviceNamed(name, [...new Set([...logNames(folder), ...services, ...cells.map(({ id }) => id)])])
+  const isWanted = (line: LogLine) =>
+    (wanted === undefined || isOf(wanted, line)) &&
+    isAtLeast(line.level, options.level ?? 'trace') &&
+    line.at >= (options.since ?? 0)
+  const found = logNames(folder)
+    .flatMap((file) => readLog(folder, file))
+    .filter(isWanted)
+    .sort((a, b) => a.at - b.at)
+  const print = (line: LogLine) => console.log(options.json ? asJson(line) : logLine(line))
+  for (const line of found.slice(-options.lines)) print(line)
+  if (found.length === 0) console.error(nothing(wanted, folder, options, cells))
+  if (options.follow) follow(folder, (line) => isWanted(line) && print(line))
+}
+
+type Cells = readonly { readonly id: string; readonly services: readonly string[] }[]
+
+/** The cells of the running fleet; of a complete one if none runs. */
+const cellsIn = (dataFolder: string): Cells =>
+  existsSync(files(dataFolder).plan)
     ? readPlan(dataFolder).cells
     : cellsOf(servicesOf('complete', Object.keys(SERVICE_NEEDS)), 'cell')
-  const processes = all.map((name) => basename(name, '.log'))
-  const service = serviceNamed(input, [
-    ...new Set([...processes, ...cells.flatMap(({ services }) => services)]),
-  ])
-  const cell = cells.find(({ services }) => services.includes(service))?.id
-  const wanted = all.filter((name) => name === `${service}.log` || name === `${cell}.log`)
-  if (wanted.length === 0)
-    throw new KintsugiError('not-found', `there is no log of ${service}`, {
-      hint: `logs: ${processes.join(', ')}`,
-    })
-  return wanted
+
+function nothing(
+  wanted: string | undefined,
+  folder: string,
+  { level, since }: LogsOptions,
+  cells: Cells,
+): string {
+  const limits = [
+    ...(level === undefined ? [] : [`at level ${level} or above`]),
+    ...(since === undefined ? [] : [`since ${new Date(since).toISOString()}`]),
+  ]
+  const cell = cells.find(({ id, services }) => id !== wanted && services.some((id) => id === wanted))
+  return [
+    `no line of ${wanted ?? 'any process'}${limits.map((limit) => ` ${limit}`).join('')} in ${folder}`,
+    ...(cell === undefined
+      ? []
+      : [`${color.dim('hint')}  its process has a log of its own: kintsugi logs ${cell.id}`]),
+  ].join('\n')
 }
 
-function follow(path: string, json: boolean): void {
-  let at = statSync(path).size
-  watch(path, () => {
-    const { size } = statSync(path)
-    if (size < at) at = 0
-    for (const line of read(path, at, size - at).split('\n'))
-      if (line !== '') show(basename(path, '.log'), line, json)
-    at = size
+/** Calls `onLine` for each line that is appended to a log file of the folder, whole lines only. */
+function follow(folder: string, onLine: (line: LogLine) => void): void {
+  const read = new Map(logNames(folder).map((name) => [name, statSync(logFile(folder, name)).size]))
+  watch(folder, () => {
+    for (const name of logNames(folder)) {
+      const path = logFile(folder, name)
+      const { size } = statSync(path)
+      const before = read.get(name) ?? 0
+      // A log that was truncated starts again.
+      const from = size < before ? 0 : before
+      const text = readPart(path, from, size - from)
+      const end = text.lastIndexOf('\n') + 1
+      read.set(name, from + Buffer.byteLength(text.slice(0, end)))
+      for (const line of parseLog(name, text.slice(0, end))) onLine(line)
+    }
   })
 }
 
-function tail(path: string): string[] {
-  const { size } = statSync(path)
-  return read(path, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES))
-    .split('\n')
-    .filter((line) => line !== '')
-}
-
-function read(path: string, from: number, length: number): string {
+function readPart(path: string, from: number, length: number): string {
   const fd = openSync(path, 'r')
-  const buffer = Buffer.alloc(Math.max(0, length))
-  readSync(fd, buffer, 0, buffer.length, from)
+  const buffer = Buffer.alloc(length)
+  const bytes = readSync(fd, buffer, 0, length, from)
   closeSync(fd)
-  return buffer.toString('utf8')
+  return buffer.toString('utf8', 0, bytes)
 }
 
-function timeOf(line: string): number {
-  return Number(/"time":(\d+)/.exec(line)?.[1] ?? 0)
-}
+const asJson = ({ text, file, at, level, msg }: LogLine): string =>
+  text.startsWith('{') ? text : JSON.stringify({ time: isoTime(at), level, unit: file, msg })
 
-function show(name: string, line: string, json: boolean): void {
-  if (json) console.log(line.startsWith('{') ? line : JSON.stringify({ process: name, msg: line }))
-  else console.log(logLine(name, line))
-}
+/** Empty for a line without a time. */
+const isoTime = (at: number): string => (at === 0 ? '' : new Date(at).toISOString())
 
-/** A log line for people: local date and time with milliseconds, process, level, message, other fields. */
-export function logLine(name: string, line: string): string {
-  const process = color.cyan(name.padEnd(NAME_WIDTH))
-  try {
-    const { time, level, msg, pid: _, process: __, ...rest } = JSON.parse(line)
-    const millis = String(time % 1_000).padStart(3, '0')
-    return [
-      color.dim(`${dateTime(time)}.${millis}`),
-      process,
-      LEVELS[level] ?? level,
-      ...(msg ? [msg] : []),
-      ...(Object.keys(rest).length > 0 ? [color.dim(JSON.stringify(rest))] : []),
-    ].join(' ')
-  } catch {
-    return `${' '.repeat('2026-11-24 09:05:12.000'.length)} ${process} ${line}`
-  }
+/** A line for people: time, level, service or process, message, facts. */
+export function logLine({ at, level, service, unit, file, msg, fields }: LogLine): string {
+  const paint = COLORS[level] ?? ((text: string) => text)
+  return [
+    color.dim(isoTime(at).padEnd('2026-11-24T09:05:12.000Z'.length)),
+    paint(level.padEnd(LEVEL_WIDTH)),
+    color.cyan((service ?? unit ?? file).padEnd(NAME_WIDTH)),
+    msg,
+    ...(Object.keys(fields).length > 0 ? [color.dim(JSON.stringify(fields))] : []),
+  ].join(' ')
 }

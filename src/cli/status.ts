@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { askPatiently, askSupervisor } from '../adapters/fleet/control-client.ts'
 import { CATALOGUE, CATEGORIES } from '../fleet/catalogue/catalogue.ts'
+import { actionText } from '../fleet/incidents.ts'
 import type { MetricsView, ServiceView, StatusView } from '../gateway/api/schema.ts'
 import type { Incident } from '../ports/fleet.ts'
 import { SERVICE_NEEDS } from '../processes/services.gen.ts'
@@ -17,7 +18,6 @@ import {
   stateMark,
   table,
 } from './format.ts'
-import { actionText } from './incident-text.ts'
 import { controlSocket, type DataOptions, request, runningPlan } from './run.ts'
 
 /** Every service with its state, then the chain and the books. */

@@ -5,7 +5,7 @@
 
 interface IncidentMeaning {
   readonly meaning: string
-  readonly level: 'info' | 'warn'
+  readonly level: 'info' | 'warn' | 'error'
   /** The services did not answer until they recovered. */
   readonly failure?: true
 }
@@ -15,7 +15,7 @@ export const INCIDENTS = {
   exited: { meaning: 'a process exited unexpectedly', level: 'warn', failure: true },
   quarantined: {
     meaning: 'a unit failed too often and is not restarted for a while',
-    level: 'warn',
+    level: 'error',
     failure: true,
   },
   hung: { meaning: 'a process stopped responding', level: 'warn' },
@@ -37,11 +37,11 @@ export const INCIDENTS = {
   'disk-recovered': { meaning: 'the disk of the data folder has space again', level: 'info' },
   'logs-rotated': { meaning: 'log files were truncated', level: 'info' },
   'file-repaired': { meaning: 'an unreadable file was restored', level: 'warn' },
-  'file-broken': { meaning: 'an unreadable file could not be restored', level: 'warn' },
-  'prediction-violated': { meaning: 'a trade did not earn the predicted profit', level: 'warn' },
+  'file-broken': { meaning: 'an unreadable file could not be restored', level: 'error' },
+  'prediction-violated': { meaning: 'a trade did not earn the predicted profit', level: 'error' },
   'external-lost': { meaning: 'an external service does not answer, or answers wrongly', level: 'warn' },
   'external-back': { meaning: 'an external service is available again', level: 'info' },
-  alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'warn' },
+  alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'error' },
   'alarm-cleared': { meaning: 'an alarm is over', level: 'info' },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
@@ -89,3 +89,14 @@ export function isFailure(kind: IncidentKind): boolean {
 function isIncidentKind(kind: string): kind is IncidentKind {
   return Object.hasOwn(INCIDENTS, kind)
 }
+
+/** The action taken; empty for `none`. */
+export const actionText = (action: string): string => (action === 'none' ? '' : action)
+
+/** `exited: SIGKILL; restarting`; an incident that caused no action has none. */
+export const incidentText = ({
+  kind,
+  detail,
+  action,
+}: Pick<IncidentRecord, 'kind' | 'detail' | 'action'>): string =>
+  `${kind}: ${detail}${actionText(action) === '' ? '' : `; ${action}`}`

@@ -8,6 +8,10 @@ export interface Log {
   error(fields: object, message: string): void
 }
 
+/** The levels of log lines, from the least to the most important. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
 /** Background work of a service; stopped with it. */
 export interface Background {
   stop(): void | Promise<void>

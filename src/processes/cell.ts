@@ -8,6 +8,7 @@ import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { HEARTBEAT_MS } from '../fleet/healing/heartbeat.ts'
 import type { MainContext, ServiceContext } from '../mcp/define.ts'
+import type { Log } from '../ports/service.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import type { Opening, ToChild } from '../supervisor/links/protocol.ts'
 import { connectToSupervisor } from '../supervisor/links/supervisor-link.ts'
@@ -44,8 +45,8 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
 /** Values of NODE_ENV under which every answer is checked against its tool's output schema. */
 const DEVELOPMENT: ReadonlySet<string> = new Set(['test', 'development'])
 
-const environment = processEnvironment('cell')
-const { plan, log } = environment
+const environment = processEnvironment()
+const { plan, log, logs } = environment
 const { access, secret, bearer } = processAccess(environment, 'cell')
 const name = process.env.KINTSUGI_PROCESS as string
 const loopDelay = monitorEventLoopDelay({ resolution: 20 })
@@ -57,8 +58,13 @@ const stopping = new AbortController()
 const ports = new PortSet({ ...environment, bearer }, stopping.signal)
 const audit = new AuditSink({ open: () => ports.open('audit'), onNote: (note) => log.warn({}, note) })
 const { requestTimeoutMs } = plan.settings
-const context: ServiceContext = { now: Date.now, log, mode: plan.mode, lease: plan.lease }
-const mainContext = (readiness: MainContext['readiness']): MainContext => ({
+const contextWith = (contextLog: Log): ServiceContext => ({
+  now: Date.now,
+  log: contextLog,
+  mode: plan.mode,
+  lease: plan.lease,
+})
+const mainContext = (context: ServiceContext, readiness: MainContext['readiness']): MainContext => ({
   ...context,
   access,
   plan,
@@ -74,7 +80,7 @@ const services = new ServiceHost({
   bindHost: plan.settings.bindHost,
   tcpPortOf: (service) => plan.ports[service] as number,
   requestTimeoutMs,
-  context,
+  contextOf: (service) => contextWith(logs.of(service)),
   mainContext,
   callRecord,
   delay: (work) => faults.delay(work),
@@ -138,7 +144,7 @@ function openServices(openings: readonly Opening[], hold: boolean): void {
  * would fail as well.
  */
 async function failOnceItCanStart(service: string, error: unknown): Promise<void> {
-  log.error({ service, error: messageOf(error) }, 'a service could not start')
+  logs.of(service).error({ error: messageOf(error) }, 'could not start')
   const needs = SERVICE_NEEDS[service] ?? []
   // The supervisor may learn of an outage a little later.
   if (error instanceof KintsugiError && UNREACHABLE.has(error.code) && ports.outageOf(needs) === undefined)
@@ -156,6 +162,7 @@ function fail(service: string, message: string): void {
 function onMessage(message: ToChild): void {
   switch (message.type) {
     case 'host':
+      logs.join(message.unit)
       openServices(message.services, message.hold)
       break
     case 'begin':
@@ -194,7 +201,7 @@ async function settle(): Promise<void> {
     services: plan.cells.flatMap((cell) => cell.services),
     load: loadService,
     ports,
-    context: mainContext(async () => undefined),
+    context: mainContext(contextWith(log), async () => undefined),
     // A standby signer has no key: a key from the environment is not passed to spares.
     signer: process.env.KINTSUGI_KEY_HELD !== '1',
     interrupted: () => services.size > 0 || stopped,

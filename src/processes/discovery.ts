@@ -20,6 +20,7 @@ const RETRY = { firstMs: 500, maxMs: 4_000 }
 const REPEAT_MS = 6 * 3_600_000
 
 const { beat } = runInfrastructure('discovery', {
+  log,
   patient: true,
   unready: () => (state === 'ready' ? undefined : state),
   stop: () => process.exit(0),

@@ -1,10 +1,13 @@
 /** The message hub's process. */
 import { startHub } from '../adapters/bus/hub.ts'
+import { standardOutputLog } from './logs/standard-output-log.ts'
 import { runInfrastructure } from './run/infrastructure-process.ts'
-import { socketPath } from './run/run-plan.ts'
+import { readPlan, socketPath } from './run/run-plan.ts'
 
-const hub = await startHub(socketPath(process.env.KINTSUGI_DATA as string, 'hub'), Date.now)
+const dataFolder = process.env.KINTSUGI_DATA as string
+const hub = await startHub(socketPath(dataFolder, 'hub'), Date.now)
 runInfrastructure('hub', {
+  log: standardOutputLog('hub', readPlan(dataFolder).settings.logLevel),
   unready: () => undefined,
   stop: () => void hub.close().then(() => process.exit(0)),
 })

@@ -8,11 +8,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import net, { createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { Heartbeats } from '../fleet/healing/heartbeat.ts'
 import { messageOf, toErrorReport } from '../std/errors.ts'
 import { FIRST_SOCKET_FD, type FromKeeper, jsonLines, type ToKeeper } from '../supervisor/links/protocol.ts'
 import { threadFacts } from '../supervisor/thread-facts.ts'
+import { logFile } from './logs/json-log.ts'
+import { standardOutputLog } from './logs/standard-output-log.ts'
 import { processCommand } from './run/command.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { portsTaken, type TakenPort } from './run/port-owner.ts'
@@ -42,6 +43,7 @@ const PEER_END_MS = 3_000
 const SUPERVISOR_PATIENCE_MS = 400
 
 const services = Object.keys(plan.ports)
+const log = standardOutputLog('keeper', plan.settings.logLevel, role)
 let keyFd = process.env.KINTSUGI_KEY_FD === undefined ? undefined : Number(process.env.KINTSUGI_KEY_FD)
 let fds: number[] = []
 let ending = false
@@ -92,7 +94,7 @@ function bind(): void {
 const held: BoundSocket[] = []
 
 function openLog(name: string): number {
-  return openSync(join(paths.logs, `${name}.log`), 'a', 0o600)
+  return openSync(logFile(paths.logs, name), 'a', 0o600)
 }
 
 // Keeper and watcher: each holds a channel to the other, and restarts the other when the channel closes.
@@ -125,7 +127,7 @@ function watchHeartbeats(name: 'peer' | 'supervisor', onHung: () => void): void 
 let peer: { send(message: PeerMessage): void; pid: number } | undefined
 
 function startPeer(): void {
-  const log = openLog('keeper')
+  const output = openLog('keeper')
   const { command, args } = processCommand('keeper')
   const env = environment({
     KINTSUGI_ROLE: role === 'keeper' ? 'watcher' : 'keeper',
@@ -135,9 +137,9 @@ function startPeer(): void {
   const child = spawn(command, args, {
     env,
     detached: true,
-    stdio: ['ignore', log, log, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])],
+    stdio: ['ignore', output, output, 'ipc', ...fds, ...(keyFd === undefined ? [] : [keyFd])],
   })
-  closeSync(log)
+  closeSync(output)
   peer = { send: (message) => child.connected && child.send(message), pid: child.pid as number }
   heartbeats.begin('peer')
   if (role === 'keeper') reportPeers()
@@ -168,13 +170,9 @@ function connectPeer(): void {
   setInterval(() => peer?.send({ type: 'beat' }), BEAT_MS)
   watchHeartbeats('peer', () => {
     if (!peer) return
-    note(`the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs; killed`)
+    log.warn({}, `the ${role === 'keeper' ? 'watcher' : 'keeper'} hangs; killed`)
     signal(peer.pid, 'SIGKILL')
   })
-}
-
-function note(message: string): void {
-  console.log(JSON.stringify({ time: Date.now(), level: 40, process: role, pid: process.pid, msg: message }))
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -201,20 +199,20 @@ function report(message: FromKeeper): void {
 const reportPeers = () => report({ type: 'peers', keeper: process.pid, watcher: peer?.pid ?? null })
 
 function startSupervisor(): void {
-  const log = openLog('supervisor')
+  const output = openLog('supervisor')
   const { command, args } = processCommand('supervisor')
-  const child = spawn(command, args, { env: environment(), stdio: ['ignore', log, log] })
-  closeSync(log)
+  const child = spawn(command, args, { env: environment(), stdio: ['ignore', output, output] })
+  closeSync(output)
   supervisorProcess = child
   heartbeats.begin('supervisor')
-  child.on('error', (error) => note(`cannot start the supervisor: ${error.message}`))
+  child.on('error', (error) => log.error({}, `cannot start the supervisor: ${error.message}`))
   child.on('exit', (code, by) => {
     if (supervisorProcess !== child) return
     supervisorProcess = undefined
     if (ending) return
     // An earlier supervisor is connected: this one was superfluous.
     if (supervisor?.writable) return
-    note(`the supervisor exited (${by ?? `code ${code}`}); restarting it`)
+    log.warn({}, `the supervisor exited (${by ?? `code ${code}`}); restarting it`)
     setTimeout(startSupervisor, Date.now() - startedAt < 1_000 ? 500 : 0)
   })
   const startedAt = Date.now()
@@ -231,7 +229,7 @@ function start({
   sockets,
   key,
 }: ToKeeper & { op: 'spawn' }): void {
-  const log = openLog(logName)
+  const output = openLog(logName)
   const handed = sockets ? fds : []
   const withKey = key && keyFd !== undefined
   const child = spawn(command, [...args], {
@@ -240,13 +238,13 @@ function start({
       KINTSUGI_PROCESS: name,
       ...(withKey ? { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + handed.length) } : {}),
     },
-    stdio: ['ignore', log, log, 'ignore', ...handed, ...(withKey ? [keyFd as number] : [])],
+    stdio: ['ignore', output, output, 'ignore', ...handed, ...(withKey ? [keyFd as number] : [])],
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
   })
-  closeSync(log)
+  closeSync(output)
   child.on('error', (error) => {
-    note(`cannot start ${name}: ${error.message}`)
+    log.error({}, `cannot start ${name}: ${error.message}`)
     if (child.pid === undefined) report({ type: 'exited', process: name, code: 127, signal: null })
   })
   if (child.pid === undefined) return
@@ -297,7 +295,7 @@ function serveSupervisor(): void {
   server.listen(path)
   watchHeartbeats('supervisor', () => {
     if (!supervisorProcess?.pid) return
-    note('the supervisor hangs; killed')
+    log.warn({}, 'the supervisor hangs; killed')
     signal(supervisorProcess.pid, 'SIGKILL')
   })
 }
@@ -331,7 +329,7 @@ function main(): void {
   serveSupervisor()
   process.on('SIGTERM', () => supervisorProcess?.kill('SIGTERM'))
   if (inherited) {
-    note('this keeper replaces one that exited')
+    log.info({}, 'this keeper replaces one that exited')
     setTimeout(() => supervisor || supervisorProcess || startSupervisor(), SUPERVISOR_PATIENCE_MS)
   } else {
     startSupervisor()
@@ -344,7 +342,7 @@ function main(): void {
 try {
   main()
 } catch (error) {
-  console.error(messageOf(error))
+  log.error({}, messageOf(error))
   process.send?.({ type: 'failed', error: toErrorReport(error) } satisfies KeeperMessage, () =>
     process.exit(1),
   )

@@ -9,6 +9,7 @@ import { parseSnapshot } from '../graph/index.ts'
 import { buildMarket } from '../localnet/build.ts'
 import { watchChain } from '../localnet/chain-watch.ts'
 import { embeddedMarket, snapshotMarket } from '../localnet/market.ts'
+import { mineBlocks } from '../localnet/miner.ts'
 import { updateOracle } from '../localnet/oracle.ts'
 import type { MarketPlan } from '../localnet/plan.ts'
 import { rpc } from '../localnet/rpc.ts'
@@ -33,6 +34,7 @@ const BLOCK_GAP = 1_000
 let anvil: ChildProcess | undefined
 let anvilPid: number | undefined
 let crowd: Crowd | undefined
+let stopMining: () => void = () => undefined
 let ports: PortSet | undefined
 let stopping = false
 let state = 'starting'
@@ -129,7 +131,6 @@ async function startChain(): Promise<BuiltRecord> {
     seenAt: Date.now(),
   })
   await ledger.close()
-  await rpc(url, 'evm_setIntervalMining', plan.local.blockSeconds)
   writeAtomically(builtPath, built)
   writeAtomically(paths.manifest, built.manifest)
   log.info(
@@ -168,6 +169,9 @@ async function run(): Promise<void> {
       chainLost(reason)
     },
   })
+  stopMining = mineBlocks(url, plan.local.blockSeconds * 1_000, (error) =>
+    log.warn({ error: messageOf(error) }, 'a block was not mined'),
+  )
   ports = new PortSet(environment, new AbortController().signal)
   // Competitors react later, so that they do not load this machine while our services work on the block.
   ports.readDelayMs = REACTION_MS
@@ -204,6 +208,7 @@ function chainLost(reason: string): void {
 const stop = () => {
   if (stopping) return
   stopping = true
+  stopMining()
   crowd?.stop()
   if (anvilPid !== undefined) {
     try {
@@ -222,6 +227,7 @@ const reportChain = () =>
     genesis: anvilPid === undefined ? null : genesis,
   })
 const infrastructure = runInfrastructure('localnet', {
+  log,
   unready: () => (state === 'ready' ? undefined : state),
   onConnect: () => genesis && reportChain(),
   stop,

@@ -7,15 +7,16 @@ import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
 import { connectionPool } from '../adapters/ledger/pool.ts'
 import { type PostgresLedger, postgresLedger } from '../adapters/ledger/postgres.ts'
 import { HEALING, type HealingPolicy } from '../fleet/healing/state.ts'
-import { INCIDENTS } from '../fleet/incidents.ts'
+import { INCIDENTS, incidentText } from '../fleet/incidents.ts'
 import type { Incident } from '../ports/fleet.ts'
 import { messageOf } from '../std/errors.ts'
 import { ProcessDriver } from '../supervisor/drivers/process-driver.ts'
 import { oomKills } from '../supervisor/oom-kills.ts'
-import type { SupervisorEvent, SupervisorOptions } from '../supervisor/options.ts'
+import type { StopCause, SupervisorEvent, SupervisorOptions } from '../supervisor/options.ts'
 import { isAlive } from '../supervisor/process-identity.ts'
 import { Repairs } from '../supervisor/repair.ts'
 import { Supervisor } from '../supervisor/supervisor.ts'
+import { standardOutputLog } from './logs/standard-output-log.ts'
 import { ignoreOutputErrors } from './run/ignore-output-errors.ts'
 import { files, readPlan, socketPath } from './run/run-plan.ts'
 import { SCALABLE } from './services.gen.ts'
@@ -38,11 +39,14 @@ const REPAIR_CHECK_MS = 2_000
 const KEY_ROTATION_MS = 3_600_000
 /** The first of the ports for further instances, before the offset. */
 const INSTANCE_PORTS = 9_100
-/** Log levels by the names of incidents' levels. */
-const LEVELS = { info: 30, warn: 40 } as const
+const log = standardOutputLog('supervisor', plan.settings.logLevel)
 
-const log = (level: number, fields: Record<string, unknown>) =>
-  console.log(JSON.stringify({ time: Date.now(), level, ...fields }))
+const STOP_REASONS: Readonly<Record<StopCause, string>> = {
+  requested: 'requested',
+  signal: 'SIGTERM',
+  'owner-gone': 'the command line that started the fleet has exited',
+  'keeper-gone': 'keeper and watcher have exited, no process could be restarted any more',
+}
 
 /** ms of a clock that all processes of this machine share. */
 const monotonic = () => Number(process.hrtime.bigint() / 1_000n) / 1_000
@@ -64,7 +68,11 @@ async function probeDatabase(): Promise<void> {
 }
 
 function recordIncident(incident: Incident): void {
-  log(LEVELS[INCIDENTS[incident.kind].level], { time: incident.at, ...incident })
+  const { unit, services, durationMs, kind, at } = incident
+  log[INCIDENTS[kind].level](
+    { time: new Date(at).toISOString(), unit, services, ...(durationMs === null ? {} : { durationMs }) },
+    incidentText(incident),
+  )
   // An incident of the database itself cannot be stored in it; the log has it.
   ledger?.recordIncident(incident).catch(() => undefined)
 }
@@ -119,7 +127,7 @@ function supervisorOptions(
 /** Work that repeats while the fleet runs. */
 function startBackgroundWork(
   supervisor: Supervisor,
-  stop: (reason: string) => void,
+  stop: (cause: StopCause) => void,
   isStopping: () => boolean,
 ): void {
   const repairs = new Repairs({
@@ -141,11 +149,7 @@ function startBackgroundWork(
   setInterval(() => rotateServiceKeys(paths.serviceKeys), KEY_ROTATION_MS)
   // A fleet that was started in the foreground ends with the command line that started it.
   const { owner } = plan
-  if (owner)
-    setInterval(
-      () => isAlive(owner) || stop('the command line that started the fleet has exited'),
-      OWNER_CHECK_MS,
-    )
+  if (owner) setInterval(() => isAlive(owner) || stop('owner-gone'), OWNER_CHECK_MS)
 }
 
 async function main(): Promise<void> {
@@ -165,17 +169,18 @@ async function main(): Promise<void> {
       control.broadcast(event)
     },
     // Without keeper and watcher nothing can be restarted any more: the fleet stops in good order.
-    () => stop('keeper and watcher have exited'),
+    () => stop('keeper-gone'),
   )
   const supervisor = new Supervisor(options)
   let stopping = false
-  const stop = (reason: string) => {
+  const stop = (cause: StopCause) => {
     if (stopping) return
     stopping = true
-    void shutDown(reason)
+    void shutDown(cause)
   }
-  const shutDown = async (reason: string) => {
-    log(30, { msg: `stopping: ${reason}` })
+  const shutDown = async (cause: StopCause) => {
+    log[cause === 'keeper-gone' ? 'error' : 'info']({}, `stopping: ${STOP_REASONS[cause]}`)
+    control.broadcast({ type: 'stopping', cause })
     await supervisor.stop(STOP_MS)
     await ledger?.close().catch(() => undefined)
     control.removeSocket()
@@ -189,7 +194,7 @@ async function main(): Promise<void> {
     peers: () => driver()?.peers ?? { keeper: null, watcher: null },
     stop,
   })
-  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGTERM', () => stop('signal'))
   process.on('SIGINT', () => undefined)
   startBackgroundWork(supervisor, stop, () => stopping)
   // Only the supervisor that the keeper accepted may replace the sockets.
@@ -199,6 +204,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error) => {
-  console.error(messageOf(error))
+  log.error({}, messageOf(error))
   process.exit(1)
 })

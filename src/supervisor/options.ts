@@ -51,10 +51,17 @@ export interface SupervisorOptions {
   onLost(): void
 }
 
+/**
+ * Why a fleet stops: on request, by a signal to the supervisor, with the command line that started it, or
+ * because keeper and watcher have exited.
+ */
+export type StopCause = 'requested' | 'signal' | 'owner-gone' | 'keeper-gone'
+
 /** An event for listeners of the control socket. */
 export type SupervisorEvent =
   | { type: 'service'; service: ServiceStatus }
   | ({ type: 'incident' } & Incident)
   | { type: 'ready'; afterMs: number; services: number }
   | { type: 'unit-up'; unit: string; title: string; afterMs: number }
+  | { type: 'stopping'; cause: StopCause }
   | { type: 'stopped' }

@@ -42,11 +42,16 @@ export const TREASURY = '0x00000000000000000000000000000000000000a2'
 export async function startTestChain(
   plan: MarketPlan = embeddedMarket(seededRandom(7)),
   accounts: Accounts = { operator: OPERATOR, treasury: TREASURY },
+  /** Without the limits of the chain's history. */
+  { unbounded = false } = {},
 ): Promise<TestChain> {
   const port = await freePort()
-  const child = spawn(foundryBinary('anvil'), anvilArguments({ port, firstBlock: 1_000 }), {
-    stdio: 'ignore',
-  })
+  const args = anvilArguments({ port, firstBlock: 1_000 })
+  const child = spawn(
+    foundryBinary('anvil'),
+    unbounded ? args.slice(0, args.indexOf('--prune-history')) : args,
+    { stdio: 'ignore' },
+  )
   const url = `http://127.0.0.1:${port}`
   const stop = async () => {
     chain.close()

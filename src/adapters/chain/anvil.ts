@@ -1,6 +1,13 @@
 /** Arguments of the embedded chain. */
 const LOCAL_CHAIN_ID = 31_337
 
+/**
+ * How many blocks of history the chain keeps, in memory only: every state is a copy of the whole world with
+ * the hashes of all blocks, every transaction has its traces (about 12 kB). Receipts are read for bookings,
+ * logs by tools for up to 2,000 blocks back.
+ */
+export const KEPT_BLOCKS = { states: 16, transactions: 2_000 } as const
+
 export interface AnvilOptions {
   port: number
   /**
@@ -11,7 +18,8 @@ export interface AnvilOptions {
 }
 
 /**
- * Command-line arguments for anvil: loopback only, finality two blocks behind, no accounts with known keys.
+ * Command-line arguments for anvil: loopback only, finality two blocks behind, no accounts with known keys, a
+ * bounded history, no files.
  */
 export function anvilArguments({ port, firstBlock }: AnvilOptions): string[] {
   return [
@@ -34,5 +42,9 @@ export function anvilArguments({ port, firstBlock }: AnvilOptions): string[] {
     'fees',
     '--gas-limit',
     '30000000',
+    '--prune-history',
+    String(KEPT_BLOCKS.states),
+    '--transaction-block-keeper',
+    String(KEPT_BLOCKS.transactions),
   ]
 }

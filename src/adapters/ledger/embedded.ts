@@ -113,6 +113,8 @@ export function prepareEmbeddedPostgres({
     shared_buffers: '64MB',
     logging_collector: 'off',
     log_min_messages: 'warning',
+    log_line_prefix: '%m [%p] ',
+    log_timezone: 'UTC',
   }
   return {
     command: join(programs, 'bin/postgres'),

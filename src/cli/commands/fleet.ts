@@ -2,7 +2,8 @@
 import { type Command, Option } from 'commander'
 import { CHAINS } from '../../engine/chains/names.ts'
 import { PROFILES } from '../../fleet/catalogue/profiles.ts'
-import { data, json, whole } from './options.ts'
+import { LOG_LEVELS } from '../../ports/service.ts'
+import { data, json, since, whole } from './options.ts'
 
 const MAX_SEED = 4_294_967_295
 const MAX_OFFSET = 56_000
@@ -84,10 +85,12 @@ function showCommands(program: Command): void {
     .action(async (options) => (await import('../status.ts')).info(options))
   program
     .command('logs')
-    .description('show the log of a service, or of all services')
+    .description('show the log of a service or process, or of all')
     .argument('[service]')
     .option('-n, --lines <n>', 'number of lines', whole(1, 100_000), 50)
     .option('-f, --follow', 'print new lines as they are written')
+    .option('--since <time>', 'only lines since then: 90s, 10m, 2h, 3d ago, or an ISO date', since(Date.now))
+    .addOption(new Option('--level <level>', 'only lines of this level or above').choices([...LOG_LEVELS]))
     .addOption(data())
     .addOption(json())
     .action(async (service, options) => (await import('../logs.ts')).logs(service, options))

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { askPatiently, supervisorEvents, untilGone } from '../../adapters/fleet/control-client.ts'
 import type { Settings } from '../../adapters/settings.ts'
+import { incidentText } from '../../fleet/incidents.ts'
 import type { ServiceStatus } from '../../ports/fleet.ts'
 import type { MarketManifest } from '../../ports/manifest.ts'
 import { files, type RunPlan, socketPath } from '../../processes/run/run-plan.ts'
 import { openBus } from '../../processes/wiring/bus.ts'
 import { KintsugiError } from '../../std/errors.ts'
 import { toPlain } from '../../std/json.ts'
-import type { SupervisorEvent } from '../../supervisor/options.ts'
+import type { StopCause, SupervisorEvent } from '../../supervisor/options.ts'
 import { clockTime, color, count, seconds } from '../format.ts'
-import { incidentText } from '../incident-text.ts'
 import type { UpOptions } from './plan.ts'
 import { type LineStyle, paperTradeLine, tradeLine } from './trade-line.ts'
 
@@ -35,6 +35,8 @@ class Progress {
   readonly #reported = new Set<string>()
   #ready = false
   #stopping = false
+  /** Why the supervisor stops the fleet. */
+  #cause: StopCause | undefined
   #trades: Promise<() => void> | undefined
 
   constructor(plan: RunPlan, options: UpOptions, settings: Settings) {
@@ -54,7 +56,8 @@ class Progress {
       const end = (error?: Error) => {
         void this.#trades?.then((close) => close())
         stream.close()
-        if (error) return reject(error)
+        const failure = error ?? (this.#cause === 'keeper-gone' ? this.#keeperGone() : undefined)
+        if (failure) return reject(failure)
         this.#say(`${color.green('✓')} fleet stopped`)
         resolve()
       }
@@ -62,6 +65,7 @@ class Progress {
         onEvent: (event) => {
           if (this.#options.json) console.log(JSON.stringify(event))
           this.#show(event)
+          if (event.type === 'stopping') this.#cause = event.cause
           if (event.type === 'stopped')
             void untilGone(socketPath(this.#plan.dataFolder, 'keeper'), KEEPER_STOP_MS).then(() => end())
           if (event.type === 'ready' && this.#options.detach) {
@@ -117,9 +121,23 @@ class Progress {
   }
 
   #ended(): KintsugiError {
-    return new KintsugiError('keeper-ended', 'the fleet ended unexpectedly', {
-      hint: `see ${join(files(this.#plan.dataFolder).logs, 'supervisor.log')}`,
-    })
+    return new KintsugiError(
+      'keeper-ended',
+      'the fleet ended: its supervisor has not answered for 15 s, and no keeper replaced it',
+      {
+        hint: `start the fleet again: the start ends leftover processes. The last lines are in ${join(files(this.#plan.dataFolder).logs, 'supervisor.log')}`,
+      },
+    )
+  }
+
+  #keeperGone(): KintsugiError {
+    return new KintsugiError(
+      'keeper-ended',
+      'the fleet ended: its keeper and its watcher were killed, so no process could be restarted any more, and the supervisor stopped all services in order',
+      {
+        hint: 'nothing is lost: start the fleet again. If nobody killed them, see whether the system ran out of memory (`dmesg`)',
+      },
+    )
   }
 
   #say(text: string): void {

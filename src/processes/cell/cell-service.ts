@@ -50,9 +50,10 @@ export interface CellEnvironment {
   /** TCP port of a service. */
   tcpPortOf(service: string): number
   readonly requestTimeoutMs: number
-  readonly context: ServiceContext
+  /** The context of a service; its log has a file of its own. */
+  contextOf(service: string): ServiceContext
   readonly host: SharedHostOptions
-  mainContext(readiness: MainContext['readiness']): MainContext
+  mainContext(context: ServiceContext, readiness: MainContext['readiness']): MainContext
   /** The calls in flight, on disk. */
   readonly callRecord: { begin(service: string, tool: string): void; end(service: string): void }
   /** Delays `work` while a fault is injected. */
@@ -70,6 +71,7 @@ export class CellService {
   readonly #definition: AnyDefinition
   readonly #opening: Opening
   readonly #environment: CellEnvironment
+  readonly #context: ServiceContext
   /** Why it is not ready; undefined once it has started. */
   #failure: string | undefined = 'starting'
   /** Waits until its predecessor has stopped. */
@@ -87,6 +89,7 @@ export class CellService {
     this.#definition = definition
     this.#opening = opening
     this.#environment = environment
+    this.#context = environment.contextOf(opening.id)
     this.#held = hold && !mayOverlap(definition)
     this.#started.promise.catch(() => undefined)
     this.server = this.#createServer()
@@ -98,6 +101,9 @@ export class CellService {
    */
   async open(predecessorStopped: Promise<void>): Promise<void> {
     const { ports, bindHost } = this.#environment
+    const { log, now } = this.#context
+    const startedAt = now()
+    log.info({ port: this.#opening.port ?? this.#environment.tcpPortOf(this.id) }, 'started')
     if (!this.#held) await this.#listen()
     const opened = await this.#openPorts()
     if (this.#held) {
@@ -111,6 +117,7 @@ export class CellService {
     await ports.confirmMarket()
     this.#failure = undefined
     this.#started.resolve(this.#fetch)
+    log.info({ afterMs: now() - startedAt }, 'ready')
   }
 
   /** Why it is not ready, or undefined. */
@@ -147,6 +154,7 @@ export class CellService {
   async release(): Promise<void> {
     stopAccepting(this.server)
     await this.#stop()
+    this.#context.log.info({}, 'stopped')
   }
 
   #createServer(): Server {
@@ -190,7 +198,7 @@ export class CellService {
   async #startMain(definition: MainDefinition, ports: Ports): Promise<FetchHandler> {
     const main = await definition.start(
       ports,
-      this.#environment.mainContext(() => this.readiness()),
+      this.#environment.mainContext(this.#context, () => this.readiness()),
     )
     this.#upgrade = main.upgrade
     this.#unready = main.unready
@@ -199,7 +207,7 @@ export class CellService {
   }
 
   async #startAgent(definition: AgentDefinition, ports: Ports): Promise<FetchHandler> {
-    const agent = await definition.start(ports, this.#environment.context)
+    const agent = await definition.start(ports, this.#context)
     const hosted = host(definition, ports, { ...this.#hostOptions(), agent })
     this.#progress = agent.progress?.bind(agent)
     this.#stop = async () => {
@@ -211,7 +219,7 @@ export class CellService {
   }
 
   async #startServer(definition: ServerDefinition, ports: Ports): Promise<FetchHandler> {
-    const state = await definition.state?.(ports, this.#environment.context)
+    const state = await definition.state?.(ports, this.#context)
     this.#unready = () => state?.unready?.()
     const hosted = host(definition, ports, { ...this.#hostOptions(), state })
     this.#stop = async () => {

@@ -65,8 +65,8 @@ async function newCell(definition: AnyDefinition, { requestTimeoutMs = 2_000, op
     bindHost: '127.0.0.1',
     tcpPortOf: () => port,
     requestTimeoutMs,
-    context: { now: Date.now, log, mode: 'local', lease: 1 },
-    mainContext: (readiness) => ({ readiness }) as never,
+    contextOf: () => ({ now: Date.now, log, mode: 'local', lease: 1 }),
+    mainContext: (_context, readiness) => ({ readiness }) as never,
     callRecord: {
       begin: (service, tool) => void running.push(`+${service} ${tool}`),
       end: (service) => void running.push(`-${service}`),
@@ -161,6 +161,19 @@ test('a call to a service that does not start in time gets 503', async () => {
     503,
     '1',
     { error: { code: 'service-unreachable', message: `${SERVER} is starting: starting`, retry: 'later' } },
+  ])
+})
+
+test('a service logs when it starts, is ready and has stopped', async () => {
+  const cell = await newCell(server())
+  log.info.mockClear()
+  await cell.open()
+  await cell.host.release(() => undefined)
+  expect(log.info.mock.calls.map(([, message]) => message)).toEqual(['started', 'ready', 'stopped'])
+  expect(log.info.mock.calls.map(([fields]) => fields)).toEqual([
+    { port: expect.any(Number) },
+    { afterMs: expect.any(Number) },
+    {},
   ])
 })
 

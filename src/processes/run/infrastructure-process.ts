@@ -3,11 +3,13 @@
  * request.
  */
 import { HEARTBEAT_MS } from '../../fleet/healing/heartbeat.ts'
+import type { Log } from '../../ports/service.ts'
 import { connectToSupervisor, type SupervisorLink } from '../../supervisor/links/supervisor-link.ts'
 import { ignoreOutputErrors } from './ignore-output-errors.ts'
 import { socketPath } from './run-plan.ts'
 
 export interface InfrastructureOptions {
+  readonly log: Log
   /** Why it is not ready, or undefined. */
   unready(): string | undefined
   /** Whether it waits for others by itself while it is not ready, so that a restart cannot help. */
@@ -26,11 +28,15 @@ export interface InfrastructureProcess extends Pick<SupervisorLink, 'send'> {
 /** Sends the heartbeats of infrastructure `id` until the process ends. */
 export function runInfrastructure(
   id: string,
-  { unready, patient = false, onConnect, stop }: InfrastructureOptions,
+  { log, unready, patient = false, onConnect, stop }: InfrastructureOptions,
 ): InfrastructureProcess {
   ignoreOutputErrors()
+  log.info({}, 'started')
+  let wasReady = false
   const beat = () => {
     const reason = unready()
+    if (reason === undefined && !wasReady) log.info({}, 'ready')
+    wasReady = reason === undefined
     link.send({
       type: 'heartbeat',
       services: [
@@ -38,18 +44,25 @@ export function runInfrastructure(
       ],
     })
   }
+  let ended = false
+  const end = () => {
+    if (ended) return
+    ended = true
+    log.info({}, 'stopped')
+    stop()
+  }
   const link = connectToSupervisor({
     path: socketPath(process.env.KINTSUGI_DATA as string, 'supervisor'),
     process: process.env.KINTSUGI_PROCESS as string,
-    onMessage: (message) => message.type === 'stop' && stop(),
+    onMessage: (message) => message.type === 'stop' && end(),
     onConnect: () => {
       onConnect?.()
       beat()
     },
-    onOrphaned: stop,
+    onOrphaned: end,
   })
   setInterval(beat, HEARTBEAT_MS)
-  process.on('SIGTERM', stop)
+  process.on('SIGTERM', end)
   process.on('SIGINT', () => undefined)
   return { send: link.send, beat }
 }

@@ -11,11 +11,11 @@ import type {
 } from '../../adapters/fleet/control-protocol.ts'
 import { KintsugiError, toErrorReport } from '../../std/errors.ts'
 import { onLines } from '../../std/lines.ts'
-import type { SupervisorEvent } from '../../supervisor/options.ts'
+import type { StopCause, SupervisorEvent } from '../../supervisor/options.ts'
 import type { Supervisor } from '../../supervisor/supervisor.ts'
+import { logTail } from '../logs/log-reader.ts'
 import { files, type RunPlan } from '../run/run-plan.ts'
 import { SCALABLE } from '../services.gen.ts'
-import { logTail } from './log-tail.ts'
 import { dependenciesOf } from './units.ts'
 
 /** The targets of the operations. */
@@ -25,7 +25,7 @@ export interface ControlContext {
   /** Pids of the keeper and its watcher. */
   peers(): { readonly keeper: number | null; readonly watcher: number | null }
   /** Begins to stop the fleet. */
-  stop(reason: string): void
+  stop(cause: StopCause): void
 }
 
 type Handlers = {
@@ -51,8 +51,8 @@ const HANDLERS: Handlers = {
   scale: ({ service, instances }, { supervisor }) => supervisor.scale(service, instances),
   resize: ({ cell, heapMb, reason }, { supervisor }) => supervisor.resize(cell, heapMb, reason),
   logs: ({ service, lines }, { supervisor, plan }) => {
-    const pid = supervisor.status().services.find(({ id }) => id === service)?.pid
-    return logTail(files(plan.dataFolder).logs, supervisor.unitOf(service).spec.id, pid, lines)
+    const unit = supervisor.unitOf(service).spec
+    return logTail(files(plan.dataFolder).logs, unit.services.includes(service) ? service : unit.id, lines)
   },
   collect: ({ service }, { supervisor }) => {
     supervisor.collect(service)

@@ -1,22 +1,28 @@
-/** The run plan and the log of a process. */
-import pino from 'pino'
+/** The run plan and the logs of a process. */
 import type { Log } from '../../ports/service.ts'
+import { ProcessLogs } from '../logs/process-logs.ts'
 import { ignoreOutputErrors } from '../run/ignore-output-errors.ts'
-import { type RunPlan, readPlan } from '../run/run-plan.ts'
+import { files, type RunPlan, readPlan } from '../run/run-plan.ts'
 
 export interface Environment {
   readonly plan: RunPlan
-  readonly log: Log & { flush?(): void }
+  /** The log of the process as a whole. */
+  readonly log: Log
+  /** The logs of the services that the process hosts. */
+  readonly logs: ProcessLogs
 }
 
-/** Reads the plan named by KINTSUGI_DATA. */
-export function processEnvironment(name: string): Environment {
+/** Reads the plan named by KINTSUGI_DATA. Without `unit` the process is a spare until it joins a unit. */
+export function processEnvironment(unit?: string): Environment {
   const plan = readPlan(process.env.KINTSUGI_DATA as string)
   ignoreOutputErrors()
-  const logFile = pino.destination({ fd: 1, sync: true })
-  logFile.on('error', () => undefined)
-  return {
-    plan,
-    log: pino({ level: plan.settings.logLevel, base: { process: name, pid: process.pid } }, logFile),
-  }
+  const logs = new ProcessLogs({
+    folder: files(plan.dataFolder).logs,
+    level: plan.settings.logLevel,
+    process: process.env.KINTSUGI_PROCESS as string,
+    pid: process.pid,
+    now: Date.now,
+    ...(unit === undefined ? {} : { unit }),
+  })
+  return { plan, log: logs.own, logs }
 }
