@@ -133,8 +133,8 @@ function isTypesOnly({ from, to }: Import): boolean {
 const SPARED: Readonly<Record<string, RegExp>> = {
   keeper: /./,
   hub: /./,
-  supervisor: /^(zod|viem|ioredis|pino|hono|@modelcontextprotocol\/)/,
-  signer: /^(pg|pino|ioredis|hono|@modelcontextprotocol\/)/,
+  supervisor: /^(zod|viem|ioredis|hono|@modelcontextprotocol\/)/,
+  signer: /^(pg|ioredis|hono|@modelcontextprotocol\/)/,
   localnet: /^(ioredis|hono|@modelcontextprotocol\/)/,
   discovery: /^(ioredis|hono|@modelcontextprotocol\/)/,
   cell: /^(ioredis|@modelcontextprotocol\/client|@opentelemetry\/(?!api)|@kubernetes)/,
