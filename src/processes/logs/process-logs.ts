@@ -3,7 +3,7 @@ import type { Log } from '../../ports/service.ts'
 import { appendTo, type JsonLogOptions, jsonLog, type LogSource, logFile } from './json-log.ts'
 
 /** The unit of a process that does not know its unit yet. */
-export const SPARE = 'spare'
+const SPARE = 'spare'
 
 export interface ProcessLogsOptions
   extends Pick<JsonLogOptions, 'level' | 'now'>,
