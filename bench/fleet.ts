@@ -2,43 +2,22 @@
  * Start, memory and recovery of the whole fleet, on real processes.
  * node bench/fleet.ts [kills per cell, default 10] [stops, default 3]
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { StatusView } from '../src/gateway/api/schema.ts'
 import { Fleet } from '../test/support/fleet.ts'
+import { fleetMemory } from './process-memory.ts'
 import { type Answer, above, ms, quantile, sleep } from './recovery.ts'
 
 const [kills = 10, stops = 3] = process.argv.slice(2).map(Number)
 const fleet = new Fleet(10_000)
 
-/** Proportional set size of every process of the fleet, in MB: shared pages counted once. */
+/** Memory of all processes of the fleet, in MB. */
 function memory(): { megabytes: number; processes: number } {
-  let kilobytes = 0
-  let processes = 0
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const ours =
-        readFileSync(`/proc/${pid}/environ`, 'utf8').includes(fleet.data) ||
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(fleet.data) ||
-        parentIsOurs(pid)
-      if (!ours) continue
-      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
-      processes++
-    } catch {
-      // The process has ended.
-    }
+  const processes = fleetMemory(fleet.data)
+  return {
+    megabytes: Math.round(processes.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20),
+    processes: processes.length,
   }
-  return { megabytes: Math.round(kilobytes / 1024), processes }
-}
-
-/** PostgreSQL's children rewrite their command line and do not inherit our environment. */
-function parentIsOurs(pid: string): boolean {
-  const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return (
-    parent !== undefined &&
-    parent !== '0' &&
-    readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes(`${fleet.data}/postgres`)
-  )
 }
 
 /** A call that proves that a service works on state newer than `since`. */

@@ -1,4 +1,4 @@
-/** `kintsugi logs`: the lines of a service, of a process or of all, merged by time; also as they are written. */
+/** `kintsugi logs`: the lines of a service, a process or all, merged by time, and as they are written. */
 import { closeSync, existsSync, openSync, readSync, statSync, watch } from 'node:fs'
 import { resolve } from 'node:path'
 import { cellsOf, servicesOf } from '../fleet/catalogue/profiles.ts'

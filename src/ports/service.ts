@@ -10,6 +10,7 @@ export interface Log {
 
 /** The levels of log lines, from the least to the most important. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+/** The level of a log line. */
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Background work of a service; stopped with it. */

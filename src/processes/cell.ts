@@ -8,6 +8,7 @@ import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { HEARTBEAT_MS } from '../fleet/healing/heartbeat.ts'
 import type { MainContext, ServiceContext } from '../mcp/define.ts'
+import type { PortName } from '../ports/ports.ts'
 import type { Log } from '../ports/service.ts'
 import { KintsugiError, messageOf } from '../std/errors.ts'
 import type { Opening, ToChild } from '../supervisor/links/protocol.ts'
@@ -111,6 +112,9 @@ const heartbeat = new Heartbeat({
   send: (message) => link.send(message),
 })
 
+/** The ports that the services of this process need. */
+const needs = new Set<PortName>()
+
 let stopped = false
 const stopOnce = () => {
   if (stopped) return
@@ -128,7 +132,8 @@ async function stop(): Promise<never> {
 }
 
 function openServices(openings: readonly Opening[], hold: boolean): void {
-  if (!openings.some(({ id }) => SERVICE_NEEDS[id]?.includes('signer'))) ports.dropSigner()
+  for (const { id } of openings) for (const need of SERVICE_NEEDS[id] ?? []) needs.add(need)
+  void ports.keepOnly(needs)
   for (const opening of openings) {
     services.open(opening, hold).then(
       () => heartbeat.beatIfChanged(),
@@ -208,7 +213,10 @@ async function settle(): Promise<void> {
     log,
     collectGarbage,
   })
-  if (warm) link.send({ type: 'warm' })
+  if (!warm) return
+  link.send({ type: 'warm' })
+  // What the spare prepared for other services is garbage once it has its own.
+  await collectStartupGarbage(async () => stopped || (services.size > 0 && (await services.isReady())))
 }
 
 let loaded = false

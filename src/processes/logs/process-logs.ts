@@ -1,4 +1,4 @@
-/** The logs of one process: its own in the file of its unit, and one per service in the file of the service. */
+/** The logs of one process: its own in the file of its unit, and one file per service. */
 import type { Log } from '../../ports/service.ts'
 import { appendTo, type JsonLogOptions, jsonLog, type LogSource, logFile } from './json-log.ts'
 

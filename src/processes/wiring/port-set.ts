@@ -28,6 +28,20 @@ const DEFAULT_READ_DELAY_MS = 60
 /** Connections of one process to the database. */
 const DATABASE_CONNECTIONS = 4
 
+/** Ports that are closed when no service needs them, each before those that it uses itself. */
+const DROPPED: readonly { readonly name: PortName; readonly neededBy: readonly PortName[] }[] = [
+  { name: 'signer', neededBy: ['signer', 'relays'] },
+  { name: 'loans', neededBy: ['loans'] },
+  { name: 'market', neededBy: ['market', 'loans'] },
+  { name: 'chain', neededBy: ['chain', 'market', 'loans'] },
+]
+
+function closed(port: unknown): void {
+  const { stop, close } = port as { stop?(): void; close?(): void }
+  if (stop) stop.call(port)
+  else close?.call(port)
+}
+
 /** The environment, and the process's own token for calls to other services. */
 export interface PortsEnvironment extends Environment {
   bearer?(): string | undefined
@@ -110,11 +124,16 @@ export class PortSet {
     if (this.#bus instanceof HubBus) this.#bus.interrupt(ms)
   }
 
-  /** Ends a signer that stood by for services that do not need one. */
-  dropSigner(): void {
-    const signer = this.#opened.get('signer') as Promise<Ports['signer']> | undefined
-    this.#opened.delete('signer')
-    signer?.then((each) => each.close()).catch(() => undefined)
+  /**
+   * Closes what a spare opened in advance and no service needs: the signer, and the replicas of the market
+   * with their connection. Other ports cost almost nothing.
+   */
+  async keepOnly(needs: ReadonlySet<PortName>): Promise<void> {
+    const needless = DROPPED.filter(({ neededBy }) => !neededBy.some((name) => needs.has(name)))
+    const opened = needless.map(({ name }) => this.#opened.get(name))
+    for (const { name } of needless) this.#opened.delete(name)
+    if (needless.some(({ name }) => name === 'market')) this.#replica = undefined
+    for (const port of opened) await port?.then(closed, () => undefined)
   }
 
   /**
