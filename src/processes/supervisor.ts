@@ -157,7 +157,7 @@ async function main(): Promise<void> {
   // Services find the schema when they start; if the database is away, its probe does this later.
   if (plan.external.database)
     await migrate().catch((error) =>
-      log(40, { msg: 'the database is not available yet', error: messageOf(error) }),
+      log.warn({ error: messageOf(error) }, 'the database is not available yet'),
     )
   const { options, driver } = supervisorOptions(
     await externalsOf(plan, process.env, migrate),
