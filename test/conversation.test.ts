@@ -127,7 +127,7 @@ beforeAll(async () => {
       directory,
       meta: new MetaTools(directory),
       dispatch,
-      sessions: new Sessions(bus, 'shared'),
+      sessions: new Sessions(bus, 'shared', Date.now),
       access,
       bearer: () => 'svc',
       version: '1',

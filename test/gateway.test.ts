@@ -94,7 +94,7 @@ beforeAll(async () => {
     directory,
     meta: new MetaTools(directory),
     dispatch,
-    sessions: new Sessions(new MemoryBus(), 'secret'),
+    sessions: new Sessions(new MemoryBus(), 'secret', Date.now),
     access: gatewayAccess,
     bearer: () => 'right',
     version: '1',

@@ -131,7 +131,7 @@ test('a call is one trace through every hop, with the semantic conventions; a fa
       strategyOf: () => DEFAULT_BALANCING,
       now: () => performance.now(),
     }),
-    sessions: new Sessions(new MemoryBus(), undefined),
+    sessions: new Sessions(new MemoryBus(), undefined, Date.now),
     access,
     bearer: () => undefined,
     version: '1',

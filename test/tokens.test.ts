@@ -79,7 +79,7 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
       strategyOf: () => DEFAULT_BALANCING,
       now: () => performance.now(),
     }),
-    sessions: new Sessions(new MemoryBus(), 'secret'),
+    sessions: new Sessions(new MemoryBus(), 'secret', Date.now),
     access,
     bearer: () => 'svc',
     version: '1',

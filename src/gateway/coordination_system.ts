@@ -104,7 +104,7 @@ async function openGateway(
   })
   const dispatch = new Dispatch({ ...instances, now })
   const meta = new MetaTools(directory)
-  const sessions = new Sessions(bus, secret)
+  const sessions = new Sessions(bus, secret, now)
   const { version } = plan
   const serving = { access, bearer, version, timeoutMs, now, audit, telemetry }
   const endpoint = mcpEndpoint({ directory, meta, dispatch, sessions, ...serving })

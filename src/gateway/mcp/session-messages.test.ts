@@ -11,7 +11,7 @@ const directory = directoryOf({ vault: definitionsOf({ resources: [resource] }) 
 let sessions: Sessions
 let id: string
 beforeEach(async () => {
-  sessions = new Sessions(new MemoryBus(), 'secret')
+  sessions = new Sessions(new MemoryBus(), 'secret', Date.now)
   id = await sessions.begin('ada', {})
 })
 const current = async () => {

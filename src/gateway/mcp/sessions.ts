@@ -13,8 +13,10 @@ import { KintsugiError } from '../../std/errors.ts'
 export const SESSION_HEADER = 'mcp-session-id'
 /** Lifetime of a session. */
 const LIFETIME_SECONDS = 86_400
-/** Maximum number of sessions whose state is kept in memory; the state of others is read from the cache. */
+/** Maximum number of sessions that are kept in memory; the state of others is read from the cache. */
 const MAX_CACHED = 5_000
+/** An id is verified again after this time: it takes 0.2 ms, too much for each call. */
+const VERIFIED_MS = 60_000
 /** A stream with more unread notifications than this is ended; its client may open another one. */
 const MAX_UNREAD_EVENTS = 100
 const ANSWERS = 'mcp:answers'
@@ -36,6 +38,14 @@ export interface Session {
   readonly state: SessionState
 }
 
+/** A session in memory. */
+interface Known {
+  readonly identity: Identity
+  /** When its id was verified, in ms. */
+  readonly verifiedAt: number
+  readonly state: SessionState
+}
+
 interface Stream {
   readonly session: string
   send(message: unknown): void
@@ -44,15 +54,17 @@ interface Stream {
 export class Sessions {
   readonly #bus: Bus
   readonly #codec
-  readonly #states = new Map<string, SessionState>()
+  readonly #now: () => number
+  readonly #known = new Map<string, Known>()
   readonly #waiting = new Map<string, (message: ClientMessage) => void>()
   readonly #running = new Map<string, AbortController>()
   readonly #streams = new Set<Stream>()
   readonly #stops: (() => void)[]
 
-  /** `secret` signs the ids; it is the same for every gateway. */
-  constructor(bus: Bus, secret: string | undefined) {
+  /** `secret` signs the ids; it is the same for every gateway. `now` is in ms. */
+  constructor(bus: Bus, secret: string | undefined, now: () => number) {
     this.#bus = bus
+    this.#now = now
     this.#codec = createRequestStateCodec<Identity>({
       key:
         secret === undefined
@@ -68,7 +80,7 @@ export class Sessions {
         else this.#running.get(key)?.abort(new DOMException('the client cancelled the call', 'AbortError'))
       }),
       bus.subscribe(CHANGES, ({ id, state }) => {
-        if (this.#states.has(id)) this.#states.set(id, state)
+        this.#adopt(id, state)
       }),
     ]
   }
@@ -83,27 +95,44 @@ export class Sessions {
    * another caller.
    */
   async find(id: string, caller: string): Promise<Session | undefined> {
+    const known = this.#known.get(id)
+    const session =
+      known && this.#now() - known.verifiedAt < VERIFIED_MS ? known : await this.#verify(id, known?.state)
+    if (session?.identity.caller !== caller || session.state.ended) return undefined
+    return { id, client: session.identity.client, state: session.state }
+  }
+
+  async #verify(id: string, known: SessionState | undefined): Promise<Known | undefined> {
     const identity = await this.#codec.verify(id, undefined as never).catch(() => undefined)
-    if (identity?.caller !== caller) return undefined
-    const state = this.#states.get(id) ?? (await this.#bus.get(keyOf(id)).catch(() => undefined)) ?? {}
-    if (this.#states.size >= MAX_CACHED) this.#forget()
-    this.#states.set(id, state)
-    return state.ended ? undefined : { id, client: identity.client, state }
+    if (!identity) {
+      this.#known.delete(id)
+      return undefined
+    }
+    const state = known ?? (await this.#bus.get(keyOf(id)).catch(() => undefined)) ?? {}
+    if (this.#known.size >= MAX_CACHED) this.#forget()
+    const session = { identity, verifiedAt: this.#now(), state }
+    this.#known.set(id, session)
+    return session
+  }
+
+  #adopt(id: string, state: SessionState): void {
+    const known = this.#known.get(id)
+    if (known) this.#known.set(id, { ...known, state })
   }
 
   /**
-   * Drops cached states, except those of sessions with an open stream: their subscriptions are read at each
+   * Drops sessions from memory, except those with an open stream: their subscriptions are read at each
    * notification.
    */
   #forget(): void {
     const listening = new Set([...this.#streams].map(({ session }) => session))
-    for (const id of this.#states.keys()) if (!listening.has(id)) this.#states.delete(id)
+    for (const id of this.#known.keys()) if (!listening.has(id)) this.#known.delete(id)
   }
 
   /** Changes a session's state at every gateway. Throws `bus-unreachable` (retry later). */
   async change({ id, state }: Session, change: SessionState): Promise<void> {
     const next = { ...state, ...change }
-    this.#states.set(id, next)
+    this.#adopt(id, next)
     await this.#bus.set(keyOf(id), next, LIFETIME_SECONDS * 1_000)
     this.#bus.publish(CHANGES, { id, state: next })
   }
@@ -184,7 +213,7 @@ export class Sessions {
   /** Notifies every session with an open stream; with `uri`, only those that subscribed to it. */
   notify(method: string, uri?: string): void {
     for (const { session, send } of this.#streams)
-      if (uri === undefined || this.#states.get(session)?.watched?.includes(uri))
+      if (uri === undefined || this.#known.get(session)?.state.watched?.includes(uri))
         send({ jsonrpc: '2.0', method, ...(uri === undefined ? {} : { params: { uri } }) })
   }
 
