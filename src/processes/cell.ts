@@ -213,8 +213,7 @@ async function settle(): Promise<void> {
     log,
     collectGarbage,
   })
-  if (!warm) return
-  link.send({ type: 'warm' })
+  if (warm) link.send({ type: 'warm' })
   // What the spare prepared for other services is garbage once it has its own.
   await collectStartupGarbage(async () => stopped || (services.size > 0 && (await services.isReady())))
 }
