@@ -4,9 +4,11 @@
  */
 import type { Heartbeats } from '../fleet/healing/heartbeat.ts'
 import { type FleetState, isRunning, processesOf } from '../fleet/healing/state.ts'
+import type { Driver } from './drivers/driver.ts'
 import type { ProcessLinks } from './links/process-links.ts'
 import type { SupervisorOptions, UnitPlan } from './options.ts'
 import { answersHealth, UNANSWERED_LIMIT_MS, unansweredFor, watchByProbe } from './probe.ts'
+import { threadFacts } from './thread-facts.ts'
 
 /** The watched processes, and the receiver of reports. */
 export interface HangDetectorOptions {
@@ -14,6 +16,7 @@ export interface HangDetectorOptions {
   readonly plans: ReadonlyMap<string, UnitPlan>
   readonly links: ProcessLinks
   readonly heartbeats: Heartbeats
+  readonly driver: Pick<Driver, 'pidOf'>
   /** The present state. */
   fleet(): FleetState
   /** A process does not respond. `stopped`: a signal from outside stopped it. */
@@ -57,7 +60,16 @@ export class HangDetector {
     const { plans, fleet, onAnswer, onHung } = this.#options
     const probe = plans.get(unit)?.probe
     if (!probe) return
-    watchByProbe(probe, {
+    // A server that a signal has stopped still answers on the connections of its children.
+    const isStopped = () => {
+      const pid = this.#options.driver.pidOf(process)
+      return pid !== null && threadFacts(pid)?.state === 'stopped'
+    }
+    const probeUnlessStopped = async () => {
+      if (isStopped()) throw new Error('it was stopped by a signal')
+      await probe()
+    }
+    watchByProbe(probeUnlessStopped, {
       status: () => {
         const state = fleet().units[unit]?.state
         const isCurrent = state !== undefined && 'process' in state && state.process === process
@@ -66,7 +78,7 @@ export class HangDetector {
       lostMs: () => this.#lostMs(),
       onAnswer: () => onAnswer(unit, process),
       onSilence: (reason) =>
-        onHung(process, `its probes failed for ${UNANSWERED_LIMIT_MS} ms: ${reason}`, false),
+        onHung(process, `its probes failed for ${UNANSWERED_LIMIT_MS} ms: ${reason}`, isStopped()),
     })
   }
 

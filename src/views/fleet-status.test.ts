@@ -53,6 +53,24 @@ test('an unreadable ledger: not healthy although every service is, with the reas
   expect(chain).toMatchObject({ block: 100, link: 'connected' })
 })
 
+test('a ledger that hangs does not hold back the status', async () => {
+  const world = new World()
+  world.ledger.totals = () => new Promise(() => undefined)
+  const from = performance.now()
+  const { problems, metrics, chain } = await read(world)
+  expect(performance.now() - from).toBeLessThan(4_000)
+  expect([problems, metrics]).toEqual([['ledger: no answer within 2 s'], null])
+  expect(chain).toMatchObject({ block: 100 })
+})
+
+test('alarms make the fleet unhealthy, and are shown with their time', async () => {
+  const world = new World()
+  const alarm = { kind: 'no-block' as const, message: 'no block for 20 s; the last one was 7', since: 5_000 }
+  const { status } = world.fleet
+  world.fleet.status = async () => ({ ...(await status.call(world.fleet)), alarms: [alarm] })
+  expect(await read(world)).toMatchObject({ healthy: false, problems: [], alarms: [alarm] })
+})
+
 test('an unreachable chain: disconnected, and the books are still there', async () => {
   const world = new World()
   world.chain.block = async () => {

@@ -125,8 +125,17 @@ export interface StatusSources {
   readonly version: string
 }
 
+/** A ledger or a node that hangs must not hold back the status that says so, in ms. */
+const READ_MS = 2_000
+
+async function inTime<T>(reading: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${READ_MS / 1_000} s`)), READ_MS)
+  return Promise.race([reading, late.promise]).finally(() => clearTimeout(timer))
+}
+
 /**
- * Reads the status. What cannot be read becomes null, with the reason among `problems`; only the fleet itself
+ * Reads the status. What cannot be read, or not in time, becomes null, with the reason among `problems`; only the fleet itself
  * must answer.
  */
 export async function readStatus({
@@ -138,7 +147,7 @@ export async function readStatus({
 }: StatusSources): Promise<Wire<typeof fleetStatus>> {
   const problems = new Set<string>()
   const attempt = <T>(source: string, work: () => Promise<T>): Promise<T | null> =>
-    work().catch((error) => {
+    inTime(work()).catch((error) => {
       problems.add(`${source}: ${messageOf(error)}`)
       return null
     })
