@@ -135,8 +135,8 @@ async function inTime<T>(reading: Promise<T>): Promise<T> {
 }
 
 /**
- * Reads the status. What cannot be read, or not in time, becomes null, with the reason among `problems`; only the fleet itself
- * must answer.
+ * Reads the status. What cannot be read, or not in time, becomes null, with the reason among `problems`; only
+ * the fleet itself must answer.
  */
 export async function readStatus({
   fleet,
