@@ -217,6 +217,29 @@ function ledgerContract(ledger: () => Ledger) {
     ]).toEqual([2, 'opp_c', true])
   })
 
+  test('each attempt has its own decision; a nonce that somebody else used is replaced, and stays in use', async () => {
+    const at = (nonce: number) => ledger().transactionAt(genesis, '0xacc', nonce)
+    expect(await at(7)).toBeUndefined()
+    await ledger().recordAttempt({ ...attempt(7, 'a'), decisionId: 'opp_a' })
+    await ledger().recordAttempt({ ...attempt(7, 'b'), decisionId: 'opp_c' })
+    await ledger().recordAttempt({ ...attempt(7, 'c'), decisionId: null })
+    expect(await at(7)).toMatchObject({
+      nonce: 7,
+      status: 'open',
+      decisionId: 'opp_a',
+      attempts: [
+        { hash: hash('a'), decisionId: 'opp_a' },
+        { hash: hash('b'), decisionId: 'opp_c' },
+        { hash: hash('c'), decisionId: null },
+      ],
+    })
+    await ledger().markReplaced(genesis, '0xacc', 7)
+    await ledger().markReplaced(genesis, '0xacc', 1)
+    expect([(await at(7))?.status, (await at(1))?.status]).toEqual(['replaced', 'final'])
+    expect(await ledger().highestNonce(genesis, '0xacc')).toBe(7)
+    expect((await ledger().openTransactions()).map(({ nonce }) => nonce)).toEqual([2])
+  })
+
   test('trades on paper are kept apart, each once', async () => {
     const paper = {
       decisionId: 'opp_a',

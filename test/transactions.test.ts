@@ -2,131 +2,36 @@
  * One account's transactions on a real chain: no duplicates and no nonce gaps, even if the node drops
  * transactions.
  */
-import { keccak256 } from 'viem'
-import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { submitterOf } from '../src/engine/trading/submission.ts'
-import { Transactions } from '../src/engine/trading/transactions.ts'
-import { type ExecuteIntent, encodeExecute, type Intent } from '../src/intents/index.ts'
-import { rpc, toHex } from '../src/localnet/rpc.ts'
-import type { Head, Hex, Receipt } from '../src/ports/chain.ts'
-import type { DecisionRecord } from '../src/ports/ledger.ts'
-import type { Signer } from '../src/ports/signer.ts'
+import type { Transactions } from '../src/engine/trading/transactions.ts'
+import { rpc } from '../src/localnet/rpc.ts'
+import type { Hex } from '../src/ports/chain.ts'
 import { KintsugiError } from '../src/std/errors.ts'
 import { startTestChain, type TestChain } from './support/local-chain.ts'
-import { MemoryLedger } from './support/memory-ledger.ts'
+import type { MemoryLedger } from './support/memory-ledger.ts'
+import { cleared, decisionOf, SENDER, Sending } from './support/sending.ts'
 
-const account = privateKeyToAccount(keccak256('0x01'))
-const address = account.address.toLowerCase() as `0x${string}`
 let local: TestChain
-
+let sending: Sending
+let store: MemoryLedger
 beforeAll(async () => {
   local = await startTestChain()
-  await rpc(local.url, 'anvil_setBalance', address, toHex(10n ** 21n))
+  await Sending.fund(local)
 })
 afterAll(() => local?.stop())
-
-const signer: Signer = {
-  account: async () => address,
-  close: () => undefined,
-  identify: () => Promise.reject(new Error('not expected')),
-  sign: async (intent: Intent) => {
-    const fees = {
-      chainId: intent.chainId,
-      nonce: intent.nonce,
-      gas: intent.gasLimit,
-      maxFeePerGas: intent.maxFeePerGas,
-      maxPriorityFeePerGas: intent.maxPriorityFeePerGas,
-      type: 'eip1559' as const,
-    }
-    const raw = await account.signTransaction(
-      intent.type === 'execute'
-        ? { ...fees, to: intent.executor, data: encodeExecute(intent) }
-        : { ...fees, to: address },
-    )
-    return { raw, hash: keccak256(raw) }
-  },
-}
-
-const decision = {
-  id: 'opp_1',
-  opportunity: { cycles: [{ legs: [{ pool: '0xp' }] }] },
-} as unknown as DecisionRecord
-let store: MemoryLedger
-let booked: Receipt[]
 beforeEach(() => {
-  store = new MemoryLedger()
-  booked = []
+  sending = new Sending(local)
+  store = sending.store
 })
 
-function make(submitter = submitterOf({ kind: 'public' }, local.chain, [])) {
-  const { manifest } = local.market
-  return new Transactions({
-    chain: local.chain,
-    ledger: store.ledger,
-    signer,
-    genesis: manifest.genesis,
-    chainId: manifest.chainId,
-    account: address,
-    lease: 1,
-    submitter,
-    finality: { tag: 'finalized', depthWithoutTag: 64 },
-    now: Date.now,
-    onNote: () => undefined,
-    onFinal: async ({ transaction, receipt }) => {
-      booked.push(receipt)
-      store.settle(transaction.nonce)
-    },
-  })
-}
-
-const cleared = Promise.resolve(true)
-/** Sends one and returns its hash. */
-const submitted = async (transactions: Transactions) =>
-  (await transactions.submit(intent, decision, await head(), { cleared }))?.hash as Hex
-
-/** A plan that reverts on chain (it has no operator): only its submission is tested. */
-const intent = (nonce: number, tip = 10n ** 9n): ExecuteIntent => ({
-  type: 'execute',
-  chainId: local.market.manifest.chainId,
-  account: address,
-  nonce,
-  gasLimit: 100_000n,
-  maxFeePerGas: 10n ** 11n + tip,
-  maxPriorityFeePerGas: tip,
-  lease: 1,
-  executor: local.market.manifest.execution?.executor as `0x${string}`,
-  lender: { kind: 'aave-v3', address: `0x${'a'.repeat(40)}`, isToken0: false },
-  token: `0x${'b'.repeat(40)}`,
-  amount: 1n,
-  minProfit: 1n,
-  deadline: 4_000_000_000,
-  cycles: [
-    {
-      amountIn: 1n,
-      legs: [0, 1].map(() => ({
-        venue: 'pair' as const,
-        pool: `0x${'c'.repeat(40)}` as const,
-        tokenIn: `0x${'b'.repeat(40)}` as const,
-        feeBps: 30,
-      })),
-    },
-  ],
-})
-
-async function mine(transactions: Transactions, blocks = 1): Promise<Head> {
-  let head = await local.chain.block('latest')
-  for (let i = 0; i < blocks; i++) {
-    await rpc(local.url, 'evm_mine')
-    head = await local.chain.block('latest')
-    await transactions.refresh()
-    await transactions.advance(head)
-  }
-  return head
-}
-
-const head = () => local.chain.block('latest')
-const nonceOnChain = () => local.chain.transactionCount(address, 'latest')
+const decision = decisionOf('opp_1')
+const make = () => sending.make()
+const submitted = (transactions: Transactions) => sending.submit(transactions)
+const intent = (nonce: number, tip?: bigint) => sending.intent(nonce, tip)
+const mine = (transactions: Transactions, blocks?: number) => sending.mine(transactions, blocks)
+const head = () => sending.head()
+const nonceOnChain = () => sending.nextNonce()
+const booked = () => sending.booked.map(({ receipt }) => receipt)
 
 test('sent, mined, booked once it is final and not before', async () => {
   const transactions = make()
@@ -134,10 +39,10 @@ test('sent, mined, booked once it is final and not before', async () => {
   const hash = await submitted(transactions)
   expect(transactions.pending).toEqual([decision])
   await mine(transactions, 1)
-  expect([transactions.inFlight, transactions.open, booked.length]).toEqual([0, 1, 0])
+  expect([transactions.inFlight, transactions.open, booked().length]).toEqual([0, 1, 0])
   expect(transactions.pending.length).toBe(0)
   await mine(transactions, 3)
-  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(booked().map((receipt) => receipt.transactionHash)).toEqual([hash])
   expect(transactions.open).toBe(0)
 })
 
@@ -150,7 +55,7 @@ test('several at once have nonces without a gap', async () => {
   )
   expect([...store.transactions.keys()]).toEqual(Array.from({ length: 6 }, (_, index) => first + index))
   await mine(transactions, 4)
-  expect(booked).toHaveLength(6)
+  expect(booked()).toHaveLength(6)
 })
 
 test('a transaction that the node dropped is sent again', async () => {
@@ -159,7 +64,7 @@ test('a transaction that the node dropped is sent again', async () => {
   const hash = await submitted(transactions)
   await rpc(local.url, 'anvil_dropTransaction', hash)
   await mine(transactions, 5)
-  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(booked().map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
 test('a transaction that is not mined is cancelled at its nonce, and later ones continue', async () => {
@@ -179,8 +84,8 @@ test('a transaction that is not mined is cancelled at its nonce, and later ones 
     'execute',
     'cancel',
   ])
-  expect(booked.map((receipt) => receipt.transactionHash)).not.toContain(cheap)
-  expect(booked).toHaveLength(2)
+  expect(booked().map((receipt) => receipt.transactionHash)).not.toContain(cheap)
+  expect(booked()).toHaveLength(2)
   expect(await nonceOnChain()).toBe(nonce + 2)
 })
 
@@ -195,7 +100,7 @@ test('a transaction that a reorganisation removes is sent again and booked once'
   expect(await local.chain.receipt(hash)).toBeUndefined()
   expect(transactions.inFlight).toBe(1)
   await mine(transactions, 5)
-  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(booked().map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
 test('after a process died between recording and sending, its successor sends; nothing is doubled', async () => {
@@ -218,8 +123,8 @@ test('after a process died between recording and sending, its successor sends; n
   const next = await submitted(successor)
   await mine(successor, 4)
   local.chain.send = original
-  expect(booked.map((receipt) => receipt.transactionHash)).toContain(next)
-  expect(booked).toHaveLength(2)
+  expect(booked().map((receipt) => receipt.transactionHash)).toContain(next)
+  expect(booked()).toHaveLength(2)
   expect(await nonceOnChain()).toBe(nonce + 2)
 })
 
@@ -234,7 +139,7 @@ test('a transaction that is not cleared is never sent, and the next one uses its
   const hash = await submitted(transactions)
   expect([...store.transactions.keys()]).toEqual([nonce])
   await mine(transactions, 4)
-  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(booked().map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
 test('if a later transaction exists, its nonce is filled, and the later one is mined', async () => {
@@ -253,8 +158,12 @@ test('if a later transaction exists, its nonce is filled, and the later one is m
   expect(await first).toBeUndefined()
   await mine(transactions, 4)
   expect(await nonceOnChain()).toBe(nonce + 2)
-  expect(booked.map((receipt) => receipt.transactionHash)).toContain(second)
-  expect(booked.filter((receipt) => receipt.succeeded).map((receipt) => receipt.gasUsed)).toEqual([21_000n])
+  expect(booked().map((receipt) => receipt.transactionHash)).toContain(second)
+  expect(
+    booked()
+      .filter((receipt) => receipt.succeeded)
+      .map((receipt) => receipt.gasUsed),
+  ).toEqual([21_000n])
 })
 
 /** Attempts that the ledger refuses, by nonce. */
@@ -281,12 +190,12 @@ test('a transaction that could not be recorded is never sent, and the next one u
   )
   expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   await mine(transactions, 1)
-  expect([transactions.open, await local.chain.transactionCount(address, 'pending')]).toEqual([0, nonce])
+  expect([transactions.open, await local.chain.transactionCount(SENDER, 'pending')]).toEqual([0, nonce])
   store.ledger.recordAttempt = recordAttempt
   const hash = await submitted(transactions)
   expect([...store.transactions.keys()]).toEqual([nonce])
   await mine(transactions, 4)
-  expect(booked.map((receipt) => receipt.transactionHash)).toEqual([hash])
+  expect(booked().map((receipt) => receipt.transactionHash)).toEqual([hash])
 })
 
 test('if a later transaction follows one that could not be recorded, the nonce is filled, and the later one is mined', async () => {
@@ -302,7 +211,7 @@ test('if a later transaction follows one that could not be recorded, the nonce i
   await mine(transactions, 4)
   expect(attempts).toEqual([`execute ${nonce}`, `execute ${nonce + 1}`, `cancel ${nonce}`])
   expect(await nonceOnChain()).toBe(nonce + 2)
-  expect(booked.map(({ succeeded, gasUsed }) => succeeded && gasUsed)).toEqual([21_000n, false])
+  expect(booked().map(({ succeeded, gasUsed }) => succeeded && gasUsed)).toEqual([21_000n, false])
 })
 
 test('a transaction is signed while the one before it is being recorded', async () => {
@@ -320,7 +229,7 @@ test('a transaction is signed while the one before it is being recorded', async 
   await Promise.all(Array.from({ length: 4 }, () => transactions.submit(intent, decision, at, { cleared })))
   expect(maxRecording).toBe(4)
   await mine(transactions, 4)
-  expect(booked).toHaveLength(4)
+  expect(booked()).toHaveLength(4)
 })
 
 test('after a process died while it recorded one transaction and had recorded the next, its successor fills the gap', async () => {
@@ -340,8 +249,8 @@ test('after a process died while it recorded one transaction and had recorded th
   await mine(successor, 4)
   expect(await nonceOnChain()).toBe(nonce + 2)
   expect(store.transactions.get(nonce)?.attempts.map((attempt) => attempt.intent.type)).toEqual(['cancel'])
-  expect(booked.map((receipt) => receipt.transactionHash)).toContain(second)
+  expect(booked().map((receipt) => receipt.transactionHash)).toContain(second)
   const third = await submitted(successor)
   await mine(successor, 4)
-  expect(booked.at(-1)?.transactionHash).toBe(third)
+  expect(booked().at(-1)?.transactionHash).toBe(third)
 })

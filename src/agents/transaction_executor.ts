@@ -60,7 +60,7 @@ async function execute(
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 const PAPER_RULE = 'paper'
 
-/** Publishes what the executor reports; a violated prediction is also an incident. */
+/** Publishes what the executor reports. */
 const eventsOf = (
   { bus, ledger }: Pick<Ports, 'bus' | 'ledger'>,
   { now, log }: Pick<ServiceContext, 'now' | 'log'>,
@@ -88,13 +88,13 @@ const eventsOf = (
   },
   onTrade: (trade) => bus.publish('trades', trade),
   onNote: (note) => log.warn({}, note),
-  onViolation: (detail) => {
+  onIncident: (kind, detail) => {
     log.error({}, detail)
     ledger
       .recordIncident({
         unit: 'transaction_executor',
         services: ['transaction_executor'],
-        kind: 'prediction-violated',
+        kind,
         detail,
         action: 'none',
         at: now(),
@@ -237,6 +237,7 @@ export default defineAgent({
       executor: started,
       progress: () => ({ head: market.head.number, ...progress }),
       stop: () => {
+        started.close()
         stopWitness()
         unfollow()
         signer.close()
@@ -244,7 +245,7 @@ export default defineAgent({
       drain: async (signal) => {
         started.drain()
         // On a chain that is gone, nothing becomes final any more.
-        while (started.open > 0 && market.failure === undefined && !signal.aborted)
+        while (started.busy && market.failure === undefined && !signal.aborted)
           await new Promise((resolve) => setTimeout(resolve, 50))
       },
       state: () => ({

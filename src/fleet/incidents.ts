@@ -43,6 +43,14 @@ export const INCIDENTS = {
   'external-back': { meaning: 'an external service is available again', level: 'info' },
   alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'error' },
   'alarm-cleared': { meaning: 'an alarm is over', level: 'info' },
+  'transaction-stuck': {
+    meaning: 'a transaction is not mined, and no higher fee is offered for it',
+    level: 'warn',
+  },
+  'transaction-replaced': {
+    meaning: 'a transaction that is not in the ledger used a nonce of ours',
+    level: 'warn',
+  },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 

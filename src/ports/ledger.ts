@@ -36,9 +36,9 @@ export interface DecisionRecord {
 
 /**
  * `open` until one of its attempts is final; `lost`: its chain does not exist any more; `expired`: the nonce
- * was not used and is free again.
+ * was not used and is free again; `replaced`: a transaction that is not in the ledger used the nonce.
  */
-export type TransactionStatus = 'open' | 'final' | 'lost' | 'expired'
+export type TransactionStatus = 'open' | 'final' | 'lost' | 'expired' | 'replaced'
 
 /** One nonce of ours, with every attempt that was signed for it, oldest first. */
 export interface TransactionRecord {
@@ -48,6 +48,8 @@ export interface TransactionRecord {
   readonly decisionId: string | null
   readonly status: TransactionStatus
   readonly attempts: readonly {
+    /** The decision that it executes or gives up; not always that of the nonce's first attempt. */
+    readonly decisionId: string | null
     readonly hash: Hex
     readonly raw: Hex
     readonly intent: Intent
@@ -241,6 +243,8 @@ export interface Ledger {
   recordAttempt(attempt: NewAttempt, decision?: DecisionRecord): Promise<void>
   /** Transactions that are not final yet, by nonce. */
   openTransactions(): Promise<TransactionRecord[]>
+  /** The transaction at a nonce, in any status. */
+  transactionAt(genesis: Hex, account: Address, nonce: number): Promise<TransactionRecord | undefined>
   /** The transaction sent for a decision, in any status; the newest if there are several. */
   transaction(decisionId: string): Promise<TransactionRecord | undefined>
   /** The greatest nonce that is in use or was used. */
@@ -253,6 +257,8 @@ export interface Ledger {
   markLost(genesis: Hex): Promise<number>
   /** Marks open transactions as expired: their nonces are free again. */
   markExpired(genesis: Hex, account: Address, nonces: readonly number[]): Promise<void>
+  /** Marks an open transaction as replaced. */
+  markReplaced(genesis: Hex, account: Address, nonce: number): Promise<void>
   /** The booked trade of a decision. */
   trade(decisionId: string): Promise<Trade | undefined>
   trades(page: Page & TradeFilter): Promise<Trade[]>

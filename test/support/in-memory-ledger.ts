@@ -87,7 +87,7 @@ export class InMemoryLedger implements Ledger {
     const key = `${genesis} ${account} ${nonce}`
     const known = this.#transactions.get(key)
     const attempts = [...(known?.attempts ?? [])]
-    if (!attempts.some(({ hash }) => hash === sent.hash)) attempts.push(sent)
+    if (!attempts.some(({ hash }) => hash === sent.hash)) attempts.push({ ...sent, decisionId })
     const reused = known === undefined || known.status === 'expired'
     this.#transactions.set(key, {
       genesis,
@@ -108,6 +108,11 @@ export class InMemoryLedger implements Ledger {
     const own = [...this.#transactions.values()].filter((each) => each.decisionId === decisionId)
     const newest = own.sort((a, b) => b.nonce - a.nonce)[0]
     return newest && copy(newest)
+  }
+
+  async transactionAt(genesis: Hex, account: Address, nonce: number) {
+    const found = this.#transactions.get(`${genesis} ${account} ${nonce}`)
+    return found && copy(found)
   }
 
   async highestNonce(genesis: Hex, account: Address) {
@@ -136,6 +141,17 @@ export class InMemoryLedger implements Ledger {
         each.account === account &&
         nonces.includes(each.nonce),
       'expired',
+    )
+  }
+
+  async markReplaced(genesis: Hex, account: Address, nonce: number) {
+    this.#setStatus(
+      (each) =>
+        each.status === 'open' &&
+        each.genesis === genesis &&
+        each.account === account &&
+        each.nonce === nonce,
+      'replaced',
     )
   }
 

@@ -7,6 +7,7 @@ import type {
   PaperTrade,
   Trade,
   TransactionRecord,
+  TransactionStatus,
 } from '../../src/ports/ledger.ts'
 
 export class MemoryLedger {
@@ -30,6 +31,11 @@ export class MemoryLedger {
       [...this.transactions.values()]
         .filter(({ record }) => record.status === 'open')
         .map(({ record, attempts }) => ({ ...record, attempts })),
+    transactionAt: async (_genesis: Hex, _account: Hex, nonce: number) => {
+      const entry = this.transactions.get(nonce)
+      return entry && { ...entry.record, attempts: entry.attempts }
+    },
+    markReplaced: async (_genesis: Hex, _account: Hex, nonce: number) => this.settle(nonce, 'replaced'),
     highestNonce: async () =>
       this.transactions.size === 0 ? undefined : Math.max(...this.transactions.keys()),
     recordAttempt: async (attempt: NewAttempt, decision?: DecisionRecord) => {
@@ -56,8 +62,8 @@ export class MemoryLedger {
     },
   } as unknown as Ledger
 
-  settle(nonce: number): void {
+  settle(nonce: number, status: TransactionStatus = 'final'): void {
     const entry = this.transactions.get(nonce)
-    if (entry) this.transactions.set(nonce, { ...entry, record: { ...entry.record, status: 'final' } })
+    if (entry) this.transactions.set(nonce, { ...entry, record: { ...entry.record, status } })
   }
 }

@@ -101,7 +101,7 @@ export class TradingFloor {
         onSent: (sent) => seen.sent.push(sent),
         onTrade: () => undefined,
         onNote: (note) => seen.notes.push(note),
-        onViolation: (detail) => seen.violations.push(detail),
+        onIncident: (kind, detail) => seen.violations.push(`${kind}: ${detail}`),
       },
       ...options,
     })

@@ -121,4 +121,14 @@ export const MIGRATIONS: readonly Migration[] = [
       create index trades_by_decision on trades (decision_id);
       create index transactions_by_decision on transactions (decision_id);`,
   },
+  {
+    id: 9,
+    name: 'the decision of each attempt; transactions whose nonce somebody else used',
+    sql: `
+      alter table attempts add column decision_id text;
+      update attempts a set decision_id = t.decision_id from transactions t
+        where t.genesis = a.genesis and t.account = a.account and t.nonce = a.nonce;
+      alter table transactions drop constraint transactions_status_check;
+      alter table transactions add check (status in ('open', 'final', 'lost', 'expired', 'replaced'));`,
+  },
 ]

@@ -9,10 +9,18 @@ import { DECISION_COLUMNS, decisionRow, ON_KNOWN_DECISION } from './decisions.ts
 
 type TransactionLedger = Pick<
   Ledger,
-  'recordAttempt' | 'openTransactions' | 'transaction' | 'highestNonce' | 'markLost' | 'markExpired'
+  | 'recordAttempt'
+  | 'openTransactions'
+  | 'transaction'
+  | 'transactionAt'
+  | 'highestNonce'
+  | 'markLost'
+  | 'markExpired'
+  | 'markReplaced'
 >
 
-const SELECT = `select t.genesis, t.account, t.nonce, t.decision_id, t.status, a.hash, a.raw, a.intent, a.sent_at, a.sent_at_block
+const SELECT = `select t.genesis, t.account, t.nonce, t.decision_id, t.status,
+  a.decision_id as attempt_decision_id, a.hash, a.raw, a.intent, a.sent_at, a.sent_at_block
   from transactions t join attempts a using (genesis, account, nonce)`
 
 export function transactionLedger(connection: LedgerConnection): TransactionLedger {
@@ -37,7 +45,7 @@ export function transactionLedger(connection: LedgerConnection): TransactionLedg
            insert into transactions values ($1, $2, $3, $4, 'open', $5)
            on conflict (genesis, account, nonce) do update set status = 'open', decision_id = excluded.decision_id where transactions.status = 'expired'
          )
-         insert into attempts values ($6, $1, $2, $3, $7, $8, $5, $9) on conflict (hash) do nothing`,
+         insert into attempts values ($6, $1, $2, $3, $7, $8, $5, $9, $4) on conflict (hash) do nothing`,
         decision ? [...values, ...decisionRow(decision)] : values,
         decision ? 'attempt-with-decision' : 'attempt',
       )
@@ -51,6 +59,14 @@ export function transactionLedger(connection: LedgerConnection): TransactionLedg
         await connection.query(
           `${SELECT} where t.decision_id = $1 order by t.created_at desc, t.nonce desc, a.sent_at`,
           [decisionId],
+        ),
+      )[0],
+
+    transactionAt: async (genesis, account, nonce) =>
+      transactionsIn(
+        await connection.query(
+          `${SELECT} where t.genesis = $1 and t.account = $2 and t.nonce = $3 order by a.sent_at`,
+          [genesis, account, nonce],
         ),
       )[0],
 
@@ -76,6 +92,13 @@ export function transactionLedger(connection: LedgerConnection): TransactionLedg
         [genesis, account, nonces],
       )
     },
+
+    markReplaced: async (genesis, account, nonce) => {
+      await connection.query(
+        `update transactions set status = 'replaced' where genesis = $1 and account = $2 and nonce = $3 and status = 'open'`,
+        [genesis, account, nonce],
+      )
+    },
   }
 }
 
@@ -91,6 +114,7 @@ function transactionsIn(rows: readonly Row[]): TransactionRecord[] {
       decisionId: row.decision_id as string | null,
       status: row.status as TransactionStatus,
       attempts: [row, ...rest].map((attempt) => ({
+        decisionId: attempt.attempt_decision_id as string | null,
         hash: attempt.hash as Hex,
         raw: attempt.raw as Hex,
         intent: decodeJson(attempt.intent as string),

@@ -72,6 +72,7 @@ test.each([
   ['final', 'in flight'],
   ['lost', 'lost'],
   ['expired', 'expired'],
+  ['replaced', 'replaced'],
 ] as const)('a transaction that is %s and not booked is %s, by its last attempt', async (status, state) => {
   expect(await statusWith({ decision: traded, transaction: transaction(status) })).toMatchObject({
     state,

@@ -6,8 +6,11 @@ import type { Ledger } from '../../ports/ledger.ts'
 import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
-/** `lost`: its chain is gone; `expired`: never mined, and its nonce is free again. */
-export const EXECUTION_STATES = ['refused', 'in flight', 'final', 'lost', 'expired'] as const
+/**
+ * `lost`: its chain is gone; `expired`: never mined, and its nonce is free again; `replaced`: never mined, since
+ * another transaction used its nonce.
+ */
+export const EXECUTION_STATES = ['refused', 'in flight', 'final', 'lost', 'expired', 'replaced'] as const
 
 export interface ExecutionStatus {
   /** The decision's id. */
@@ -30,6 +33,7 @@ const UNBOOKED = {
   final: ['in flight', 'Final; not booked yet.'],
   lost: ['lost', 'Sent on a chain that does not exist any more; it will never be mined.'],
   expired: ['expired', 'Not mined in time; its nonce was given back.'],
+  replaced: ['replaced', 'Not mined: a transaction that is not in the ledger used its nonce.'],
 } as const
 
 /** Looks up the state of a decision's trade. Throws `not-found`, and what the ledger throws. */

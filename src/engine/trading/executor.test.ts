@@ -170,7 +170,7 @@ async function started(options: Partial<ExecutorOptions> = {}): Promise<Executor
       onSent: (sent) => seen.sent.push(sent),
       onTrade: (trade) => seen.trades.push(trade),
       onNote: (note) => seen.notes.push(note),
-      onViolation: (detail) => seen.notes.push(detail),
+      onIncident: (_kind, detail) => seen.notes.push(detail),
     },
     ...options,
   })
@@ -340,5 +340,35 @@ describe('one clock', () => {
       ['opp_1', 'trade'],
       ['opp_2', 'refuse'],
     ])
+  })
+})
+
+describe('an executor that hands over to its successor', () => {
+  test('is busy until what it has begun is over; once it is closed, nothing is sent any more', async () => {
+    const simulated = Promise.withResolvers<Simulation>()
+    simulation = () => simulated.promise
+    const executor = await started()
+    executor.drain()
+    expect(executor.busy).toBe(false)
+    const executing = executor.request(opportunity('opp_1'), false)
+    await expect.poll(() => executor.busy).toBe(true)
+    executor.close()
+    simulated.resolve(earning(E18))
+    const { hash: sentHash, record } = await executing
+    expect([sentHash, record.outcome]).toEqual([
+      undefined,
+      { stage: 'sending', reason: 'this executor has handed over to its successor' },
+    ])
+    expect([seen.sent, requests.sent, executor.busy]).toEqual([[], [], false])
+  })
+
+  test('signs nothing once it is closed', async () => {
+    const executor = await started()
+    executor.close()
+    expect((await executor.request(opportunity('opp_1'), false)).record.outcome).toEqual({
+      stage: 'signing',
+      reason: 'this executor has handed over to its successor',
+    })
+    expect([seen.sent, requests.sent]).toEqual([[], []])
   })
 })

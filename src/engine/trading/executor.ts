@@ -14,6 +14,7 @@ import {
   outcomeOf,
   type Policies,
 } from '../../arbitrage/index.ts'
+import type { IncidentKind } from '../../fleet/incidents.ts'
 import { type ExecuteIntent, encodeExecute } from '../../intents/index.ts'
 import type { Chain, Head, Hex, Simulation } from '../../ports/chain.ts'
 import type { DecisionRecord, Ledger, Trade } from '../../ports/ledger.ts'
@@ -47,8 +48,8 @@ export interface ExecutorEvents {
   onTrade(trade: Trade): void
   /** A condition that operators should know of. */
   onNote(note: string): void
-  /** Predicted and realised profit differ although nothing moved the pools: a defect. */
-  onViolation(detail: string): void
+  /** A failure that people should see, such as a profit that differs from the predicted one. */
+  onIncident(kind: IncidentKind, detail: string): void
 }
 
 export interface ExecutorOptions {
@@ -118,6 +119,7 @@ export class Executor {
   #dataFee: DataFee | undefined
   #clock: Clock | undefined
   #draining = false
+  #closed = false
   /** Decisions that are being simulated, signed and sent: not in flight yet, but their pools are busy. */
   readonly #leaving = new Map<string, DecisionRecord>()
   readonly #inclusion = new InclusionModel()
@@ -156,6 +158,8 @@ export class Executor {
         lease,
         now,
         onNote: events.onNote,
+        onTrouble: events.onIncident,
+        forbidden: () => this.#forbidden(),
         onFinal: (final) => this.#book(final),
       })
       await this.#transactions.recover()
@@ -170,9 +174,24 @@ export class Executor {
     return this.#transactions?.open ?? 0
   }
 
+  /** Whether a decision is being executed, or a transaction is not final yet. */
+  get busy(): boolean {
+    return this.open > 0 || this.#leaving.size > 0
+  }
+
   /** Stops taking opportunities; what is in flight is still booked. */
   drain(): void {
     this.#draining = true
+  }
+
+  /** From now on nothing is signed or sent: a successor may use the next nonce. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Why nothing may be signed or sent now; undefined if it may. */
+  #forbidden(): string | undefined {
+    return this.#closed ? 'this executor has handed over to its successor' : undefined
   }
 
   /**
@@ -372,7 +391,10 @@ export class Executor {
       if (!handed)
         return await this.#report(record, {
           simulated,
-          outcome: { stage: 'simulation', reason: simulated.refusal ?? '' },
+          outcome:
+            simulated.refusal === undefined
+              ? { stage: 'sending', reason: this.#forbidden() ?? 'it was no longer wanted' }
+              : { stage: 'simulation', reason: simulated.refusal },
         })
       this.#options.events.onSent(sentOf(record, handed, simulated, times, this.#options.now()))
       return await this.#report(record, {
@@ -431,7 +453,8 @@ export class Executor {
     this.#inclusion.add(trade, final.decision, tip)
     if (!(await ledger.book(trade))) return
     if (trade.outcome === 'as-predicted' && trade.predictedProfit !== trade.realisedProfit) {
-      events.onViolation(
+      events.onIncident(
+        'prediction-violated',
         `${trade.hash}: realised ${trade.realisedProfit}, predicted ${trade.predictedProfit}, although nothing moved`,
       )
     }

@@ -28,6 +28,12 @@ export interface Submitter {
   readonly revertsAreFree: boolean
 }
 
+/** What a node means by refusing a transaction: `known`, it has it; `used`, its nonce is mined; or `refused`. */
+export function verdictOf(message: string): 'known' | 'used' | 'refused' {
+  if (/already (known|imported)|alreadyknown|known transaction/i.test(message)) return 'known'
+  return /nonce (is )?too low|old ?nonce/i.test(message) ? 'used' : 'refused'
+}
+
 export function submitterOf(submission: Submission, chain: Chain, relays: readonly Relay[]): Submitter {
   if (submission.kind === 'relay' && relays.length > 0) return relaySubmitter(submission, chain, relays)
   if (submission.kind === 'sequencer' && relays.length > 0)

@@ -74,6 +74,7 @@ beforeEach(async () => {
     now: () => 1,
     onFinal: async () => undefined,
     onNote: (note) => notes.push(note),
+    onTrouble: () => undefined,
   })
   await transactions.recover()
 })

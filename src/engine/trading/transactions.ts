@@ -1,7 +1,8 @@
 /**
  * Our transactions on one account: nonces without gaps, attempts recorded before they are sent, followed
  * until they are final, sent again after a reorganisation. A nonce that is not needed after all is free
- * again, or filled with a transfer to ourselves.
+ * again, or filled with a transfer to ourselves. Each one ends: it is booked, its nonce is given back, or a
+ * transaction that nobody here knows has used its nonce.
  */
 
 import type { Address } from '../../amm/index.ts'
@@ -14,14 +15,16 @@ import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { finalBlock } from '../chains/finality.ts'
 import type { Finality } from '../chains/profile.ts'
 import type { InFlight } from './in-flight.ts'
-import type { Submitter } from './submission.ts'
+import { emptyTransfer, raisedFees } from './replacement.ts'
+import { type Submitter, verdictOf } from './submission.ts'
 
 /** Blocks after which the nonce of a transaction that is not mined is filled. */
 const STUCK_AFTER_BLOCKS = 4
-/** Nodes replace a pending transaction only for a tip at least this much higher, in hundredths. */
-const REPLACEMENT_BUMP = 125n
-const TRANSFER_GAS = 21_000n
-const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
+/**
+ * Transfers that replace one stuck transaction, each for higher fees. After them it is only sent again, since
+ * what keeps it from being mined is not its fee.
+ */
+const MAX_REPLACEMENTS = 5
 
 /**
  * `recording`: signed; being recorded, or waiting for clearance. `unrecorded`, `unwanted`: the ledger refused
@@ -29,6 +32,7 @@ const bumped = (value: bigint): bigint => (value * REPLACEMENT_BUMP) / 100n + 1n
  * or the relays. `booking`: final, being booked.
  */
 type Phase = 'recording' | 'unrecorded' | 'unwanted' | 'handed' | 'booking'
+type Attempt = TransactionRecord['attempts'][number]
 const isVoid = ({ phase }: Open): boolean => phase === 'unrecorded' || phase === 'unwanted'
 
 interface Open {
@@ -36,6 +40,10 @@ interface Open {
   readonly decision: DecisionRecord | undefined
   receipt: Receipt | undefined
   phase: Phase
+  /** The node has a mined transaction with this nonce. */
+  used?: boolean
+  /** No higher fee is offered any more: why. */
+  exhausted?: string
 }
 
 export interface SubmitOptions {
@@ -83,12 +91,16 @@ export interface TransactionsOptions {
   submitter: Submitter
   finality: Finality
   now(): number
+  /** Why nothing may be signed or sent now; undefined if it may. */
+  forbidden?(): string | undefined
   /** Books a final transaction. When it rejects, it is called again at a later head. */
   onFinal(final: {
     transaction: TransactionRecord
     receipt: Receipt
     decision: DecisionRecord | undefined
   }): Promise<void>
+  /** A transaction that is not mined, whatever is offered for it, or whose nonce somebody else used. */
+  onTrouble(kind: 'transaction-stuck' | 'transaction-replaced', detail: string): void
   onNote(note: string): void
 }
 
@@ -96,6 +108,8 @@ export class Transactions implements InFlight {
   readonly #options: TransactionsOptions
   readonly #open = new Map<number, Open>()
   #nextNonce = 0
+  /** Nonces below are settled. */
+  #settledBelow = 0
   /** The one serialiser: everything that signs, or changes which nonces are in use, runs in turn. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -123,30 +137,32 @@ export class Transactions implements InFlight {
     this.#nextNonce = Math.max(mined, (highest ?? -1) + 1)
     await this.refresh()
     const head = await chain.block('latest')
-    await this.#fillGaps(mined, head)
-    for (const { record, receipt } of this.#open.values())
-      if (!receipt) await this.#sendAgain(record, head.number)
+    await this.#closeGaps(mined, head)
+    if (this.#forbidden() === undefined)
+      for (const open of this.#open.values()) if (!open.receipt) await this.#sendAgain(open, head.number)
   }
 
   /**
    * A process that died while it recorded one transaction, and had recorded the next, leaves the first nonce
-   * missing: later ones cannot be mined.
+   * missing: later ones cannot be mined. Such nonces are released like those of unrecorded transactions.
    */
-  async #fillGaps(mined: number, head: Head): Promise<void> {
-    const { submitter, genesis, account } = this.#options
-    for (let nonce = mined; nonce < this.#nextNonce; nonce++) {
+  async #closeGaps(mined: number, head: Head): Promise<void> {
+    const { genesis, account } = this.#options
+    for (let nonce = Math.max(mined, this.#settledBelow); nonce < this.#nextNonce; nonce++) {
       if (this.#open.has(nonce)) continue
-      const next = this.#open.get(Math.min(...[...this.#open.keys()].filter((open) => open > nonce)))
-      if (!next || submitter.expiresAfter !== undefined) return this.#free(nonce)
-      const open: Open = {
+      const gap: Open = {
         record: { genesis, account, nonce, decisionId: null, status: 'open', attempts: [] },
         decision: undefined,
         receipt: undefined,
-        phase: 'handed',
+        phase: 'unrecorded',
       }
-      await this.#fill(open, head, next.record.attempts.at(-1)?.intent)
-      this.#open.set(nonce, open)
+      this.#open.set(nonce, gap)
+      await this.#releaseOrNote(gap, head)
     }
+  }
+
+  #forbidden(): string | undefined {
+    return this.#options.forbidden?.()
   }
 
   /** Transactions that are not final yet. */
@@ -159,8 +175,11 @@ export class Transactions implements InFlight {
     return this.#unmined().filter(({ phase }) => phase === 'handed').length
   }
 
+  /** Of those that are still offered: a transfer that replaces a trade touches no pool. */
   get pending(): DecisionRecord[] {
-    return this.#unmined().flatMap(({ decision }) => decision ?? [])
+    return this.#unmined().flatMap(({ decision, record }) =>
+      record.attempts.at(-1)?.intent.type === 'cancel' ? [] : (decision ?? []),
+    )
   }
 
   /** Tip (wei per gas) and gas limit of each transaction that is not mined yet. */
@@ -183,32 +202,24 @@ export class Transactions implements InFlight {
    * Replaces transactions in flight that tip less, so that later nonces do not wait behind other accounts.
    * Throws `SubmissionError`.
    */
-  raise(
-    { maxFeePerGas, maxPriorityFeePerGas }: Pick<Bid, 'maxFeePerGas' | 'maxPriorityFeePerGas'>,
-    head: Head,
-  ): Promise<void> {
+  raise(wanted: Pick<Bid, 'maxFeePerGas' | 'maxPriorityFeePerGas'>, head: Head): Promise<void> {
     return this.#inTurn(async () => {
       for (const [, open] of this.#byNonce()) {
         const last = open.record.attempts.at(-1)
         if (!last || open.receipt || open.phase !== 'handed') continue
-        if (last.intent.maxPriorityFeePerGas >= maxPriorityFeePerGas) continue
-        const higher = (wanted: bigint, before: bigint) => (wanted > bumped(before) ? wanted : bumped(before))
-        const intent: Intent = {
-          ...last.intent,
-          maxFeePerGas: higher(maxFeePerGas, last.intent.maxFeePerGas),
-          maxPriorityFeePerGas: higher(maxPriorityFeePerGas, last.intent.maxPriorityFeePerGas),
-        }
+        if (last.intent.maxPriorityFeePerGas >= wanted.maxPriorityFeePerGas) continue
+        const intent: Intent = { ...last.intent, ...raisedFees(wanted, last.intent) }
         const attempt = await during('signing', this.#sign(intent, open.record.decisionId, head))
         await during('recording', this.#options.ledger.recordAttempt(attempt))
         open.record = { ...open.record, attempts: [...open.record.attempts, attempt] }
-        await during('sending', this.#send(attempt, head.number))
+        await during('sending', this.#send(open, attempt, head.number))
       }
     })
   }
 
   /**
-   * Signs and records, and sends once `cleared` is true; otherwise it releases the nonce and returns
-   * `undefined`. Throws `SubmissionError`; what could not be recorded is never sent.
+   * Signs and records, and sends once `cleared` is true and nothing forbids it; otherwise it releases the
+   * nonce and returns `undefined`. Throws `SubmissionError`; what could not be recorded is never sent.
    */
   submit(
     build: (nonce: number) => ExecuteIntent,
@@ -243,13 +254,13 @@ export class Transactions implements InFlight {
         throw new SubmissionError('recording', error)
       }
       const recordedAt = now()
-      if (!(await cleared.catch(() => false))) {
+      if (!(await cleared.catch(() => false)) || this.#forbidden() !== undefined) {
         open.phase = 'unwanted'
         await this.#releaseOrNote(open, head)
         return undefined
       }
       open.phase = 'handed'
-      await during('sending', this.#send(attempt, head.number, behind))
+      await during('sending', this.#send(open, attempt, head.number, behind))
       return { hash: attempt.hash, signedAt, recordedAt }
     })
   }
@@ -259,13 +270,13 @@ export class Transactions implements InFlight {
    * throws.
    */
   async refresh(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((open) => this.#lookUp(open)))
+  }
+
+  async #lookUp(open: Open): Promise<void> {
     const { chain } = this.#options
-    await Promise.all(
-      [...this.#open.values()].map(async (open) => {
-        const receipts = await Promise.all(open.record.attempts.map((attempt) => chain.receipt(attempt.hash)))
-        open.receipt = receipts.find((receipt) => receipt !== undefined)
-      }),
-    )
+    const receipts = await Promise.all(open.record.attempts.map(({ hash }) => chain.receipt(hash)))
+    open.receipt = receipts.find((receipt) => receipt !== undefined)
   }
 
   /**
@@ -282,24 +293,37 @@ export class Transactions implements InFlight {
       if (this.#open.get(nonce) !== open) continue
       if (isVoid(open)) await this.#releaseOrNote(open, head)
       else if (open.phase !== 'handed') continue
-      else if (!open.receipt) await this.#pursue(open, head)
+      else if (!open.receipt) await this.#pursue(open, head, finalized)
       else if (open.receipt.blockNumber <= finalized) await this.#book(open, open.receipt)
     }
   }
 
+  /** Books under the decision of the attempt that was mined, which another process may have sent. */
   async #book(open: Open, receipt: Receipt): Promise<void> {
+    const { ledger, onFinal } = this.#options
+    const mined = open.record.attempts.find(({ hash }) => hash === receipt.transactionHash)
+    const decisionId = mined?.decisionId ?? null
     open.phase = 'booking'
     try {
-      await this.#options.onFinal({ transaction: open.record, receipt, decision: open.decision })
-      this.#open.delete(open.record.nonce)
+      const decision =
+        decisionId === null || decisionId === open.decision?.id
+          ? open.decision
+          : await ledger.decision(decisionId)
+      await onFinal({ transaction: { ...open.record, decisionId }, receipt, decision })
+      this.#settle(open)
     } finally {
       open.phase = 'handed'
     }
   }
 
+  #settle({ record: { nonce } }: Open): void {
+    this.#open.delete(nonce)
+    this.#settledBelow = Math.max(this.#settledBelow, nonce + 1)
+  }
+
   /** Sends a transaction that is not mined again, or gives up its nonce once it is stuck. */
-  async #pursue(open: Open, head: Head): Promise<void> {
-    const { submitter, onNote } = this.#options
+  async #pursue(open: Open, head: Head, finalized: number): Promise<void> {
+    const { submitter, chain, account } = this.#options
     const { nonce, attempts } = open.record
     const last = attempts.at(-1)
     if (!last) return
@@ -307,15 +331,64 @@ export class Transactions implements InFlight {
     // Relays forget an attempt after some blocks; a transaction that was public once may be mined at any
     // time.
     const expiresAfter = last.intent.type === 'execute' ? submitter.expiresAfter : undefined
-    if (age < (expiresAfter ?? STUCK_AFTER_BLOCKS)) {
-      if (expiresAfter !== undefined || age >= 1) await this.#sendAgain(open.record, head.number)
-      return
+    const isStuck = age >= (expiresAfter ?? STUCK_AFTER_BLOCKS)
+    if (isStuck || open.used) {
+      const next = await chain.transactionCount(account, 'latest')
+      open.used = nonce < next
+      if (open.used) return this.#adopt(open, finalized)
+      await this.#closeGaps(next, head)
     }
-    await this.#inTurn(async () => {
+    if (this.#forbidden() !== undefined) return
+    if (isStuck && open.exhausted === undefined) await this.#giveUp(open, last, head, expiresAfter)
+    else if (isStuck ? age % STUCK_AFTER_BLOCKS === 0 : expiresAfter !== undefined || age >= 1)
+      await this.#sendAgain(open, head.number)
+  }
+
+  /** Frees the nonce of a stuck transaction, or fills it, for at most `MAX_REPLACEMENTS` times. */
+  #giveUp(open: Open, last: Attempt, head: Head, expiresAfter: number | undefined): Promise<void> {
+    const { onNote, onTrouble } = this.#options
+    const { nonce } = open.record
+    const exhaust = (why: string) => {
+      open.exhausted = why
+      onTrouble('transaction-stuck', `nonce ${nonce} is not mined, and no higher fee is offered: ${why}`)
+    }
+    return this.#inTurn(async () => {
       // Another head may have done it meanwhile.
       if (this.#open.get(nonce) !== open || open.record.attempts.at(-1) !== last) return
-      await (expiresAfter === undefined ? this.#fill(open, head) : this.#free(nonce))
-    }).catch((error) => onNote(`giving up nonce ${nonce} failed, to be tried again: ${messageOf(error)}`))
+      const replacements = open.record.attempts.filter(({ intent }) => intent.type === 'cancel').length
+      if (expiresAfter !== undefined) await this.#free(nonce)
+      else if (replacements < MAX_REPLACEMENTS) await this.#fill(open, head)
+      else if (open.exhausted === undefined) exhaust(`it was replaced ${replacements} times`)
+    }).catch((error) => {
+      const refused = error instanceof KintsugiError && error.code === 'signer-refused'
+      if (refused && this.#forbidden() === undefined) exhaust(error.message)
+      else onNote(`giving up nonce ${nonce} failed, to be tried again: ${messageOf(error)}`)
+    })
+  }
+
+  /**
+   * The chain has used a nonce, but by no attempt that is known here. Another process of ours may have sent
+   * one meanwhile: it is in the ledger. Otherwise the transaction ends once its nonce is final.
+   */
+  async #adopt(open: Open, finalized: number): Promise<void> {
+    const { ledger, chain, account, genesis, onTrouble } = this.#options
+    const { nonce } = open.record
+    await this.#lookUp(open)
+    if (open.receipt) return
+    const stored = await ledger.transactionAt(genesis, account, nonce)
+    // Booked by the process that sent it.
+    if (stored?.status === 'final') return this.#settle(open)
+    const known = new Set(open.record.attempts.map(({ hash }) => hash))
+    const others = stored?.attempts.filter(({ hash }) => !known.has(hash)) ?? []
+    open.record = { ...open.record, attempts: [...others, ...open.record.attempts] }
+    await this.#lookUp(open)
+    if (open.receipt || (await chain.transactionCount(account, finalized)) <= nonce) return
+    await ledger.markReplaced(genesis, account, nonce)
+    this.#settle(open)
+    onTrouble(
+      'transaction-replaced',
+      `nonce ${nonce} was used by a transaction that the ledger does not know`,
+    )
   }
 
   /** Releases the nonce of a transaction that is not sent; where that fails, the next head tries again. */
@@ -323,9 +396,10 @@ export class Transactions implements InFlight {
     const { nonce } = open.record
     return this.#inTurn(async () => {
       if (this.#open.get(nonce) === open && isVoid(open)) await this.#release(open, head)
-    }).catch((error) =>
-      this.#options.onNote(`releasing nonce ${nonce} failed, to be tried again: ${messageOf(error)}`),
-    )
+    }).catch((error) => {
+      if (this.#forbidden() === undefined)
+        this.#options.onNote(`releasing nonce ${nonce} failed, to be tried again: ${messageOf(error)}`)
+    })
   }
 
   /**
@@ -352,43 +426,35 @@ export class Transactions implements InFlight {
     this.#nextNonce = nonce
   }
 
-  /** Fills a nonce with a transfer to ourselves that offers more than `like`. */
-  async #fill(open: Open, head: Head, like = open.record.attempts.at(-1)?.intent): Promise<void> {
-    const { ledger, onNote } = this.#options
-    if (!like) return
+  /** Fills a nonce with a transfer to ourselves that offers more than the last attempt. */
+  async #fill(open: Open, head: Head): Promise<void> {
+    const { ledger, onNote, chainId, account, lease } = this.#options
     const unrecorded = open.phase === 'unrecorded'
-    const doubled = head.baseFeePerGas * 2n
-    const intent: Intent = {
-      type: 'cancel',
-      chainId: like.chainId,
-      account: like.account,
-      nonce: open.record.nonce,
-      lease: this.#options.lease,
-      gasLimit: TRANSFER_GAS,
-      maxFeePerGas: bumped(like.maxFeePerGas > doubled ? like.maxFeePerGas : doubled),
-      maxPriorityFeePerGas: bumped(like.maxPriorityFeePerGas),
-    }
+    const before = open.record.attempts.at(-1)?.intent
+    const { nonce } = open.record
+    const intent = emptyTransfer({ chainId, account, lease }, nonce, head.baseFeePerGas, before)
     const attempt = await this.#sign(intent, open.record.decisionId, head)
     // The decision of a transaction that was not recorded is recorded with it.
     await ledger.recordAttempt(attempt, unrecorded ? open.decision : undefined)
     open.record = { ...open.record, attempts: unrecorded ? [attempt] : [...open.record.attempts, attempt] }
     open.phase = 'handed'
-    onNote(
-      `nonce ${open.record.nonce} is filled with a transfer to ourselves: its transaction is stuck or was not sent`,
-    )
-    await this.#send(attempt, head.number)
+    onNote(`nonce ${nonce} is filled with a transfer to ourselves: its transaction is stuck or was not sent`)
+    await this.#send(open, attempt, head.number)
   }
 
+  /** The last check before a signature, whoever wants it: nothing is signed while it is forbidden. */
   async #sign(intent: Intent, decisionId: string | null, head: Head): Promise<NewAttempt> {
     const { signer, genesis, account, now } = this.#options
+    const reason = this.#forbidden()
+    if (reason !== undefined) throw new KintsugiError('refused', reason)
     const { raw, hash } = await signer.sign(intent)
     const { nonce } = intent
     return { genesis, account, nonce, decisionId, hash, raw, intent, sentAt: now(), sentAtBlock: head.number }
   }
 
-  async #sendAgain({ attempts }: TransactionRecord, head: number): Promise<void> {
-    const last = attempts.at(-1)
-    if (last) await this.#send(last, head)
+  async #sendAgain(open: Open, head: number): Promise<void> {
+    const last = open.record.attempts.at(-1)
+    if (last) await this.#send(open, last, head)
   }
 
   /**
@@ -396,6 +462,7 @@ export class Transactions implements InFlight {
    * decides.
    */
   async #send(
+    open: Open,
     { raw, hash, intent }: Pick<NewAttempt, 'raw' | 'hash' | 'intent'>,
     head: number,
     behind?: Hex,
@@ -407,7 +474,9 @@ export class Transactions implements InFlight {
       )
     } catch (error) {
       if (!(error instanceof KintsugiError)) throw error
-      this.#options.onNote(`the node answered to ${hash}: ${error.message}`)
+      const verdict = verdictOf(error.message)
+      if (verdict === 'used') open.used = true
+      else if (verdict === 'refused') this.#options.onNote(`the node answered to ${hash}: ${error.message}`)
     }
   }
 
