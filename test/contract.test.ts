@@ -39,6 +39,8 @@ const FACTS: Readonly<Record<string, string>> = {
   aave_flash_loan_mcp_server__execute_flash_loan_arbitrage: 'spend',
   profit_optimizer_mcp_server__set_profit_targets: 'write idempotent',
   working_flash_loan_mcp__execute_arbitrage: 'spend',
+  mcp_risk_manager_server__halt_trading: 'write idempotent',
+  mcp_risk_manager_server__resume_trading: 'write critical',
   mcp_auth_manager_server__issue_token: 'write',
   mcp_auth_manager_server__revoke_token: 'write destructive idempotent',
   mcp_auth_manager_server__rotate_keys: 'write destructive',

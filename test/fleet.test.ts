@@ -9,6 +9,7 @@ import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
 import { readStoppedBooks } from '../src/adapters/ledger/stopped-books.ts'
 import type { Address } from '../src/amm/index.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
+import type { Incident } from '../src/ports/fleet.ts'
 import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])
@@ -360,12 +361,44 @@ describe('trouble', () => {
 describe('the end', () => {
   let booked: TradeView[]
 
-  test('kintsugi test passes on the running system, again within the expiry of the approvals that it refused', async () => {
+  /** What `kintsugi test` may leave behind. */
+  const traces = async () => {
+    const json = async (...args: string[]) =>
+      JSON.parse((await kintsugi([...args, '--data', fleet.data, '--json'])).stdout)
+    const tokens = (await json('token', 'list')) as { state: string }[]
+    const { incidents } = (await json('incidents', '-n', '200')) as { incidents: Incident[] }
+    return {
+      valid: tokens.filter(({ state }) => state === 'valid').length,
+      isolated: Object.entries(all(await fleet.status())).flatMap(([id, { home }]) => (home ? [id] : [])),
+      requested: incidents
+        .filter(({ detail }) => detail.includes('by kintsugi test'))
+        .map(({ kind }) => kind),
+    }
+  }
+
+  test('kintsugi test passes on the running system and changes nothing', async () => {
+    await fleet.until('everything healthy', healthy)
+    const before = await traces()
+    const { code, stdout } = await kintsugi(['test', '--data', fleet.data])
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/\d+ passed, 0 failed/)])
+    const { valid, requested } = await traces()
+    expect([valid, requested]).toEqual([before.valid, []])
+  })
+
+  test('with writes it passes too, again within the expiry of the approvals that it refused; it leaves no token and no isolation, and its incidents name it', {
+    timeout: 180_000,
+  }, async () => {
+    const before = await traces()
     for (let run = 0; run < 2; run++) {
-      const { code, stdout } = await kintsugi(['test', '--data', fleet.data])
+      const { code, stdout } = await kintsugi(['test', '--with-writes', '--data', fleet.data])
       expect(stdout).toMatch(/\d+ passed, 0 failed/)
       expect(code).toBe(0)
     }
+    const after = await traces()
+    expect(after.valid).toBe(before.valid)
+    // The example of `stop_server` isolates it.
+    expect(after.isolated).not.toContain('mcp-stability-report')
+    expect(new Set(after.requested)).toEqual(new Set(['isolated', 'restarted']))
   })
 
   test('the key is in no log, no environment and no command line but the signer’s own file', async () => {

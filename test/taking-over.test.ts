@@ -207,6 +207,44 @@ test('a signer that refuses the higher fee ends the replacements at once', async
   expect(sending.booked).toHaveLength(1)
 })
 
+test('while trading is halted: what was sent is followed and booked, nothing is sent again or replaced; a stuck nonce is filled afterwards', async () => {
+  const submitter = submitterOf({ kind: 'public' }, local.chain, [])
+  let halted: string | undefined
+  let sends = 0
+  const options = {
+    forbidden: () => halted,
+    submitter: {
+      ...submitter,
+      send: async (...given: Parameters<typeof submitter.send>) => {
+        sends++
+        return submitter.send(...given)
+      },
+    },
+  }
+  const transactions = sending.make(options)
+  await transactions.recover()
+  const nonce = await sending.nextNonce()
+  await sending.submit(transactions, 'opp_mined')
+  const lost = await sending.submit(transactions, 'opp_lost')
+  halted = 'trading is halted'
+  await rpc(local.url, 'anvil_dropTransaction', lost)
+  await sending.mine(transactions, 12)
+  expect(sending.booked).toMatchObject([{ nonce, decisionId: 'opp_mined' }])
+  // A successor that starts while trading is halted sends nothing either.
+  const successor = sending.make(options)
+  await successor.recover()
+  await sending.mine(successor, 6)
+  expect([sends, successor.open, sending.notes]).toEqual([2, 1, []])
+  await expect(sending.submit(successor, 'opp_refused')).rejects.toMatchObject({
+    stage: 'signing',
+    message: 'trading is halted',
+  })
+  halted = undefined
+  await sending.mine(successor, 6)
+  expect([successor.open, await sending.nextNonce()]).toEqual([0, nonce + 2])
+  expect(sending.booked.at(-1)).toMatchObject({ nonce: nonce + 1, receipt: { gasUsed: 21_000n } })
+})
+
 test('a nonce that is missing below ours is filled, even if that shows later only', async () => {
   const transactions = sending.make()
   await transactions.recover()

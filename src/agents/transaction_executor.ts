@@ -12,6 +12,7 @@ import { Executor, type ExecutorEvents } from '../engine/trading/executor.ts'
 import { standingPolicies } from '../engine/trading/policies.ts'
 import type { Progress } from '../fleet/alarms.ts'
 import { type AgentDecision, type Context, defineAgent, type ServiceContext } from '../mcp/define.ts'
+import { haltText } from '../ports/halt.ts'
 import type { DecisionRecord } from '../ports/ledger.ts'
 import type { Detection, Sent } from '../ports/messages.ts'
 import type { Ports } from '../ports/ports.ts'
@@ -210,10 +211,14 @@ const decisionOf = (record: DecisionRecord, coin: string): AgentDecision => ({
 export default defineAgent({
   id: 'transaction_executor',
   duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
-  needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
-  start: async ({ market, chain, ledger, bus, signer, relays, audit }, { now, log, mode, lease }) => {
+  needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit', 'halt'],
+  start: async ({ market, chain, ledger, bus, signer, relays, audit, halt }, { now, log, mode, lease }) => {
     const sent: Sent[] = []
     const progress: Mutable<Progress> = {}
+    const halted = () => {
+      const current = halt.current()
+      return current && haltText(current)
+    }
     const { chainId } = market.manifest
     const paper = mode === 'paper' ? new PaperTrades({ market, chain, ledger, now }) : undefined
     const started = new Executor({
@@ -227,7 +232,8 @@ export default defineAgent({
       patienceMs: BOOKING_PATIENCE_MS,
       terms: termsOf(chainId),
       relays,
-      policies: () => standingPolicies(chainId),
+      policies: () => standingPolicies(chainId, halted() !== undefined),
+      halted,
       events: eventsOf({ bus, ledger }, { now, log }, sent, progress),
     })
     await started.start()
@@ -250,6 +256,7 @@ export default defineAgent({
       },
       state: () => ({
         mode,
+        halted: halted() ?? null,
         inFlight: started.open,
         ...latencies(sent),
         chain: chain.link,

@@ -1,7 +1,7 @@
 /** `kintsugi approvals`, `approve`, `refuse`: pending approvals and the approval policy. */
 import type { ApprovalPolicyView, ApprovalView } from '../gateway/api/schema.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { confirmed } from './confirm.ts'
+import { confirmed, terminal } from './confirm.ts'
 import { color, dateTime } from './format.ts'
 import { type DataOptions, request, runningPlan } from './run.ts'
 
@@ -62,7 +62,7 @@ export async function decide(
   if (
     approve &&
     !options.yes &&
-    !(await confirmed('approve: the call runs once it is approved', 'Approve this call?'))
+    !(await confirmed('approve: the call runs once it is approved', 'Approve this call?', terminal()))
   )
     return
   const body = JSON.stringify({ digest: approval.digest, approve })

@@ -19,13 +19,13 @@ export function terminal(): Ask | undefined {
 }
 
 /**
- * Asks a yes-or-no question whose default is no. Throws `not-confirmed` if there is no terminal; the message
- * is `consequence`.
+ * Asks a yes-or-no question whose default is no. Throws `not-confirmed` if there is nobody to ask; the
+ * message is `consequence`.
  */
 export async function confirmed(
   consequence: string,
   question: string,
-  ask: Ask | undefined = terminal(),
+  ask: Ask | undefined,
 ): Promise<boolean> {
   if (!ask) throw notConfirmed(consequence)
   return /^y(es)?$/i.test(await ask(`${question} [y/N] `))

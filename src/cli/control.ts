@@ -3,7 +3,7 @@ import { askPatiently, askSupervisor, untilGone } from '../adapters/fleet/contro
 import { stopConsequences } from '../fleet/stopping.ts'
 import { socketPath } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
-import { confirmed } from './confirm.ts'
+import { confirmed, terminal } from './confirm.ts'
 import { color, count, seconds } from './format.ts'
 import { controlSocket, type DataOptions, request, resolveUnit, runningPlan } from './run.ts'
 
@@ -48,7 +48,7 @@ export async function stopService(
   if (!isInfrastructure && alsoStops.length > 0 && !options.yes) {
     const consequence = `stopping ${service} also stops ${count(alsoStops.length, 'service')} of its process: ${alsoStops.join(', ')}`
     if (process.stdin.isTTY) console.error(consequence)
-    if (!(await confirmed(consequence, 'Stop them all?'))) return
+    if (!(await confirmed(consequence, 'Stop them all?', terminal()))) return
   }
   await askPatiently(control, {
     op: 'stop',

@@ -43,7 +43,7 @@ export function readToken(plan: RunPlan): string | undefined {
 }
 
 /**
- * A request to a service on its own port, with the data folder's token.
+ * A request to a service on its own port, with the data folder's token unless another one is given.
  * Throws the error that the service returns, `unknown-service` or `service-unreachable`.
  */
 export async function request<T>(
@@ -51,10 +51,10 @@ export async function request<T>(
   service: string,
   path: string,
   init: RequestInit = {},
+  token = readToken(plan),
 ): Promise<T> {
   const name = serviceNamed(service, Object.keys(plan.ports))
   const port = plan.ports[name]
-  const token = readToken(plan)
   let response: Response
   try {
     response = await fetch(`http://127.0.0.1:${port}${path}`, {

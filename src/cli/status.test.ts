@@ -39,6 +39,7 @@ const view: StatusView = {
     quoteSymbol: 'USDC',
   },
   accounts: null,
+  halt: null,
   metrics: {
     tradesBooked: 3,
     profitable: 2,
@@ -71,6 +72,14 @@ test('the books: zero profits are left out, figures are rounded and aligned', ()
     '  gas     2,264.34 MATIC',
   ])
   expect(text).toContain('started 2026-11-04 20:05:12, ready after 6.08 s')
+})
+
+test('a halt of trading is shown with who, when and why', () => {
+  expect(plain(statusText(view))).not.toContain('halted')
+  const halted = { ...view, halt: { by: 'ada', at, reason: 'maintenance' } }
+  expect(plain(statusText(halted)).split('\n')).toContain(
+    'trading is halted by ada at 2026-11-04 20:05:12: maintenance',
+  )
 })
 
 test('incidents have a header row and the date; an incident without an action has no word for it', () => {

@@ -18,6 +18,7 @@ import {
   stateMark,
   table,
 } from './format.ts'
+import { currentHalt, haltLine } from './halt.ts'
 import { controlSocket, type DataOptions, request, runningPlan } from './run.ts'
 
 /** Every service with its state, then the chain and the books. */
@@ -42,6 +43,7 @@ export function statusText(view: StatusView): string {
     ...(chain
       ? [`chain ${chain.id} (${chain.network}) at block ${chain.block}, finalized ${chain.finalized}`]
       : []),
+    ...(view.halt ? [color.red(`trading is ${haltLine(view.halt)}`)] : []),
     ...(metrics ? ['', booksText(metrics, view)] : []),
     ...view.alarms.map(({ message, since }) => color.yellow(`alarm since ${dateTime(since)}: ${message}`)),
     ...view.problems.map((problem) => color.yellow(problem)),
@@ -95,14 +97,15 @@ function sharesText(shares: Record<string, number>): string {
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`
 }
 
-/** The unhealthy services and the alarms; exit code 1 if there are any. */
+/** Unhealthy services and alarms: exit code 1 if there are any. A halt of trading is shown, but is none. */
 export async function health(options: DataOptions): Promise<void> {
   const state = await askSupervisor(controlSocket(options), { op: 'status' })
   const unhealthy = state.services.filter((service) => service.status !== 'healthy')
   const { alarms } = state
   const healthy = unhealthy.length === 0 && alarms.length === 0
+  const halt = currentHalt(options) ?? null
   if (options.json)
-    console.log(JSON.stringify({ healthy, services: state.services.length, unhealthy, alarms }))
+    console.log(JSON.stringify({ healthy, services: state.services.length, unhealthy, alarms, halt }))
   else if (healthy) console.log(`${color.green('✓')} all ${state.services.length} services are healthy`)
   else
     console.log(
@@ -114,6 +117,7 @@ export async function health(options: DataOptions): Promise<void> {
         ['  service', 'state', 'reason'],
       ),
     )
+  if (halt && !options.json) console.log(color.red(`trading is ${haltLine(halt)}`))
   if (!healthy) process.exitCode = 1
 }
 

@@ -6,6 +6,7 @@ import { readSettings, type Settings } from '../adapters/settings.ts'
 import { type Finding, findingText } from '../adapters/surroundings/finding.ts'
 import type { FleetStatus } from '../ports/fleet.ts'
 import { files, type RunPlan, readPlan, socketPath } from '../processes/run/run-plan.ts'
+import { terminal } from './confirm.ts'
 import { color, dateTime } from './format.ts'
 import { prepareFolder, stopLeftovers } from './up/data-folder.ts'
 import { differencesOf, differenceText } from './up/differences.ts'
@@ -56,7 +57,7 @@ async function startAfresh(
 ): Promise<void> {
   if (!withFunds) await refuseFundedKeys(dataFolder, rpcUrls)
   const say = (text: string) => void (json ? undefined : console.log(text))
-  const movedTo = await moveAside(dataFolder, { yes, now: Date.now(), say })
+  const movedTo = await moveAside(dataFolder, { yes, now: Date.now(), ask: terminal(), say })
   if (json && movedTo) console.log(JSON.stringify({ type: 'moved-aside', from: dataFolder, to: movedTo }))
 }
 

@@ -93,3 +93,12 @@ test('a new chain, whose blocks begin elsewhere, starts from nothing', () => {
   // A report about the old chain counts for nothing.
   expect(observe(fresh, { found: 116 }, 240_000).undecidedSince).toBeNull()
 })
+
+test('while trading is halted, blocks without a trade do not count; afterwards they are counted anew', () => {
+  const refused = (refusedBy: string) => (block: number) => ({ found: block, decided: block, refusedBy })
+  const halted = run(100, 200, refused('trading not halted'))
+  expect(at(halted, 200 * 2_000)).toEqual([])
+  const resumed = (last: number) => run(201, last, refused('net profit'), halted)
+  expect(at(resumed(259), 259 * 2_000)).toEqual([])
+  expect(at(resumed(260), 260 * 2_000)).toEqual([expect.stringMatching(/^no trade for 60 blocks/)])
+})

@@ -82,6 +82,8 @@ export const UNOBSERVED: AlarmState = {
 const WEIGHT = 0.2
 /** A longer jump is another chain, or a node that catches up: nobody traded the blocks in between. */
 const MAX_JUMP = 50
+/** The guard's rule while a person has halted trading: blocks without a trade are intended then. */
+const HALTED = 'trading not halted'
 
 /** The state after a report of a service at `now`, in ms. */
 export function observe(state: AlarmState, report: Progress, now: number): AlarmState {
@@ -124,6 +126,7 @@ function onDecided(state: AlarmState, { decided, refusedBy }: Progress): AlarmSt
     refusedBy: refusedBy ?? null,
     // What was found after the decided block still waits.
     undecidedSince: isLate ? undecidedSince : found !== null && found > decided ? found : null,
+    ...(refusedBy === HALTED ? { tradelessSince: decided, finds: 0 } : {}),
   }
 }
 

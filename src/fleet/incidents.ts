@@ -43,6 +43,8 @@ export const INCIDENTS = {
   'external-back': { meaning: 'an external service is available again', level: 'info' },
   alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'error' },
   'alarm-cleared': { meaning: 'an alarm is over', level: 'info' },
+  'trading-halted': { meaning: 'trading is halted until it is resumed', level: 'warn' },
+  'trading-resumed': { meaning: 'trading is no longer halted', level: 'info' },
   'transaction-stuck': {
     meaning: 'a transaction is not mined, and no higher fee is offered for it',
     level: 'warn',

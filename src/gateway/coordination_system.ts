@@ -41,6 +41,8 @@ const HTTP_ROUTES = [
   '/approvals/{id}',
   '/approvals/policy',
   '/restart/{service}',
+  '/halt',
+  '/resume',
   '/events',
   '/tools',
   '/mcp',
@@ -49,7 +51,7 @@ const HTTP_ROUTES = [
 
 export default defineMain({
   id: 'coordination_system',
-  needs: ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records'],
+  needs: ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records', 'halt'],
   start: async (ports, context) => {
     const { access, now, mode } = context
     const sources = viewSources(ports, context)

@@ -23,7 +23,7 @@ const CONTENT_POLICY =
 
 export default defineMain({
   id: 'dashboard',
-  needs: ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit'],
+  needs: ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit', 'halt'],
   start: async (ports, context) => {
     const sources = viewSources(ports, context)
     const audit = new AuditSink({

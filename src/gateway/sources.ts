@@ -11,7 +11,7 @@ import type { StatusSources } from '../views/fleet-status.ts'
 
 /** The ports behind the views, and the market that is traded now. */
 export function viewSources(
-  ports: Pick<Ports, 'fleet' | 'ledger' | 'chain'>,
+  ports: Pick<Ports, 'fleet' | 'ledger' | 'chain' | 'halt'>,
   context: MainContext,
 ): StatusSources {
   const path = join(context.plan.dataFolder, 'chain.json')

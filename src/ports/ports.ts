@@ -7,6 +7,7 @@ import type { Bus } from './bus.ts'
 import type { Chain } from './chain.ts'
 import type { Connections } from './connections.ts'
 import type { FleetControl } from './fleet.ts'
+import type { TradingHalt } from './halt.ts'
 import type { Ledger } from './ledger.ts'
 import type { MarketView } from './market.ts'
 import type { MetricsSource } from './metrics.ts'
@@ -35,6 +36,8 @@ export interface Ports {
   /** Administration of access tokens. */
   access: AccessAdmin
   audit: AuditLog
+  /** Whether trading is halted. */
+  halt: TradingHalt
   records: Records
   /** External MCP servers. */
   connections: Connections

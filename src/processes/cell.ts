@@ -4,6 +4,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HaltFile } from '../adapters/halt-file.ts'
 import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'
 import { AuditSink } from '../engine/governance/audit-sink.ts'
 import { HEARTBEAT_MS } from '../fleet/healing/heartbeat.ts'
@@ -233,6 +234,11 @@ const link = connectToSupervisor({
 })
 process.on('SIGTERM', stopOnce)
 process.on('SIGINT', () => undefined)
+// Anyone who may signal the process may halt trading, whatever else still works.
+process.on('SIGUSR2', () => {
+  const halt = new HaltFile(files(plan.dataFolder).halt, Date.now)
+  halt.halt('the signal SIGUSR2', `sent to process ${process.pid}`)
+})
 process.on('uncaughtException', (error) => {
   log.error({ error: messageOf(error), stack: error.stack }, 'uncaught exception')
   process.exit(UNCAUGHT_EXIT_CODE)

@@ -12,6 +12,7 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'real_time_price_mcp_server': ['market', 'bus'],
   'profit_optimizer_mcp_server': ['market', 'loans', 'ledger', 'bus'],
   'mcp_liquidity_server': ['market'],
+  'mcp_risk_manager_server': ['halt', 'ledger', 'market'],
   'working_flash_loan_mcp': ['market', 'loans', 'ledger', 'fleet'],
   'mcp_monitoring_server': ['fleet', 'metrics'],
   'mcp_auth_manager_server': ['access'],
@@ -27,10 +28,10 @@ export const SERVICE_NEEDS: Readonly<Record<string, readonly PortName[]>> = {
   'mcp-stability-report': ['fleet', 'ledger'],
   'flash_loan_mcp_mcp_server': ['market', 'chain'],
   'arbitrage_detector': ['market', 'loans', 'bus', 'chain'],
-  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit'],
+  'transaction_executor': ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit', 'halt'],
   'self_healing_agent': ['fleet', 'ledger'],
-  'coordination_system': ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records'],
-  'dashboard': ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit'],
+  'coordination_system': ['fleet', 'ledger', 'chain', 'bus', 'audit', 'records', 'halt'],
+  'dashboard': ['fleet', 'ledger', 'chain', 'bus', 'records', 'audit', 'halt'],
 }
 
 /** Services that only answer, so that several instances of each may run. */
@@ -42,6 +43,7 @@ export const SCALABLE: readonly string[] = [
   'real_time_price_mcp_server',
   'profit_optimizer_mcp_server',
   'mcp_liquidity_server',
+  'mcp_risk_manager_server',
   'working_flash_loan_mcp',
   'mcp_monitoring_server',
   'mcp_defi_analyzer_server',
@@ -66,6 +68,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'real_time_price_mcp_server': () => import('../servers/trading/real_time_price_mcp_server.ts'),
   'profit_optimizer_mcp_server': () => import('../servers/trading/profit_optimizer_mcp_server.ts'),
   'mcp_liquidity_server': () => import('../servers/trading/mcp_liquidity_server.ts'),
+  'mcp_risk_manager_server': () => import('../servers/trading/mcp_risk_manager_server.ts'),
   'working_flash_loan_mcp': () => import('../servers/trading/working_flash_loan_mcp.ts'),
   'mcp_monitoring_server': () => import('../servers/infrastructure/mcp_monitoring_server.ts'),
   'mcp_auth_manager_server': () => import('../servers/infrastructure/mcp_auth_manager_server.ts'),

@@ -3,7 +3,9 @@
 import { readFileSync, readSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { KEY_VARIABLE, readDotEnv } from '../adapters/dot-env.ts'
+import { HaltFile } from '../adapters/halt-file.ts'
 import { SIGNER_FD } from '../adapters/signer/process-signer.ts'
+import { haltText } from '../ports/halt.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { SignerJournal } from '../signer/journal.ts'
 import { fileAddresses, localKeys, rehearseSigning } from '../signer/keys.ts'
@@ -51,8 +53,13 @@ function openParts(): SignerParts {
     journal,
     now: Date.now,
     policy: currentPolicy(),
+    halted: () => {
+      const halt = halts.current()
+      return halt && haltText(halt)
+    },
   }
 }
+const halts = new HaltFile(files(dataFolder).halt, Date.now)
 let parts: SignerParts | undefined
 
 /** The policy of the current market; read again when its manifest has changed. */

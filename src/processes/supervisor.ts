@@ -4,11 +4,13 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { rotateServiceKeys } from '../adapters/access/service-keys.ts'
+import { HaltFile } from '../adapters/halt-file.ts'
 import { connectionPool } from '../adapters/ledger/pool.ts'
 import { type PostgresLedger, postgresLedger } from '../adapters/ledger/postgres.ts'
 import { HEALING, type HealingPolicy } from '../fleet/healing/state.ts'
 import { INCIDENTS, incidentText } from '../fleet/incidents.ts'
 import type { Incident } from '../ports/fleet.ts'
+import { haltText } from '../ports/halt.ts'
 import { messageOf } from '../std/errors.ts'
 import { ProcessDriver } from '../supervisor/drivers/process-driver.ts'
 import { oomKills } from '../supervisor/oom-kills.ts'
@@ -35,6 +37,7 @@ const STOP_MS = 9_000
 const EXIT_MS = 20
 const OWNER_CHECK_MS = 500
 const REPAIR_CHECK_MS = 2_000
+const HALT_CHECK_MS = 500
 /** The key by which the fleet's processes authenticate each other is replaced this often. */
 const KEY_ROTATION_MS = 3_600_000
 /** The first of the ports for further instances, before the offset. */
@@ -124,6 +127,20 @@ function supervisorOptions(
   return { options, driver: () => driver }
 }
 
+/** Returns a function that notes when trading was halted or resumed since it was called last. */
+function haltNotes(note: (kind: 'trading-halted' | 'trading-resumed', detail: string) => void): () => void {
+  const halts = new HaltFile(paths.halt, Date.now)
+  let known: string | undefined
+  return () => {
+    const halt = halts.current()
+    const text = halt && haltText(halt)
+    if (text === known) return
+    if (text === undefined) note('trading-resumed', `it was ${known}`)
+    else note('trading-halted', text)
+    known = text
+  }
+}
+
 /** Work that repeats while the fleet runs. */
 function startBackgroundWork(
   supervisor: Supervisor,
@@ -146,6 +163,18 @@ function startBackgroundWork(
       }),
   })
   setInterval(() => isStopping() || repairs.check(), REPAIR_CHECK_MS)
+  const noteHalt = haltNotes((kind, detail) =>
+    supervisor.note({
+      unit: 'fleet',
+      services: [],
+      kind,
+      detail,
+      action: 'none',
+      at: Date.now(),
+      durationMs: null,
+    }),
+  )
+  setInterval(noteHalt, HALT_CHECK_MS)
   setInterval(() => rotateServiceKeys(paths.serviceKeys), KEY_ROTATION_MS)
   // A fleet that was started in the foreground ends with the command line that started it.
   const { owner } = plan

@@ -122,6 +122,7 @@ describe('answers', () => {
     account: operator,
     identity,
     policy: () => policy,
+    halted: () => undefined as string | undefined,
     journal: new SignerJournal(join(folder, `j${Math.random()}`), 60_000, NOW),
     now: () => NOW,
   })
@@ -138,6 +139,22 @@ describe('answers', () => {
       chainId: 31_337,
       gas: 100n,
     })
+  })
+
+  test('while trading is halted nothing is signed, and nothing is written down; a relay still learns who we are', async () => {
+    const own = { ...parts(), halted: () => 'halted by ada at 2026-11-24T14:06:02Z: maintenance' }
+    const cancel = { ...execute, type: 'cancel' }
+    for (const intent of [execute, cancel])
+      expect(await answer({ id: 1, op: 'sign', intent }, own)).toMatchObject({
+        error: {
+          code: 'signer-refused',
+          message: 'nothing is signed: trading is halted by ada at 2026-11-24T14:06:02Z: maintenance',
+        },
+      })
+    expect(own.journal.state(NOW).spent).toEqual([])
+    expect(await answer({ id: 2, op: 'identify', digest: keccak256('0x01') }, own)).toHaveProperty(
+      'signature',
+    )
   })
 
   test('requests at the same instant count against one cap', async () => {

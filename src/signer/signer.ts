@@ -24,6 +24,8 @@ export interface SignerParts {
   /** Identity for relays. */
   readonly identity: PrivateKeyAccount
   policy(): SignerPolicy
+  /** Why trading is halted; undefined while it runs. */
+  halted(): string | undefined
   journal: SignerJournal
   now(): number
 }
@@ -49,6 +51,9 @@ export async function answer(request: SignerRequest, parts: SignerParts): Promis
       throw new KintsugiError('signer-refused', `not an intent: ${issue?.path.join('.')}: ${issue?.message}`)
     }
     const intent = parsed.data
+    const halted = parts.halted()
+    if (halted !== undefined)
+      throw new KintsugiError('signer-refused', `nothing is signed: trading is ${halted}`)
     const now = parts.now()
     const refusal = refusalOf(intent, parts.policy(), parts.journal.state(now), now)
     if (refusal) throw new KintsugiError('signer-refused', `refused by the signer's policy: ${refusal}`)

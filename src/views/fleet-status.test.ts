@@ -4,8 +4,8 @@ import { GENESIS } from '../../test/support/world/market.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { readStatus } from './fleet-status.ts'
 
-const read = ({ fleet, ledger, chain, market }: World) =>
-  readStatus({ fleet, ledger, chain, manifest: () => market.manifest, version: '1.2.3' })
+const read = ({ fleet, ledger, chain, halt, market }: World) =>
+  readStatus({ fleet, ledger, chain, halt, manifest: () => market.manifest, version: '1.2.3' })
 
 test('everything is readable: head and final block apart, services by kind, and the books', async () => {
   const world = new World()
@@ -34,6 +34,16 @@ test('everything is readable: head and final block apart, services by kind, and 
     gasBooked: String(2n * 10n ** 16n),
     outcomeShares: { 'as-predicted': 0.5, reverted: 0.5 },
     thisChain: { tradesBooked: 1, gasBooked: String(10n ** 16n) },
+  })
+})
+
+test('a halt of trading is shown; the fleet is healthy nevertheless', async () => {
+  const world = new World()
+  expect((await read(world)).halt).toBeNull()
+  world.halt.halt('ada', 'maintenance')
+  expect(await read(world)).toMatchObject({
+    healthy: true,
+    halt: { by: 'ada', at: world.now(), reason: 'maintenance' },
   })
 })
 
@@ -84,7 +94,7 @@ test('an unreachable chain: disconnected, and the books are still there', async 
 
 test('without a market there is no chain and no accounts, which is no problem', async () => {
   const world = new World()
-  const { fleet, ledger, chain } = world
-  const status = await readStatus({ fleet, ledger, chain, manifest: () => undefined, version: '1' })
+  const { fleet, ledger, chain, halt } = world
+  const status = await readStatus({ fleet, ledger, chain, halt, manifest: () => undefined, version: '1' })
   expect([status.chain, status.accounts, status.healthy]).toEqual([null, null, true])
 })

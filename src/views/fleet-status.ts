@@ -5,9 +5,11 @@ import { termsOf } from '../engine/chains/profiles.ts'
 import { tokenAt } from '../engine/market/tokens.ts'
 import type { Chain, Head } from '../ports/chain.ts'
 import type { FleetControl, FleetStatus, ServiceStatus } from '../ports/fleet.ts'
+import type { Halt, TradingHalt } from '../ports/halt.ts'
 import type { Ledger, PaperTotals, TradeTotals } from '../ports/ledger.ts'
 import type { MarketManifest } from '../ports/manifest.ts'
 import { messageOf } from '../std/errors.ts'
+import { tradingHalt } from './halt.ts'
 import { tradeMetrics } from './trades.ts'
 import { toWire, view, type Wire } from './view.ts'
 
@@ -35,6 +37,7 @@ export interface StatusParts {
   readonly fleet: FleetStatus
   readonly version: string
   readonly market: MarketManifest | undefined
+  readonly halt: Halt | undefined
   readonly head: Head | null
   readonly finalized: number | null
   readonly totals: TradeTotals | null
@@ -70,13 +73,14 @@ export const fleetStatus = view(
       })
       .nullable(),
     accounts: z.object({ executor: z.string(), operator: z.string(), treasury: z.string() }).nullable(),
+    halt: tradingHalt.schema.nullable().describe('the halt of trading; null while trading runs'),
     metrics: tradeMetrics.schema.nullable(),
     alarms: z
       .array(z.object({ kind: z.string(), message: z.string(), since: z.number().describe('ms since 1970') }))
       .describe('what the fleet as a whole does not do although its services may be healthy'),
     problems: z.array(z.string()).describe('what could not be read, and why'),
   }),
-  ({ fleet, version, market, head, finalized, totals, paper, thisChain, problems }: StatusParts) => {
+  ({ fleet, version, market, halt, head, finalized, totals, paper, thisChain, problems }: StatusParts) => {
     const of = (kind: ServiceStatus['kind']) =>
       Object.fromEntries(
         fleet.services.filter((each) => each.kind === kind).map((each) => [each.id, serviceRow.of(each)]),
@@ -108,6 +112,7 @@ export const fleetStatus = view(
           }
         : null,
       accounts: market?.execution ?? null,
+      halt: halt ? tradingHalt.of(halt) : null,
       metrics: totals && tradeMetrics.of(totals, paper, thisChain, market),
       alarms: [...fleet.alarms],
       problems,
@@ -120,6 +125,7 @@ export interface StatusSources {
   readonly fleet: FleetControl
   readonly ledger: Ledger
   readonly chain: Chain
+  readonly halt: TradingHalt
   /** The market that is traded now; undefined while there is none. */
   manifest(): MarketManifest | undefined
   readonly version: string
@@ -142,6 +148,7 @@ export async function readStatus({
   fleet,
   ledger,
   chain,
+  halt,
   manifest,
   version,
 }: StatusSources): Promise<Wire<typeof fleetStatus>> {
@@ -164,6 +171,6 @@ export async function readStatus({
         )
       : null,
   ])
-  const parts = { version, market, totals, paper, thisChain, head, finalized }
+  const parts = { version, market, halt: halt.current(), totals, paper, thisChain, head, finalized }
   return toWire(fleetStatus, { fleet: state, ...parts, problems: [...problems] })
 }

@@ -5,6 +5,7 @@ import { Approvals } from './approvals.tsx'
 import { Profit } from './chart.tsx'
 import { Decisions } from './decisions.tsx'
 import { ago, amount, compact, percent } from './format.ts'
+import { Halted, HaltForm } from './halt.tsx'
 import {
   type Block,
   type Captured,
@@ -25,9 +26,18 @@ export function App() {
   const opportunities = useOpportunities()
   const now = useNow()
   const [dark, toggle] = useTheme()
+  // Kept in memory only, while the page is open.
+  const [token, setToken] = useState('')
+  const [halting, setHalting] = useState(false)
   return (
     <>
-      <Header status={status.data} connection={connection} dark={dark} onToggle={toggle} />
+      <Header
+        status={status.data}
+        connection={connection}
+        dark={dark}
+        onToggle={toggle}
+        onHalt={() => setHalting(!halting)}
+      />
       <main>
         {status.error && <p className="banner bad">The system did not answer: {status.error.message}</p>}
         {connection === 'lost' && (
@@ -43,7 +53,12 @@ export function App() {
             {problem}
           </p>
         ))}
-        <Approvals now={now} />
+        {status.data?.halt ? (
+          <Halted halt={status.data.halt} token={token} onToken={setToken} />
+        ) : (
+          halting && <HaltForm token={token} onToken={setToken} onDone={() => setHalting(false)} />
+        )}
+        <Approvals now={now} token={token} onToken={setToken} />
         <Tiles status={status.data} blocks={blocks} captured={captured} />
         <Profit status={status.data} dark={dark} />
         <Services status={status.data} now={now} />
@@ -65,13 +80,15 @@ function Header({
   connection,
   dark,
   onToggle,
+  onHalt,
 }: {
   status: StatusView | undefined
   connection: Connection
   dark: boolean
   onToggle(): void
+  onHalt(): void
 }) {
-  const well = status?.healthy && connection === 'live'
+  const well = status?.healthy && !status.halt && connection === 'live'
   return (
     <header>
       <img src="./icon.svg" alt="" width="30" height="30" />
@@ -82,11 +99,18 @@ function Header({
         {status
           ? connection === 'lost'
             ? 'connection lost'
-            : status.healthy
-              ? 'all healthy'
-              : 'needs attention'
+            : status.halt
+              ? 'trading halted'
+              : status.healthy
+                ? 'all healthy'
+                : 'needs attention'
           : 'loading'}
       </span>
+      {status && !status.halt && (
+        <button type="button" className="stop" onClick={onHalt} title="Halt trading">
+          Halt<span> trading</span>
+        </button>
+      )}
       <button
         type="button"
         onClick={onToggle}

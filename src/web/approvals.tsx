@@ -1,13 +1,19 @@
 /** Pending approvals: the call, its preview, and the two buttons. */
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useState } from 'react'
 import type { ApprovalView } from '../gateway/api/schema.ts'
 import { decide, useApprovals } from './live.ts'
+import { TokenField } from './token-field.tsx'
 
-export function Approvals({ now }: { now: number }) {
+export function Approvals({
+  now,
+  token,
+  onToken,
+}: {
+  now: number
+  token: string
+  onToken(token: string): void
+}) {
   const { data } = useApprovals()
-  // Kept in memory only, while the page is open.
-  const [token, setToken] = useState('')
   const waiting = (data ?? []).filter(({ state, expiresAt }) => state === 'pending' && expiresAt > now)
   if (waiting.length === 0) return null
   return (
@@ -15,16 +21,7 @@ export function Approvals({ now }: { now: number }) {
       <h2>
         Waiting for you <small>calls that need approval</small>
       </h2>
-      <label>
-        Token{' '}
-        <input
-          type="password"
-          autoComplete="off"
-          value={token}
-          onChange={(event) => setToken(event.target.value)}
-          placeholder="from `kintsugi token issue`, or the data folder"
-        />
-      </label>
+      <TokenField token={token} onToken={onToken} />
       {waiting.map((approval) => (
         <Waiting key={approval.digest} approval={approval} token={token} now={now} />
       ))}

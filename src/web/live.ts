@@ -26,6 +26,12 @@ async function read<T>(path: string, init?: RequestInit): Promise<T> {
   return body as T
 }
 
+const withToken = (token: string, body: unknown): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+  body: JSON.stringify(body),
+})
+
 export const useStatus = () =>
   useQuery({ queryKey: ['status'], queryFn: () => read<StatusView>('/status'), refetchInterval: 10_000 })
 export const useTrades = () =>
@@ -57,11 +63,15 @@ export const useApprovals = () =>
 
 /** Approves or refuses the call as it was shown. Rejects with the system's error message. */
 export const decide = ({ id, digest }: ApprovalView, approve: boolean, token: string) =>
-  read(`/approvals/${id}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ digest, approve }),
-  })
+  read(`/approvals/${id}`, withToken(token, { digest, approve }))
+
+/** Halts trading. Rejects with the system's error message. */
+export const haltTrading = (reason: string, token: string) =>
+  read('/halt', withToken(token, reason === '' ? {} : { reason }))
+
+/** Ends the halt that was shown. Rejects with the system's error message. */
+export const resumeTrading = (haltedAt: number, token: string) =>
+  read('/resume', withToken(token, { haltedAt }))
 
 /**
  * Follows `/events`: the state of the connection, the last blocks, and the share of profit captured in them.

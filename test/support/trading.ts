@@ -91,6 +91,7 @@ export class TradingFloor {
       chain: this.local.chain,
       ledger: store.ledger,
       signer: testSigner(),
+      halted: () => undefined,
       policies: () => standingPolicies(chainId),
       terms: termsOf(chainId),
       relays: [],

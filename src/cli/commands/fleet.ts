@@ -111,6 +111,20 @@ function controlCommands(program: Command): void {
     .addOption(json())
     .action(async (options) => (await import('../control.ts')).down(options))
   program
+    .command('halt')
+    .description('halt trading: nothing is signed or sent until `kintsugi resume`, whatever restarts')
+    .argument('[reason]', 'why, for people')
+    .addOption(data())
+    .addOption(json())
+    .action(async (reason, options) => (await import('../halt.ts')).halt(reason, options))
+  program
+    .command('resume')
+    .description('resume trading after `kintsugi halt`')
+    .option('--yes', 'do not ask for confirmation')
+    .addOption(data())
+    .addOption(json())
+    .action(async (options) => (await import('../halt.ts')).resume(options))
+  program
     .command('restart')
     .description('restart the process of a service')
     .argument('<service>')
@@ -150,8 +164,9 @@ function toolCommands(program: Command): void {
     )
   program
     .command('test')
-    .description('check the running system: every service, and the example of every tool')
+    .description('check the running system: every service, and the example of every tool that only reads')
     .option('--quick', 'health and readiness only')
+    .option('--with-writes', 'also the examples of tools that change something; on the embedded chain only')
     .addOption(data())
     .addOption(json())
     .action(async (options) => (await import('../system-test.ts')).systemTest(options))

@@ -5,7 +5,7 @@ import { moveCluster } from '../../adapters/ledger/embedded.ts'
 import { readStoppedBooks } from '../../adapters/ledger/stopped-books.ts'
 import { files } from '../../processes/run/run-plan.ts'
 import { KintsugiError, messageOf } from '../../std/errors.ts'
-import { type Ask, notConfirmed, terminal } from '../confirm.ts'
+import { type Ask, notConfirmed } from '../confirm.ts'
 import { count, fileSize } from '../format.ts'
 
 /** What a data folder holds. */
@@ -25,8 +25,8 @@ export interface FreshOptions {
   readonly yes?: boolean
   /** The present time in ms since 1970. */
   readonly now: number
-  /** Default: the terminal, if there is one. */
-  readonly ask?: Ask | undefined
+  /** Undefined if there is nobody to ask. */
+  readonly ask: Ask | undefined
   /** Receives what will happen, for people. */
   say(text: string): void
 }
@@ -67,11 +67,7 @@ export async function moveAside(dataFolder: string, options: FreshOptions): Prom
 }
 
 /** The name of the folder, typed by a person, is the confirmation. */
-async function expectName(
-  name: string,
-  consequence: string,
-  { say, ask = terminal() }: FreshOptions,
-): Promise<void> {
+async function expectName(name: string, consequence: string, { say, ask }: FreshOptions): Promise<void> {
   if (!ask) throw notConfirmed(consequence)
   say(consequence)
   const answer = await ask(`Type the folder's name (${name}) to go on: `)

@@ -27,10 +27,15 @@ test.each([
       return {} as never
     },
   }
-  const cascade = await cascadeRestart(fleet, service, 'coordinator', (...args) => void progress.push(args))
+  const cascade = await cascadeRestart(
+    fleet,
+    service,
+    { own: 'coordinator', by: 'ada' },
+    (...args) => void progress.push(args),
+  )
   expect([...cascade.restarted].sort()).toEqual([...restarted].sort())
   expect(cascade.left).toEqual(left)
-  expect(orders).toEqual(cascade.restarted.map((cell) => `${cell}: cascade from ${service}`))
+  expect(orders).toEqual(cascade.restarted.map((cell) => `${cell}: cascade from ${service}, by ada`))
   expect(orders.findIndex((order) => order.startsWith('analytics'))).toBeLessThanOrEqual(
     orders.findIndex((order) => order.startsWith('web')),
   )

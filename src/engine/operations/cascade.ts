@@ -12,12 +12,12 @@ export interface Cascade {
 /**
  * Restarts the cell of a service, then each cell that depends on it, dependencies first, except the cell of
  * `own`, which could not answer.
- * `onProgress` is called before each cell. Throws `unknown-service`.
+ * `by`: who requested it. `onProgress` is called before each cell. Throws `unknown-service`.
  */
 export async function cascadeRestart(
   fleet: Pick<FleetControl, 'dependencies' | 'restart'>,
   service: string,
-  own: string,
+  { own, by }: { readonly own: string; readonly by: string },
   onProgress: (done: number, total: number, cell: string) => void,
 ): Promise<Cascade> {
   const nodes = await fleet.dependencies()
@@ -27,7 +27,7 @@ export async function cascadeRestart(
   for (const [index, cell] of cells.entries()) {
     onProgress(index, cells.length, cell)
     if (cell === ownCell) continue
-    await fleet.restart(cell, `cascade from ${service}`)
+    await fleet.restart(cell, `cascade from ${service}, by ${by}`)
     restarted.push(cell)
   }
   return { restarted, left: cells.filter((cell) => cell === ownCell) }

@@ -24,6 +24,10 @@ export async function stateOf(fleet: Pick<FleetControl, 'status'>, id: string): 
   }
 }
 
+/** The reason of a requested incident: `maintenance, by ada`, or without a reason `stopped by ada`. */
+export const requested = (what: string, by: string, reason?: string): string =>
+  reason === undefined ? `${what} by ${by}` : `${reason}, by ${by}`
+
 /** How a service is stopped. */
 export interface StopOptions {
   readonly reason: string

@@ -7,8 +7,8 @@ import type { MarketView } from '../../ports/market.ts'
 import { KintsugiError } from '../../std/errors.ts'
 
 /**
- * `lost`: its chain is gone; `expired`: never mined, and its nonce is free again; `replaced`: never mined, since
- * another transaction used its nonce.
+ * `lost`: its chain is gone; `expired`: never mined, and its nonce is free again; `replaced`: never mined,
+ * since another transaction used its nonce.
  */
 export const EXECUTION_STATES = ['refused', 'in flight', 'final', 'lost', 'expired', 'replaced'] as const
 

@@ -112,6 +112,7 @@ const earning = (profit: bigint): Simulation => ({
 
 /** A node, a signer and a ledger that the test controls. */
 let simulation: () => Promise<Simulation>
+let halted: string | undefined
 let sign: () => Promise<void>
 let receipts: Map<Hex, Receipt>
 let requests: { receipts: Hex[]; sent: Hex[] }
@@ -122,6 +123,7 @@ beforeEach(() => {
   sign = async () => undefined
   receipts = new Map()
   requests = { receipts: [], sent: [] }
+  halted = undefined
   store = new MemoryLedger()
   seen = { decisions: [], sent: [], trades: [], notes: [] }
 })
@@ -154,7 +156,8 @@ async function started(options: Partial<ExecutorOptions> = {}): Promise<Executor
     chain,
     ledger: store.ledger,
     signer,
-    policies: () => standingPolicies(31_337),
+    policies: () => standingPolicies(31_337, halted !== undefined),
+    halted: () => halted,
     terms: {
       submission: { kind: 'public' },
       gas: { kind: 'auction', minPriorityFee: 1n },
@@ -340,6 +343,44 @@ describe('one clock', () => {
       ['opp_1', 'trade'],
       ['opp_2', 'refuse'],
     ])
+  })
+})
+
+describe('while trading is halted', () => {
+  const HALTED = 'halted by ada at 2026-11-24T14:06:02Z: maintenance'
+
+  test('the rules refuse, and nothing is simulated or signed', async () => {
+    simulation = () => Promise.reject(new Error('must not be called'))
+    halted = HALTED
+    const executor = await started()
+    await executor.onDetection(detection([opportunity('opp_1')]))
+    expect(ended()).toEqual([
+      ['opp_1', 'refuse', { stage: 'rules', reason: 'trading not halted (got halted, needed running)' }],
+    ])
+    expect(requests.sent).toEqual([])
+  })
+
+  test.each([
+    ['before it is signed', 'signing'],
+    ['while it is simulated', 'sending'],
+  ] as const)('a trade that was decided %s is not sent', async (_name, stage) => {
+    const simulated = Promise.withResolvers<Simulation>()
+    simulation = () => {
+      if (stage === 'signing') halted = HALTED
+      return simulated.promise
+    }
+    const executor = await started()
+    const executing = executor.request(opportunity('opp_1'), false)
+    await expect.poll(() => (stage === 'signing' ? halted : executor.open > 0)).toBeTruthy()
+    halted = HALTED
+    simulated.resolve(earning(E18))
+    expect((await executing).record.outcome).toEqual({ stage, reason: HALTED })
+    expect([seen.sent, requests.sent, executor.busy]).toEqual([[], [], false])
+    // Its nonce is free for the next trade.
+    halted = undefined
+    simulation = async () => earning(E18)
+    await executor.request(opportunity('opp_2', ['8', '9']), false)
+    expect(seen.sent.map(({ decisionId }) => decisionId)).toEqual(['opp_2'])
   })
 })
 

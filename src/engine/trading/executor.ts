@@ -31,8 +31,9 @@ import type { PaperTrades } from '../paper/journal.ts'
 import { DecisionLog } from './decision-log.ts'
 import { busyPools, type InFlight } from './in-flight.ts'
 import { InclusionModel } from './inclusion-model.ts'
+import { sentOf, type Times } from './sent-message.ts'
 import { type Submitter, submitterOf } from './submission.ts'
-import { type Handed, SubmissionError, Transactions } from './transactions.ts'
+import { SubmissionError, Transactions } from './transactions.ts'
 
 /** Seconds after which a signed plan may no longer execute. */
 const DEADLINE_SECONDS = 30
@@ -58,6 +59,8 @@ export interface ExecutorOptions {
   ledger: Ledger
   signer: Signer
   policies(): Policies
+  /** Why trading is halted; undefined while it runs. Asked last before each signature and each sending. */
+  halted(): string | undefined
   /** In paper mode, the journal that receives trades instead of the chain. */
   paper?: PaperTrades
   terms: TradingTerms
@@ -79,12 +82,6 @@ export interface Executed {
 interface Clock {
   readonly head: Head
   receipts: Promise<void> | undefined
-}
-
-/** When the state that a trade uses was seen, and when its opportunity arrived here; ms since 1970. */
-interface Times {
-  readonly seen: number
-  readonly received: number
 }
 
 /** A decision with the transaction that would execute it. */
@@ -191,7 +188,7 @@ export class Executor {
 
   /** Why nothing may be signed or sent now; undefined if it may. */
   #forbidden(): string | undefined {
-    return this.#closed ? 'this executor has handed over to its successor' : undefined
+    return this.#closed ? 'this executor has handed over to its successor' : this.#options.halted()
   }
 
   /**
@@ -396,7 +393,7 @@ export class Executor {
               ? { stage: 'sending', reason: this.#forbidden() ?? 'it was no longer wanted' }
               : { stage: 'simulation', reason: simulated.refusal },
         })
-      this.#options.events.onSent(sentOf(record, handed, simulated, times, this.#options.now()))
+      this.#options.events.onSent(sentOf(record, handed, simulated.at, times, this.#options.now()))
       return await this.#report(record, {
         simulated,
         hash: handed.hash,
@@ -476,28 +473,3 @@ const followedCall = ({ from, to, data, value, gas }: NonNullable<Opportunity['f
   value,
   gas,
 })
-
-/** The message about a sent transaction, with the time of each stage in ms. */
-function sentOf(
-  { id, opportunity }: DecisionRecord,
-  { hash, signedAt, recordedAt }: Handed,
-  { at }: Simulated,
-  { seen, received, decidedAt }: Times & { decidedAt: number },
-  now: number,
-): Sent {
-  return {
-    decisionId: id,
-    hash,
-    block: opportunity.block,
-    latencyMs: now - seen,
-    stages: {
-      received: received - seen,
-      judged: decidedAt - received,
-      simulated: at - decidedAt,
-      signed: signedAt - decidedAt,
-      recorded: recordedAt - signedAt,
-      sent: now - Math.max(recordedAt, at),
-    },
-    follows: opportunity.follows !== undefined,
-  }
-}

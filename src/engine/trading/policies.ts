@@ -4,9 +4,9 @@ import { termsOf } from '../chains/profiles.ts'
 
 /**
  * The default policies of a chain. Up to two fifths of the profit may be bid if a bid buys a place in the
- * block.
+ * block. `halted`: nothing is traded.
  */
-export function standingPolicies(chainId: number): Required<Policies> {
+export function standingPolicies(chainId: number, halted = false): Required<Policies> {
   const head = { version: 1, issuedBy: 'configuration', expiresAt: null }
   const { gas, maxGasCost, maxFeePerGas } = termsOf(chainId)
   const [bidShareBps, minPriorityFee] = gas.kind === 'arbitrum' ? [0, 0n] : [4_000, gas.minPriorityFee]
@@ -14,7 +14,7 @@ export function standingPolicies(chainId: number): Required<Policies> {
     gas: { ...head, bidShareBps, minPriorityFee, maxFeePerGas },
     risk: {
       ...head,
-      halted: false,
+      halted,
       minNetProfit: 1n,
       maxGasCost,
       maxInFlight: 6,

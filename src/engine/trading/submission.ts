@@ -28,7 +28,9 @@ export interface Submitter {
   readonly revertsAreFree: boolean
 }
 
-/** What a node means by refusing a transaction: `known`, it has it; `used`, its nonce is mined; or `refused`. */
+/**
+ * What a node means by refusing a transaction: `known`, it has it; `used`, its nonce is mined; or `refused`.
+ */
 export function verdictOf(message: string): 'known' | 'used' | 'refused' {
   if (/already (known|imported)|alreadyknown|known transaction/i.test(message)) return 'known'
   return /nonce (is )?too low|old ?nonce/i.test(message) ? 'used' : 'refused'

@@ -74,6 +74,7 @@ const choice = (name: string, description: string, ...values: string[]): Paramet
   schema: { type: 'string', enum: values },
 })
 
+const halt = object({ by: text, at: { type: 'number' }, reason: text })
 const services = { type: 'object', additionalProperties: of('ServiceView') }
 
 const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDescription>>>> = {
@@ -154,6 +155,24 @@ const PATHS: Readonly<Record<string, Partial<Record<'get' | 'post', OperationDes
       ),
       answer: object({ policy: of('ApprovalPolicyView') }),
       scope: 'spend',
+    },
+  },
+  '/halt': {
+    post: {
+      summary: 'Halt trading: nothing is signed or sent until it is resumed',
+      body: object({ reason: { ...text, description: 'why, for people' } }, []),
+      answer: object({ halt }),
+      scope: 'write:mcp_risk_manager_server',
+    },
+  },
+  '/resume': {
+    post: {
+      summary: 'Resume trading',
+      body: object({
+        haltedAt: { type: 'number', description: '`at` of the halt in force, as it was shown' },
+      }),
+      answer: object({ ended: halt }),
+      scope: 'write:mcp_risk_manager_server',
     },
   },
   '/restart/{service}': {

@@ -14,6 +14,7 @@ import { Turns } from '../../std/turns.ts'
 import { approval, approvalPolicy as policyView } from '../../views/approvals.ts'
 import { decisionRecord } from '../../views/decision-record.ts'
 import { readStatus, type StatusSources } from '../../views/fleet-status.ts'
+import { tradingHalt } from '../../views/halt.ts'
 import { PROFIT_RANGES, paperTrade, profitSeries, trade } from '../../views/trades.ts'
 import { openApi } from './openapi.ts'
 import { type ParameterValues, readParameters } from './parameters.ts'
@@ -44,6 +45,11 @@ const policyChange = z.strictObject({
   minutes: z.int().min(1).max(1_440).optional(),
 })
 
+const haltRequest = z.strictObject({ reason: z.string().trim().min(1).max(500).default('no reason given') })
+const resumeRequest = z.strictObject({ haltedAt: z.number().min(0) })
+/** The server whose tools do the same: a scope on it covers both ways. */
+const RISK = 'mcp_risk_manager_server'
+
 /** The answer of a route; amounts may be `bigint`. */
 type Handler = (c: Context, parameters: ParameterValues) => unknown
 /** Adds a route, named as in `API_ROUTES`; its parameters are checked before `answer` runs. */
@@ -65,6 +71,7 @@ export function apiRoutes(app: Hono, options: ApiOptions): void {
     })
   }
   controlRoutes(add, options)
+  haltRoutes(add, options)
   const { sources } = options
   add('GET /openapi.json', (c) => openApi(sources.version, c.req.path.replace(/\/openapi\.json$/, '') || '/'))
   add('GET /status', () => readStatus(sources))
@@ -188,6 +195,39 @@ function controlRoutes(add: AddRoute, { access, sources, approvals, audit, mode,
       service,
     })
     return { restarting: await fleet.restart(service) }
+  })
+}
+
+/** Halting and resuming. To resume, the caller names the halt that it saw. */
+function haltRoutes(add: AddRoute, { access, sources: { halt }, audit, now }: ApiOptions): void {
+  const record = (c: Context, tool: string) =>
+    audit?.record({
+      at: now(),
+      who: c.get('caller').name,
+      service: 'coordination_system',
+      tool,
+      effect: 'write',
+      argumentsHash: '',
+      definitionHash: '',
+      trace: traceOf(c.req.raw.headers.get('traceparent')),
+      decision: 'allowed',
+      outcome: 'ok',
+      durationMs: null,
+    })
+  add('POST /halt', async (c) => {
+    authorize(access, c.get('caller'), { effect: 'write', service: RISK, tool: 'halt_trading' })
+    const text = await c.req.text()
+    const { reason } = read(haltRequest, text.trim() === '' ? {} : parseShallow(text))
+    const halted = halt.halt(c.get('caller').name, reason)
+    record(c, 'halt')
+    return { halt: tradingHalt.of(halted) }
+  })
+  add('POST /resume', async (c) => {
+    authorize(access, c.get('caller'), { effect: 'write', service: RISK, tool: 'resume_trading' })
+    const { haltedAt } = read(resumeRequest, parseShallow(await c.req.text()))
+    const ended = halt.resume(haltedAt)
+    record(c, 'resume')
+    return { ended: tradingHalt.of(ended) }
   })
 }
 

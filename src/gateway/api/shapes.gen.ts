@@ -210,6 +210,35 @@ export const SHAPES = {
           }
         ]
       },
+      "halt": {
+        "anyOf": [
+          {
+            "type": "object",
+            "properties": {
+              "by": {
+                "type": "string",
+                "description": "who halted trading"
+              },
+              "at": {
+                "type": "number",
+                "description": "ms since 1970"
+              },
+              "reason": {
+                "type": "string"
+              }
+            },
+            "required": [
+              "by",
+              "at",
+              "reason"
+            ]
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "description": "the halt of trading; null while trading runs"
+      },
       "metrics": {
         "anyOf": [
           {
@@ -265,6 +294,7 @@ export const SHAPES = {
       "infrastructure",
       "chain",
       "accounts",
+      "halt",
       "metrics",
       "alarms",
       "problems"

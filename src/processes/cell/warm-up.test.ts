@@ -42,7 +42,7 @@ test('the code of every service is loaded, the ports are opened, and the garbage
   expect(await spare.warmUp()).toBe(true)
   expect(spare.loaded).toEqual(['a', 'b'])
   expect(new Set(spare.opened)).toEqual(
-    new Set(['market', 'loans', 'bus', 'fleet', 'metrics', 'ledger', 'chain', 'records']),
+    new Set(['market', 'loans', 'bus', 'fleet', 'metrics', 'ledger', 'halt', 'chain', 'records']),
   )
   expect(spare.collected()).toBe(1)
 })

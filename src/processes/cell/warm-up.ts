@@ -81,16 +81,17 @@ async function openPorts(ports: Pick<ServicePorts, 'open'>): Promise<void> {
 
 /** Requests the views of the gateway and the page without a socket, which opens their connections. */
 async function rehearseViews({ ports, context }: WarmUpOptions): Promise<void> {
-  const [fleet, ledger, chain, records] = await Promise.all([
+  const [fleet, ledger, chain, records, halt] = await Promise.all([
     ports.open('fleet'),
     ports.open('ledger'),
     ports.open('chain'),
     ports.open('records'),
+    ports.open('halt'),
   ])
   const app = mainApp('coordination_system', context)
   apiRoutes(app, {
     access: context.access,
-    sources: viewSources({ fleet, ledger, chain }, context),
+    sources: viewSources({ fleet, ledger, chain, halt }, context),
     approvals: new Approvals(records, context.now),
     mode: context.mode,
     now: context.now,

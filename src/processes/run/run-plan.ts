@@ -71,6 +71,8 @@ export const files = (dataFolder: string) => ({
   witnesses: join(dataFolder, 'audit-heads'),
   accounts: join(dataFolder, 'accounts.json'),
   lease: join(dataFolder, 'lease'),
+  /** Exists while trading is halted. */
+  halt: join(dataFolder, 'HALT'),
   fleet: join(dataFolder, 'fleet.json'),
   calls: join(dataFolder, 'calls'),
 })

@@ -2,6 +2,7 @@
 import { TokenIssuer } from '../../adapters/access/tokens.ts'
 import { HubBus } from '../../adapters/bus/hub-client.ts'
 import { fleetControl } from '../../adapters/fleet/fleet-control.ts'
+import { HaltFile } from '../../adapters/halt-file.ts'
 import { PostgresAuditLog } from '../../adapters/ledger/audit-log.ts'
 import type { ConnectionPool } from '../../adapters/ledger/pool.ts'
 import { postgresLedger } from '../../adapters/ledger/postgres.ts'
@@ -181,6 +182,8 @@ export class PortSet {
         return metricsSource(tcpPortOf, bearer)
       case 'audit':
         return new PostgresAuditLog(this.#database(), files(plan.dataFolder).witnesses)
+      case 'halt':
+        return new HaltFile(files(plan.dataFolder).halt, Date.now)
       case 'records':
         return new PostgresRecords(this.#database(), Date.now)
       case 'connections': {

@@ -33,9 +33,9 @@ test('stop_server: isolates a service that shares its process, and stops it for 
   expect(stopped.service).toMatchObject({ status: 'stopped', cell: MONITOR, home: 'infrastructure' })
   await call('stop_server', { service: 'transaction_executor' })
   expect(world.fleet.orders).toEqual([
-    ['isolate', MONITOR, 'maintenance'],
-    ['stop', MONITOR, 'maintenance', 90_000],
-    ['stop', 'transaction_executor', 'stopped by a caller', undefined],
+    ['isolate', MONITOR, 'maintenance, by spec'],
+    ['stop', MONITOR, 'maintenance, by spec', 90_000],
+    ['stop', 'transaction_executor', 'stopped by spec', undefined],
   ])
 })
 
@@ -45,7 +45,7 @@ test('stop_server: infrastructure, which all services depend on, is stopped with
     expect(await refusal('stop_server', { service: id })).toMatchObject({ code: 'refused' })
   expect(world.fleet.orders).toEqual([])
   await call('stop_server', { service: 'hub', force: true })
-  expect(world.fleet.orders).toEqual([['stop', 'hub', 'stopped by a caller', undefined]])
+  expect(world.fleet.orders).toEqual([['stop', 'hub', 'stopped by spec', undefined]])
 })
 
 test('start_server: starts a stopped service', async () => {
@@ -64,8 +64,8 @@ test('restart_server: restarts a service, but not the process that would have to
   for (const id of ['mcp_server_manager', 'mcp_coordinator_server'])
     expect(await refusal('restart_server', { service: id })).toMatchObject({ code: 'refused' })
   expect(world.fleet.orders).toEqual([
-    ['restart', MONITOR, 'slow'],
-    ['restart', MONITOR, 'restarted by a caller'],
+    ['restart', MONITOR, 'slow, by spec'],
+    ['restart', MONITOR, 'restarted by spec'],
   ])
   expect((await refusal('restart_server', { service: 'mcp-monitoring-servr' })).hint).toBe(
     `did you mean ${MONITOR}?`,

@@ -1,13 +1,19 @@
 /** One service: its state, its log, and starting, stopping and restarting it. */
 import * as z from 'zod'
-import { logTail, restartService, stateOf, stopService } from '../../engine/operations/service-control.ts'
+import {
+  logTail,
+  requested,
+  restartService,
+  stateOf,
+  stopService,
+} from '../../engine/operations/service-control.ts'
 import { defineServer } from '../../mcp/define.ts'
 import { service } from '../../mcp/fields.ts'
 import { serviceState } from '../../views/service-state.ts'
 
 const ID = 'mcp_server_manager'
-const reason = (byDefault: string) =>
-  z.string().max(200).default(byDefault).describe('recorded with the incident, for people')
+const reason = () =>
+  z.string().max(200).optional().describe('recorded with the incident and the caller, for people')
 
 export default defineServer({
   id: ID,
@@ -35,7 +41,7 @@ export default defineServer({
       idempotent: true,
       input: {
         service: service(),
-        reason: reason('stopped by a caller'),
+        reason: reason(),
         forSeconds: z
           .int()
           .min(1)
@@ -53,9 +59,9 @@ export default defineServer({
         [{ service: 'nobody' }, 'unknown-service'],
         [{ service: 'database' }, 'refused'],
       ],
-      run: async ({ service: id, reason: why, forSeconds, force }, { fleet }) => {
+      run: async ({ service: id, reason: why, forSeconds, force }, { fleet, caller }) => {
         const forMs = forSeconds === undefined ? undefined : forSeconds * 1_000
-        await stopService(fleet, id, { reason: why, forMs, force })
+        await stopService(fleet, id, { reason: requested('stopped', caller, why), forMs, force })
         return { service: serviceState.of(await stateOf(fleet, id)) }
       },
     }),
@@ -63,15 +69,15 @@ export default defineServer({
       description:
         'Restarts the process of a service. A spare takes over first where the service allows it, so that no call is lost.',
       keywords: 'reboot without losing calls, bounce',
-      input: { service: service(), reason: reason('restarted by a caller') },
+      input: { service: service(), reason: reason() },
       output: { service: serviceState.schema },
       examples: [{ service: 'mcp_monitoring_server' }],
       refusals: [
         [{ service: 'nobody' }, 'unknown-service'],
         [{ service: ID }, 'refused'],
       ],
-      run: async ({ service: id, reason: why }, { fleet }) => {
-        await restartService(fleet, id, why, ID)
+      run: async ({ service: id, reason: why }, { fleet, caller }) => {
+        await restartService(fleet, id, requested('restarted', caller, why), ID)
         return { service: serviceState.of(await stateOf(fleet, id)) }
       },
     }),

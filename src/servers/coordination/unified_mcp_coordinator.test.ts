@@ -67,5 +67,7 @@ test('cascade_restart: the cell of the service, and every cell that depends on i
   fleet.orders.length = 0
   const { restarted } = await call('cascade_restart', { service: 'hub' })
   expect(restarted).toEqual(['hub', ...cells])
-  expect(fleet.orders).toEqual(restarted.map((cell: string) => ['restart', cell, 'cascade from hub']))
+  expect(fleet.orders).toEqual(
+    restarted.map((cell: string) => ['restart', cell, 'cascade from hub, by spec']),
+  )
 })

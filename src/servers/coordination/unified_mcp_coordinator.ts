@@ -75,7 +75,8 @@ export default defineServer({
       },
       examples: [{ service: 'mcp_monitoring_server' }],
       refusals: [[{ service: 'nobody' }, 'unknown-service']],
-      run: ({ service: id }, { fleet, progress }) => cascadeRestart(fleet, id, ID, progress),
+      run: ({ service: id }, { fleet, caller, progress }) =>
+        cascadeRestart(fleet, id, { own: ID, by: caller }, progress),
     }),
   }),
 })

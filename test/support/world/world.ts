@@ -11,6 +11,7 @@ import type { HostResources, MetricsSource, Sample } from '../../../src/ports/me
 import type { Ports } from '../../../src/ports/ports.ts'
 import { InMemoryLedger } from '../in-memory-ledger.ts'
 import { MemoryBus } from '../memory-bus.ts'
+import { MemoryHalt } from '../memory-halt.ts'
 import { MemoryRecords } from '../memory-records.ts'
 import { SmallChain } from './chain.ts'
 import { SmallFleet } from './fleet.ts'
@@ -67,6 +68,7 @@ export class World {
   readonly fleet = new SmallFleet(this.now)
   readonly metrics = new SmallMetrics()
   readonly records = new MemoryRecords(this.now)
+  readonly halt = new MemoryHalt(this.now)
 
   /** Every port; those that the world does not have throw when they are used. */
   ports(): Ports {
@@ -80,6 +82,7 @@ export class World {
       fleet,
       metrics,
       records,
+      halt: this.halt,
       relays: [],
       signer: unused('signer'),
       access: unused('access'),
