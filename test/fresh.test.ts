@@ -82,7 +82,8 @@ beforeAll(async () => {
 afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
 const up = (args: string[] = [], env: NodeJS.ProcessEnv = {}) =>
-  kintsugi(['up', '--data', data, '--detach', '--fresh', ...args], env)
+  // The fleet trades on the embedded chain; the node of another one is still asked for balances.
+  kintsugi(['up', '--chain', 'local', '--data', data, '--detach', '--fresh', ...args], env)
 
 test('without a terminal it is refused, says what would be moved, and changes nothing', async () => {
   const { code, stderr } = await up()
