@@ -1,6 +1,7 @@
 /** The traces of `kintsugi test --with-writes`: tokens and isolations, which are undone at its end. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askPatiently } from '../adapters/fleet/control-client.ts'
+import type { ServiceStatus } from '../ports/fleet.ts'
 import { type RunPlan, socketPath } from '../processes/run/run-plan.ts'
 import { KintsugiError } from '../std/errors.ts'
 import { request } from './run.ts'
@@ -36,7 +37,7 @@ export class Traces {
   /** Remembers what there is, and issues the test's token. Throws what the requests throw. */
   static async before(plan: RunPlan): Promise<Traces> {
     const tokens = await validTokens(plan)
-    const isolated = await isolatedServices(plan)
+    const isolated = (await servicesOf(plan)).filter(({ home }) => home !== undefined)
     const { token } = await callTool<{ token: string }>(plan, 'issue_token', {
       subject: CALLER,
       role: 'admin',
@@ -52,17 +53,22 @@ export class Traces {
     for (const id of await validTokens(this.#plan))
       if (!this.#tokens.has(id)) await callTool(this.#plan, 'revoke_token', { id })
     const deadline = performance.now() + HOME_TIMEOUT_MS
+    const moved = new Set<string>()
     for (;;) {
-      const away = (await isolatedServices(this.#plan)).filter(({ id }) => !this.#isolated.has(id))
-      if (away.length === 0) return
+      const services = await servicesOf(this.#plan)
+      for (const { id, home } of services) if (home !== undefined && !this.#isolated.has(id)) moved.add(id)
+      const unsettled = services.filter(
+        ({ id, home, status }) => moved.has(id) && (home !== undefined || status !== 'healthy'),
+      )
+      if (unsettled.length === 0) return
       if (performance.now() > deadline)
         throw new KintsugiError(
           'restart-timeout',
-          `${away.map(({ id }) => id).join(', ')} did not return to its cell within ${HOME_TIMEOUT_MS / 1_000} s`,
+          `${unsettled.map(({ id }) => id).join(', ')} did not return to its cell within ${HOME_TIMEOUT_MS / 1_000} s`,
           { hint: 'it returns by itself after ten healthy minutes' },
         )
-      for (const { id, status } of away)
-        if (status === 'healthy')
+      for (const { id, home, status } of unsettled)
+        if (home !== undefined && status === 'healthy')
           await askPatiently(socketPath(this.#plan.dataFolder, 'control'), { op: 'bring-home', service: id })
       await sleep(POLL_MS)
     }
@@ -82,7 +88,6 @@ const validTokens = async (plan: RunPlan): Promise<string[]> =>
     await callTool<{ tokens: { id: string }[] }>(plan, 'list_tokens', { state: 'valid', limit: MAX_TOKENS })
   ).tokens.map(({ id }) => id)
 
-async function isolatedServices(plan: RunPlan) {
-  const { services } = await askPatiently(socketPath(plan.dataFolder, 'control'), { op: 'status' })
-  return services.filter(({ home }) => home !== undefined)
+async function servicesOf(plan: RunPlan): Promise<readonly ServiceStatus[]> {
+  return (await askPatiently(socketPath(plan.dataFolder, 'control'), { op: 'status' })).services
 }

@@ -66,7 +66,7 @@ export function released(draft: Draft, process: string): void {
 
 /** The old process has exited: the successor takes its place, planned or just in time. */
 export function succeed(draft: Draft, unit: Unit): void {
-  const { successor, ...rest } = unit
+  const { successor, released: _, ...rest } = unit
   if (!successor) return
   draft.effects.push({ type: 'begin', process: successor.process })
   draft.write({

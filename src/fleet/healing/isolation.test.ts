@@ -110,6 +110,41 @@ test('kills from outside split no cell, and do not count toward the failures tha
   expect(fails(outside, 1)).toEqual(['s', 't'])
 })
 
+test('services that a running process released come home in a successor: their sockets are closed in that process', () => {
+  const fleet = new DrivenFleet([cellSpec('a', ['s', 't', 'u'])])
+  fleet.ready('a', 100)
+  const first = fleet.process('a')
+  const isolateAndReturn = (at: number) => {
+    fleet.send({ type: 'isolate', service: 't', reason: 'busy' }, at)
+    fleet.ready('t', at + 100)
+    fleet.ready('a', at + 100)
+    fleet.send({ type: 'bring-home', service: 't' }, at + 200)
+    return fleet.exit('t', at + 300)
+  }
+  const effects = isolateAndReturn(10_000)
+  const successor = fleet.unit('a').successor?.process as string
+  expect(effects.filter(({ type }) => type === 'host')).toMatchObject([
+    { process: successor, services: ['s', 'u', 't'], hold: true },
+  ])
+  expect(successor).not.toBe(first)
+  fleet.exit('a', 11_000)
+  expect(fleet.process('a')).toBe(successor)
+  // The new process has released nothing.
+  expect(fleet.unit('a').released).toBeUndefined()
+  // What crashed before was never opened in the process that started without it: it may host it.
+  for (const at of [20_000, 30_000]) {
+    fleet.ready('a', at)
+    fleet.exit('a', at + 5_000, { calls: ['s'] })
+  }
+  expect(fleet.unit('a').spec.services).toEqual(['u', 't'])
+  fleet.ready('a', 36_000)
+  fleet.ready('s', 36_000)
+  fleet.send({ type: 'bring-home', service: 's' }, 37_000)
+  expect(fleet.exit('s', 38_000).filter(({ type }) => type === 'host')).toMatchObject([
+    { process: fleet.process('a'), services: ['s'], hold: false },
+  ])
+})
+
 test('halves: the first one is the longer one', () => {
   expect(halves(['a', 'b', 'c'])).toEqual([['a', 'b'], ['c']])
   expect(halves(['a', 'b'])).toEqual([['a'], ['b']])

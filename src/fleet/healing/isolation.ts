@@ -1,6 +1,7 @@
 /** Isolation: which service took its process down, and giving it a process of its own until it behaves. */
 import { type ExitCause, wasKilledFromOutside } from '../exit-cause.ts'
 import type { Draft } from './draft.ts'
+import { restart } from './hand-over.ts'
 import { start, startNew, terminate } from './lifecycle.ts'
 import { type Blame, type FleetState, type InFlightCall, isRunning, type Unit } from './state.ts'
 
@@ -108,7 +109,7 @@ export function separate(draft: Draft, unit: Unit, { services, reason }: Separat
   )
   if (isRunning(state) && !unit.failing) {
     draft.effects.push({ type: 'release', process: state.process, services })
-    draft.write(rest)
+    draft.write({ ...rest, released: [...(unit.released ?? []), ...services] })
   } else start(draft, rest)
   const [only] = services
   const alone = services.length === 1
@@ -124,27 +125,28 @@ export function separate(draft: Draft, unit: Unit, { services, reason }: Separat
 }
 
 /** Returns isolated services to their cell, if it is healthy. */
-export function goHome(draft: Draft, unit: Unit): void {
+export function goHome(draft: Draft, unit: Unit, reason: string): void {
   const home = draft.units[unit.spec.home ?? '']
   if (home?.state.status !== 'healthy' || home.successor || unit.successor) return
-  const minutes = Math.round(draft.policy.homeMs / 60_000)
-  draft.incident(
-    unit,
-    'home',
-    `${unit.spec.services.join(', ')}: healthy for ${minutes} minutes`,
-    `back to ${home.spec.id}`,
-  )
+  draft.incident(unit, 'home', `${unit.spec.services.join(', ')}: ${reason}`, `back to ${home.spec.id}`)
   terminate(draft, unit, 'home')
 }
 
-/** The process of isolated services exited while they returned to their cell: the cell hosts them. */
+/**
+ * The process of isolated services exited while they returned to their cell: the cell hosts them, in a new
+ * process if its present one released them.
+ */
 export function arriveHome(draft: Draft, unit: Unit): void {
   draft.remove(unit.spec.id)
   const home = draft.units[unit.spec.home ?? '']
   if (!home) return
   const { services } = unit.spec
-  draft.write({ ...home, spec: { ...home.spec, services: [...home.spec.services, ...services] } })
-  if (isRunning(home.state))
+  const widened = { ...home, spec: { ...home.spec, services: [...home.spec.services, ...services] } }
+  draft.write(widened)
+  if (!isRunning(home.state)) return
+  if (services.some((id) => home.released?.includes(id)))
+    restart(draft, widened, `${services.join(', ')} returned to it`, 'requested')
+  else
     draft.effects.push({
       type: 'host',
       process: home.state.process,

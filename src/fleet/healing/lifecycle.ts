@@ -21,7 +21,7 @@ export function start(draft: Draft, unit: Unit): void {
     return
   }
   if (unit.standIn) draft.kill(unit.standIn)
-  const { standIn: _, successor: __, reconnect: ___, waits: ____, ...rest } = unit
+  const { standIn: _, successor: __, reconnect: ___, waits: ____, released: _____, ...rest } = unit
   const process = processFor(draft, spec)
   if (spec.kind === 'cell') host(draft, process, spec, false)
   draft.write({

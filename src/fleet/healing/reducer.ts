@@ -56,7 +56,7 @@ const HANDLERS: Handlers = {
   },
   'bring-home': (draft, { service }) => {
     const unit = draft.unitHosting(service)
-    if (unit?.spec.home !== undefined) goHome(draft, unit)
+    if (unit?.spec.home !== undefined) goHome(draft, unit, 'requested')
   },
   scale: (draft, { service, instances }) => scale(draft, service, instances),
   resize: (draft, { unit, heapMb, reason }) => resize(draft, draft.unit(unit), heapMb, reason),

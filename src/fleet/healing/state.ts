@@ -85,6 +85,8 @@ export interface Unit {
   }
   /** When its process started, in real time: for people. */
   readonly startedAt?: number
+  /** Services that its process released: it closed their sockets and cannot host them again. */
+  readonly released?: readonly string[]
   /** The process that answers 503 while the unit is quarantined. */
   readonly standIn?: string
   /** A dependency has recovered: the unit must be ready again by `until`. */

@@ -50,7 +50,8 @@ const RULES: Rules = {
   healthy: (draft, unit, { since }) => {
     const { homeMs, trialMs, unwellMs } = draft.policy
     const upMs = draft.now - since
-    if (unit.spec.home !== undefined && upMs >= homeMs) goHome(draft, unit)
+    if (unit.spec.home !== undefined && upMs >= homeMs)
+      goHome(draft, unit, `healthy for ${Math.round(homeMs / 60_000)} minutes`)
     else if (unit.reconnect && draft.now >= unit.reconnect.until) {
       const { reconnect: _, ...rest } = unit
       draft.write(rest)
