@@ -25,10 +25,12 @@ const [killsInCells = 400, killsIsolated = 100, stops = 30, killsUnderPm2 = 60] 
   .slice(2)
   .map(Number)
 const root = join(import.meta.dirname, '..')
-const row = (name: string, times: readonly number[]) =>
-  console.log(
-    `| ${name} | ${times.length} | ${ms(quantile(times, 0.5))} | ${ms(quantile(times, 0.95))} | ${ms(quantile(times, 0.99))} | ${ms(Math.max(...times))} |`,
-  )
+/** Prints one row; nothing where nothing was measured. */
+function row(name: string, times: readonly number[]): void {
+  if (times.length === 0) return
+  const [median, p95, p99] = [0.5, 0.95, 0.99].map((q) => ms(quantile(times, q)))
+  console.log(`| ${name} | ${times.length} | ${median} | ${p95} | ${p99} | ${ms(Math.max(...times))} |`)
+}
 /** Pause between two failures, in ms. */
 const BETWEEN_MS = 200
 /** Cells that PM2 also runs; a second executor would trade twice. */
