@@ -18,8 +18,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { files, type RunPlan, readPlan, socketPath } from '../src/processes/run/run-plan.ts'
 import { type FromChild, jsonLines } from '../src/supervisor/links/protocol.ts'
-import { Fleet } from '../test/support/fleet.ts'
-import { cellsOf, injectAndWait, ms, quantile, recovered, settled, sleep } from './recovery.ts'
+import { Fleet, settled } from '../test/support/fleet.ts'
+import { cellsOf, injectAndWait, ms, quantile, recovered, sleep } from './recovery.ts'
 
 const [killsInCells = 400, killsIsolated = 100, stops = 30, killsUnderPm2 = 60] = process.argv
   .slice(2)

@@ -116,12 +116,3 @@ export async function injectAndWait(
   await askSupervisor(control, { op: 'inject-fault', service: cell, fault })
   return recovered(target, services)
 }
-
-/** Waits until all units are healthy and a spare is warm, as between two failures in production. */
-export async function settled(control: string): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
-    const { services, spares } = await askSupervisor(control, { op: 'status' })
-    if (spares.warm > 0 && services.every((service) => service.status === 'healthy')) return
-    await sleep(25)
-  }
-}

@@ -10,7 +10,8 @@ import { readStoppedBooks } from '../src/adapters/ledger/stopped-books.ts'
 import type { Address } from '../src/amm/index.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
 import type { Incident } from '../src/ports/fleet.ts'
-import { Fleet, kintsugi, processesOf } from './support/fleet.ts'
+import { socketPath } from '../src/processes/run/run-plan.ts'
+import { Fleet, kintsugi, NO_SERVICES, processesOf, settled } from './support/fleet.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])
 const all = (status: StatusView) => ({
@@ -225,16 +226,18 @@ describe('trouble', () => {
     )
   }
 
-  test('a second start reports the running fleet and changes nothing', async () => {
+  test('a second start changes nothing; with other options it says what differs and exits with 3', async () => {
     const before = await fleet.status()
-    const { code, stdout } = await kintsugi([
-      'up',
-      '--data',
-      fleet.data,
-      '--port-offset',
-      String(fleet.offset),
-    ])
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/already runs.*Nothing was changed/s)])
+    const up = (...args: string[]) =>
+      kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset), ...args], NO_SERVICES)
+    const same = await up('--block-seconds', '1')
+    expect([same.code, same.stderr]).toEqual([0, ''])
+    expect(same.stdout).toMatch(/already runs.*Nothing was changed/s)
+    const other = await up('--seed', '7')
+    expect(other.code).toBe(3)
+    expect(other.stdout).toContain('Nothing was changed')
+    expect(other.stderr).toContain('--block-seconds: 1 is running, 2 was asked for')
+    expect(other.stderr).toMatch(/--seed: \d+ is running, 7 was asked for/)
     expect((await fleet.status()).startedAt).toBe(before.startedAt)
   })
 
@@ -257,6 +260,7 @@ describe('trouble', () => {
 
   test('a killed cell is back within a second, on newer data, and connections wait instead of being refused', async () => {
     for (const service of ['mcp_price_feed_server', 'mcp_monitoring_server', 'mcp_coordinator_server']) {
+      await settled(socketPath(fleet.data, 'control'))
       const status = await fleet.status()
       const { pid, port, restarts } = status.servers[service] as {
         pid: number

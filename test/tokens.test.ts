@@ -119,15 +119,29 @@ async function atGateway(access: AccessPolicy, port: number): Promise<typeof ask
         params: { name, arguments: {}, _meta: meta },
       }),
     })
-    const body = (await response.json()) as { result?: { structuredContent: { by: string } }; error?: never }
-    return {
-      status: response.status,
-      body: {
-        ...(body.result ? { result: body.result.structuredContent } : {}),
-        ...(body.error ? { error: body.error } : {}),
-      },
+    const { result, error } = (await response.json()) as {
+      result?: { structuredContent: { by: string }; isError?: boolean; _meta?: Record<string, Refusal> }
+      error?: Refusal
     }
+    // Without an issuer, a refusal is a result that a model can read; a status says the same for the service.
+    const refused = result?.isError ? result._meta?.['kintsugi/error'] : undefined
+    return {
+      status: refused ? (STATUS[refused.code] as number) : response.status,
+      body: refused || error ? { error: refused ?? error } : { result: result?.structuredContent },
+    } as Awaited<ReturnType<typeof ask>>
   }
+}
+
+interface Refusal {
+  readonly code: string
+  readonly message: string
+}
+
+/** The HTTP status of a refusal at the service. */
+const STATUS: Readonly<Record<string, number>> = {
+  'token-required': 401,
+  'insufficient-scope': 403,
+  'too-many-calls': 429,
 }
 
 describe.each(['service', 'gateway'] as const)('at the %s', (door) => {

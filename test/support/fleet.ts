@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { askSupervisor } from '../../src/adapters/fleet/control-client.ts'
 import type { StatusView, TradeView } from '../../src/gateway/api/schema.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -11,10 +12,25 @@ export const cli = join(root, 'bin/kintsugi.mjs')
 
 type Page<T> = { readonly next: string | null; readonly total: number } & Record<string, readonly T[]>
 
+/** No external services: a fleet of a test runs on embedded parts, whatever the environment names. */
+export const NO_SERVICES = { DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '' } as const
+
 export interface Outcome {
   code: number | null
   stdout: string
   stderr: string
+}
+
+/**
+ * Waits until all units of the fleet behind a control socket are healthy and a spare is warm, as between two
+ * failures in production; at most 10 s.
+ */
+export async function settled(control: string): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt++) {
+    const { services, spares } = await askSupervisor(control, { op: 'status' })
+    if (spares.warm > 0 && services.every((service) => service.status === 'healthy')) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
 }
 
 /** Runs a command of the command line until it exits. */
@@ -61,7 +77,7 @@ export class Fleet {
       [cli, 'up', '--data', this.data, '--port-offset', String(this.offset), ...this.#args],
       {
         cwd: this.cwd,
-        env: { ...process.env, NO_COLOR: '1', DATABASE_URL: '', REDIS_URL: '', AMQP_URL: '', ...this.#env },
+        env: { ...process.env, NO_COLOR: '1', ...NO_SERVICES, ...this.#env },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
