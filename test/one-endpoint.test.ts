@@ -112,9 +112,12 @@ describe('one endpoint for everything', () => {
       isError: true,
       _meta: { 'kintsugi/error': { code: 'not-found' } },
     })
-    await expect(
-      client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } }),
-    ).rejects.toThrow()
+    expect(
+      await client.callTool({ name: 'mcp_server_manager__stop_server', arguments: { service: 'dashboard' } }),
+    ).toMatchObject({
+      isError: true,
+      _meta: { 'kintsugi/error': { code: 'insufficient-scope' } },
+    })
     // No token grants more than its issuer holds.
     expect(
       (await fleet.query(8074, { type: 'issue_token', subject: 'eve', role: 'admin' }, bearer)).status,

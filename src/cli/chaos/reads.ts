@@ -30,6 +30,8 @@ const CALLS: readonly (readonly [tool: string, args: Record<string, unknown>])[]
   ['mcp_monitoring_server__host_resources', {}],
 ]
 const MAX_MESSAGE = 160
+/** Each kept connection to a killed gateway breaks on its own, and its successor may be killed too. */
+const MAX_REPEATS = 3
 
 /** Sends reads until stopped, then waits for the last answers. A read is lost if it ends with an error. */
 export async function readThroughGateway(load: ReadLoad): Promise<ReadResult> {
@@ -44,10 +46,7 @@ export async function readThroughGateway(load: ReadLoad): Promise<ReadResult> {
     sent++
     const started = performance.now()
     try {
-      await connection.callTool(tool, args).catch((error) => {
-        if (!repeats || error instanceof KintsugiError) throw error
-        return connection.callTool(tool, args)
-      })
+      await attempt(() => connection.callTool(tool, args), repeats ? MAX_REPEATS : 0)
     } catch (error) {
       lost++
       const text = `${tool}: ${messageOf(error)}`.slice(0, MAX_MESSAGE)
@@ -67,4 +66,14 @@ export async function readThroughGateway(load: ReadLoad): Promise<ReadResult> {
   await connection.close().catch(() => undefined)
   times.sort((a, b) => a - b)
   return { sent, lost, times, errors }
+}
+
+/** Calls, and again up to `repeats` times while the connection breaks. An error of the fleet is final. */
+async function attempt<T>(call: () => Promise<T>, repeats: number): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (repeats === 0 || error instanceof KintsugiError) throw error
+    return attempt(call, repeats - 1)
+  }
 }
