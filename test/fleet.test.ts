@@ -317,7 +317,12 @@ describe('trouble', () => {
 
   test('a killed database loses no booked trade, and trading resumes', async () => {
     const before = await fleet.trades()
-    process.kill((await fleet.status()).infrastructure.database?.pid as number, 'SIGKILL')
+    const { pid } = (await fleet.status()).infrastructure.database as { pid: number }
+    process.kill(pid, 'SIGKILL')
+    await fleet.until(
+      'another database',
+      async () => ![null, pid].includes((await fleet.status()).infrastructure.database?.pid ?? null),
+    )
     await fleet.until('the ledger again', async () => (await fleet.status()).metrics !== null && healthy())
     const after = await fleet.trades()
     for (const trade of before) expect(after).toContainEqual(trade)
