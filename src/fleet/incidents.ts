@@ -43,6 +43,11 @@ export const INCIDENTS = {
   'external-back': { meaning: 'an external service is available again', level: 'info' },
   alarm: { meaning: 'the fleet as a whole does not do what it is for', level: 'error' },
   'alarm-cleared': { meaning: 'an alarm is over', level: 'info' },
+  overload: {
+    meaning: 'the machine gives the fleet much less CPU than it wants; load is shed',
+    level: 'warn',
+  },
+  'overload-over': { meaning: 'the machine gives the fleet enough CPU again', level: 'info' },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 

@@ -115,7 +115,8 @@ function watchHeartbeats(name: 'peer' | 'supervisor', onHung: () => void): void 
     const now = performance.now()
     heartbeats.late(Math.max(0, now - dueAt))
     dueAt = now + BEAT_MS
-    // Messages that wait in our own queue are received first.
+    if (!heartbeats.overdue(name)) return
+    // What arrived until now is received before an immediate runs.
     setImmediate(() => {
       if (!heartbeats.overdue(name)) return
       heartbeats.begin(name)
