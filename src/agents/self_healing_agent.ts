@@ -39,7 +39,7 @@ export default defineAgent({
       now,
       log,
     })
-    // What a starved machine shows says nothing about the services: nothing is scaled, warned of or restarted.
+    // What is measured on a starved machine says nothing about the services.
     const timer = setInterval(() => overloaded() || void loop.observe(), OBSERVE_MS)
     return {
       outlook: () => loop.outlook(),

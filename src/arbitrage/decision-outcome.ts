@@ -3,9 +3,10 @@ import type { Decision, Rule } from './guard.ts'
 import { exactRule, failureText } from './rule-text.ts'
 
 /**
- * `rules`: refused by the guard. `paused`: trading pauses. `pending`: being simulated, signed and recorded. `simulation`: it would not
- * have earned. `signing`, `recording`, `sending`: this step failed. `dry-run`, `paper`: ended after the
- * simulation, as intended. `sent`: handed to the node or the relays; what follows is in the books.
+ * `rules`: refused by the guard. `paused`: trading pauses. `pending`: being simulated, signed and recorded.
+ * `simulation`: it would not have earned. `signing`, `recording`, `sending`: this step failed. `dry-run`,
+ * `paper`: ended after the simulation, as intended. `sent`: handed to the node or the relays; what follows is
+ * in the books.
  */
 export type DecisionStage =
   | 'rules'
