@@ -1,14 +1,15 @@
 /**
  * Overload: the machine gives the fleet much less CPU than it wants. While it lasts the fleet sheds load:
- * services answer what they cannot serve soon with `overloaded`, trading pauses, spares are not refilled.
+ * services answer what they cannot serve soon with `overloaded`, trading pauses, spares are not refilled. The
+ * average is over a time in which replaced processes start: their work is no overload.
  */
 import type { Draft } from './draft.ts'
 
 /** The time constant of the average, in ms. */
-const AVERAGE_MS = 4_000
+const AVERAGE_MS = 10_000
 /** Overload begins when the fleet waits for this share of the time, on average, and ends below the other. */
-const BEGINS_AT = 0.65
-const ENDS_AT = 0.35
+const BEGINS_AT = 0.75
+const ENDS_AT = 0.45
 
 /** Measures the share of time in which the fleet waits for a CPU, and judges it. */
 export class OverloadMeter {

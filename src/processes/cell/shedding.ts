@@ -5,12 +5,10 @@
 import type { FetchHandler } from './placeholders.ts'
 
 /**
- * While the machine is overloaded: more requests at a time would not be answered sooner, and later ones not
- * within their deadlines.
+ * Requests at a time while the machine is overloaded and the event loop is late: more would not be answered
+ * sooner, and later ones not within their deadlines.
  */
-const MAX_OVERLOADED = 16
-/** While the event loop is late, before the supervisor knows of an overload. */
-const MAX_LATE = 64
+const MAX_RUNNING = 16
 const LATE_MS = 250
 /** Addresses by which the fleet and its operators see how a service does. */
 const ALWAYS_ANSWERED = /\/(?:health|ready|metrics)(?:\?|$)/
@@ -55,10 +53,7 @@ export class Shedding {
 
   #isFull(): boolean {
     const { overloaded, loopDelayMs } = this.#options
-    return (
-      (this.#running >= MAX_OVERLOADED && overloaded()) ||
-      (this.#running >= MAX_LATE && loopDelayMs() > LATE_MS)
-    )
+    return this.#running >= MAX_RUNNING && overloaded() && loopDelayMs() > LATE_MS
   }
 
   #later(url: string): Response {
