@@ -1,7 +1,6 @@
 /**
- * External services of a running fleet, each dead and hung: shown with its reason within 5 s, nothing
- * restarted, and everything well within 10 s of the return, with trades. Wrong and slow ones are in
- * `probes.test.ts` and `bench/surroundings.ts`.
+ * External services of a running fleet, each lost in four ways: shown with its reason within 5 s, nothing
+ * restarted, and everything well within 10 s of the return, with trades.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FaultyProxy, type ProxyMode } from './support/faulty-proxy.ts'
@@ -16,7 +15,7 @@ const SHOWN_MS = 5_000
 const WELL_MS = 10_000
 /** A slow machine is given more time; the benchmark measures the figures. */
 const SLACK = 2
-const MODES: readonly ProxyMode[] = ['refuse', 'hang']
+const MODES: readonly ProxyMode[] = ['refuse', 'hang', 'wrong', 'slow']
 
 interface Lost {
   readonly fleet: Fleet
@@ -27,9 +26,10 @@ interface Lost {
   readonly mode: ProxyMode
 }
 
-const rowOf = async (fleet: Fleet, id: string) => {
+const rowsOf = async (fleet: Fleet, ...ids: readonly string[]) => {
   const { infrastructure, servers, agents, main } = await fleet.status()
-  return { ...infrastructure, ...servers, ...agents, ...main }[id]
+  const rows = { ...infrastructure, ...servers, ...agents, ...main }
+  return ids.map((id) => rows[id])
 }
 const restartsOf = async (fleet: Fleet) => {
   const { servers, agents, main } = await fleet.status()
@@ -42,11 +42,10 @@ async function loseAndReturn({ fleet, proxy, id, needs, mode }: Lost): Promise<v
   await proxy.set(mode)
   const shownMs = await fleet.until(
     `${id} ${mode} is shown`,
-    async () =>
-      (await rowOf(fleet, id))?.status === 'degraded' && (await rowOf(fleet, needs))?.status === 'degraded',
+    async () => (await rowsOf(fleet, id, needs)).every((row) => row?.status === 'degraded'),
     SHOWN_MS * SLACK,
   )
-  const [row, service] = [await rowOf(fleet, id), await rowOf(fleet, needs)]
+  const [row, service] = await rowsOf(fleet, id, needs)
   expect(row?.detail).toMatch(
     /nothing listens at|does not answer|does not speak|closed the connection|accepts no/,
   )
@@ -95,7 +94,7 @@ describe.runIf(servers)('PostgreSQL and Redis of the user', () => {
       ['database', 'DATABASE_URL'],
       ['redis', 'REDIS_URL'],
     ] as const)
-      expect(await rowOf(fleet, id)).toMatchObject({
+      expect((await rowsOf(fleet, id))[0]).toMatchObject({
         status: 'healthy',
         title: expect.stringContaining(setting),
         pid: null,

@@ -23,6 +23,9 @@ const all = (status: StatusView) => ({
 const healthy = async () =>
   Object.values(all(await fleet.status())).every((service) => service.status === 'healthy')
 
+const up = (...args: string[]) =>
+  kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset), ...args], NO_SERVICES)
+
 beforeAll(async () => void (await fleet.start()))
 afterAll(() => fleet.dispose())
 
@@ -228,8 +231,6 @@ describe('trouble', () => {
 
   test('a second start changes nothing; with other options it says what differs and exits with 3', async () => {
     const before = await fleet.status()
-    const up = (...args: string[]) =>
-      kintsugi(['up', '--data', fleet.data, '--port-offset', String(fleet.offset), ...args], NO_SERVICES)
     const same = await up('--block-seconds', '1')
     expect([same.code, same.stderr]).toEqual([0, ''])
     expect(same.stdout).toMatch(/already runs.*Nothing was changed/s)
@@ -473,13 +474,7 @@ describe('the end', () => {
   test('a taken port is named, with what to do; nothing is left running', async () => {
     const blocker = createServer().listen(8091 + fleet.offset, '127.0.0.1')
     await new Promise((resolve) => blocker.once('listening', resolve))
-    const { code, stderr } = await kintsugi([
-      'up',
-      '--data',
-      fleet.data,
-      '--port-offset',
-      String(fleet.offset),
-    ])
+    const { code, stderr } = await up()
     expect(code).toBe(1)
     expect(stderr).toMatch(new RegExp(`${8091 + fleet.offset} \\(mcp_price_feed_server\\)`))
     expect(stderr).toMatch(/--port-offset/)

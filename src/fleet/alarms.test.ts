@@ -94,7 +94,7 @@ test('a new chain, whose blocks begin elsewhere, starts from nothing', () => {
   expect(observe(fresh, { found: 116 }, 240_000).undecidedSince).toBeNull()
 })
 
-test('while trading is halted, blocks without a trade do not count; afterwards they are counted anew', () => {
+test('while trading is halted, blocks without a trade do not count; the count restarts when it resumes', () => {
   const refused = (refusedBy: string) => (block: number) => ({ found: block, decided: block, refusedBy })
   const halted = run(100, 200, refused('trading not halted'))
   expect(at(halted, 200 * 2_000)).toEqual([])

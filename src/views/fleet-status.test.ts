@@ -73,6 +73,34 @@ test('a ledger that hangs does not hold back the status', async () => {
   expect(chain).toMatchObject({ block: 100 })
 })
 
+test.each(['database', 'node'])(
+  '%s: an external service that is known to be out is not asked',
+  async (id) => {
+    const world = new World()
+    let asked = 0
+    const never = () => {
+      asked++
+      return new Promise<never>(() => undefined)
+    }
+    if (id === 'database') {
+      world.ledger.totals = never
+      world.ledger.paperTotals = never
+    } else world.chain.block = never
+    const { status } = world.fleet
+    const row = { id, kind: 'infrastructure', title: id, category: 'infrastructure', cell: id } as const
+    const out = { ...row, status: 'degraded', port: null, pid: null, restarts: 0, since: null } as const
+    world.fleet.status = async () => {
+      const fleet = await status.call(world.fleet)
+      const others = fleet.services.filter((service) => service.id !== id)
+      return { ...fleet, services: [...others, { ...out, detail: 'it does not answer' }] }
+    }
+    const { problems, metrics, chain } = await read(world)
+    expect([problems, asked]).toEqual([[`${id === 'node' ? 'chain' : 'ledger'}: it does not answer`], 0])
+    if (id === 'database') expect([metrics, chain?.block]).toEqual([null, 100])
+    else expect([metrics === null, chain?.link]).toEqual([false, 'disconnected'])
+  },
+)
+
 test('alarms make the fleet unhealthy, and are shown with their time', async () => {
   const world = new World()
   const alarm = { kind: 'no-block' as const, message: 'no block for 20 s; the last one was 7', since: 5_000 }

@@ -141,6 +141,16 @@ async function inTime<T>(reading: Promise<T>): Promise<T> {
 }
 
 /**
+ * Why an external service cannot be read: all rows that match are out. Undefined if one is not, or none
+ * exists; the service is then asked.
+ */
+function outageOf({ services }: FleetStatus, ids: RegExp): string | undefined {
+  const rows = services.filter(({ id, pid }) => ids.test(id) && pid === null)
+  const isOut = rows.length > 0 && rows.every(({ status }) => status === 'degraded')
+  return isOut ? (rows[0]?.detail ?? 'not available') : undefined
+}
+
+/**
  * Reads the status. What cannot be read, or not in time, becomes null, with the reason among `problems`; only
  * the fleet itself must answer.
  */
@@ -153,14 +163,22 @@ export async function readStatus({
   version,
 }: StatusSources): Promise<Wire<typeof fleetStatus>> {
   const problems = new Set<string>()
-  const attempt = <T>(source: string, work: () => Promise<T>): Promise<T | null> =>
-    inTime(work()).catch((error) => {
-      problems.add(`${source}: ${messageOf(error)}`)
-      return null
-    })
+  const state = await fleet.status()
+  const outages = { ledger: outageOf(state, /^database$/), chain: outageOf(state, /^node(-\d+)?$/) }
+  const attempt = async <T>(source: keyof typeof outages, work: () => Promise<T>): Promise<T | null> => {
+    const outage = outages[source]
+    const problem =
+      outage ??
+      (await inTime(work()).then(
+        (value) => ({ value }),
+        (error) => messageOf(error),
+      ))
+    if (typeof problem !== 'string') return problem.value
+    problems.add(`${source}: ${problem}`)
+    return null
+  }
   const market = manifest()
-  const [state, totals, paper, thisChain, head, finalized] = await Promise.all([
-    fleet.status(),
+  const [totals, paper, thisChain, head, finalized] = await Promise.all([
     attempt('ledger', () => ledger.totals()),
     attempt('ledger', () => ledger.paperTotals()),
     market ? attempt('ledger', () => ledger.totals(market.genesis)) : null,

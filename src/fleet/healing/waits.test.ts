@@ -55,7 +55,7 @@ test('a cell of which one service waits and another is broken is restarted', () 
   expect(drains(fleet)).toBe(1)
 })
 
-test('infrastructure that waits by itself is not killed at its start; a new process is judged anew', () => {
+test('infrastructure that waits by itself is not killed at its start; a new process is judged by its own time', () => {
   const fleet = new DrivenFleet([infrastructureSpec('discovery')])
   const kills = () => fleet.effects.filter(({ type }) => type === 'kill').length
   fleet.now = 1_000
