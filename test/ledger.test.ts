@@ -1,10 +1,12 @@
 /** The contract of the ledger, against each backend: in memory, embedded PostgreSQL, and a PostgreSQL server where one runs. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { LedgerConnection } from '../src/adapters/ledger/connection.ts'
 import { MIGRATIONS } from '../src/adapters/ledger/migrations.ts'
 import { connectionPool } from '../src/adapters/ledger/pool.ts'
 import { type PostgresLedger, postgresLedger } from '../src/adapters/ledger/postgres.ts'
 import type { DecisionRecord, Ledger, NewAttempt, Task, Trade } from '../src/ports/ledger.ts'
 import { type EmbeddedDatabase, startDatabase } from './support/database.ts'
+import { FaultyProxy } from './support/faulty-proxy.ts'
 import { InMemoryLedger } from './support/in-memory-ledger.ts'
 import { listens } from './support/listens.ts'
 
@@ -462,3 +464,29 @@ describe.runIf(databaseRuns)('the ledger on a PostgreSQL server', () => {
   })
   ledgerContract(() => ledger)
 })
+
+test.runIf(databaseRuns)(
+  'a connection that is lost between two statements fails its transaction, not the process',
+  { timeout: 10_000 },
+  async () => {
+    const { proxy, url } = await FaultyProxy.before(DATABASE_URL)
+    const pool = connectionPool(url, 1)
+    const connection = new LedgerConnection(pool, 1)
+    const uncaught: unknown[] = []
+    const note = (error: unknown) => void uncaught.push(error)
+    process.on('uncaughtException', note)
+    const lost = connection.transaction(async (client) => {
+      const ended = new Promise((resolve) => client.once('end', resolve))
+      await proxy.set('refuse')
+      await ended
+      await client.query('select 1')
+    })
+    await expect(lost).rejects.toMatchObject({ code: 'ledger-unreachable' })
+    await proxy.set('pass')
+    expect(await connection.query('select 1 as one')).toEqual([{ one: 1 }])
+    process.off('uncaughtException', note)
+    expect(uncaught).toEqual([])
+    await connection.close()
+    await proxy.close()
+  },
+)

@@ -28,5 +28,7 @@ export function connectionPool(
     application_name: 'kintsugi',
   })
   pool.on('error', onError)
+  // The pool listens to idle connections only: one that is lost while it is used would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
