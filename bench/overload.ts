@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from '../test/support/fleet.ts'
+import { measureCpu } from './cpu.ts'
 import { ms, quantile, sleep } from './recovery.ts'
 
 const [loops = 4, seconds = 120, perSecond = 50, offset = 10_000] = process.argv.slice(2).map(Number)
@@ -72,7 +73,8 @@ async function read(count: number): Promise<void> {
     else if (!response.ok || text.includes('"isError":true') || !text.includes('"result"'))
       fail(`${name}: ${response.status} ${text.slice(0, 120)}`)
   } catch (error) {
-    fail(`${name}: ${error instanceof Error ? error.message : error}`)
+    const { message, cause } = error as Error & { cause?: { code?: string } }
+    fail(`${name}: ${message} ${cause?.code ?? ''}`)
   }
   times.push(performance.now() - started)
 }
@@ -115,7 +117,9 @@ try {
   ;[sent, later, lost] = [0, 0, 0]
   for (let count = 0; count < loops; count++)
     busy.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
+  const cpu = await measureCpu(fleet)
   await readUntil(performance.now() + seconds * 1_000)
+  const shares = cpu()
   for (const loop of busy.splice(0)) loop.kill('SIGKILL')
   const calm = await wellAgain()
   const during = (await incidents()).filter(({ at }) => at >= atStart)
@@ -135,6 +139,9 @@ try {
     `| trades booked meanwhile | ${after.length - before.length}${[...outcomes].map(([name, trades]) => `, ${name} ${trades.length}`).join('')} |`,
   )
   console.log(`| after the end, until all is well | ${ms(calm)} |`)
+  console.log(
+    `| CPU meanwhile, shares of one core | ${shares.map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`).join(', ')} |`,
+  )
   for (const { unit, kind, detail, at } of during)
     console.log(`  ${((at - atStart) / 1_000).toFixed(1)} s ${unit} ${kind}: ${detail}`)
   for (const [why, count] of failures) console.log(`  ${count} x ${why}`)

@@ -30,7 +30,7 @@ export default defineAgent({
   id: predictionsTool.service,
   duty: 'Aggregates health, predicts failures, heals, scales and rebalances; explains what it saw and did',
   needs: ['fleet', 'ledger'],
-  start: async ({ fleet, ledger }, { now, log }) => {
+  start: async ({ fleet, ledger }, { now, log, overloaded }) => {
     const loop = new HealingLoop({
       fleet,
       ledger,
@@ -39,7 +39,8 @@ export default defineAgent({
       now,
       log,
     })
-    const timer = setInterval(() => void loop.observe(), OBSERVE_MS)
+    // What is measured on a starved machine says nothing about the services.
+    const timer = setInterval(() => overloaded() || void loop.observe(), OBSERVE_MS)
     return {
       outlook: () => loop.outlook(),
       stop: () => clearInterval(timer),

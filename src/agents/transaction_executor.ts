@@ -212,7 +212,10 @@ export default defineAgent({
   id: 'transaction_executor',
   duty: 'Judges opportunities, simulates, has them signed, sends them, follows them to finality and books them',
   needs: ['market', 'chain', 'ledger', 'bus', 'signer', 'relays', 'audit', 'halt'],
-  start: async ({ market, chain, ledger, bus, signer, relays, audit, halt }, { now, log, mode, lease }) => {
+  start: async (
+    { market, chain, ledger, bus, signer, relays, audit, halt },
+    { now, log, mode, lease, overloaded },
+  ) => {
     const sent: Sent[] = []
     const progress: Mutable<Progress> = {}
     const halted = () => {
@@ -230,6 +233,7 @@ export default defineAgent({
       lease,
       now,
       patienceMs: BOOKING_PATIENCE_MS,
+      paused: () => (overloaded() ? 'trading pauses while the machine is overloaded' : undefined),
       terms: termsOf(chainId),
       relays,
       policies: () => standingPolicies(chainId, halted() !== undefined),

@@ -3,12 +3,14 @@ import type { Decision, Rule } from './guard.ts'
 import { exactRule, failureText } from './rule-text.ts'
 
 /**
- * `rules`: refused by the guard. `pending`: being simulated, signed and recorded. `simulation`: it would not
- * have earned. `signing`, `recording`, `sending`: this step failed. `dry-run`, `paper`: ended after the
- * simulation, as intended. `sent`: handed to the node or the relays; what follows is in the books.
+ * `rules`: refused by the guard. `paused`: trading pauses. `pending`: being simulated, signed and recorded.
+ * `simulation`: it would not have earned. `signing`, `recording`, `sending`: this step failed. `dry-run`,
+ * `paper`: ended after the simulation, as intended. `sent`: handed to the node or the relays; what follows is
+ * in the books.
  */
 export type DecisionStage =
   | 'rules'
+  | 'paused'
   | 'pending'
   | 'simulation'
   | 'signing'
@@ -51,7 +53,9 @@ export const refusedBy = ({ decision, outcome }: Decided): string | null =>
 /** The outcome as a sentence part: `refused at simulation: unprofitable (profit 3, needed 5)`. */
 export const outcomeText = ({ decision, outcome: { stage, reason } }: Decided): string => {
   if (decision.verdict === 'trade') return stage
-  return stage === 'dry-run' || stage === 'paper' ? `not sent: ${reason}` : `refused at ${stage}: ${reason}`
+  return stage === 'dry-run' || stage === 'paper' || stage === 'paused'
+    ? `not sent: ${reason}`
+    : `refused at ${stage}: ${reason}`
 }
 
 /**

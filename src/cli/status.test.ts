@@ -13,6 +13,7 @@ const view: StatusView = {
   readyMs: 6_080,
   alarms: [],
   healthy: true,
+  overload: null,
   servers: {
     mcp_one: {
       status: 'healthy',
@@ -93,4 +94,12 @@ test('incidents have a header row and the date; an incident without an action ha
       '2026-11-04 20:05:12  hub   exited     healthy again  restart',
     ].join('\n'),
   )
+})
+
+test('an overloaded machine is told, with since when and the facts', () => {
+  const overload = { since: at, detail: 'processes wait for a CPU 91 % of the time' }
+  expect(plain(statusText({ ...view, overload }))).toContain(
+    'overloaded since 2026-11-04 20:05:12: processes wait for a CPU 91 % of the time; load is shed, trading pauses',
+  )
+  expect(plain(statusText(view))).not.toContain('overloaded')
 })

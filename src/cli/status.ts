@@ -46,6 +46,13 @@ export function statusText(view: StatusView): string {
     ...(view.halt ? [color.red(`trading is ${haltLine(view.halt)}`)] : []),
     ...(metrics ? ['', booksText(metrics, view)] : []),
     ...view.alarms.map(({ message, since }) => color.yellow(`alarm since ${dateTime(since)}: ${message}`)),
+    ...(view.overload
+      ? [
+          color.yellow(
+            `overloaded since ${dateTime(view.overload.since)}: ${view.overload.detail}; load is shed, trading pauses`,
+          ),
+        ]
+      : []),
     ...view.problems.map((problem) => color.yellow(problem)),
   ].join('\n')
 }

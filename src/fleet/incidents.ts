@@ -53,6 +53,11 @@ export const INCIDENTS = {
     meaning: 'a transaction that is not in the ledger used a nonce of ours',
     level: 'warn',
   },
+  overload: {
+    meaning: 'the machine gives the fleet much less CPU than it wants; load is shed',
+    level: 'warn',
+  },
+  'overload-over': { meaning: 'the machine gives the fleet enough CPU again', level: 'info' },
   other: { meaning: 'recorded by another version of this program', level: 'info' },
 } as const satisfies Record<string, IncidentMeaning>
 

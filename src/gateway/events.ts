@@ -38,7 +38,15 @@ export function eventStream(bus: Bus, sources: StatusSources, access: AccessPoli
       else if (client.readyState === client.OPEN) client.send(text)
     }
   }
-  const unsubscribe = forwardMessages(bus, broadcast)
+  // Without clients no message of the bus is received here, which would cost as much as their work.
+  let unsubscribe: (() => void) | undefined
+  const follow = () => {
+    if (server.clients.size > 0) unsubscribe ??= forwardMessages(bus, broadcast)
+    else {
+      unsubscribe?.()
+      unsubscribe = undefined
+    }
+  }
   const stopStatus = broadcastStatus(server, sources, broadcast)
   return {
     async upgrade(request, socket, head) {
@@ -47,11 +55,15 @@ export function eventStream(bus: Bus, sources: StatusSources, access: AccessPoli
         socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\n\r\n`)
         return
       }
-      server.handleUpgrade(request, socket, head, (client) => greet(client, sources))
+      server.handleUpgrade(request, socket, head, (client) => {
+        client.on('close', follow)
+        follow()
+        greet(client, sources)
+      })
     },
     stop() {
       stopStatus()
-      unsubscribe()
+      unsubscribe?.()
       for (const client of server.clients) client.terminate()
       server.close()
     },
@@ -95,15 +107,18 @@ function forwardMessages(bus: Bus, broadcast: (event: EventView) => void): () =>
       'trades',
       (booked, { retained }) => retained || broadcast({ type: 'trade', trade: toWire(trade, booked) }),
     ),
-    bus.subscribe('opportunities', (found) =>
-      broadcast({
-        type: 'block',
-        block: found.block,
-        time: found.blockTime,
-        opportunities: found.opportunities.length + found.more,
-        searchedCycles: found.searchedCycles,
-        searchMs: found.foundAt - found.receivedAt,
-      }),
+    bus.subscribe(
+      'opportunities',
+      (found, { retained }) =>
+        retained ||
+        broadcast({
+          type: 'block',
+          block: found.block,
+          time: found.blockTime,
+          opportunities: found.opportunities.length + found.more,
+          searchedCycles: found.searchedCycles,
+          searchMs: found.foundAt - found.receivedAt,
+        }),
     ),
     bus.subscribe(
       'captured',

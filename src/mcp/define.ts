@@ -286,6 +286,8 @@ export interface ServiceContext {
   readonly mode: 'local' | 'paper'
   /** Rises with each start of the fleet's executor. */
   readonly lease: number
+  /** Whether the machine is overloaded: what nobody waits for pauses. */
+  overloaded(): boolean
 }
 
 /** State with background work; stopped with its service. */

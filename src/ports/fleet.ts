@@ -44,6 +44,8 @@ export interface FleetStatus {
   readonly readyMs: number | null
   /** Standby processes; `warm` ones have completed their warm-up. */
   readonly spares: { readonly warm: number; readonly total: number }
+  /** While the machine is overloaded: since when (ms since 1970), and the facts. */
+  readonly overload?: { readonly since: number; readonly detail: string }
   readonly services: readonly ServiceStatus[]
   readonly alarms: readonly FleetAlarm[]
 }
@@ -68,7 +70,7 @@ export interface CellVitals {
   readonly collected: { readonly at: number; readonly bytes: number } | null
   readonly loopDelayMs: number
   readonly cpuMs: number
-  /** By service id; `running` are the calls in flight. */
+  /** By service id; `running` are the calls in flight, `shed` the requests answered as overloaded. */
   readonly services: Readonly<
     Record<
       string,
@@ -77,6 +79,7 @@ export interface CellVitals {
         readonly errors: number
         readonly durationMs: number
         readonly running: number
+        readonly shed: number
       }
     >
   >

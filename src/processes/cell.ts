@@ -2,7 +2,6 @@
  * A cell: a process that hosts services, each on its own held socket. A warm spare until the supervisor names
  * its services.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HaltFile } from '../adapters/halt-file.ts'
 import { Approvals, approvalPolicy } from '../engine/governance/approvals.ts'
@@ -17,6 +16,7 @@ import { connectToSupervisor } from '../supervisor/links/supervisor-link.ts'
 import { InFlightCalls } from '../supervisor/persistence/in-flight-calls.ts'
 import { FaultInjector } from './cell/fault-injection.ts'
 import { collectGarbage, collectStartupGarbage, heapAfterCollections } from './cell/garbage.ts'
+import { measureLoopDelay } from './cell/loop-delay.ts'
 import { ServiceHost } from './cell/service-host.ts'
 import { Heartbeat } from './cell/vitals.ts'
 import { warmUp } from './cell/warm-up.ts'
@@ -29,8 +29,9 @@ import { openTelemetry } from './wiring/telemetry.ts'
 
 /** How long a new process waits for its services before it warms up as a spare. */
 const SPARE_AFTER_MS = 300
-/** How often a change of health is looked for, in ms. */
-const HEALTH_CHANGE_MS = 50
+/** How often a change of health is looked for while something is not ready, and once everything is, in ms. */
+const UNREADY_CHECK_MS = 50
+const READY_CHECK_MS = 500
 /** How long a stopping cell waits for its last audit entries and spans, and for its ports, in ms. */
 const FLUSH_MS = 1_000
 const CLOSE_MS = 500
@@ -51,20 +52,23 @@ const environment = processEnvironment()
 const { plan, log, logs } = environment
 const { access, secret, bearer } = processAccess(environment, 'cell')
 const name = process.env.KINTSUGI_PROCESS as string
-const loopDelay = monitorEventLoopDelay({ resolution: 20 })
-loopDelay.enable()
+const loopDelay = measureLoopDelay()
 const telemetry = await openTelemetry(environment, name)
 const callRecord = new InFlightCalls(files(plan.dataFolder).calls, name)
 const faults = new FaultInjector()
 const stopping = new AbortController()
 const ports = new PortSet({ ...environment, bearer }, stopping.signal)
+ports.pace.standby = true
 const audit = new AuditSink({ open: () => ports.open('audit'), onNote: (note) => log.warn({}, note) })
 const { requestTimeoutMs } = plan.settings
+/** Whether the machine is overloaded, as the supervisor says. */
+let overloaded = false
 const contextWith = (contextLog: Log): ServiceContext => ({
   now: Date.now,
   log: contextLog,
   mode: plan.mode,
   lease: plan.lease,
+  overloaded: () => overloaded,
 })
 const mainContext = (context: ServiceContext, readiness: MainContext['readiness']): MainContext => ({
   ...context,
@@ -90,7 +94,7 @@ const services = new ServiceHost({
     version: plan.version,
     access,
     maxConcurrent: plan.settings.maxConcurrentOperations,
-    loopDelayMs: () => loopDelay.max / 1e6,
+    loopDelayMs: () => loopDelay.maxMs,
     timeoutMs: requestTimeoutMs,
     now: Date.now,
     audit,
@@ -170,6 +174,7 @@ function onMessage(message: ToChild): void {
     case 'host':
       logs.join(message.unit)
       openServices(message.services, message.hold)
+      watchHealth()
       break
     case 'begin':
       services.begin()
@@ -182,7 +187,11 @@ function onMessage(message: ToChild): void {
       break
     case 'reconnect':
       ports.reconnect(message.to)
-      void heartbeat.beatIfChanged()
+      watchHealth()
+      break
+    case 'overload':
+      overloaded = message.on
+      ports.pace.overloaded = message.on
       break
     case 'outages':
       ports.setOutages(message)
@@ -197,6 +206,16 @@ function onMessage(message: ToChild): void {
     case 'stop':
       stopOnce()
   }
+}
+
+let watching: NodeJS.Timeout | undefined
+/** Reports changes of health soon: a service that gets ready at once, one that fails within half a second. */
+function watchHealth(): void {
+  clearTimeout(watching)
+  void heartbeat.beatIfChanged().then((allReady) => {
+    clearTimeout(watching)
+    watching = setTimeout(watchHealth, allReady ? READY_CHECK_MS : UNREADY_CHECK_MS)
+  })
 }
 
 /** A process without services after a moment is a spare: it warms up. */
@@ -244,7 +263,7 @@ process.on('uncaughtException', (error) => {
   process.exit(UNCAUGHT_EXIT_CODE)
 })
 setInterval(() => void heartbeat.beat(), HEARTBEAT_MS)
-setInterval(() => void heartbeat.beatIfChanged(), HEALTH_CHANGE_MS)
+watchHealth()
 loaded = true
 link.send({ type: 'loaded' })
 void settle()

@@ -115,7 +115,8 @@ function watchHeartbeats(name: 'peer' | 'supervisor', onHung: () => void): void 
     const now = performance.now()
     heartbeats.late(Math.max(0, now - dueAt))
     dueAt = now + BEAT_MS
-    // Messages that wait in our own queue are received first.
+    if (!heartbeats.overdue(name)) return
+    // What arrived until now is received before an immediate runs.
     setImmediate(() => {
       if (!heartbeats.overdue(name)) return
       heartbeats.begin(name)
@@ -191,6 +192,12 @@ let unreported: FromKeeper[] = []
 let supervisor: Socket | undefined
 let supervisorProcess: ChildProcess | undefined
 
+/**
+ * Each process is a session of its own. Linux shares the CPU among sessions first: beside busy programs, the
+ * gateway and the supervisor do not wait for the other processes of the fleet.
+ */
+const OWN_SESSION = { detached: process.platform !== 'win32' }
+
 function report(message: FromKeeper): void {
   if (supervisor?.writable) supervisor.write(`${JSON.stringify(message)}\n`)
   else if (message.type === 'exited') unreported.push(message)
@@ -201,7 +208,11 @@ const reportPeers = () => report({ type: 'peers', keeper: process.pid, watcher: 
 function startSupervisor(): void {
   const output = openLog('supervisor')
   const { command, args } = processCommand('supervisor')
-  const child = spawn(command, args, { env: environment(), stdio: ['ignore', output, output] })
+  const child = spawn(command, args, {
+    env: environment(),
+    stdio: ['ignore', output, output],
+    ...OWN_SESSION,
+  })
   closeSync(output)
   supervisorProcess = child
   heartbeats.begin('supervisor')
@@ -239,6 +250,7 @@ function start({
       ...(withKey ? { KINTSUGI_KEY_FD: String(FIRST_SOCKET_FD + handed.length) } : {}),
     },
     stdio: ['ignore', output, output, 'ignore', ...handed, ...(withKey ? [keyFd as number] : [])],
+    ...OWN_SESSION,
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
   })

@@ -172,9 +172,8 @@ async function run(): Promise<void> {
   stopMining = mineBlocks(url, plan.local.blockSeconds * 1_000, (error) =>
     log.warn({ error: messageOf(error) }, 'a block was not mined'),
   )
-  ports = new PortSet(environment, new AbortController().signal)
   // Competitors react later, so that they do not load this machine while our services work on the block.
-  ports.readDelayMs = REACTION_MS
+  ports = new PortSet(environment, new AbortController().signal, REACTION_MS)
   const market = await ports.open('market')
   crowd = new Crowd({
     url,
@@ -230,6 +229,10 @@ const infrastructure = runInfrastructure('localnet', {
   log,
   unready: () => (state === 'ready' ? undefined : state),
   onConnect: () => genesis && reportChain(),
+  // The crowd trades on what the replica reads: it slows down with it.
+  onOverload: (overloaded) => {
+    if (ports) ports.pace.overloaded = overloaded
+  },
   stop,
 })
 run().then(infrastructure.beat, (error) => {

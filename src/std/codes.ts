@@ -51,6 +51,7 @@ const TABLE = {
   // Limits and time.
   'too-many-calls': code(429, 'later', 'The service or the token runs at its limit of calls.'),
   busy: code(503, 'later', 'The service has as much work, or as many unread answers, as it takes.'),
+  overloaded: code(503, 'later', 'The machine is overloaded; the call was not started.'),
   'quota-used-up': code(503, 'later', "The node's daily call budget is used up."),
   cancelled: code(422, 'never', 'The caller cancelled the call.'),
   'deadline-exceeded': code(504, 'later', 'The call did not finish within its deadline.'),

@@ -88,6 +88,7 @@ export class EffectRunner {
           reason,
         }),
       reconnect: ({ process, to }) => links.send(process, { type: 'reconnect', to }),
+      overload: ({ on }) => links.broadcast({ type: 'overload', on }),
       incident: ({ type: _, durationMs = null, ...incident }) =>
         onIncident({ ...incident, durationMs, at: now() }),
     }

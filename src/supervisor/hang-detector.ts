@@ -38,14 +38,24 @@ export class HangDetector {
     this.#ended = true
   }
 
-  /** Reports processes whose heartbeat is overdue. */
+  /**
+   * Reports processes whose heartbeat is overdue. A starved supervisor may not have read what they sent: they
+   * are looked at again once it has.
+   */
   checkHeartbeats(): void {
-    const { heartbeats, fleet, onHung } = this.#options
+    const { heartbeats, fleet } = this.#options
     const known = new Set(processesOf(fleet()))
-    for (const process of heartbeats.processes()) {
-      if (!known.has(process)) heartbeats.forget(process)
+    for (const process of heartbeats.processes()) if (!known.has(process)) heartbeats.forget(process)
+    const suspects = heartbeats.processes().filter((process) => heartbeats.overdue(process))
+    // What arrived until now is received before an immediate runs.
+    if (suspects.length > 0) setImmediate(() => this.#reportOverdue(suspects))
+  }
+
+  #reportOverdue(suspects: readonly string[]): void {
+    const { heartbeats, onHung } = this.#options
+    for (const process of suspects) {
       const overdue = heartbeats.overdue(process)
-      if (!overdue) continue
+      if (!overdue || this.#ended) continue
       heartbeats.begin(process)
       if (this.#isProbed(process)) continue
       const { silentMs, waitedMs, stopped } = overdue

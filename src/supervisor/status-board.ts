@@ -46,6 +46,7 @@ export class StatusBoard {
 
   status(): FleetStatus {
     const { plan, fleet, links } = this.#options
+    const { overload } = fleet()
     const spares = Object.keys(fleet().spares)
     return {
       profile: plan.profile,
@@ -56,6 +57,7 @@ export class StatusBoard {
         warm: spares.filter((process) => links.known(process)?.warm).length,
         total: spares.length,
       },
+      ...(overload ? { overload: { since: this.#toEpoch(overload.at), detail: overload.detail } } : {}),
       services: this.services(),
       alarms: this.#options.alarms.current(),
     }
@@ -136,13 +138,19 @@ export class StatusBoard {
     for (const id of this.#announced.keys()) if (!ids.has(id)) this.#announced.delete(id)
   }
 
+  /** A time of the monotonic clock as ms since 1970. */
+  #toEpoch(at: number): number {
+    const { now, monotonic } = this.#options
+    return Math.round(now() - (monotonic() - at))
+  }
+
   #unitUp(id: string): SupervisorEvent {
     const title = this.#options.plans.get(id)?.title ?? id
     return { type: 'unit-up', unit: id, title, afterMs: this.#upAfterMs.get(id) ?? 0 }
   }
 
   #statusesOf(unit: Unit): ServiceStatus[] {
-    const { plans, plan, links, driver, now, monotonic, instancePort } = this.#options
+    const { plans, plan, links, driver, instancePort } = this.#options
     const { spec, state } = unit
     const process = 'process' in state ? state.process : undefined
     const unitPlan = plans.get(spec.id)
@@ -151,7 +159,7 @@ export class StatusBoard {
       managedPid: process === undefined ? null : (links.known(process)?.managedPid ?? null),
       title: unitPlan?.title ?? spec.id,
       port: unitPlan?.port ?? null,
-      toEpoch: (at) => Math.round(now() - (monotonic() - at)),
+      toEpoch: (at) => this.#toEpoch(at),
       portOf: (id) =>
         spec.instance === undefined ? (plan.ports[id] ?? null) : instancePort(id, spec.instance),
     })

@@ -19,15 +19,18 @@ import { KintsugiError } from '../std/errors.ts'
 import { nearest } from '../std/nearest.ts'
 import type { Driver } from './drivers/driver.ts'
 import { EffectRunner } from './effect-runner.ts'
+import { expectInteger } from './expect-integer.ts'
 import { HangDetector } from './hang-detector.ts'
 import { ProcessLinks } from './links/process-links.ts'
 import type { FromChild, InternalFault } from './links/protocol.ts'
+import { LostTime } from './lost-time.ts'
 import type { SupervisorEvent, SupervisorOptions, UnitPlan } from './options.ts'
 import { takeInFlightCalls } from './persistence/in-flight-calls.ts'
 import { readStateFile, writeStateFile } from './persistence/state-file.ts'
 import { StatusBoard } from './status-board.ts'
 import { Surroundings } from './surroundings.ts'
 import { threadFacts } from './thread-facts.ts'
+import { Ticker } from './ticker.ts'
 
 /** Ticks are at least this far apart: the interval at which exits are looked for that nobody reports. */
 const MIN_TICK_MS = 50
@@ -63,12 +66,10 @@ export class Supervisor {
   /** By process: called when it has exited, while the fleet stops. */
   readonly #onEnd = new Map<string, () => void>()
   #fleet: FleetState
-  #ticking: NodeJS.Timeout | undefined
+  readonly #ticker: Ticker
   #polling: NodeJS.Timeout | undefined
   #storing: NodeJS.Timeout | undefined
-  /** When the next tick is due, and how much lost time ticks have passed on. */
-  #dueAt = 0
-  #lostMs = 0
+  #lost: LostTime | undefined
   #genesis: string | null = null
   #stopping = false
   #dirty = false
@@ -83,6 +84,13 @@ export class Supervisor {
       options.units.map((unit) => unit.spec),
       options.seed,
     )
+    this.#ticker = new Ticker({
+      now: options.monotonic,
+      onTick: (lateMs) => {
+        this.#heartbeats.late(lateMs)
+        this.#tick()
+      },
+    })
     this.#heartbeats = new Heartbeats({
       now: options.monotonic,
       factsOf: (process) => {
@@ -93,6 +101,7 @@ export class Supervisor {
     this.#links = new ProcessLinks({
       heartbeats: this.#heartbeats,
       expects: (process) => this.#resuming || processesOf(this.#fleet).includes(process),
+      greeting: () => ({ type: 'overload', on: this.#fleet.overload !== undefined }),
       onMet: (process, pid) => {
         this.#driver.met(process, pid)
         this.#surroundings.greet(process)
@@ -147,6 +156,8 @@ export class Supervisor {
     await this.#links.listen(this.#options.linkPath)
     await this.#resume()
     this.#resuming = false
+    const { monotonic } = this.#options
+    this.#lost = new LostTime(this.#heartbeats, monotonic, this.#fleet.overload !== undefined)
     this.#polling = setInterval(() => void this.#hangs.poll(), this.#options.pollMs)
     this.#surroundings.start()
     this.#tick()
@@ -328,7 +339,8 @@ export class Supervisor {
     this.#stopping = true
     this.#hangs.end()
     this.#surroundings.stop()
-    for (const timer of [this.#ticking, this.#polling, this.#storing]) clearTimeout(timer)
+    this.#ticker.stop()
+    for (const timer of [this.#polling, this.#storing]) clearTimeout(timer)
     const deadline = this.#options.monotonic() + deadlineMs
     const units = Object.values(this.#fleet.units)
     for (const process of Object.keys(this.#fleet.spares)) this.#driver.kill(process)
@@ -366,27 +378,18 @@ export class Supervisor {
 
   // Events.
 
-  /** Ticks at `at`, unless a tick is due before. */
+  /** Ticks at `at` at the latest. */
   #tickAt(at: number): void {
-    if (this.#stopping || this.#resuming || (this.#ticking && at >= this.#dueAt)) return
-    clearTimeout(this.#ticking)
-    const now = this.#options.monotonic()
-    this.#dueAt = Math.max(at, now)
-    this.#ticking = setTimeout(() => {
-      this.#heartbeats.late(Math.max(0, this.#options.monotonic() - this.#dueAt))
-      // Messages that wait in our own queue are received first.
-      setImmediate(() => this.#tick())
-    }, this.#dueAt - now)
+    if (!this.#stopping && !this.#resuming) this.#ticker.at(at)
   }
 
   #tick(): void {
     if (this.#stopping) return
-    this.#ticking = undefined
     const mustCheck = this.#driver.check()
-    this.#heartbeats.account()
-    const { lostMs } = this.#heartbeats
-    this.#apply({ type: 'tick', lostMs: lostMs - this.#lostMs })
-    this.#lostMs = lostMs
+    const { lostMs = 0, overload = null } = this.#lost?.account() ?? {}
+    this.#apply({ type: 'tick', lostMs })
+    // A fleet that starts loads the machine by itself.
+    if (this.#fleet.settled) this.#apply({ type: 'overload', detail: overload })
     this.#hangs.checkHeartbeats()
     const soon = this.#options.monotonic() + (mustCheck ? MIN_TICK_MS : MAX_TICK_MS)
     this.#tickAt(Math.min(soon, this.#nextDueAt()))
@@ -488,12 +491,4 @@ export class Supervisor {
     this.#storeSoon()
     if (replaced) this.#apply({ type: 'dependency-replaced', unit: 'localnet' })
   }
-}
-
-function expectInteger(name: string, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new KintsugiError(
-      'bad-argument',
-      `${name}: expected an integer from ${min} to ${max} (got ${value})`,
-    )
 }

@@ -56,6 +56,12 @@ export const fleetStatus = view(
     startedAt: z.number().describe('ms since 1970'),
     readyMs: z.number().nullable().describe('from the start until everything was healthy; null before'),
     healthy: z.boolean(),
+    overload: z
+      .object({ since: z.number().describe('ms since 1970'), detail: z.string() })
+      .nullable()
+      .describe(
+        'while the machine gives the fleet much less CPU than it wants: load is shed, trading pauses',
+      ),
     servers: services,
     agents: services,
     main: services,
@@ -95,6 +101,7 @@ export const fleetStatus = view(
         fleet.services.every(({ status }) => status === 'healthy') &&
         fleet.alarms.length === 0 &&
         problems.length === 0,
+      overload: fleet.overload ?? null,
       servers: of('server'),
       agents: of('agent'),
       main: of('main'),

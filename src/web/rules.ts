@@ -3,7 +3,7 @@ import type { OpportunityView } from '../gateway/api/schema.ts'
 import { shortHash } from './format.ts'
 
 /** Stages that end a decision as intended, without sending. */
-const NOT_SENT_STAGES: ReadonlySet<string> = new Set(['paper', 'dry-run'])
+const NOT_SENT_STAGES: ReadonlySet<string> = new Set(['paper', 'dry-run', 'paused'])
 
 /** `traded`, `pending`, `refused`, or `not sent` if it ended as intended before sending. */
 export function verdictText({ verdict, outcome }: OpportunityView): string {

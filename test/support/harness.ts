@@ -54,7 +54,14 @@ export type Answer = any
 export async function harness(definition: ServiceDefinition, options: HarnessOptions = {}): Promise<Harness> {
   const { world = new World(), caller = TRUSTED } = options
   const ports = { ...world.ports(), ...options.ports }
-  const service: ServiceContext = { now: world.now, log: quiet, mode: 'local', lease: 1, ...options.service }
+  const service: ServiceContext = {
+    now: world.now,
+    log: quiet,
+    mode: 'local',
+    lease: 1,
+    overloaded: () => false,
+    ...options.service,
+  }
   const state: State | undefined =
     definition.kind === 'agent'
       ? await definition.start(ports, service)

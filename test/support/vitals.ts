@@ -2,7 +2,7 @@
 import type { CellVitals } from '../../src/ports/fleet.ts'
 
 export const MB = 2 ** 20
-export const idle = { calls: 0, errors: 0, durationMs: 0, running: 0 }
+export const idle = { calls: 0, errors: 0, durationMs: 0, running: 0, shed: 0 }
 
 /** 100 MB resident, 60 MB of heap used of 1,235 MB; services `a` and `b`. */
 export const vitals = (change: Partial<CellVitals> = {}): CellVitals => ({

@@ -47,6 +47,9 @@ export class MarketReplica extends MarketVerbs {
   #observedAt = 0
   #prices: Map<Address, TokenPrice> | undefined
   #stop: (() => void) | undefined
+  /** The newest block that is not read yet, and when it was seen. */
+  #newest: { readonly head: Head; readonly seen: number } | undefined
+  #delay: NodeJS.Timeout | undefined
   #work: Promise<void> = Promise.resolve()
   #failure: string | undefined
   resyncs = 0
@@ -67,29 +70,39 @@ export class MarketReplica extends MarketVerbs {
   /** Reads the market and follows it from there. Throws `chain-unreachable` or `chain-replaced`. */
   async start(): Promise<void> {
     await this.#resync(await this.#options.chain.block('latest'))
-    this.#stop = this.#options.chain.watch((head) => {
-      const seen = this.#options.now()
-      this.#work = this.#work
-        .then(() => this.#delayReading())
-        .then(() => this.#follow(head, seen))
-        .catch((error: Error) => {
-          this.#failure = error.message
-        })
-    })
+    this.#stop = this.#options.chain.watch((head) => this.#readLater(head, this.#options.now()))
   }
 
-  #delayReading(): Promise<void> | undefined {
+  /** Reads a block after the delay; of the blocks that arrive meanwhile, only the last one. */
+  #readLater(head: Head, seen: number): void {
+    this.#newest = { head, seen }
     const delayMs = this.#options.readDelayMs?.() ?? 0
-    return delayMs > 0 ? new Promise((resolve) => setTimeout(resolve, delayMs)) : undefined
+    if (delayMs === 0) this.#readNewest()
+    else this.#delay ??= setTimeout(() => this.#readNewest(), delayMs)
+  }
+
+  #readNewest(): void {
+    clearTimeout(this.#delay)
+    this.#delay = undefined
+    const newest = this.#newest
+    if (!newest) return
+    this.#newest = undefined
+    this.#work = this.#work
+      .then(() => this.#follow(newest.head, newest.seen))
+      .catch((error: Error) => {
+        this.#failure = error.message
+      })
   }
 
   stop(): void {
+    clearTimeout(this.#delay)
     this.#stop?.()
   }
 
   /** Reads the chain's head and catches up with it: afterwards `observedAt` is later than this call. */
   async confirm(): Promise<void> {
     const head = await this.#options.chain.block('latest')
+    this.#readNewest()
     this.#work = this.#work.then(() => this.#follow(head, this.#options.now()))
     await this.#work
   }

@@ -13,6 +13,8 @@ import { DEFAULT_SCALING, type ScalingPolicy, scalingPolicies } from './scaling.
 /** A planned restart waits this long for a moment without a running call, in ms. */
 const MAX_WAIT_MS = 15_000
 const MAX_DECISIONS = 200
+/** Scaling policies are read again after this time, in ms. */
+const SCALING_MS = 10_000
 
 /** A decision and its reasons. */
 export interface HealingDecision {
@@ -52,6 +54,7 @@ export class HealingLoop {
   #scaling: Readonly<Record<string, ScalingPolicy>> = {}
   #count = 0
   #busy = false
+  #scalingReadAt = Number.NEGATIVE_INFINITY
 
   constructor(options: HealingLoopOptions) {
     this.#options = options
@@ -106,6 +109,9 @@ export class HealingLoop {
   }
 
   async #readScaling(): Promise<void> {
+    const now = this.#options.now()
+    if (now - this.#scalingReadAt < SCALING_MS) return
+    this.#scalingReadAt = now
     const saved = await scalingPolicies(this.#options.ledger).catch(() => undefined)
     if (saved) this.#scaling = saved
   }

@@ -268,6 +268,17 @@ describe('a decision ends at the stage that it does not pass', () => {
     expect(requests.sent).toEqual([])
   })
 
+  test('while trading pauses nothing is simulated or sent, and the decision says why', async () => {
+    let paused: string | undefined = 'the machine is overloaded'
+    const executor = await started({ paused: () => paused })
+    await executor.onDetection(detection([opportunity('opp_1')]))
+    expect(ended()).toEqual([['opp_1', 'refuse', { stage: 'paused', reason: 'the machine is overloaded' }]])
+    expect(requests.sent).toEqual([])
+    paused = undefined
+    await executor.onDetection(detection([opportunity('opp_2')]))
+    expect(ended().at(-1)).toEqual(['opp_2', 'trade', { stage: 'sent', reason: '' }])
+  })
+
   test('on paper it is simulated and kept, and its pools are busy', async () => {
     const paper = new PaperTrades({ market, chain, ledger: store.ledger, now: () => 1 })
     const executor = await started({ paper })

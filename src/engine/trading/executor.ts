@@ -69,6 +69,8 @@ export interface ExecutorOptions {
   now(): number
   /** How long after a block bookings wait, in ms: its trades go first. */
   patienceMs?: number
+  /** Why trading pauses now; undefined while it does not. */
+  paused?(): string | undefined
   events: ExecutorEvents
 }
 
@@ -222,9 +224,12 @@ export class Executor {
     await Promise.all([this.#advance(head), this.#recalled])
     const refused: DecisionRecord[] = []
     const trades: Promise<unknown>[] = []
+    const paused = this.#options.paused?.()
     for (const opportunity of detection.opportunities) {
       const record = this.#judge(opportunity, head)
       if (record.decision.verdict === 'refuse') refused.push(record)
+      else if (paused !== undefined)
+        trades.push(this.#report(record, { outcome: { stage: 'paused', reason: paused } }))
       else trades.push(this.#execute(record, head, { seen: detection.receivedAt, received }))
     }
     await Promise.all(trades)

@@ -9,6 +9,7 @@ import { released, resize, restart } from './hand-over.ts'
 import { health } from './health.ts'
 import { addBlame, goHome, separate } from './isolation.ts'
 import { restartInPlace, startOnRequest, stop } from './lifecycle.ts'
+import { overload } from './overload.ts'
 import { scale } from './scaling.ts'
 import type { FleetEvent, FleetState, HealingPolicy } from './state.ts'
 import { tick } from './timeouts.ts'
@@ -34,6 +35,7 @@ const HANDLERS: Handlers = {
     if (lostMs > 0) draft.state = { ...draft.state, lostMs: draft.state.lostMs + lostMs }
     tick(draft)
   },
+  overload: (draft, { detail }) => overload(draft, detail),
   loaded: (draft, { process }) => {
     if (process in draft.spares) draft.spares = { ...draft.spares, [process]: true }
   },

@@ -131,6 +131,8 @@ export interface FleetState {
   readonly spareAt: number
   /** How far the fleet's time is behind real time. */
   readonly lostMs: number
+  /** While the machine is overloaded: since when, in real time, and the facts. */
+  readonly overload?: { readonly at: number; readonly detail: string }
   /** By service id: failures of its process while only this service had calls in flight. */
   readonly blame: Readonly<Record<string, readonly Blame[]>>
   /** Whether everything was healthy once: spares are started from then on. */
@@ -166,6 +168,8 @@ export type RestartCause = 'requested' | 'leak'
 export type FleetEvent =
   /** `lostMs`: for so much of the time since the last tick, the fleet waited for a CPU. */
   | { readonly type: 'tick'; readonly lostMs?: number }
+  /** The machine becomes overloaded, with the facts, or is no longer (null). */
+  | { readonly type: 'overload'; readonly detail: string | null }
   /** A spare has loaded its code. */
   | { readonly type: 'loaded'; readonly process: string }
   | { readonly type: 'health'; readonly process: string; readonly services: readonly ServiceHealth[] }
@@ -232,6 +236,8 @@ export type FleetEffect =
       readonly reason: string
     }
   | { readonly type: 'reconnect'; readonly process: string; readonly to: string }
+  /** Every process is told whether the machine is overloaded. */
+  | { readonly type: 'overload'; readonly on: boolean }
   /** `durationMs`: how long a failure lasted, once it is over. */
   | {
       readonly type: 'incident'
@@ -375,7 +381,7 @@ export function unwellUntil({ state, unwellRestarts }: Unit, policy: HealingPoli
 /** The next real time, in ms, at which a tick may change something; Infinity if none. */
 export function nextWake(state: FleetState, policy: HealingPolicy): number {
   let next =
-    state.settled && Object.keys(state.spares).length < policy.spares
+    state.settled && !state.overload && Object.keys(state.spares).length < policy.spares
       ? state.spareAt
       : Number.POSITIVE_INFINITY
   for (const id in state.units) next = Math.min(next, unitWake(state.units[id] as Unit, policy))

@@ -88,7 +88,8 @@ function unwellReason({ readiness }: Unit): string {
 }
 
 function fillSpares(draft: Draft): void {
-  if (!draft.state.settled || draft.now < draft.state.spareAt) return
+  const { settled, overload, spareAt } = draft.state
+  if (!settled || overload || draft.now < spareAt) return
   while (Object.keys(draft.spares).length < draft.policy.spares)
     draft.spares = { ...draft.spares, [draft.spawn(null)]: false }
 }

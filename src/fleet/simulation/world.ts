@@ -115,6 +115,7 @@ export class World {
     this.starvedUntil = Math.max(this.starvedUntil, until)
     this.#setShare(share)
     if (isStarved) return
+    this.dispatch({ type: 'overload', detail: 'starved' })
     for (const proc of this.processes.values()) {
       if (proc.hungAt === undefined) this.heartbeats.heard(proc.name)
       this.#beatRegularly(proc)
@@ -123,6 +124,7 @@ export class World {
       if (this.now >= this.starvedUntil) {
         this.tick()
         this.#setShare(1)
+        this.dispatch({ type: 'overload', detail: null })
         return
       }
       for (const proc of this.processes.values())
@@ -260,6 +262,7 @@ export class World {
       proc.reconnectAt = this.machine.read(this.now)
       if (!proc.stuck) this.#later(this.#delay(30), proc, () => this.#beat(proc))
     },
+    overload: () => undefined,
     incident: ({ kind, unit }, before) => {
       if (kind === 'isolated') this.isolations++
       this.#checkPatience(kind, before.units[unit])

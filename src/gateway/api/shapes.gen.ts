@@ -96,6 +96,30 @@ export const SHAPES = {
       "healthy": {
         "type": "boolean"
       },
+      "overload": {
+        "anyOf": [
+          {
+            "type": "object",
+            "properties": {
+              "since": {
+                "type": "number",
+                "description": "ms since 1970"
+              },
+              "detail": {
+                "type": "string"
+              }
+            },
+            "required": [
+              "since",
+              "detail"
+            ]
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "description": "while the machine gives the fleet much less CPU than it wants: load is shed, trading pauses"
+      },
       "servers": {
         "type": "object",
         "propertyNames": {
@@ -288,6 +312,7 @@ export const SHAPES = {
       "startedAt",
       "readyMs",
       "healthy",
+      "overload",
       "servers",
       "agents",
       "main",

@@ -20,9 +20,20 @@ import type { Opening } from '../../supervisor/links/protocol.ts'
 import { DRAIN_TIMING, stopAccepting } from './draining.ts'
 import { listen, listenAlso } from './listening.ts'
 import { answerWhileStarting, type FetchHandler } from './placeholders.ts'
+import { Shedding } from './shedding.ts'
 import { CallCounts } from './vitals.ts'
 
 const KEEP_ALIVE_MS = 65_000
+
+/** What decides how soon a process reads a new block. */
+export interface Pace {
+  /** Trades wait for it. */
+  urgent: boolean
+  /** A spare: nobody uses its market yet. */
+  standby: boolean
+  /** The machine is overloaded. */
+  overloaded: boolean
+}
 
 /** The ports of the process, as services need them. */
 export interface ServicePorts {
@@ -33,8 +44,7 @@ export interface ServicePorts {
   outageOf(needs: readonly PortName[]): string | undefined
   /** Reads the chain's head, so that the market is current. */
   confirmMarket(): Promise<void>
-  /** How long this process leaves a new block to others, in ms. */
-  readDelayMs: number
+  readonly pace: Pace
 }
 
 /** Options of the host that are the same for every service of the cell. */
@@ -67,7 +77,8 @@ const mayOverlap = (definition: AnyDefinition) =>
 export class CellService {
   readonly id: string
   readonly server: Server
-  readonly counts = new CallCounts()
+  readonly counts: CallCounts
+  readonly #shedding: Shedding
   readonly #definition: AnyDefinition
   readonly #opening: Opening
   readonly #environment: CellEnvironment
@@ -90,6 +101,12 @@ export class CellService {
     this.#opening = opening
     this.#environment = environment
     this.#context = environment.contextOf(opening.id)
+    this.#shedding = new Shedding({
+      service: opening.id,
+      overloaded: this.#context.overloaded,
+      loopDelayMs: environment.host.loopDelayMs,
+    })
+    this.counts = new CallCounts(() => this.#shedding.count)
     this.#held = hold && !mayOverlap(definition)
     this.#started.promise.catch(() => undefined)
     this.server = this.#createServer()
@@ -159,10 +176,11 @@ export class CellService {
 
   #createServer(): Server {
     // The host delays its own calls; a main service has no host.
-    const fetch: FetchHandler =
+    const handle: FetchHandler =
       this.#definition.kind === 'main'
         ? (request, env) => this.#environment.delay(() => this.#fetch(request, env))
         : (request, env) => this.#fetch(request, env)
+    const fetch: FetchHandler = (request, env) => this.#shedding.answer(request, env, handle)
     const server = createAdaptorServer({ fetch }) as Server
     server.on('upgrade', (request, socket, head) =>
       this.#upgrade ? this.#upgrade(request, socket, head) : socket.destroy(),

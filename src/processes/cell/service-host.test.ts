@@ -56,7 +56,7 @@ async function newCell(definition: AnyDefinition, { requestTimeoutMs = 2_000, op
     outageOf: () => undefined,
     waiting: new Map<PortName, string>(),
     confirmMarket: vi.fn(async () => undefined),
-    readDelayMs: 60,
+    pace: { urgent: false, standby: true, overloaded: false },
   }
   const delayed = vi.fn()
   const host = new ServiceHost({
@@ -65,7 +65,7 @@ async function newCell(definition: AnyDefinition, { requestTimeoutMs = 2_000, op
     bindHost: '127.0.0.1',
     tcpPortOf: () => port,
     requestTimeoutMs,
-    contextOf: () => ({ now: Date.now, log, mode: 'local', lease: 1 }),
+    contextOf: () => ({ now: Date.now, log, mode: 'local', lease: 1, overloaded: () => false }),
     mainContext: (_context, readiness) => ({ readiness }) as never,
     callRecord: {
       begin: (service, tool) => void running.push(`+${service} ${tool}`),
@@ -240,7 +240,7 @@ test('an agent drains before it stops, and an urgent one reads blocks without de
   })
   const cell = await newCell(agent)
   await cell.open()
-  expect(cell.ports.readDelayMs).toBe(0)
+  expect(cell.ports.pace).toEqual({ urgent: true, standby: false, overloaded: false })
   await cell.host.release(() => undefined)
   expect(events).toEqual(['drained', 'stopped'])
 })

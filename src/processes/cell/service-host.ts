@@ -31,8 +31,9 @@ export class ServiceHost {
   /** Hosts a service; resolves when it is ready. Throws what its start throws. */
   async open(opening: Opening, hold: boolean): Promise<void> {
     const { load, ports } = this.#options
+    ports.pace.standby = false
     const definition = await load(opening.id)
-    if (definition.kind === 'agent' && definition.urgent) ports.readDelayMs = 0
+    if (definition.kind === 'agent' && definition.urgent) ports.pace.urgent = true
     const service = new CellService(definition, opening, hold, this.#options)
     this.#services.set(opening.id, service)
     await service.open(this.#predecessorStopped.promise)

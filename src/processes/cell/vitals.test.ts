@@ -10,7 +10,7 @@ test('calls are counted while they run and after they ended, errors and time inc
   counts.begin()
   counts.end(true, 12)
   counts.end(false, 30)
-  expect(counts.snapshot()).toEqual({ calls: 2, errors: 1, durationMs: 42, running: 1 })
+  expect(counts.snapshot()).toEqual({ calls: 2, errors: 1, durationMs: 42, running: 1, shed: 0 })
 })
 
 test('a change of health is sent once; a full beat is always sent and starts a new delay interval', async () => {
@@ -18,10 +18,10 @@ test('a change of health is sent once; a full beat is always sent and starts a n
   let [ready, resets] = [false, 0]
   const heartbeat = new Heartbeat({
     health: async () => [{ id: 'a', ready }],
-    calls: () => ({ a: { calls: 1, errors: 0, durationMs: 5, running: 0 } }),
+    calls: () => ({ a: { calls: 1, errors: 0, durationMs: 5, running: 0, shed: 0 } }),
     progress: () => [],
     loopDelay: {
-      max: 7e6,
+      maxMs: 7,
       reset: () => {
         resets++
       },
@@ -29,10 +29,10 @@ test('a change of health is sent once; a full beat is always sent and starts a n
     send: (message) => sent.push(message),
   })
   await heartbeat.beatIfChanged()
-  await heartbeat.beatIfChanged()
+  expect(await heartbeat.beatIfChanged()).toBe(false)
   expect(sent).toHaveLength(1)
   ready = true
-  await heartbeat.beatIfChanged()
+  expect(await heartbeat.beatIfChanged()).toBe(true)
   expect([sent.length, resets]).toEqual([2, 0])
   await heartbeat.beat()
   await heartbeat.beat()

@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { Progress } from '../../fleet/alarms.ts'
 import type { ServiceHealth } from '../../fleet/healing/state.ts'
 import type { FromChild, ServiceVitals, Vitals } from '../../supervisor/links/protocol.ts'
+import type { LoopDelay } from './loop-delay.ts'
 
 /** Call counts of one service since its start. */
 export class CallCounts {
@@ -10,6 +11,12 @@ export class CallCounts {
   #errors = 0
   #durationMs = 0
   #running = 0
+  readonly #shed: () => number
+
+  /** `shed`: requests that were answered as overloaded. */
+  constructor(shed: () => number = () => 0) {
+    this.#shed = shed
+  }
 
   begin(): void {
     this.#running++
@@ -28,14 +35,9 @@ export class CallCounts {
       errors: this.#errors,
       durationMs: this.#durationMs,
       running: this.#running,
+      shed: this.#shed(),
     }
   }
-}
-
-/** Event-loop delay: the maximum since the last reset, in ns. */
-interface LoopDelay {
-  readonly max: number
-  reset(): void
 }
 
 /** The vitals of this process: bytes, ms, and counts since its start. */
@@ -46,7 +48,7 @@ function processVitals(loopDelay: LoopDelay, services: Vitals['services']): Vita
     rss,
     heapUsed,
     heapLimit: getHeapStatistics().heap_size_limit,
-    loopDelayMs: loopDelay.max / 1e6,
+    loopDelayMs: loopDelay.maxMs,
     cpuMs: (user + system) / 1_000,
     services,
   }
@@ -58,7 +60,7 @@ export interface HeartbeatOptions {
   calls(): Vitals['services']
   /** The progress of services that report some. */
   progress(): readonly Progress[]
-  /** Event-loop delay since the last beat, in ns. */
+  /** Event-loop delay since the last beat. */
   readonly loopDelay: LoopDelay
   send(message: FromChild): void
 }
@@ -77,16 +79,20 @@ export class Heartbeat {
     this.#options.loopDelay.reset()
   }
 
-  /** Sends health and vitals if the health differs from the last one sent. */
-  async beatIfChanged(): Promise<void> {
-    await this.#send(true)
+  /**
+   * Sends health and vitals if the health differs from the last one sent. Resolves with whether every service
+   * is ready.
+   */
+  beatIfChanged(): Promise<boolean> {
+    return this.#send(true)
   }
 
-  async #send(changedOnly: boolean): Promise<void> {
+  async #send(changedOnly: boolean): Promise<boolean> {
     const { health, calls, progress, loopDelay, send } = this.#options
     const services = await health()
     const text = JSON.stringify(services)
-    if (changedOnly && text === this.#lastHealth) return
+    const allReady = services.every(({ ready }) => ready)
+    if (changedOnly && text === this.#lastHealth) return allReady
     this.#lastHealth = text
     const reports = progress()
     send({
@@ -95,5 +101,6 @@ export class Heartbeat {
       vitals: processVitals(loopDelay, calls()),
       ...(reports.length === 0 ? {} : { progress: reports }),
     })
+    return allReady
   }
 }

@@ -16,6 +16,8 @@ export interface InfrastructureOptions {
   readonly patient?: boolean
   /** Called on each connection to the supervisor, before the first heartbeat. */
   onConnect?(): void
+  /** Called with whether the machine is overloaded. */
+  onOverload?(overloaded: boolean): void
   /** Called on request of the supervisor, on SIGTERM, and when no supervisor exists any more. */
   stop(): void
 }
@@ -28,7 +30,7 @@ export interface InfrastructureProcess extends Pick<SupervisorLink, 'send'> {
 /** Sends the heartbeats of infrastructure `id` until the process ends. */
 export function runInfrastructure(
   id: string,
-  { log, unready, patient = false, onConnect, stop }: InfrastructureOptions,
+  { log, unready, patient = false, onConnect, onOverload, stop }: InfrastructureOptions,
 ): InfrastructureProcess {
   ignoreOutputErrors()
   log.info({}, 'started')
@@ -54,7 +56,10 @@ export function runInfrastructure(
   const link = connectToSupervisor({
     path: socketPath(process.env.KINTSUGI_DATA as string, 'supervisor'),
     process: process.env.KINTSUGI_PROCESS as string,
-    onMessage: (message) => message.type === 'stop' && end(),
+    onMessage: (message) => {
+      if (message.type === 'stop') end()
+      else if (message.type === 'overload') onOverload?.(message.on)
+    },
     onConnect: () => {
       onConnect?.()
       beat()

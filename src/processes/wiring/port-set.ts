@@ -13,6 +13,7 @@ import { LoanBook } from '../../engine/trading/loan-book.ts'
 import type { Bus } from '../../ports/bus.ts'
 import type { PortName, Ports } from '../../ports/ports.ts'
 import type { Outages } from '../../supervisor/links/protocol.ts'
+import type { Pace } from '../cell/cell-service.ts'
 import { files, socketPath, tokenFiles } from '../run/run-plan.ts'
 import { openBus } from './bus.ts'
 import { openChain } from './chain.ts'
@@ -23,9 +24,11 @@ import { openRelays, openSigner } from './signing.ts'
 
 /**
  * Every process that follows the market reads each block: one that no trade waits for reads it this much
- * later.
+ * later. A spare, and every process of an overloaded machine, reads several blocks at once.
  */
-const DEFAULT_READ_DELAY_MS = 60
+const READ_DELAY_MS = 60
+const STANDBY_READ_DELAY_MS = 10_000
+const OVERLOADED_READ_DELAY_MS = 5_000
 /** Connections of one process to the database. */
 const DATABASE_CONNECTIONS = 4
 
@@ -54,21 +57,33 @@ export class PortSet {
   readonly #opened = new Map<PortName, Promise<unknown>>()
   readonly #closers: (() => void | Promise<void>)[] = []
   readonly #signal: AbortSignal
+  readonly #readDelayMs: number
   #replica: MarketReplica | undefined
   #bus: Bus | undefined
   #confirmation: Promise<void> | undefined
   #pool: ConnectionPool | undefined
-  /** How long this process leaves a new block to others, in ms: 0 where trades wait for it. */
-  readDelayMs = DEFAULT_READ_DELAY_MS
+  readonly pace: Pace = { urgent: false, standby: false, overloaded: false }
   /** Why a port is not open yet, by port. */
   readonly waiting = new Map<PortName, string>()
   #outages: Outages = { ports: {}, market: null }
   readonly #recoveries = new Set<() => void>()
 
-  /** Opening a port that waits for the market ends when `signal` aborts. */
-  constructor(environment: PortsEnvironment, signal: AbortSignal) {
+  /**
+   * Opening a port that waits for the market ends when `signal` aborts. `readDelayMs`: how long it leaves a
+   * new block to others.
+   */
+  constructor(environment: PortsEnvironment, signal: AbortSignal, readDelayMs = READ_DELAY_MS) {
     this.#environment = environment
+    this.#readDelayMs = readDelayMs
     this.#signal = signal
+  }
+
+  /** How long this process leaves a new block to others, in ms. */
+  get readDelayMs(): number {
+    const { urgent, standby, overloaded } = this.pace
+    if (standby) return STANDBY_READ_DELAY_MS
+    if (overloaded) return OVERLOADED_READ_DELAY_MS
+    return urgent ? 0 : this.#readDelayMs
   }
 
   /** Opens a port, once; throws what its adapter throws. */

@@ -31,6 +31,8 @@ export interface ProcessLinksOptions {
    * its successor.
    */
   expects(process: string): boolean
+  /** The first message to a process that connects. */
+  greeting(): ToChild
   onMet(process: string, pid: number): void
   onMessage(process: string, message: FromChild): void
   onHungUp(process: string): void
@@ -98,6 +100,11 @@ export class ProcessLinks {
     else queue.push(message)
   }
 
+  /** Sends a message to every process that is connected. */
+  broadcast(message: ToChild): void {
+    for (const [process, { socket }] of this.#links) if (socket?.writable) this.send(process, message)
+  }
+
   /** By process: the pid of the program that it manages. */
   managedPids(): Record<string, number> {
     return Object.fromEntries(
@@ -137,6 +144,7 @@ export class ProcessLinks {
     const link = this.of(process)
     link.socket = socket
     this.#options.heartbeats.begin(process)
+    this.send(process, this.#options.greeting())
     const { queue } = link
     link.queue = []
     for (const message of queue) this.send(process, message)

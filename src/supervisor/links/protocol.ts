@@ -29,6 +29,8 @@ export type ToChild =
   | { type: 'stand-in'; services: Opening[]; reason: string }
   /** A dependency has recovered: reconnect now. */
   | { type: 'reconnect'; to: string }
+  /** Whether the machine is overloaded; the first message on each connection. */
+  | { type: 'overload'; on: boolean }
   /** Collect garbage and report the heap that is left. */
   | { type: 'collect' }
   /** Inject a fault, if the fleet allows it. */
@@ -63,12 +65,16 @@ export interface Vitals {
   readonly services: Readonly<Record<string, ServiceVitals>>
 }
 
-/** Calls of one service since the start of its process; `running` are in flight. */
+/**
+ * Calls of one service since the start of its process; `running` are in flight, `shed` requests were answered
+ * as overloaded.
+ */
 export interface ServiceVitals {
   readonly calls: number
   readonly errors: number
   readonly durationMs: number
   readonly running: number
+  readonly shed: number
 }
 
 /** A message from a process. */

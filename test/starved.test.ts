@@ -1,0 +1,120 @@
+/** A fleet beside programs that want all of the machine: nothing is replaced, every read is answered, trading pauses. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Fleet } from './support/fleet.ts'
+
+/** Beside so many busy programs for each core, the fleet waits for most of its time. */
+const LOOPS_PER_CORE = 24
+const READS_PER_SECOND = 20
+/** Clients wait this long for an answer. */
+const DEADLINE_MS = 30_000
+/** The average of lost time has begun and ended by then. */
+const BEGUN_MS = 60_000
+const OVER_MS = 30_000
+
+const fleet = new Fleet(20_000, ['--block-seconds', '1'])
+const loops: ChildProcess[] = []
+const endLoops = () => {
+  for (const loop of loops.splice(0)) loop.kill('SIGKILL')
+}
+beforeAll(() => fleet.start().then(() => undefined))
+afterAll(async () => {
+  endLoops()
+  await fleet.dispose()
+})
+
+/** The session of a process: the fourth field of `/proc/PID/stat` after the name. */
+const sessionOf = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3])
+}
+
+async function services() {
+  const { main, agents, servers, infrastructure } = await fleet.status()
+  return Object.entries({ ...main, ...agents, ...servers, ...infrastructure })
+}
+
+const pids = async () => Object.fromEntries((await services()).map(([id, { pid }]) => [id, pid]))
+
+/** `answered`, `later`, or what went wrong. */
+async function read(id: number): Promise<string> {
+  try {
+    const response = await fetch(fleet.url(8000, '/mcp'), {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2025-11-25',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id,
+        method: 'tools/call',
+        params: { name: 'mcp_coordinator_server__list_tasks', arguments: { limit: 1 } },
+      }),
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    })
+    const text = await response.text()
+    if (text.includes('"overloaded"') && text.includes('"later"')) return 'later'
+    return response.ok && text.includes('"structuredContent"') && !text.includes('"isError":true')
+      ? 'answered'
+      : text
+  } catch (error) {
+    return String(error)
+  }
+}
+
+test('each process is a session of its own, so that Linux gives it its own share', async () => {
+  // The chain's node is a child of `localnet`, and belongs to its session.
+  const { chain: _, ...found } = await pids()
+  const cells = new Set(Object.values(found).filter((pid) => pid !== null))
+  expect(cells.size).toBeGreaterThan(10)
+  for (const pid of cells) expect(sessionOf(pid), String(pid)).toBe(pid)
+})
+
+test('beside busy programs nothing is replaced or lost, and trading pauses', {
+  timeout: 180_000,
+}, async () => {
+  const before = await pids()
+  for (let count = 0; count < LOOPS_PER_CORE * availableParallelism(); count++)
+    loops.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
+  const reads: Promise<string>[] = []
+  let reading = true
+  const reader = (async () => {
+    for (; reading; await sleep(1_000 / READS_PER_SECOND)) reads.push(read(reads.length))
+  })()
+  const overload = async () => (await fleet.status()).overload
+  const latest = async () =>
+    (await fleet.get<{ opportunities: { outcome: { stage: string } }[] }>(8000, '/opportunities?limit=20'))
+      .opportunities
+  try {
+    await expect.poll(overload, { timeout: BEGUN_MS, interval: 500 }).toMatchObject({
+      detail: expect.stringMatching(/^processes wait for a CPU \d+ % of the time \(load /),
+    })
+    await expect
+      .poll(async () => (await latest()).map(({ outcome }) => outcome.stage), {
+        timeout: BEGUN_MS,
+        interval: 500,
+      })
+      .toContain('paused')
+  } finally {
+    endLoops()
+    reading = false
+  }
+  await reader
+  const answers = await Promise.all(reads)
+  expect(answers.filter((answer) => answer !== 'answered' && answer !== 'later')).toEqual([])
+  expect(reads.length).toBeGreaterThan(100)
+  await expect.poll(overload, { timeout: OVER_MS, interval: 200 }).toBeNull()
+  const after = await services()
+  expect(after.filter(([, { status }]) => status !== 'healthy')).toEqual([])
+  expect(await pids()).toEqual(before)
+})
+
+test('trading goes on afterwards', async () => {
+  const { length } = await fleet.trades()
+  await expect.poll(async () => (await fleet.trades()).length, { timeout: 40_000 }).toBeGreaterThan(length)
+})
