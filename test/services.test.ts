@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectMcp } from '../src/mcp/client.ts'
 import type { ExampleListing } from '../src/mcp/host/examples.ts'
 import type { ToolListing } from '../src/ports/definitions.ts'
-import { Fleet } from './support/fleet.ts'
+import { Fleet, kintsugi } from './support/fleet.ts'
 
 const fleet = new Fleet(12_000, ['--block-seconds', '1'])
 
@@ -253,5 +253,35 @@ describe('after the hub was killed', () => {
     // It has never seen what the gateway wrote to the first hub.
     await kill('organize_mcp_servers')
     expect(await failedReads((id) => id === 'organize_mcp_servers')).toEqual([])
+  })
+})
+
+describe('logs', () => {
+  type Line = { service?: string; unit?: string; process?: string; level: string; pid?: number; msg: string }
+  const logs = async (name: string): Promise<Line[]> => {
+    const { code, stdout } = await kintsugi(['logs', name, '--json', '-n', '1000', '--data', fleet.data])
+    expect(code).toBe(0)
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  }
+
+  test('a service has its lines, of each process it ran in; a spare that became its cell keeps none', async () => {
+    const lines = await logs('organize_mcp_servers')
+    expect(lines.length).toBeGreaterThan(0)
+    for (const line of lines) expect(line.service).toBe('organize_mcp_servers')
+    const ofCell = await logs('coordination')
+    expect(new Set(ofCell.map(({ process }) => process)).size).toBeGreaterThan(1)
+    expect(fleet.log('spare')).not.toContain('"service":')
+  })
+
+  test('the supervisor logs a failure as a warning or an error, and a recovery as information', async () => {
+    const lines = await logs('supervisor')
+    const levelsOf = (text: RegExp) =>
+      new Set(lines.filter(({ msg }) => text.test(msg)).map((line) => line.level))
+    expect([...levelsOf(/ recovered/)]).toEqual(['info'])
+    expect(['warn', 'error']).toEqual(expect.arrayContaining([...levelsOf(/ (exited|was killed)/)]))
+    expect(levelsOf(/ (exited|was killed)/).size).toBeGreaterThan(0)
   })
 })

@@ -4,10 +4,15 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
+import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from './support/fleet.ts'
 
 /** Beside so many busy programs for each core, the fleet waits for most of its time. */
 const LOOPS_PER_CORE = 24
+/** Beside so many it starts. */
+const LOOPS_AT_START = 8
+const START_MS = 120_000
 const READS_PER_SECOND = 20
 /** Clients wait this long for an answer. */
 const DEADLINE_MS = 30_000
@@ -15,12 +20,31 @@ const DEADLINE_MS = 30_000
 const BEGUN_MS = 60_000
 const OVER_MS = 30_000
 
+const REPLACING: ReadonlySet<string> = new Set([
+  'hung',
+  'exited',
+  'quarantined',
+  'isolated',
+  'not-reconnected',
+  'stayed-unwell',
+  'hand-over-failed',
+])
+
 const fleet = new Fleet(20_000, ['--block-seconds', '1'])
 const loops: ChildProcess[] = []
 const endLoops = () => {
   for (const loop of loops.splice(0)) loop.kill('SIGKILL')
 }
-beforeAll(() => fleet.start().then(() => undefined))
+/** Busy programs, each in a session of its own: Linux shares the CPU with them as among programs. */
+function startLoops(perCore: number): void {
+  for (let count = 0; count < perCore * availableParallelism(); count++)
+    loops.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
+}
+beforeAll(async () => {
+  startLoops(LOOPS_AT_START)
+  await fleet.start(START_MS)
+  endLoops()
+}, START_MS)
 afterAll(async () => {
   endLoops()
   await fleet.dispose()
@@ -35,6 +59,14 @@ const sessionOf = (pid: number): number => {
 async function services() {
   const { main, agents, servers, infrastructure } = await fleet.status()
   return Object.entries({ ...main, ...agents, ...servers, ...infrastructure })
+}
+
+/** Incidents that replace or separate processes; nothing fails here by itself. */
+async function replacements(): Promise<string[]> {
+  const found = (await askSupervisor(socketPath(fleet.data, 'control'), { op: 'incidents' })) ?? []
+  return found
+    .filter(({ kind }) => REPLACING.has(kind))
+    .map(({ unit, kind, detail }) => `${unit} ${kind} ${detail}`)
 }
 
 const pids = async () => Object.fromEntries((await services()).map(([id, { pid }]) => [id, pid]))
@@ -67,6 +99,10 @@ async function read(id: number): Promise<string> {
   }
 }
 
+test('a fleet that starts beside busy programs replaces nothing', async () => {
+  expect(await replacements()).toEqual([])
+})
+
 test('each process is a session of its own, so that Linux gives it its own share', async () => {
   // The chain's node is a child of `localnet`, and belongs to its session.
   const { chain: _, ...found } = await pids()
@@ -79,8 +115,7 @@ test('beside busy programs nothing is replaced or lost, and trading pauses', {
   timeout: 180_000,
 }, async () => {
   const before = await pids()
-  for (let count = 0; count < LOOPS_PER_CORE * availableParallelism(); count++)
-    loops.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
+  startLoops(LOOPS_PER_CORE)
   const reads: Promise<string>[] = []
   let reading = true
   const reader = (async () => {
@@ -112,6 +147,7 @@ test('beside busy programs nothing is replaced or lost, and trading pauses', {
   const after = await services()
   expect(after.filter(([, { status }]) => status !== 'healthy')).toEqual([])
   expect(await pids()).toEqual(before)
+  expect(await replacements()).toEqual([])
 })
 
 test('trading goes on afterwards', async () => {
