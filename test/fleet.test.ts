@@ -9,6 +9,7 @@ import { JsonRpcChain } from '../src/adapters/chain/json-rpc.ts'
 import { readStoppedBooks } from '../src/adapters/ledger/stopped-books.ts'
 import type { Address } from '../src/amm/index.ts'
 import type { EventView, StatusView, TradeView } from '../src/gateway/api/schema.ts'
+import type { AuditEntry } from '../src/ports/audit.ts'
 import type { Incident } from '../src/ports/fleet.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet, kintsugi, NO_SERVICES, processesOf, settled } from './support/fleet.ts'
@@ -149,25 +150,14 @@ describe('bad input', () => {
     }
     expect(result.price).toBeGreaterThan(2_000)
     expect(result.ageMs).toBeLessThan(3_000)
-    const { code, stdout } = await kintsugi([
-      'call',
-      'mcp_price_feed_server',
-      'price_query',
-      '{"symbol":"ETH"}',
-      '--data',
-      fleet.data,
-      '--json',
-    ])
+    const priceOf = (symbol: string, ...options: string[]) => {
+      const args = ['mcp_price_feed_server', 'price_query', JSON.stringify({ symbol })]
+      return kintsugi(['call', ...args, '--data', fleet.data, ...options])
+    }
+    const { code, stdout } = await priceOf('ETH', '--json')
     expect(code).toBe(0)
     expect(JSON.parse(stdout).price).toBeGreaterThan(2_000)
-    const wrong = await kintsugi([
-      'call',
-      'mcp_price_feed_server',
-      'price_query',
-      '{"symbol":"NOPE"}',
-      '--data',
-      fleet.data,
-    ])
+    const wrong = await priceOf('NOPE')
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('unknown token "NOPE"')])
   })
 })
@@ -373,16 +363,20 @@ describe('the end', () => {
 
   /** What `kintsugi test` may leave behind. */
   const traces = async () => {
-    const json = async (...args: string[]) =>
-      JSON.parse((await kintsugi([...args, '--data', fleet.data, '--json'])).stdout)
+    const output = async (...args: string[]) => (await kintsugi([...args, '--data', fleet.data])).stdout
+    const json = async (...args: string[]) => JSON.parse(await output(...args, '--json'))
     const tokens = (await json('token', 'list')) as { state: string }[]
     const { incidents } = (await json('incidents', '-n', '200')) as { incidents: Incident[] }
+    // Processes write their audit entries once a second.
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    const audit = (await output('audit', 'export')).trim().split('\n')
     return {
       valid: tokens.filter(({ state }) => state === 'valid').length,
       isolated: Object.entries(all(await fleet.status())).flatMap(([id, { home }]) => (home ? [id] : [])),
       requested: incidents
         .filter(({ detail }) => detail.includes('by kintsugi test'))
         .map(({ kind }) => kind),
+      writes: audit.map((line) => JSON.parse(line) as AuditEntry).filter(({ effect }) => effect !== 'read'),
     }
   }
 
@@ -391,8 +385,8 @@ describe('the end', () => {
     const before = await traces()
     const { code, stdout } = await kintsugi(['test', '--data', fleet.data])
     expect([code, stdout]).toEqual([0, expect.stringMatching(/\d+ passed, 0 failed/)])
-    const { valid, requested } = await traces()
-    expect([valid, requested]).toEqual([before.valid, []])
+    const { valid, requested, writes } = await traces()
+    expect([valid, requested, writes]).toEqual([before.valid, [], before.writes])
   })
 
   test('with writes it passes too, again within the expiry of the approvals that it refused; it leaves no token and no isolation, and its incidents name it', {
@@ -409,6 +403,8 @@ describe('the end', () => {
     // The example of `stop_server` isolates it.
     expect(after.isolated).not.toContain('mcp-stability-report')
     expect(new Set(after.requested)).toEqual(new Set(['isolated', 'restarted']))
+    // The audit log has the writes, so the test above would notice them.
+    expect(after.writes.map(({ who }) => who)).toContain('kintsugi test')
   })
 
   test('the key is in no log, no environment and no command line but the signer’s own file', async () => {

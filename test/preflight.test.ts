@@ -82,7 +82,7 @@ describe('a start that cannot succeed', () => {
       'RabbitMQ is away, and not built',
       () => ({ AMQP_URL: `amqp://user:secret@127.0.0.1:${nothing}` }),
       () =>
-        `AMQP_URL amqp://127.0.0.1:${nothing}: the RabbitMQ queue is not built yet (nothing listens at 127.0.0.1:${nothing}); unset AMQP_URL`,
+        `AMQP_URL amqp://127.0.0.1:${nothing}: not used, because the RabbitMQ queue is not built yet (nothing listens at 127.0.0.1:${nothing}); unset AMQP_URL to start; tasks are queued in PostgreSQL`,
     ],
     [
       'the node is away',

@@ -1,6 +1,6 @@
 /** Search for tools by words, their stems and their synonyms, ranked by BM25. Pure. */
 import MiniSearch from 'minisearch'
-import { openingWord, requestsAction } from './intent.ts'
+import { asksForState, openingWord, requestsAction } from './intent.ts'
 import { SYNONYMS } from './synonyms.ts'
 import { stem, wordsOf } from './words.ts'
 
@@ -42,6 +42,9 @@ const RELEVANT_SHARE = 0.1
 /** Words of a query beyond this number are ignored. */
 const MAX_WORDS = 32
 
+/** The stem that a question about a state implies. */
+const STATUS = 'status'
+
 /** The name of a tool without its server's: the tool of a connected server has both. */
 const plainName = (tool: string): string => tool.split('__').at(-1) ?? tool
 
@@ -72,9 +75,9 @@ export class ToolIndex {
   search(query: string, limit: number): Found[] {
     const terms = [...new Set(wordsOf(query).flatMap((word) => stem(word) ?? []))].slice(0, MAX_WORDS)
     if (terms.length === 0) return []
-    const synonyms = new Set(
-      terms.flatMap((term) => SYNONYMS.get(term) ?? []).filter((term) => !terms.includes(term)),
-    )
+    const implied = terms.flatMap((term) => SYNONYMS.get(term) ?? [])
+    if (asksForState(query)) implied.push(STATUS)
+    const synonyms = new Set(implied.filter((term) => !terms.includes(term)))
     const found = this.#index.search([...terms, ...synonyms].join(' '), {
       boost: FIELD_WEIGHTS,
       combineWith: 'OR',

@@ -7,12 +7,14 @@ const ACTIONS = new Set(
     .split(' ')
     .map((verb) => stem(verb) ?? verb),
 )
-/** Openings of a request that precede its verb. */
+/** Openings of a request that precede its verb: courtesy, and urgency, as in "emergency stop". */
 const PREAMBLE =
-  /^\s*(please|now|(can|could|would|will) (you|we|i)|how (do|can|could|should|would|to) ?(i|we|you)?|i (want|need|would like) (you )?to|i'd like to|let's)\s+/i
+  /^\s*(please|now|emergency:?|urgent(ly)?:?|immediately|(can|could|would|will) (you|we|i)|how (do|can|could|should|would|to) ?(i|we|you)?|i (want|need|would like) (you )?to|i'd like to|let's)\s+/i
 /** Openings of a question. */
 const QUESTION =
   /^\s*(what|which|who|whom|whose|when|where|why|how|is|are|am|was|were|do(?! (a|an|it|this|that)\b)|does|did|has|have|had|will|would|should|may|might|can|could|show|list|tell|explain|compare|find|(give|get|tell) (me|us))\b/i
+/** Openings of a question about a state. */
+const STATE_QUESTION = /^\s*(is|are)\b/i
 
 /**
  * The verb that a command begins with, such as `restart` in "please restart the price feed", as a stem;
@@ -33,3 +35,6 @@ export function requestsAction(query: string): boolean {
   const opening = openingWord(query)
   return opening !== undefined && ACTIONS.has(opening)
 }
+
+/** Whether a query asks for the state of something, as "is trading halted" does. */
+export const asksForState = (query: string): boolean => STATE_QUESTION.test(query)

@@ -92,8 +92,8 @@ async function rabbit(url: string): Promise<Finding[]> {
     {
       ...finding,
       level: 'fault',
-      found: `the RabbitMQ queue is not built yet (${found})`,
-      advice: 'unset AMQP_URL; tasks are then queued in PostgreSQL',
+      found: `not used, because the RabbitMQ queue is not built yet (${found})`,
+      advice: 'unset AMQP_URL to start; tasks are queued in PostgreSQL',
     },
   ]
 }
