@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { harness, World } from '../../test/support/harness.ts'
 import { E18, POOLS, TOKENS } from '../../test/support/world/market.ts'
+import type { RunningAgent } from '../mcp/define.ts'
 import type { Detection } from '../ports/messages.ts'
 import agent from './arbitrage_detector.ts'
 
@@ -58,5 +59,25 @@ test('captured_share: the bound of a block against our trades in the next one; a
   expect([after.total, after.blocks.map(({ block }: { block: number }) => block)]).toEqual([7, [101, 100]])
   expect(after.blocks[1]).toMatchObject({ share: 0.25, ahead: 5, bound: first.bound })
   expect(after.totals).toMatchObject({ blocks: 1, share: 0.25, ahead: 5, bound: first.bound })
+  await stop()
+})
+
+test('progress: the head, and the last block with opportunities', async () => {
+  const world = new World()
+  const offers = world.loans.all.splice(0)
+  const { state, stop } = await harness(agent, { world })
+  const progress = () => (state as RunningAgent).progress?.()
+  // Without a loan nothing pays.
+  expect(progress()).toEqual({ head: 100 })
+  world.loans.all.push(...offers)
+  world.mine()
+  expect(progress()).toEqual({ head: 101, found: 101 })
+  world.loans.all.splice(0)
+  world.mine()
+  expect(progress()).toEqual({ head: 102, found: 101 })
+  world.loans.all.push(...offers)
+  world.market.swap(POOLS.wethUsdcDear, TOKENS.WETH, TOKENS.USDC, 10n * E18)
+  world.mine()
+  expect(progress()).toEqual({ head: 103, found: 103 })
   await stop()
 })

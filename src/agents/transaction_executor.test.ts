@@ -1,16 +1,23 @@
-import { expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { harness, World } from '../../test/support/harness.ts'
 import { executorPorts, simulateProfit } from '../../test/support/world/executor.ts'
+import type { RunningAgent, ServiceContext } from '../mcp/define.ts'
 import { encodeJson } from '../std/json.ts'
 import agent from './transaction_executor.ts'
 
 /** The executor over a small world in which the best opportunity earns what it promises. */
-async function trading() {
+async function trading(mode: ServiceContext['mode'] = 'local') {
   const world = new World()
   const found = world.opportunity()
   simulateProfit(world, found.token, found.profit)
-  const running = await harness(agent, { world, ports: executorPorts(world) })
-  return { ...running, world, found, opportunity: encodeJson(found) }
+  const running = await harness(agent, { world, ports: executorPorts(world), service: { mode } })
+  const { genesis } = world.market.manifest
+  const counts = { changedPools: 1, searchedCycles: 1, totalCycles: 1, more: 0 }
+  const at = { block: 100, blockHash: world.market.head.hash, blockTime: 1, receivedAt: 1, foundAt: 1 }
+  /** The detector reports the opportunity, or nothing. */
+  const detect = (opportunities = [found]) =>
+    world.bus.publish('opportunities', { genesis, ...at, ...counts, opportunities })
+  return { ...running, world, found, detect, opportunity: encodeJson(found) }
 }
 
 test('execute_opportunity: a dry run sends nothing and is recorded as one; otherwise it is signed, recorded and sent', async () => {
@@ -58,13 +65,10 @@ test('execute_opportunity: refused by the simulation, or by a rule, in words', a
 })
 
 test('detections of the bus are traded, and each decision is published', async () => {
-  const { world, found, stop } = await trading()
+  const { world, found, detect, stop } = await trading()
   const decisions: { id: string; verdict: string }[] = []
   world.bus.subscribe('decisions', (decision) => decisions.push(decision))
-  const { genesis } = world.market.manifest
-  const counts = { changedPools: 1, searchedCycles: 1, totalCycles: 1, more: 0 }
-  const at = { block: 100, blockHash: world.market.head.hash, blockTime: 1, receivedAt: 1, foundAt: 1 }
-  world.bus.publish('opportunities', { genesis, ...at, ...counts, opportunities: [found] })
+  detect()
   await vi.waitFor(() => expect(decisions).toMatchObject([{ id: found.id, verdict: 'trade' }]))
   expect(world.chain.sent).toHaveLength(1)
   await stop()
@@ -112,4 +116,47 @@ test('execution_summary: sums of the books in whole coins, shares by outcome, an
     paper: { trades: 2, netNative: 2, outcomes: { traded: 1, 'moved away': 1 } },
   })
   await stop()
+})
+
+describe('progress', () => {
+  const progressOf = (state: unknown) => (state as RunningAgent).progress?.()
+
+  test('the head before a decision; then the block of the last decision and of the last trade', async () => {
+    const { world, state, detect, stop } = await trading()
+    expect(progressOf(state)).toEqual({ head: 100 })
+    detect([])
+    await new Promise(setImmediate)
+    expect(progressOf(state)).toEqual({ head: 100 })
+    detect()
+    const traded = { decided: 100, refusedBy: null, traded: 100 }
+    await vi.waitFor(() => expect(progressOf(state)).toEqual({ head: 100, ...traded }))
+    world.mine()
+    expect(progressOf(state)).toEqual({ head: 101, ...traded })
+    await stop()
+  })
+
+  test('what a rule or the simulation refuses is decided, not traded', async () => {
+    const { world, found, state, detect, stop } = await trading()
+    simulateProfit(world, found.token, 0n)
+    detect()
+    await vi.waitFor(() =>
+      expect(progressOf(state)).toEqual({ head: 100, decided: 100, refusedBy: 'simulation' }),
+    )
+    world.halt.halt('a spec', 'a test')
+    detect()
+    await vi.waitFor(() =>
+      expect(progressOf(state)).toEqual({ head: 100, decided: 100, refusedBy: 'trading not halted' }),
+    )
+    await stop()
+  })
+
+  test('on paper, what only the mode refuses is traded', async () => {
+    const { world, state, detect, stop } = await trading('paper')
+    detect()
+    await vi.waitFor(() =>
+      expect(progressOf(state)).toEqual({ head: 100, decided: 100, refusedBy: 'paper', traded: 100 }),
+    )
+    expect(world.chain.sent).toEqual([])
+    await stop()
+  })
 })
