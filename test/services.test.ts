@@ -280,8 +280,8 @@ describe('logs', () => {
     const lines = await logs('supervisor')
     const levelsOf = (text: RegExp) =>
       new Set(lines.filter(({ msg }) => text.test(msg)).map((line) => line.level))
-    expect([...levelsOf(/ recovered/)]).toEqual(['info'])
-    expect(['warn', 'error']).toEqual(expect.arrayContaining([...levelsOf(/ (exited|was killed)/)]))
-    expect(levelsOf(/ (exited|was killed)/).size).toBeGreaterThan(0)
+    expect([...levelsOf(/^recovered/)]).toEqual(['info'])
+    expect(['warn', 'error']).toEqual(expect.arrayContaining([...levelsOf(/^(exited|killed)/)]))
+    expect(levelsOf(/^(exited|killed)/).size).toBeGreaterThan(0)
   })
 })

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
+import type { OpportunityView } from '../src/gateway/api/schema.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
 import { Fleet } from './support/fleet.ts'
 
@@ -18,7 +19,10 @@ const READS_PER_SECOND = 20
 const DEADLINE_MS = 30_000
 /** The average of lost time has begun and ended by then. */
 const BEGUN_MS = 60_000
+const POLL = { timeout: BEGUN_MS, interval: 500 }
 const OVER_MS = 30_000
+/** Every process has been told by then, and what was decided before is in the books. */
+const TOLD_MS = 10_000
 
 const REPLACING: ReadonlySet<string> = new Set([
   'hung',
@@ -71,6 +75,14 @@ async function replacements(): Promise<string[]> {
 
 const pids = async () => Object.fromEntries((await services()).map(([id, { pid }]) => [id, pid]))
 
+const decisions = async () =>
+  (
+    await fleet.get<{ opportunities: Pick<OpportunityView, 'decidedAt' | 'verdict' | 'outcome'>[] }>(
+      8000,
+      '/opportunities?limit=100',
+    )
+  ).opportunities
+
 /** `answered`, `later`, or what went wrong. */
 async function read(id: number): Promise<string> {
   try {
@@ -122,19 +134,22 @@ test('beside busy programs nothing is replaced or lost, and trading pauses', {
     for (; reading; await sleep(1_000 / READS_PER_SECOND)) reads.push(read(reads.length))
   })()
   const overload = async () => (await fleet.status()).overload
-  const latest = async () =>
-    (await fleet.get<{ opportunities: { outcome: { stage: string } }[] }>(8000, '/opportunities?limit=20'))
-      .opportunities
   try {
-    await expect.poll(overload, { timeout: BEGUN_MS, interval: 500 }).toMatchObject({
-      detail: expect.stringMatching(/^processes wait for a CPU \d+ % of the time \(load /),
-    })
+    let began: { since: number; detail: string } | null | undefined
     await expect
-      .poll(async () => (await latest()).map(({ outcome }) => outcome.stage), {
-        timeout: BEGUN_MS,
-        interval: 500,
-      })
-      .toContain('paused')
+      .poll(async () => (began = await overload())?.detail, POLL)
+      .toMatch(/^processes wait for a CPU \d+ % of the time \(load /)
+    const told = (began as unknown as { since: number }).since + TOLD_MS
+    let decided: Awaited<ReturnType<typeof decisions>> = []
+    await expect
+      .poll(async () => {
+        decided = (await decisions()).filter(({ decidedAt }) => decidedAt > told)
+        return decided.length
+      }, POLL)
+      .toBeGreaterThan(0)
+    // What would be traded pauses.
+    const traded = decided.filter(({ verdict }) => verdict === 'trade')
+    expect(traded.filter(({ outcome }) => outcome.stage !== 'paused')).toEqual([])
   } finally {
     endLoops()
     reading = false

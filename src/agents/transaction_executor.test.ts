@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { harness, World } from '../../test/support/harness.ts'
 import { executorPorts, simulateProfit } from '../../test/support/world/executor.ts'
+import type { Executor } from '../engine/trading/executor.ts'
 import type { RunningAgent, ServiceContext } from '../mcp/define.ts'
 import { encodeJson } from '../std/json.ts'
 import agent from './transaction_executor.ts'
@@ -147,6 +148,16 @@ describe('progress', () => {
     await vi.waitFor(() =>
       expect(progressOf(state)).toEqual({ head: 100, decided: 100, refusedBy: 'trading not halted' }),
     )
+    await stop()
+  })
+
+  test('a dry run on request decides nothing that was found', async () => {
+    const { world, found, state, stop } = await trading()
+    simulateProfit(world, found.token, 10n ** 24n)
+    const { executor } = state as { executor: Executor }
+    const { record } = await executor.request(found, true)
+    expect(record.outcome.stage).toBe('dry-run')
+    expect(progressOf(state)).toEqual({ head: 100 })
     await stop()
   })
 

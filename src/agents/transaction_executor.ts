@@ -70,8 +70,11 @@ const eventsOf = (
 ): ExecutorEvents => ({
   onDecision: (record) => {
     const rule = refusedBy(record)
-    progress.decided = Math.max(progress.decided ?? 0, record.opportunity.block)
-    progress.refusedBy = rule
+    // A dry run on request says nothing about what was found.
+    if (record.outcome.stage !== 'dry-run') {
+      progress.decided = Math.max(progress.decided ?? 0, record.opportunity.block)
+      progress.refusedBy = rule
+    }
     // On paper, a trade that only the mode refuses is made on paper.
     if (rule === PAPER_RULE) progress.traded = record.opportunity.block
     bus.publish('decisions', {

@@ -256,6 +256,15 @@ describe('a decision ends at the stage that it does not pass', () => {
     expect(store.transactions.get(5)?.attempts.length).toBe(1)
   })
 
+  test('a request of a block that the chain does not have is refused by name', async () => {
+    const executor = await started()
+    const early = { ...opportunity('opp_1'), block: 1_000_000 }
+    await expect(executor.request(early, true)).rejects.toThrow(
+      /^opportunity\.block: expected a block of the chain, at most \d+ \(got 1000000\)$/,
+    )
+    expect(ended()).toEqual([])
+  })
+
   test('a dry run ends after the simulation', async () => {
     const executor = await started()
     const { record, hash: sent } = await executor.request(opportunity('opp_1'), true)

@@ -22,7 +22,7 @@ import type { MarketView } from '../../ports/market.ts'
 import type { Detection, Sent } from '../../ports/messages.ts'
 import type { Relay } from '../../ports/relay.ts'
 import type { Signer } from '../../ports/signer.ts'
-import { messageOf } from '../../std/errors.ts'
+import { KintsugiError, messageOf } from '../../std/errors.ts'
 import { type FinalTransaction, tipAhead, tradeOf, transferred } from '../books/booking.ts'
 import { readDataFee } from '../chains/data-fee.ts'
 import type { TradingTerms } from '../chains/profile.ts'
@@ -237,12 +237,17 @@ export class Executor {
   }
 
   /**
-   * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws what the chain
-   * throws.
+   * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws `bad-argument` if it
+   * is of a block that the chain does not have yet, and what the chain throws.
    */
   async request(opportunity: Opportunity, dryRun: boolean): Promise<Executed> {
     const { chain, now } = this.#options
     const head = await chain.block('latest')
+    if (opportunity.block > head.number)
+      throw new KintsugiError(
+        'bad-argument',
+        `opportunity.block: expected a block of the chain, at most ${head.number} (got ${opportunity.block})`,
+      )
     await Promise.all([this.#advance(head), this.#recalled])
     const record = this.#judge(opportunity, head)
     if (record.decision.verdict === 'trade')

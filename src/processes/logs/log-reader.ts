@@ -49,7 +49,7 @@ export function parseLog(file: string, text: string): LogLine[] {
  * Whether a line is of a service, a unit or a keeping process: by its source, or by its file if it has none.
  */
 export const isOf = (name: string, { service, unit, process, file }: LogLine): boolean =>
-  service === name || unit === name || (process === undefined && file === name)
+  service === name || unit === name || process === name || (process === undefined && file === name)
 
 /** The last lines of a service, a unit or a keeping process, as they were written, oldest first. */
 export const logTail = (folder: string, name: string, lines: number): string[] =>

@@ -64,6 +64,7 @@ test('the tail of a service spans its processes and holds no line of another ser
   expect(messages('trading')).toEqual(['uncaught exception', 'uncaught exception'])
   expect(readLog(folder, 'a').filter((line) => isOf('trading', line))).toHaveLength(2)
   expect(messages('nobody')).toEqual([])
+  expect(readLog(folder, 'trading').filter((line) => isOf('p9', line))).toHaveLength(1)
 })
 
 test('lines below the level are not written; amounts are decimal strings; a full disk does not throw', () => {
