@@ -42,7 +42,8 @@ const control = socketPath(fleet.data, 'control')
 const busy: ChildProcess[] = []
 const times: number[] = []
 const failures = new Map<string, number>()
-let [sent, later, lost] = [0, 0, 0]
+const later = new Map<string, number>()
+let [sent, lost] = [0, 0]
 
 async function read(count: number): Promise<void> {
   const [name, args] = CALLS[count % CALLS.length] as (typeof CALLS)[number]
@@ -69,7 +70,8 @@ async function read(count: number): Promise<void> {
       signal: AbortSignal.timeout(DEADLINE_MS),
     })
     const text = await response.text()
-    if (text.includes('"retry":"later"')) later++
+    const code = /"code":"(overloaded|busy|too-many-calls)"/.exec(text)?.[1]
+    if (code) later.set(code, (later.get(code) ?? 0) + 1)
     else if (!response.ok || text.includes('"isError":true') || !text.includes('"result"'))
       fail(`${name}: ${response.status} ${text.slice(0, 120)}`)
   } catch (error) {
@@ -90,14 +92,19 @@ async function readUntil(until: number): Promise<void> {
   await Promise.all(running)
 }
 
-const isWell = async () => {
-  const { services } = await askSupervisor(control, { op: 'status' })
-  return services.every(({ status }) => status === 'healthy')
+/** All services are healthy, the overload is over, nothing raises an alarm, and a block is decided on anew. */
+async function isWell(since: number): Promise<boolean> {
+  const { services, overload, alarms } = await askSupervisor(control, { op: 'status' })
+  if (overload || alarms.length > 0 || services.some(({ status }) => status !== 'healthy')) return false
+  const { opportunities } = await fleet.get<{
+    opportunities: { decidedAt: number; outcome: { stage: string } }[]
+  }>(8000, '/opportunities?limit=10')
+  return opportunities.some(({ decidedAt, outcome }) => decidedAt > since && outcome.stage !== 'paused')
 }
 
 async function wellAgain(): Promise<number> {
-  const started = performance.now()
-  while (!(await isWell().catch(() => false))) {
+  const [started, since] = [performance.now(), Date.now()]
+  while (!(await isWell(since).catch(() => false))) {
     if (performance.now() - started > 120_000) return Number.POSITIVE_INFINITY
     await sleep(50)
   }
@@ -114,7 +121,8 @@ try {
   const [warmUp, atStart] = [times.length, Date.now()]
   if (lost > 0) throw new Error(`reads fail on the calm machine: ${[...failures.keys()].join('; ')}`)
   times.length = 0
-  ;[sent, later, lost] = [0, 0, 0]
+  later.clear()
+  ;[sent, lost] = [0, 0]
   for (let count = 0; count < loops; count++)
     busy.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
   const cpu = await measureCpu(fleet)
@@ -131,7 +139,9 @@ try {
   )
   console.log('| what | figure |\n|---|---|')
   console.log(`| processes replaced or separated | ${replaced.length} |`)
-  console.log(`| reads sent / lost / answered "later" | ${sent} / ${lost} / ${later} |`)
+  console.log(
+    `| reads sent / lost / answered "later" | ${sent} / ${lost} / ${[...later].map(([code, count]) => `${count} ${code}`).join(', ') || 0} |`,
+  )
   console.log(
     `| latency of reads, median / p95 / p99 / worst | ${[0.5, 0.95, 0.99, 1].map((q) => ms(quantile(times, q))).join(' / ')} |`,
   )

@@ -24,14 +24,22 @@ test('a misspelt name is reported with the name that is meant, in the environmen
   ])
 })
 
-test('a name of .env that begins like ours but resembles none is reported without a guess', () => {
+test('a name of .env that resembles none is reported without a guess; a part of a name with the whole', () => {
   expect(texts({}, 'POLYGON_GAS_STATION=1\n')).toEqual([
     'POLYGON_GAS_STATION (.env) .env.example lists all settings',
   ])
+  expect(texts({}, 'AWS_REGION=eu\nRPC_URL=http://h\n')).toEqual([
+    'AWS_REGION (.env) .env.example lists all settings',
+    'RPC_URL (.env) did you mean POLYGON_RPC_URL or ETHEREUM_RPC_URL or ARBITRUM_RPC_URL?',
+  ])
 })
 
-test('known names, the key and names of other programs are not reported', () => {
+test('a setting of the environment only is reported in .env', () => {
+  expect(texts({}, 'KINTSUGI_HOME=/h\n')).toEqual(['KINTSUGI_HOME (.env) set it in the environment'])
+})
+
+test('known names, the key, and names of other programs in the environment are not reported', () => {
   const names = 'PATH HOME DATABASE_URL ARBITRAGE_PRIVATE_KEY KINTSUGI_HOME DATABASE_HOST LOG_FORMAT NODE_ENV'
   expect(texts(Object.fromEntries(names.split(' ').map((name) => [name, 'x'])))).toEqual([])
-  expect(texts({}, 'AWS_REGION=eu\nDATABASE_URL=postgres://h\nARBITRAGE_PRIVATE_KEY=0x1\n')).toEqual([])
+  expect(texts({}, 'DATABASE_URL=postgres://h\nARBITRAGE_PRIVATE_KEY=0x1\n')).toEqual([])
 })

@@ -28,6 +28,14 @@ describe('no block', () => {
     expect(at(state, 20 * 12_000 + 59_999)).toEqual([])
     expect(at(state, 20 * 12_000 + 60_000)).toEqual(['no block for 60 s; the last one was 20'])
   })
+  test('an outage does not hide the next one: the usual interval stays near what it was', () => {
+    const before = run(100, 103, () => ({}))
+    const after = observe(before, { head: 104 }, 103 * 2_000 + 600_000)
+    // A fifth of the way from 2 s to five times as much.
+    expect(after.intervalMs).toBeCloseTo(3_600)
+    expect(at(after, after.headAt + 17_999)).toEqual([])
+    expect(at(after, after.headAt + 18_000)).toEqual(['no block for 18 s; the last one was 104'])
+  })
   test('a service that lags behind is no new block, and before the first block there is no alarm', () => {
     const state = observe(
       run(100, 103, () => ({})),
@@ -94,11 +102,14 @@ test('a new chain, whose blocks begin elsewhere, starts from nothing', () => {
   expect(observe(fresh, { found: 116 }, 240_000).undecidedSince).toBeNull()
 })
 
-test('while trading is halted, blocks without a trade do not count; the count restarts when it resumes', () => {
-  const refused = (refusedBy: string) => (block: number) => ({ found: block, decided: block, refusedBy })
-  const halted = run(100, 200, refused('trading not halted'))
-  expect(at(halted, 200 * 2_000)).toEqual([])
-  const resumed = (last: number) => run(201, last, refused('net profit'), halted)
-  expect(at(resumed(259), 259 * 2_000)).toEqual([])
-  expect(at(resumed(260), 260 * 2_000)).toEqual([expect.stringMatching(/^no trade for 60 blocks/)])
-})
+test.each(['trading not halted', 'paused'])(
+  'while trading stands still by intention (%s), blocks without a trade do not count',
+  (intended) => {
+    const refused = (refusedBy: string) => (block: number) => ({ found: block, decided: block, refusedBy })
+    const halted = run(100, 200, refused(intended))
+    expect(at(halted, 200 * 2_000)).toEqual([])
+    const resumed = (last: number) => run(201, last, refused('net profit'), halted)
+    expect(at(resumed(259), 259 * 2_000)).toEqual([])
+    expect(at(resumed(260), 260 * 2_000)).toEqual([expect.stringMatching(/^no trade for 60 blocks/)])
+  },
+)

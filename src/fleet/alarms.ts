@@ -82,8 +82,10 @@ export const UNOBSERVED: AlarmState = {
 const WEIGHT = 0.2
 /** A longer jump is another chain, or a node that catches up: nobody traded the blocks in between. */
 const MAX_JUMP = 50
-/** The guard's rule while a person has halted trading: blocks without a trade are intended then. */
-const HALTED = 'trading not halted'
+/** A longer interval is an outage, which must not hide the next one: it counts as this many usual ones. */
+const MAX_INTERVALS = 5
+/** Refusals while a person has halted trading, or overload pauses it: blocks without a trade are intended then. */
+const INTENDED: ReadonlySet<string> = new Set(['trading not halted', 'paused'])
 
 /** The state after a report of a service at `now`, in ms. */
 export function observe(state: AlarmState, report: Progress, now: number): AlarmState {
@@ -98,9 +100,10 @@ function onHead(state: AlarmState, head: number | undefined, now: number): Alarm
   if (state.head === null || Math.abs(head - state.head) > MAX_JUMP)
     return { ...UNOBSERVED, head, headAt: now, intervalMs: state.intervalMs, tradelessSince: head }
   if (head < state.head) return state
+  const usual = state.intervalMs
   const interval = (now - state.headAt) / (head - state.head)
   const intervalMs =
-    state.intervalMs === null ? interval : state.intervalMs + WEIGHT * (interval - state.intervalMs)
+    usual === null ? interval : usual + WEIGHT * (Math.min(interval, MAX_INTERVALS * usual) - usual)
   return { ...state, head, headAt: now, intervalMs }
 }
 
@@ -126,7 +129,7 @@ function onDecided(state: AlarmState, { decided, refusedBy }: Progress): AlarmSt
     refusedBy: refusedBy ?? null,
     // What was found after the decided block still waits.
     undecidedSince: isLate ? undecidedSince : found !== null && found > decided ? found : null,
-    ...(refusedBy === HALTED ? { tradelessSince: decided, finds: 0 } : {}),
+    ...(INTENDED.has(refusedBy ?? '') ? { tradelessSince: decided, finds: 0 } : {}),
   }
 }
 

@@ -192,6 +192,8 @@ function onMessage(message: ToChild): void {
     case 'overload':
       overloaded = message.on
       ports.pace.overloaded = message.on
+      // What was left unread meanwhile is read at once.
+      if (!message.on) ports.confirmMarket().catch(() => undefined)
       break
     case 'outages':
       ports.setOutages(message)

@@ -160,7 +160,7 @@ async function run(): Promise<void> {
   reportChain()
   const pid = anvilPid as number
   watchChain({
-    isStopped: () => threadFacts(pid)?.state === 'stopped',
+    facts: () => threadFacts(pid),
     answers: isAnswering,
     now: () => performance.now(),
     onHung: (reason) => {

@@ -101,6 +101,18 @@ describe('an external service', () => {
     externals.stop()
   })
 
+  test('one failed probe is no outage, not even the first one', async () => {
+    const { service, plan } = scripted('redis', ['bus'])
+    service.state = 'away'
+    const { externals, incidents } = watch(plan)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(externals.statuses()[0]?.status).toBe('starting')
+    service.state = 'well'
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([externals.statuses()[0]?.status, incidents]).toEqual(['healthy', []])
+    externals.stop()
+  })
+
   test('a port with two nodes behind it is out when both are', async () => {
     const [one, two] = [scripted('node-1', ['chain']), scripted('node-2', ['chain'])]
     const { externals } = watch(one.plan, two.plan)

@@ -120,7 +120,7 @@ export class Externals {
     }
     if (this.#ended) return
     watched.failures = reason === null ? 0 : watched.failures + 1
-    const isSure = reason === null || watched.failures > 1 || watched.reason !== null
+    const isSure = reason === null || watched.failures > 1 || typeof watched.reason === 'string'
     if (isSure) this.#note(watched, reason)
     const again = reason === null ? watched.plan.intervalMs : RETRY_MS
     const timer = setTimeout(() => {

@@ -20,7 +20,10 @@ export class ProbeFailure extends Error {
   }
 }
 
-/** Runs `work`; rejects with `late()` after `deadlineMs`. The signal then aborts. */
+/**
+ * Runs `work`; rejects with `late()` after `deadlineMs`. The signal then aborts. What arrived by then is received
+ * first: this process may have been late itself.
+ */
 export async function within<T>(
   deadlineMs: number,
   work: (signal: AbortSignal) => Promise<T>,
@@ -28,10 +31,11 @@ export async function within<T>(
 ): Promise<T> {
   const ends = new AbortController()
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
+  const end = () => {
     reject(late())
     ends.abort()
-  }, deadlineMs)
+  }
+  const timer = setTimeout(() => setImmediate(end), deadlineMs)
   try {
     return await Promise.race([work(ends.signal), promise])
   } finally {

@@ -256,6 +256,17 @@ describe('a decision ends at the stage that it does not pass', () => {
     expect(store.transactions.get(5)?.attempts.length).toBe(1)
   })
 
+  test('while trading pauses a request is refused until later, and a dry run is judged', async () => {
+    const executor = await started({ paused: () => 'trading pauses' })
+    await expect(executor.request(opportunity('opp_1'), false)).rejects.toMatchObject({
+      code: 'overloaded',
+      retry: 'later',
+      message: 'trading pauses',
+    })
+    expect(requests.sent).toEqual([])
+    expect((await executor.request(opportunity('opp_2'), true)).record.outcome.stage).toBe('dry-run')
+  })
+
   test('a request of a block that the chain does not have is refused by name', async () => {
     const executor = await started()
     const early = { ...opportunity('opp_1'), block: 1_000_000 }

@@ -238,10 +238,12 @@ export class Executor {
 
   /**
    * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws `bad-argument` if it
-   * is of a block that the chain does not have yet, and what the chain throws.
+   * is of a block that the chain does not have yet, `overloaded` while trading pauses, and what the chain throws.
    */
   async request(opportunity: Opportunity, dryRun: boolean): Promise<Executed> {
     const { chain, now } = this.#options
+    const paused = dryRun ? undefined : this.#options.paused?.()
+    if (paused !== undefined) throw new KintsugiError('overloaded', paused, { retry: 'later' })
     const head = await chain.block('latest')
     if (opportunity.block > head.number)
       throw new KintsugiError(

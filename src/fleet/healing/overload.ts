@@ -5,8 +5,9 @@
  */
 import type { Draft } from './draft.ts'
 
-/** The time constant of the average, in ms. */
-const AVERAGE_MS = 10_000
+/** The time constants of the average, in ms: before an overload, and while it lasts. */
+const BEFORE_MS = 10_000
+const MEANWHILE_MS = 5_000
 /** Overload begins when the fleet waits for this share of the time, on average, and ends below the other. */
 const BEGINS_AT = 0.75
 const ENDS_AT = 0.45
@@ -29,7 +30,8 @@ export class OverloadMeter {
 
   /** In the last `ms` the fleet lost `lostMs`. Returns whether it is overloaded. */
   add(lostMs: number, ms: number): boolean {
-    if (ms > 0) this.#share += (1 - Math.exp(-ms / AVERAGE_MS)) * (Math.min(1, lostMs / ms) - this.#share)
+    const averageMs = this.#overloaded ? MEANWHILE_MS : BEFORE_MS
+    if (ms > 0) this.#share += (1 - Math.exp(-ms / averageMs)) * (Math.min(1, lostMs / ms) - this.#share)
     this.#overloaded = this.#share >= (this.#overloaded ? ENDS_AT : BEGINS_AT)
     return this.#overloaded
   }

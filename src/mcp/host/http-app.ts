@@ -13,6 +13,7 @@ import {
   requireToken,
   statusOf,
 } from './access.ts'
+import { isEssential } from './essential.ts'
 import { drainBody } from './slow-body.ts'
 import { UnreadResponses } from './unread-responses.ts'
 
@@ -77,7 +78,7 @@ export function guardedApp({ access, identity, health, readiness, hint, now }: G
     requireToken(access, caller)
     c.set('caller', caller)
     const { outgoing } = (c.env ?? {}) as Partial<HttpBindings>
-    if (outgoing instanceof ServerResponse) unread.admit(clientOf(c), outgoing)
+    if (outgoing instanceof ServerResponse && !isEssential(c.req.path)) unread.admit(clientOf(c), outgoing)
     await next()
   })
   return app

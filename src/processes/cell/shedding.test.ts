@@ -68,3 +68,16 @@ test('on a calm machine nothing is shed; a request that fails makes room too', a
     await expect(shedding.answer(new Request('http://localhost/'), undefined, failing)).rejects.toThrow('no')
   expect(shedding.count).toBe(0)
 })
+
+test.each(['/health', '/ready', '/metrics', '/status', '/halt', '/status?since=1'])(
+  '%s is answered whatever the load; an address that only mentions it is not',
+  async (path) => {
+    const { shedding, send, finish, started } = busy(() => true)
+    const first = Array.from({ length: 16 }, () => send('/query'))
+    const essential = send(path)
+    expect([started(), shedding.count]).toEqual([17, 0])
+    expect((await send(`/opportunities?x=${path}`)).status).toBe(503)
+    finish()
+    await Promise.all([...first, essential])
+  },
+)

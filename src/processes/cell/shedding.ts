@@ -2,6 +2,7 @@
  * Shedding: a service that gets too little CPU works on a bounded number of requests at a time and answers
  * the others at once, before any work, with `overloaded` (retry later).
  */
+import { isEssential } from '../../mcp/host/essential.ts'
 import type { FetchHandler } from './placeholders.ts'
 
 /**
@@ -10,8 +11,6 @@ import type { FetchHandler } from './placeholders.ts'
  */
 const MAX_RUNNING = 16
 const LATE_MS = 250
-/** Addresses by which the fleet and its operators see how a service does. */
-const ALWAYS_ANSWERED = /\/(?:health|ready|metrics)(?:\?|$)/
 const RETRY_AFTER_SECONDS = '1'
 /** JSON-RPC: the first code that is left to servers. */
 const SERVER_ERROR = -32_000
@@ -39,7 +38,7 @@ export class Shedding {
   /** Passes a request to `handle`, or answers it as overloaded. */
   async answer(request: Request, env: unknown, handle: FetchHandler): Promise<Response> {
     const { url } = request
-    if (this.#isFull() && !ALWAYS_ANSWERED.test(url)) {
+    if (this.#isFull() && !isEssential(new URL(url).pathname)) {
       this.count++
       return this.#later(url)
     }
