@@ -94,8 +94,8 @@ function saidOf({ services, alarms }: FleetStatus, id: string): string {
 }
 
 /**
- * Injects a fault, keeps it for a while, takes it back with `end`, and measures both. Without `end` the fleet brings
- * the part back by itself: the time until all is well counts from the fault.
+ * Injects a fault, keeps it for a while, takes it back with `end`, and measures both. Without `end` the fleet
+ * brings the part back by itself: the time until all is well counts from the fault.
  */
 async function measure(
   fleet: Fleet,

@@ -192,6 +192,7 @@ describe('a node', () => {
   })
   test.each([
     [401, 'Unauthorized', /refuses the key \(HTTP 401\)/],
+    [401, '{"error":"unauthorized"}', /refuses the key \(HTTP 401\)/],
     [429, 'slow down', /no quota left \(HTTP 429\)/],
     [200, '<html>', /does not speak JSON-RPC$/],
     [500, 'oops', /does not speak JSON-RPC \(HTTP 500\)/],

@@ -64,6 +64,7 @@ test('all problems are reported at once, without the secrets in URLs', () => {
         LOG_LEVEL: 'loud',
         DATABASE_URL: 'mysql://user:hunter2@host/db',
         REQUEST_TIMEOUT: '0',
+        POLYGON_RPC_URL: 'http://user:hunter2@127.0.0.1:8545/v2/hunter2',
       },
       folder,
     )
@@ -71,16 +72,22 @@ test('all problems are reported at once, without the secrets in URLs', () => {
   } catch (error) {
     const { message } = error as Error
     for (const part of [
-      '4 values',
+      '5 values',
       'BATCH_SIZE: expected a whole number from 1 to 10000 (got "many")',
       'LOG_LEVEL: expected TRACE',
       'DATABASE_URL: expected a URL that begins with postgres',
       'REQUEST_TIMEOUT',
+      'POLYGON_RPC_URL: expected a URL without user and password, which cannot be sent to it; a key belongs in the path (got "http://127.0.0.1:8545/…")',
     ])
       expect(message).toContain(part)
     expect(message).not.toContain('hunter2')
   }
   expect(redactUrl('https://user:secret@host/v2/APIKEY?x=1')).toBe('https://host/…')
+  expect(redactUrl('polygon.example/v2/APIKEY')).toBe('polygon.example/…')
+  expect(redactUrl('https://polygon.example:99999/v2/APIKEY')).toBe('https://polygon.example:99999/…')
+  expect(redactUrl('https://user:secret@polygon.example:99999/v2')).toBe('https://…@…')
+  expect(redactUrl('redis//u:secret@h')).toBe('…@…')
+  expect(redactUrl('localhost')).toBe('localhost')
 })
 
 test('the environment takes precedence over .env, and the key is not read', () => {

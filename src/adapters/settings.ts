@@ -22,6 +22,15 @@ const url = (...protocols: string[]) =>
       (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol.slice(0, -1)),
       `expected a URL that begins with ${protocols.map((name) => `${name}://`).join(' or ')}`,
     )
+    .refine(
+      (text) => !sendsNoCredentials(protocols) || !hasCredentials(text),
+      'expected a URL without user and password, which cannot be sent to it; a key belongs in the path',
+    )
+
+/** Requests of HTTP and WebSocket do not take credentials from their URL. */
+const sendsNoCredentials = (protocols: readonly string[]) => protocols.includes('http')
+const hasCredentials = (text: string) =>
+  URL.canParse(text) && (new URL(text).username !== '' || new URL(text).password !== '')
 
 /** One or several URLs, separated by commas. */
 const urls = (...protocols: string[]) =>
@@ -106,6 +115,8 @@ export interface Settings {
   bindHost: string
 }
 
+const MAX_HOST = 60
+
 /** The variables that are read from `.env`; the key's line is read by the signer alone. */
 export const SETTING_NAMES = Object.keys(schema.shape)
 
@@ -162,9 +173,16 @@ export function readSettings(env: NodeJS.ProcessEnv, folder: string): Settings {
   }
 }
 
-/** A URL without its secrets: user, password, query and the path of a keyed endpoint. */
+/**
+ * A URL without its secrets: user, password, query and the path of a keyed endpoint. Of a text that is none,
+ * its scheme and what may be its host.
+ */
 export function redactUrl(text: string): string {
-  if (!URL.canParse(text)) return text.replace(/:\/\/[^@/]*@/, '://…@').slice(0, 60)
+  if (!URL.canParse(text)) {
+    const [, scheme = '', host = ''] = /^([a-z]+:\/\/)?([^/?#]*)/i.exec(text) ?? []
+    if (text.includes('@')) return `${scheme}…@…`
+    return `${scheme}${host.slice(0, MAX_HOST)}${host.length < text.length - scheme.length ? '/…' : ''}`
+  }
   const parsed = new URL(text)
   return `${parsed.protocol}//${parsed.host}${parsed.pathname.length > 1 ? '/…' : ''}`
 }

@@ -28,8 +28,8 @@ export interface UnknownSetting {
 }
 
 /**
- * The names of the environment that begin like a setting and resemble one: other programs share it. Of `.env`,
- * all names that are not read from it.
+ * The names of the environment that begin like a setting and resemble one: other programs share it. Of
+ * `.env`, all names that are not read from it.
  */
 export function unknownSettings(env: NodeJS.ProcessEnv, folder: string): UnknownSetting[] {
   const unknown = (name: string, source: UnknownSetting['source']): UnknownSetting[] => {

@@ -84,7 +84,7 @@ const WEIGHT = 0.2
 const MAX_JUMP = 50
 /** A longer interval is an outage, which must not hide the next one: it counts as this many usual ones. */
 const MAX_INTERVALS = 5
-/** Refusals while a person has halted trading, or overload pauses it: blocks without a trade are intended then. */
+/** Refusals while a person halts trading, or overload pauses it: blocks without a trade are intended then. */
 const INTENDED: ReadonlySet<string> = new Set(['trading not halted', 'paused'])
 
 /** The state after a report of a service at `now`, in ms. */

@@ -121,7 +121,7 @@ function httpSession(url: string, at: string, signal: AbortSignal): Session {
         throw new ProbeFailure(failureText(error, at), START_NODE)
       }
       const answer = parsed(text)
-      if (!answer) throw refusalOf(response, at)
+      if (!answer || (!response.ok && answer.error?.message === undefined)) throw refusalOf(response, at)
       return resultOf<T>(answer, method)
     },
     close: () => undefined,

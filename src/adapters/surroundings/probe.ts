@@ -21,8 +21,8 @@ export class ProbeFailure extends Error {
 }
 
 /**
- * Runs `work`; rejects with `late()` after `deadlineMs`. The signal then aborts. What arrived by then is received
- * first: this process may have been late itself.
+ * Runs `work`; rejects with `late()` after `deadlineMs`. The signal then aborts. What arrived by then is
+ * received first: this process may have been late itself.
  */
 export async function within<T>(
   deadlineMs: number,

@@ -269,10 +269,10 @@ describe('a decision ends at the stage that it does not pass', () => {
 
   test('a request of a block that the chain does not have is refused by name', async () => {
     const executor = await started()
-    const early = { ...opportunity('opp_1'), block: 1_000_000 }
-    await expect(executor.request(early, true)).rejects.toThrow(
-      /^opportunity\.block: expected a block of the chain, at most \d+ \(got 1000000\)$/,
-    )
+    for (const block of [1_000_000, -1])
+      await expect(executor.request({ ...opportunity('opp_1'), block }, true)).rejects.toThrow(
+        new RegExp(`^opportunity\\.block: expected a block of the chain, from 0 to \\d+ \\(got ${block}\\)$`),
+      )
     expect(ended()).toEqual([])
   })
 

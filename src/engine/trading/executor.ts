@@ -237,18 +237,19 @@ export class Executor {
   }
 
   /**
-   * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws `bad-argument` if it
-   * is of a block that the chain does not have yet, `overloaded` while trading pauses, and what the chain throws.
+   * One opportunity on request, under all the rules; with `dryRun` nothing is sent. Throws `bad-argument` if
+   * it is of a block that the chain does not have, `overloaded` while trading pauses, and what the chain
+   * throws.
    */
   async request(opportunity: Opportunity, dryRun: boolean): Promise<Executed> {
     const { chain, now } = this.#options
     const paused = dryRun ? undefined : this.#options.paused?.()
     if (paused !== undefined) throw new KintsugiError('overloaded', paused, { retry: 'later' })
     const head = await chain.block('latest')
-    if (opportunity.block > head.number)
+    if (opportunity.block < 0 || opportunity.block > head.number)
       throw new KintsugiError(
         'bad-argument',
-        `opportunity.block: expected a block of the chain, at most ${head.number} (got ${opportunity.block})`,
+        `opportunity.block: expected a block of the chain, from 0 to ${head.number} (got ${opportunity.block})`,
       )
     await Promise.all([this.#advance(head), this.#recalled])
     const record = this.#judge(opportunity, head)
