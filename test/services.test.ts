@@ -69,8 +69,11 @@ async function problemsOf(port: number, tool: ToolListing): Promise<string[]> {
 describe('every service', () => {
   test('answers health, ready, metrics, capabilities and tools', async () => {
     for (const [id, port] of await services()) {
-      for (const path of ['/health', '/ready', '/capabilities'])
-        expect((await fetch(fleet.url(port, path))).status, `${id} ${path}`).toBe(200)
+      await fleet.until(`${id} is ready`, async () => (await fetch(fleet.url(port, '/ready'))).ok, 5_000)
+      for (const path of ['/health', '/capabilities']) {
+        const response = await fetch(fleet.url(port, path))
+        expect(response.status, `${id} ${path}: ${await response.text()}`).toBe(200)
+      }
       expect(await (await fetch(fleet.url(port, '/metrics'))).text()).toContain('kintsugi_uptime_seconds')
       const { tools } = await fleet.get<{ tools: ToolListing[] }>(port, '/tools')
       expect(tools.length).toBeGreaterThan(0)
