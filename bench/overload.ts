@@ -4,10 +4,10 @@
  * were answered "later", latencies, trades, and how long after the end everything is well.
  * node bench/overload.ts [busy loops, default 4] [seconds, default 120] [reads per second, default 50] [port offset, default 10000]
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
+import { BusyPrograms, REPLACEMENTS } from '../test/support/busy-programs.ts'
 import { Fleet } from '../test/support/fleet.ts'
 import { measureCpu } from './cpu.ts'
 import { ms, quantile, sleep } from './recovery.ts'
@@ -15,16 +15,6 @@ import { ms, quantile, sleep } from './recovery.ts'
 const [loops = 4, seconds = 120, perSecond = 50, offset = 10_000] = process.argv.slice(2).map(Number)
 /** A client waits this long for an answer. */
 const DEADLINE_MS = 30_000
-/** Kinds of incidents that replace or separate processes; nothing fails here by itself. */
-const REPLACEMENTS: ReadonlySet<string> = new Set([
-  'hung',
-  'exited',
-  'quarantined',
-  'isolated',
-  'not-reconnected',
-  'stayed-unwell',
-  'hand-over-failed',
-])
 const CALLS: readonly (readonly [tool: string, args: Record<string, unknown>])[] = [
   ['mcp_price_feed_server__price_query', { symbol: 'ETH' }],
   ['mcp_price_feed_server__list_symbols', {}],
@@ -39,7 +29,7 @@ const CALLS: readonly (readonly [tool: string, args: Record<string, unknown>])[]
 
 const fleet = new Fleet(offset)
 const control = socketPath(fleet.data, 'control')
-const busy: ChildProcess[] = []
+const busy = new BusyPrograms()
 const times: number[] = []
 const failures = new Map<string, number>()
 const later = new Map<string, number>()
@@ -92,7 +82,7 @@ async function readUntil(until: number): Promise<void> {
   await Promise.all(running)
 }
 
-/** All services are healthy, the overload is over, nothing raises an alarm, and a block is decided on anew. */
+/** All services are healthy, the overload is over, nothing raises an alarm, and a later block is decided on. */
 async function isWell(since: number): Promise<boolean> {
   const { services, overload, alarms } = await askSupervisor(control, { op: 'status' })
   if (overload || alarms.length > 0 || services.some(({ status }) => status !== 'healthy')) return false
@@ -123,12 +113,11 @@ try {
   times.length = 0
   later.clear()
   ;[sent, lost] = [0, 0]
-  for (let count = 0; count < loops; count++)
-    busy.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
+  busy.start(loops)
   const cpu = await measureCpu(fleet)
   await readUntil(performance.now() + seconds * 1_000)
   const shares = cpu()
-  for (const loop of busy.splice(0)) loop.kill('SIGKILL')
+  busy.end()
   const calm = await wellAgain()
   const during = (await incidents()).filter(({ at }) => at >= atStart)
   const replaced = during.filter(({ kind }) => REPLACEMENTS.has(kind))
@@ -156,6 +145,6 @@ try {
     console.log(`  ${((at - atStart) / 1_000).toFixed(1)} s ${unit} ${kind}: ${detail}`)
   for (const [why, count] of failures) console.log(`  ${count} x ${why}`)
 } finally {
-  for (const loop of busy) loop.kill('SIGKILL')
+  busy.end()
   await fleet.dispose()
 }

@@ -1,5 +1,4 @@
 /** A fleet beside programs that want all of the machine: nothing is replaced, every read is answered, trading pauses. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { askSupervisor } from '../src/adapters/fleet/control-client.ts'
 import type { OpportunityView } from '../src/gateway/api/schema.ts'
 import { socketPath } from '../src/processes/run/run-plan.ts'
+import { BusyPrograms, REPLACEMENTS } from './support/busy-programs.ts'
 import { Fleet } from './support/fleet.ts'
 
 /** Beside so many busy programs for each core, the fleet waits for most of its time. */
@@ -25,33 +25,16 @@ const OVER_MS = 10_000
 /** Every process has been told by then, and what was decided before is in the books. */
 const TOLD_MS = 10_000
 
-const REPLACING: ReadonlySet<string> = new Set([
-  'hung',
-  'exited',
-  'quarantined',
-  'isolated',
-  'not-reconnected',
-  'stayed-unwell',
-  'hand-over-failed',
-])
-
 const fleet = new Fleet(20_000, ['--block-seconds', '1'])
-const loops: ChildProcess[] = []
-const endLoops = () => {
-  for (const loop of loops.splice(0)) loop.kill('SIGKILL')
-}
-/** Busy programs, each in a session of its own: Linux shares the CPU with them as among programs. */
-function startLoops(perCore: number): void {
-  for (let count = 0; count < perCore * availableParallelism(); count++)
-    loops.push(spawn(process.execPath, ['-e', 'for(;;);'], { detached: true, stdio: 'ignore' }))
-}
+const busy = new BusyPrograms()
+const startLoops = (perCore: number) => busy.start(perCore * availableParallelism())
 beforeAll(async () => {
   startLoops(LOOPS_AT_START)
   await fleet.start(START_MS)
-  endLoops()
+  busy.end()
 }, START_MS)
 afterAll(async () => {
-  endLoops()
+  busy.end()
   await fleet.dispose()
 })
 
@@ -70,7 +53,7 @@ async function services() {
 async function replacements(): Promise<string[]> {
   const found = (await askSupervisor(socketPath(fleet.data, 'control'), { op: 'incidents' })) ?? []
   return found
-    .filter(({ kind }) => REPLACING.has(kind))
+    .filter(({ kind }) => REPLACEMENTS.has(kind))
     .map(({ unit, kind, detail }) => `${unit} ${kind} ${detail}`)
 }
 
@@ -151,7 +134,7 @@ test('beside busy programs nothing is replaced or lost, and trading pauses', {
     // What would be traded pauses.
     expect(decided.filter(({ outcome }) => outcome.stage === 'sent')).toEqual([])
   } finally {
-    endLoops()
+    busy.end()
     reading = false
   }
   await reader
@@ -186,7 +169,7 @@ test('an executor killed beside busy programs settles what it sent', { timeout: 
       BEGUN_MS,
     )
   }
-  endLoops()
+  busy.end()
   // A transaction that never ends would hold back all later ones: nonces are in order.
   const { length } = await fleet.trades()
   await fleet.until('trades go on', async () => (await fleet.trades()).length > length, BEGUN_MS)
