@@ -12,12 +12,14 @@ const head = (number: number): Head =>
 async function replicaWith(readDelayMs: () => number) {
   const reads: [from: number, to: number][] = []
   let [announce, latest]: [(head: Head) => void, number] = [() => undefined, 10]
+  let failures = 0
   const chain = {
     link: 'connected',
     block: async (tag: number | string) => head(typeof tag === 'number' ? tag : latest),
     call: async () => '0x',
     logs: async ({ fromBlock, toBlock }: { fromBlock: number; toBlock: number }) => {
       reads.push([fromBlock, toBlock])
+      if (failures-- > 0) throw new Error('the node did not answer')
       return []
     },
     watch: (listener: (head: Head) => void) => {
@@ -35,7 +37,13 @@ async function replicaWith(readDelayMs: () => number) {
   } as unknown as ConstructorParameters<typeof MarketReplica>[0])
   await replica.start()
   const mine = () => announce(head(++latest))
-  return { replica, reads, mine }
+  const failNext = () => {
+    failures = 1
+  }
+  const mineUnseen = () => {
+    latest++
+  }
+  return { replica, reads, mine, mineUnseen, failNext }
 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -73,4 +81,18 @@ test('a confirmation does not wait for the delay', async () => {
   await vi.advanceTimersByTimeAsync(20_000)
   expect(reads).toEqual([[11, 12]])
   replica.stop()
+})
+
+test('a confirmation that fails does not keep the next block from being read', async () => {
+  const { replica, reads, mine, mineUnseen, failNext } = await replicaWith(() => 0)
+  mineUnseen()
+  failNext()
+  await expect(replica.confirm()).rejects.toThrow('the node did not answer')
+  mine()
+  await vi.advanceTimersByTimeAsync(1)
+  expect([replica.head.number, replica.failure]).toEqual([12, undefined])
+  expect(reads).toEqual([
+    [11, 11],
+    [11, 12],
+  ])
 })

@@ -103,8 +103,10 @@ export class MarketReplica extends MarketVerbs {
   async confirm(): Promise<void> {
     const head = await this.#options.chain.block('latest')
     this.#readNewest()
-    this.#work = this.#work.then(() => this.#follow(head, this.#options.now()))
-    await this.#work
+    const confirmed = this.#work.then(() => this.#follow(head, this.#options.now()))
+    // A failure is the caller's: the next block is read all the same.
+    this.#work = confirmed.catch(() => undefined)
+    await confirmed
   }
 
   get pools(): ReadonlyMap<Address, Pool> {
